@@ -1,0 +1,140 @@
+"""Compile the ledger contract into its committed artifact, through py-solc-x.
+
+The compiler is a native solc of the pinned version that py-solc-x finds (`solc` on the PATH, or one it installed) or can
+install; where it cannot be had, the npm package `solc` of the same version, given to py-solc-x as its `solc_binary`.
+OpenZeppelin's sources come from npm too. With `--check` nothing is written: exit 1 if the artifact is not what the
+source compiles to.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import solcx
+from requests import RequestException
+from solcx.exceptions import SolcError, SolcInstallationError, SolcNotInstalled
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = ROOT / "contracts"
+ARTIFACT = CONTRACTS / "artifacts" / "StatusLedger.json"
+SOLC_VERSION = json.loads((CONTRACTS / "package.json").read_text())["devDependencies"]["solc"]
+SETTINGS: dict[str, Any] = {
+    "optimizer": {"enabled": True, "runs": 1_000_000},
+    "viaIR": True,
+    "evmVersion": "cancun",
+    # No metadata hash: a changed comment must not change the bytecode that auditors compare.
+    "metadata": {"bytecodeHash": "none"},
+}
+
+
+class CompileError(Exception):
+    """The contract cannot be compiled here, or does not compile; the message says why."""
+
+
+def install_npm_packages() -> Path:
+    """`npm ci` in contracts/ unless the pinned packages are there already.
+
+    Returns: the node_modules folder. Raises: CompileError where npm is missing or fails.
+    """
+    modules = CONTRACTS / "node_modules"
+    wanted = json.loads((CONTRACTS / "package.json").read_text())["devDependencies"]
+    present = {
+        name: json.loads(manifest.read_text())["version"]
+        for name in wanted
+        if (manifest := modules / name / "package.json").exists()
+    }
+    if present != wanted:
+        if shutil.which("npm") is None:
+            raise CompileError("npm is missing: compiling the contract needs OpenZeppelin's sources (install Node.js)")
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CONTRACTS, check=True)
+    return modules
+
+
+def find_solc(modules: Path) -> Path:
+    """The compiler to give to py-solc-x, see the module's text. The environment's SOLC, if set, comes first."""
+    if override := os.environ.get("SOLC"):
+        return Path(override)
+    on_path = shutil.which("solc")
+    if on_path and str(solcx.wrapper.get_solc_version(on_path)) == SOLC_VERSION:
+        return Path(on_path)
+    try:
+        return Path(solcx.install.get_executable(SOLC_VERSION))
+    except SolcNotInstalled:
+        pass  # the next thing to try is to install it
+    try:
+        solcx.install_solc(SOLC_VERSION, show_progress=False)
+        return Path(solcx.install.get_executable(SOLC_VERSION))
+    except (RequestException, SolcInstallationError, SolcError, ValueError) as error:
+        print(f"no native solc {SOLC_VERSION} ({type(error).__name__}), using the npm package", file=sys.stderr)
+    os.environ["SOLCJS"] = str(modules / ".bin" / "solcjs")
+    return Path(__file__).with_name("solcjs-from-file.sh")
+
+
+def collect_sources(modules: Path, roots: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The standard-JSON `sources`: `roots` (name to text) and everything they import, from `modules`."""
+    sources: dict[str, dict[str, str]] = {}
+    waiting = list(roots.items())
+    while waiting:
+        name, text = waiting.pop()
+        sources[name] = {"content": text}
+        for imported in re.findall(r'^import[^"]*"([^"]+)";', text, flags=re.MULTILINE):
+            path = os.path.normpath(os.path.join(os.path.dirname(name), imported)) if imported[0] == "." else imported
+            if path not in sources and path not in roots:
+                waiting.append((path, (modules / path).read_text()))
+    return dict(sorted(sources.items()))
+
+
+def compile_sources(roots: dict[str, str], contract: str = "StatusLedger") -> dict[str, Any]:
+    """Compile `roots` (file name to Solidity text) and return the artifact of `contract`.
+
+    Raises: CompileError with solc's own messages.
+    """
+    modules = install_npm_packages()
+    standard_input = {
+        "language": "Solidity",
+        "sources": collect_sources(modules, roots),
+        "settings": SETTINGS | {"outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}}},
+    }
+    try:
+        output = solcx.compile_standard(standard_input, solc_binary=find_solc(modules))
+    except SolcError as error:
+        raise CompileError(str(error)) from error
+    compiled = output["contracts"][f"{contract}.sol"][contract]
+    return {
+        "contractName": contract,
+        "compiler": {"solc": SOLC_VERSION, "settings": SETTINGS},
+        "abi": compiled["abi"],
+        "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the artifact is out of date")
+    arguments = parser.parse_args()
+    try:
+        artifact = compile_sources({path.name: path.read_text() for path in sorted(CONTRACTS.glob("*.sol"))})
+    except (CompileError, subprocess.CalledProcessError) as error:
+        print(f"compile: {error}", file=sys.stderr)
+        return 1
+    text = json.dumps(artifact, indent=1) + "\n"
+    if arguments.check:
+        if not ARTIFACT.exists() or ARTIFACT.read_text() != text:
+            print(f"{ARTIFACT.relative_to(ROOT)} is not what the source compiles to: run `make compile`", file=sys.stderr)
+            return 1
+        print(f"{ARTIFACT.relative_to(ROOT)} reproduced from source with solc {SOLC_VERSION}")
+        return 0
+    ARTIFACT.parent.mkdir(exist_ok=True)
+    ARTIFACT.write_text(text)
+    print(f"wrote {ARTIFACT.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
