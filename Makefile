@@ -1,0 +1,47 @@
+# `make demo` and `make test` set themselves up: Python 3.11 or later and PyPI are all they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: help setup demo test check format compile examples clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+setup: .venv/.ready ## Make the virtual environment
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,dev]'
+	@touch $@
+
+demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by itself)
+	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+
+check: setup ## Lint, types, import direction, docs, and the artifact against its source (needs npm)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python hardhat-free-scripts/check_docs.py
+	$(BIN)/python examples/make_examples.py --check
+	$(BIN)/python hardhat-free-scripts/compile.py --check
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+compile: setup ## Compile the contract into its committed artifact (needs npm)
+	$(BIN)/python hardhat-free-scripts/compile.py
+
+examples: setup ## Make the example data again
+	$(BIN)/python examples/make_examples.py
+
+clean: ## Remove what the targets made
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/node_modules *.egg-info

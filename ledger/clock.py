@@ -1,0 +1,34 @@
+"""Time, always passed in: milliseconds since the Unix epoch, UTC."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time in integer milliseconds since the Unix epoch, UTC."""
+
+    def now_ms(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to; for tests and simulations."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def advance(self, by_ms: int) -> int:
+        """Move forward by `by_ms` (not negative) and return the new time."""
+        if by_ms < 0:
+            raise ValueError(f"a clock does not go back: {by_ms} ms")
+        self._now_ms += by_ms
+        return self._now_ms

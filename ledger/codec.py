@@ -1,0 +1,67 @@
+"""`StatusLedger.read` in fixed-size words, without general ABI machinery: a reader decodes hundreds of records cheaply.
+
+The words are held against `eth_abi` by tests. Layout of the call, after the selector: offset (0x20), count, then for
+each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds, offset
+(0x60), count, then six words for each record.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_utils import keccak
+
+from ledger.errors import LedgerMismatch
+
+_SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
+_HEAD_SIZE = 4 * 32
+# Of each word only the bytes that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
+_RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
+_HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger holds for one query; `publication` 0 means there is no record.
+
+    `watermark_ms` and `suspended` are the bank's, at the moment of the read.
+    """
+
+    publication: int
+    effective_at_ms: int
+    tag: bytes
+    sealed_terms: bytes
+    watermark_ms: int
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The records of one read, all of one state: that of block `block_number`."""
+
+    block_number: int
+    block_time_s: int
+    records: tuple[Record, ...]
+
+
+def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Calldata of `read` for pairs of (bank as bytes11, binding)."""
+    parts = [_SELECTOR, (0x20).to_bytes(32, "big"), len(queries).to_bytes(32, "big")]
+    for bank, binding in queries:
+        parts.append(bank.ljust(32, b"\0"))
+        parts.append(binding)
+    return b"".join(parts)
+
+
+def decode_read(answer: bytes, count: int) -> Reading:
+    """The answer to a read of `count` queries.
+
+    Raises: LedgerMismatch where the answer has not the shape of one, such as from an address without the contract.
+    """
+    if len(answer) != _HEAD_SIZE + count * _RECORD.size:
+        raise LedgerMismatch(f"{len(answer)} bytes in answer to a read of {count}: is this the StatusLedger contract?")
+    block_number, block_time_s, offset, given = _HEAD.unpack_from(answer)
+    if offset != 0x60 or given != count:
+        raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
+    records = tuple(Record(*words) for words in _RECORD.iter_unpack(answer[_HEAD_SIZE:]))
+    return Reading(block_number, block_time_s, records)

@@ -1,0 +1,41 @@
+"""The committed artifact of the ledger contract, and the contract's own errors."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils import keccak
+
+from ledger.errors import LedgerRejected
+
+
+@cache
+def artifact() -> dict[str, Any]:
+    """The artifact: `abi`, `bytecode`, and the compiler settings it was made with."""
+    loaded: dict[str, Any] = json.loads((files("contracts") / "artifacts" / "StatusLedger.json").read_text())
+    return loaded
+
+
+@cache
+def _errors() -> dict[bytes, tuple[str, list[str]]]:
+    """Selector to name and argument types, for every error in the ABI."""
+    found = {}
+    for entry in artifact()["abi"]:
+        if entry["type"] == "error":
+            types = [argument["type"] for argument in entry["inputs"]]
+            found[keccak(text=f"{entry['name']}({','.join(types)})")[:4]] = (entry["name"], types)
+    return found
+
+
+def decode_rejection(data: bytes) -> LedgerRejected:
+    """The contract's own error out of a revert's return data, whatever that data is."""
+    name, types = _errors().get(data[:4], ("", []))
+    if not name:
+        return LedgerRejected("without a reason" if not data else "unknown error", (data,) if data else ())
+    try:
+        return LedgerRejected(name, decode(types, data[4:]))
+    except DecodingError:
+        return LedgerRejected(name)

@@ -1,0 +1,86 @@
+"""The errors that both sides share, as one tree. Services add their own leaves; `ledger.service.problems` maps them.
+
+StandingError
+├── InvalidValue              a value breaks its format or its bounds
+├── NotFound                  what the call names is not here
+├── Conflict                  the call contradicts what is here already
+├── NotAllowed                the caller may not do this
+├── Overloaded                a bound is reached for now; nothing was changed
+├── TermsUnreadable           sealed terms do not open, or what opens is not terms
+└── LedgerError
+    ├── LedgerUnreachable     no usable answer in time
+    ├── LedgerMismatch        an answer, but from another chain, or no contract at the address
+    └── LedgerRejected        the contract refused, with its own error
+"""
+
+
+class StandingError(Exception):
+    """The root of every error that Standing raises on purpose. Its text may be shown: it holds no secret and no
+    personal data."""
+
+
+class InvalidValue(StandingError):
+    """A value breaks its format or its bounds.
+
+    Attributes: `field` (where), `problem` (what is wrong, without the value itself, which may be personal),
+    `allowed` (what would be right).
+    """
+
+    def __init__(self, field: str, problem: str, allowed: str) -> None:
+        super().__init__(f"{field}: {problem}; allowed: {allowed}")
+        self.field = field
+        self.problem = problem
+        self.allowed = allowed
+
+    def within(self, place: str) -> "InvalidValue":
+        """The same error, with its field seen from further out: `within("changes[3]")`."""
+        return InvalidValue(f"{place}.{self.field}", self.problem, self.allowed)
+
+
+class NotFound(StandingError):
+    """What the call names is not here."""
+
+
+class Conflict(StandingError):
+    """The call contradicts what is here already, such as one id with two contents."""
+
+
+class NotAllowed(StandingError):
+    """The caller is known, and may not do this."""
+
+
+class Overloaded(StandingError):
+    """A bound is reached for now; nothing was changed. `retry_after_s`: when to come back, in seconds."""
+
+    def __init__(self, text: str, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class TermsUnreadable(StandingError):
+    """Sealed terms do not open with this key, or what opens is not terms."""
+
+
+class LedgerError(StandingError):
+    """Something about the ledger."""
+
+
+class LedgerUnreachable(LedgerError):
+    """The ledger gave no usable answer within the time allowed."""
+
+
+class LedgerMismatch(LedgerError):
+    """The ledger answers, but it is another chain, or there is no contract at the address."""
+
+
+class LedgerRejected(LedgerError):
+    """The contract refused a call or a transaction.
+
+    Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`) and `arguments`.
+    """
+
+    def __init__(self, error: str, arguments: tuple[object, ...] = ()) -> None:
+        shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in arguments)
+        super().__init__(f"the ledger refused: {error}({shown})")
+        self.error = error
+        self.arguments = arguments

@@ -1,0 +1,117 @@
+"""Deploying the contract and governing it: each step shows first what it would change, then does it.
+
+The roles are the contract's own (`contracts/IStatusLedger.sol`): the registrar admits and reinstates, the guardian
+suspends, a bank's admin rotates its signer.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_typing import ChecksumAddress
+from eth_utils import to_checksum_address
+from hexbytes import HexBytes
+
+from ledger.bic import bic_to_bytes11
+from ledger.client import LedgerClient, connect, ledger_errors
+from ledger.contract import artifact
+from ledger.errors import LedgerRejected, LedgerUnreachable
+from ledger.sender import Sender
+
+_DEPLOY_TIMEOUT_S = 120.0
+_GOVERNANCE_GAS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One governance transaction, ready to be tried or sent."""
+
+    function: str
+    arguments: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in self.arguments)
+        return f"{self.function}({shown})"
+
+
+def admit(
+    bic: str, signer: ChecksumAddress, admin: ChecksumAddress, *, number: int = 0, head: bytes = bytes(32)
+) -> Step:
+    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank."""
+    return Step("admit", (bic_to_bytes11(bic), signer, admin, number, head))
+
+
+def suspend(bic: str) -> Step:
+    """Suspend a bank at once."""
+    return Step("suspend", (bic_to_bytes11(bic),))
+
+
+def reinstate(bic: str, signer: ChecksumAddress, admin: ChecksumAddress) -> Step:
+    """End a suspension, with the keys that count from here on."""
+    return Step("reinstate", (bic_to_bytes11(bic), signer, admin))
+
+
+def rotate_signer(bic: str, signer: ChecksumAddress) -> Step:
+    """Replace a bank's signer; the old one counts for nothing at once."""
+    return Step("rotateSigner", (bic_to_bytes11(bic), signer))
+
+
+def _calldata(client: LedgerClient, step: Step) -> bytes:
+    contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
+    return bytes(HexBytes(contract.encode_abi(step.function, args=list(step.arguments))))
+
+
+def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
+    """Whether `step` would succeed for `caller` now; changes nothing.
+
+    Raises: LedgerRejected with the contract's error, such as a missing role.
+    """
+    with ledger_errors():
+        client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(_calldata(client, step))})
+
+
+def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
+    """Dry-run `step`, send it, and wait until it is in a block. Returns: the transaction's hash.
+
+    Raises: LedgerRejected, LedgerUnreachable.
+    """
+    sender = Sender(client, private_key)
+    dry_run(client, step, sender.address)
+    sent = sender.send(_calldata(client, step), gas=_GOVERNANCE_GAS)
+    sender.wait(sent, timeout_s=timeout_s)
+    return sent.hash
+
+
+def deploy(
+    url: str,
+    private_key: bytes,
+    *,
+    governor: ChecksumAddress,
+    registrar: ChecksumAddress,
+    guardian: ChecksumAddress,
+    timeout_s: float = _DEPLOY_TIMEOUT_S,
+) -> ChecksumAddress:
+    """Deploy a new `StatusLedger` and return its address.
+
+    Raises: LedgerRejected where deployment fails, LedgerUnreachable.
+    """
+    w3 = connect(url)
+    account = Account.from_key(private_key)
+    contract = w3.eth.contract(abi=artifact()["abi"], bytecode=artifact()["bytecode"])
+    with ledger_errors():
+        transaction = contract.constructor(governor, registrar, guardian).build_transaction(
+            {
+                "from": account.address,
+                "nonce": w3.eth.get_transaction_count(account.address, "pending"),
+                "chainId": w3.eth.chain_id,
+                "gasPrice": w3.eth.gas_price,
+                "gas": 4_000_000,
+            }
+        )
+        transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
+        receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
+    if receipt["status"] != 1:
+        raise LedgerRejected("deployment failed")
+    if receipt["contractAddress"] is None:
+        raise LedgerUnreachable("the node's receipt names no contract address")
+    return to_checksum_address(receipt["contractAddress"])

@@ -1,0 +1,63 @@
+"""Grants: what a bank gives a platform when a binding succeeds.
+
+A grant names the binding and carries its key. The bank signs it together with a commitment to the key, so that in a
+dispute a record can be opened by anyone whom the platform shows the key, and nobody can claim another key. The domain
+of the signature has no chain: a grant outlives a deployment of the ledger, as the binding does.
+"""
+
+from dataclasses import dataclass
+
+from eth_typing import ChecksumAddress
+from eth_utils import keccak
+
+from ledger.bic import bic_to_bytes11
+from ledger.publication import Signer, recover
+from ledger.sealing import key_commitment
+
+_DOMAIN_SEPARATOR = keccak(
+    keccak(text="EIP712Domain(string name,string version)") + keccak(text="Standing Grant") + keccak(text="1")
+)
+_GRANT_TYPEHASH = keccak(
+    text="Grant(bytes11 bank,bytes32 binding,string platform,bytes32 keyCommitment,uint48 grantedAtMs)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A binding, its key, and the bank's signature over both. The key is a secret of bank and platform."""
+
+    bank: str
+    binding: bytes
+    platform: str
+    granted_at_ms: int
+    binding_key: bytes
+    signature: bytes
+
+    def __repr__(self) -> str:  # the key must not reach a log by accident
+        return f"Grant(bank={self.bank!r}, binding=0x{self.binding.hex()}, platform={self.platform!r})"
+
+    @property
+    def signer(self) -> ChecksumAddress | None:
+        """The address that signed the grant; to be compared with the bank's signer on the ledger."""
+        digest = _digest(self.bank, self.binding, self.platform, self.granted_at_ms, self.binding_key)
+        return recover(digest, self.signature)
+
+
+def make_grant(
+    signer: Signer, *, bank: str, binding: bytes, platform: str, granted_at_ms: int, binding_key: bytes
+) -> Grant:
+    """Sign a grant."""
+    signature = signer.sign(_digest(bank, binding, platform, granted_at_ms, binding_key))
+    return Grant(bank, binding, platform, granted_at_ms, binding_key, signature)
+
+
+def _digest(bank: str, binding: bytes, platform: str, granted_at_ms: int, binding_key: bytes) -> bytes:
+    content = keccak(
+        _GRANT_TYPEHASH
+        + bic_to_bytes11(bank).ljust(32, b"\0")
+        + binding
+        + keccak(text=platform)
+        + key_commitment(binding, binding_key)
+        + granted_at_ms.to_bytes(32, "big")
+    )
+    return keccak(b"\x19\x01" + _DOMAIN_SEPARATOR + content)

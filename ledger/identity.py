@@ -1,0 +1,108 @@
+"""Who holds an account: name, ID document and phone, in the canonical form that both sides compare.
+
+Canonical means: Unicode NFKC, case-folded, inner white space and name dots removed; documents and phones validated and
+normalised by python-stdnum and phonenumbers. Two spellings of one thing give one canonical value.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+from stdnum import get_cc_module
+from stdnum.exceptions import ValidationError
+
+from ledger.errors import InvalidValue
+
+#: The dots that people type inside a name: interpuncts, bullets, katakana middle dots, full stops.
+_NAME_DOTS = "·•‧・･∙⋅.。．"
+_DOTS = {ord(dot): None for dot in unicodedata.normalize("NFKC", _NAME_DOTS) + _NAME_DOTS}
+_MAX_NAME = 140  # Max140Text, the length of a party's name in ISO 20022
+_MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
+_MAX_PHONE = 40
+_PASSPORT = re.compile(r"[A-Z0-9]{5,12}")  # ICAO 9303: up to nine characters; some states issue longer ones
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+#: National identity numbers (ISO 20022 code NIDN) whose checksum python-stdnum knows, by ISO 3166 country.
+_NATIONAL_NUMBERS = {"CN": "ric", "ID": "nik", "IN": "aadhaar", "KR": "rrn", "MY": "nric", "TH": "pin", "ZA": "idnr"}
+
+
+@dataclass(frozen=True, slots=True)
+class IdDocument:
+    """An identity document: `scheme` NIDN (national identity number) or CCPT (passport), both codes of ISO 20022's
+    ExternalPersonIdentification1Code; the ISO 3166 `country` that issued it; its `number`."""
+
+    scheme: str
+    country: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The three identity fields of a holder, each in canonical form. Personal data: never logged, nor on the ledger."""
+
+    name: str
+    id_document: str
+    phone: str
+
+    def __repr__(self) -> str:  # so that no log line and no traceback can show it
+        return "Identity(…)"
+
+
+def canonical_identity(name: str, id_document: IdDocument, phone: str) -> Identity:
+    """All three fields in canonical form. Raises: InvalidValue naming the field."""
+    return Identity(canonical_name(name), canonical_id_document(id_document), canonical_phone(phone))
+
+
+def canonical_name(name: str, field: str = "holder_name") -> str:
+    """The canonical form of a name. Raises: InvalidValue where nothing is left of it, or it is too long."""
+    if len(name) > _MAX_NAME:
+        raise InvalidValue(field, f"longer than {_MAX_NAME} characters", f"1 to {_MAX_NAME} characters")
+    folded = unicodedata.normalize("NFKC", name).casefold().translate(_DOTS)
+    # NFKC once more: folding may leave a sequence that is not normalised.
+    canonical = unicodedata.normalize("NFKC", "".join(folded.split()))
+    if not any(character.isalpha() for character in canonical):
+        raise InvalidValue(field, "no letters in it", f"a name of 1 to {_MAX_NAME} characters")
+    return canonical
+
+
+def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
+    """The canonical form `SCHEME:COUNTRY:NUMBER`. Raises: InvalidValue for an unknown scheme or country, or a number
+    that its own checksum or shape refuses."""
+    if not _COUNTRY.fullmatch(document.country):
+        raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
+    if len(document.number) > _MAX_DOCUMENT:
+        raise InvalidValue(f"{field}_number", "too long", f"at most {_MAX_DOCUMENT} characters")
+    number = unicodedata.normalize("NFKC", document.number)
+    if document.scheme == "NIDN":
+        module = get_cc_module(document.country.lower(), _NATIONAL_NUMBERS.get(document.country, ""))
+        if module is None:
+            raise InvalidValue(f"{field}_country", "no national number known here", ", ".join(_NATIONAL_NUMBERS))
+        try:
+            number = module.validate(number.upper())
+        except ValidationError as error:
+            raise InvalidValue(f"{field}_number", "not valid by its own checksum", "a national number") from error
+    elif document.scheme == "CCPT":
+        number = re.sub(r"[\s-]", "", number).upper()
+        if not _PASSPORT.fullmatch(number):
+            raise InvalidValue(f"{field}_number", "not a passport number", "5 to 12 letters and digits")
+    else:
+        raise InvalidValue(f"{field}_scheme", "unknown", "NIDN (national identity number) or CCPT (passport)")
+    return f"{document.scheme}:{document.country}:{number}".casefold()
+
+
+def canonical_phone(phone: str, field: str = "phone") -> str:
+    """The E.164 form of a phone number; without a country code it is taken for a Chinese one.
+
+    Raises: InvalidValue where it is not a valid number of any country.
+    """
+    allowed = "an international number such as +86 138 0013 8000, or a Chinese one without +86"
+    if len(phone) > _MAX_PHONE:
+        raise InvalidValue(field, "too long", allowed)
+    try:
+        parsed = phonenumbers.parse(unicodedata.normalize("NFKC", phone), "CN")
+    except phonenumbers.NumberParseException as error:
+        raise InvalidValue(field, "not a phone number", allowed) from error
+    if not phonenumbers.is_valid_number(parsed):
+        raise InvalidValue(field, "not a phone number in use", allowed)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

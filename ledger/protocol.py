@@ -1,0 +1,110 @@
+"""What a platform's gateway and a bank's node say to each other over HTTP: binding, and its grant."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ledger.grant import Grant
+from ledger.identity import IdDocument, Identity, canonical_identity
+
+#: A platform's id: it enters key derivation, so its form is fixed.
+PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+
+#: The largest time that the ledger can hold, in milliseconds.
+MAX_TIME_MS = 2**48 - 1
+
+
+def _hex_of(size: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) != 2 + 2 * size or not text.startswith("0x"):
+            raise ValueError(f"0x and {2 * size} hexadecimal digits")
+        try:
+            return "0x" + bytes.fromhex(text[2:]).hex()
+        except ValueError as error:
+            raise ValueError(f"0x and {2 * size} hexadecimal digits") from error
+
+    return AfterValidator(check)
+
+
+Hex32 = Annotated[str, _hex_of(32)]
+Hex65 = Annotated[str, _hex_of(65)]
+TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]
+
+
+class Claim(BaseModel):
+    """What a user says about an account: its number and who holds it. Personal data."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: str = Field(min_length=4, max_length=34, description="Card or account number (at most 34: Max34Text)")
+    number_type: Literal["card", "account"]
+    holder_name: str = Field(min_length=1, max_length=140)
+    id_document_scheme: Literal["NIDN", "CCPT"] = Field(description="ISO 20022: national identity number or passport")
+    id_document_country: str = Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")
+    id_document_number: str = Field(min_length=1, max_length=35)
+    phone: str = Field(min_length=3, max_length=40)
+
+    def identity(self) -> Identity:
+        """The three identity fields in canonical form. Raises: InvalidValue."""
+        document = IdDocument(self.id_document_scheme, self.id_document_country, self.id_document_number)
+        return canonical_identity(self.holder_name, document, self.phone)
+
+    def __repr__(self) -> str:
+        return "Claim(…)"
+
+
+class BindingRequest(Claim):
+    """A platform asks a bank to bind an account. `request_id` makes it safe to ask again after a lost answer."""
+
+    request_id: str = Field(min_length=8, max_length=64, pattern="^[A-Za-z0-9_-]+$")
+
+
+class Mismatch(BaseModel):
+    """One thing that stands against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
+
+    field: Literal["number", "name", "id_document", "phone", "account"]
+    problem: str
+    iso_reason: str | None = None
+
+
+class GrantDocument(BaseModel):
+    """A grant as JSON. Holds the binding key: a secret of bank and platform."""
+
+    bank: str
+    binding: Hex32
+    platform: str
+    granted_at_ms: TimeMs
+    binding_key: Hex32
+    signature: Hex65
+
+    @classmethod
+    def of(cls, grant: Grant) -> "GrantDocument":
+        return cls(
+            bank=grant.bank,
+            binding="0x" + grant.binding.hex(),
+            platform=grant.platform,
+            granted_at_ms=grant.granted_at_ms,
+            binding_key="0x" + grant.binding_key.hex(),
+            signature="0x" + grant.signature.hex(),
+        )
+
+    def grant(self) -> Grant:
+        return Grant(
+            bank=self.bank,
+            binding=bytes.fromhex(self.binding[2:]),
+            platform=self.platform,
+            granted_at_ms=self.granted_at_ms,
+            binding_key=bytes.fromhex(self.binding_key[2:]),
+            signature=bytes.fromhex(self.signature[2:]),
+        )
+
+    def __repr__(self) -> str:
+        return f"GrantDocument(bank={self.bank!r}, binding={self.binding!r})"
+
+
+class BindingAnswer(BaseModel):
+    """The bank's answer: granted with a grant, or refused with what does not match."""
+
+    outcome: Literal["granted", "refused"]
+    mismatches: list[Mismatch] = []
+    grant: GrantDocument | None = None

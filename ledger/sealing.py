@@ -1,0 +1,101 @@
+"""Sealing: terms become a ciphertext and a tag that only the platform of the binding can open.
+
+Keys, all 32 bytes, by HKDF-SHA256:
+
+    binding key   = HKDF(bank secret, salt = binding id, info = "standing/binding/v1" ‖ platform id)
+    identity key  = HKDF(binding key, salt = binding id, info = "standing/identity/v1")
+
+Cipher: AES-256-GCM-SIV (RFC 8452). Nonce: the publication's number in 6 bytes big-endian, then six zero bytes.
+Associated data: bank (11) ‖ binding (32) ‖ publication (6) ‖ effectiveAtMs (6). A binding that occurs twice in one
+publication repeats the nonce; GCM-SIV is made to bear that: it shows only whether the two are equal in every part.
+
+The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.grant`).
+"""
+
+import hmac
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ledger.bic import bic_to_bytes11
+from ledger.errors import InvalidValue, TermsUnreadable
+from ledger.identity import Identity
+from ledger.terms import TAG_SIZE, TERMS_SIZE, IdentityTags, Terms
+
+KEY_SIZE = 32
+BINDING_SIZE = 32
+_U48_MAX = 2**48 - 1
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=salt, info=info).derive(secret)
+
+
+def derive_binding_key(bank_secret: bytes, binding: bytes, platform: str) -> bytes:
+    """The key that seals one binding's terms for one platform.
+
+    Raises: InvalidValue where the bank secret is shorter than 32 bytes or the binding id is not 32 bytes.
+    """
+    if len(bank_secret) < KEY_SIZE:
+        raise InvalidValue("bank secret", "too short", f"at least {KEY_SIZE} random bytes")
+    if len(binding) != BINDING_SIZE:
+        raise InvalidValue("binding", "wrong length", f"{BINDING_SIZE} bytes")
+    return _hkdf(bank_secret, binding, b"standing/binding/v1" + platform.encode())
+
+
+def key_commitment(binding: bytes, binding_key: bytes) -> bytes:
+    """What the bank signs to commit to a binding key: SHA-256 over a label, the binding and the key."""
+    return sha256(b"standing/commitment/v1" + binding + binding_key).digest()
+
+
+def identity_tags(binding: bytes, binding_key: bytes, identity: Identity) -> IdentityTags:
+    """The tags of the three identity fields, keyed for this binding.
+
+    A tag is the first 4 bytes of HMAC-SHA256(identity key, field name ‖ 0x1f ‖ canonical value): enough to see that a
+    field changed (an unnoticed change has a chance of one in 2^32). Who has the key can test guesses against it.
+    """
+    identity_key = _hkdf(binding_key, binding, b"standing/identity/v1")
+
+    def tag(field: str, value: str) -> bytes:
+        return hmac.digest(identity_key, field.encode() + b"\x1f" + value.encode(), "sha256")[:TAG_SIZE]
+
+    return IdentityTags(
+        name=tag("name", identity.name),
+        id_document=tag("id_document", identity.id_document),
+        phone=tag("phone", identity.phone),
+    )
+
+
+def _nonce_and_context(bank: str, binding: bytes, publication: int, effective_at_ms: int) -> tuple[bytes, bytes]:
+    for field, value in (("publication", publication), ("effective_at_ms", effective_at_ms)):
+        if not 0 <= value <= _U48_MAX:
+            raise InvalidValue(field, "out of range", "0 to 2^48-1")
+    number = publication.to_bytes(6, "big")
+    return number + bytes(6), bic_to_bytes11(bank) + binding + number + effective_at_ms.to_bytes(6, "big")
+
+
+def seal(
+    terms: Terms, *, key: bytes, bank: str, binding: bytes, publication: int, effective_at_ms: int
+) -> tuple[bytes, bytes]:
+    """Seal `terms` for one binding in one publication. Returns: (tag, 16 bytes; sealed terms, 32 bytes)."""
+    nonce, context = _nonce_and_context(bank, binding, publication, effective_at_ms)
+    sealed = AESGCMSIV(key).encrypt(nonce, terms.pack(), context)
+    return sealed[TERMS_SIZE:], sealed[:TERMS_SIZE]
+
+
+def unseal(
+    tag: bytes, sealed_terms: bytes, *, key: bytes, bank: str, binding: bytes, publication: int, effective_at_ms: int
+) -> Terms:
+    """Open sealed terms.
+
+    Raises: TermsUnreadable where the key, any part of the context, or any bit of what was sealed is not the same.
+    """
+    nonce, context = _nonce_and_context(bank, binding, publication, effective_at_ms)
+    try:
+        plain = AESGCMSIV(key).decrypt(nonce, sealed_terms + tag, context)
+    except (InvalidTag, ValueError) as error:
+        raise TermsUnreadable("the sealed terms do not open with this binding's key") from error
+    return Terms.unpack(plain)

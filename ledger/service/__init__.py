@@ -1,0 +1,1 @@
+"""What every Standing HTTP service has in common: problem documents, API keys, bounds, database, secrets, logs."""

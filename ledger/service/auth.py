@@ -1,0 +1,92 @@
+"""API keys with roles. Keys are random, so a plain SHA-256 is enough to keep: only hashes are ever stored.
+
+A key is rotated by listing the new one beside the old one for a while: several keys may name one caller.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_problem.error import ForbiddenProblem, UnauthorisedProblem
+from pydantic import BaseModel, ConfigDict, Field
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer <key>`")
+
+
+class MissingKey(UnauthorisedProblem):
+    title = "A valid API key is needed"
+
+
+class WrongRole(ForbiddenProblem):
+    title = "This key's role may not do this"
+
+
+class ApiKey(BaseModel):
+    """One key as settings hold it: the hash, the role it has, and whom it speaks for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=64)
+    role: str
+    #: For a platform's key at a bank's node: the platform's id.
+    platform: str | None = None
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, by the key."""
+
+    name: str
+    role: str
+    platform: str | None
+
+
+def new_key() -> tuple[str, str]:
+    """A fresh key and its hash: 32 random bytes, URL-safe."""
+    key = "sk_" + secrets.token_urlsafe(32)
+    return key, sha256(key.encode()).hexdigest()
+
+
+class Keyring:
+    """All keys that a service accepts."""
+
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self._callers = [(key.sha256, Caller(key.name, key.role, key.platform)) for key in keys]
+
+    def caller(self, token: str) -> Caller | None:
+        """Whose key `token` is; None for nobody's."""
+        given = sha256(token.encode()).hexdigest()
+        found = None
+        for expected, caller in self._callers:
+            if hmac.compare_digest(given, expected):
+                found = caller
+        return found
+
+
+def require(*roles: str) -> Callable[..., Caller]:
+    """A FastAPI dependency: the caller, if its key has one of `roles`.
+
+    Answers 401 without a valid key and 403 with one of another role.
+    """
+
+    def check(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    ) -> Caller:
+        keyring: Keyring = request.app.state.keyring
+        caller = keyring.caller(credentials.credentials) if credentials is not None else None
+        if caller is None:
+            raise MissingKey(
+                "No API key was given, or it is not known here. Send `Authorization: Bearer <key>`.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if caller.role not in roles:
+            raise WrongRole(f"The key '{caller.name}' has the role {caller.role}; allowed: {', '.join(roles)}.")
+        return caller
+
+    return check

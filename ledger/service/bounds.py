@@ -1,0 +1,51 @@
+"""A bound on the size of request bodies."""
+
+from fastapi_problem.error import Problem
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ledger.service.problems import problem_response
+
+
+class BodyLimit:
+    """ASGI middleware: answers 413 to a body over `max_bytes`, before anything reads all of it."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self._max_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        # A body without a declared length is read here, up to the bound, and handed on whole.
+        messages: list[Message] = []
+        size = 0
+        if b"transfer-encoding" in dict(scope["headers"]):
+            more = True
+            while more:
+                message = await receive()
+                messages.append(message)
+                size += len(message.get("body", b""))
+                if size > self._max_bytes:
+                    await self._refuse(scope, receive, send)
+                    return
+                more = message["type"] == "http.request" and message.get("more_body", False)
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = Problem(
+            title="The body is too large",
+            type_="body-too-large",
+            status=413,
+            detail=f"The body is larger than {self._max_bytes} bytes, or its Content-Length is no number.",
+            max_bytes=self._max_bytes,
+        )
+        await problem_response(problem)(scope, receive, send)

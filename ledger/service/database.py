@@ -1,0 +1,103 @@
+"""The database of a service: SQLite (WAL) embedded, PostgreSQL for real, through SQLAlchemy Core and Alembic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.types import TypeDecorator
+
+from ledger.errors import InvalidValue
+from ledger.money import NO_LIMIT
+
+_NO_LIMIT_IN_COLUMN = -1
+
+
+class LimitMinor(TypeDecorator[int]):
+    """A limit in minor units. NO_LIMIT, a u64, does not fit a signed column: it is stored as -1."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return _NO_LIMIT_IN_COLUMN if value == NO_LIMIT else value
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return NO_LIMIT if value == _NO_LIMIT_IN_COLUMN else value
+
+
+class Database:
+    """One database. Writers are serialised by the database itself; a commit is on disk when it returns.
+
+    Raises: InvalidValue where the URL is none that SQLAlchemy knows.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = create_engine(url)
+        except (ArgumentError, ModuleNotFoundError) as error:
+            raise InvalidValue(
+                "database_url", "not usable", "such as sqlite:////var/lib/standing/node.sqlite3"
+            ) from error
+        self._is_sqlite = self._engine.dialect.name == "sqlite"
+        if self._is_sqlite:
+            event.listen(self._engine, "connect", _configure_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        self._writing = self._engine.execution_options(standing_write=True)
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one consistent state, waiting for no writer."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite it is alone from its first statement on."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling is switched off; `_begin_sqlite` begins them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # what is acknowledged must survive a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("standing_write", False)
+    # IMMEDIATE takes the write lock at once: a transaction that reads first cannot fail later on a stale snapshot.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def migrate(database: Database, package: str) -> None:
+    """Bring the schema of `package` (with a `migrations` folder) to its newest revision."""
+    with as_file(files(package) / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        with database.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def is_memory_sqlite(url: str) -> bool:
+    """Whether the URL names an SQLite database that would be gone with the process."""
+    parsed = make_url(url)
+    return parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}

@@ -1,0 +1,147 @@
+"""Problem documents (RFC 9457): the one place where errors become HTTP.
+
+Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's class name in kebab case.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi_problem.error import Problem, StatusProblem
+from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
+from rfc9457 import error_class_to_type
+from starlette.responses import Response
+
+from ledger.errors import (
+    Conflict,
+    InvalidValue,
+    LedgerError,
+    NotAllowed,
+    NotFound,
+    Overloaded,
+    StandingError,
+)
+
+PROBLEM_TYPE = "urn:standing:problem:{type}"
+MEDIA_TYPE = "application/problem+json"
+
+#: HTTP status and title of each error; the first class that an error belongs to counts. Services put theirs in front.
+_SHARED: Mapping[type[StandingError], tuple[int, str]] = {
+    InvalidValue: (422, "A value is not allowed"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "Contradicts what is here already"),
+    NotAllowed: (403, "Not allowed"),
+    Overloaded: (503, "A bound is reached for now"),
+    LedgerError: (503, "The ledger cannot be used at the moment"),
+}
+
+
+class InternalError(StatusProblem):
+    """Shown in place of an unexpected error, whose own text could hold anything."""
+
+    status = 500
+    title = "An unexpected error, on our side"
+
+    def __init__(self, _detail: str | None = None, **_: Any) -> None:
+        super().__init__("It is logged with its request; nothing more is said here on purpose.")
+
+
+def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[int, str]] = _SHARED) -> Problem:
+    """The problem document of an error."""
+    status, title = next((entry for kind, entry in table.items() if isinstance(error, kind)), (500, "Failed"))
+    extras: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, InvalidValue):
+        extras["errors"] = [{"field": error.field, "problem": error.problem, "allowed": error.allowed}]
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after_s)
+    return Problem(
+        title=title, type_=error_class_to_type(error), detail=str(error), status=status, headers=headers, **extras
+    )
+
+
+def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
+    """What pydantic found, without the input that it found it in: that may be personal data."""
+    errors = [
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+            "problem": item["msg"],
+            "allowed": "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error"),
+        }
+        for item in error.errors()
+    ]
+    return Problem(
+        title="The request is malformed",
+        type_="malformed-request",
+        detail="; ".join(f"{item['field']}: {item['problem']}" for item in errors[:5]),
+        status=422,
+        errors=errors[:50],
+    )
+
+
+def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) -> None:
+    """Let `app` answer every error with a problem document; `table` maps the service's own errors."""
+    merged = {**table, **_SHARED}
+    handler = new_exception_handler(
+        handlers={
+            StandingError: lambda _handler, _request, error: problem_of(error, merged),
+        },
+        request_validation_handler=_validation_problem,
+        unhandled_wrappers={"default": InternalError},
+        pre_hooks=[_log_unexpected],
+        documentation_uri_template=PROBLEM_TYPE,
+    )
+    add_exception_handler(app, handler, generic_swagger_defaults=False)
+    app.add_exception_handler(StandingError, handler)
+
+
+def _log_unexpected(request: Request, error: Exception) -> None:
+    if not isinstance(error, StandingError | Problem | RequestValidationError) and not hasattr(error, "status_code"):
+        # The type and the place only: an unexpected error's text may hold anything, personal data included.
+        structlog.get_logger().error(
+            "unexpected_error", path=request.url.path, error=type(error).__name__, place=_innermost(error)
+        )
+
+
+def _innermost(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "?"
+
+
+def responses(*errors: type[StandingError] | tuple[int, str, str]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of a route that may answer with these errors, each with an example.
+
+    An error class stands for its own status; a tuple is (status, type word, title).
+    """
+    documented: dict[int | str, dict[str, Any]] = {}
+    for entry in errors:
+        if isinstance(entry, tuple):
+            status, word, title = entry
+        else:
+            status, title = next(found for kind, found in _SHARED.items() if issubclass(entry, kind))
+            word = error_class_to_type(entry.__new__(entry))
+        example = {"type": PROBLEM_TYPE.format(type=word), "title": title, "status": status, "detail": "…"}
+        content = documented.setdefault(
+            status,
+            {
+                "description": title,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
+            },
+        )
+        content["content"][MEDIA_TYPE]["examples"][word] = {"value": example}
+    return documented
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as a response, for middleware that answers before any route does."""
+    return Response(
+        json.dumps(problem.marshal(uri=PROBLEM_TYPE)),
+        status_code=problem.status,
+        headers=dict(problem.headers or {}),
+        media_type=MEDIA_TYPE,
+    )

@@ -1,0 +1,59 @@
+"""Personal data and keys at rest: encrypted, and found again by keyed hashes. Keys rotate by version, newest first."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ledger.errors import InvalidValue, StandingError
+
+_MIN_SECRET = 32
+
+
+class VaultError(StandingError):
+    """Something stored does not open with any of the keys."""
+
+
+class Vault:
+    """Encrypts with the newest of `secrets` and opens with any; each at least 32 random bytes.
+
+    `purpose` separates what two parts of a service keep under the same secret. Raises: InvalidValue.
+    """
+
+    def __init__(self, secrets: Sequence[bytes], purpose: str) -> None:
+        if not secrets or any(len(secret) < _MIN_SECRET for secret in secrets):
+            raise InvalidValue("vault secret", "missing or too short", f"at least {_MIN_SECRET} random bytes each")
+        self._fernet = MultiFernet(
+            [Fernet(urlsafe_b64encode(_derive(secret, f"standing/vault/{purpose}"))) for secret in secrets]
+        )
+        # The oldest secret keys the lookups, so that adding a newer one does not lose what was stored before.
+        self._lookup_key = _derive(secrets[-1], f"standing/lookup/{purpose}")
+
+    def seal(self, plain: bytes) -> bytes:
+        """Encrypt for storage."""
+        return self._fernet.encrypt(plain)
+
+    def unseal(self, stored: bytes) -> bytes:
+        """Decrypt what `seal` gave. Raises: VaultError."""
+        try:
+            return self._fernet.decrypt(stored)
+        except InvalidToken as error:
+            raise VaultError("stored data does not open: is a vault secret missing?") from error
+
+    def seal_text(self, plain: str) -> bytes:
+        return self.seal(plain.encode())
+
+    def unseal_text(self, stored: bytes) -> str:
+        """Raises: VaultError."""
+        return self.unseal(stored).decode()
+
+    def lookup(self, field: str, value: str) -> bytes:
+        """A keyed hash under which `value` is found again, without being readable."""
+        return hmac.digest(self._lookup_key, field.encode() + b"\x1f" + value.encode(), "sha256")
+
+
+def _derive(secret: bytes, info: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info.encode()).derive(secret)
