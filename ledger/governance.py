@@ -77,9 +77,10 @@ def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: 
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
-    sent = sender.send(_calldata(client, step), gas=_GOVERNANCE_GAS)
-    sender.wait(sent, timeout_s=timeout_s)
-    return sent.hash
+    prepared = sender.prepare(_calldata(client, step), gas=_GOVERNANCE_GAS)
+    sender.transmit(prepared)
+    sender.wait(prepared, timeout_s=timeout_s)
+    return prepared.hash
 
 
 def deploy(

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
-from stdnum import get_cc_module
+from stdnum import get_cc_module, luhn
 from stdnum.exceptions import ValidationError
 
 from ledger.errors import InvalidValue
@@ -20,7 +20,10 @@ _DOTS = {ord(dot): None for dot in unicodedata.normalize("NFKC", _NAME_DOTS) + _
 _MAX_NAME = 140  # Max140Text, the length of a party's name in ISO 20022
 _MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
 _MAX_PHONE = 40
+_MAX_NUMBER = 64  # as typed, with separators
 _PASSPORT = re.compile(r"[A-Z0-9]{5,12}")  # ICAO 9303: up to nine characters; some states issue longer ones
+_CARD = re.compile(r"[0-9]{12,19}")  # ISO/IEC 7812
+_ACCOUNT = re.compile(r"[A-Z0-9]{4,34}")  # Max34Text, the length of an account identification in ISO 20022
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 #: National identity numbers (ISO 20022 code NIDN) whose checksum python-stdnum knows, by ISO 3166 country.
@@ -54,6 +57,21 @@ def canonical_identity(name: str, id_document: IdDocument, phone: str) -> Identi
     return Identity(canonical_name(name), canonical_id_document(id_document), canonical_phone(phone))
 
 
+def canonical_number(number: str, number_type: str, field: str = "number") -> str:
+    """The canonical form of a card or account number: capital letters and digits only.
+
+    Raises: InvalidValue for a card number that the Luhn check refuses (ISO/IEC 7812), or a wrong shape.
+    """
+    allowed = "12 to 19 digits, Luhn-valid" if number_type == "card" else "4 to 34 letters and digits"
+    compact = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", number[:_MAX_NUMBER])).upper()
+    shape = _CARD if number_type == "card" else _ACCOUNT
+    if len(number) > _MAX_NUMBER or not shape.fullmatch(compact):
+        raise InvalidValue(field, f"not a {number_type} number", allowed)
+    if number_type == "card" and not luhn.is_valid(compact):
+        raise InvalidValue(field, "a digit is wrong (Luhn check)", allowed)
+    return compact
+
+
 def canonical_name(name: str, field: str = "holder_name") -> str:
     """The canonical form of a name. Raises: InvalidValue where nothing is left of it, or it is too long."""
     if len(name) > _MAX_NAME:
@@ -73,17 +91,16 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
         raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
     if len(document.number) > _MAX_DOCUMENT:
         raise InvalidValue(f"{field}_number", "too long", f"at most {_MAX_DOCUMENT} characters")
-    number = unicodedata.normalize("NFKC", document.number)
+    number = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", document.number)).upper()
     if document.scheme == "NIDN":
         module = get_cc_module(document.country.lower(), _NATIONAL_NUMBERS.get(document.country, ""))
         if module is None:
             raise InvalidValue(f"{field}_country", "no national number known here", ", ".join(_NATIONAL_NUMBERS))
         try:
-            number = module.validate(number.upper())
+            number = module.validate(number)
         except ValidationError as error:
             raise InvalidValue(f"{field}_number", "not valid by its own checksum", "a national number") from error
     elif document.scheme == "CCPT":
-        number = re.sub(r"[\s-]", "", number).upper()
         if not _PASSPORT.fullmatch(number):
             raise InvalidValue(f"{field}_number", "not a passport number", "5 to 12 letters and digits")
     else:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ledger.grant import Grant
-from ledger.identity import IdDocument, Identity, canonical_identity
+from ledger.identity import IdDocument, Identity, canonical_identity, canonical_number
 
 #: A platform's id: it enters key derivation, so its form is fixed.
 PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
@@ -36,13 +36,17 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: str = Field(min_length=4, max_length=34, description="Card or account number (at most 34: Max34Text)")
+    number: str = Field(min_length=4, max_length=64, description="Card or account number, spaces and hyphens allowed")
     number_type: Literal["card", "account"]
     holder_name: str = Field(min_length=1, max_length=140)
     id_document_scheme: Literal["NIDN", "CCPT"] = Field(description="ISO 20022: national identity number or passport")
     id_document_country: str = Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")
     id_document_number: str = Field(min_length=1, max_length=35)
     phone: str = Field(min_length=3, max_length=40)
+
+    def canonical_number(self) -> str:
+        """The number in canonical form. Raises: InvalidValue."""
+        return canonical_number(self.number, self.number_type)
 
     def identity(self) -> Identity:
         """The three identity fields in canonical form. Raises: InvalidValue."""

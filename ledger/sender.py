@@ -6,6 +6,7 @@ The sending key is not the signing key of publications: whoever steals it can sp
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from eth_account import Account
 from eth_typing import ChecksumAddress
@@ -14,7 +15,7 @@ from hexbytes import HexBytes
 from tenacity import RetryError as GaveUp
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 from web3.exceptions import Web3RPCError
-from web3.types import TxParams, TxReceipt
+from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from ledger.client import LedgerClient, ledger_errors
 from ledger.errors import LedgerUnreachable
@@ -32,9 +33,10 @@ def publication_gas(attestations: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A transaction on its way."""
+class Prepared:
+    """A signed transaction. Its hash is known before it is sent, so that it can be stored first."""
 
+    raw: bytes
     hash: bytes
     nonce: int
 
@@ -50,38 +52,46 @@ class Sender:
     def address(self) -> ChecksumAddress:
         return to_checksum_address(self._account.address)
 
-    def next_nonce(self) -> int:
-        """The nonce after all transactions of the account that the node knows of. Raises: LedgerUnreachable."""
+    def next_nonce(self, block: Literal["latest", "pending"] = "pending") -> int:
+        """The nonce after the account's transactions in blocks, or ("pending") after all that the node knows of.
+
+        Raises: LedgerUnreachable.
+        """
         with ledger_errors():
-            return int(self._client.w3.eth.get_transaction_count(self.address, "pending"))
+            return int(self._client.w3.eth.get_transaction_count(self.address, block))
 
-    def send(self, data: bytes, *, gas: int, nonce: int | None = None, to: ChecksumAddress | None = None) -> Sent:
-        """Send `data` to the contract (or to `to`).
+    def prepare(self, data: bytes, *, gas: int, nonce: int | None = None) -> Prepared:
+        """Sign a call of the contract with `data`; `nonce` is the account's next one where none is given.
 
-        Without `nonce` it is the account's next one. A transaction that the node knows already is a normal ending.
-        Raises: LedgerUnreachable, LedgerRejected.
+        Raises: LedgerUnreachable.
         """
         given = self.next_nonce() if nonce is None else nonce
-        w3 = self._client.w3
         with ledger_errors():
             transaction: TxParams = {
                 "chainId": self._client.domain.chain_id,
-                "to": to or self._client.address,
+                "to": self._client.address,
                 "data": HexBytes(data),
                 "gas": gas,
-                "gasPrice": w3.eth.gas_price,
-                "nonce": given,  # type: ignore[typeddict-item]  # web3's NewType for int
-                "value": 0,  # type: ignore[typeddict-item]
+                "gasPrice": self._client.w3.eth.gas_price,
+                "nonce": Nonce(given),
+                "value": Wei(0),
             }
             signed = self._account.sign_transaction(transaction)
+        return Prepared(bytes(signed.raw_transaction), bytes(signed.hash), given)
+
+    def transmit(self, prepared: Prepared) -> None:
+        """Send a prepared transaction; one that the node knows already is a normal ending.
+
+        Raises: LedgerUnreachable, LedgerRejected.
+        """
+        with ledger_errors():
             try:
-                w3.eth.send_raw_transaction(signed.raw_transaction)
+                self._client.w3.eth.send_raw_transaction(HexBytes(prepared.raw))
             except Web3RPCError as error:
                 if not _is_known(error):
                     raise
-        return Sent(bytes(signed.hash), given)
 
-    def wait(self, sent: Sent, *, timeout_s: float) -> TxReceipt:
+    def wait(self, sent: Prepared, *, timeout_s: float) -> TxReceipt:
         """The receipt of a transaction, once it is in a block.
 
         Raises: LedgerUnreachable where that takes too long; LedgerRejected where the contract refused.

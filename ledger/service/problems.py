@@ -5,6 +5,7 @@ Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's cl
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -113,28 +114,47 @@ def _innermost(error: Exception) -> str:
     return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "?"
 
 
-def responses(*errors: type[StandingError] | tuple[int, str, str]) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of a route that may answer with these errors, each with an example.
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """A problem that no error class stands for, as OpenAPI shows it."""
 
-    An error class stands for its own status; a tuple is (status, type word, title).
-    """
+    status: int
+    word: str
+    title: str
+
+
+MALFORMED = Documented(422, "malformed-request", "The request is malformed")
+BODY_TOO_LARGE = Documented(413, "body-too-large", "The body is too large")
+
+
+def responses(*errors: type[StandingError] | type[StatusProblem] | Documented) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of a route that may answer with these errors, each with an example."""
     documented: dict[int | str, dict[str, Any]] = {}
-    for entry in errors:
-        if isinstance(entry, tuple):
-            status, word, title = entry
-        else:
-            status, title = next(found for kind, found in _SHARED.items() if issubclass(entry, kind))
-            word = error_class_to_type(entry.__new__(entry))
-        example = {"type": PROBLEM_TYPE.format(type=word), "title": title, "status": status, "detail": "…"}
-        content = documented.setdefault(
-            status,
+    for error in errors:
+        known = error if isinstance(error, Documented) else _document(error)
+        example = {
+            "type": PROBLEM_TYPE.format(type=known.word),
+            "title": known.title,
+            "status": known.status,
+            "detail": "What was wrong, where, and what is allowed.",
+        }
+        entry = documented.setdefault(
+            known.status,
             {
-                "description": title,
+                "description": known.title,
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
-        content["content"][MEDIA_TYPE]["examples"][word] = {"value": example}
+        entry["content"][MEDIA_TYPE]["examples"][known.word] = {"value": example}
     return documented
+
+
+def _document(error: type[StandingError] | type[StatusProblem]) -> Documented:
+    word = error_class_to_type(error.__new__(error))
+    if issubclass(error, StatusProblem):
+        return Documented(error.status, word, error.title)
+    status, title = next((entry for kind, entry in _SHARED.items() if issubclass(error, kind)), (500, "Failed"))
+    return Documented(status, word, title)
 
 
 def problem_response(problem: Problem) -> Response:

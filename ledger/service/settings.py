@@ -1,0 +1,87 @@
+"""Settings of a service: environment first, then a TOML file; read once at start, never at import."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from ledger.errors import StandingError
+
+
+class SettingsError(StandingError):
+    """The settings are incomplete or wrong; the text names each field, and never shows a value."""
+
+
+class ServiceSettings(BaseSettings):
+    """The base of a service's settings: the environment goes before what the file states."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+_Settings = TypeVar("_Settings", bound=ServiceSettings)
+
+
+def load(model: type[_Settings], file: Path | None) -> _Settings:
+    """The settings of the environment and, below it, of a TOML `file`. Raises: SettingsError."""
+    stated: dict[str, Any] = {}
+    if file is not None:
+        try:
+            stated = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise SettingsError(f"{file}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{file}: {error}") from error
+    try:
+        return model(**stated)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsError(f"{file or 'environment'}: " + "; ".join(lines)) from error
+
+
+def read_secret(path: Path, field: str) -> bytes:
+    """A secret kept in a file: at least 32 bytes, written as hexadecimal digits on one line.
+
+    Raises: SettingsError, never showing the content.
+    """
+    try:
+        secret = bytes.fromhex(path.read_text().strip())
+    except OSError as error:
+        raise SettingsError(f"{field}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{field}: {path} does not hold hexadecimal digits") from error
+    if len(secret) < 32:
+        raise SettingsError(f"{field}: {path} holds {len(secret)} bytes; allowed: at least 32")
+    return secret
+
+
+def read_text_secret(path: Path, field: str) -> str:
+    """A password or key kept in a file, without its last line break. Raises: SettingsError."""
+    try:
+        text = path.read_text().rstrip("\n")
+    except OSError as error:
+        raise SettingsError(f"{field}: {path}: {error.strerror}") from error
+    if not text:
+        raise SettingsError(f"{field}: {path} is empty")
+    return text
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only its owner may read. Raises: SettingsError where it exists."""
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError as error:
+        raise SettingsError(f"{path} exists already, and is not overwritten") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    path.write_text(text)

@@ -1,0 +1,194 @@
+"""Accounts: the present state of each, as the core last stated it, and what a feed change makes of it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from ledger.errors import InvalidValue
+from ledger.identity import IdDocument, Identity, canonical_id_document, canonical_name, canonical_phone
+from ledger.money import NO_LIMIT, currency_number
+from ledger.sealing import derive_binding_key, identity_tags
+from ledger.service.vault import Vault
+from ledger.terms import Status, Terms
+from node import schema
+from node.changes import AccountChange, LimitValue
+
+_CHUNK = 500  # how many keys one SELECT … IN names at most
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account. `id` is the store's own, None before it is saved; limits as in `ledger.terms`."""
+
+    id: int | None
+    number: str
+    number_type: str
+    identity: Identity
+    status: Status
+    debit_allowed: bool
+    credit_allowed: bool
+    currency: int
+    transaction_limit_minor: int
+    daily_limit_minor: int
+    effective_at_ms: int
+
+    def __repr__(self) -> str:  # the number is personal data
+        return f"Account(id={self.id})"
+
+    def terms(self, bank_secret: bytes, binding: bytes, platform: str) -> Terms:
+        """What the bank states about one of the account's bindings."""
+        key = derive_binding_key(bank_secret, binding, platform)
+        return Terms(
+            status=self.status,
+            debit_allowed=self.debit_allowed,
+            credit_allowed=self.credit_allowed,
+            currency=self.currency,
+            transaction_limit_minor=self.transaction_limit_minor,
+            daily_limit_minor=self.daily_limit_minor,
+            tags=identity_tags(binding, key, self.identity),
+        )
+
+
+def unbound(terms: Terms) -> Terms:
+    """The last terms of a binding that has ended: nothing is allowed any more."""
+    return replace(
+        terms,
+        status=Status.UNBOUND,
+        debit_allowed=False,
+        credit_allowed=False,
+        transaction_limit_minor=0,
+        daily_limit_minor=0,
+    )
+
+
+def open_account(change: AccountChange, number: str) -> Account:
+    """The account that the first change of an unknown number states.
+
+    Raises: InvalidValue where the change does not state all of it, or a value breaks its bounds.
+    """
+    missing = [field for field in AccountChange.STATE_FIELDS if getattr(change, field) is None]
+    if missing:
+        raise InvalidValue(
+            "number", "no such account, and a new one must state " + ", ".join(missing), "a known account, or all of it"
+        )
+    blank = Account(
+        id=None,
+        number=number,
+        number_type=_given(change.number_type),
+        identity=Identity("", "", ""),
+        status=Status.ACTIVE,
+        debit_allowed=False,
+        credit_allowed=False,
+        currency=0,
+        transaction_limit_minor=0,
+        daily_limit_minor=0,
+        effective_at_ms=change.effective_at_ms,
+    )
+    return apply_change(blank, change)
+
+
+def apply_change(account: Account, change: AccountChange) -> Account:
+    """The account after a change; what the change does not state stays. Raises: InvalidValue."""
+    stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
+    if change.status is not None:
+        stated["status"] = Status[change.status.upper()]
+    for field in ("debit_allowed", "credit_allowed"):
+        if getattr(change, field) is not None:
+            stated[field] = getattr(change, field)
+    if change.currency is not None:
+        stated["currency"] = currency_number(change.currency)
+    for field in ("transaction_limit_minor", "daily_limit_minor"):
+        if getattr(change, field) is not None:
+            stated[field] = _limit(getattr(change, field))
+    if change.number_type is not None and change.number_type != account.number_type:
+        raise InvalidValue("number_type", "not what the account was opened with", account.number_type)
+    return replace(account, identity=_apply_identity(account.identity, change), **stated)
+
+
+def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
+    if change.holder_name is not None:
+        identity = replace(identity, name=canonical_name(change.holder_name))
+    if change.phone is not None:
+        identity = replace(identity, phone=canonical_phone(change.phone))
+    document = (change.id_document_scheme, change.id_document_country, change.id_document_number)
+    if any(part is not None for part in document):
+        if any(part is None for part in document):
+            raise InvalidValue("id_document", "stated in part", "scheme, country and number together")
+        scheme, country, number = (_given(part) for part in document)
+        identity = replace(identity, id_document=canonical_id_document(IdDocument(scheme, country, number)))
+    return identity
+
+
+def _limit(stated: LimitValue) -> int:
+    return NO_LIMIT if stated == "none" else stated
+
+
+def _given(value: str | None) -> str:
+    assert value is not None  # the caller has looked
+    return value
+
+
+class AccountStore:
+    """Accounts in the database: numbers found by keyed hash, numbers and holders encrypted."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def find(self, connection: Connection, numbers: Iterable[str]) -> dict[str, Account]:
+        """The accounts among `numbers` (canonical), by number."""
+        by_lookup = {self._vault.lookup("number", number): number for number in numbers}
+        lookups = list(by_lookup)
+        found = {}
+        for start in range(0, len(lookups), _CHUNK):
+            chunk = lookups[start : start + _CHUNK]
+            for row in connection.execute(select(schema.accounts).where(schema.accounts.c.number_lookup.in_(chunk))):
+                number = by_lookup[row.number_lookup]
+                found[number] = self._account(row, number)
+        return found
+
+    def get(self, connection: Connection, account_id: int) -> Account:
+        """The account of a known id."""
+        row = connection.execute(select(schema.accounts).where(schema.accounts.c.id == account_id)).one()
+        return self._account(row, self._vault.unseal_text(row.number_sealed))
+
+    def save(self, connection: Connection, account: Account) -> int:
+        """Insert or update one account. Returns: its id."""
+        values = {
+            "holder_sealed": self._vault.seal_text(json.dumps(asdict(account.identity), ensure_ascii=False)),
+            "status": int(account.status),
+            "debit_allowed": account.debit_allowed,
+            "credit_allowed": account.credit_allowed,
+            "currency": account.currency,
+            "transaction_limit_minor": account.transaction_limit_minor,
+            "daily_limit_minor": account.daily_limit_minor,
+            "effective_at_ms": account.effective_at_ms,
+        }
+        if account.id is not None:
+            connection.execute(update(schema.accounts).where(schema.accounts.c.id == account.id).values(values))
+            return account.id
+        values |= {
+            "number_lookup": self._vault.lookup("number", account.number),
+            "number_sealed": self._vault.seal_text(account.number),
+            "number_type": account.number_type,
+        }
+        inserted = connection.execute(insert(schema.accounts).values(values)).inserted_primary_key
+        assert inserted is not None  # the table has one
+        return int(inserted[0])
+
+    def _account(self, row: Any, number: str) -> Account:
+        return Account(
+            id=row.id,
+            number=number,
+            number_type=row.number_type,
+            identity=Identity(**json.loads(self._vault.unseal_text(row.holder_sealed))),
+            status=Status(row.status),
+            debit_allowed=row.debit_allowed,
+            credit_allowed=row.credit_allowed,
+            currency=row.currency,
+            transaction_limit_minor=row.transaction_limit_minor,
+            daily_limit_minor=row.daily_limit_minor,
+            effective_at_ms=row.effective_at_ms,
+        )

@@ -1,0 +1,143 @@
+"""The node's routes: they parse, call one function and map the result."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response, status
+from pydantic import BaseModel
+
+from ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
+from ledger.protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, Hex32
+from ledger.service.auth import Caller, MissingKey, WrongRole, require
+from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
+from node.bindings import AlreadyBound
+from node.changes import FeedEntry, FeedReceipt
+from node.feed import EntryDiffers, FeedOutOfOrder
+from node.trail import BindingTrail, ChangeTrail, NodeStatus
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+TAGS = [
+    {"name": "core", "description": "For the core banking system: say what changed."},
+    {"name": "platforms", "description": "For payment platforms: bind an account, end a binding."},
+    {"name": "operation", "description": "For who runs the node."},
+]
+
+router = APIRouter()
+
+Core = Annotated[Caller, Depends(require("core"))]
+CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
+Platform = Annotated[Caller, Depends(require("platform"))]
+PlatformOrOperator = Annotated[Caller, Depends(require("platform", "operator"))]
+AsOfMs = Annotated[int, Path(ge=0, le=MAX_TIME_MS, description="The entry's as_of_ms")]
+BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
+
+_ALWAYS = (MissingKey, WrongRole, MALFORMED)
+
+
+def _node(request: Request) -> "Node":
+    node: Node = request.app.state.node
+    return node
+
+
+def _platform_of(caller: Caller) -> str:
+    assert caller.platform is not None  # settings refuse a platform's key without one
+    return caller.platform
+
+
+@router.post(
+    "/v1/feed",
+    tags=["core"],
+    summary="Say what changed, up to a time",
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, InvalidValue, Overloaded),
+)
+def post_feed(entry: FeedEntry, request: Request, _caller: Core) -> FeedReceipt:
+    """Takes one feed entry in: `as_of_ms` and zero or more changes.
+
+    It is durable when this answers. It may be sent again: the same content gets the same answer. An entry without
+    changes says that nothing changed up to its time; without any entry, the bank falls silent on the ledger.
+    """
+    return _node(request).feed.accept(entry)
+
+
+@router.get(
+    "/v1/feed/{as_of_ms}",
+    tags=["core"],
+    summary="Where an entry's changes are",
+    responses=responses(*_ALWAYS, NotFound),
+)
+def get_feed(as_of_ms: AsOfMs, request: Request, _caller: CoreOrOperator) -> ChangeTrail:
+    """The hops of a feed entry on its way to the ledger."""
+    return _node(request).trail.entry(as_of_ms)
+
+
+@router.post(
+    "/v1/bindings",
+    tags=["platforms"],
+    summary="Verify who holds an account, and bind it",
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue),
+)
+def post_binding(body: BindingRequest, request: Request, caller: Platform) -> BindingAnswer:
+    """Answers `granted` with a grant, or `refused` with each field that does not match.
+
+    The same request id with the same content gets the same grant again, so a lost answer can be asked for.
+    """
+    return _node(request).bindings.bind(_platform_of(caller), body)
+
+
+@router.delete(
+    "/v1/bindings/{binding}",
+    tags=["platforms"],
+    summary="End a binding",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_ALWAYS, NotFound),
+)
+def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Response:
+    """Ends a binding of the calling platform; one that has ended already stays so."""
+    _node(request).bindings.unbind(_platform_of(caller), bytes.fromhex(binding[2:]))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.get(
+    "/v1/bindings/{binding}/trail",
+    tags=["platforms", "operation"],
+    summary="Where a binding's attestations are",
+    responses=responses(*_ALWAYS, NotFound),
+)
+def get_binding_trail(binding: BindingId, request: Request, caller: PlatformOrOperator) -> BindingTrail:
+    """The newest attestations of a binding with their hops; a platform sees its own bindings only."""
+    return _node(request).trail.binding(caller.platform, bytes.fromhex(binding[2:]))
+
+
+@router.get(
+    "/v1/status", tags=["operation"], summary="How the node is doing", responses=responses(MissingKey, WrongRole)
+)
+def get_status(request: Request, _caller: CoreOrOperator) -> NodeStatus:
+    """Watermark, publication, what waits, and why nothing moves if nothing does."""
+    return _node(request).trail.status()
+
+
+class Health(BaseModel):
+    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
+
+    ok: bool
+    reason: str | None = None
+
+
+@router.get("/healthz", tags=["operation"], summary="The process is up")
+def healthz() -> Health:
+    return Health(ok=True)
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Fit for work, or why not",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
+)
+def readyz(request: Request, response: Response) -> Health:
+    """Not ready while the publisher cannot publish; the reason is the publisher's own."""
+    trouble = _node(request).publisher.trouble
+    if trouble is not None:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    return Health(ok=trouble is None, reason=trouble)

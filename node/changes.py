@@ -1,0 +1,91 @@
+"""What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from ledger.money import MAX_AMOUNT_MINOR
+from ledger.protocol import PLATFORM_PATTERN, TimeMs
+
+MAX_CHANGES = 5000
+
+LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
+
+
+class AccountChange(BaseModel):
+    """One change of one account. What is not stated stays as it was; a new account must state everything.
+
+    Personal data: never logged.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "number": "9156026831789191",
+                    "effective_at_ms": 1767225599000,
+                    "status": "frozen",
+                    "debit_allowed": False,
+                    "credit_allowed": False,
+                }
+            ]
+        },
+    )
+
+    #: The fields that make up an account's state; a new account states them all.
+    STATE_FIELDS: ClassVar[tuple[str, ...]] = (
+        "number_type",
+        "status",
+        "debit_allowed",
+        "credit_allowed",
+        "currency",
+        "transaction_limit_minor",
+        "daily_limit_minor",
+        "holder_name",
+        "id_document_scheme",
+        "id_document_country",
+        "id_document_number",
+        "phone",
+    )
+
+    number: str = Field(min_length=4, max_length=64, description="Card or account number")
+    effective_at_ms: TimeMs = Field(
+        description="When it took effect; after the last entry's as_of_ms, up to this one's"
+    )
+    number_type: Literal["card", "account"] | None = None
+    status: Literal["active", "frozen", "lost", "dormant", "closed"] | None = None
+    debit_allowed: StrictBool | None = None
+    credit_allowed: StrictBool | None = None
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
+    transaction_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
+    daily_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
+    holder_name: str | None = Field(None, min_length=1, max_length=140)
+    id_document_scheme: Literal["NIDN", "CCPT"] | None = None
+    id_document_country: str | None = Field(None, pattern="^[A-Z]{2}$")
+    id_document_number: str | None = Field(None, min_length=1, max_length=35)
+    phone: str | None = Field(None, min_length=3, max_length=40)
+    unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
+        default=[], max_length=32, description="Platforms at which the holder ended the binding, at the bank"
+    )
+
+    def __repr__(self) -> str:
+        return "AccountChange(…)"
+
+
+class FeedEntry(BaseModel):
+    """What the core says at one time: every change up to `as_of_ms` that it has not said before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
+    changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
+
+
+class FeedReceipt(BaseModel):
+    """The node's word that an entry is durable. `attestations`: how many records it will write on the ledger."""
+
+    as_of_ms: int
+    changes: int
+    attestations: int
+    received_at_ms: int

@@ -1,0 +1,48 @@
+"""`standing-node`: run a bank node, and look after its keys and its bank on the ledger."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.service import logs
+from ledger.service.cli import Config, add_common_commands, console, one_line_errors
+from ledger.service.serve import serve as serve_app
+from ledger.service.settings import load
+from node import governance
+from node.app import build, create_app, read_secrets
+from node.keys import new_keystore
+from node.settings import EXAMPLE, ROLES, NodeSettings
+
+app = typer.Typer(
+    name="standing-node",
+    help="A bank's node: takes changes from the core, grants bindings, publishes signed attestations to the ledger.\n\n"
+    "To begin: `config example > node.toml`, `secret new`, `keystore new`, `api-key new`, then `serve -c node.toml`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+add_common_commands(app, roles=ROLES, example=EXAMPLE)
+app.add_typer(governance.app, name="ledger")
+
+keystore = typer.Typer(help="Encrypted keystores of the signing and the sending key.", no_args_is_help=True)
+app.add_typer(keystore, name="keystore")
+
+
+@keystore.command("new")
+def keystore_new(
+    file: Path,
+    password_file: Annotated[Path, typer.Option(help="File with the password that encrypts the key")],
+) -> None:
+    """Make a fresh key, write its encrypted keystore, and print its address."""
+    with one_line_errors():
+        console.print(new_keystore(file, password_file))
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the node until it is told to stop."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        logs.configure(settings.log_level)
+        node = build(settings, read_secrets(settings))
+    serve_app(create_app(node), settings.listen_host, settings.listen_port)

@@ -1,0 +1,191 @@
+"""`standing-node ledger …`: deploy the contract, admit, suspend and reinstate banks, rotate a signer.
+
+Every command that changes something has `--dry-run`: it shows what would change and asks the contract whether the
+caller may, and sends nothing.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from eth_account import Account
+from rich.table import Table
+
+from ledger import governance
+from ledger.bic import parse_bic
+from ledger.client import BankState, LedgerClient, connect, ledger_errors, parse_address
+from ledger.errors import InvalidValue
+from ledger.governance import Step
+from ledger.service.cli import console, one_line_errors
+from node.keys import load_private_key
+
+app = typer.Typer(help="Govern banks on the ledger; roles are the contract's own.", no_args_is_help=True)
+
+Url = Annotated[str, typer.Option("--ledger-url", envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of a ledger node")]
+Contract = Annotated[
+    str, typer.Option("--contract", envvar="STANDING_LEDGER_CONTRACT", help="Address of the StatusLedger contract")
+]
+Keystore = Annotated[Path, typer.Option("--keystore", help="Encrypted keystore of the caller's key")]
+PasswordFile = Annotated[Path, typer.Option("--password-file", help="File with the keystore's password")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing")]
+Bank = Annotated[str, typer.Argument(help="The bank's BIC")]
+
+
+@app.command()
+def show(bank: Bank, ledger_url: Url, contract: Contract) -> None:
+    """What the ledger holds about a bank."""
+    with one_line_errors():
+        _show(bank, _client(ledger_url, contract).bank(parse_bic(bank)))
+
+
+@app.command()
+def deploy(
+    ledger_url: Url,
+    keystore: Keystore,
+    password_file: PasswordFile,
+    governor: Annotated[str, typer.Option(help="Address that may grant and revoke the roles")],
+    registrar: Annotated[str, typer.Option(help="Address that admits and reinstates banks; in production a multisig")],
+    guardian: Annotated[str, typer.Option(help="Address that may suspend a bank")],
+    dry_run: DryRun = False,
+) -> None:
+    """Deploy a new StatusLedger contract and print its address."""
+    with one_line_errors():
+        key = load_private_key(keystore, password_file, "caller")
+        roles = {
+            "governor": parse_address(governor, "governor"),
+            "registrar": parse_address(registrar, "registrar"),
+            "guardian": parse_address(guardian, "guardian"),
+        }
+        if not dry_run:
+            console.print(
+                governance.deploy(
+                    ledger_url,
+                    key,
+                    governor=roles["governor"],
+                    registrar=roles["registrar"],
+                    guardian=roles["guardian"],
+                )
+            )
+            return
+        with ledger_errors():
+            chain_id = connect(ledger_url).eth.chain_id
+        console.print(f"would deploy StatusLedger on chain {chain_id} as {Account.from_key(key).address}")
+        for name, address in roles.items():
+            console.print(f"  {name}: {address}")
+
+
+@app.command()
+def admit(
+    bank: Bank,
+    ledger_url: Url,
+    contract: Contract,
+    keystore: Keystore,
+    password_file: PasswordFile,
+    signer: Annotated[str, typer.Option(help="Address whose signature makes a publication")],
+    admin: Annotated[str, typer.Option(help="Address that may rotate the signer")],
+    number: Annotated[int, typer.Option(help="Last publication of the history to go on from; 0 for a new bank")] = 0,
+    head: Annotated[str, typer.Option(help="Its digest, 0x and 64 digits; zeros for a new bank")] = "0x" + "00" * 32,
+    dry_run: DryRun = False,
+) -> None:
+    """Admit a bank. The caller must be the registrar."""
+    with one_line_errors():
+        step = governance.admit(
+            bank, parse_address(signer, "signer"), parse_address(admin, "admin"), number=number, head=_bytes32(head)
+        )
+        _carry_out(
+            step, bank, _client(ledger_url, contract), load_private_key(keystore, password_file, "caller"), dry_run
+        )
+
+
+@app.command()
+def suspend(
+    bank: Bank,
+    ledger_url: Url,
+    contract: Contract,
+    keystore: Keystore,
+    password_file: PasswordFile,
+    dry_run: DryRun = False,
+) -> None:
+    """Suspend a bank at once: its word counts for nothing from then on. The caller must be the guardian."""
+    with one_line_errors():
+        key = load_private_key(keystore, password_file, "caller")
+        _carry_out(governance.suspend(bank), bank, _client(ledger_url, contract), key, dry_run)
+
+
+@app.command()
+def reinstate(
+    bank: Bank,
+    ledger_url: Url,
+    contract: Contract,
+    keystore: Keystore,
+    password_file: PasswordFile,
+    signer: Annotated[str, typer.Option(help="The signer that counts from here on")],
+    admin: Annotated[str, typer.Option(help="The admin that counts from here on")],
+    dry_run: DryRun = False,
+) -> None:
+    """End a suspension, naming the keys anew. The caller must be the registrar."""
+    with one_line_errors():
+        step = governance.reinstate(bank, parse_address(signer, "signer"), parse_address(admin, "admin"))
+        _carry_out(
+            step, bank, _client(ledger_url, contract), load_private_key(keystore, password_file, "caller"), dry_run
+        )
+
+
+@app.command()
+def rotate_signer(
+    bank: Bank,
+    ledger_url: Url,
+    contract: Contract,
+    keystore: Keystore,
+    password_file: PasswordFile,
+    signer: Annotated[str, typer.Option(help="The new signer; the old one counts for nothing at once")],
+    dry_run: DryRun = False,
+) -> None:
+    """Replace a bank's signer. The caller must be the bank's admin."""
+    with one_line_errors():
+        key = load_private_key(keystore, password_file, "caller")
+        step = governance.rotate_signer(bank, parse_address(signer, "signer"))
+        _carry_out(step, bank, _client(ledger_url, contract), key, dry_run)
+
+
+def _client(ledger_url: str, contract: str) -> LedgerClient:
+    client = LedgerClient(ledger_url, contract)
+    client.check()
+    return client
+
+
+def _carry_out(step: Step, bank: str, client: LedgerClient, key: bytes, dry_run: bool) -> None:
+    bic = parse_bic(bank)
+    caller = Account.from_key(key).address
+    console.print(f"{'would send' if dry_run else 'sending'} {step} as {caller}", soft_wrap=True)
+    if dry_run:
+        governance.dry_run(client, step, caller)
+        console.print("the contract would accept it; the bank now:")
+    else:
+        transaction = governance.execute(client, step, key)
+        console.print(f"in a block: 0x{transaction.hex()}; the bank now:", soft_wrap=True)
+    _show(bic, client.bank(bic))
+
+
+def _show(bank: str, state: BankState) -> None:
+    table = Table(title=f"{bank} on the ledger", show_header=False)
+    if not state.admitted:
+        table.add_row("admitted", "no")
+    else:
+        table.add_row("signer", state.signer)
+        table.add_row("admin", state.admin)
+        table.add_row("suspended", "yes" if state.suspended else "no")
+        table.add_row("publication", str(state.publication))
+        table.add_row("watermark_ms", str(state.watermark_ms))
+        table.add_row("head", "0x" + state.head.hex())
+    console.print(table)
+
+
+def _bytes32(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise InvalidValue("head", "not a digest", "0x and 64 hexadecimal digits")
+    return raw

@@ -1,0 +1,35 @@
+"""The node's keys, each in an encrypted keystore file (Web3 Secret Storage, scrypt).
+
+What signs is behind `ledger.publication.Signer`: a key in an HSM or a KMS takes the keystore's place there.
+"""
+
+import json
+from pathlib import Path
+
+from eth_account import Account
+
+from ledger.publication import LocalSigner
+from ledger.service.settings import SettingsError, read_text_secret, write_private
+
+
+def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
+    """Open a keystore. Raises: SettingsError where a file is missing or the password is wrong."""
+    password = read_text_secret(password_file, f"{field}_password_file")
+    try:
+        content = json.loads(keystore.read_text())
+        return bytes(Account.decrypt(content, password))
+    except OSError as error:
+        raise SettingsError(f"{field}_keystore: {keystore}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{field}_keystore: {keystore} does not open with this password") from error
+
+
+def new_keystore(keystore: Path, password_file: Path) -> str:
+    """Make a fresh key and write its keystore, readable by its owner only. Returns: the key's address.
+
+    Raises: SettingsError where the file exists, or the password file cannot be read.
+    """
+    password = read_text_secret(password_file, "password file")
+    account = Account.create()
+    write_private(keystore, json.dumps(Account.encrypt(account.key, password, kdf="scrypt")))
+    return LocalSigner(account.key).address
