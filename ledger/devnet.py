@@ -48,7 +48,9 @@ class Devnet:
         self._provider = EthereumTesterProvider(self.tester)
         w3 = Web3(self._provider, middleware=[])
         self._request = self._provider.request_func(w3, w3.middleware_onion)
-        self.app = Starlette(routes=[Route("/", self._serve, methods=["POST"])])
+        self.app = Starlette(
+            routes=[Route("/", self._serve, methods=["POST"]), Route("/healthz", self._health, methods=["GET"])]
+        )
 
     async def _serve(self, request: Request) -> Response:
         body = await request.body()
@@ -63,6 +65,9 @@ class Devnet:
                 return JSONResponse(_error(None, _INVALID, f"more than {_MAX_BATCH} calls in one batch"))
             return JSONResponse([self.call(item) for item in call])
         return JSONResponse(self.call(call))
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"ok": True})
 
     def call(self, call: Any) -> dict[str, Any]:
         """Answer one JSON-RPC 2.0 call, one at a time: the chain is a single state."""

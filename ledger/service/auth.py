@@ -5,7 +5,7 @@ A key is rotated by listing the new one beside the old one for a while: several 
 
 import hmac
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
@@ -69,13 +69,14 @@ class Keyring:
         return found
 
 
-def require(*roles: str) -> Callable[..., Caller]:
+def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
     """A FastAPI dependency: the caller, if its key has one of `roles`.
 
     Answers 401 without a valid key and 403 with one of another role.
     """
 
-    def check(
+    # A coroutine, though it awaits nothing: FastAPI runs plain functions in a thread, a hop on every request.
+    async def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
         keyring: Keyring = request.app.state.keyring

@@ -24,7 +24,9 @@ def served(app: Any, port: int = 0) -> Iterator[str]:
     Raises: RuntimeError where it does not start.
     """
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, interface="asgi3", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

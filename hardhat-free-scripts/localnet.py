@@ -1,0 +1,176 @@
+"""A whole local network in one folder: development chain, contract, two or more bank nodes, one gateway.
+
+Each is a process of its own on a free loopback port, started with the same commands and settings files that production
+uses. All keys are made for the folder and are worth nothing elsewhere.
+"""
+
+import json
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from eth_account import Account
+from processes import BIN, Process, free_port
+
+from ledger import governance
+from ledger.client import LedgerClient
+from ledger.devnet import DEVNET_KEYS
+from ledger.publication import LocalSigner
+from ledger.service.auth import new_key
+from ledger.service.settings import write_private
+
+# Two hundred thousand rounds protect a key that is worth something; these are not, and every start opens four.
+_KEYSTORE_ITERATIONS = 2**12
+
+REGISTRAR, GUARDIAN, BANK_ADMIN = DEVNET_KEYS[:3]
+_SENDERS = DEVNET_KEYS[3:]
+
+
+@dataclass
+class LocalBank:
+    """A bank of the local network. `core_key` opens its feed, `platform_key` its bindings."""
+
+    bic: str
+    name: str
+    folder: Path
+    url: str
+    core_key: str
+    platform_key: str
+    settings: dict[str, Any]
+    process: Process | None = None
+
+
+@dataclass
+class LocalNet:
+    """Everything that runs, and where."""
+
+    folder: Path
+    platform: str
+    ledger_url: str = ""
+    contract: str = ""
+    gateway_url: str = ""
+    gateway_key: str = ""
+    banks: dict[str, LocalBank] = field(default_factory=dict)
+    _processes: list[Process] = field(default_factory=list)
+
+    def start_ledger(self) -> None:
+        """Start the development chain and deploy the contract."""
+        port = free_port()
+        self.ledger_url = f"http://127.0.0.1:{port}"
+        script = Path(__file__).with_name("devnet.py")
+        devnet = self._start("devnet", [sys.executable, str(script), "--port", str(port)])
+        devnet.wait_for(self.ledger_url + "/healthz")
+        address = LocalSigner(REGISTRAR).address
+        self.contract = governance.deploy(
+            self.ledger_url,
+            REGISTRAR,
+            governor=address,
+            registrar=address,
+            guardian=LocalSigner(GUARDIAN).address,
+        )
+
+    def add_bank(self, bic: str, name: str, **settings: Any) -> LocalBank:
+        """Make a bank's keys and settings, and admit it to the ledger; `settings` change or add to its own."""
+        folder = self.folder / bic
+        folder.mkdir()
+        sender_key = _SENDERS[len(self.banks) % len(_SENDERS)]
+        signer = _write_keystore(folder / "signer", secrets.token_bytes(32))
+        _write_keystore(folder / "sender", sender_key)
+        for name_of_secret in ("bank-secret", "vault-secret"):
+            write_private(folder / name_of_secret, secrets.token_hex(32))
+        step = governance.admit(bic, LocalSigner(signer).address, LocalSigner(BANK_ADMIN).address)
+        governance.execute(LedgerClient(self.ledger_url, self.contract), step, REGISTRAR)
+        (core_key, core_hash), (platform_key, platform_hash) = new_key(), new_key()
+        port = free_port()
+        stated = {
+            "bic": bic,
+            "database_url": f"sqlite:///{folder}/node.sqlite3",
+            "listen_port": port,
+            "ledger_url": self.ledger_url,
+            "ledger_contract": self.contract,
+            "bank_secret_file": str(folder / "bank-secret"),
+            "vault_secret_file": str(folder / "vault-secret"),
+            **{f"{role}_keystore": str(folder / role) for role in ("signer", "sender")},
+            **{f"{role}_password_file": str(folder / f"{role}-password") for role in ("signer", "sender")},
+            "api_keys": [
+                {"name": "core", "role": "core", "sha256": core_hash},
+                {"name": self.platform, "role": "platform", "platform": self.platform, "sha256": platform_hash},
+            ],
+            **settings,
+        }
+        bank = LocalBank(bic, name, folder, f"http://127.0.0.1:{port}", core_key, platform_key, stated)
+        self.banks[bic] = bank
+        return bank
+
+    def start_bank(self, bank: LocalBank, environment: Mapping[str, str] | None = None) -> Process:
+        """Start a bank's node and wait until it answers."""
+        config = bank.folder / "node.toml"
+        config.write_text(tomli_w.dumps(bank.settings))
+        command = [str(BIN / "standing-node"), "serve", "--config", str(config)]
+        bank.process = self._start(f"node-{bank.bic}", command, environment)
+        bank.process.wait_for(bank.url + "/healthz")
+        return bank.process
+
+    def start_gateway(self, *, time_zone: str, policy: Mapping[str, Any]) -> Process:
+        """Start the platform's gateway, for all banks so far, and wait until it answers."""
+        folder = self.folder / "gateway"
+        folder.mkdir()
+        write_private(folder / "vault-secret", secrets.token_hex(32))
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_private(folder / "evidence-key.pem", pem.decode())
+        for bank in self.banks.values():
+            write_private(folder / f"node-key-{bank.bic}", bank.platform_key)
+        self.gateway_key, hashed = new_key()
+        port = free_port()
+        self.gateway_url = f"http://127.0.0.1:{port}"
+        stated = {
+            "platform": self.platform,
+            "database_url": f"sqlite:///{folder}/gateway.sqlite3",
+            "listen_port": port,
+            "ledger_url": self.ledger_url,
+            "ledger_contract": self.contract,
+            "vault_secret_files": [str(folder / "vault-secret")],
+            "evidence_key_file": str(folder / "evidence-key.pem"),
+            "api_keys": [{"name": "checkout", "role": "platform", "sha256": hashed}],
+            "banks": [
+                {
+                    "bic": bank.bic,
+                    "name": bank.name,
+                    "node_url": bank.url,
+                    "node_api_key_file": str(folder / f"node-key-{bank.bic}"),
+                    "time_zone": time_zone,
+                }
+                for bank in self.banks.values()
+            ],
+            "policy": dict(policy),
+        }
+        config = folder / "gateway.toml"
+        config.write_text(tomli_w.dumps(stated))
+        gateway = self._start("gateway", [str(BIN / "standing-gateway"), "serve", "--config", str(config)])
+        gateway.wait_for(self.gateway_url + "/healthz")
+        return gateway
+
+    def stop(self) -> None:
+        """End every process that was started here, last first."""
+        while self._processes:
+            self._processes.pop().stop()
+
+    def _start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
+        process = Process(name, command, self.folder / f"{name}.log", environment)
+        self._processes.append(process)
+        return process
+
+
+def _write_keystore(file: Path, key: bytes) -> bytes:
+    """An encrypted keystore `file` and its password beside it. Returns: the key."""
+    password = secrets.token_hex(16)
+    write_private(file.with_name(f"{file.name}-password"), password)
+    write_private(file, json.dumps(Account.encrypt(key, password, kdf="scrypt", iterations=_KEYSTORE_ITERATIONS)))
+    return key

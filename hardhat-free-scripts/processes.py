@@ -1,0 +1,84 @@
+"""Processes of a local network: start them, know when they answer, end exactly those that were started."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+BIN = Path(sys.executable).parent
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 15.0
+
+
+class ProcessDied(Exception):
+    """A process ended before it answered; the text ends with the last lines of its log."""
+
+
+class NotYet(Exception):
+    """What is waited for is not there yet."""
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Process:
+    """One child process, its log in a file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # Ctrl-C is for who started it; it ends its children itself
+            )
+
+    def wait_for(self, url: str) -> None:
+        """Return once `url` answers 200. Raises: ProcessDied."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type((httpx.TransportError, NotYet)),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(_START_TIMEOUT_S),
+            reraise=True,
+        ):
+            with attempt:
+                if self._child.poll() is not None:
+                    raise ProcessDied(f"{self.name} ended with {self._child.returncode}: {self.last_lines()}")
+                if httpx.get(url, timeout=2).status_code != httpx.codes.OK:
+                    raise NotYet(f"{self.name} does not answer {url} with 200")
+
+    def wait_for_end(self, timeout_s: float) -> int:
+        """The exit code, once the process has ended by itself. Raises: subprocess.TimeoutExpired."""
+        return self._child.wait(timeout_s)
+
+    def last_lines(self) -> str:
+        """The end of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
+
+    def kill(self) -> None:
+        """End it without a chance to tidy up (SIGKILL)."""
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self) -> None:
+        """End it, gently first."""
+        if self._child.poll() is None:
+            self._child.terminate()
+            try:
+                self._child.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()

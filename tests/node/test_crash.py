@@ -1,0 +1,179 @@
+"""A node killed by SIGKILL at each of its durable steps: nothing is lost, nothing is repeated, no number signed twice.
+
+The node is a process of its own, started by its real command; the fault points are named in `node.faults`.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from localnet import LocalBank, LocalNet
+from sqlalchemy import create_engine, text
+
+from ledger import governance
+from ledger.client import LedgerClient, Published
+from ledger.clock import SystemClock
+from ledger.publication import LocalSigner
+from ledger.service.serve import served
+from node.faults import FAULT_POINTS
+from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Chain, wait_until
+
+_PUBLISHER = {"heartbeat_ms": 3_600_000, "poll_ms": 5, "resend_after_ms": 1_000}
+
+
+class Setting:
+    """A chain in this process, a bank's node in another, and the bank's core and platform, played by the test."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.chain = Chain(SystemClock())
+        self.net = LocalNet(folder, PLATFORM, ledger_url=stack.enter_context(served(self.chain.app)))
+        stack.callback(self.net.stop)
+        registrar = LocalSigner(REGISTRAR).address
+        self.net.contract = governance.deploy(
+            self.net.ledger_url,
+            REGISTRAR,
+            governor=registrar,
+            registrar=registrar,
+            guardian=LocalSigner(GUARDIAN).address,
+        )
+        self.client = LedgerClient(self.net.ledger_url, self.net.contract)
+        self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=_PUBLISHER)
+        self.last_ms = 0
+
+    def entry(self, *changes: dict[str, Any]) -> dict[str, Any]:
+        """A feed entry of now."""
+        self.last_ms = max(SystemClock().now_ms(), self.last_ms + 1)
+        stated = [{"effective_at_ms": self.last_ms, **change} for change in changes]
+        return {"as_of_ms": self.last_ms, "changes": stated}
+
+    def post(self, path: str, key: str, body: dict[str, Any]) -> Any:
+        answer = httpx.post(self.bank.url + path, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post_until_answered(self, path: str, key: str, body: dict[str, Any]) -> Any:
+        """As a careful client does: a lost answer is asked for again, with the same content, after a restart."""
+        try:
+            return self.post(path, key, body)
+        except httpx.TransportError:
+            self.restart()
+            return self.post(path, key, body)
+
+    def restart(self) -> None:
+        """See that the node died by SIGKILL, and start it again without a fault."""
+        assert self.bank.process is not None
+        assert self.bank.process.wait_for_end(20) == -signal.SIGKILL
+        self.net.start_bank(self.bank)
+
+    def on_ledger(self, entry: dict[str, Any]) -> bool:
+        headers = {"Authorization": f"Bearer {self.bank.core_key}"}
+        answer = httpx.get(f"{self.bank.url}/v1/feed/{entry['as_of_ms']}", headers=headers, timeout=20)
+        return bool(answer.json()["on_ledger"])
+
+    def signed(self) -> dict[int, bytes]:
+        """Number to digest of everything that the node's store says was signed."""
+        engine = create_engine(self.bank.settings["database_url"])
+        with engine.begin() as connection:
+            rows = connection.execute(text("SELECT number, digest FROM publications")).all()
+        engine.dispose()
+        return {row.number: row.digest for row in rows}
+
+    def published(self) -> list[Published]:
+        return self.client.published(0, self.client.block_number())
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    with ExitStack() as stack:
+        yield Setting(tmp_path, stack)
+
+
+_BINDING_REQUEST = {"request_id": "request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS}}
+
+
+def _ask_for_grant(setting: Setting) -> dict[str, Any]:
+    grant: dict[str, Any] = setting.post("/v1/bindings", setting.bank.platform_key, _BINDING_REQUEST)["grant"]
+    return grant
+
+
+@pytest.mark.parametrize("point", FAULT_POINTS)
+def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
+    bank = setting.bank
+    setting.net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": point})
+    setting.post_until_answered("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
+    answer = setting.post_until_answered("/v1/bindings", bank.platform_key, _BINDING_REQUEST)
+    freeze = setting.entry({"number": ACCOUNT["number"], "status": "frozen"})
+    setting.post_until_answered("/v1/feed", bank.core_key, freeze)
+    try:
+        wait_until(lambda: setting.on_ledger(freeze))
+    except httpx.TransportError:
+        setting.restart()
+        wait_until(lambda: setting.on_ledger(freeze))
+    assert bank.process is not None
+    published = setting.published()
+    numbers = [event.number for event in published]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert {event.number: event.digest for event in published} == setting.signed()
+    # The binding's first state and the freeze: two records, each written once, and nothing else.
+    written = [binding for event in published for binding in event.bindings]
+    assert written == [bytes.fromhex(answer["grant"]["binding"][2:])] * 2
+    assert setting.client.bank(bank.bic).watermark_ms == freeze["as_of_ms"]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["mined while the node is down", "lost by the network"])
+def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there_once(
+    setting: Setting, lost: bool
+) -> None:
+    bank, chain = setting.bank, setting.chain
+    setting.net.start_bank(bank)
+    first = setting.entry(dict(ACCOUNT))
+    setting.post("/v1/feed", bank.core_key, first)
+    wait_until(lambda: setting.client.bank(bank.bic).publication == 1)
+    assert bank.process is not None
+    bank.process.stop()
+
+    chain.holding = True
+    setting.net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": "submitted"})
+    # It may die before or after it answers, so the grant is asked for again once it is back.
+    with suppress(httpx.TransportError):
+        _ask_for_grant(setting)
+    assert bank.process.wait_for_end(20) == -signal.SIGKILL
+    signed = setting.signed()
+    assert set(signed) == {1, 2}
+    assert setting.client.bank(bank.bic).publication == 1, "it is submitted, and in no block yet"
+
+    if lost:
+        chain.lose()
+    else:
+        chain.release()
+    setting.net.start_bank(bank)
+    grant = _ask_for_grant(setting)
+    freeze = setting.entry({"number": ACCOUNT["number"], "status": "frozen"})
+    setting.post("/v1/feed", bank.core_key, freeze)
+    wait_until(lambda: setting.on_ledger(freeze))
+    published = setting.published()
+    assert {event.number: event.digest for event in published} == setting.signed()
+    assert {number: digest for number, digest in setting.signed().items() if number <= 2} == signed
+    written = [binding for event in published for binding in event.bindings]
+    assert written == [bytes.fromhex(grant["binding"][2:])] * 2
+
+
+def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting: Setting, tmp_path: Path) -> None:
+    bank = setting.bank
+    setting.net.start_bank(bank)
+    setting.post("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
+    wait_until(lambda: setting.client.bank(bank.bic).publication == 1)
+    assert bank.process is not None
+    bank.process.stop()
+    for file in bank.folder.glob("node.sqlite3*"):
+        file.rename(tmp_path / file.name)  # the store is lost; a new, empty one takes its place
+    setting.net.start_bank(bank)
+    setting.post("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
+    trouble = wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
+    assert "older than the ledger" in trouble
+    assert "recovered" in trouble
+    assert setting.signed() == {}, "nothing was signed on top of a history that the store does not know"

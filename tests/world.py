@@ -1,0 +1,243 @@
+"""A small world to test in: a chain, banks with their nodes, a platform with its gateway, one clock, and faults.
+
+Everything is the real thing, reached by its real door: the chain by JSON-RPC over HTTP, node and gateway by HTTP. Only
+time is not real: it moves when `World.clock` is told to. What happens in a thread of its own, such as publishing, is
+waited for by its effect.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from eth_utils import keccak
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from ledger import governance
+from ledger.client import LedgerClient
+from ledger.clock import Clock, ManualClock, SystemClock
+from ledger.devnet import DEVNET_KEYS, Devnet
+from ledger.publication import LocalSigner
+from ledger.service.auth import new_key
+from ledger.service.serve import served
+from node.app import Node, Secrets, build, create_app
+from node.faults import Faults, no_faults
+from node.settings import NodeSettings
+
+PLATFORM = "jinqiao-pay"
+REGISTRAR = DEVNET_KEYS[0]
+GUARDIAN = DEVNET_KEYS[1]
+BANK_ADMIN = DEVNET_KEYS[2]
+_SENDERS = itertools.cycle(DEVNET_KEYS[3:])
+_PATIENCE_S = 20.0
+
+_T = TypeVar("_T")
+
+#: One invented person's account, as the core first states it.
+ACCOUNT: Mapping[str, Any] = {
+    "number": "9156010708800389733",
+    "number_type": "card",
+    "status": "active",
+    "debit_allowed": True,
+    "credit_allowed": True,
+    "currency": "CNY",
+    "transaction_limit_minor": 500_000,
+    "daily_limit_minor": 2_000_000,
+    "holder_name": "诸葛松芳",
+    "id_document_scheme": "NIDN",
+    "id_document_country": "CN",
+    "id_document_number": "310101197606149886",
+    "phone": "+8615351432867",
+}
+CLAIM_FIELDS = (
+    "number",
+    "number_type",
+    "holder_name",
+    "id_document_scheme",
+    "id_document_country",
+    "id_document_number",
+    "phone",
+)
+
+
+def wait_until(look: Callable[[], _T]) -> _T:
+    """The first answer of `look` that is true. Raises: tenacity.RetryError after 20 seconds."""
+    return Retrying(
+        retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.01), stop=stop_after_delay(_PATIENCE_S)
+    )(look)
+
+
+class Chain:
+    """A development chain behind HTTP, with faults.
+
+    While `down`, every answer is an empty 502. While `holding`, transactions are accepted and mined in no block, until
+    `release` mines them, in order, or `lose` forgets them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
+        self.down = False
+        self.holding = False
+        self.url = ""
+        self._held: list[dict[str, Any]] = []
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI app."""
+        request = Request(scope, receive)
+        if scope["type"] != "http" or request.method != "POST":
+            await self.devnet.app(scope, receive, send)
+        elif self.down:
+            await Response(status_code=502)(scope, receive, send)
+        else:
+            await JSONResponse(self._answer(await request.json()))(scope, receive, send)
+
+    def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        if self.holding and call["method"] == "eth_sendRawTransaction":
+            self._held.append(call)
+            transaction_hash = "0x" + keccak(hexstr=call["params"][0]).hex()
+            return {"jsonrpc": "2.0", "id": call["id"], "result": transaction_hash}
+        return self.devnet.call(call)
+
+    def release(self) -> None:
+        """Mine what is held, and hold nothing any more."""
+        self.holding = False
+        for call in self._held:
+            assert "result" in self.devnet.call(call)
+        self._held.clear()
+
+    def lose(self) -> None:
+        """Forget what is held, and hold nothing any more."""
+        self.holding = False
+        self._held.clear()
+
+
+@dataclass
+class Bank:
+    """A bank: its core, which this object plays, and its node."""
+
+    bic: str
+    clock: ManualClock
+    client: LedgerClient
+    signer: LocalSigner
+    folder: Path
+    core_key: str
+    platform_key: str
+    settings: NodeSettings
+    secrets: Secrets
+    node: Node = field(init=False)
+    url: str = field(init=False)
+
+    def start(self, stack: ExitStack, faults: Faults = no_faults) -> None:
+        """Start the node, in threads of this process."""
+        self.node = build(self.settings, self.secrets, self.clock, faults)
+        self.url = stack.enter_context(served(create_app(self.node)))
+
+    def post(self, path: str, key: str | None, **kwargs: Any) -> httpx.Response:
+        """Any POST to the node."""
+        headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+        return httpx.post(self.url + path, headers=headers, timeout=30, **kwargs)
+
+    def get(self, path: str, key: str | None = None) -> httpx.Response:
+        """Any GET to the node."""
+        return httpx.get(self.url + path, headers={"Authorization": f"Bearer {key or self.core_key}"}, timeout=30)
+
+    def feed(self, *changes: Mapping[str, Any], later_ms: int = 10) -> int:
+        """Let the core state changes that took effect just now, `later_ms` after the last. Returns: as_of_ms."""
+        as_of_ms = self.clock.advance(later_ms)
+        stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
+        answer = self.post("/v1/feed", self.core_key, json={"as_of_ms": as_of_ms, "changes": stated})
+        assert answer.status_code == 200, answer.text
+        return as_of_ms
+
+    def change(self, *changes: Mapping[str, Any]) -> int:
+        """As `feed`, and wait until every attestation that follows is in a block."""
+        as_of_ms = self.feed(*changes)
+        wait_until(lambda: self.get(f"/v1/feed/{as_of_ms}").json()["on_ledger"])
+        return as_of_ms
+
+    def heartbeat(self) -> int:
+        """Let the core say that nothing changed, and wait until the ledger has it. Returns: the watermark."""
+        as_of_ms = self.feed(later_ms=self.settings.publisher.heartbeat_ms + 1)
+        wait_until(lambda: self.client.bank(self.bic).watermark_ms >= as_of_ms)
+        return as_of_ms
+
+    def bind(self, account: Mapping[str, Any] = ACCOUNT, request_id: str | None = None) -> httpx.Response:
+        """Ask the node for a binding, as the platform does."""
+        claim = {name: account[name] for name in CLAIM_FIELDS}
+        body = {"request_id": request_id or secrets.token_hex(8), **claim}
+        return self.post("/v1/bindings", self.platform_key, json=body)
+
+
+class World:
+    """Everything there is. `start_bank` makes banks; the chain and the contract are there from the beginning."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack = stack
+        self.folder = folder
+        # The chain's first block carries the machine's time, so the clock starts there.
+        self.clock = ManualClock(SystemClock().now_ms())
+        self.chain = Chain(self.clock)
+        self.chain.url = stack.enter_context(served(self.chain.app))
+        registrar = LocalSigner(REGISTRAR).address
+        self.contract = governance.deploy(
+            self.chain.url,
+            REGISTRAR,
+            governor=registrar,
+            registrar=registrar,
+            guardian=LocalSigner(GUARDIAN).address,
+        )
+        self.client = LedgerClient(self.chain.url, self.contract)
+        self.banks: dict[str, Bank] = {}
+
+    def make_bank(self, bic: str = "YUNXCNB0", **settings_changed: Any) -> Bank:
+        """Admit a bank, with everything its node needs, and do not start it yet."""
+        signer = LocalSigner(secrets.token_bytes(32))
+        step = governance.admit(bic, signer.address, LocalSigner(BANK_ADMIN).address)
+        governance.execute(self.client, step, REGISTRAR)
+        folder = self.folder / bic
+        folder.mkdir()
+        (core_key, core_hash), (platform_key, platform_hash) = new_key(), new_key()
+        unused = folder / "unused"
+        settings = NodeSettings(
+            **settings_changed,
+            bic=bic,
+            database_url=f"sqlite:///{folder}/node.sqlite3",
+            ledger_url=self.chain.url,
+            ledger_contract=self.contract,
+            # The secrets are handed over in memory; no test needs the files.
+            bank_secret_file=unused,
+            vault_secret_file=unused,
+            signer_keystore=unused / "signer",
+            signer_password_file=unused,
+            sender_keystore=unused / "sender",
+            sender_password_file=unused,
+            api_keys=[
+                {"name": "core", "role": "core", "sha256": core_hash},
+                {"name": "platform", "role": "platform", "platform": PLATFORM, "sha256": platform_hash},
+            ],
+            publisher={"heartbeat_ms": 50, "poll_ms": 5},
+        )
+        held = Secrets(secrets.token_bytes(32), secrets.token_bytes(32), signer, next(_SENDERS))
+        bank = Bank(bic, self.clock, self.client, signer, folder, core_key, platform_key, settings, held)
+        self.banks[bic] = bank
+        return bank
+
+    def start_bank(self, bic: str = "YUNXCNB0", faults: Faults = no_faults, **settings_changed: Any) -> Bank:
+        """Admit a bank and start its node."""
+        bank = self.make_bank(bic, **settings_changed)
+        bank.start(self._stack, faults)
+        return bank
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """A new world, with its files in `folder`; everything in it ends with the block."""
+    with ExitStack() as stack:
+        yield World(stack, folder)
