@@ -1,8 +1,8 @@
-"""Compile the ledger contract into its committed artifact, through py-solc-x.
+"""Compile the ledger contract, and the contracts that its tests need, into their committed artifacts, by py-solc-x.
 
-The compiler is a native solc of the pinned version that py-solc-x finds (`solc` on the PATH, or one it installed) or can
+The compiler is a native solc of the pinned version that py-solc-x finds (on the PATH, or one it installed) or can
 install; where it cannot be had, the npm package `solc` of the same version, given to py-solc-x as its `solc_binary`.
-OpenZeppelin's sources come from npm too. With `--check` nothing is written: exit 1 if the artifact is not what the
+OpenZeppelin's sources come from npm too. With `--check` nothing is written: exit 1 if an artifact is not what its
 source compiles to.
 """
 
@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from solcx.exceptions import SolcError, SolcInstallationError, SolcNotInstalled
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
-ARTIFACT = CONTRACTS / "artifacts" / "StatusLedger.json"
+FIXTURES = ROOT / "tests" / "contracts" / "solidity"
 SOLC_VERSION = json.loads((CONTRACTS / "package.json").read_text())["devDependencies"]["solc"]
 SETTINGS: dict[str, Any] = {
     "optimizer": {"enabled": True, "runs": 1_000_000},
@@ -56,6 +57,7 @@ def install_npm_packages() -> Path:
     return modules
 
 
+@cache
 def find_solc(modules: Path) -> Path:
     """The compiler to give to py-solc-x, see the module's text. The environment's SOLC, if set, comes first."""
     if override := os.environ.get("SOLC"):
@@ -90,50 +92,75 @@ def collect_sources(modules: Path, roots: dict[str, str]) -> dict[str, dict[str,
     return dict(sorted(sources.items()))
 
 
-def compile_sources(roots: dict[str, str], contract: str = "StatusLedger") -> dict[str, Any]:
-    """Compile `roots` (file name to Solidity text) and return the artifact of `contract`.
+def run_solc(sources: dict[str, dict[str, str]], outputs: list[str], **settings: Any) -> dict[str, Any]:
+    """solc's standard-JSON output for `sources`, with the project's settings unless `settings` replaces some.
 
     Raises: CompileError with solc's own messages.
     """
-    modules = install_npm_packages()
     standard_input = {
         "language": "Solidity",
-        "sources": collect_sources(modules, roots),
-        "settings": SETTINGS | {"outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}}},
+        "sources": sources,
+        "settings": SETTINGS | {"outputSelection": {"*": {"*": outputs, "": ["ast"]}}} | settings,
     }
     try:
-        output = solcx.compile_standard(standard_input, solc_binary=find_solc(modules))
+        compiled: dict[str, Any] = solcx.compile_standard(standard_input, solc_binary=find_solc(install_npm_packages()))
     except SolcError as error:
         raise CompileError(str(error)) from error
-    compiled = output["contracts"][f"{contract}.sol"][contract]
-    return {
-        "contractName": contract,
-        "compiler": {"solc": SOLC_VERSION, "settings": SETTINGS},
-        "abi": compiled["abi"],
-        "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
-    }
+    return compiled
+
+
+def compile_sources(roots: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Compile `roots` (file name to Solidity text) and return the artifact of each one's contract, by file name.
+
+    A file's contract has the file's name; a file of interfaces alone has no artifact. Raises: CompileError.
+    """
+    sources = collect_sources(install_npm_packages(), roots)
+    output = run_solc(sources, ["abi", "evm.bytecode.object"])
+    artifacts = {}
+    for path in roots:
+        name = path.removesuffix(".sol")
+        compiled = output["contracts"][path][name]
+        if compiled["evm"]["bytecode"]["object"]:
+            artifacts[path] = {
+                "contractName": name,
+                "compiler": {"solc": SOLC_VERSION, "settings": SETTINGS},
+                "abi": compiled["abi"],
+                "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
+            }
+    return artifacts
+
+
+def write_or_check(path: Path, artifact: dict[str, Any], *, check: bool) -> bool:
+    """Write the artifact, or with `check` only compare. Returns: whether the file is now what the source compiles to."""
+    text = json.dumps(artifact, indent=1) + "\n"
+    shown = path.relative_to(ROOT)
+    if not check:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        print(f"wrote {shown}")
+        return True
+    if not path.exists() or path.read_text() != text:
+        print(f"{shown} is not what the source compiles to: run `make compile`", file=sys.stderr)
+        return False
+    print(f"{shown} reproduced from source with solc {SOLC_VERSION}")
+    return True
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the artifact is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if an artifact is out of date")
     arguments = parser.parse_args()
+    current = True
     try:
-        artifact = compile_sources({path.name: path.read_text() for path in sorted(CONTRACTS.glob("*.sol"))})
+        for folder in (CONTRACTS, FIXTURES):
+            artifacts = compile_sources({path.name: path.read_text() for path in sorted(folder.glob("*.sol"))})
+            for artifact in artifacts.values():
+                path = folder / "artifacts" / f"{artifact['contractName']}.json"
+                current &= write_or_check(path, artifact, check=arguments.check)
     except (CompileError, subprocess.CalledProcessError) as error:
         print(f"compile: {error}", file=sys.stderr)
         return 1
-    text = json.dumps(artifact, indent=1) + "\n"
-    if arguments.check:
-        if not ARTIFACT.exists() or ARTIFACT.read_text() != text:
-            print(f"{ARTIFACT.relative_to(ROOT)} is not what the source compiles to: run `make compile`", file=sys.stderr)
-            return 1
-        print(f"{ARTIFACT.relative_to(ROOT)} reproduced from source with solc {SOLC_VERSION}")
-        return 0
-    ARTIFACT.parent.mkdir(exist_ok=True)
-    ARTIFACT.write_text(text)
-    print(f"wrote {ARTIFACT.relative_to(ROOT)}")
-    return 0
+    return 0 if current else 1
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def open_account(change: AccountChange, number: str) -> Account:
     blank = Account(
         id=None,
         number=number,
-        number_type=_given(change.number_type),
+        number_type=change.number_type or "",
         identity=Identity("", "", ""),
         status=Status.ACTIVE,
         debit_allowed=False,
@@ -113,22 +113,16 @@ def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
         identity = replace(identity, name=canonical_name(change.holder_name))
     if change.phone is not None:
         identity = replace(identity, phone=canonical_phone(change.phone))
-    document = (change.id_document_scheme, change.id_document_country, change.id_document_number)
-    if any(part is not None for part in document):
-        if any(part is None for part in document):
-            raise InvalidValue("id_document", "stated in part", "scheme, country and number together")
-        scheme, country, number = (_given(part) for part in document)
+    stated = (change.id_document_scheme, change.id_document_country, change.id_document_number)
+    if any(part is not None for part in stated):
+        held = identity.id_document.upper().split(":", 2) if identity.id_document else ("", "", "")
+        scheme, country, number = (new if new is not None else old for new, old in zip(stated, held, strict=True))
         identity = replace(identity, id_document=canonical_id_document(IdDocument(scheme, country, number)))
     return identity
 
 
 def _limit(stated: LimitValue) -> int:
     return NO_LIMIT if stated == "none" else stated
-
-
-def _given(value: str | None) -> str:
-    assert value is not None  # the caller has looked
-    return value
 
 
 class AccountStore:

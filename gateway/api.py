@@ -1,0 +1,282 @@
+"""The gateway's routes: they parse, call one function and map the result."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Request, Response, status
+
+from gateway import documents as d
+from gateway.bindings import Refused
+from gateway.errors import (
+    AlreadyBound,
+    AlreadySettled,
+    BankNodeRefused,
+    BankNodeUnreachable,
+    BankNotServed,
+    BankNotUsable,
+    GrantNotTrusted,
+    NothingReserved,
+    StorageUnavailable,
+)
+from gateway.usage import State
+from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded, StandingError
+from ledger.service.auth import Caller, MissingKey, WrongRole, require
+from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+TAGS = [
+    {"name": "bindings", "description": "Bind accounts to users, look them up, end them."},
+    {"name": "decisions", "description": "Decide on payments and withdrawals by the bank's word of this moment."},
+    {"name": "banks", "description": "The banks, and how lately each has spoken."},
+    {"name": "operation", "description": "For who runs the gateway, and for who checks its evidence."},
+]
+
+#: HTTP status and title of the gateway's own errors; what is not here is in `ledger.service.problems`.
+PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
+    BankNodeUnreachable: (503, "The bank's node cannot be reached"),
+    StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
+    BankNodeRefused: (502, "The bank's node does not answer as it should"),
+    GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
+}
+
+router = APIRouter()
+
+Platform = Annotated[Caller, Depends(require("platform", "admin"))]
+AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
+
+_JSON = "application/json"
+_LOOKING_UP = (MissingKey, WrongRole, MALFORMED)
+_STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1])
+_NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
+_NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
+_GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
+
+
+def _gateway(request: Request) -> "Gateway":
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's view of an answer that the desk has already written as JSON."""
+    return {
+        status.HTTP_200_OK: {
+            "model": d.DecisionDocument,
+            "description": description,
+            "content": {_JSON: {"examples": d.DECISION_EXAMPLES}},
+        }
+    }
+
+
+@router.post(
+    "/v1/bindings",
+    tags=["bindings"],
+    summary="Bind an account to a user",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(
+        *_LOOKING_UP,
+        BODY_TOO_LARGE,
+        InvalidValue,
+        Conflict,
+        AlreadyBound,
+        BankNotUsable,
+        _GRANT_ODD,
+        _NODE_ODD,
+        _NODE_DOWN,
+        LedgerUnreachable,
+        _STORAGE,
+    )
+    | {
+        status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
+        status.HTTP_200_OK: {
+            "model": d.BindAnswer,
+            "description": "Refused by the bank, with what does not match; or granted to the same request before",
+            "content": {
+                _JSON: {
+                    "example": {
+                        "outcome": "refused",
+                        "binding": None,
+                        "number_masked": None,
+                        "created_at_ms": None,
+                        "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
+                    }
+                }
+            },
+        },
+    },
+)
+async def post_binding(body: d.BindBody, request: Request, response: Response, _caller: Platform) -> d.BindAnswer:
+    """Asks the bank whether the user holds the account, and stores what it grants.
+
+    Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
+    the bank's own, by the signer that the ledger holds for it.
+    """
+    result = await _gateway(request).bindings.bind(body.bank, body.user_id, body.request())
+    if isinstance(result, Refused):
+        response.status_code = status.HTTP_200_OK
+        return d.BindAnswer(outcome="refused", binding=None, mismatches=list(result.mismatches))
+    if not result.created:
+        response.status_code = status.HTTP_200_OK
+    return d.BindAnswer(
+        outcome="granted",
+        binding="0x" + result.stored.binding.hex(),
+        number_masked=result.stored.number_masked,
+        created_at_ms=result.stored.created_at_ms,
+    )
+
+
+@router.get(
+    "/v1/bindings",
+    tags=["bindings"],
+    summary="A user's bindings",
+    responses=responses(*_LOOKING_UP, _STORAGE),
+)
+async def get_bindings(user_id: d.UserId, request: Request, _caller: AnyRole) -> d.BindingList:
+    """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""
+    found = await _gateway(request).bindings.of_user(user_id)
+    return d.BindingList(bindings=[d.BindingDocument.of(stored) for stored in found])
+
+
+@router.get(
+    "/v1/bindings/{binding}",
+    tags=["bindings"],
+    summary="One binding, with the bank's word on it now",
+    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, _STORAGE),
+)
+async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) -> d.LiveBindingDocument:
+    """Reads the ledger for this request and opens the terms. No state is ever answered from what was stored."""
+    live = await _gateway(request).bindings.live(bytes.fromhex(binding[2:]))
+    return d.LiveBindingDocument.of_live(live)
+
+
+@router.delete(
+    "/v1/bindings/{binding}",
+    tags=["bindings"],
+    summary="End a binding",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, _NODE_ODD, _NODE_DOWN, _STORAGE),
+)
+async def delete_binding(binding: d.BindingId, request: Request, _caller: Platform) -> Response:
+    """Ends it here first, for good, then tells the bank.
+
+    Where the bank cannot be told now the answer is 503 `bank-node-unreachable`: the binding has ended here all the
+    same, and no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
+    """
+    await _gateway(request).bindings.end(bytes.fromhex(binding[2:]))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.post(
+    "/v1/decisions",
+    tags=["decisions"],
+    summary="Decide on a transaction",
+    response_model=None,
+    responses=responses(
+        *_LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, _STORAGE
+    )
+    | _decision_answer("The decision: approve, decline or review"),
+)
+async def post_decision(
+    body: Annotated[d.DecisionBody, Body(openapi_examples=d.DECISION_REQUEST_EXAMPLES)],
+    request: Request,
+    _caller: Platform,
+) -> Response:
+    """Reads the ledger after the request arrived, and decides by 14 checks whose order is the reasons' precedence.
+
+    An approved payment reserves its amount of the daily limit: capture it or void it later. The same id with the same
+    body gets the same answer again; with another body, 409. With the ledger out of reach the outcome is review, with
+    `ledger_unreachable`.
+    """
+    return Response(await _gateway(request).desk.decide(body.transaction()), media_type=_JSON)
+
+
+@router.get(
+    "/v1/decisions/{transaction_id}",
+    tags=["decisions"],
+    summary="A decision, with its reservation as it is now",
+    response_model=None,
+    responses=responses(*_LOOKING_UP, NotFound, _STORAGE) | _decision_answer("The decision as it was made"),
+)
+async def get_decision(transaction_id: d.TransactionId, request: Request, _caller: AnyRole) -> Response:
+    """What was decided, and on what it rested."""
+    return Response(await _gateway(request).desk.find(transaction_id), media_type=_JSON)
+
+
+_SETTLING = responses(*_LOOKING_UP, NotFound, NothingReserved, AlreadySettled, Overloaded, _STORAGE)
+
+
+@router.post(
+    "/v1/decisions/{transaction_id}/capture",
+    tags=["decisions"],
+    summary="Capture what an approved payment reserved",
+    response_model=None,
+    responses=_SETTLING | _decision_answer("Captured"),
+)
+async def capture(transaction_id: d.TransactionId, request: Request, _caller: Platform) -> Response:
+    """The payment went through: its amount stays used of the day. Asking again changes nothing; after a void, 409."""
+    return Response(await _gateway(request).desk.settle(transaction_id, State.CAPTURED), media_type=_JSON)
+
+
+@router.post(
+    "/v1/decisions/{transaction_id}/void",
+    tags=["decisions"],
+    summary="Void what an approved payment reserved",
+    response_model=None,
+    responses=_SETTLING | _decision_answer("Voided"),
+)
+async def void(transaction_id: d.TransactionId, request: Request, _caller: Platform) -> Response:
+    """The payment will not happen: its amount goes back to the day it was reserved on. After a capture, 409."""
+    return Response(await _gateway(request).desk.settle(transaction_id, State.VOIDED), media_type=_JSON)
+
+
+@router.get(
+    "/v1/banks",
+    tags=["banks"],
+    summary="The banks, and how lately each has spoken",
+    responses=responses(MissingKey, WrongRole, LedgerUnreachable, Overloaded),
+)
+async def get_banks(request: Request, _caller: AnyRole) -> d.BankList:
+    """Reads the ledger for this request."""
+    return d.BankList(
+        banks=[
+            d.BankDocument(
+                bic=state.bank.bic,
+                name=state.bank.name,
+                time_zone=state.bank.zone.key,
+                watermark_ms=state.watermark_ms,
+                staleness_ms=state.staleness_ms,
+                suspended=state.suspended,
+                within_widest_bound=state.within_widest_bound,
+                block_number=state.block_number,
+            )
+            for state in await _gateway(request).bank_states()
+        ]
+    )
+
+
+@router.get("/v1/evidence-key", tags=["operation"], summary="The public key of evidence")
+async def get_evidence_key(request: Request) -> d.EvidenceKeyDocument:
+    """Verifies the JWS in `evidence`. Needs no key: a third party may check too."""
+    return d.EvidenceKeyDocument.model_validate(_gateway(request).evidence.jwk)
+
+
+@router.get("/healthz", tags=["operation"], summary="The process is up")
+async def healthz() -> d.Health:
+    """Says nothing about the ledger or the database."""
+    return d.Health(ok=True)
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Fit for work, or why not",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.Health, "description": "Not fit for work"}},
+)
+async def readyz(request: Request, response: Response) -> d.Health:
+    """Asks the database and the ledger now."""
+    trouble = await _gateway(request).trouble()
+    if trouble is not None:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    return d.Health(ok=trouble is None, reason=trouble)

@@ -1,0 +1,194 @@
+"""The gateway, put together from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from gateway import api
+from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.bindings import Bindings
+from gateway.desk import Desk
+from gateway.errors import StorageUnavailable
+from gateway.evidence import EvidenceSigner, load_evidence_key
+from gateway.policy import Policy
+from gateway.reading import Reader
+from gateway.settings import GatewaySettings
+from gateway.storage import Storage
+from ledger.client import LedgerClient
+from ledger.clock import Clock, SystemClock
+from ledger.errors import LedgerUnreachable, Overloaded
+from ledger.sealing import BINDING_SIZE
+from ledger.service import problems
+from ledger.service.auth import Keyring
+from ledger.service.bounds import BodyLimit
+from ledger.service.database import Database, migrate
+from ledger.service.settings import read_secret
+from ledger.service.vault import Vault
+
+#: No binding has this id; a query for it answers what the ledger holds about the bank alone.
+_NO_BINDING = bytes(BINDING_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class BankState:
+    """What the ledger says about a bank now."""
+
+    bank: Bank
+    watermark_ms: int | None
+    staleness_ms: int | None
+    suspended: bool
+    within_widest_bound: bool
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts of a running gateway."""
+
+    settings: GatewaySettings
+    clock: Clock
+    policy: Policy
+    storage: Storage
+    banks: BankDirectory
+    nodes: NodeClient
+    reader: Reader
+    bindings: Bindings
+    desk: Desk
+    evidence: EvidenceSigner
+
+    async def open(self) -> None:
+        """Make the connection pools of this event loop."""
+        await self.reader.open()
+        await self.nodes.open()
+
+    async def close(self) -> None:
+        await self.reader.close()
+        await self.nodes.close()
+        await asyncio.to_thread(self.storage.close)
+
+    async def bank_states(self) -> list[BankState]:
+        """All banks, read in one call. Raises: LedgerUnreachable, Overloaded."""
+        banks = list(self.banks)
+        seen = await asyncio.gather(*(self.reader.read(bank.bic_bytes, _NO_BINDING) for bank in banks))
+        now_ms = self.clock.now_ms()
+        states = []
+        for bank, each in zip(banks, seen, strict=True):
+            watermark_ms = each.record.watermark_ms or None
+            staleness_ms = now_ms - watermark_ms if watermark_ms is not None else None
+            states.append(
+                BankState(
+                    bank=bank,
+                    watermark_ms=watermark_ms,
+                    staleness_ms=staleness_ms,
+                    suspended=each.record.suspended,
+                    within_widest_bound=staleness_ms is not None
+                    and -self.policy.ahead_allowance_ms <= staleness_ms <= self.policy.widest_staleness_ms,
+                    block_number=each.block_number,
+                )
+            )
+        return states
+
+    async def trouble(self) -> str | None:
+        """Why this gateway is not fit for work now; None where it is."""
+        troubles = []
+        try:
+            await self.storage.reading(self._touch_database)
+        except StorageUnavailable as error:
+            troubles.append(f"database: {error}")
+        try:
+            await self.reader.read(next(iter(self.banks)).bic_bytes, _NO_BINDING)
+        except (LedgerUnreachable, Overloaded) as error:
+            troubles.append(f"ledger: {error}")
+        return "; ".join(troubles) or None
+
+    def _touch_database(self) -> None:
+        with self.storage.read() as connection:
+            connection.execute(select(1))
+
+
+def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
+    """Read the secrets, look for the ledger, migrate the database, and put the parts together.
+
+    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, InvalidValue.
+    """
+    clock = clock or SystemClock()
+    vault_secrets = [read_secret(file, "vault_secret_files") for file in settings.vault_secret_files]
+    evidence_key = load_evidence_key(settings.evidence_key_file)
+    banks = BankDirectory(settings.banks)
+    ledger_url = str(settings.ledger_url)
+    ledger = LedgerClient(ledger_url, settings.ledger_contract)
+    ledger.check(settings.chain_id)
+    database = Database(settings.database_url)
+    migrate(database, "gateway")
+    storage = Storage(database)
+    nodes = NodeClient(settings.bank_node_timeout_ms / 1000)
+    reader = Reader(
+        ledger_url,
+        settings.ledger_contract,
+        budget_ms=settings.ledger_read_timeout_ms,
+        max_waiting=settings.max_waiting_reads,
+        max_in_flight=settings.ledger_calls_in_flight,
+    )
+    bindings = Bindings(
+        platform=settings.platform,
+        storage=storage,
+        vault=Vault(vault_secrets, "gateway"),
+        banks=banks,
+        nodes=nodes,
+        ledger=ledger,
+        reader=reader,
+        clock=clock,
+        max_cached=settings.max_cached_bindings,
+    )
+    evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=ledger.domain)
+    desk = Desk(
+        storage=storage,
+        bindings=bindings,
+        reader=reader,
+        evidence=evidence,
+        policy=settings.policy,
+        clock=clock,
+        max_waiting=settings.max_waiting_decisions,
+    )
+    return Gateway(
+        settings=settings,
+        clock=clock,
+        policy=settings.policy,
+        storage=storage,
+        banks=banks,
+        nodes=nodes,
+        reader=reader,
+        bindings=bindings,
+        desk=desk,
+        evidence=evidence,
+    )
+
+
+def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI:
+    """The ASGI app of a gateway, ready to serve. Raises as `build`, before anything is served."""
+    gateway = build(settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await gateway.open()
+        yield
+        await gateway.close()
+
+    app = FastAPI(
+        title="Standing gateway",
+        version="0.1.0",
+        description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "
+        "the bank's word on the account, read from the ledger at that moment.",
+        lifespan=lifespan,
+        openapi_tags=api.TAGS,
+    )
+    app.state.gateway = gateway
+    app.state.keyring = Keyring(settings.api_keys)
+    problems.install(app, api.PROBLEMS)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.include_router(api.router)
+    return app

@@ -1,0 +1,275 @@
+"""Bindings, from the platform's side: bind, look up, read live, end.
+
+Of a binding the immutable parts are kept ready in memory; whether it has ended and its floor come from the database
+only, within the transaction that decides. What the bank says of it comes from the ledger only, at that moment.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, insert, select, update
+
+from gateway import schema
+from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.decision import Bound, open_record
+from gateway.errors import BankNotUsable, GrantNotTrusted
+from gateway.reading import Reader, Seen
+from gateway.storage import Storage
+from ledger.bic import parse_bic
+from ledger.client import LedgerClient
+from ledger.clock import Clock
+from ledger.errors import Conflict, InvalidValue, NotFound
+from ledger.grant import Grant
+from ledger.protocol import BindingRequest, GrantDocument, Mismatch
+from ledger.sealing import identity_tags
+from ledger.service.vault import Vault
+from ledger.terms import IdentityTags, Terms
+
+#: The most bindings of one user that a list shows.
+MAX_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBinding:
+    """What this gateway holds about a binding. Nothing here says what state its account is in."""
+
+    binding: bytes
+    bank: str
+    user_id: str
+    number_masked: str
+    number_type: str
+    created_at_ms: int
+    ended_at_ms: int | None
+    bank_told_at_ms: int | None
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBinding:
+    """A binding with what the ledger holds about it now; no `terms`: no record, or none that opens."""
+
+    stored: StoredBinding
+    seen: Seen
+    terms: Terms | None
+    expected_tags: IdentityTags
+    read_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A binding was made; `created` is false where the same request had made it before."""
+
+    stored: StoredBinding
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The bank refused, with what does not match."""
+
+    mismatches: tuple[Mismatch, ...]
+
+
+class Bindings:
+    """All bindings of one platform."""
+
+    def __init__(
+        self,
+        *,
+        platform: str,
+        storage: Storage,
+        vault: Vault,
+        banks: BankDirectory,
+        nodes: NodeClient,
+        ledger: LedgerClient,
+        reader: Reader,
+        clock: Clock,
+        max_cached: int,
+    ) -> None:
+        self._platform = platform
+        self._storage = storage
+        self._vault = vault
+        self._banks = banks
+        self._nodes = nodes
+        self._ledger = ledger
+        self._reader = reader
+        self._clock = clock
+        self._max_cached = max_cached
+        self._cache: dict[bytes, Bound] = {}
+
+    async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Granted | Refused:
+        """Ask a bank to bind an account for a user, check what it grants, and store it.
+
+        Nothing is stored unless the whole grant holds. The same request may be made again after a lost answer.
+        Raises: InvalidValue, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted, BankNodeUnreachable,
+        BankNodeRefused, LedgerUnreachable, StorageUnavailable.
+        """
+        bank = self._banks.find(bic)
+        number = request.canonical_number()
+        identity = request.identity()
+        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left hanging.
+        state = await asyncio.to_thread(self._ledger.bank, bank.bic)
+        if not state.admitted or state.suspended:
+            raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")
+        answer = await self._nodes.bind(bank, request)
+        if answer.grant is None:
+            return Refused(tuple(answer.mismatches))
+        grant = _trusted(answer.grant, bank, self._platform, state.signer)
+        values = {
+            "binding": grant.binding,
+            "bank": bank.bic,
+            "user_id": user_id,
+            "number_masked": mask(number),
+            "number_type": request.number_type,
+            "account": self._vault.lookup("account", f"{bank.bic}:{number}"),
+            "key_sealed": self._vault.seal(grant.binding_key),
+            "tags": identity_tags(grant.binding, grant.binding_key, identity).pack(),
+            "granted_at_ms": grant.granted_at_ms,
+            "grant_signature": grant.signature,
+            "created_at_ms": self._clock.now_ms(),
+            "floor": 0,
+        }
+        granted = await self._storage.writing(self._store, values)
+        if granted.created:
+            structlog.get_logger().info("bound", binding="0x" + grant.binding.hex(), bank=bank.bic)
+        return granted
+
+    def _store(self, values: dict[str, Any]) -> Granted:
+        table = schema.bindings
+        with self._storage.write() as connection:
+            row = connection.execute(select(table).where(table.c.binding == values["binding"])).one_or_none()
+            if row is None:
+                connection.execute(insert(table).values(**values))
+                row = connection.execute(select(table).where(table.c.binding == values["binding"])).one()
+                return Granted(_stored(row), created=True)
+        if row.ended_at_ms is not None:
+            raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
+        if row.user_id != values["user_id"]:
+            raise Conflict("request_id: used before for another user; allowed: a new id")
+        return Granted(_stored(row), created=False)
+
+    async def of_user(self, user_id: str) -> list[StoredBinding]:
+        """The bindings of a user, newest first, at most MAX_LISTED."""
+
+        def listed() -> list[StoredBinding]:
+            table = schema.bindings
+            query = select(table).where(table.c.user_id == user_id)
+            newest_first = query.order_by(table.c.created_at_ms.desc(), table.c.binding).limit(MAX_LISTED)
+            with self._storage.read() as connection:
+                return [_stored(row) for row in connection.execute(newest_first)]
+
+        return await self._storage.reading(listed)
+
+    async def live(self, binding: bytes) -> LiveBinding:
+        """A binding, and what the ledger says about it now. Raises: NotFound, BankNotServed, LedgerUnreachable."""
+        bound = await self.bound(binding)
+        seen = await self._reader.read(bound.bank_bytes, binding)
+        stored = await self._storage.reading(self._find, binding)
+        terms = open_record(seen.record, bound)
+        return LiveBinding(stored, seen, terms, bound.tags, self._clock.now_ms())
+
+    async def end(self, binding: bytes) -> None:
+        """End a binding: here first, for good, then at its bank. May be asked again, and must be where the bank could
+        not be told.
+
+        Raises: NotFound, BankNotServed, BankNodeUnreachable, BankNodeRefused, StorageUnavailable.
+        """
+        stored = await self._storage.writing(self._end_here, binding)
+        if stored.bank_told_at_ms is not None:
+            return
+        bank = self._banks.of_binding(stored.bank)
+        known = await self._nodes.unbind(bank, binding)
+        if not known:
+            # It had granted the binding: an older backup may have been restored there. Nothing is left to end.
+            structlog.get_logger().warning("unbound_unknown_at_bank", binding="0x" + binding.hex(), bank=bank.bic)
+        await self._storage.writing(self._set_once, binding, "bank_told_at_ms")
+        structlog.get_logger().info("unbound", binding="0x" + binding.hex(), bank=bank.bic)
+
+    def _end_here(self, binding: bytes) -> StoredBinding:
+        self._set_once(binding, "ended_at_ms")
+        return self._find(binding)
+
+    def _set_once(self, binding: bytes, column: str) -> None:
+        table = schema.bindings
+        with self._storage.write() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.binding == binding, table.c[column].is_(None))
+                .values({column: self._clock.now_ms()})
+            )
+
+    async def bound(self, binding: bytes) -> Bound:
+        """The immutable parts of a binding, ready to use. Raises: NotFound, BankNotServed, VaultError."""
+        found = self._cache.get(binding)
+        if found is None:
+            found = await self._storage.reading(self._load, binding)
+            if len(self._cache) >= self._max_cached:
+                del self._cache[next(iter(self._cache))]  # the one that came first
+            self._cache[binding] = found
+        return found
+
+    def _load(self, binding: bytes) -> Bound:
+        row = self._row(binding)
+        bank = self._banks.of_binding(row.bank)
+        return Bound(
+            binding=binding,
+            bank=bank.bic,
+            bank_bytes=bank.bic_bytes,
+            account=row.account,
+            key=self._vault.unseal(row.key_sealed),
+            tags=IdentityTags.unpack(row.tags),
+            zone=bank.zone,
+        )
+
+    def _find(self, binding: bytes) -> StoredBinding:
+        return _stored(self._row(binding))
+
+    def _row(self, binding: bytes) -> Row[Any]:
+        table = schema.bindings
+        with self._storage.read() as connection:
+            row = connection.execute(select(table).where(table.c.binding == binding)).one_or_none()
+        if row is None:
+            raise NotFound("binding: not one of this platform's; allowed: one that POST /v1/bindings granted")
+        return row
+
+
+def mask(number: str) -> str:
+    """A canonical number with most of it hidden: the first 6 and the last 4 at most, and always more hidden than shown
+    where it is short (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
+    if len(number) >= 15:
+        return number[:6] + "*" * (len(number) - 10) + number[-4:]
+    if len(number) >= 9:
+        return "*" * (len(number) - 4) + number[-4:]
+    return "*" * len(number)
+
+
+def _trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> Grant:
+    """The grant, if it is for what was asked and the bank's signer of the ledger signed it. Raises: GrantNotTrusted."""
+    grant = document.grant()
+    try:
+        named = parse_bic(grant.bank)
+    except InvalidValue as error:
+        raise GrantNotTrusted(f"the grant of {bank.bic}'s node names no bank") from error
+    if named != bank.bic:
+        raise GrantNotTrusted(f"the grant of {bank.bic}'s node names another bank")
+    if grant.platform != platform:
+        raise GrantNotTrusted(f"the grant of {bank.bic}'s node is for another platform than {platform}")
+    if grant.signer != signer:
+        raise GrantNotTrusted(f"the grant is not signed by the signer that the ledger holds for {bank.bic}")
+    return grant
+
+
+def _stored(row: Row[Any]) -> StoredBinding:
+    return StoredBinding(
+        binding=row.binding,
+        bank=row.bank,
+        user_id=row.user_id,
+        number_masked=row.number_masked,
+        number_type=row.number_type,
+        created_at_ms=row.created_at_ms,
+        ended_at_ms=row.ended_at_ms,
+        bank_told_at_ms=row.bank_told_at_ms,
+        floor=row.floor,
+    )

@@ -1,0 +1,320 @@
+"""The decision on one transaction, as one pure function: no I/O, no clock, nothing but what is passed in.
+
+The checks run in this order, and the first that fails is the reason. What each one needs:
+
+| # | reason | outcome | ISO 20022 | fails where |
+| --- | --- | --- | --- | --- |
+| 1 | `ledger_unreachable` | review | | the ledger gave no usable answer in time |
+| 2 | `bank_suspended` | decline | | the ledger says that the bank is suspended now |
+| 3 | `no_attestation` | decline | | the record's publication is 0: the ledger holds no record of the binding |
+| 3 | `ledger_rolled_back` | review | | the record's publication is below the floor, the highest one seen before |
+| 3 | `attestation_unreadable` | decline | | the record does not open with the binding's key, or is not terms |
+| 4 | `bank_silent` | policy | | no watermark at all; or now - watermark above the bound for the amount; or |
+|   |               |        | | the watermark ahead of now by more than the allowance |
+| 5 | `unbound` | decline | | the bank's word is unbound, or the platform ended the binding itself |
+| 6 | `account_closed` | decline | AC04 | the bank's word is closed |
+| 7 | `account_lost` | decline | AC06 | the bank's word is lost |
+| 8 | `account_frozen` | decline | AC06 | frozen, and the permission that the kind needs is not left |
+| 9 | `account_dormant` | decline | AC06 | dormant, whatever the permissions |
+| 10 | `debit_not_allowed` | decline | AG01 | a payment, and the account may not be debited |
+| 10 | `credit_not_allowed` | decline | AG01 | a withdrawal, and the account may not be credited |
+| 11 | `name_changed` | policy | BE01 | the tag of the name is not the one that the user was bound with |
+| 11 | `id_document_changed` | policy | BE01 | likewise, the ID document |
+| 11 | `phone_changed` | policy | BE01 | likewise, the phone |
+| 12 | `currency_not_allowed` | decline | AM03 | the transaction's currency is not the account's |
+| 13 | `over_transaction_limit` | decline | AM02 | a payment above the limit of one transaction |
+| 14 | `over_daily_limit` | decline | AM14 | a payment that, with what is reserved and captured today in the bank's |
+|    |                    |         |      | time zone, is above the daily limit |
+| 15 | `risk_hold` | review | | kept for the risk policy; no check raises it yet |
+
+A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Checks 13 and 14 are
+for debits only. A limit that the bank does not state bounds nothing but what can be counted: a day's usage is at most
+`MAX_AMOUNT_MINOR` minor units. Staleness is negative where the bank's clock is ahead of the gateway's.
+
+ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is truly the same.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from gateway.policy import Policy
+from ledger.codec import Record
+from ledger.errors import TermsUnreadable
+from ledger.money import MAX_AMOUNT_MINOR
+from ledger.sealing import unseal
+from ledger.terms import IdentityTags, Status, Terms
+
+
+class Kind(StrEnum):
+    """A payment debits the account; a withdrawal is paid out to it, and credits it."""
+
+    PAYMENT = "payment"
+    WITHDRAWAL = "withdrawal"
+
+
+class Outcome(StrEnum):
+    """What the platform should do."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    REVIEW = "review"
+
+
+class Reason(StrEnum):
+    """Why a decision does not approve, in the order of precedence."""
+
+    LEDGER_UNREACHABLE = "ledger_unreachable"
+    BANK_SUSPENDED = "bank_suspended"
+    NO_ATTESTATION = "no_attestation"
+    LEDGER_ROLLED_BACK = "ledger_rolled_back"
+    ATTESTATION_UNREADABLE = "attestation_unreadable"
+    BANK_SILENT = "bank_silent"
+    UNBOUND = "unbound"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_LOST = "account_lost"
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_DORMANT = "account_dormant"
+    DEBIT_NOT_ALLOWED = "debit_not_allowed"
+    CREDIT_NOT_ALLOWED = "credit_not_allowed"
+    NAME_CHANGED = "name_changed"
+    ID_DOCUMENT_CHANGED = "id_document_changed"
+    PHONE_CHANGED = "phone_changed"
+    CURRENCY_NOT_ALLOWED = "currency_not_allowed"
+    OVER_TRANSACTION_LIMIT = "over_transaction_limit"
+    OVER_DAILY_LIMIT = "over_daily_limit"
+    RISK_HOLD = "risk_hold"
+
+
+#: ExternalStatusReason1Code of ISO 20022.
+ISO20022: dict[Reason, str] = {
+    Reason.ACCOUNT_CLOSED: "AC04",
+    Reason.ACCOUNT_LOST: "AC06",
+    Reason.ACCOUNT_FROZEN: "AC06",
+    Reason.ACCOUNT_DORMANT: "AC06",
+    Reason.DEBIT_NOT_ALLOWED: "AG01",
+    Reason.CREDIT_NOT_ALLOWED: "AG01",
+    Reason.NAME_CHANGED: "BE01",
+    Reason.ID_DOCUMENT_CHANGED: "BE01",
+    Reason.PHONE_CHANGED: "BE01",
+    Reason.CURRENCY_NOT_ALLOWED: "AM03",
+    Reason.OVER_TRANSACTION_LIMIT: "AM02",
+    Reason.OVER_DAILY_LIMIT: "AM14",
+}
+
+_ALWAYS_REVIEW = frozenset({Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK, Reason.RISK_HOLD})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The transaction to decide on. `currency` is an ISO 4217 numeric code."""
+
+    kind: Kind
+    amount_minor: int
+    currency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What of a binding never changes, ready to use: its names, its key, the tags its user was bound with,
+    and the time zone of its bank's days.
+
+    `account` is a keyed hash of bank and number: two bindings of one account, one after the other, share a daily limit.
+    """
+
+    binding: bytes
+    bank: str
+    bank_bytes: bytes
+    account: bytes
+    key: bytes
+    tags: IdentityTags
+    zone: ZoneInfo
+
+    def __repr__(self) -> str:  # the key must not reach a log by accident
+        return f"Bound(bank={self.bank!r}, binding=0x{self.binding.hex()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What debits are still possible after the decision, minor units; NO_LIMIT where the bank states no limit."""
+
+    transaction_limit_minor: int
+    daily_limit_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, and what it rests on; None where there was nothing to read.
+
+    `opened` says that the record opened with the binding's key, so its publication number is the bank's own word.
+    """
+
+    outcome: Outcome
+    reason: Reason | None
+    publication: int | None
+    watermark_ms: int | None
+    staleness_ms: int | None
+    opened: bool
+    remaining: Remaining | None
+
+    @property
+    def iso20022(self) -> str | None:
+        return None if self.reason is None else ISO20022.get(self.reason)
+
+
+def decide(
+    question: Question,
+    *,
+    record: Record | None,
+    bound: Bound,
+    ended: bool,
+    floor: int,
+    used_today_minor: int,
+    policy: Policy,
+    now_ms: int,
+) -> Decision:
+    """Decide on one transaction by the table above.
+
+    `record` is what the ledger holds now, None where it gave no usable answer. `ended`: the platform ended the binding.
+    `floor`: the highest publication that this gateway has seen for the binding. `used_today_minor`: what is reserved
+    and captured today, in the bank's time zone and the question's currency.
+    """
+    terms = open_record(record, bound) if record is not None else None
+    reason = _first_reason(question, record, terms, bound, ended, floor, used_today_minor, policy, now_ms)
+    outcome = _outcome(reason, policy)
+    return Decision(
+        outcome=outcome,
+        reason=reason,
+        publication=(record.publication or None) if record is not None else None,
+        watermark_ms=(record.watermark_ms or None) if record is not None else None,
+        staleness_ms=now_ms - record.watermark_ms if record is not None and record.watermark_ms else None,
+        opened=terms is not None,
+        remaining=_remaining(question, reason, terms, used_today_minor),
+    )
+
+
+def open_record(record: Record, bound: Bound) -> Terms | None:
+    """The terms of a record; None where there is none, or it does not open with the binding's key."""
+    if record.publication == 0:
+        return None
+    try:
+        return unseal(
+            record.tag,
+            record.sealed_terms,
+            key=bound.key,
+            bank=bound.bank,
+            binding=bound.binding,
+            publication=record.publication,
+            effective_at_ms=record.effective_at_ms,
+        )
+    except TermsUnreadable:
+        return None
+
+
+# One list on purpose: its order is the reasons' precedence, and to split it would hide that.
+def _first_reason(  # noqa: C901, PLR0911, PLR0912
+    question: Question,
+    record: Record | None,
+    terms: Terms | None,
+    bound: Bound,
+    ended: bool,
+    floor: int,
+    used_today_minor: int,
+    policy: Policy,
+    now_ms: int,
+) -> Reason | None:
+    payment = question.kind is Kind.PAYMENT
+    # 1: the ledger answered in time
+    if record is None:
+        return Reason.LEDGER_UNREACHABLE
+    # 2: the bank is not suspended
+    if record.suspended:
+        return Reason.BANK_SUSPENDED
+    # 3: a record exists; it is not older than one seen before; it opens
+    if record.publication == 0:
+        return Reason.NO_ATTESTATION
+    if record.publication < floor:
+        return Reason.LEDGER_ROLLED_BACK
+    if terms is None:
+        return Reason.ATTESTATION_UNREADABLE
+    # 4: the bank has spoken, lately enough for this amount, and not from the future
+    staleness_ms = now_ms - record.watermark_ms
+    if record.watermark_ms == 0 or staleness_ms > policy.max_staleness_ms(question.amount_minor):
+        return Reason.BANK_SILENT
+    if -staleness_ms > policy.ahead_allowance_ms:
+        return Reason.BANK_SILENT
+    # 5: not unbound, by neither side
+    if terms.status is Status.UNBOUND or ended:
+        return Reason.UNBOUND
+    # 6: not closed
+    if terms.status is Status.CLOSED:
+        return Reason.ACCOUNT_CLOSED
+    # 7: not lost
+    if terms.status is Status.LOST:
+        return Reason.ACCOUNT_LOST
+    # 8: not frozen, or frozen with the needed permission
+    permitted = terms.debit_allowed if payment else terms.credit_allowed
+    if terms.status is Status.FROZEN and not permitted:
+        return Reason.ACCOUNT_FROZEN
+    # 9: not dormant
+    if terms.status is Status.DORMANT:
+        return Reason.ACCOUNT_DORMANT
+    # 10: permission for the kind
+    if not permitted:
+        return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
+    # 11: the holder is the one whom the user was bound as
+    if terms.tags.name != bound.tags.name:
+        return Reason.NAME_CHANGED
+    if terms.tags.id_document != bound.tags.id_document:
+        return Reason.ID_DOCUMENT_CHANGED
+    if terms.tags.phone != bound.tags.phone:
+        return Reason.PHONE_CHANGED
+    # 12: currency
+    if terms.currency != question.currency:
+        return Reason.CURRENCY_NOT_ALLOWED
+    # 13: limit of one transaction; NO_LIMIT is above every amount
+    if payment and question.amount_minor > terms.transaction_limit_minor:
+        return Reason.OVER_TRANSACTION_LIMIT
+    # 14: daily limit, with what is reserved already
+    if payment and used_today_minor + question.amount_minor > min(terms.daily_limit_minor, MAX_AMOUNT_MINOR):
+        return Reason.OVER_DAILY_LIMIT
+    # 15: risk policy; nothing raises RISK_HOLD yet
+    return None
+
+
+def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
+    if reason is None:
+        return Outcome.APPROVE
+    if reason in _ALWAYS_REVIEW:
+        return Outcome.REVIEW
+    chosen = {
+        Reason.BANK_SILENT: policy.when_silent,
+        Reason.NAME_CHANGED: policy.identity.name,
+        Reason.ID_DOCUMENT_CHANGED: policy.identity.id_document,
+        Reason.PHONE_CHANGED: policy.identity.phone,
+    }
+    return Outcome(chosen.get(reason, "decline"))
+
+
+#: Reasons of checks 1 to 4: before those pass, the bank's word on limits does not count.
+_NO_WORD = frozenset(
+    {
+        Reason.LEDGER_UNREACHABLE,
+        Reason.BANK_SUSPENDED,
+        Reason.NO_ATTESTATION,
+        Reason.LEDGER_ROLLED_BACK,
+        Reason.ATTESTATION_UNREADABLE,
+        Reason.BANK_SILENT,
+    }
+)
+
+
+def _remaining(question: Question, reason: Reason | None, terms: Terms | None, used_minor: int) -> Remaining | None:
+    if terms is None or reason in _NO_WORD or terms.currency != question.currency:
+        return None
+    if reason is None and question.kind is Kind.PAYMENT:
+        used_minor += question.amount_minor
+    daily_minor = terms.daily_limit_minor
+    if daily_minor <= MAX_AMOUNT_MINOR:  # a stated one
+        daily_minor = max(0, daily_minor - used_minor)
+    return Remaining(terms.transaction_limit_minor, daily_minor)

@@ -1,0 +1,53 @@
+"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.api` says which HTTP status each one is.
+
+StandingError
+├── Conflict
+│   ├── AlreadyBound          the bank has an active binding of this account for this platform
+│   ├── BankNotServed         the binding's bank is not in the settings any more
+│   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
+│   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
+│   └── AlreadySettled        captured where a void is asked for, or the other way round
+├── BankNodeUnreachable       the bank's node gives no usable answer in time
+├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
+├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
+├── StorageUnavailable        the gateway's own database does not work for now; nothing was changed
+└── NotReady                  a part that decisions need does not work at the moment
+"""
+
+from ledger.errors import Conflict, StandingError
+
+
+class AlreadyBound(Conflict):
+    """The bank has an active binding of this account for this platform already."""
+
+
+class BankNotServed(Conflict):
+    """A stored binding's bank is not in the settings any more: nothing can be said or done about it."""
+
+
+class BankNotUsable(Conflict):
+    """The ledger does not admit the bank, or has suspended it: nothing can be bound there."""
+
+
+class NothingReserved(Conflict):
+    """The decision holds no reservation: it did not approve, or a withdrawal, which uses up no limit."""
+
+
+class AlreadySettled(Conflict):
+    """The reservation was settled the other way before."""
+
+
+class BankNodeUnreachable(StandingError):
+    """A bank's node gives no usable answer in time. Asking again is safe."""
+
+
+class BankNodeRefused(StandingError):
+    """A bank's node refuses this gateway's key, or answers what the protocol does not know."""
+
+
+class GrantNotTrusted(StandingError):
+    """A grant that is not for what was asked, or not signed by the signer that the ledger holds for the bank."""
+
+
+class StorageUnavailable(StandingError):
+    """The gateway's database does not work for now. The transaction was rolled back as a whole."""

@@ -1,0 +1,112 @@
+"""What a user is told about each reason, in English and Chinese: what is the matter, and what they can do about it.
+
+No message says more than the user may know: that an account is frozen, but not why.
+"""
+
+from dataclasses import dataclass
+
+from gateway.decision import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message in both languages."""
+
+    en: str
+    zh: str
+
+
+#: By reason; None is an approval.
+MESSAGES: dict[Reason | None, Message] = {
+    None: Message("Approved.", "已通过。"),
+    Reason.LEDGER_UNREACHABLE: Message(
+        "The state of the account cannot be checked right now. Nothing is wrong on your side: try again in a few "
+        "minutes.",
+        "暂时无法查询账户状态，与您的操作无关。请几分钟后重试。",
+    ),
+    Reason.BANK_SUSPENDED: Message(
+        "This bank's accounts cannot be used here for now. Use an account at another bank.",
+        "该银行的账户暂时不能在本平台使用。请改用其他银行的账户。",
+    ),
+    Reason.NO_ATTESTATION: Message(
+        "The bank has not confirmed this account yet. Right after binding, wait a minute and try again; "
+        "otherwise bind the account again.",
+        "银行尚未确认该账户。如刚刚绑定，请一分钟后重试；否则请重新绑定该账户。",
+    ),
+    Reason.LEDGER_ROLLED_BACK: Message(
+        "The bank's confirmation of this account is being checked by our staff. Use another account in the meantime.",
+        "工作人员正在核对银行对该账户的确认信息。在此期间请使用其他账户。",
+    ),
+    Reason.ATTESTATION_UNREADABLE: Message(
+        "The bank's confirmation of this account cannot be read. Unbind the account and bind it again.",
+        "无法读取银行对该账户的确认信息。请解除绑定后重新绑定。",
+    ),
+    Reason.BANK_SILENT: Message(
+        "The bank has not reported for a while, so the account's present state is unknown. Try again later, "
+        "or use an account at another bank.",
+        "银行已有一段时间未更新信息，无法确认账户的当前状态。请稍后重试，或改用其他银行的账户。",
+    ),
+    Reason.UNBOUND: Message(
+        "This account is no longer bound. Bind it again to use it.",
+        "该账户已解除绑定。如需使用，请重新绑定。",
+    ),
+    Reason.ACCOUNT_CLOSED: Message(
+        "The bank says that this account is closed. Bind another account.",
+        "银行反馈该账户已销户。请绑定其他账户。",
+    ),
+    Reason.ACCOUNT_LOST: Message(
+        "This account or card is reported lost at the bank. If it is found, lift the report at the bank; "
+        "if the card was replaced, bind the new one.",
+        "该账户或银行卡已在银行挂失。如已找回，请到银行解除挂失；如已补卡，请绑定新卡。",
+    ),
+    Reason.ACCOUNT_FROZEN: Message(
+        "The bank has frozen this account. Ask the bank for the reason, or use another account.",
+        "该账户已被银行冻结。请联系银行了解原因，或使用其他账户。",
+    ),
+    Reason.ACCOUNT_DORMANT: Message(
+        "The bank has put this account to rest after a long time without use. Activate it at the bank, "
+        "or use another account.",
+        "该账户因长期未使用已被银行转为休眠。请到银行激活，或使用其他账户。",
+    ),
+    Reason.DEBIT_NOT_ALLOWED: Message(
+        "The bank does not allow payments from this account. Ask the bank, or pay from another account.",
+        "银行不允许从该账户付款。请联系银行，或使用其他账户付款。",
+    ),
+    Reason.CREDIT_NOT_ALLOWED: Message(
+        "The bank does not allow money to be paid into this account. Ask the bank, or withdraw to another account.",
+        "银行不允许向该账户入账。请联系银行，或提现到其他账户。",
+    ),
+    Reason.NAME_CHANGED: Message(
+        "The holder's name at the bank is not the one you bound the account with. Bring your name up to date here "
+        "and bind the account again.",
+        "银行登记的户名与绑定时不一致。请在本平台更新姓名后重新绑定该账户。",
+    ),
+    Reason.ID_DOCUMENT_CHANGED: Message(
+        "The ID document at the bank is not the one you bound the account with. Bring your document up to date here "
+        "and bind the account again.",
+        "银行登记的证件与绑定时不一致。请在本平台更新证件信息后重新绑定该账户。",
+    ),
+    Reason.PHONE_CHANGED: Message(
+        "The phone number at the bank is not the one you bound the account with. Our staff check this transaction; "
+        "to avoid that, bind the account again with your new number.",
+        "银行预留的手机号与绑定时不一致，本次交易需人工核对。请用新手机号重新绑定该账户，以免再次核对。",
+    ),
+    Reason.CURRENCY_NOT_ALLOWED: Message(
+        "The account is kept in another currency. Choose the account's currency, or another account.",
+        "该账户的币种与本次交易不同。请选择账户币种，或使用其他账户。",
+    ),
+    Reason.OVER_TRANSACTION_LIMIT: Message(
+        "The amount is above the bank's limit for one transaction. Pay a smaller amount, or ask the bank to raise "
+        "the limit.",
+        "金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
+    ),
+    Reason.OVER_DAILY_LIMIT: Message(
+        "The amount is above what is left of the bank's daily limit. Pay a smaller amount, wait until tomorrow, "
+        "or use another account.",
+        "金额超过银行规定的当日剩余限额。请降低金额、明日再试，或使用其他账户。",
+    ),
+    Reason.RISK_HOLD: Message(
+        "This transaction is being checked by our staff. You will be told the result; there is nothing to do now.",
+        "本次交易正在由工作人员核对。我们会通知您结果，您暂时无需操作。",
+    ),
+}

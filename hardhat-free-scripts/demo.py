@@ -1,0 +1,204 @@
+"""A day in the life of Standing, on this machine alone: development chain, two invented banks, one platform.
+
+Starts every part as a process of its own, plays the trace under examples/ through their HTTP doors, and shows each
+decision beside what last night's snapshot would have answered. Then it stays up for your own curl, until Ctrl-C. With
+--once it ends by itself: exit code 0 only if every decision is what the trace's own ground truth says.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+
+from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
+from localnet import LocalNet
+from processes import NotYet, ProcessDied
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ledger.errors import StandingError
+
+console = Console()
+_SHOWN = 14
+_STYLE = {"approve": "green", "decline": "red", "review": "yellow"}
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def start(net: LocalNet) -> None:
+    """Start every process of the network."""
+    banks = json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8"))
+    with _progress() as progress:
+        task = progress.add_task("Starting processes", total=len(banks) + 2)
+        net.start_ledger()
+        progress.advance(task)
+        for bank in banks:
+            net.start_bank(net.add_bank(bank["bic"], bank["name"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
+            progress.advance(task)
+        net.start_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY)
+        progress.advance(task)
+
+
+def begin(day: Day) -> None:
+    """Accounts in, users bound."""
+    with _progress() as progress:
+        loading = progress.add_task("Accounts from the cores", total=None)
+        loaded = [day.load(bic) for bic in day.cores]
+        progress.update(loading, total=sum(loaded), completed=sum(loaded))
+        binding = progress.add_task("Users bind their accounts", total=len(day.users))
+        for _user in day.bind_all():
+            progress.advance(binding)
+
+
+def play(day: Day) -> None:
+    """The day itself, with the latest decisions on screen."""
+    progress = _progress()
+    task = progress.add_task("The day", total=len(day.trace))
+    latest: deque[Decided] = deque(maxlen=_SHOWN)
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        for decided in day.play():
+            progress.advance(task)
+            if decided is not None:
+                latest.append(decided)
+                live.update(Group(_decisions(latest), progress))
+
+
+def _decisions(latest: deque[Decided]) -> Table:
+    table = Table(title="Decisions, and what last night's snapshot would have answered", expand=True)
+    for name in ("at", "transaction", "amount", "the bank would", "snapshot", "Standing", "reason"):
+        table.add_column(name, justify="right" if name == "amount" else "left", no_wrap=True)
+    for one in latest:
+        event = one.event
+        table.add_row(
+            event["at"],
+            f"{event['id']} {event['transaction']}",
+            f"{event['amount_minor']:,} {event['currency']}",
+            event["bank_would"],
+            f"[{_STYLE[one.snapshot]}]{one.snapshot}[/]",
+            f"[{_STYLE[one.standing]}]{one.standing}[/]" + ("" if one.as_expected else " [bold red]unexpected[/]"),
+            one.reason or "",
+        )
+    return table
+
+
+def summary(tally: Tally) -> Panel:
+    """What the day showed."""
+    table = Table(box=None)
+    for name in ("", "snapshot", "Standing"):
+        table.add_column(name, justify="left" if not name else "right")
+    both = ("snapshot", "standing")
+    table.add_row("[bold red]wrong approvals[/]", *(str(tally.wrong(who, "approve")) for who in both))
+    table.add_row("[bold red]wrong declines[/]", *(str(tally.wrong(who, "decline")) for who in both))
+    for outcome in ("approve", "decline", "review"):
+        table.add_row(outcome, *(str(tally.count(who, outcome)) for who in both))
+    facts = [
+        f"{len(tally.decided)} decisions, {tally.changes} changes at the banks, "
+        f"{tally.bindings_refused} bindings refused for data that do not match",
+        f"feed acknowledged → decision can see it: {tally.spread(tally.feed_to_decision_ms)}",
+        f"staleness of the bank's word at a decision: {tally.spread(tally.staleness_ms)}",
+        f"decisions that differ from the ground truth: {len(tally.unexpected)}",
+    ]
+    note = "\nWrong: approved what the bank would refuse, or declined what it would accept. A review is neither."
+    return Panel(Group(table, "", *facts, note), title="The day", expand=False)
+
+
+def invitation(net: LocalNet, day: Day) -> None:
+    """The URLs, and three lines to paste."""
+    user = next(user for user in day.users.values() if user["user_id"] == _unspoilt(day))
+    bank = net.banks[user["bank"]]
+    binding = day.bindings[user["user_id"]]
+    console.rule("It stays up until Ctrl-C")
+    console.print(f"ledger   {net.ledger_url}   contract {net.contract}", soft_wrap=True, highlight=False)
+    for one in net.banks.values():
+        console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
+    console.print(f"gateway  {net.gateway_url}/docs\n", soft_wrap=True, highlight=False)
+    json_header = "-H 'Content-Type: application/json'"
+    # Two seconds ahead of now, in whole seconds: later than the last heartbeat, on any shell's `date`.
+    change = f'{{"number": "{user["number"]}", "effective_at_ms": \'$AT\', "status": "frozen", "debit_allowed": false}}'
+    payment = (
+        f'{{"transaction_id": "mine-1", "binding": "{binding}", "kind": "payment", "amount_minor": 100, '
+        f'"currency": "CNY"}}'
+    )
+    for title, line in (
+        (
+            "Freeze an account at the bank:",
+            f"AT=$(($(date +%s) + 2))000; curl -s {bank.url}/v1/feed -H 'Authorization: Bearer {bank.core_key}' "
+            f"{json_header} -d '{{\"as_of_ms\": '$AT', \"changes\": [{change}]}}'",
+        ),
+        (
+            "Try a payment from it:",
+            f"curl -s {net.gateway_url}/v1/decisions -H 'Authorization: Bearer {net.gateway_key}' "
+            f"{json_header} -d '{payment}'",
+        ),
+        (
+            "See the reason again, later:",
+            f"curl -s {net.gateway_url}/v1/decisions/mine-1 -H 'Authorization: Bearer {net.gateway_key}'",
+        ),
+    ):
+        console.print(f"[bold]{title}[/]")
+        # Plain print: rich would break the line, and it is to be pasted whole.
+        print(line + "\n")
+
+
+def _unspoilt(day: Day) -> str:
+    """A user whose last payment was approved, so that the frozen account is what makes the difference."""
+    last = {one.event["user_id"]: one for one in day.tally.decided if one.event["transaction"] == "payment"}
+    return next(
+        user_id for user_id, one in last.items() if one.standing == "approve" and one.event["currency"] == "CNY"
+    )
+
+
+def run(folder: Path, once: bool) -> int:
+    net = LocalNet(folder, PLATFORM)
+    day = None
+    try:
+        start(net)
+        day = Day(net)
+        begin(day)
+        play(day)
+        console.print(summary(day.tally))
+        for one in day.tally.unexpected[:10]:
+            console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
+        if not once:
+            invitation(net, day)
+            signal.pause()
+        return 1 if day.tally.unexpected else 0
+    except KeyboardInterrupt:
+        console.print("Ending every process that was started.")
+        return 0
+    except (DayWentWrong, NotYet, ProcessDied, StandingError) as error:
+        console.print(f"[bold red]The day went wrong:[/] {error}", soft_wrap=True)
+        console.print(f"Logs were in {folder}; run with --keep to keep them.")
+        return 1
+    finally:
+        if day is not None:
+            day.close()
+        net.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--once", action="store_true", help="end by itself, with an exit code that tells")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True)
+        return run(arguments.keep, arguments.once)
+    with tempfile.TemporaryDirectory(prefix="standing-demo-") as folder:
+        return run(Path(folder), arguments.once)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

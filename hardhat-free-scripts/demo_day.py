@@ -1,0 +1,398 @@
+"""The invented day: the trace under examples/, played through the real HTTP doors.
+
+Three parts meet here: the banks' cores, which feed their nodes; the platform, which asks its gateway; and the platform
+as it was before, which answers from last night's snapshot by the same decision function.
+"""
+
+import csv
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from localnet import LocalBank, LocalNet
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from gateway.decision import Bound, Kind, Outcome, Question, decide
+from gateway.policy import Policy
+from ledger.bic import bic_to_bytes11
+from ledger.clock import Clock, SystemClock
+from ledger.codec import Record
+from ledger.identity import IdDocument, canonical_identity
+from ledger.money import NO_LIMIT, currency_number
+from ledger.sealing import identity_tags, seal
+from ledger.terms import Status, Terms
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+PLATFORM = "jinqiao-pay"
+CLAIM_FIELDS = (
+    "number",
+    "number_type",
+    "holder_name",
+    "id_document_scheme",
+    "id_document_country",
+    "id_document_number",
+    "phone",
+)
+_HEARTBEAT_S = 0.3
+_PATIENCE_S = 60.0
+_MAX_STALENESS_MS = 8_000
+
+#: The demo's policy: one bound on staleness for every amount, short enough to watch a bank fall silent.
+POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": _MAX_STALENESS_MS}], "when_silent": "review"}
+
+
+class DayWentWrong(Exception):
+    """Something that the day cannot go on without did not happen; the text says what."""
+
+
+def bank_time_zone(now: datetime) -> str:
+    """Where the invented banks are: Shanghai; but for the last half hour of its day Tokyo, an hour ahead.
+
+    A daily limit starts anew at midnight in the bank's time zone, and the day that is played must not cross it.
+    """
+    shanghai = now.astimezone(ZoneInfo("Asia/Shanghai"))
+    crosses = (shanghai + timedelta(minutes=30)).date() != shanghai.date()
+    return "Asia/Tokyo" if crosses else "Asia/Shanghai"
+
+
+def load_accounts(bic: str) -> list[dict[str, Any]]:
+    """A bank's accounts as feed changes, without times."""
+    with (EXAMPLES / f"accounts-{bic}.csv").open(encoding="utf-8", newline="") as file:
+        return [_typed(row) for row in csv.DictReader(file)]
+
+
+def load_lines(name: str) -> list[dict[str, Any]]:
+    """A JSON Lines file under examples/."""
+    return [json.loads(line) for line in (EXAMPLES / name).read_text(encoding="utf-8").splitlines()]
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    typed: dict[str, Any] = dict(row)
+    for name in ("debit_allowed", "credit_allowed"):
+        typed[name] = row[name] == "true"
+    for name in ("transaction_limit_minor", "daily_limit_minor"):
+        typed[name] = row[name] if row[name] == "none" else int(row[name])
+    return typed
+
+
+class Core:
+    """A bank's core: states changes, and while nothing changes that nothing does, several times a second."""
+
+    def __init__(self, bank: LocalBank, clock: Clock) -> None:
+        self._bank = bank
+        self._clock = clock
+        self._http = httpx.Client(
+            base_url=bank.url, headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=_PATIENCE_S
+        )
+        self._lock = threading.Lock()
+        self._last_ms = 0
+        self._silent = False
+        self._kept_back: list[dict[str, Any]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._http.close()
+
+    def state(self, changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """State changes that take effect now. Returns: the node's receipt, None where they are kept back in silence."""
+        with self._lock:
+            as_of_ms = max(self._clock.now_ms(), self._last_ms + 1)
+            stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
+            if self._silent:
+                self._last_ms = as_of_ms
+                self._kept_back += stated
+                return None
+            return self._send(as_of_ms, stated)
+
+    def fall_silent(self) -> None:
+        """Say nothing more, until `speak`."""
+        with self._lock:
+            self._silent = True
+
+    def speak(self) -> None:
+        """Come back, with all that happened meanwhile."""
+        with self._lock:
+            self._silent = False
+            self._send(max(self._clock.now_ms(), self._last_ms + 1), self._kept_back)
+            self._kept_back = []
+
+    def _send(self, as_of_ms: int, changes: list[dict[str, Any]]) -> dict[str, Any]:
+        answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": changes})
+        if answer.status_code != httpx.codes.OK:
+            raise DayWentWrong(f"{self._bank.bic}'s node refused a feed entry: {answer.text}")
+        self._last_ms = as_of_ms
+        receipt: dict[str, Any] = answer.json()
+        return receipt
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_HEARTBEAT_S):
+            with self._lock:
+                if self._silent:
+                    continue
+                as_of_ms = max(self._clock.now_ms(), self._last_ms + 1)
+                answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": []})
+                if answer.status_code == httpx.codes.OK:
+                    self._last_ms = as_of_ms
+                # Otherwise somebody else plays the core by hand (the curl lines), a little ahead of us: wait for it.
+
+
+@dataclass
+class Snapshot:
+    """The platform as it was: what the bank said last night, never asked again."""
+
+    terms: Terms
+    bound: Bound
+    used_minor: int = 0
+
+    @classmethod
+    def of(cls, account: dict[str, Any], user: dict[str, Any]) -> "Snapshot":
+        """Last night's copy of `account`, for a user who is bound to it."""
+        binding, key = bytes(32), bytes(32)
+        tags = identity_tags(binding, key, _identity(account))
+        terms = Terms(
+            status=Status[account["status"].upper()],
+            debit_allowed=account["debit_allowed"],
+            credit_allowed=account["credit_allowed"],
+            currency=currency_number(account["currency"]),
+            transaction_limit_minor=_limit(account["transaction_limit_minor"]),
+            daily_limit_minor=_limit(account["daily_limit_minor"]),
+            tags=tags,
+        )
+        known = identity_tags(binding, key, _identity(user))
+        bank = account["bank"]
+        bound = Bound(
+            binding=binding,
+            bank=bank,
+            bank_bytes=bic_to_bytes11(bank),
+            account=bytes(32),
+            zone=ZoneInfo("Asia/Shanghai"),
+            key=key,
+            tags=known,
+        )
+        return cls(terms, bound)
+
+    def decide(self, question: Question, policy: Policy) -> Outcome:
+        """What it would answer. The snapshot has no watermark: the platform took it for fresh, whatever its age."""
+        now_ms = SystemClock().now_ms()
+        bound = self.bound
+        tag, sealed_terms = seal(
+            self.terms, key=bound.key, bank=bound.bank, binding=bound.binding, publication=1, effective_at_ms=0
+        )
+        return decide(
+            question,
+            record=Record(1, 0, tag, sealed_terms, now_ms, suspended=False),
+            bound=bound,
+            ended=False,
+            floor=0,
+            used_today_minor=self.used_minor,
+            policy=policy,
+            now_ms=now_ms,
+        ).outcome
+
+
+def _identity(fields: dict[str, Any]) -> Any:
+    document = IdDocument(fields["id_document_scheme"], fields["id_document_country"], fields["id_document_number"])
+    return canonical_identity(fields["holder_name"], document, fields["phone"])
+
+
+def _limit(stated: int | str) -> int:
+    return NO_LIMIT if stated == "none" else int(stated)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """One transaction of the day: what was asked, expected and answered."""
+
+    event: dict[str, Any]
+    standing: str
+    reason: str | None
+    staleness_ms: int | None
+    snapshot: str
+
+    @property
+    def as_expected(self) -> bool:
+        expected = self.event["expect"]
+        return (self.standing, self.reason) == (expected["outcome"], expected["reason"])
+
+
+@dataclass
+class Tally:
+    """What the day shows."""
+
+    decided: list[Decided] = field(default_factory=list)
+    feed_to_decision_ms: list[int] = field(default_factory=list)
+    changes: int = 0
+    bindings_refused: int = 0
+
+    def wrong(self, who: str, outcome: str) -> int:
+        """How often `who` ("standing" or "snapshot") approved what the bank would refuse, or declined the other."""
+        right = {"approve": "refuse", "decline": "accept"}[outcome]
+        return sum(1 for one in self.decided if getattr(one, who) == outcome and one.event["bank_would"] == right)
+
+    def count(self, who: str, outcome: str) -> int:
+        return sum(1 for one in self.decided if getattr(one, who) == outcome)
+
+    @property
+    def unexpected(self) -> list[Decided]:
+        return [one for one in self.decided if not one.as_expected]
+
+    def spread(self, values: list[int]) -> str:
+        return f"median {median(values):.0f} ms, worst {max(values)} ms" if values else "none seen"
+
+    @property
+    def staleness_ms(self) -> list[int]:
+        """Of the decisions that were not held up by a silent bank."""
+        return [
+            one.staleness_ms for one in self.decided if one.staleness_ms is not None and one.reason != "bank_silent"
+        ]
+
+
+class Day:
+    """Plays the day over a local network that runs already."""
+
+    def __init__(self, net: LocalNet) -> None:
+        self._net = net
+        self._clock = SystemClock()
+        self._gateway = httpx.Client(
+            base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=_PATIENCE_S
+        )
+        self.cores = {bic: Core(bank, self._clock) for bic, bank in net.banks.items()}
+        self.policy = Policy.model_validate(POLICY)
+        self.users = {user["user_id"]: user for user in load_lines("users.jsonl")}
+        self.trace = load_lines("trace.jsonl")
+        self.bindings: dict[str, str] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self._bound_by_number: dict[str, str] = {}
+        self.tally = Tally()
+
+    def close(self) -> None:
+        for core in self.cores.values():
+            core.stop()
+        self._gateway.close()
+
+    def load(self, bic: str) -> int:
+        """Let a core state all its accounts, and its heartbeat begin. Returns: how many."""
+        accounts = load_accounts(bic)
+        self.cores[bic].state(accounts)
+        self.cores[bic].start()
+        users = {user["number"]: user for user in self.users.values() if user["bank"] == bic}
+        for account in accounts:
+            user = users.get(account["number"])
+            if user is not None:
+                self.snapshots[user["user_id"]] = Snapshot.of({**account, "bank": bic}, user)
+        return len(accounts)
+
+    def bind_all(self) -> Iterator[str]:
+        """Let every user bind; those whose data do not match must be told just what does not. Yields: user ids."""
+        for user_id, user in self.users.items():
+            claim = {name: user[name] for name in CLAIM_FIELDS}
+            body = {"user_id": user_id, "bank": user["bank"], "request_id": f"bind-{user_id}", **claim}
+            answer = self._gateway.post("/v1/bindings", json=body)
+            found = answer.json()
+            mismatches = sorted(item["field"] for item in found.get("mismatches", []))
+            if mismatches != sorted(user.get("expect_mismatch", [])):
+                raise DayWentWrong(f"binding {user_id}: expected {user.get('expect_mismatch', [])}, got {answer.text}")
+            if mismatches:
+                self.tally.bindings_refused += 1
+            else:
+                self.bindings[user_id] = found["binding"]
+                self._bound_by_number[user["number"]] = found["binding"]
+            yield user_id
+        for binding in self.bindings.values():
+            self._wait(lambda found=binding: self._publication(found), "the first attestation of a binding")
+
+    def play(self) -> Iterator[Decided | None]:
+        """Play the trace. Yields: each transaction as it was decided, None for everything else."""
+        for event in self.trace:
+            if event["kind"] == "change":
+                self._change(event)
+                yield None
+            elif event["kind"] == "silence":
+                self._silence(event)
+                yield None
+            else:
+                decided = self._transaction(event)
+                self.tally.decided.append(decided)
+                yield decided
+
+    def _change(self, event: dict[str, Any]) -> None:
+        """State a change at its bank, and wait until the gateway can see it; that time is measured."""
+        bound = [number for change in event["changes"] if (number := change["number"]) in self._bound_by_number]
+        self.tally.changes += 1
+        seen = {number: self._publication(self._bound_by_number[number]) for number in bound}
+        if self.cores[event["bank"]].state(event["changes"]) is None:
+            return
+        acknowledged_ms = self._clock.now_ms()
+        for number in bound:
+            binding, before = self._bound_by_number[number], seen[number]
+            self._wait(lambda b=binding, s=before: self._publication(b) > s, f"change {event['seq']} on the ledger")
+            self.tally.feed_to_decision_ms.append(self._clock.now_ms() - acknowledged_ms)
+
+    def _silence(self, event: dict[str, Any]) -> None:
+        core = self.cores[event["bank"]]
+        if event["state"] == "begin":
+            core.fall_silent()
+            self._wait(lambda: self._staleness_ms(event["bank"]) > _MAX_STALENESS_MS, "the bank to be silent")
+        else:
+            core.speak()
+            self._wait(lambda: self._staleness_ms(event["bank"]) < _MAX_STALENESS_MS / 2, "the bank to be back")
+
+    def _transaction(self, event: dict[str, Any]) -> Decided:
+        body = {
+            "transaction_id": event["id"],
+            "binding": self.bindings[event["user_id"]],
+            "kind": event["transaction"],
+            "amount_minor": event["amount_minor"],
+            "currency": event["currency"],
+        }
+        answer = self._gateway.post("/v1/decisions", json=body)
+        if answer.status_code != httpx.codes.OK:
+            raise DayWentWrong(f"{event['id']}: {answer.text}")
+        found = answer.json()
+        payment = event["transaction"] == Kind.PAYMENT
+        if found["outcome"] == Outcome.APPROVE and payment:
+            settled = self._gateway.post(f"/v1/decisions/{event['id']}/{event['then']}")
+            if settled.status_code != httpx.codes.OK:
+                raise DayWentWrong(f"{event['id']}: {settled.text}")
+        snapshot = self.snapshots[event["user_id"]]
+        question = Question(Kind(event["transaction"]), event["amount_minor"], currency_number(event["currency"]))
+        then = snapshot.decide(question, self.policy)
+        # The bank counts what really was debited, so both platforms see the same use of the day's limit.
+        if found["outcome"] == Outcome.APPROVE and payment and event["then"] == "capture":
+            snapshot.used_minor += event["amount_minor"]
+        return Decided(event, found["outcome"], found["reason"], found["staleness_ms"], then)
+
+    def _publication(self, binding: str) -> int:
+        """The number of the publication that wrote the binding's record, as the gateway reads it now; 0 for none."""
+        answer = self._gateway.get(f"/v1/bindings/{binding}")
+        if answer.status_code != httpx.codes.OK:
+            raise DayWentWrong(f"binding {binding}: {answer.text}")
+        return int(answer.json()["publication"] or 0)
+
+    def _staleness_ms(self, bic: str) -> int:
+        banks = {bank["bic"]: bank for bank in self._gateway.get("/v1/banks").json()["banks"]}
+        return int(banks[bic]["staleness_ms"])
+
+    def _wait(self, look: Any, what: str) -> None:
+        waiting = Retrying(
+            retry=retry_if_result(lambda seen: not seen),
+            wait=wait_fixed(0.01),
+            stop=stop_after_delay(_PATIENCE_S),
+            retry_error_callback=lambda _state: False,
+        )
+        if not waiting(look):
+            raise DayWentWrong(f"waited {_PATIENCE_S:.0f} s in vain for {what}")
