@@ -46,7 +46,8 @@ def start(net: LocalNet) -> None:
         for bank in banks:
             net.start_bank(net.add_bank(bank["bic"], bank["name"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
             progress.advance(task)
-        net.start_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY)
+        net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY)
+        net.start_gateway()
         progress.advance(task)
 
 

@@ -56,6 +56,7 @@ class LocalNet:
     contract: str = ""
     gateway_url: str = ""
     gateway_key: str = ""
+    gateway_settings: dict[str, Any] = field(default_factory=dict)
     banks: dict[str, LocalBank] = field(default_factory=dict)
     _processes: list[Process] = field(default_factory=list)
 
@@ -117,8 +118,8 @@ class LocalNet:
         bank.process.wait_for(bank.url + "/healthz")
         return bank.process
 
-    def start_gateway(self, *, time_zone: str, policy: Mapping[str, Any]) -> Process:
-        """Start the platform's gateway, for all banks so far, and wait until it answers."""
+    def add_gateway(self, *, time_zone: str = "Asia/Shanghai", policy: Mapping[str, Any] | None = None) -> None:
+        """Make the keys and settings of the platform's gateway, for all banks so far."""
         folder = self.folder / "gateway"
         folder.mkdir()
         write_private(folder / "vault-secret", secrets.token_hex(32))
@@ -130,7 +131,7 @@ class LocalNet:
         self.gateway_key, hashed = new_key()
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
-        stated = {
+        self.gateway_settings = {
             "platform": self.platform,
             "database_url": f"sqlite:///{folder}/gateway.sqlite3",
             "listen_port": port,
@@ -149,10 +150,13 @@ class LocalNet:
                 }
                 for bank in self.banks.values()
             ],
-            "policy": dict(policy),
+            "policy": dict(policy or {}),
         }
-        config = folder / "gateway.toml"
-        config.write_text(tomli_w.dumps(stated))
+
+    def start_gateway(self) -> Process:
+        """Start the platform's gateway and wait until it answers."""
+        config = self.folder / "gateway" / "gateway.toml"
+        config.write_text(tomli_w.dumps(self.gateway_settings))
         gateway = self._start("gateway", [str(BIN / "standing-gateway"), "serve", "--config", str(config)])
         gateway.wait_for(self.gateway_url + "/healthz")
         return gateway

@@ -72,11 +72,13 @@ class LocalSigner:
 
 
 def recover(digest: bytes, signature: bytes) -> ChecksumAddress | None:
-    """The address whose key signed `digest`; None where the 65 bytes are no signature at all."""
+    """The address whose key signed `digest`; None for what is no signature: 65 bytes, r ‖ s ‖ v with v 27 or 28."""
+    if len(signature) != 65:
+        return None
     try:
         vrs = (signature[64] - 27, int.from_bytes(signature[0:32]), int.from_bytes(signature[32:64]))
         return Signature(vrs=vrs).recover_public_key_from_msg_hash(digest).to_checksum_address()
-    except (BadSignature, ValidationError, IndexError):
+    except (BadSignature, ValidationError):
         return None
 
 

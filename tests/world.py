@@ -20,6 +20,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from gateway.app import create_app as create_gateway
+from gateway.evidence import new_evidence_key
+from gateway.settings import GatewaySettings
 from ledger import governance
 from ledger.client import LedgerClient
 from ledger.clock import Clock, ManualClock, SystemClock
@@ -27,6 +30,7 @@ from ledger.devnet import DEVNET_KEYS, Devnet
 from ledger.publication import LocalSigner
 from ledger.service.auth import new_key
 from ledger.service.serve import served
+from ledger.service.settings import write_private
 from node.app import Node, Secrets, build, create_app
 from node.faults import Faults, no_faults
 from node.settings import NodeSettings
@@ -37,6 +41,9 @@ GUARDIAN = DEVNET_KEYS[1]
 BANK_ADMIN = DEVNET_KEYS[2]
 _SENDERS = itertools.cycle(DEVNET_KEYS[3:])
 _PATIENCE_S = 20.0
+
+#: How old a bank's word may be, by the policy of the world's platform.
+MAX_STALENESS_MS = 60_000
 
 _T = TypeVar("_T")
 
@@ -175,6 +182,61 @@ class Bank:
         return self.post("/v1/bindings", self.platform_key, json=body)
 
 
+@dataclass
+class Platform:
+    """A payment platform: its gateway, for the banks there were when it was started."""
+
+    url: str
+    key: str
+    folder: Path
+    settings: GatewaySettings
+
+    def post(self, path: str, key: str | None = None, **kwargs: Any) -> httpx.Response:
+        """Any POST to the gateway, with the platform's own key unless another is given."""
+        return httpx.post(self.url + path, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=30, **kwargs)
+
+    def get(self, path: str) -> httpx.Response:
+        """Any GET to the gateway."""
+        return httpx.get(self.url + path, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+
+    def delete(self, path: str) -> httpx.Response:
+        """Any DELETE to the gateway."""
+        return httpx.delete(self.url + path, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+
+    def ask_to_bind(self, bank: str, account: Mapping[str, Any] = ACCOUNT, **changed: Any) -> httpx.Response:
+        """Ask to bind an account of `bank` for a user."""
+        claim = {name: account[name] for name in CLAIM_FIELDS}
+        body = {"bank": bank, "user_id": "u-001", "request_id": secrets.token_hex(8), **claim, **changed}
+        return self.post("/v1/bindings", json=body)
+
+    def bind(self, bank: str, account: Mapping[str, Any] = ACCOUNT) -> str:
+        """Bind an account, and wait until its first attestation can be read. Returns: the binding."""
+        answer = self.ask_to_bind(bank, account)
+        assert answer.json()["outcome"] == "granted", answer.text
+        binding: str = answer.json()["binding"]
+        wait_until(lambda: self.get(f"/v1/bindings/{binding}").json()["publication"])
+        return binding
+
+    def ask(self, binding: str, amount_minor: int = 100, **changed: Any) -> httpx.Response:
+        """Ask for a decision on a payment of CNY, unless something else is asked for."""
+        body = {
+            "transaction_id": secrets.token_hex(8),
+            "binding": binding,
+            "kind": "payment",
+            "amount_minor": amount_minor,
+            "currency": "CNY",
+            **changed,
+        }
+        return self.post("/v1/decisions", json=body)
+
+    def decide(self, binding: str, amount_minor: int = 100, **changed: Any) -> dict[str, Any]:
+        """The decision itself."""
+        answer = self.ask(binding, amount_minor, **changed)
+        assert answer.status_code == 200, answer.text
+        decision: dict[str, Any] = answer.json()
+        return decision
+
+
 class World:
     """Everything there is. `start_bank` makes banks; the chain and the contract are there from the beginning."""
 
@@ -234,6 +296,39 @@ class World:
         bank = self.make_bank(bic, **settings_changed)
         bank.start(self._stack, faults)
         return bank
+
+    def start_platform(self, **settings_changed: Any) -> Platform:
+        """Start a gateway for all banks so far."""
+        folder = self.folder / "gateway"
+        folder.mkdir()
+        write_private(folder / "vault-secret", secrets.token_hex(32))
+        new_evidence_key(folder / "evidence-key.pem")
+        for bank in self.banks.values():
+            write_private(folder / bank.bic, bank.platform_key)
+        key, hashed = new_key()
+        stated: dict[str, Any] = {
+            "platform": PLATFORM,
+            "database_url": f"sqlite:///{folder}/gateway.sqlite3",
+            "ledger_url": self.chain.url,
+            "ledger_contract": self.contract,
+            "vault_secret_files": [folder / "vault-secret"],
+            "evidence_key_file": folder / "evidence-key.pem",
+            "api_keys": [{"name": "checkout", "role": "platform", "sha256": hashed}],
+            "banks": [
+                {
+                    "bic": bank.bic,
+                    "name": bank.bic,
+                    "node_url": bank.url,
+                    "node_api_key_file": folder / bank.bic,
+                    "time_zone": "Asia/Shanghai",
+                }
+                for bank in self.banks.values()
+            ],
+            "policy": {"freshness": [{"up_to_minor": "any", "max_staleness_ms": MAX_STALENESS_MS}]},
+        }
+        settings = GatewaySettings(**(stated | settings_changed))
+        url = self._stack.enter_context(served(create_gateway(settings, self.clock)))
+        return Platform(url, key, folder, settings)
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""The hand-made words of `read`, held against eth_abi and the contract's own ABI."""
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import decode, encode
+from eth_utils import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.codec import decode_read, encode_read
+from ledger.contract import artifact
+from ledger.errors import LedgerMismatch
+
+_U48 = st.integers(0, 2**48 - 1)
+_QUERIES = st.lists(st.tuples(st.binary(min_size=11, max_size=11), st.binary(min_size=32, max_size=32)), max_size=20)
+_RECORDS = st.lists(
+    st.tuples(
+        _U48, _U48, st.binary(min_size=16, max_size=16), st.binary(min_size=32, max_size=32), _U48, st.booleans()
+    ),
+    max_size=20,
+)
+_RECORD_TYPE = "(uint48,uint48,bytes16,bytes32,uint48,bool)[]"
+
+
+def _read_entry() -> dict[str, Any]:
+    entry: dict[str, Any] = next(item for item in artifact()["abi"] if item.get("name") == "read")
+    return entry
+
+
+def test_the_types_written_by_hand_are_those_of_the_contract() -> None:
+    (queries,), answers = _read_entry()["inputs"], _read_entry()["outputs"]
+    assert [part["type"] for part in queries["components"]] == ["bytes11", "bytes32"]
+    assert [answer["type"] for answer in answers] == ["uint256", "uint256", "tuple[]"]
+    kinds = ",".join(part["type"] for part in answers[2]["components"])
+    assert f"({kinds})[]" == _RECORD_TYPE
+
+
+@given(_QUERIES)
+def test_a_call_is_encoded_as_eth_abi_does(queries: list[tuple[bytes, bytes]]) -> None:
+    expected = keccak(text="read((bytes11,bytes32)[])")[:4] + encode(["(bytes11,bytes32)[]"], [queries])
+    assert encode_read(queries) == expected
+
+
+@given(st.integers(0, 2**63), st.integers(0, 2**40), _RECORDS)
+def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
+    answer = encode(["uint256", "uint256", _RECORD_TYPE], [number, time_s, records])
+    reading = decode_read(answer, len(records))
+    assert (reading.block_number, reading.block_time_s) == (number, time_s)
+    found = [
+        (one.publication, one.effective_at_ms, one.tag, one.sealed_terms, one.watermark_ms, one.suspended)
+        for one in reading.records
+    ]
+    assert tuple(found) == decode(["uint256", "uint256", _RECORD_TYPE], answer)[2]
+
+
+@pytest.mark.parametrize("answer", [b"", bytes(32), bytes(4 * 32), bytes(4 * 32 + 192)])
+def test_an_answer_from_something_else_is_refused(answer: bytes) -> None:
+    with pytest.raises(LedgerMismatch):
+        decode_read(answer, 1)
+
+
+def test_an_answer_to_fewer_queries_is_refused() -> None:
+    answer = encode(["uint256", "uint256", _RECORD_TYPE], [1, 1, [(0, 0, bytes(16), bytes(32), 0, False)]])
+    with pytest.raises(LedgerMismatch):
+        decode_read(answer, 2)
