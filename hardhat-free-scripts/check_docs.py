@@ -1,4 +1,4 @@
-"""Check that what the documents name exists: make targets, console commands, files that links and code spans point to."""
+"""Check that what the documents name exists: make targets, console commands, files that links and code point to."""
 
 import re
 import subprocess
@@ -42,12 +42,10 @@ def check_document(document: Path, targets: set[str]) -> list[str]:
     """What `document` names and does not exist."""
     text = document.read_text(encoding="utf-8")
     found = [f"no target `make {name}`" for name in set(re.findall(r"make ([a-z][a-z-]+)", _code(text))) - targets]
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        if not (document.parent / link).exists():
-            found.append(f"no file {link}")
-    for path in re.findall(rf"`((?:{'|'.join(_FOLDERS)})/[\w./-]+)`", text):
-        if not (ROOT / path).exists():
-            found.append(f"no file {path}")
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    found += [f"no file {link}" for link in links if not (document.parent / link).exists()]
+    paths = re.findall(rf"`((?:{'|'.join(_FOLDERS)})/[\w./-]+)`", text)
+    found += [f"no file {path}" for path in paths if not (ROOT / path).exists()]
     return found + check_commands(_code(text))
 
 

@@ -15,6 +15,7 @@ from fastapi_problem.error import Problem, StatusProblem
 from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
 from rfc9457 import error_class_to_type
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import (
     Conflict,
@@ -24,6 +25,7 @@ from ledger.errors import (
     NotFound,
     Overloaded,
     StandingError,
+    Unavailable,
 )
 
 PROBLEM_TYPE = "urn:standing:problem:{type}"
@@ -36,11 +38,12 @@ _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
     Conflict: (409, "Contradicts what is here already"),
     NotAllowed: (403, "Not allowed"),
     Overloaded: (503, "A bound is reached for now"),
+    Unavailable: (503, "Not available at the moment"),
     LedgerError: (503, "The ledger cannot be used at the moment"),
 }
 
 
-class InternalError(StatusProblem):
+class Unexpected(StatusProblem):
     """Shown in place of an unexpected error, whose own text could hold anything."""
 
     status = 500
@@ -57,7 +60,7 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     headers: dict[str, str] = {}
     if isinstance(error, InvalidValue):
         extras["errors"] = [{"field": error.field, "problem": error.problem, "allowed": error.allowed}]
-    if isinstance(error, Overloaded):
+    if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_s)
     return Problem(
         title=title, type_=error_class_to_type(error), detail=str(error), status=status, headers=headers, **extras
@@ -91,20 +94,40 @@ def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) 
             StandingError: lambda _handler, _request, error: problem_of(error, merged),
         },
         request_validation_handler=_validation_problem,
-        unhandled_wrappers={"default": InternalError},
-        pre_hooks=[_log_unexpected],
         documentation_uri_template=PROBLEM_TYPE,
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
     app.add_exception_handler(StandingError, handler)
+    app.add_middleware(UnexpectedErrors)
 
 
-def _log_unexpected(request: Request, error: Exception) -> None:
-    if not isinstance(error, StandingError | Problem | RequestValidationError) and not hasattr(error, "status_code"):
-        # The type and the place only: an unexpected error's text may hold anything, personal data included.
-        structlog.get_logger().error(
-            "unexpected_error", path=request.url.path, error=type(error).__name__, place=_innermost(error)
-        )
+class UnexpectedErrors:
+    """ASGI middleware: the end of every error that nothing else has caught.
+
+    It is answered with a problem that tells nothing, and logged by its type and place alone: its text may hold
+    anything, personal data included. So it must not travel on to the server, which would log all of it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001 - it goes no further on purpose, see above
+            structlog.get_logger().error(
+                "unexpected_error", path=scope.get("path"), error=type(error).__name__, place=_innermost(error)
+            )
+            if started or scope["type"] != "http":
+                raise RuntimeError("an answer was broken off by an unexpected error") from None
+            await problem_response(Unexpected())(scope, receive, send)
 
 
 def _innermost(error: Exception) -> str:

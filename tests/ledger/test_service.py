@@ -1,0 +1,178 @@
+"""What both services have in common: secrets at rest, API keys, settings, problem documents."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel
+from pydantic_settings import SettingsConfigDict
+
+from ledger.errors import InvalidValue, NotFound, Overloaded
+from ledger.service import problems
+from ledger.service.auth import ApiKey, Caller, Keyring, new_key, require
+from ledger.service.bounds import BodyLimit
+from ledger.service.serve import served
+from ledger.service.settings import ServiceSettings, SettingsError, load, read_secret, read_text_secret, write_private
+from ledger.service.vault import Vault, VaultError
+
+_OLD, _NEW = b"\x01" * 32, b"\x02" * 32
+
+
+def test_what_a_vault_seals_it_opens_and_no_other_does() -> None:
+    stored = Vault([_OLD], "node").seal_text("张伟")
+    assert "张伟".encode() not in stored
+    assert Vault([_OLD], "node").unseal_text(stored) == "张伟"
+    for other in (Vault([_NEW], "node"), Vault([_OLD], "gateway")):
+        with pytest.raises(VaultError):
+            other.unseal_text(stored)
+
+
+def test_a_newer_vault_secret_in_front_still_opens_and_finds_what_the_older_one_kept() -> None:
+    old, both = Vault([_OLD], "node"), Vault([_NEW, _OLD], "node")
+    assert both.unseal_text(old.seal_text("x")) == "x"
+    assert both.lookup("number", "1") == old.lookup("number", "1")
+    with pytest.raises(VaultError):
+        old.unseal_text(both.seal_text("x"))
+
+
+def test_lookups_of_two_fields_or_values_never_meet() -> None:
+    vault = Vault([_OLD], "node")
+    assert len({vault.lookup(field, value) for field in ("a", "b") for value in ("1", "2")}) == 4
+
+
+@pytest.mark.parametrize("secrets", [[], [b"\x01" * 31], [_OLD, b""]])
+def test_a_vault_without_good_secrets_is_refused(secrets: list[bytes]) -> None:
+    with pytest.raises(InvalidValue):
+        Vault(secrets, "node")
+
+
+@contextmanager
+def _client(*keys: ApiKey) -> Iterator[httpx.Client]:
+    app = FastAPI()
+    app.state.keyring = Keyring(keys)
+    problems.install(app, {})
+    app.add_middleware(BodyLimit, max_bytes=100)
+
+    class Body(BaseModel):
+        name: str
+
+    @app.get("/who")
+    def who(caller: Annotated[Caller, Depends(require("core"))]) -> str:
+        return caller.name
+
+    @app.post("/echo")
+    def echo(body: Body) -> str:
+        raise {"full": Overloaded("full", 7), "gone": NotFound("not here"), "bug": KeyError("secret detail")}[body.name]
+
+    with served(app) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+def test_a_key_is_rotated_by_listing_two_for_a_while() -> None:
+    (old, old_hash), (new, new_hash) = new_key(), new_key()
+    keys = [ApiKey(name="core", role="core", sha256=digest) for digest in (old_hash, new_hash)]
+    for listed, expected in ((keys, [200, 200]), (keys[1:], [401, 200])):
+        with _client(*listed) as client:
+            answers = [client.get("/who", headers={"Authorization": f"Bearer {key}"}) for key in (old, new)]
+        assert [answer.status_code for answer in answers] == expected
+
+
+@pytest.mark.parametrize("header", [None, "Bearer x", "Bearer nobody", "Basic eDp5", "nonsense"])
+def test_without_a_known_key_the_answer_is_401_and_says_how(header: str | None) -> None:
+    key, digest = new_key()
+    with _client(ApiKey(name="core", role="core", sha256=digest)) as client:
+        answer = client.get("/who", headers={"Authorization": header} if header else {})
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:standing:problem:missing-key"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert key not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "word"),
+    [("full", 503, "overloaded"), ("gone", 404, "not-found"), ("bug", 500, "unexpected")],
+)
+def test_every_error_is_a_problem_document_and_an_unexpected_one_tells_nothing(
+    name: str, status: int, word: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with _client() as client:
+        answer = client.post("/echo", json={"name": name})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"urn:standing:problem:{word}"
+    assert answer.json()["status"] == status
+    assert "secret detail" not in answer.text + "".join(capfd.readouterr())
+    assert (answer.headers.get("retry-after") == "7") == (name == "full")
+
+
+def test_a_malformed_request_is_told_by_field_and_never_shown_back() -> None:
+    with _client() as client:
+        answer = client.post("/echo", json={"name": ["张伟"]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "name"
+    assert "张伟" not in answer.text
+
+
+@pytest.mark.parametrize(("size", "status"), [(100, 422), (101, 413)])
+def test_a_body_at_the_bound_is_read_and_one_over_it_is_not(size: int, status: int) -> None:
+    with _client() as client:
+        assert client.post("/echo", content=b" " * size).status_code == status
+        assert client.post("/echo", content=iter([b" " * size])).status_code == status
+
+
+class _Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="STANDING_TRY_", extra="forbid")
+
+    port: int
+    name: str = "unnamed"
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = 1\nname = "file"\n')
+    assert load(_Settings, file) == _Settings(port=1, name="file")
+    monkeypatch.setenv("STANDING_TRY_PORT", "2")
+    assert load(_Settings, file).port == 2
+    assert load(_Settings, None).name == "unnamed"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('port = "x"', "port: "),
+        ("name = 'x'", "port: "),
+        ("port = 1\ncolour = 2", "colour: "),
+        ("port = ", "settings.toml: "),
+        (None, "No such file"),
+    ],
+)
+def test_wrong_settings_are_told_in_one_line_by_field_and_without_the_value(
+    tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "settings.toml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=told) as caught:
+        load(_Settings, file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    write_private(file, "ab" * 32)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert read_secret(file, "secret") == b"\xab" * 32
+    with pytest.raises(SettingsError, match="exists already"):
+        write_private(file, "x")
+    for wrong in ("abc", "zz" * 32, "ab" * 31):
+        file.write_text(wrong)
+        with pytest.raises(SettingsError) as caught:
+            read_secret(file, "secret")
+        assert wrong not in str(caught.value)
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match="empty"):
+        read_text_secret(file, "password")
