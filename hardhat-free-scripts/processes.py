@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -49,6 +49,10 @@ class Process:
 
     def wait_for(self, url: str) -> None:
         """Return once `url` answers 200. Raises: ProcessDied."""
+        self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)
+
+    def wait_until(self, answers: Callable[[], bool]) -> None:
+        """Return once `answers` is true; that it cannot connect yet is a no. Raises: ProcessDied, NotYet."""
         for attempt in Retrying(
             retry=retry_if_exception_type((httpx.TransportError, NotYet)),
             wait=wait_fixed(0.05),
@@ -58,8 +62,8 @@ class Process:
             with attempt:
                 if self._child.poll() is not None:
                     raise ProcessDied(f"{self.name} ended with {self._child.returncode}: {self.last_lines()}")
-                if httpx.get(url, timeout=2).status_code != httpx.codes.OK:
-                    raise NotYet(f"{self.name} does not answer {url} with 200")
+                if not answers():
+                    raise NotYet(f"{self.name} does not answer as it should")
 
     def wait_for_end(self, timeout_s: float) -> int:
         """The exit code, once the process has ended by itself. Raises: subprocess.TimeoutExpired."""

@@ -1,0 +1,108 @@
+"""Figures of the benchmarks: each measured several times, interleaved with its peers, and told as median and spread."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+from rich.table import Table
+
+
+@dataclass
+class Figure:
+    """One contender under one load: operations per second of each round, and the latency of each operation."""
+
+    section: str
+    load: str
+    contender: str
+    rates: list[float] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Operations per second: the median of the rounds."""
+        return median(self.rates)
+
+    def latency_ms(self, percent: int) -> float:
+        """A percentile of the latency."""
+        return quantiles(self.latencies_ms, n=100)[percent - 1] if len(self.latencies_ms) > 1 else self.latencies_ms[0]
+
+    def told(self) -> dict[str, Any]:
+        """The figure for benchmarks.json."""
+        return {
+            "section": self.section,
+            "load": self.load,
+            "contender": self.contender,
+            "per_second": {
+                "median": round(self.rate, 1),
+                "lowest": round(min(self.rates), 1),
+                "highest": round(max(self.rates), 1),
+            },
+            "latency_ms": {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)},
+        }
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A figure beside its peer in the same run, and what was aimed for."""
+
+    name: str
+    value: float
+    aim: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.aim if self.at_least else self.value <= self.aim
+
+    def told(self) -> dict[str, Any]:
+        return {**asdict(self), "value": round(self.value, 3), "met": self.met}
+
+
+def rate_ratio(name: str, one: Figure, peer: Figure, aim: float) -> Ratio:
+    """How many times as many operations per second `one` does as `peer`."""
+    return Ratio(name, one.rate / peer.rate, aim)
+
+
+def interleave(rounds: int, contenders: Mapping[str, Callable[[], None]]) -> None:
+    """Measure each contender once a round, so that whatever slows the machine down for a while slows all of them."""
+    for _ in range(rounds):
+        for measure in contenders.values():
+            measure()
+
+
+def timed(count: int, act: Callable[[], None], figure: Figure) -> None:
+    """Note how long `act`, which does `count` operations, takes as a round of `figure`."""
+    started = time.perf_counter()
+    act()
+    figure.rates.append(count / (time.perf_counter() - started))
+
+
+def figures_table(title: str, figures: Sequence[Figure]) -> Table:
+    """Figures as a table."""
+    table = Table(title=title)
+    for name in ("load", "contender", "per second", "lowest", "highest", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="left" if name in {"load", "contender"} else "right")
+    for one in figures:
+        table.add_row(
+            one.load,
+            one.contender,
+            f"{one.rate:,.0f}",
+            f"{min(one.rates):,.0f}",
+            f"{max(one.rates):,.0f}",
+            f"{one.latency_ms(50):.2f}",
+            f"{one.latency_ms(99):.2f}",
+        )
+    return table
+
+
+def ratios_table(ratios: Sequence[Ratio]) -> Table:
+    """Ratios beside their aims."""
+    table = Table(title="Ratios, each of one run")
+    for name in ("ratio", "measured", "aim", "met"):
+        table.add_column(name, justify="left" if name == "ratio" else "right")
+    for one in ratios:
+        aim = f"{'≥' if one.at_least else '≤'} {one.aim:g}"
+        table.add_row(one.name, f"{one.value:.2f}", aim, "[green]yes[/]" if one.met else "[red]no[/]")
+    return table
