@@ -49,6 +49,7 @@ AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
 _JSON = "application/json"
 _LOOKING_UP = (MissingKey, WrongRole, MALFORMED)
 _STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1])
+_UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is too long to parse")
 _NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
 _NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
 _GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
@@ -65,7 +66,6 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
         status.HTTP_200_OK: {
             "model": d.DecisionDocument,
             "description": description,
-            "content": {_JSON: {"examples": d.DECISION_EXAMPLES}},
         }
     }
 
@@ -77,6 +77,7 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
     status_code=status.HTTP_201_CREATED,
     responses=responses(
         *_LOOKING_UP,
+        _UNPARSED,
         BODY_TOO_LARGE,
         InvalidValue,
         Conflict,
@@ -86,6 +87,7 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
         _NODE_ODD,
         _NODE_DOWN,
         LedgerUnreachable,
+        Overloaded,
         _STORAGE,
     )
     | {
@@ -93,17 +95,6 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
         status.HTTP_200_OK: {
             "model": d.BindAnswer,
             "description": "Refused by the bank, with what does not match; or granted to the same request before",
-            "content": {
-                _JSON: {
-                    "example": {
-                        "outcome": "refused",
-                        "binding": None,
-                        "number_masked": None,
-                        "created_at_ms": None,
-                        "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
-                    }
-                }
-            },
         },
     },
 )
@@ -131,7 +122,7 @@ async def post_binding(body: d.BindBody, request: Request, response: Response, _
     "/v1/bindings",
     tags=["bindings"],
     summary="A user's bindings",
-    responses=responses(*_LOOKING_UP, _STORAGE),
+    responses=responses(*_LOOKING_UP, Overloaded, _STORAGE),
 )
 async def get_bindings(user_id: d.UserId, request: Request, _caller: AnyRole) -> d.BindingList:
     """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""
@@ -156,7 +147,7 @@ async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) 
     tags=["bindings"],
     summary="End a binding",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, _NODE_ODD, _NODE_DOWN, _STORAGE),
+    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, Overloaded, _NODE_ODD, _NODE_DOWN, _STORAGE),
 )
 async def delete_binding(binding: d.BindingId, request: Request, _caller: Platform) -> Response:
     """Ends it here first, for good, then tells the bank.
@@ -174,7 +165,7 @@ async def delete_binding(binding: d.BindingId, request: Request, _caller: Platfo
     summary="Decide on a transaction",
     response_model=None,
     responses=responses(
-        *_LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, _STORAGE
+        *_LOOKING_UP, _UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, _STORAGE
     )
     | _decision_answer("The decision: approve, decline or review"),
 )
@@ -197,7 +188,7 @@ async def post_decision(
     tags=["decisions"],
     summary="A decision, with its reservation as it is now",
     response_model=None,
-    responses=responses(*_LOOKING_UP, NotFound, _STORAGE) | _decision_answer("The decision as it was made"),
+    responses=responses(*_LOOKING_UP, NotFound, Overloaded, _STORAGE) | _decision_answer("The decision as it was made"),
 )
 async def get_decision(transaction_id: d.TransactionId, request: Request, _caller: AnyRole) -> Response:
     """What was decided, and on what it rested."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
-from gateway import api
+from gateway import api, openapi
 from gateway.banks import Bank, BankDirectory, NodeClient
 from gateway.bindings import Bindings
 from gateway.desk import Desk
@@ -26,7 +27,7 @@ from ledger.service import problems
 from ledger.service.auth import Keyring
 from ledger.service.bounds import BodyLimit
 from ledger.service.database import Database, migrate
-from ledger.service.settings import read_secret
+from ledger.service.settings import SettingsError, read_secret
 from ledger.service.vault import Vault
 
 #: No binding has this id; a query for it answers what the ledger holds about the bank alone.
@@ -113,7 +114,7 @@ class Gateway:
 def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """Read the secrets, look for the ledger, migrate the database, and put the parts together.
 
-    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, InvalidValue.
+    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
     """
     clock = clock or SystemClock()
     vault_secrets = [read_secret(file, "vault_secret_files") for file in settings.vault_secret_files]
@@ -123,7 +124,10 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     ledger = LedgerClient(ledger_url, settings.ledger_contract)
     ledger.check(settings.chain_id)
     database = Database(settings.database_url)
-    migrate(database, "gateway")
+    try:
+        migrate(database, "gateway")
+    except DBAPIError as error:
+        raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
     storage = Storage(database)
     nodes = NodeClient(settings.bank_node_timeout_ms / 1000)
     reader = Reader(
@@ -142,8 +146,10 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         ledger=ledger,
         reader=reader,
         clock=clock,
+        max_waiting=settings.max_waiting_bindings,
         max_cached=settings.max_cached_bindings,
     )
+    bindings.check_keys()
     evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=ledger.domain)
     desk = Desk(
         storage=storage,
@@ -191,4 +197,5 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     problems.install(app, api.PROBLEMS)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.include_router(api.router)
+    openapi.install(app)
     return app

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway import schema
+from gateway.admission import Admission
 from gateway.banks import Bank, BankDirectory, NodeClient
 from gateway.decision import Bound, open_record
 from gateway.errors import BankNotUsable, GrantNotTrusted
@@ -86,6 +87,7 @@ class Bindings:
         ledger: LedgerClient,
         reader: Reader,
         clock: Clock,
+        max_waiting: int,
         max_cached: int,
     ) -> None:
         self._platform = platform
@@ -97,6 +99,7 @@ class Bindings:
         self._reader = reader
         self._clock = clock
         self._max_cached = max_cached
+        self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
 
     async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Granted | Refused:
@@ -104,8 +107,12 @@ class Bindings:
 
         Nothing is stored unless the whole grant holds. The same request may be made again after a lost answer.
         Raises: InvalidValue, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted, BankNodeUnreachable,
-        BankNodeRefused, LedgerUnreachable, StorageUnavailable.
+        BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
         """
+        with self._admission:
+            return await self._bind(bic, user_id, request)
+
+    async def _bind(self, bic: str, user_id: str, request: BindingRequest) -> Granted | Refused:
         bank = self._banks.find(bic)
         number = request.canonical_number()
         identity = request.identity()
@@ -137,21 +144,24 @@ class Bindings:
         return granted
 
     def _store(self, values: dict[str, Any]) -> Granted:
-        table = schema.bindings
-        with self._storage.write() as connection:
-            row = connection.execute(select(table).where(table.c.binding == values["binding"])).one_or_none()
-            if row is None:
-                connection.execute(insert(table).values(**values))
-                row = connection.execute(select(table).where(table.c.binding == values["binding"])).one()
-                return Granted(_stored(row), created=True)
+        same = select(schema.bindings).where(schema.bindings.c.binding == values["binding"])
+
+        def store(connection: Connection) -> tuple[Row[Any], bool]:
+            row = connection.execute(same).one_or_none()
+            if row is not None:
+                return row, False
+            connection.execute(insert(schema.bindings).values(**values))
+            return connection.execute(same).one(), True
+
+        row, created = self._storage.write_all(store)
         if row.ended_at_ms is not None:
             raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
         if row.user_id != values["user_id"]:
             raise Conflict("request_id: used before for another user; allowed: a new id")
-        return Granted(_stored(row), created=False)
+        return Granted(_stored(row), created)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
-        """The bindings of a user, newest first, at most MAX_LISTED."""
+        """The bindings of a user, newest first, at most MAX_LISTED. Raises: Overloaded, StorageUnavailable."""
 
         def listed() -> list[StoredBinding]:
             table = schema.bindings
@@ -160,13 +170,19 @@ class Bindings:
             with self._storage.read() as connection:
                 return [_stored(row) for row in connection.execute(newest_first)]
 
-        return await self._storage.reading(listed)
+        with self._admission:
+            return await self._storage.reading(listed)
 
     async def live(self, binding: bytes) -> LiveBinding:
-        """A binding, and what the ledger says about it now. Raises: NotFound, BankNotServed, LedgerUnreachable."""
-        bound = await self.bound(binding)
-        seen = await self._reader.read(bound.bank_bytes, binding)
-        stored = await self._storage.reading(self._find, binding)
+        """A binding, and what the ledger says about it now.
+
+        Raises: NotFound, BankNotServed, LedgerUnreachable, Overloaded, StorageUnavailable.
+        """
+        with self._admission:
+            bound = await self.bound(binding)
+            # The floor first: one that rose after the read would make it look rolled back.
+            stored = await self._storage.reading(self._find, binding)
+            seen = await self._reader.read(bound.bank_bytes, binding)
         terms = open_record(seen.record, bound)
         return LiveBinding(stored, seen, terms, bound.tags, self._clock.now_ms())
 
@@ -174,8 +190,12 @@ class Bindings:
         """End a binding: here first, for good, then at its bank. May be asked again, and must be where the bank could
         not be told.
 
-        Raises: NotFound, BankNotServed, BankNodeUnreachable, BankNodeRefused, StorageUnavailable.
+        Raises: NotFound, BankNotServed, BankNodeUnreachable, BankNodeRefused, StorageUnavailable, Overloaded.
         """
+        with self._admission:
+            await self._end(binding)
+
+    async def _end(self, binding: bytes) -> None:
         stored = await self._storage.writing(self._end_here, binding)
         if stored.bank_told_at_ms is not None:
             return
@@ -209,6 +229,15 @@ class Bindings:
                 del self._cache[next(iter(self._cache))]  # the one that came first
             self._cache[binding] = found
         return found
+
+    def check_keys(self) -> None:
+        """That the vault opens what was stored first and last. Raises: VaultError where a secret is missing."""
+        table = schema.bindings.c
+        with self._storage.read() as connection:
+            for order in (table.created_at_ms.asc(), table.created_at_ms.desc()):
+                sealed = connection.scalar(select(table.key_sealed).order_by(order).limit(1))
+                if sealed is not None:
+                    self._vault.unseal(sealed)
 
     def _load(self, binding: bytes) -> Bound:
         row = self._row(binding)

@@ -25,7 +25,7 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 13 | `over_transaction_limit` | decline | AM02 | a payment above the limit of one transaction |
 | 14 | `over_daily_limit` | decline | AM14 | a payment that, with what is reserved and captured today in the bank's |
 |    |                    |         |      | time zone, is above the daily limit |
-| 15 | `risk_hold` | review | | kept for the risk policy; no check raises it yet |
+| 15 | `risk_hold` | review | | a rule of the platform's risk policy holds it (`gateway.risk`) |
 
 A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Checks 13 and 14 are
 for debits only. A limit that the bank does not state bounds nothing but what can be counted: a day's usage is at most
@@ -39,6 +39,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from gateway.policy import Policy
+from gateway.risk import Hold, RiskFacts, first_hold
 from ledger.codec import Record
 from ledger.errors import TermsUnreadable
 from ledger.money import MAX_AMOUNT_MINOR
@@ -116,9 +117,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What of a binding never changes, ready to use: its names, its key, the tags its user was bound with,
-    and the time zone of its bank's days.
+    """What a binding is, ready to use: its names, its key, the tags of its user, and the time zone of its bank's days.
 
+    Of these only the tags ever change, where the user's name, document or phone changes on the platform.
     `account` is a keyed hash of bank and number: two bindings of one account, one after the other, share a daily limit.
     """
 
@@ -147,6 +148,7 @@ class Decision:
     """The answer, and what it rests on; None where there was nothing to read.
 
     `opened` says that the record opened with the binding's key, so its publication number is the bank's own word.
+    `hold` is there with the reason `risk_hold`, and with no other.
     """
 
     outcome: Outcome
@@ -156,6 +158,7 @@ class Decision:
     staleness_ms: int | None
     opened: bool
     remaining: Remaining | None
+    hold: Hold | None = None
 
     @property
     def iso20022(self) -> str | None:
@@ -172,15 +175,23 @@ def decide(
     used_today_minor: int,
     policy: Policy,
     now_ms: int,
+    risk: RiskFacts | None = None,
 ) -> Decision:
     """Decide on one transaction by the table above.
 
     `record` is what the ledger holds now, None where it gave no usable answer. `ended`: the platform ended the binding.
     `floor`: the highest publication that this gateway has seen for the binding. `used_today_minor`: what is reserved
-    and captured today, in the bank's time zone and the question's currency.
+    and captured today, in the bank's time zone and the question's currency. `risk`: what the policy's risk rules may
+    know; it may be left out only where the policy has none.
     """
     terms = open_record(record, bound) if record is not None else None
     reason = _first_reason(question, record, terms, bound, ended, floor, used_today_minor, policy, now_ms)
+    # 15: risk policy
+    hold = None
+    if reason is None and policy.risk:
+        assert risk is not None
+        hold = first_hold(policy.risk, question, risk, now_ms)
+        reason = Reason.RISK_HOLD if hold is not None else None
     outcome = _outcome(reason, policy)
     return Decision(
         outcome=outcome,
@@ -190,6 +201,7 @@ def decide(
         staleness_ms=now_ms - record.watermark_ms if record is not None and record.watermark_ms else None,
         opened=terms is not None,
         remaining=_remaining(question, reason, terms, used_today_minor),
+        hold=hold,
     )
 
 
@@ -239,7 +251,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
         return Reason.ATTESTATION_UNREADABLE
     # 4: the bank has spoken, lately enough for this amount, and not from the future
     staleness_ms = now_ms - record.watermark_ms
-    if record.watermark_ms == 0 or staleness_ms > policy.max_staleness_ms(question.amount_minor):
+    if record.watermark_ms == 0 or staleness_ms > policy.max_staleness_ms(question.amount_minor, question.currency):
         return Reason.BANK_SILENT
     if -staleness_ms > policy.ahead_allowance_ms:
         return Reason.BANK_SILENT
@@ -278,8 +290,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 14: daily limit, with what is reserved already
     if payment and used_today_minor + question.amount_minor > min(terms.daily_limit_minor, MAX_AMOUNT_MINOR):
         return Reason.OVER_DAILY_LIMIT
-    # 15: risk policy; nothing raises RISK_HOLD yet
-    return None
+    return None  # check 15 is above: it gives more than a reason
 
 
 def _outcome(reason: Reason | None, policy: Policy) -> Outcome:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from gateway import schema
+from gateway.admission import Admission
 from gateway.bindings import Bindings
 from gateway.commits import GroupCommit
 from gateway.decision import Bound, Decision, Kind, Outcome, Question, Reason, decide
@@ -25,12 +24,8 @@ from gateway.reading import Reader, Seen
 from gateway.storage import Storage
 from gateway.usage import AccountDay, Reservation, Settlement, State, UsageBook, day_of, settle
 from ledger.clock import Clock
-from ledger.errors import Conflict, LedgerUnreachable, NotFound, Overloaded, StandingError
+from ledger.errors import Conflict, LedgerUnreachable, NotFound, StandingError
 from ledger.money import NO_LIMIT, currency_number
-
-_RETRY_AFTER_S = 1
-#: Two processes may decide one transaction at once; the later one then finds the earlier one's answer.
-_COMMIT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,7 @@ class Desk:
         self._evidence = evidence
         self._policy = policy
         self._clock = clock
-        self._max_waiting = max_waiting
-        self._in_progress = 0
+        self._admission = Admission(max_waiting, "transactions")
         self._decisions = GroupCommit(self._commit, storage.writer, max_waiting=max_waiting)
         self._settlements = GroupCommit(self._settle, storage.writer, max_waiting=max_waiting)
 
@@ -90,10 +84,7 @@ class Desk:
         Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id with another content),
         Overloaded, BankNotServed, StorageUnavailable. Nothing is stored where it raises.
         """
-        if self._in_progress >= self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} transactions wait already", _RETRY_AFTER_S)
-        self._in_progress += 1
-        try:
+        with self._admission:
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
             bound = await self._bindings.bound(transaction.binding)
             try:
@@ -101,8 +92,6 @@ class Desk:
             except _Outrun:
                 # A read that starts now is later than what was recorded: if it is older still, that is a rollback.
                 return await self._read_and_commit(transaction, question, bound, final=True)
-        finally:
-            self._in_progress -= 1
 
     async def _read_and_commit(
         self, transaction: Transaction, question: Question, bound: Bound, *, final: bool
@@ -114,8 +103,9 @@ class Desk:
         return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
 
     async def find(self, transaction_id: str) -> bytes:
-        """A decision, with its reservation as it is now. Raises: NotFound."""
-        return await self._storage.reading(self._find, transaction_id)
+        """A decision, with its reservation as it is now. Raises: NotFound, Overloaded, StorageUnavailable."""
+        with self._admission:
+            return await self._storage.reading(self._find, transaction_id)
 
     async def settle(self, transaction_id: str, state: State) -> bytes:
         """Capture or void what a decision reserved; asking again changes nothing.
@@ -125,12 +115,7 @@ class Desk:
         return await self._settlements.submit(Settlement(transaction_id, state))
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(_COMMIT_ATTEMPTS), reraise=True
-        ):
-            with attempt, self._storage.write() as connection:
-                return self._decide_all(connection, reads)
-        raise AssertionError("tenacity returns or raises")
+        return self._storage.write_all(lambda connection: self._decide_all(connection, reads))
 
     def _decide_all(self, connection: Connection, reads: Sequence[_Read]) -> list[bytes | StandingError]:
         mutable = _lock_bindings(connection, {read.bound.binding for read in reads})

@@ -108,6 +108,30 @@ DECISION_EXAMPLES: dict[str, Any] = {
 }
 
 
+BIND_EXAMPLES: dict[str, Any] = {
+    "granted": {
+        "summary": "Granted",
+        "value": {
+            "outcome": "granted",
+            "binding": _BINDING,
+            "number_masked": "621661********0000",
+            "created_at_ms": 1_767_225_000_000,
+            "mismatches": [],
+        },
+    },
+    "refused": {
+        "summary": "Refused by the bank: the name is another",
+        "value": {
+            "outcome": "refused",
+            "binding": None,
+            "number_masked": None,
+            "created_at_ms": None,
+            "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
+        },
+    },
+}
+
+
 class BindBody(BindingRequest):
     """Bind one account of one user. The claim is personal data: it goes to the bank, and is not stored here."""
 

@@ -10,11 +10,11 @@ StandingError
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
 ├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
-├── StorageUnavailable        the gateway's own database does not work for now; nothing was changed
-└── NotReady                  a part that decisions need does not work at the moment
+└── Unavailable
+    └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
 
-from ledger.errors import Conflict, StandingError
+from ledger.errors import Conflict, StandingError, Unavailable
 
 
 class AlreadyBound(Conflict):
@@ -49,5 +49,5 @@ class GrantNotTrusted(StandingError):
     """A grant that is not for what was asked, or not signed by the signer that the ledger holds for the bank."""
 
 
-class StorageUnavailable(StandingError):
+class StorageUnavailable(Unavailable):
     """The gateway's database does not work for now. The transaction was rolled back as a whole."""

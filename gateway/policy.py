@@ -1,16 +1,28 @@
-"""The platform's policy: how old a bank's word may be for an amount, and what to do where the table leaves a choice."""
+"""The platform's policy: how old a bank's word may be for an amount, and what to do where the table leaves a choice.
 
+A policy has a version, which every decision and its evidence carry: the name that it states, and a hash of all that it
+says, defaults included. Two policies that decide alike in every part have the same version, however their files are
+laid out.
+"""
+
+import json
+from hashlib import sha256
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ledger.money import MAX_AMOUNT_MINOR
+from gateway.risk import AnyRule, Currency
+from ledger.money import MAX_AMOUNT_MINOR, currency_code
 
 #: An outcome that a policy may choose: approving is not among them, silence is not consent.
 Caution = Literal["decline", "review"]
 
 _MAX_STALENESS_MS = 7 * 24 * 3600 * 1000
+_MAX_BANDS = 32
+_MAX_CURRENCIES = 64
+_MAX_RULES = 16
+_HASH_DIGITS = 32
 
 
 class FreshnessBand(BaseModel):
@@ -32,41 +44,82 @@ class IdentityOutcomes(BaseModel):
     phone: Caution = "review"
 
 
-class Policy(BaseModel):
-    """Everything that check 4 and check 11 of `gateway.decision` leave to the platform.
+class BindingBounds(BaseModel):
+    """How often a user may try to bind in vain: `max_refusals` by banks within `within_minutes`, then no attempt of
+    theirs reaches a bank for `hold_minutes`, or until support lifts the hold."""
 
-    Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts are in minor
-    units of whatever currency the transaction has.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_refusals: int = Field(default=5, ge=1, le=1_000)
+    within_minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
+    hold_minutes: int = Field(default=24 * 60, ge=1, le=30 * 24 * 60)
+
+
+Bands = Annotated[tuple[FreshnessBand, ...], Field(min_length=1, max_length=_MAX_BANDS)]
+
+
+def _check_bands(bands: tuple[FreshnessBand, ...], field: str) -> None:
+    amounts = [band.up_to_minor for band in bands]
+    if amounts[-1] != "any" or "any" in amounts[:-1]:
+        raise ValueError(f'{field}: the last band, and only the last, has up_to_minor = "any"')
+    bounds = [amount for amount in amounts if amount != "any"]
+    if any(lower >= upper for lower, upper in pairwise(bounds)):
+        raise ValueError(f"{field}: up_to_minor rises from band to band")
+
+
+class Policy(BaseModel):
+    """Everything that checks 4, 11 and 15 of `gateway.decision` leave to the platform, and the time for check 1.
+
+    Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts of `freshness`
+    are in minor units of whatever currency the transaction has; a currency in `freshness_of` has its own bands.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    freshness: tuple[FreshnessBand, ...] = Field(
-        default=(
-            FreshnessBand(up_to_minor=1_000_000, max_staleness_ms=300_000),
-            FreshnessBand(up_to_minor="any", max_staleness_ms=60_000),
-        ),
-        min_length=1,
-        max_length=32,
+    name: str = Field("default", pattern="^[A-Za-z0-9._-]{1,64}$")
+    freshness: Bands = (
+        FreshnessBand(up_to_minor=1_000_000, max_staleness_ms=300_000),
+        FreshnessBand(up_to_minor="any", max_staleness_ms=60_000),
     )
+    freshness_of: dict[Currency, Bands] = Field(default={}, max_length=_MAX_CURRENCIES)
     when_silent: Caution = "review"
     identity: IdentityOutcomes = IdentityOutcomes()
     #: How far a bank's watermark may be ahead of our clock. The ledger allows 10 s over its block's time.
     ahead_allowance_ms: int = Field(default=15_000, ge=0, le=600_000)
+    #: From a request's arrival to the ledger's answer; None leaves it to the setting of the same name.
+    ledger_read_timeout_ms: int | None = Field(None, ge=10, le=30_000)
+    risk: tuple[AnyRule, ...] = Field(default=(), max_length=_MAX_RULES)
+    binding: BindingBounds = BindingBounds()
+
+    @field_validator("freshness")
+    @classmethod
+    def _bands_cover_every_amount_once(cls, bands: tuple[FreshnessBand, ...]) -> tuple[FreshnessBand, ...]:
+        _check_bands(bands, "freshness")
+        return bands
+
+    @field_validator("freshness_of")
+    @classmethod
+    def _so_do_those_of_a_currency(
+        cls, stated: dict[str, tuple[FreshnessBand, ...]]
+    ) -> dict[str, tuple[FreshnessBand, ...]]:
+        for code, bands in stated.items():
+            _check_bands(bands, f"freshness_of.{code}")
+        return stated
 
     @model_validator(mode="after")
-    def _bands_cover_every_amount_once(self) -> "Policy":
-        amounts = [band.up_to_minor for band in self.freshness]
-        if amounts[-1] != "any" or "any" in amounts[:-1]:
-            raise ValueError('freshness: the last band, and only the last, has up_to_minor = "any"')
-        bounds = [amount for amount in amounts if amount != "any"]
-        if any(lower >= upper for lower, upper in pairwise(bounds)):
-            raise ValueError("freshness: up_to_minor rises from band to band")
+    def _rules_have_names_of_their_own(self) -> "Policy":
+        names = [rule.name for rule in self.risk]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"risk: the name {name} is given twice")
         return self
 
-    def max_staleness_ms(self, amount_minor: int) -> int:
-        """The bound that applies to an amount."""
-        for band in self.freshness:
+    def max_staleness_ms(self, amount_minor: int, currency: int | None = None) -> int:
+        """The bound that applies to an amount; `currency` is an ISO 4217 numeric code."""
+        bands = self.freshness
+        if self.freshness_of and currency is not None:
+            bands = self.freshness_of.get(currency_code(currency), bands)
+        for band in bands:
             if band.up_to_minor == "any" or amount_minor <= band.up_to_minor:
                 return band.max_staleness_ms
         raise AssertionError("the last band is for any amount")
@@ -74,4 +127,13 @@ class Policy(BaseModel):
     @property
     def widest_staleness_ms(self) -> int:
         """The largest bound of all bands: a bank beyond it can have nothing approved."""
-        return max(band.max_staleness_ms for band in self.freshness)
+        return max(band.max_staleness_ms for bands in (self.freshness, *self.freshness_of.values()) for band in bands)
+
+    @property
+    def version(self) -> str:
+        """Its name, an @, and the first 32 hexadecimal digits of the SHA-256 over all that it says.
+
+        Hashed is the policy as JSON with every field stated, keys sorted, and no white space.
+        """
+        said = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return f"{self.name}@{sha256(said.encode()).hexdigest()[:_HASH_DIGITS]}"

@@ -1,21 +1,21 @@
 """The coalescing reader: requests that wait at the same moment share one `read` call of the ledger.
 
 That is batching, not caching. A call takes the requests that wait when it is sent and no other, so each answer comes
-from a state that was read after its request arrived; no answer is kept. A call is raw JSON-RPC (`eth_call`) over a pool
-of keep-alive connections, encoded and decoded by `ledger.codec`.
+from a state that was read after its request arrived; no answer is kept. A call is raw JSON-RPC (`eth_call`), encoded
+and decoded by `ledger.codec`; which node it goes to, and whether its answer counts, says `gateway.ledger_nodes`.
 """
 
 import asyncio
-import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
 import structlog
 
+from gateway.ledger_nodes import LedgerNode, LedgerNodes
 from ledger.codec import Reading, Record, decode_read, encode_read
-from ledger.errors import LedgerError, LedgerUnreachable, Overloaded
+from ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 
 #: The most queries of one call. A node bounds the gas of a call; 500 reads are far below every usual bound.
 MAX_QUERIES = 500
@@ -29,56 +29,79 @@ _Query = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One record, and the block whose state it is of."""
+    """One record, and the block whose state it is of; `block_hash` is None where it could not be had."""
 
     record: Record
     block_number: int
+    block_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    reading: Reading
+    block_hash: bytes | None
 
 
 class Reader:
-    """Reads records of one contract through one JSON-RPC node. Belongs to one event loop, from `open` to `close`.
+    """Reads records of one contract. Belongs to one event loop, from `open` to `close`.
 
-    `budget_ms` is the time from a request's arrival to its answer. Past `max_waiting` requests it is Overloaded.
+    `ledger`: the ledger's nodes, which it opens and closes, or the URL of the only one. `budget_ms` is the time from a
+    request's arrival to its answer. Past `max_waiting` requests it is Overloaded. `count_call` is told how many
+    queries share each call.
     """
 
-    def __init__(self, url: str, contract: str, *, budget_ms: int, max_waiting: int, max_in_flight: int = 2) -> None:
-        self._url = url
+    def __init__(
+        self,
+        ledger: LedgerNodes | str,
+        contract: str,
+        *,
+        budget_ms: int,
+        max_waiting: int,
+        max_in_flight: int = 2,
+        count_call: Callable[[int], None] | None = None,
+    ) -> None:
+        self.nodes = LedgerNodes([ledger], contract, budget_ms=budget_ms) if isinstance(ledger, str) else ledger
+        self._count_call = count_call
         self._budget_s = budget_ms / 1000
         self._max_waiting = max_waiting
         self._max_in_flight = max_in_flight
         self._before = (
             b'{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%s","data":"0x' % contract.encode()
         )
-        self._after = b'"},"latest"]}'
+        self._after = b'"},"%s"]}'
         self._waiting: deque[tuple[_Query, asyncio.Future[Seen]]] = deque()
-        self._in_flight: set[asyncio.Task[Reading]] = set()
+        self._in_flight: set[asyncio.Task[_Answered]] = set()
         self._woken = False
         self._failing = False
-        self._session: aiohttp.ClientSession | None = None
+        self._open = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their call to be sent."""
+        return len(self._waiting)
 
     async def open(self) -> None:
-        """Make the connection pool; connections open with the first calls."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_in_flight),
-            timeout=aiohttp.ClientTimeout(total=self._budget_s),
-            headers={"Content-Type": "application/json"},
-        )
+        """Make the connection pools; connections open with the first calls."""
+        await self.nodes.open()
+        self._open = True
 
     async def close(self) -> None:
         """End the calls in flight; who still waits is told that the ledger is out of reach."""
-        for task in self._in_flight:
-            task.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        self._open = False  # nothing is sent from here on
         _fail([answer for _, answer in self._waiting], LedgerUnreachable("the gateway is stopping"))
         self._waiting.clear()
-        if self._session is not None:
-            await self._session.close()
+        for call in self._in_flight:
+            call.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await self.nodes.close()
 
     async def read(self, bank: bytes, binding: bytes) -> Seen:
         """The record of (bank as bytes11, binding), read after this was called.
 
         Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded.
         """
+        if not self._open:
+            raise LedgerUnreachable("the gateway is stopping")
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
         answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
@@ -107,11 +130,13 @@ class Reader:
                     queries.append(query)
                     answers.append(answer)
             if queries:
+                if self._count_call is not None:
+                    self._count_call(len(queries))
                 call = asyncio.get_running_loop().create_task(self._call(queries))
                 self._in_flight.add(call)
                 call.add_done_callback(partial(self._settle, answers))
 
-    def _settle(self, answers: list[asyncio.Future[Seen]], call: asyncio.Task[Reading]) -> None:
+    def _settle(self, answers: list[asyncio.Future[Seen]], call: asyncio.Task[_Answered]) -> None:
         self._in_flight.discard(call)
         self._wake()
         if call.cancelled():
@@ -122,10 +147,11 @@ class Reader:
         if error is not None:
             _fail(answers, error)
             return
-        reading = call.result()
-        for answer, record in zip(answers, reading.records, strict=True):
+        answered = call.result()
+        block_number, block_hash = answered.reading.block_number, answered.block_hash
+        for answer, record in zip(answers, answered.reading.records, strict=True):
             if not answer.done():
-                answer.set_result(Seen(record, reading.block_number))
+                answer.set_result(Seen(record, block_number, block_hash))
 
     def _note(self, error: BaseException | None) -> None:
         """Log when the ledger goes out of reach and when it is back, not each time between."""
@@ -136,47 +162,22 @@ class Reader:
             else:
                 structlog.get_logger().info("ledger_reachable_again")
 
-    async def _call(self, queries: list[_Query]) -> Reading:
-        body = self._before + encode_read(queries).hex().encode() + self._after
-        try:
-            try:
-                raw = await self._post(body, len(queries))
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A keep-alive connection that the node had just closed looks like this. Reading twice does no harm.
-                raw = await self._post(body, len(queries))
-            return decode_read(_result(raw), len(queries))
-        except TimeoutError as error:
-            raise LedgerUnreachable("the ledger does not answer in time") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__})") from error
-        except LedgerUnreachable:
-            raise
-        except (LedgerError, ValueError) as error:
-            raise LedgerUnreachable(f"the ledger's answer makes no sense: {str(error)[:200]}") from error
+    async def _call(self, queries: list[_Query]) -> _Answered:
+        return await self.nodes.ask(partial(self._ask, encode_read(queries).hex().encode(), len(queries)))
 
-    async def _post(self, body: bytes, count: int) -> bytes:
-        assert self._session is not None  # `open` comes first
+    async def _ask(self, data: bytes, count: int, node: LedgerNode) -> _Answered:
+        """One call of one node. Raises: LedgerUnreachable where the answer is none, or does not count."""
+        if not self._open:
+            raise LedgerUnreachable("the gateway is stopping")
+        block = await self.nodes.block_to_read(node)
         bound = _HEAD_ANSWER_CHARS + _RECORD_ANSWER_CHARS * count
-        async with self._session.post(self._url, data=body) as response:
-            received = bytearray()
-            async for chunk in response.content.iter_any():
-                received += chunk
-                if len(received) > bound:
-                    raise LedgerUnreachable(f"the ledger's answer is longer than {bound} bytes")
-        return bytes(received)
-
-
-def _result(raw: bytes) -> bytes:
-    """The bytes that an `eth_call` answered. Raises: LedgerUnreachable, ValueError where it is no such answer."""
-    answer = json.loads(raw)
-    if not isinstance(answer, dict):
-        raise LedgerUnreachable("the ledger's answer is not of JSON-RPC")
-    result = answer.get("result")
-    if not isinstance(result, str) or not result.startswith("0x"):
-        error = answer.get("error")
-        told = error.get("message") if isinstance(error, dict) else None
-        raise LedgerUnreachable(f"the ledger's node answers with an error: {str(told)[:200]}")
-    return bytes.fromhex(result[2:])
+        result = await node.endpoint.ask(self._before + data + self._after % block.encode(), bound)
+        try:
+            reading = decode_read(bytes.fromhex(result.removeprefix("0x")), count)
+        except (LedgerMismatch, ValueError, AttributeError, TypeError) as error:
+            raise LedgerUnreachable(f"the ledger's answer makes no sense: {str(error)[:200]}") from error
+        self.nodes.admit(node, reading.block_number, block)
+        return _Answered(reading, await self.nodes.block_hash(node, reading.block_number, reading.block_time_s))
 
 
 def _fail(answers: list[asyncio.Future[Seen]], error: BaseException) -> None:

@@ -4,7 +4,20 @@ No personal data is stored: of an account only its masked number and a keyed has
 bank's word is compared with. Binding keys are encrypted (`ledger.service.vault`).
 """
 
-from sqlalchemy import BigInteger, Column, Date, ForeignKey, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -66,3 +79,116 @@ usage = Table(
     Column("currency", String(3), primary_key=True),
     Column("used_minor", BigInteger, nullable=False),
 )
+
+#: How far the ledger is followed: one row. All bindings made before `adopted_to_ms` have a row in `binding_states`.
+follower = Table(
+    "follower",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("block_hash", LargeBinary, nullable=False),
+    Column("adopted_to_ms", BigInteger, nullable=False),
+)
+
+#: Hashes of the newest blocks that were followed, to know another chain by.
+followed_blocks = Table(
+    "followed_blocks",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+#: The bank's word that was last told of, sealed as on the ledger. For events only: no decision ever reads it.
+#: `recheck`: its block is no longer part of the chain.
+binding_states = Table(
+    "binding_states",
+    metadata,
+    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
+    Column("publication", BigInteger, nullable=False),  # 0: the ledger held no record
+    Column("effective_at_ms", BigInteger, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
+    Column("sealed_terms", LargeBinary, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("recheck", Boolean, nullable=False, index=True),
+)
+
+#: What was last told of a bank. For events only.
+bank_states = Table(
+    "bank_states",
+    metadata,
+    Column("bank", String(11), primary_key=True),
+    Column("watermark_ms", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("silent", Boolean, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+)
+
+#: When this gateway saw a publication of a binding, and in which block.
+observations = Table(
+    "observations",
+    metadata,
+    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
+    Column("publication", BigInteger, primary_key=True, autoincrement=False),
+    Column("effective_at_ms", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("block_time_ms", BigInteger, nullable=False),
+    Column("observed_at_ms", BigInteger, nullable=False, index=True),
+)
+
+#: The log of events. Positions count up in the order of commits and are never used again.
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("type", String(32), nullable=False),
+    Column("bank", String(11), nullable=False),
+    Column("binding", LargeBinary),
+    Column("publication", BigInteger),
+    Column("block_number", BigInteger, nullable=False),
+    Column("happened_at_ms", BigInteger, nullable=False),
+    Column("observed_at_ms", BigInteger, nullable=False, index=True),
+    Column("data", Text, nullable=False),  # JSON, without personal data
+    sqlite_autoincrement=True,
+)
+Index("ix_events_binding", events.c.binding, events.c.publication)
+
+#: Where events are sent. A URL may hold a token, so it is sealed like the secrets. `queued_to`: the position up to
+#: which events have their rows in `webhook_deliveries`.
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("url_sealed", LargeBinary, nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("old_secret_sealed", LargeBinary),
+    Column("old_secret_until_ms", BigInteger),
+    Column("types", Text),  # JSON; null: all
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("disabled_at_ms", BigInteger),
+    Column("disabled_reason", String(64)),
+    Column("queued_to", BigInteger, nullable=False),
+)
+
+#: One event on its way to one endpoint: pending, then delivered or given up.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("endpoint", ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", ForeignKey("events.position", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(9), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("queued_at_ms", BigInteger, nullable=False),
+    Column("next_attempt_at_ms", BigInteger, nullable=False),
+    Column("last_attempt_at_ms", BigInteger),
+    Column("delivered_at_ms", BigInteger),
+    Column("last_result", String(64)),
+)
+Index(
+    "ix_webhook_deliveries_due",
+    webhook_deliveries.c.endpoint,
+    webhook_deliveries.c.state,
+    webhook_deliveries.c.next_attempt_at_ms,
+    webhook_deliveries.c.position,
+)
+Index("ix_webhook_deliveries_position", webhook_deliveries.c.position)

@@ -8,9 +8,13 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from gateway.errors import StorageUnavailable
 from ledger.service.database import Database
+
+_ATTEMPTS = 3
+_RETRY_AFTER_S = 1
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -26,14 +30,24 @@ class Storage:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises: StorageUnavailable."""
-        with _storage_errors(), self._database.read() as connection:
+        with storage_errors(), self._database.read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes. Raises: StorageUnavailable."""
-        with _storage_errors(), self._database.write() as connection:
+        with storage_errors(), self._database.write() as connection:
             yield connection
+
+    def write_all(self, work: Callable[[Connection], _T]) -> _T:
+        """Do `work` in one writing transaction; where another process wrote the same row first, do it once more on
+        what is there then. Raises: StorageUnavailable, IntegrityError where that does not help."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(_ATTEMPTS), reraise=True
+        ):
+            with attempt, self.write() as connection:
+                return work(connection)
+        raise AssertionError("tenacity returns or raises")
 
     async def writing(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run `work`, which uses `write`, in the writing thread."""
@@ -50,10 +64,13 @@ class Storage:
 
 
 @contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
+    """Turns what the database raises into StorageUnavailable, without a word of what was to be stored."""
     try:
         yield
     except IntegrityError:
         raise  # two writers met; who wrote knows what that means
     except DBAPIError as error:
-        raise StorageUnavailable(f"the gateway's database does not work for now ({type(error).__name__})") from error
+        raise StorageUnavailable(
+            f"the gateway's database does not work for now ({type(error).__name__})", _RETRY_AFTER_S
+        ) from error

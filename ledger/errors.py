@@ -5,7 +5,8 @@ StandingError
 ├── NotFound                  what the call names is not here
 ├── Conflict                  the call contradicts what is here already
 ├── NotAllowed                the caller may not do this
-├── Overloaded                a bound is reached for now; nothing was changed
+├── Unavailable               this service cannot do it at the moment; nothing was changed
+│   └── Overloaded            a bound is reached for now
 ├── TermsUnreadable           sealed terms do not open, or what opens is not terms
 └── LedgerError
     ├── LedgerUnreachable     no usable answer in time
@@ -49,12 +50,16 @@ class NotAllowed(StandingError):
     """The caller is known, and may not do this."""
 
 
-class Overloaded(StandingError):
-    """A bound is reached for now; nothing was changed. `retry_after_s`: when to come back, in seconds."""
+class Unavailable(StandingError):
+    """This service cannot do it at the moment; nothing was changed. `retry_after_s`: when to come back, in seconds."""
 
     def __init__(self, text: str, retry_after_s: int) -> None:
         super().__init__(text)
         self.retry_after_s = retry_after_s
+
+
+class Overloaded(Unavailable):
+    """A bound is reached for now; nothing was changed."""
 
 
 class TermsUnreadable(StandingError):

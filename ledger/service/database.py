@@ -7,7 +7,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeDecorator
@@ -16,6 +16,9 @@ from ledger.errors import InvalidValue
 from ledger.money import NO_LIMIT
 
 _NO_LIMIT_IN_COLUMN = -1
+
+#: PostgreSQL: the advisory lock that every writing transaction holds to its end; advisory locks are per database.
+_WRITERS_LOCK = int.from_bytes(b"standwr\0")
 
 
 class LimitMinor(TypeDecorator[int]):
@@ -39,7 +42,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = create_engine(url)
+            self._engine = create_engine(url, hide_parameters=True, **_options(url))
         except (ArgumentError, ModuleNotFoundError) as error:
             raise InvalidValue(
                 "database_url", "not usable", "such as sqlite:////var/lib/standing/node.sqlite3"
@@ -48,6 +51,9 @@ class Database:
         if self._is_sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+            self._reading = self._engine
+        else:
+            self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writing = self._engine.execution_options(standing_write=True)
 
     @property
@@ -57,17 +63,28 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent state, waiting for no writer."""
-        with self._engine.begin() as connection:
+        with self._reading.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes; on SQLite it is alone from its first statement on."""
+        """A transaction that writes, alone among all writers from its first statement on."""
         with self._writing.begin() as connection:
+            if not self._is_sqlite:
+                # Two statements of one transaction would otherwise see a commit of another that came in between, and
+                # a watermark could be signed that is newer than the rows read for it. SQLite has one writer anyway.
+                connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
             yield connection
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _options(url: str) -> dict[str, Any]:
+    """How to connect: to a server, look first whether a pooled connection still lives, and wait for no lock for ever."""
+    if make_url(url).get_backend_name() != "postgresql":
+        return {}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5, "options": "-c lock_timeout=10000"}}
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import SettingsError as SourceError
 
 from ledger.errors import StandingError
 
@@ -44,6 +45,8 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
             raise SettingsError(f"{file}: {error}") from error
     try:
         return model(**stated)
+    except SourceError as error:  # such as malformed JSON in a variable; its text names the field and shows no value
+        raise SettingsError(f"environment: {error}") from error
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise SettingsError(f"{file or 'environment'}: " + "; ".join(lines)) from error

@@ -129,6 +129,7 @@ class _Settings(ServiceSettings):
 
     port: int
     name: str = "unnamed"
+    shelves: list[int] = []
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +139,15 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("STANDING_TRY_PORT", "2")
     assert load(_Settings, file).port == 2
     assert load(_Settings, None).name == "unnamed"
+
+
+def test_malformed_json_in_the_environment_is_told_by_field_and_without_the_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STANDING_TRY_SHELVES", "[1, hidden")
+    with pytest.raises(SettingsError, match="shelves") as caught:
+        load(_Settings, None)
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

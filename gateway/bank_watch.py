@@ -1,0 +1,92 @@
+"""Banks that fall silent or come back, seen by their watermark against the policy's widest bound and the clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway import event_log, schema
+from gateway.events import Event, EventType
+from gateway.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class BankSighting:
+    """What the ledger says of a bank in a block."""
+
+    bank: str
+    watermark_ms: int
+    suspended: bool
+    block_number: int
+
+
+def is_silent(watermark_ms: int, policy: Policy, now_ms: int) -> bool:
+    """Whether a bank's word is too old, or too far ahead of the clock, for every amount (check 4 of a decision)."""
+    staleness_ms = now_ms - watermark_ms
+    return not watermark_ms or not -policy.ahead_allowance_ms <= staleness_ms <= policy.widest_staleness_ms
+
+
+def due(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> bool:
+    """Whether anything differs from what was last told, so that `write` has something to do."""
+    return bool(_differences(connection, sightings, policy, now_ms))
+
+
+def write(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> int:
+    """Write events for banks that fell silent, came back, were suspended or reinstated. Returns: how many.
+
+    Of a bank that is seen for the first time only what is wrong is told.
+    """
+    events: list[Event] = []
+    table = schema.bank_states
+    for sighting, known, changes in _differences(connection, sightings, policy, now_ms):
+        silent = is_silent(sighting.watermark_ms, policy, now_ms)
+        values = {
+            "watermark_ms": sighting.watermark_ms,
+            "block_number": sighting.block_number,
+            "silent": silent,
+            "suspended": sighting.suspended,
+        }
+        if known:
+            connection.execute(update(table).where(table.c.bank == sighting.bank).values(**values))
+        else:
+            connection.execute(insert(table).values(bank=sighting.bank, **values))
+        events += [_event(kind, sighting, policy, now_ms) for kind in changes]
+    event_log.append(connection, events)
+    return len(events)
+
+
+def _differences(
+    connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int
+) -> list[tuple[BankSighting, bool, list[EventType]]]:
+    rows = {row.bank: row for row in connection.execute(select(schema.bank_states))}
+    found = []
+    for sighting in sightings:
+        row = rows.get(sighting.bank)
+        was_silent, was_suspended = (row.silent, row.suspended) if row is not None else (False, False)
+        silent = is_silent(sighting.watermark_ms, policy, now_ms)
+        changes = []
+        if silent != was_silent:
+            changes.append(EventType.BANK_SILENT if silent else EventType.BANK_BACK)
+        if sighting.suspended != was_suspended:
+            changes.append(EventType.BANK_SUSPENDED if sighting.suspended else EventType.BANK_REINSTATED)
+        if row is None or changes:
+            found.append((sighting, row is not None, changes))
+    return found
+
+
+def _event(kind: EventType, sighting: BankSighting, policy: Policy, now_ms: int) -> Event:
+    watermark_ms = sighting.watermark_ms
+    return Event(
+        type=kind,
+        bank=sighting.bank,
+        binding=None,
+        publication=None,
+        block_number=sighting.block_number,
+        happened_at_ms=now_ms,
+        observed_at_ms=now_ms,
+        data={
+            "watermark_ms": watermark_ms or None,
+            "staleness_ms": now_ms - watermark_ms if watermark_ms else None,
+            "max_staleness_ms": policy.widest_staleness_ms,
+        },
+    )

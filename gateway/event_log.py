@@ -1,0 +1,142 @@
+"""The log of events: written with what they are about in one transaction, read by position."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from gateway import schema
+from gateway.events import Event, LoggedEvent, new_event_id
+from gateway.storage import Storage
+from ledger.errors import NotFound
+
+#: The most events of one page.
+MAX_PAGE = 500
+
+
+class EventLog:
+    """Reads the log. Every method raises StorageUnavailable."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def page(
+        self, after: int, limit: int, binding: bytes | None = None, types: Iterable[str] | None = None
+    ) -> list[LoggedEvent]:
+        """The events after a position, in order, at most `limit`."""
+        with self._storage.read() as connection:
+            return page(connection, after, limit, binding, types)
+
+    def ends(self) -> tuple[int, int]:
+        """The positions of the oldest event still kept and of the newest; (0, 0) for an empty log."""
+        with self._storage.read() as connection:
+            table = schema.events.c
+            oldest, newest = connection.execute(select(func.min(table.position), func.max(table.position))).one()
+        return (oldest or 0, newest or 0)
+
+    def find(self, event_id: str) -> LoggedEvent:
+        """One event by its id. Raises: NotFound."""
+        with self._storage.read() as connection:
+            row = connection.execute(select(schema.events).where(schema.events.c.id == event_id)).one_or_none()
+        if row is None:
+            raise NotFound("event: not in the log; allowed: one that is kept still")
+        return _logged(row)
+
+
+def page(
+    connection: Connection,
+    after: int,
+    limit: int,
+    binding: bytes | None = None,
+    types: Iterable[str] | None = None,
+) -> list[LoggedEvent]:
+    """As `EventLog.page`, within a transaction."""
+    table = schema.events
+    query = select(table).where(table.c.position > after).order_by(table.c.position).limit(limit)
+    if binding is not None:
+        query = query.where(table.c.binding == binding)
+    if types is not None:
+        query = query.where(table.c.type.in_(list(types)))
+    return [_logged(row) for row in connection.execute(query)]
+
+
+def at(connection: Connection, positions: Sequence[int]) -> dict[int, LoggedEvent]:
+    """Events by their positions."""
+    rows = connection.execute(select(schema.events).where(schema.events.c.position.in_(positions)))
+    return {row.position: _logged(row) for row in rows}
+
+
+def append(connection: Connection, events: Sequence[Event]) -> None:
+    """Write events, in their order."""
+    if not events:
+        return
+    connection.execute(
+        insert(schema.events),
+        [
+            {
+                "id": new_event_id(),
+                "type": event.type.value,
+                "bank": event.bank,
+                "binding": event.binding,
+                "publication": event.publication,
+                "block_number": event.block_number,
+                "happened_at_ms": event.happened_at_ms,
+                "observed_at_ms": event.observed_at_ms,
+                "data": json.dumps(event.data, separators=(",", ":")),
+            }
+            for event in events
+        ],
+    )
+
+
+def prune(connection: Connection, before_ms: int, limit: int) -> int:
+    """Forget up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
+
+    An event that an endpoint is still to be sent is kept, however old.
+    """
+    table, deliveries = schema.events, schema.webhook_deliveries
+    pending = select(deliveries.c.position).where(
+        deliveries.c.position == table.c.position, deliveries.c.state == "pending"
+    )
+    unqueued = select(schema.webhook_endpoints.c.id).where(
+        schema.webhook_endpoints.c.disabled_at_ms.is_(None), schema.webhook_endpoints.c.queued_to < table.c.position
+    )
+    old = (
+        select(table.c.position)
+        .where(table.c.observed_at_ms < before_ms, ~pending.exists(), ~unqueued.exists())
+        .order_by(table.c.position)
+        .limit(limit)
+    )
+    positions = list(connection.scalars(old))
+    if positions:
+        connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
+        connection.execute(delete(table).where(table.c.position.in_(positions)))
+    seen = schema.observations
+    connection.execute(
+        delete(seen).where(
+            seen.c.observed_at_ms < before_ms,
+            # The newest one of a binding stays: it says how its present word came here.
+            select(schema.binding_states.c.binding)
+            .where(
+                schema.binding_states.c.binding == seen.c.binding,
+                schema.binding_states.c.publication > seen.c.publication,
+            )
+            .exists(),
+        )
+    )
+    return len(positions)
+
+
+def _logged(row: Row[tuple[object, ...]]) -> LoggedEvent:
+    return LoggedEvent(
+        position=row.position,
+        id=row.id,
+        type=row.type,
+        bank=row.bank,
+        binding=row.binding,
+        publication=row.publication,
+        block_number=row.block_number,
+        happened_at_ms=row.happened_at_ms,
+        observed_at_ms=row.observed_at_ms,
+        data=row.data,
+    )

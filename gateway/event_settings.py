@@ -1,0 +1,67 @@
+"""Settings of what follows the ledger: the follower, events, webhooks, streams, and the trail. Times in milliseconds."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+class FollowerSettings(BaseModel):
+    """How the ledger is followed.
+
+    `finality`: which blocks count as settled. `latest`: every block, for a chain that finalises at once; `finalized`:
+    the node's own finalised block; a number: so many blocks behind the head.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    finality: Literal["latest", "finalized"] | Annotated[int, Field(ge=1, le=10_000)] = "latest"
+    poll_ms: int = Field(500, ge=5, le=60_000, description="How often to look for a new block")
+    max_blocks: int = Field(500, ge=1, le=10_000, description="The most blocks of one query; fewer where a node refuses")
+    remembered_blocks: int = Field(256, ge=2, le=10_000, description="How many block hashes are kept to see a reorg by")
+    keep_days: int = Field(30, ge=4, le=3_650, description="How long events and the hops of changes are kept")
+
+
+class WebhookSettings(BaseModel):
+    """How events are sent to the platform's endpoints."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_endpoints: int = Field(16, ge=1, le=256)
+    max_pending: int = Field(1_000, ge=1, le=100_000, description="An endpoint's queue; later events wait in the log")
+    timeout_ms: int = Field(15_000, ge=100, le=60_000, description="Of one attempt, from the name's look-up to the end")
+    retry_initial_ms: int = Field(5_000, ge=10, le=600_000)
+    retry_max_ms: int = Field(3_600_000, ge=10, le=_DAY_MS)
+    give_up_after_ms: int = Field(3 * _DAY_MS, ge=1_000, le=30 * _DAY_MS)
+    poll_ms: int = Field(1_000, ge=5, le=60_000, description="How often a queue is looked at where nothing wakes it")
+    allow_http: bool = Field(False, description="Without TLS, everyone on the way reads the events")
+    allow_private_addresses: bool = Field(
+        False, description="Private, loopback and link-local addresses are inside this network: off unless needed"
+    )
+
+
+class StreamSettings(BaseModel):
+    """Server-sent events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_clients: int = Field(64, ge=1, le=10_000)
+    heartbeat_ms: int = Field(15_000, ge=50, le=120_000, description="How often an idle stream says that it lives")
+    send_timeout_ms: int = Field(10_000, ge=100, le=120_000, description="A client that takes nothing for so long is let go")
+    max_age_ms: int = Field(3_600_000, ge=100, le=_DAY_MS, description="Then a client must come again, with its key")
+
+
+class TrailSettings(BaseModel):
+    """How long each hop of a change may take before it counts as stalled, from the hop before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    node_timeout_ms: int = Field(3_000, ge=100, le=30_000, description="For the bank's node to tell its part")
+    accepted_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS, description="From the core to the node")
+    signed_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
+    submitted_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
+    in_block_ms: int = Field(30_000, ge=1, le=30 * _DAY_MS)
+    observed_ms: int = Field(15_000, ge=1, le=30 * _DAY_MS)
+    notified_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS)

@@ -1,0 +1,158 @@
+"""Events: what a platform is told of when a bank's word changes, and how two words of a bank differ. Pure.
+
+An event is a hint to look, not a source: it says what changed, never a name, a number or an amount. What counts is the
+bank's word at the moment of payment, which only a decision reads.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from ledger.terms import IdentityTags, Status, Terms
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    CHANGED = "binding.changed"
+    CLEARED = "binding.cleared"
+    FROZEN = "binding.frozen"
+    LOST = "binding.lost"
+    CLOSED = "binding.closed"
+    UNBOUND = "binding.unbound"
+    LIMITS_CHANGED = "binding.limits_changed"
+    IDENTITY_CHANGED = "binding.identity_changed"
+    UNREADABLE = "binding.unreadable"
+    BANK_SILENT = "bank.silent"
+    BANK_BACK = "bank.back"
+    BANK_SUSPENDED = "bank.suspended"
+    BANK_REINSTATED = "bank.reinstated"
+
+
+_BY_STATUS = {
+    Status.ACTIVE: EventType.CLEARED,
+    Status.FROZEN: EventType.FROZEN,
+    Status.LOST: EventType.LOST,
+    Status.DORMANT: EventType.CHANGED,
+    Status.CLOSED: EventType.CLOSED,
+    Status.UNBOUND: EventType.UNBOUND,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two words of a bank about a binding. `fields`: the names of what differs."""
+
+    type: EventType
+    fields: tuple[str, ...]
+    status: str | None = None
+    previous_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event about to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values."""
+
+    type: EventType
+    bank: str
+    binding: bytes | None
+    publication: int | None
+    block_number: int
+    happened_at_ms: int
+    observed_at_ms: int
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as it stands in the log: `position` counts up in the order of the log, `id` names it for good."""
+
+    position: int
+    id: str
+    type: str
+    bank: str
+    binding: bytes | None
+    publication: int | None
+    block_number: int
+    happened_at_ms: int
+    observed_at_ms: int
+    data: str
+
+    def document(self) -> dict[str, Any]:
+        """The event as it goes out, by webhook, stream and list alike: `type`, `timestamp` and `data` are Standard
+        Webhooks', beside the event's own `id` and `position`."""
+        moment = datetime.fromtimestamp(self.happened_at_ms / 1000, UTC)
+        return {
+            "id": self.id,
+            "position": self.position,
+            "type": self.type,
+            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "data": {
+                "bank": self.bank,
+                "binding": "0x" + self.binding.hex() if self.binding is not None else None,
+                "publication": self.publication,
+                "block_number": self.block_number,
+                "observed_at_ms": self.observed_at_ms,
+                **json.loads(self.data),
+            },
+        }
+
+    def body(self) -> str:
+        """The document's one JSON text, the same at every attempt to deliver it."""
+        return json.dumps(self.document(), ensure_ascii=False, separators=(",", ":"))
+
+
+def new_event_id() -> str:
+    """A fresh event id. Random, so that no restored backup gives an old id to a new event."""
+    return f"evt_{secrets.token_hex(16)}"
+
+
+def binding_changes(previous: Terms | None, current: Terms | None, *, first: bool, bound: IdentityTags) -> list[Change]:
+    """What a platform is told where a bank's word was `previous` and is `current`; None: it could not be opened.
+
+    `first`: nothing was known before, so the word is held against an active account of the holder that the binding was
+    made for (`bound`): a freeze between the grant and the first look is told, an ordinary start is not.
+    """
+    if current is None:
+        return [Change(EventType.UNREADABLE, ())] if first or previous is not None else []
+    if previous is None:
+        found = list(_against_expected(current, bound))
+        if not first and current.status is Status.ACTIVE:
+            found.insert(0, Change(EventType.CLEARED, (), Status.ACTIVE.word))
+        return found
+    return list(_between(previous, current))
+
+
+def _against_expected(current: Terms, bound: IdentityTags) -> Iterator[Change]:
+    if current.status is not Status.ACTIVE:
+        yield Change(_BY_STATUS[current.status], ("status",), current.status.word)
+    yield from _identity(bound, current.tags, current)
+
+
+def _between(previous: Terms, current: Terms) -> Iterator[Change]:
+    uses = tuple(
+        name for name in ("debit_allowed", "credit_allowed", "currency") if getattr(previous, name) != getattr(current, name)
+    )
+    words = (current.status.word, previous.status.word)
+    if previous.status is not current.status:
+        yield Change(_BY_STATUS[current.status], ("status", *uses), *words)
+    elif uses:
+        yield Change(EventType.CHANGED, uses, *words)
+    limits = tuple(
+        name
+        for name in ("transaction_limit_minor", "daily_limit_minor")
+        if getattr(previous, name) != getattr(current, name)
+    )
+    if limits:
+        yield Change(EventType.LIMITS_CHANGED, limits, *words)
+    yield from _identity(previous.tags, current.tags, current)
+
+
+def _identity(before: IdentityTags, after: IdentityTags, current: Terms) -> Iterator[Change]:
+    fields = tuple(name for name in ("name", "id_document", "phone") if getattr(before, name) != getattr(after, name))
+    if fields:
+        yield Change(EventType.IDENTITY_CHANGED, fields, current.status.word)

@@ -1,0 +1,90 @@
+"""What the follower remembers of the chain: where it is, and the hashes of the blocks it came through."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gateway import schema
+from ledger.client import Head
+
+_ROW = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything up to and with this block has been followed; `adopted_to_ms` as in the table."""
+
+    number: int
+    hash: bytes
+    adopted_to_ms: int
+
+
+class CursorMoved(Exception):
+    """Another process has followed the chain meanwhile: what was found out here is not to be written."""
+
+
+def load(connection: Connection) -> Cursor | None:
+    """Where the follower is; None before its first start."""
+    row = connection.execute(select(schema.follower).where(schema.follower.c.id == _ROW)).one_or_none()
+    return None if row is None else Cursor(row.block_number, row.block_hash, row.adopted_to_ms)
+
+
+def start(connection: Connection, head: Head) -> None:
+    """Begin at `head`: what was before it is read as state, not followed. Raises: IntegrityError where there is one."""
+    connection.execute(
+        insert(schema.follower).values(id=_ROW, block_number=head.number, block_hash=head.hash, adopted_to_ms=0)
+    )
+    remember(connection, {head.number: head.hash}, keep=1)
+
+
+def hold(connection: Connection, expected: Cursor) -> None:
+    """Lock the cursor for this transaction. Raises: CursorMoved where it is not `expected` any more."""
+    connection.execute(select(schema.follower.c.id).where(schema.follower.c.id == _ROW).with_for_update())
+    if load(connection) != expected:
+        raise CursorMoved
+
+
+def advance(connection: Connection, number: int, block_hash: bytes) -> None:
+    """Move the cursor."""
+    connection.execute(
+        update(schema.follower).where(schema.follower.c.id == _ROW).values(block_number=number, block_hash=block_hash)
+    )
+
+
+def adopted(connection: Connection, to_ms: int) -> None:
+    """Note up to when all bindings have been looked at for the first time."""
+    connection.execute(update(schema.follower).where(schema.follower.c.id == _ROW).values(adopted_to_ms=to_ms))
+
+
+def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> None:
+    """Remember blocks' hashes, and of all only the newest `keep`."""
+    if not hashes:
+        return
+    table = schema.followed_blocks
+    connection.execute(delete(table).where(table.c.number.in_(list(hashes))))
+    connection.execute(insert(table), [{"number": number, "hash": value} for number, value in hashes.items()])
+    newest = select(table.c.number).order_by(table.c.number.desc()).limit(keep).subquery()
+    oldest = connection.scalar(select(func.min(newest.c.number)))
+    connection.execute(delete(table).where(table.c.number < oldest))
+
+
+def remembered(connection: Connection) -> list[tuple[int, bytes]]:
+    """The remembered blocks, newest first."""
+    table = schema.followed_blocks
+    rows = connection.execute(select(table).order_by(table.c.number.desc()))
+    return [(row.number, row.hash) for row in rows]
+
+
+def go_back(connection: Connection, to: Head) -> int:
+    """Take back everything after block `to`, which the chain still has (or begin there anew).
+
+    What was told of bindings stays, to be held against the chain again. Returns: how many bindings that are.
+    """
+    table, states = schema.followed_blocks, schema.binding_states
+    connection.execute(delete(table).where(table.c.number > to.number))
+    remember(connection, {to.number: to.hash}, keep=max(1, len(remembered(connection)) + 1))
+    advance(connection, to.number, to.hash)
+    connection.execute(delete(schema.observations).where(schema.observations.c.block_number > to.number))
+    return connection.execute(
+        update(states).where(states.c.block_number > to.number).values(recheck=True)
+    ).rowcount

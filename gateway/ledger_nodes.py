@@ -1,0 +1,343 @@
+"""The ledger's nodes: which of them may be read, in which order, and when the next one is asked.
+
+What is known of a node comes in two ways. In passing: each answer to a read is held against what was seen before. And
+regularly, where the nodes are watched: chain id, contract, number and time of the block that reads are of. It is one of
+
+| state | what it means | reads |
+| --- | --- | --- |
+| fit | answers, is not behind | first |
+| stalled | its newest block is older than `max_head_age_ms`: an idle chain, or a node cut off | after the fit |
+| failing | gave no usable answer last time, or was overtaken by another node | after those |
+| behind | more than `max_lag_blocks` behind what was seen | last; an answer that is behind counts for nothing |
+| wrong | another chain id, or no contract at the address | never, until it is right again |
+
+What was seen is the highest block number of any node, of three or more nodes the highest that two have told: a single
+one cannot make all others look late. It never goes back while the process lives.
+
+A read asks the first node, the next one where that fails or is slow, and takes the first good answer, all inside the
+time budget of one read. States mend by themselves, with the next look.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeVar
+
+import structlog
+
+from gateway.rpc import Endpoint
+from ledger.clock import Clock
+from ledger.errors import InvalidValue, LedgerUnreachable
+from ledger.failover import MAX_URLS
+
+_MAX_HASHES = 256
+_SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
+
+_T = TypeVar("_T")
+
+
+class NodeState(IntEnum):
+    """How far a node is to be trusted with a read; the lower the sooner."""
+
+    FIT = 0
+    STALLED = 1
+    FAILING = 2
+    BEHIND = 3
+    WRONG = 4
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRule:
+    """Which block is read: the one that `tag` names ("latest", "finalized"), or the one `depth` blocks below it."""
+
+    tag: str = "latest"
+    depth: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.depth} below {self.tag}" if self.depth else self.tag
+
+
+LATEST = BlockRule()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How nodes are watched: what each must be, and how often it is looked at."""
+
+    chain_id: int
+    clock: Clock
+    probe_ms: int = 1_000
+    max_head_age_ms: int = 60_000
+
+
+@dataclass(slots=True)
+class LedgerNode:
+    """One node, and what is known about it.
+
+    `highest`: of the blocks that it let be read, ever. `checked`: it has shown to be of this ledger, and did not fail
+    since.
+    """
+
+    endpoint: Endpoint
+    state: NodeState = NodeState.FIT
+    problem: str | None = None
+    block_number: int | None = None
+    block_time_s: int | None = None
+    highest: int = 0
+    checked: bool = False
+
+    @property
+    def name(self) -> str:
+        """Host and port."""
+        return self.endpoint.name
+
+
+class LedgerNodes:
+    """All nodes of one ledger contract. Belongs to one event loop, from `open` to `close`.
+
+    Without a `watch` a node is what its answers show, and no block's hash is asked for. Raises: InvalidValue for no
+    URL, or more than `ledger.failover.MAX_URLS`.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        contract: str,
+        *,
+        budget_ms: int,
+        rule: BlockRule = LATEST,
+        max_in_flight: int = 2,
+        max_lag_blocks: int = 10,
+        watch: Watch | None = None,
+    ) -> None:
+        if not 1 <= len(urls) <= MAX_URLS:
+            raise InvalidValue("ledger_urls", f"{len(urls)} URLs", f"1 to {MAX_URLS}")
+        self.contract = contract
+        self.rule = rule
+        self._max_lag_blocks = max_lag_blocks
+        self._watch = watch
+        self._budget_s = budget_ms / 1000
+        # So each node has its turn, and the last one time to answer.
+        self._patience_s = self._budget_s / (len(urls) + 1)
+        self.all = [
+            LedgerNode(
+                Endpoint(url, timeout_s=budget_ms / 1000, max_connections=max_in_flight + _SPARE_CONNECTIONS),
+            )
+            for url in urls
+        ]
+        self._hashes: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Make the connection pools; look at every node once, then go on looking."""
+        for node in self.all:
+            await node.endpoint.open()
+        if self._watch is not None:
+            await self.probe(self._watch)
+            self._looking = asyncio.get_running_loop().create_task(self._keep_looking(self._watch))
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        for node in self.all:
+            await node.endpoint.close()
+
+    # Reading
+
+    async def ask(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
+        """The first good answer to `question`, which raises LedgerUnreachable where an answer is none.
+
+        Raises: LedgerUnreachable, the last node's.
+        """
+        order = sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
+        if not order:
+            raise LedgerUnreachable("every ledger node is of another ledger")
+        if len(order) == 1:
+            return await self._attempt(order[0], question)
+        try:
+            async with asyncio.timeout(self._budget_s):
+                return await self._race(order, question)
+        except TimeoutError as error:
+            raise LedgerUnreachable("no ledger node answers in time") from error
+
+    async def _race(self, order: list[LedgerNode], question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
+        loop = asyncio.get_running_loop()
+        running: dict[asyncio.Task[_T], LedgerNode] = {}
+        left = iter(order)
+        failure: BaseException = LedgerUnreachable("no ledger node was asked")
+        try:
+            while True:
+                node = next(left, None)
+                if node is not None:
+                    task = loop.create_task(self._attempt(node, question))
+                    task.add_done_callback(_take_note)
+                    running[task] = node
+                elif not running:
+                    raise failure
+                patience_s = self._patience_s if node is not None and node is not order[-1] else None
+                done, _ = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    del running[task]
+                    if (error := task.exception()) is None:
+                        for slow in running.values():
+                            self._set(slow, NodeState.FAILING, "was overtaken by another node")
+                        return task.result()
+                    failure = error
+        finally:
+            for task in running:
+                task.cancel()
+
+    async def _attempt(self, node: LedgerNode, question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
+        try:
+            if self._watch is not None and not node.checked:
+                await self._check(node, self._watch.chain_id)
+            answer = await question(node)
+        except LedgerUnreachable as error:
+            node.checked = False  # it may come back as another
+            if node.state < NodeState.FAILING:
+                self._set(node, NodeState.FAILING, str(error))
+            raise
+        if node.state >= NodeState.FAILING:
+            self._set(node, NodeState.FIT, None)  # the next look judges better
+        return answer
+
+    async def block_to_read(self, node: LedgerNode) -> str:
+        """The block that a read asks `node` for: a tag, or a number where the rule has a depth."""
+        if not self.rule.depth:
+            return self.rule.tag
+        head = _quantity(await node.endpoint.call("eth_blockNumber", []))
+        return hex(max(head - self.rule.depth, 0))
+
+    def admit(self, node: LedgerNode, block_number: int, asked: str) -> None:
+        """Let an answer count that is of `block_number`, where `asked` was asked for.
+
+        Raises: LedgerUnreachable where it is of another block, or behind what was seen.
+        """
+        if asked.startswith("0x") and int(asked, 16) != block_number:
+            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(asked, 16)} was asked for")
+        behind = self.seen - block_number
+        if behind > self._max_lag_blocks:
+            problem = f"{behind} blocks behind what was seen"
+            self._set(node, NodeState.BEHIND, problem)
+            raise LedgerUnreachable(f"{node.name} is {problem}")
+        node.highest = max(node.highest, block_number)
+
+    @property
+    def seen(self) -> int:
+        """The highest block number that counts; see the top of this module."""
+        told = sorted((node.highest for node in self.all), reverse=True)
+        return told[1] if len(told) > 2 else told[0]
+
+    async def block_hash(self, node: LedgerNode, number: int, time_s: int) -> bytes | None:
+        """The hash of a block that `node` has just read; asked for once a block. None where it cannot be had."""
+        if self._watch is None:
+            return None
+        found = self._hashes.get((number, time_s))
+        if found is None:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    self._learn(await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
+            except (LedgerUnreachable, TimeoutError):
+                return None  # evidence says that it has none; the decision does not rest on it
+            found = self._hashes.get((number, time_s))
+        return found
+
+    # Watching
+
+    async def _keep_looking(self, watch: Watch) -> None:
+        while True:
+            await asyncio.sleep(watch.probe_ms / 1000)
+            await self.probe(watch)
+
+    async def probe(self, watch: Watch) -> None:
+        """Look at every node now, and set its state."""
+        looks = await asyncio.gather(*(self._look(node, watch) for node in self.all))
+        for node, answered in zip(self.all, looks, strict=True):
+            if answered:  # only now: what was seen may have risen by another node's answer
+                self._judge(node, watch)
+
+    async def _look(self, node: LedgerNode, watch: Watch) -> bool:
+        """Ask a node which block it would let be read. Returns: whether it is of this ledger, and answered."""
+        try:
+            async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
+                await self._check(node, watch.chain_id)
+                number, node.block_time_s = self._learn(
+                    await node.endpoint.call("eth_getBlockByNumber", [self.rule.tag, False])
+                )
+        except (LedgerUnreachable, TimeoutError) as error:
+            node.checked = False
+            node.block_number = node.block_time_s = None
+            if node.state is not NodeState.WRONG:
+                self._set(node, NodeState.FAILING, str(error) or "does not answer in time")
+            return False
+        node.block_number = max(number - self.rule.depth, 0)
+        node.highest = max(node.highest, node.block_number)
+        return True
+
+    async def _check(self, node: LedgerNode, expected: int) -> None:
+        """That a node is of this ledger. Raises: LedgerUnreachable, with the node's state set to wrong, where not."""
+        chain_id = _quantity(await node.endpoint.call("eth_chainId", []))
+        problem = None if chain_id == expected else f"its chain id is {chain_id}, expected {expected}"
+        if problem is None and not node.checked:
+            code = await node.endpoint.call("eth_getCode", [self.contract, "latest"])
+            if not isinstance(code, str) or len(code) <= 2:
+                problem = f"there is no contract at {self.contract}"
+        if problem is not None:
+            self._set(node, NodeState.WRONG, problem)
+            raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
+        node.checked = True
+
+    def _judge(self, node: LedgerNode, watch: Watch) -> None:
+        assert node.block_number is not None  # it answered
+        assert node.block_time_s is not None
+        behind, age_ms = self.seen - node.block_number, watch.clock.now_ms() - node.block_time_s * 1000
+        if behind > self._max_lag_blocks:
+            self._set(node, NodeState.BEHIND, f"{behind} blocks behind what was seen")
+        elif age_ms > watch.max_head_age_ms:
+            self._set(node, NodeState.STALLED, f"its newest block is {age_ms // 1000} s old")
+        else:
+            self._set(node, NodeState.FIT, None)
+
+    def _learn(self, header: Any) -> tuple[int, int]:
+        """Keep a block's hash. Returns: its number and time. Raises: LedgerUnreachable where it is no header."""
+        try:
+            number, time_s = _quantity(header["number"]), _quantity(header["timestamp"])
+            found = bytes.fromhex(header["hash"][2:])
+        except (TypeError, KeyError, ValueError) as error:
+            raise LedgerUnreachable("the ledger's node answers without a block") from error
+        self._hashes[number, time_s] = found
+        if len(self._hashes) > _MAX_HASHES:
+            self._hashes.popitem(last=False)
+        return number, time_s
+
+    def _set(self, node: LedgerNode, state: NodeState, problem: str | None) -> None:
+        """Set a node's state; log where it stops or starts to count, not each look between."""
+        was, node.state, node.problem = node.state, state, problem
+        log = structlog.get_logger()
+        if was < NodeState.FAILING <= state:
+            log.warning("ledger_node_left_out", node=node.name, state=state.word, problem=problem)
+        elif state < NodeState.FAILING <= was:
+            log.info("ledger_node_back", node=node.name, state=state.word)
+        elif was is not state and state >= NodeState.BEHIND:
+            log.warning("ledger_node_left_out", node=node.name, state=state.word, problem=problem)
+
+
+def _quantity(value: Any) -> int:
+    """A number as JSON-RPC writes it. Raises: LedgerUnreachable."""
+    try:
+        return int(value, 16)
+    except (TypeError, ValueError) as error:
+        raise LedgerUnreachable("the ledger's node answers without a number") from error
+
+
+def _take_note(task: asyncio.Task[Any]) -> None:
+    """A slower node's error is of no interest any more; asyncio would warn of one that nobody looked at."""
+    if not task.cancelled():
+        task.exception()

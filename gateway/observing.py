@@ -1,0 +1,218 @@
+"""What a block says of this platform's bindings: read at that block, opened, held against what was last told.
+
+Records come with their own publication number. What changed and changed back within one block is one state.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway import event_log, schema
+from gateway.events import Event, binding_changes
+from gateway.storage import Storage
+from ledger.client import LedgerClient
+from ledger.codec import Record
+from ledger.errors import LedgerUnreachable, TermsUnreadable
+from ledger.sealing import unseal
+from ledger.service.vault import Vault
+from ledger.terms import IdentityTags, Terms
+
+#: The most records of one call, and of one transaction.
+MAX_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A binding of this platform, with what opens its records. Never logged."""
+
+    binding: bytes
+    bank: str
+    key: bytes
+    tags: IdentityTags
+
+    def __repr__(self) -> str:
+        return f"Known(bank={self.bank!r}, binding=0x{self.binding.hex()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A binding's record as it was in a block; `block_time_s` in seconds."""
+
+    known: Known
+    record: Record
+    block_number: int
+    block_time_s: int
+
+
+class Observer:
+    """Reads and opens records for the follower, and writes what follows from them."""
+
+    def __init__(self, storage: Storage, vault: Vault, ledger: LedgerClient) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._ledger = ledger
+
+    def known(self, bindings: Iterable[bytes]) -> dict[bytes, Known]:
+        """Those of `bindings` that are this platform's. Raises: StorageUnavailable, VaultError."""
+        asked = list(dict.fromkeys(bindings))
+        found: dict[bytes, Known] = {}
+        with self._storage.read() as connection:
+            for start in range(0, len(asked), MAX_AT_ONCE):
+                table = schema.bindings.c
+                rows = connection.execute(
+                    select(table.binding, table.bank, table.key_sealed, table.tags).where(
+                        table.binding.in_(asked[start : start + MAX_AT_ONCE])
+                    )
+                )
+                for row in rows:
+                    found[row.binding] = self._open(row)
+        return found
+
+    def _open(self, row: Row[tuple[bytes, str, bytes, bytes]]) -> Known:
+        return Known(row.binding, row.bank, self._vault.unseal(row.key_sealed), IdentityTags.unpack(row.tags))
+
+    def not_adopted(self, since_ms: int, limit: int) -> list[Known]:
+        """Bindings made since a time that were never looked at, and those to be looked at again."""
+        table, states = schema.bindings.c, schema.binding_states.c
+        columns = select(table.binding, table.bank, table.key_sealed, table.tags)
+        with self._storage.read() as connection:
+            again = columns.join(schema.binding_states, states.binding == table.binding).where(states.recheck.is_(True))
+            rows = list(connection.execute(again.limit(limit)))
+            fresh = columns.outerjoin(schema.binding_states, states.binding == table.binding).where(
+                table.created_at_ms >= since_ms, states.binding.is_(None)
+            )
+            rows += connection.execute(fresh.order_by(table.created_at_ms).limit(limit - len(rows)))
+        return [self._open(row) for row in rows]
+
+    def sight(self, known: Sequence[Known], block_number: int, newest: int) -> list[Sighting]:
+        """The records of up to MAX_AT_ONCE bindings as they were in a block.
+
+        A node that has that block's state no longer is asked for block `newest` instead: what came between is then
+        seen as one change. Raises: LedgerUnreachable.
+        """
+        queries = [(each.bank, each.binding) for each in known]
+        try:
+            reading = self._ledger.read(queries, block_number)
+        except LedgerUnreachable:
+            if block_number >= newest:
+                raise
+            reading = self._ledger.read(queries, newest)
+        return [
+            Sighting(each, record, reading.block_number, reading.block_time_s)
+            for each, record in zip(known, reading.records, strict=True)
+        ]
+
+    def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:
+        """Write events for what differs from what was last told, and remember what is told now.
+
+        `sightings` are in the chain's order, and of each binding there is one. Returns: how many events.
+        """
+        states = _states(connection, [sighting.known.binding for sighting in sightings])
+        events: list[Event] = []
+        for sighting in sightings:
+            state = states.get(sighting.known.binding)
+            if sighting.record.publication:
+                events += _events(sighting, state, now_ms)
+        event_log.append(connection, events)
+        _remember(connection, sightings, states)
+        _observe(connection, sightings, now_ms)
+        return len(events)
+
+
+def _states(connection: Connection, bindings: Sequence[bytes]) -> Mapping[bytes, Row[tuple[object, ...]]]:
+    table = schema.binding_states
+    return {row.binding: row for row in connection.execute(select(table).where(table.c.binding.in_(bindings)))}
+
+
+def _events(sighting: Sighting, state: Row[tuple[object, ...]] | None, now_ms: int) -> list[Event]:
+    known, record = sighting.known, sighting.record
+    first = state is None or state.publication == 0
+    previous = None
+    if state is not None and not first:
+        told = Record(state.publication, state.effective_at_ms, state.tag, state.sealed_terms, 0, suspended=False)
+        previous = _terms(known, told)
+    current = _terms(known, record)
+    return [
+        Event(
+            type=change.type,
+            bank=known.bank,
+            binding=known.binding,
+            publication=record.publication,
+            block_number=sighting.block_number,
+            happened_at_ms=record.effective_at_ms,
+            observed_at_ms=now_ms,
+            data={
+                "status": change.status,
+                "previous_status": change.previous_status,
+                "fields": list(change.fields),
+                "effective_at_ms": record.effective_at_ms,
+            },
+        )
+        for change in binding_changes(previous, current, first=first, bound=known.tags)
+    ]
+
+
+def _terms(known: Known, record: Record) -> Terms | None:
+    try:
+        return unseal(
+            record.tag,
+            record.sealed_terms,
+            key=known.key,
+            bank=known.bank,
+            binding=known.binding,
+            publication=record.publication,
+            effective_at_ms=record.effective_at_ms,
+        )
+    except TermsUnreadable:
+        return None  # an event of its own says so
+
+
+def _remember(
+    connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[tuple[object, ...]]]
+) -> None:
+    table = schema.binding_states
+    fresh = []
+    for sighting in sightings:
+        values = {
+            "publication": sighting.record.publication,
+            "effective_at_ms": sighting.record.effective_at_ms,
+            "tag": sighting.record.tag,
+            "sealed_terms": sighting.record.sealed_terms,
+            "block_number": sighting.block_number,
+            "recheck": False,
+        }
+        if sighting.known.binding in states:
+            connection.execute(update(table).where(table.c.binding == sighting.known.binding).values(**values))
+        else:
+            fresh.append({"binding": sighting.known.binding, **values})
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> None:
+    table = schema.observations
+    seen = {(s.known.binding, s.record.publication): s for s in sightings if s.record.publication}
+    there = {
+        (row.binding, row.publication)
+        for row in connection.execute(
+            select(table.c.binding, table.c.publication).where(
+                table.c.binding.in_({binding for binding, _ in seen}),
+                table.c.publication.in_({publication for _, publication in seen}),
+            )
+        )
+    }
+    fresh = [
+        {
+            "binding": binding,
+            "publication": publication,
+            "effective_at_ms": sighting.record.effective_at_ms,
+            "block_number": sighting.block_number,
+            "block_time_ms": sighting.block_time_s * 1000,
+            "observed_at_ms": now_ms,
+        }
+        for (binding, publication), sighting in seen.items()
+        if (binding, publication) not in there
+    ]
+    if fresh:
+        connection.execute(insert(table), fresh)

@@ -1,0 +1,35 @@
+"""Examples of answers, put into OpenAPI where FastAPI would lose their nulls.
+
+FastAPI drops every null from the document that it makes, in examples too, and an example of a decision without its
+nulls would not be one.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from gateway.documents import BIND_EXAMPLES, DECISION_EXAMPLES
+
+_EXAMPLES = {"DecisionDocument": DECISION_EXAMPLES, "BindAnswer": BIND_EXAMPLES}
+
+
+def install(app: FastAPI) -> None:
+    """Let `app` show the examples of `gateway.documents` with each answer that is such a document."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for response in operation["responses"].values():
+                    _add_examples(response)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _add_examples(response: dict[str, Any]) -> None:
+    content = response.get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    if name in _EXAMPLES:
+        content["examples"] = _EXAMPLES[name]

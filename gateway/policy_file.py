@@ -1,0 +1,149 @@
+"""A policy in a TOML file of its own: read whole, checked whole, and what is wrong told by file, line and field.
+
+The parser of the standard library keeps no positions, so a line is found by reading the file's headers and keys once
+more. That is for messages only: what the file says is what the parser read.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gateway.policy import Policy
+from ledger.service.settings import SettingsError
+
+_MAX_BYTES = 256 * 1024
+_MAX_ERRORS = 50
+#: What pydantic puts into a location that is in no file: which kind of rule or value it tried.
+_NOT_IN_FILES = frozenset({"new_binding", "velocity", "int", "constrained-int", "literal['any']"})
+_KEY = r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'"
+_PATH = rf"(?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*"
+_LIST_HEADER = re.compile(rf"\s*\[\[\s*({_PATH})\s*\]\]")
+_HEADER = re.compile(rf"\s*\[\s*({_PATH})\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*({_PATH})\s*=")
+
+_Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a policy file. `line` counts from 1; None where it is about the whole file."""
+
+    line: int | None
+    field: str
+    problem: str
+
+
+class PolicyFileWrong(SettingsError):
+    """A policy file is not usable; `faults` lists everything that is wrong in it."""
+
+    def __init__(self, file: Path, faults: Sequence[Fault]) -> None:
+        self.file = file
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each fault as `file:line: field: problem`."""
+        return [
+            ":".join([str(self.file), *([str(fault.line)] if fault.line is not None else [])])
+            + ": "
+            + (f"{fault.field}: " if fault.field else "")
+            + fault.problem
+            for fault in self.faults
+        ]
+
+
+def load_policy(file: Path) -> Policy:
+    """The policy of a file. It must state its name. Raises: PolicyFileWrong."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise PolicyFileWrong(file, [Fault(None, "", error.strerror or "cannot be read")]) from error
+    if len(raw) > _MAX_BYTES:
+        raise PolicyFileWrong(file, [Fault(None, "", f"larger than {_MAX_BYTES} bytes")])
+    try:
+        text = raw.decode()
+        stated = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise PolicyFileWrong(file, [Fault(line, "", "not UTF-8")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyFileWrong(file, [_syntax_fault(error, text)]) from error
+    if "name" not in stated:
+        raise PolicyFileWrong(file, [Fault(1, "name", 'not stated; allowed: such as name = "checkout-2026-03"')])
+    try:
+        return Policy.model_validate(stated)
+    except ValidationError as error:
+        raise PolicyFileWrong(file, _faults(error, _places(text))) from error
+
+
+def _syntax_fault(error: tomllib.TOMLDecodeError, text: str) -> Fault:
+    found = re.search(r"\(at line (\d+)", str(error))
+    line = int(found.group(1)) if found is not None else text.count("\n") + 1
+    return Fault(line, "", re.sub(r"\s*\(at .*\)$", "", str(error)))
+
+
+def _faults(error: ValidationError, places: dict[_Place, int]) -> list[Fault]:
+    """What pydantic found, one fault for each field, in the order of the file."""
+    items = error.errors()
+    found: dict[tuple[int, str], list[str]] = {}
+    for item in items:
+        location = item["loc"]
+        if any(len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in items):
+            continue  # a list whose items are wrong is said to be too short as well
+        problem = item["msg"].removeprefix("Value error, ")
+        found.setdefault(_placed(location, places), []).append(problem)
+    faults = [Fault(line, field, ", or: ".join(problems)) for (line, field), problems in sorted(found.items())]
+    return faults[:_MAX_ERRORS]
+
+
+def _placed(location: Sequence[str | int], places: dict[_Place, int]) -> tuple[int, str]:
+    """The line and the name of what pydantic found something about."""
+    known: _Place = ()
+    missing = None
+    for part in location:
+        if any(place[: len(known) + 1] == (*known, part) for place in places):
+            known, missing = (*known, part), None
+        elif part not in _NOT_IN_FILES:
+            missing = missing or part
+    line = min(number for place, number in places.items() if place[: len(known)] == known)
+    return line, ".".join(str(part) for part in (*known, missing) if part is not None)
+
+
+def _places(text: str) -> dict[_Place, int]:
+    """The line of each header and key, by its place in the document."""
+    places: dict[_Place, int] = {(): 1}
+    counts: dict[_Place, int] = {}
+    table: _Place = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := _LIST_HEADER.match(line):
+            path = _inside(_parts(found.group(1)), counts)
+            counts[path] = counts.get(path, 0) + 1
+            table = (*path, counts[path] - 1)
+        elif found := _HEADER.match(line):
+            table = _inside(_parts(found.group(1)), counts)
+        elif found := _ASSIGNMENT.match(line):
+            places.setdefault((*table, *_parts(found.group(1))), number)
+            continue
+        else:
+            continue
+        places.setdefault(table, number)
+    return places
+
+
+def _parts(path: str) -> list[str]:
+    return [part.strip("\"'") for part in re.findall(_KEY, path)]
+
+
+def _inside(parts: Sequence[str], counts: dict[_Place, int]) -> _Place:
+    """A header's place: inside a list of tables it is about the last one so far."""
+    place: _Place = ()
+    for index, part in enumerate(parts):
+        place = (*place, part)
+        if index < len(parts) - 1 and place in counts:
+            place = (*place, counts[place] - 1)
+    return place

@@ -1,0 +1,185 @@
+"""Risk rules: check 15 of `gateway.decision`, the only one that is the platform's own opinion and not the bank's word.
+
+A rule is pure. It is given the question, what is known of the binding's recent past, and the time; it answers a hold,
+or nothing. Another rule is another class here with the shape of `RiskRule`, named in `AnyRule`.
+
+A hold has a reason and an end, and support may lift it before. A lifted hold exempts the binding from its rule until
+the hold's own end: to lift one that comes back with the next transaction would be no help to anyone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ledger.errors import InvalidValue
+from ledger.money import MAX_AMOUNT_MINOR, currency_number
+
+if TYPE_CHECKING:
+    from gateway.decision import Question
+
+_MINUTE_MS = 60 * 1000
+_HOUR_MS = 60 * _MINUTE_MS
+_MAX_HOURS = 90 * 24
+
+_KIND = Literal["payment", "withdrawal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many transactions of a binding were approved within a rule's window, and their sum in minor units."""
+
+    count: int
+    sum_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why transactions of a binding are held, and until when (ms). `rule` is the name of the rule that holds.
+
+    `whole`: every transaction of the binding is held until the end; else the rule looks at each one by itself.
+    `hold_id` is None where the hold is new, and not stored yet.
+    """
+
+    rule: str
+    why: str
+    ends_at_ms: int
+    whole: bool
+    hold_id: str | None = None
+    lifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """What the rules may know about a binding.
+
+    `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those whose end is not past, lifted ones too.
+    """
+
+    bound_at_ms: int
+    tallies: Mapping[str, Tally]
+    holds: Sequence[Hold]
+
+
+class RiskRule(Protocol):
+    """One rule of the platform's risk policy."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the policy; unique there."""
+        ...
+
+    @property
+    def window_ms(self) -> int:
+        """Over how long approved transactions are tallied for this rule; 0 where it needs no tally."""
+        ...
+
+    def counts(self, kind: str, currency: int) -> bool:
+        """Whether a transaction of this kind and currency (ISO 4217, numeric) concerns the rule."""
+        ...
+
+    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+        """The hold that this transaction calls for, if it does."""
+        ...
+
+
+def _currency(code: str) -> str:
+    try:
+        currency_number(code)
+    except InvalidValue as error:
+        raise ValueError(f"{error.problem}; allowed: {error.allowed}") from error
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_currency)]
+
+
+class _Rule(BaseModel):
+    """What every rule states: its name, and which transactions it is about."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")
+    currency: Currency
+    kinds: tuple[_KIND, ...] = Field(default=("payment", "withdrawal"), min_length=1, max_length=2)
+
+    def counts(self, kind: str, currency: int) -> bool:
+        return kind in self.kinds and currency == currency_number(self.currency)
+
+
+class NewBindingRule(_Rule):
+    """Holds each transaction above `over_minor` in the first `within_hours` after the account was bound."""
+
+    rule: Literal["new_binding"]
+    over_minor: int = Field(ge=0, le=MAX_AMOUNT_MINOR)
+    within_hours: int = Field(ge=1, le=_MAX_HOURS)
+
+    @property
+    def window_ms(self) -> int:
+        return 0
+
+    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+        ends_at_ms = facts.bound_at_ms + self.within_hours * _HOUR_MS
+        if now_ms >= ends_at_ms or question.amount_minor <= self.over_minor:
+            return None
+        why = f"an amount over {self.over_minor} minor units of {self.currency} in the first {self.within_hours} hours"
+        return Hold(self.name, why, ends_at_ms, whole=False)
+
+
+class VelocityRule(_Rule):
+    """Holds the whole binding for `hold_minutes` once more than `over_count` transactions, or more than `over_minor`
+    in sum, would be approved within `within_minutes`, this transaction included."""
+
+    rule: Literal["velocity"]
+    over_count: int | None = Field(None, ge=1, le=1_000_000)
+    over_minor: int | None = Field(None, ge=1, le=MAX_AMOUNT_MINOR)
+    within_minutes: int = Field(ge=1, le=_MAX_HOURS * 60)
+    hold_minutes: int = Field(ge=1, le=_MAX_HOURS * 60)
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "VelocityRule":
+        if self.over_count is None and self.over_minor is None:
+            raise ValueError("states no bound; allowed: over_count, over_minor, or both")
+        return self
+
+    @property
+    def window_ms(self) -> int:
+        return self.within_minutes * _MINUTE_MS
+
+    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+        tally = facts.tallies[self.name]
+        if self.over_count is not None and tally.count + 1 > self.over_count:
+            what = f"more than {self.over_count} transactions"
+        elif self.over_minor is not None and tally.sum_minor + question.amount_minor > self.over_minor:
+            what = f"more than {self.over_minor} minor units of {self.currency}"
+        else:
+            return None
+        return Hold(
+            self.name,
+            f"{what} within {self.within_minutes} minutes",
+            now_ms + self.hold_minutes * _MINUTE_MS,
+            whole=True,
+        )
+
+
+AnyRule = Annotated[NewBindingRule | VelocityRule, Field(discriminator="rule")]
+
+
+def first_hold(rules: Sequence[RiskRule], question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+    """The first hold by the order of the rules: one that is on already, or one that this transaction calls for.
+
+    A stored hold counts while its rule is in the policy, it has not been lifted, and its end is not reached.
+    """
+    for rule in rules:
+        stored = next((hold for hold in facts.holds if hold.rule == rule.name and hold.ends_at_ms > now_ms), None)
+        if stored is not None and stored.lifted:
+            continue
+        if stored is not None and stored.whole:
+            return stored
+        if not rule.counts(question.kind.value, question.currency):
+            continue
+        fresh = rule.hold(question, facts, now_ms)
+        if fresh is not None:
+            return stored or fresh
+    return None

@@ -1,0 +1,38 @@
+"""Fixtures of the gateway's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.gateway.rig import Rig, rig
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One rig for the tests of a module."""
+    with rig(tmp_path_factory.mktemp("rig")) as made:
+        yield made
+
+
+@pytest.fixture
+def a_rig(shared_rig: Rig) -> Iterator[Rig]:
+    """The module's rig with every fault undone, its banks heard just now, and people of the test's own."""
+    shared_rig.heartbeat()
+    yield shared_rig
+    shared_rig.chain.down = False
+    for bank in shared_rig.banks.values():
+        bank.trouble = None
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what a command line that ran in this process did to the logs."""
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)

@@ -1,0 +1,183 @@
+"""A desk on a real database, whose reader answers what a test says: for what happens inside the commit."""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from eth_utils import to_checksum_address
+from sqlalchemy import insert, select
+
+from gateway import schema
+from gateway.banks import BankDirectory, NodeClient
+from gateway.bindings import Bindings
+from gateway.decision import Kind
+from gateway.desk import Desk, Transaction
+from gateway.evidence import EvidenceSigner
+from gateway.policy import Policy
+from gateway.reading import Reader, Seen
+from gateway.settings import BankSettings
+from gateway.storage import Storage
+from gateway.usage import State
+from ledger.client import LedgerClient
+from ledger.clock import ManualClock
+from ledger.codec import Record
+from ledger.publication import Domain
+from ledger.sealing import seal
+from ledger.service.database import Database, migrate
+from ledger.service.vault import Vault
+from ledger.terms import IdentityTags, Status, Terms
+
+BANK = "YUNXCNB0"
+CONTRACT = "0x" + "ab" * 20
+#: 2026-01-01 12:00:00.000 in Shanghai.
+NOON_MS = 1_767_240_000_000
+TAGS = IdentityTags(b"name", b"docu", b"phon")
+_SECRET = bytes(range(32))
+
+
+class ScriptedReader(Reader):
+    """Answers by `script`, which may wait or raise."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9/", CONTRACT, budget_ms=1_000, max_waiting=10)
+        self.reads = 0
+        self.script: Callable[[bytes], Awaitable[Seen]] | None = None
+
+    async def read(self, bank: bytes, binding: bytes) -> Seen:
+        self.reads += 1
+        assert bank == BANK.encode().ljust(11, b"\0")
+        assert self.script is not None
+        return await self.script(binding)
+
+
+@dataclass
+class Account:
+    """What a test's bank says about a binding's account."""
+
+    binding: bytes
+    key: bytes
+    publication: int = 1
+    watermark_ms: int | None = None  # None: just now
+    terms: dict[str, Any] = field(default_factory=dict)
+
+    def record(self, now_ms: int) -> Record:
+        stated: dict[str, Any] = {
+            "status": Status.ACTIVE,
+            "debit_allowed": True,
+            "credit_allowed": True,
+            "currency": 156,
+            "transaction_limit_minor": 5_000,
+            "daily_limit_minor": 5_000,
+            "tags": TAGS,
+        }
+        context = {"bank": BANK, "binding": self.binding, "publication": self.publication, "effective_at_ms": 1}
+        tag, sealed = seal(Terms(**(stated | self.terms)), key=self.key, **context)  # type: ignore[arg-type]
+        return Record(
+            self.publication, 1, tag, sealed, now_ms if self.watermark_ms is None else self.watermark_ms, False
+        )
+
+
+class DeskRig:
+    """A desk with everything under it. Several may stand on one folder, as processes do on one database."""
+
+    def __init__(self, folder: Path, clock: ManualClock, *, time_zone: str, max_waiting: int) -> None:
+        self.clock = clock
+        self.database = Database(f"sqlite:///{folder}/gateway.sqlite3")
+        migrate(self.database, "gateway")
+        self.storage = Storage(self.database)
+        self.vault = Vault([_SECRET], "gateway")
+        key_file = folder / "node-key"
+        key_file.write_text("sk_unused\n")
+        self.reader = ScriptedReader()
+        self.reader.script = self._answer
+        self.accounts: dict[bytes, Account] = {}
+        bank = BankSettings(
+            bic=BANK, name="Bank", node_url="http://127.0.0.1:9", node_api_key_file=key_file, time_zone=time_zone
+        )
+        self.bindings = Bindings(
+            platform="jinqiao-pay",
+            storage=self.storage,
+            vault=self.vault,
+            banks=BankDirectory([bank]),
+            nodes=NodeClient(1.0),
+            ledger=LedgerClient("http://127.0.0.1:9/", CONTRACT),
+            reader=self.reader,
+            clock=clock,
+            max_waiting=100,
+            max_cached=100,
+        )
+        self.key = Ed25519PrivateKey.generate()
+        domain = Domain(1337, to_checksum_address(CONTRACT))
+        self.desk = Desk(
+            storage=self.storage,
+            bindings=self.bindings,
+            reader=self.reader,
+            evidence=EvidenceSigner(self.key, platform="jinqiao-pay", domain=domain),
+            policy=Policy(),
+            clock=clock,
+            max_waiting=max_waiting,
+        )
+
+    async def _answer(self, binding: bytes) -> Seen:
+        return Seen(self.accounts[binding].record(self.clock.now_ms()), 1)
+
+    def bind(self, number: str = "", **terms: Any) -> Account:
+        """A stored binding; `number` names its account, a new one by default."""
+        account = Account(secrets.token_bytes(32), secrets.token_bytes(32), terms=terms)
+        values = {
+            "binding": account.binding,
+            "bank": BANK,
+            "user_id": "u-1",
+            "number_masked": "****",
+            "number_type": "card",
+            "account": self.vault.lookup("account", number or account.binding.hex()),
+            "key_sealed": self.vault.seal(account.key),
+            "tags": TAGS.pack(),
+            "granted_at_ms": 1,
+            "grant_signature": bytes(65),
+            "created_at_ms": 1,
+            "floor": 0,
+        }
+        with self.database.write() as connection:
+            connection.execute(insert(schema.bindings).values(**values))
+        self.accounts[account.binding] = account
+        return account
+
+    async def decide(self, account: Account, amount_minor: int = 1_000, **changes: Any) -> dict[str, Any]:
+        stated: dict[str, Any] = {
+            "transaction_id": f"t-{secrets.token_hex(6)}",
+            "binding": account.binding,
+            "kind": Kind.PAYMENT,
+            "amount_minor": amount_minor,
+            "currency": "CNY",
+        }
+        answer: dict[str, Any] = json.loads(await self.desk.decide(Transaction(**(stated | changes))))
+        return answer
+
+    async def settle(self, transaction_id: str, state: State) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(await self.desk.settle(transaction_id, state))
+        reservation: dict[str, Any] = answer["reservation"]
+        return reservation
+
+    def rows(self, table: Any) -> list[Any]:
+        with self.database.read() as connection:
+            return list(connection.execute(select(table)))
+
+    def used(self) -> list[tuple[str, str, int]]:
+        """Day, currency and sum of every usage row."""
+        return sorted((row.day.isoformat(), row.currency, row.used_minor) for row in self.rows(schema.usage))
+
+
+@contextmanager
+def desk_rig(
+    folder: Path, clock: ManualClock | None = None, *, time_zone: str = "Asia/Shanghai", max_waiting: int = 10_000
+) -> Iterator[DeskRig]:
+    """A desk on the database in `folder`."""
+    made = DeskRig(folder, clock or ManualClock(NOON_MS), time_zone=time_zone, max_waiting=max_waiting)
+    yield made
+    made.storage.close()

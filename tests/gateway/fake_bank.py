@@ -1,0 +1,181 @@
+"""A bank for the gateway's tests: a core that tests play, and a node that speaks the real protocol.
+
+It is small where the real node is careful (nothing is durable), and real where the gateway can tell: grants are signed,
+terms are sealed, publications are signed and go to a real chain.
+"""
+
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from ledger.client import LedgerClient
+from ledger.clock import Clock
+from ledger.errors import Conflict, NotFound
+from ledger.grant import make_grant
+from ledger.money import currency_number
+from ledger.protocol import BindingAnswer, BindingRequest, Claim, GrantDocument, Hex32, Mismatch
+from ledger.publication import Attestation, LocalSigner, Publication
+from ledger.sealing import derive_binding_key, identity_tags, seal
+from ledger.sender import Sender, publication_gas
+from ledger.service import problems
+from ledger.service.auth import ApiKey, Caller, Keyring, new_key, require
+from ledger.terms import Status, Terms
+
+PLATFORM = "jinqiao-pay"
+
+
+class AlreadyBound(Conflict):
+    """As the real node says it."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as the bank's core has it."""
+
+    holder: Claim
+    status: Status = Status.ACTIVE
+    debit_allowed: bool = True
+    credit_allowed: bool = True
+    currency: str = "CNY"
+    transaction_limit_minor: int = 500_000
+    daily_limit_minor: int = 2_000_000
+
+    def terms(self, binding: bytes, key: bytes) -> Terms:
+        return Terms(
+            status=self.status,
+            debit_allowed=self.debit_allowed,
+            credit_allowed=self.credit_allowed,
+            currency=currency_number(self.currency),
+            transaction_limit_minor=self.transaction_limit_minor,
+            daily_limit_minor=self.daily_limit_minor,
+            tags=identity_tags(binding, key, self.holder.identity()),
+        )
+
+
+@dataclass
+class FakeBank:
+    """One bank. `trouble` makes the node misbehave; what it can be stands in `serve`."""
+
+    bic: str
+    client: LedgerClient
+    sender_key: bytes
+    clock: Clock
+    signer: LocalSigner = field(default_factory=lambda: LocalSigner(secrets.token_bytes(32)))
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    accounts: dict[str, Account] = field(default_factory=dict)
+    bindings: dict[bytes, str] = field(default_factory=dict)  # to the account's number, while active
+    ended: set[bytes] = field(default_factory=set)
+    asked: dict[str, tuple[BindingRequest, BindingAnswer]] = field(default_factory=dict)
+    trouble: str | None = None
+    number: int = 0
+    head: bytes = bytes(32)
+
+    def __post_init__(self) -> None:
+        self.node_key, key_hash = new_key()
+        self.app = FastAPI()
+        self.app.state.keyring = Keyring([ApiKey(name="gateway", role="platform", sha256=key_hash)])
+        problems.install(self.app, {})
+        self.app.add_api_route("/v1/bindings", self._post, methods=["POST"])
+        self.app.add_api_route("/v1/bindings/{binding}", self._delete, methods=["DELETE"])
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The node's ASGI app, with its troubles: a status to answer with, `garbage`, or `flood`."""
+        if scope["type"] != "http" or self.trouble is None or self.trouble in _GRANT_TROUBLES:
+            await self.app(scope, receive, send)
+        elif self.trouble == "garbage":
+            await Response('{"outcome": "perhaps"}', media_type="application/json")(scope, receive, send)
+        elif self.trouble == "flood":
+            await Response(b"x" * 1_000_000)(scope, receive, send)
+        else:
+            await Response("{}", status_code=int(self.trouble))(scope, receive, send)
+
+    def key(self, binding: bytes) -> bytes:
+        return derive_binding_key(self.secret, binding, PLATFORM)
+
+    def change(self, number: str, **changes: Any) -> None:
+        """Let the core change an account, and publish that."""
+        self.accounts[number] = replace(self.accounts[number], **changes)
+        self.publish(*(binding for binding, bound in self.bindings.items() if bound == number))
+
+    def publish(self, *bindings: bytes, watermark_ms: int | None = None, terms: bytes | None = None) -> None:
+        """Publish the terms of some bindings (`terms`: other bytes instead), or a heartbeat; return once in a block."""
+        number, now_ms = self.number + 1, self.clock.now_ms()
+        attestations = []
+        for binding in bindings:
+            account, key = self.accounts[self.bindings[binding]], self.key(binding)
+            stated = account.terms(binding, key)
+            if binding in self.ended:
+                stated = replace(stated, status=Status.UNBOUND)
+            tag, sealed = seal(
+                stated, key=key, bank=self.bic, binding=binding, publication=number, effective_at_ms=now_ms
+            )
+            attestations.append(Attestation(binding, now_ms, tag, terms or sealed))
+        publication = Publication(
+            self.client.domain,
+            self.bic,
+            number,
+            self.head,
+            now_ms if watermark_ms is None else watermark_ms,
+            tuple(attestations),
+        )
+        sender = Sender(self.client, self.sender_key)
+        data = self.client.publish_calldata(publication, self.signer.sign(publication.digest))
+        prepared = sender.prepare(data, gas=publication_gas(len(attestations)))
+        sender.transmit(prepared)
+        sender.wait(prepared, timeout_s=30)
+        self.number, self.head = number, publication.digest
+
+    def _post(self, body: BindingRequest, _caller: Annotated[Caller, Depends(require("platform"))]) -> BindingAnswer:
+        if body.request_id in self.asked:
+            before, answer = self.asked[body.request_id]
+            if before != body:
+                raise Conflict("request_id: used before for another claim")
+            return answer
+        answer = self._bind(body)
+        if answer.grant is not None:
+            self.asked[body.request_id] = (body, answer)
+        return answer
+
+    def _bind(self, body: BindingRequest) -> BindingAnswer:
+        number = body.canonical_number()
+        account = self.accounts.get(number)
+        if account is None:
+            return BindingAnswer(
+                outcome="refused", mismatches=[Mismatch(field="number", problem="no such account", iso_reason="AC01")]
+            )
+        if body.identity() != account.holder.identity():
+            return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="name", problem="differs")])
+        if any(bound == number and binding not in self.ended for binding, bound in self.bindings.items()):
+            raise AlreadyBound("the account is bound already")
+        binding = secrets.token_bytes(32)
+        key = self.key(binding)
+        grant = make_grant(
+            LocalSigner(secrets.token_bytes(32)) if self.trouble == "wrong signer" else self.signer,
+            bank="OTHRCNBJ" if self.trouble == "wrong bank" else self.bic,
+            binding=binding,
+            platform="other-pay" if self.trouble == "wrong platform" else PLATFORM,
+            granted_at_ms=self.clock.now_ms(),
+            binding_key=key,
+        )
+        if self.trouble == "wrong key":
+            grant = replace(grant, binding_key=secrets.token_bytes(32))
+        self.bindings[binding] = number
+        self.publish(binding)
+        return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant))
+
+    def _delete(
+        self, binding: Hex32, _request: Request, _caller: Annotated[Caller, Depends(require("platform"))]
+    ) -> Response:
+        raw = bytes.fromhex(binding[2:])
+        if raw not in self.bindings:
+            raise NotFound("no such binding")
+        if raw not in self.ended:
+            self.ended.add(raw)
+            self.publish(raw)
+        return Response(status_code=204)
+
+
+_GRANT_TROUBLES = frozenset({"wrong signer", "wrong bank", "wrong platform", "wrong key"})

@@ -1,0 +1,79 @@
+"""A JSON-RPC node in the test's own event loop, whose answers can be held back, counted and spoiled."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.reading import Reader
+
+CONTRACT = "0x" + "ab" * 20
+_BLOCK_TIME_S = 1_767_225_600
+
+
+class FakeLedger:
+    """Answers every query with a record whose publication is the number of the call: 1, 2, 3 …
+
+    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[list[bytes]] = []  # the bindings asked for, a list for each call, as it came in
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.spoil: list[bytes] = []
+        self.most_at_once = 0
+        self._now = 0
+        self._came_in = asyncio.Condition()
+
+    async def until(self, calls: int) -> None:
+        """Wait until so many calls have come in."""
+        async with asyncio.timeout(20), self._came_in:
+            await self._came_in.wait_for(lambda: len(self.calls) >= calls)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        call = json.loads(await request.read())
+        assert (call["method"], call["params"][0]["to"], call["params"][1]) == ("eth_call", CONTRACT, "latest")
+        data = bytes.fromhex(call["params"][0]["data"][2:])
+        count = int.from_bytes(data[36:68], "big")
+        assert len(data) == 68 + 64 * count
+        self.calls.append([data[68 + 64 * index + 32 :][:32] for index in range(count)])
+        number = len(self.calls)
+        async with self._came_in:
+            self._came_in.notify_all()
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        await self.gate.wait()
+        self._now -= 1
+        if self.spoil:
+            return web.Response(body=self.spoil.pop(0))
+        result = b"".join(value.to_bytes(32, "big") for value in (number, _BLOCK_TIME_S, 0x60, count))
+        result += b"".join(value.to_bytes(32, "big") for value in (number, 1, 0, 0, 2, 0)) * count
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + result.hex()})
+
+
+@asynccontextmanager
+async def fake_ledger(
+    *, budget_ms: int = 20_000, max_waiting: int = 10_000, max_in_flight: int = 2
+) -> AsyncIterator[tuple[FakeLedger, Reader]]:
+    """A served FakeLedger and a Reader of it."""
+    ledger = FakeLedger()
+    app = web.Application(client_max_size=1 << 20)
+    app.router.add_post("/", ledger.answer)
+    async with TestServer(app) as server:
+        reader = Reader(
+            str(server.make_url("/")),
+            CONTRACT,
+            budget_ms=budget_ms,
+            max_waiting=max_waiting,
+            max_in_flight=max_in_flight,
+        )
+        await reader.open()
+        try:
+            yield ledger, reader
+        finally:
+            ledger.gate.set()
+            await reader.close()

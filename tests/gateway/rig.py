@@ -1,0 +1,214 @@
+"""The real gateway, served over HTTP, with a real chain and two fake banks; and a door that checks every answer
+against the gateway's own OpenAPI."""
+
+import itertools
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from stdnum import luhn
+
+from gateway.app import create_app
+from gateway.evidence import new_evidence_key
+from gateway.settings import GatewaySettings
+from ledger import governance
+from ledger.client import LedgerClient
+from ledger.clock import ManualClock, SystemClock
+from ledger.devnet import DEVNET_KEYS, Devnet
+from ledger.protocol import Claim
+from ledger.publication import LocalSigner
+from ledger.service.auth import new_key
+from ledger.service.serve import served
+from tests.gateway.fake_bank import PLATFORM, Account, FakeBank
+
+REGISTRAR, GUARDIAN = DEVNET_KEYS[0], DEVNET_KEYS[1]
+BICS = ("YUNXCNB0", "HAIYCNS0001")
+#: Longer than any machine needs, so that no test fails for being slow; what is about time sets its own.
+PATIENT_MS = 20_000
+
+
+class Chain:
+    """The development chain behind a door that tests can close."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
+        self.down = False
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.down and scope["type"] == "http":
+            await Response(status_code=502)(scope, receive, send)
+        else:
+            await self.devnet.app(scope, receive, send)
+
+
+@dataclass
+class Door:
+    """An HTTP client with one key. Every answer must be one that the gateway's OpenAPI documents, problems by type."""
+
+    client: httpx.Client
+    openapi: dict[str, Any]
+    key: str | None
+
+    def __call__(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
+        answer = self.client.request(method, path, headers=headers | kwargs.pop("headers", {}), **kwargs)
+        self._check(method, path.partition("?")[0], answer)
+        return answer
+
+    def _check(self, method: str, path: str, answer: httpx.Response) -> None:
+        template = next(
+            (known for known in self.openapi["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path)), None
+        )
+        assert template is not None, path
+        documented = self.openapi["paths"][template][method.lower()]["responses"]
+        assert str(answer.status_code) in documented, (method, template, answer.status_code, answer.text)
+        if answer.headers.get("content-type") == "application/problem+json":
+            examples = documented[str(answer.status_code)]["content"]["application/problem+json"]["examples"]
+            words = {example["value"]["type"] for example in examples.values()}
+            assert answer.json()["type"] in words, (method, template, answer.json()["type"])
+
+
+class Rig:
+    """Everything there is. Banks and gateway share one clock, which stands still unless told to move."""
+
+    def __init__(self, stack: ExitStack, folder: Path, **settings_changed: Any) -> None:
+        self.folder = folder
+        self.clock = ManualClock(SystemClock().now_ms())
+        self.chain = Chain(self.clock)
+        self.chain_url = stack.enter_context(served(self.chain.app))
+        registrar = LocalSigner(REGISTRAR).address
+        self.contract = governance.deploy(
+            self.chain_url, REGISTRAR, governor=registrar, registrar=registrar, guardian=LocalSigner(GUARDIAN).address
+        )
+        self.ledger = LedgerClient(self.chain_url, self.contract)
+        self.banks = {
+            bic: FakeBank(bic, self.ledger, sender_key, self.clock)
+            for bic, sender_key in zip(BICS, DEVNET_KEYS[2:], strict=False)
+        }
+        for bank in self.banks.values():
+            governance.execute(self.ledger, governance.admit(bank.bic, bank.signer.address, registrar), REGISTRAR)
+            bank.publish()
+        urls = {bic: stack.enter_context(served(bank.serve)) for bic, bank in self.banks.items()}
+        self.keys: dict[str, str] = {}
+        self.settings = self._settings(urls, settings_changed)
+        self.app = create_app(self.settings, self.clock)
+        self.url = stack.enter_context(served(self.app))
+        self._client = stack.enter_context(httpx.Client(base_url=self.url, timeout=60))
+        self.openapi = self._client.get("/openapi.json").json()
+        self.platform, self.support, self.nobody = self.door("platform"), self.door("support"), self.door(None)
+        self._people = itertools.count(1)
+
+    def _settings(self, urls: dict[str, str], changed: dict[str, Any]) -> GatewaySettings:
+        vault, evidence = self.folder / "vault-secret", self.folder / "evidence.pem"
+        vault.write_text(secrets.token_hex(32))
+        new_evidence_key(evidence)
+        hashes = {}
+        for role in ("platform", "support", "admin"):
+            self.keys[role], hashes[role] = new_key()
+        banks = []
+        for bic, url in urls.items():
+            key_file = self.folder / f"node-key-{bic}"
+            key_file.write_text(self.banks[bic].node_key + "\n")
+            banks.append(
+                {
+                    "bic": bic,
+                    "name": f"Bank {bic}",
+                    "node_url": url,
+                    "node_api_key_file": key_file,
+                    "time_zone": "Asia/Shanghai",
+                }
+            )
+        base: dict[str, Any] = {
+            "platform": PLATFORM,
+            "database_url": f"sqlite:///{self.folder}/gateway.sqlite3",
+            "ledger_url": self.chain_url,
+            "ledger_contract": self.contract,
+            "chain_id": self.ledger.domain.chain_id,
+            "ledger_read_timeout_ms": PATIENT_MS,
+            "bank_node_timeout_ms": PATIENT_MS,
+            "vault_secret_files": [vault],
+            "evidence_key_file": evidence,
+            "api_keys": [{"name": role, "role": role, "sha256": digest} for role, digest in hashes.items()],
+            "banks": banks,
+        }
+        return GatewaySettings(**(base | changed))
+
+    def door(self, role: str | None) -> Door:
+        return Door(self._client, self.openapi, self.keys[role] if role is not None else None)
+
+    def heartbeat(self) -> None:
+        """Let every bank say that nothing changed."""
+        for bank in self.banks.values():
+            bank.publish()
+
+    def person(self, bic: str = BICS[0], **account: Any) -> "Person":
+        """A new user with a new account at a bank, not bound yet."""
+        index = next(self._people)
+        stem = f"91560{index:010d}"
+        claim = {
+            "number": stem + luhn.calc_check_digit(stem),
+            "number_type": "card",
+            "holder_name": f"欧阳测试{chr(0x4E00 + index)}",
+            "id_document_scheme": "CCPT",
+            "id_document_country": "CN",
+            "id_document_number": f"E{index:08d}",
+            "phone": f"+86138{index:08d}",
+        }
+        self.banks[bic].accounts[claim["number"]] = Account(Claim(**claim), **account)
+        return Person(self, self.banks[bic], f"u-{index}", claim)
+
+    def bound(self, bic: str = BICS[0], **account: Any) -> "Person":
+        """A new user with a bound account."""
+        person = self.person(bic, **account)
+        answer = person.bind()
+        assert answer.status_code == 201, answer.text
+        person.binding = answer.json()["binding"]
+        return person
+
+
+@dataclass
+class Person:
+    """A user of the platform, with one account."""
+
+    rig: Rig
+    bank: FakeBank
+    user_id: str
+    claim: dict[str, str]
+    binding: str = ""
+
+    @property
+    def number(self) -> str:
+        return self.claim["number"]
+
+    def bind(self, **changes: Any) -> httpx.Response:
+        body = {"bank": self.bank.bic, "user_id": self.user_id, "request_id": f"bind-{self.user_id:0>8}", **self.claim}
+        return self.rig.platform("POST", "/v1/bindings", json=body | changes)
+
+    def transaction(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "transaction_id": f"t-{secrets.token_hex(6)}",
+            "binding": self.binding,
+            "kind": "payment",
+            "amount_minor": 1_000,
+            "currency": "CNY",
+        } | changes
+
+    def decide(self, **changes: Any) -> dict[str, Any]:
+        answer = self.rig.platform("POST", "/v1/decisions", json=self.transaction(**changes))
+        assert answer.status_code == 200, answer.text
+        decided: dict[str, Any] = answer.json()
+        return decided
+
+
+@contextmanager
+def rig(folder: Path, **settings_changed: Any) -> Iterator[Rig]:
+    """A new rig with its files in `folder`; everything in it ends with the block."""
+    with ExitStack() as stack:
+        yield Rig(stack, folder, **settings_changed)
