@@ -171,6 +171,9 @@ interface IStatusLedger {
 
     /* BOUNDS AND ROLES */
 
+    // Named as the constants that they are, which slither would have in mixed case.
+    // slither-disable-start naming-convention
+
     /// @notice The largest batch.
     function MAX_ATTESTATIONS() external view returns (uint256);
 
@@ -182,4 +185,6 @@ interface IStatusLedger {
 
     /// @notice May suspend a bank.
     function GUARDIAN_ROLE() external view returns (bytes32);
+
+    // slither-disable-end naming-convention
 }

@@ -10,16 +10,21 @@ import {IStatusLedger} from "./IStatusLedger.sol";
 /// @title StatusLedger
 /// @notice The implementation of {IStatusLedger}. Not upgradeable: a new version is a new deployment, and the hash
 /// chain of each bank carries its history across.
+//
+// Answers to slither, which the comments after `slither-disable` make silent:
+// timestamp: a validator can move a block's time by less than the allowance that is added to it.
+// assembly: hashing, the event's data and the walk through calldata, each with the reason where it stands.
 contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     /* STORAGE */
 
     /// @dev The present record of one binding, in two slots:
     ///
-    ///            255     224 223               96 95             48 47            0
-    ///   slot 0   | zero (32) |     tag (128)     | effectiveAtMs (48) | publication (48) |
-    ///   slot 1   |                          sealedTerms (256)                            |
+    ///            255            208 207     176 175       48 47            0
+    ///   slot 0   | effectiveAtMs (48) | zero (32) | tag (128) | publication (48) |
+    ///   slot 1   |                      sealedTerms (256)                        |
     ///
-    /// Slot 0 is packed by hand (`_pack`), because the compiler would write a packed struct field by field.
+    /// Slot 0 is packed by hand (in `_store`), because the compiler would write a packed struct field by field. The
+    /// effective time stands highest, so that a plain shift reads it.
     struct Stored {
         uint256 packed;
         bytes32 sealedTerms;
@@ -60,6 +65,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     /* THE BANK'S WORD */
 
     /// @inheritdoc IStatusLedger
+    // slither-disable-next-line timestamp
     function publish(
         bytes11 bank,
         uint48 number,
@@ -76,21 +82,19 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         }
         if (number != issuer.publication + 1) revert UnexpectedNumber(number, issuer.publication + 1); // 4
         if (watermarkMs < issuer.watermarkMs) revert WatermarkBackwards(watermarkMs, issuer.watermarkMs); // 5
-        uint48 latestMs = _latestMs();
-        if (watermarkMs > latestMs) revert WatermarkAhead(watermarkMs, latestMs); // 5
+        if (watermarkMs > _latestMs()) revert WatermarkAhead(watermarkMs, _latestMs()); // 5
 
-        bytes32[] memory bindings = new bytes32[](attestations.length);
-        bytes32 digest = _digest(bank, number, issuer.head, watermarkMs, attestations, bindings);
+        (bytes32 digest, uint256 eventData) = _digest(bank, number, issuer.head, watermarkMs, attestations);
         // A staticcall at most, also for a contract that signs (ERC-1271): nothing can be re-entered from here.
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert WrongSignature(digest, signer); // 6
         }
 
-        _store(_records[bank], number, latestMs, attestations); // 7
         issuer.publication = number;
         issuer.watermarkMs = watermarkMs;
         issuer.head = digest;
-        emit Published(bank, number, watermarkMs, digest, bindings);
+        _store(_records[bank], number, attestations); // 7
+        _emitPublished(bank, number, watermarkMs, digest, eventData, attestations.length);
     }
 
     /// @inheritdoc IStatusLedger
@@ -107,8 +111,8 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
             uint256 packed = stored.packed;
             records[i] = Record({
                 publication: uint48(packed),
-                effectiveAtMs: _effectiveAtMs(packed),
-                tag: bytes16(uint128(packed >> 96)),
+                effectiveAtMs: uint48(packed >> 208),
+                tag: bytes16(uint128(packed >> 48)),
                 sealedTerms: stored.sealedTerms,
                 watermarkMs: issuer.watermarkMs,
                 suspended: issuer.suspended
@@ -182,62 +186,103 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         return uint48(block.timestamp * 1000) + AHEAD_ALLOWANCE_MS;
     }
 
-    /// @dev The EIP-712 digest of a publication. Fills `bindings` on the way, for the event.
+    /// @dev The EIP-712 digest of a publication, and on the way the bindings for its event: `eventData` points at
+    /// memory with room for the four words that the event's data begins with, then the bindings.
     ///
     /// The four words of an attestation stand in calldata just as EIP-712 encodes them, so they are hashed from there,
-    /// without the checks of general ABI decoding. Nothing is lost: `_store` reads every field with the compiler's own
-    /// range checks, and padding that is not clean gives a hash that no typed-data signer produces.
+    /// as they are. `_store` reads the same words and refuses what no typed-data signer produces.
+    // slither-disable-next-line assembly
     function _digest(
         bytes11 bank,
         uint48 number,
         bytes32 previous,
         uint48 watermarkMs,
-        Attestation[] calldata attestations,
-        bytes32[] memory bindings
-    ) private view returns (bytes32) {
-        bytes32[] memory hashes = new bytes32[](attestations.length);
+        Attestation[] calldata attestations
+    ) private view returns (bytes32, uint256 eventData) {
         bytes32 typehash = ATTESTATION_TYPEHASH;
         bytes32 batch;
         assembly ("memory-safe") {
-            let length := shl(5, mload(hashes))
-            let encoded := mload(0x40)
+            eventData := mload(0x40)
+            let binding := add(eventData, 0x80)
+            let encoded := add(binding, shl(5, attestations.length))
+            mstore(0x40, encoded)
+            // Above the free memory pointer, used here only: typehash and one attestation, then the hashes of all.
+            let hash := add(encoded, 0xa0)
+            let attestation := attestations.offset
             mstore(encoded, typehash)
-            for { let at := 0x20 } iszero(gt(at, length)) { at := add(at, 0x20) } {
-                let attestation := add(attestations.offset, shl(2, sub(at, 0x20)))
+            for {} lt(binding, encoded) { binding := add(binding, 0x20) } {
                 calldatacopy(add(encoded, 0x20), attestation, 0x80)
-                mstore(add(hashes, at), keccak256(encoded, 0xa0))
-                mstore(add(bindings, at), calldataload(attestation))
+                mstore(hash, keccak256(encoded, 0xa0))
+                mstore(binding, calldataload(attestation))
+                hash := add(hash, 0x20)
+                attestation := add(attestation, 0x80)
             }
-            batch := keccak256(add(hashes, 0x20), length)
+            batch := keccak256(add(encoded, 0xa0), shl(5, attestations.length))
         }
-        return
-            _hashTypedDataV4(keccak256(abi.encode(PUBLICATION_TYPEHASH, bank, number, previous, watermarkMs, batch)));
+        bytes32 content = keccak256(abi.encode(PUBLICATION_TYPEHASH, bank, number, previous, watermarkMs, batch));
+        return (_hashTypedDataV4(content), eventData);
     }
 
+    /// @dev `emit Published(bank, number, watermarkMs, digest, bindings)`, without copying the bindings once more.
+    // slither-disable-next-line assembly
+    function _emitPublished(
+        bytes11 bank,
+        uint256 publication,
+        uint256 watermarkMs,
+        bytes32 digest,
+        uint256 eventData,
+        uint256 count
+    ) private {
+        bytes32 topic = Published.selector;
+        assembly ("memory-safe") {
+            mstore(eventData, watermarkMs)
+            mstore(add(eventData, 0x20), digest)
+            mstore(add(eventData, 0x40), 0x60)
+            mstore(add(eventData, 0x60), count)
+            log3(eventData, add(0x80, shl(5, count)), topic, bank, publication)
+        }
+    }
+
+    /// @dev Check 7, then the writes, attestation by attestation: a binding that occurs twice is held to its own order.
+    ///
+    /// The words are read where they stand (`attestation` walks through calldata), for general ABI decoding works their
+    /// place out anew for each field. So their padding is checked here: an effective time with bits above its 48 is
+    /// ahead of every block's time, and a tag with bits below its 128 is malformed, refused as the compiler does it.
+    // slither-disable-next-line timestamp,assembly
     function _store(
         mapping(bytes32 binding => Stored) storage records,
-        uint48 number,
-        uint48 latestMs,
+        uint256 number,
         Attestation[] calldata attestations
     ) private {
-        for (uint256 i = 0; i < attestations.length; ++i) {
-            Attestation calldata given = attestations[i];
-            bytes32 binding = given.binding;
-            uint48 givenMs = given.effectiveAtMs;
-            Stored storage stored = records[binding];
-            uint48 storedMs = _effectiveAtMs(stored.packed);
-            if (givenMs < storedMs) revert EffectiveTimeBackwards(binding, givenMs, storedMs);
-            if (givenMs > latestMs) revert EffectiveTimeAhead(binding, givenMs, latestMs);
-            stored.packed = _pack(number, givenMs, given.tag);
-            stored.sealedTerms = given.sealedTerms;
+        uint256 latestMs = _latestMs();
+        uint256 attestation;
+        uint256 end;
+        assembly ("memory-safe") {
+            attestation := attestations.offset
+            end := add(attestation, shl(7, attestations.length))
         }
-    }
+        while (attestation != end) {
+            bytes32 binding;
+            uint256 givenMs;
+            assembly ("memory-safe") {
+                binding := calldataload(attestation)
+                givenMs := calldataload(add(attestation, 0x20))
+            }
+            Stored storage stored = records[binding];
+            uint256 storedMs = stored.packed >> 208;
+            if (givenMs < storedMs) revert EffectiveTimeBackwards(binding, uint48(givenMs), uint48(storedMs));
+            if (givenMs > latestMs) revert EffectiveTimeAhead(binding, uint48(givenMs), uint48(latestMs));
 
-    function _pack(uint48 publication, uint48 effectiveAtMs, bytes16 tag) private pure returns (uint256) {
-        return uint256(publication) | (uint256(effectiveAtMs) << 48) | (uint256(uint128(tag)) << 96);
-    }
-
-    function _effectiveAtMs(uint256 packed) private pure returns (uint48) {
-        return uint48(packed >> 48);
+            uint256 tag;
+            bytes32 sealedTerms;
+            assembly ("memory-safe") {
+                tag := calldataload(add(attestation, 0x40))
+                sealedTerms := calldataload(add(attestation, 0x60))
+                attestation := add(attestation, 0x80)
+            }
+            if (tag << 128 != 0) revert();
+            stored.packed = number | (tag >> 80) | (givenMs << 208);
+            stored.sealedTerms = sealedTerms;
+        }
     }
 }

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request, Response, status
 
 from gateway import documents as d
-from gateway.bindings import Refused
+from gateway.audit import AuditedRoute, acting
+from gateway.batch import batch_answer
+from gateway.binding_flow import DepositAsked, Granted, Outcome, Refused
 from gateway.errors import (
     AlreadyBound,
     AlreadySettled,
@@ -14,10 +16,14 @@ from gateway.errors import (
     BankNodeUnreachable,
     BankNotServed,
     BankNotUsable,
+    BindingHeld,
     GrantNotTrusted,
     NothingReserved,
+    ReservationExpired,
     StorageUnavailable,
+    TooManyAttempts,
 )
+from gateway.examples import DECISION_REQUEST_EXAMPLES
 from gateway.usage import State
 from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded, StandingError
 from ledger.service.auth import Caller, MissingKey, WrongRole, require
@@ -39,11 +45,16 @@ PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
     BankNodeRefused: (502, "The bank's node does not answer as it should"),
     GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
+    BindingHeld: (429, "Too many of the user's attempts to bind were refused"),
+    TooManyAttempts: (429, "The bank lets nobody ask more for a while"),
 }
 
-router = APIRouter()
+BATCH_PATH = "/v1/decisions:batch"
 
-Platform = Annotated[Caller, Depends(require("platform", "admin"))]
+router = APIRouter(route_class=AuditedRoute)
+
+#: What changes something: an admin key must say why, in a header, and that is audited.
+Acting = Annotated[Caller, Depends(acting("platform", "admin"))]
 AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
 
 _JSON = "application/json"
@@ -53,11 +64,51 @@ _UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is
 _NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
 _NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
 _GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
+_HELD = Documented(429, "binding-held", PROBLEMS[BindingHeld][1])
+_TOO_MANY = Documented(429, "too-many-attempts", PROBLEMS[TooManyAttempts][1])
+#: What may stand against a binding, however it is asked for.
+BINDING = (
+    *_LOOKING_UP,
+    _UNPARSED,
+    BODY_TOO_LARGE,
+    InvalidValue,
+    Conflict,
+    AlreadyBound,
+    BankNotUsable,
+    _HELD,
+    _TOO_MANY,
+    _GRANT_ODD,
+    _NODE_ODD,
+    _NODE_DOWN,
+    LedgerUnreachable,
+    Overloaded,
+    _STORAGE,
+)
 
 
 def _gateway(request: Request) -> "Gateway":
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
+    """What became of a request to bind; 201 where a binding was made just now, else 200."""
+    response.status_code = status.HTTP_200_OK
+    match outcome:
+        case Refused():
+            return d.BindAnswer(outcome="refused", binding=None, mismatches=list(outcome.mismatches))
+        case DepositAsked():
+            deposit = d.DepositDocument(currency=outcome.currency, expires_at_ms=outcome.expires_at_ms)
+            return d.BindAnswer(outcome="micro_deposit", binding=None, micro_deposit=deposit)
+        case Granted():
+            if outcome.created:
+                response.status_code = status.HTTP_201_CREATED
+            return d.BindAnswer(
+                outcome="granted",
+                binding="0x" + outcome.stored.binding.hex(),
+                number_masked=outcome.stored.number_masked,
+                created_at_ms=outcome.stored.created_at_ms,
+            )
 
 
 def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
@@ -75,47 +126,24 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
     tags=["bindings"],
     summary="Bind an account to a user",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(
-        *_LOOKING_UP,
-        _UNPARSED,
-        BODY_TOO_LARGE,
-        InvalidValue,
-        Conflict,
-        AlreadyBound,
-        BankNotUsable,
-        _GRANT_ODD,
-        _NODE_ODD,
-        _NODE_DOWN,
-        LedgerUnreachable,
-        Overloaded,
-        _STORAGE,
-    )
+    responses=responses(*BINDING)
     | {
         status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
         status.HTTP_200_OK: {
             "model": d.BindAnswer,
-            "description": "Refused by the bank, with what does not match; or granted to the same request before",
+            "description": "Refused by the bank, with what does not match; or first a micro-deposit; or granted to the "
+            "same request before",
         },
     },
 )
-async def post_binding(body: d.BindBody, request: Request, response: Response, _caller: Platform) -> d.BindAnswer:
+async def post_binding(body: d.BindBody, request: Request, response: Response, _caller: Acting) -> d.BindAnswer:
     """Asks the bank whether the user holds the account, and stores what it grants.
 
     Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
     the bank's own, by the signer that the ledger holds for it.
     """
-    result = await _gateway(request).bindings.bind(body.bank, body.user_id, body.request())
-    if isinstance(result, Refused):
-        response.status_code = status.HTTP_200_OK
-        return d.BindAnswer(outcome="refused", binding=None, mismatches=list(result.mismatches))
-    if not result.created:
-        response.status_code = status.HTTP_200_OK
-    return d.BindAnswer(
-        outcome="granted",
-        binding="0x" + result.stored.binding.hex(),
-        number_masked=result.stored.number_masked,
-        created_at_ms=result.stored.created_at_ms,
-    )
+    outcome = await _gateway(request).binding_flow.bind(body.bank, body.user_id, body.request())
+    return bind_answer(outcome, response)
 
 
 @router.get(
@@ -149,7 +177,7 @@ async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) 
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses(*_LOOKING_UP, NotFound, BankNotServed, Overloaded, _NODE_ODD, _NODE_DOWN, _STORAGE),
 )
-async def delete_binding(binding: d.BindingId, request: Request, _caller: Platform) -> Response:
+async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting) -> Response:
     """Ends it here first, for good, then tells the bank.
 
     Where the bank cannot be told now the answer is 503 `bank-node-unreachable`: the binding has ended here all the
@@ -170,17 +198,36 @@ async def delete_binding(binding: d.BindingId, request: Request, _caller: Platfo
     | _decision_answer("The decision: approve, decline or review"),
 )
 async def post_decision(
-    body: Annotated[d.DecisionBody, Body(openapi_examples=d.DECISION_REQUEST_EXAMPLES)],
+    body: Annotated[d.DecisionBody, Body(openapi_examples=DECISION_REQUEST_EXAMPLES)],
     request: Request,
-    _caller: Platform,
+    _caller: Acting,
 ) -> Response:
-    """Reads the ledger after the request arrived, and decides by 14 checks whose order is the reasons' precedence.
+    """Reads the ledger after the request arrived, and decides by 15 checks whose order is the reasons' precedence.
 
     An approved payment reserves its amount of the daily limit: capture it or void it later. The same id with the same
     body gets the same answer again; with another body, 409. With the ledger out of reach the outcome is review, with
     `ledger_unreachable`.
     """
     return Response(await _gateway(request).desk.decide(body.transaction()), media_type=_JSON)
+
+
+@router.post(
+    BATCH_PATH,
+    tags=["decisions"],
+    summary="Decide on up to 500 transactions",
+    response_model=None,
+    responses=responses(*_LOOKING_UP, _UNPARSED, BODY_TOO_LARGE, InvalidValue, Overloaded, _STORAGE)
+    | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
+)
+async def post_decisions(body: d.BatchBody, request: Request, _caller: Acting) -> Response:
+    """As one by one, in this order, and faster. Each is decided and recorded for itself: there is no all or nothing.
+
+    An item that cannot be decided has its problem in its place. Safe to ask again as a whole: what was decided is
+    answered as it was.
+    """
+    transactions = [each.transaction() for each in body.decisions]
+    answers = await _gateway(request).desk.decide_all(transactions)
+    return Response(batch_answer(answers, PROBLEMS), media_type=_JSON)
 
 
 @router.get(
@@ -195,19 +242,36 @@ async def get_decision(transaction_id: d.TransactionId, request: Request, _calle
     return Response(await _gateway(request).desk.find(transaction_id), media_type=_JSON)
 
 
-_SETTLING = responses(*_LOOKING_UP, NotFound, NothingReserved, AlreadySettled, Overloaded, _STORAGE)
+_SETTLING = (
+    *_LOOKING_UP,
+    _UNPARSED,
+    BODY_TOO_LARGE,
+    InvalidValue,
+    NotFound,
+    NothingReserved,
+    AlreadySettled,
+    Overloaded,
+    _STORAGE,
+)
 
 
 @router.post(
     "/v1/decisions/{transaction_id}/capture",
     tags=["decisions"],
-    summary="Capture what an approved payment reserved",
+    summary="Capture what an approved payment reserved, or a part of it",
     response_model=None,
-    responses=_SETTLING | _decision_answer("Captured"),
+    responses=responses(*_SETTLING, ReservationExpired) | _decision_answer("Captured"),
 )
-async def capture(transaction_id: d.TransactionId, request: Request, _caller: Platform) -> Response:
-    """The payment went through: its amount stays used of the day. Asking again changes nothing; after a void, 409."""
-    return Response(await _gateway(request).desk.settle(transaction_id, State.CAPTURED), media_type=_JSON)
+async def capture(
+    transaction_id: d.TransactionId, request: Request, _caller: Acting, body: d.CaptureBody | None = None
+) -> Response:
+    """The payment went through: its amount stays used of the day, and what is not captured is given back.
+
+    Asking again with the same amount changes nothing; after a void, or another amount, 409; past the reservation's
+    expiry 409 `reservation-expired`: what it held may be another payment's by now.
+    """
+    amount_minor = body.amount_minor if body is not None else None
+    return Response(await _gateway(request).desk.settle(transaction_id, State.CAPTURED, amount_minor), media_type=_JSON)
 
 
 @router.post(
@@ -215,11 +279,27 @@ async def capture(transaction_id: d.TransactionId, request: Request, _caller: Pl
     tags=["decisions"],
     summary="Void what an approved payment reserved",
     response_model=None,
-    responses=_SETTLING | _decision_answer("Voided"),
+    responses=responses(*_SETTLING) | _decision_answer("Voided, or expired before"),
 )
-async def void(transaction_id: d.TransactionId, request: Request, _caller: Platform) -> Response:
+async def void(transaction_id: d.TransactionId, request: Request, _caller: Acting) -> Response:
     """The payment will not happen: its amount goes back to the day it was reserved on. After a capture, 409."""
     return Response(await _gateway(request).desk.settle(transaction_id, State.VOIDED), media_type=_JSON)
+
+
+@router.post(
+    "/v1/decisions/{transaction_id}/refunds",
+    tags=["decisions"],
+    summary="Note a refund of a captured payment",
+    response_model=None,
+    responses=responses(*_SETTLING, Conflict) | _decision_answer("Noted"),
+)
+async def refund(transaction_id: d.TransactionId, body: d.RefundBody, request: Request, _caller: Acting) -> Response:
+    """Money was paid back: it goes back to the day that the payment was reserved on, whatever day it is now.
+
+    Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
+    """
+    desk = _gateway(request).desk
+    return Response(await desk.refund(transaction_id, body.refund_id, body.amount_minor), media_type=_JSON)
 
 
 @router.get(

@@ -9,15 +9,26 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from gateway import api, openapi
+from gateway import account_api, api, care_api, event_api, following, openapi, operation_api
+from gateway.accounts import Accounts
+from gateway.audit import Audit
 from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.binding_flow import BindingFlow
 from gateway.bindings import Bindings
 from gateway.desk import Desk
 from gateway.errors import StorageUnavailable
 from gateway.evidence import EvidenceSigner, load_evidence_key
+from gateway.following import Following
+from gateway.identity_change import IdentityChange
+from gateway.ledger_nodes import LedgerNodes, Watch, check_ledger
+from gateway.metrics import Meters
+from gateway.operation import Operation
 from gateway.policy import Policy
 from gateway.reading import Reader
-from gateway.settings import GatewaySettings
+from gateway.reconcile import Pace, Reconciler
+from gateway.reconcile_schedule import ReconcileSchedule
+from gateway.rekey import open_vault
+from gateway.settings import GatewaySettings, read_policy, read_vault_secrets
 from gateway.storage import Storage
 from ledger.client import LedgerClient
 from ledger.clock import Clock, SystemClock
@@ -27,8 +38,8 @@ from ledger.service import problems
 from ledger.service.auth import Keyring
 from ledger.service.bounds import BodyLimit
 from ledger.service.database import Database, migrate
-from ledger.service.settings import SettingsError, read_secret
-from ledger.service.vault import Vault
+from ledger.service.leader import Leader, lock_of
+from ledger.service.settings import SettingsError
 
 #: No binding has this id; a query for it answers what the ledger holds about the bank alone.
 _NO_BINDING = bytes(BINDING_SIZE)
@@ -58,15 +69,25 @@ class Gateway:
     nodes: NodeClient
     reader: Reader
     bindings: Bindings
+    binding_flow: BindingFlow
+    identity_change: IdentityChange
+    accounts: Accounts
+    audit: Audit
     desk: Desk
     evidence: EvidenceSigner
+    following: Following
+    operation: Operation
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
         await self.reader.open()
         await self.nodes.open()
+        await self.following.open()
+        await self.operation.open()
 
     async def close(self) -> None:
+        await self.operation.close()
+        await self.following.close()
         await self.reader.close()
         await self.nodes.close()
         await asyncio.to_thread(self.storage.close)
@@ -117,12 +138,12 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
     """
     clock = clock or SystemClock()
-    vault_secrets = [read_secret(file, "vault_secret_files") for file in settings.vault_secret_files]
+    vault_secrets = read_vault_secrets(settings)
+    policy = read_policy(settings)
     evidence_key = load_evidence_key(settings.evidence_key_file)
     banks = BankDirectory(settings.banks)
-    ledger_url = str(settings.ledger_url)
-    ledger = LedgerClient(ledger_url, settings.ledger_contract)
-    ledger.check(settings.chain_id)
+    ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
+    check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
     try:
         migrate(database, "gateway")
@@ -130,47 +151,126 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
     storage = Storage(database)
     nodes = NodeClient(settings.bank_node_timeout_ms / 1000)
-    reader = Reader(
-        ledger_url,
+    budget_ms = policy.ledger_read_timeout_ms or settings.ledger_read_timeout_ms
+    meters = Meters()
+    ledger_nodes = LedgerNodes(
+        settings.all_ledger_urls,
         settings.ledger_contract,
-        budget_ms=settings.ledger_read_timeout_ms,
+        budget_ms=budget_ms,
+        rule=settings.block_rule,
+        max_in_flight=settings.ledger_calls_in_flight,
+        max_lag_blocks=settings.ledger_max_lag_blocks,
+        watch=Watch(
+            ledger.domain.chain_id,
+            clock,
+            probe_ms=settings.ledger_probe_ms,
+            max_head_age_ms=settings.ledger_max_head_age_ms,
+        ),
+    )
+    reader = Reader(
+        ledger_nodes,
+        settings.ledger_contract,
+        budget_ms=budget_ms,
         max_waiting=settings.max_waiting_reads,
         max_in_flight=settings.ledger_calls_in_flight,
+        meters=meters,
     )
+    vault = open_vault(storage, vault_secrets)
     bindings = Bindings(
-        platform=settings.platform,
         storage=storage,
-        vault=Vault(vault_secrets, "gateway"),
+        vault=vault,
         banks=banks,
         nodes=nodes,
-        ledger=ledger,
         reader=reader,
         clock=clock,
         max_waiting=settings.max_waiting_bindings,
         max_cached=settings.max_cached_bindings,
     )
     bindings.check_keys()
+    flow = BindingFlow(
+        platform=settings.platform,
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        nodes=nodes,
+        ledger=ledger,
+        bindings=bindings,
+        bounds=policy.binding,
+        clock=clock,
+        max_waiting=settings.max_waiting_bindings,
+    )
+    flow.forget_expired()
     evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=ledger.domain)
     desk = Desk(
         storage=storage,
         bindings=bindings,
         reader=reader,
         evidence=evidence,
-        policy=settings.policy,
+        policy=policy,
         clock=clock,
         max_waiting=settings.max_waiting_decisions,
+        reservation_lifetime_ms=settings.reservation_lifetime_ms,
+        meters=meters,
+    )
+    reconciler = Reconciler(
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        ledger=ledger,
+        policy=policy,
+        clock=clock,
+        rule=settings.block_rule,
+        pace=Pace(settings.reconcile_batch, settings.reconcile_pause_ms),
+    )
+    every = settings.reconcile_every_minutes
+    schedule = ReconcileSchedule(
+        reconciler,
+        storage,
+        clock,
+        Leader(lock_of(database, "reconcile"), "reconcile"),
+        every_minutes=every if isinstance(every, int) else None,
+    )
+    accounts = Accounts(
+        storage=storage,
+        bindings=bindings,
+        banks=banks,
+        reader=reader,
+        policy=policy,
+        clock=clock,
+        max_waiting=settings.max_waiting_bindings,
     )
     return Gateway(
         settings=settings,
         clock=clock,
-        policy=settings.policy,
+        policy=policy,
         storage=storage,
         banks=banks,
         nodes=nodes,
         reader=reader,
         bindings=bindings,
+        binding_flow=flow,
+        identity_change=IdentityChange(storage, vault),
+        accounts=accounts,
+        audit=Audit(storage, vault, clock),
         desk=desk,
         evidence=evidence,
+        following=following.build(
+            storage=storage,
+            vault=vault,
+            ledger=ledger,
+            reader=reader,
+            bindings=bindings,
+            banks=banks,
+            nodes=nodes,
+            policy=policy,
+            clock=clock,
+            rule=settings.block_rule,
+            follower_settings=settings.follower,
+            webhook_settings=settings.webhooks,
+            stream_settings=settings.streams,
+            trail_settings=settings.trail,
+        ),
+        operation=Operation(meters, reconciler, schedule),
     )
 
 
@@ -190,12 +290,18 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
         description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "
         "the bank's word on the account, read from the ledger at that moment.",
         lifespan=lifespan,
-        openapi_tags=api.TAGS,
+        openapi_tags=[*api.TAGS, *care_api.TAGS, *event_api.TAGS],
     )
     app.state.gateway = gateway
     app.state.keyring = Keyring(settings.api_keys)
     problems.install(app, api.PROBLEMS)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, larger={api.BATCH_PATH: settings.max_batch_body_bytes}
+    )
     app.include_router(api.router)
+    app.include_router(account_api.router)
+    app.include_router(care_api.router)
+    app.include_router(event_api.router)
+    app.include_router(operation_api.router)
     openapi.install(app)
     return app

@@ -11,17 +11,19 @@ import httpx
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed
+from gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
 from gateway.settings import BankSettings
 from ledger.bic import bic_to_bytes11, parse_bic
-from ledger.errors import Conflict, InvalidValue
-from ledger.protocol import BindingAnswer, BindingRequest
+from ledger.errors import Conflict, InvalidValue, NotFound
+from ledger.protocol import BindingAnswer, BindingRequest, DepositConfirmation
 from ledger.service.settings import read_text_secret
 
 _ATTEMPTS = 2
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SHOWN = 300
 _ALREADY_BOUND = "urn:standing:problem:already-bound"
+_TOO_MANY = "urn:standing:problem:too-many-attempts"
+_LONGEST_WAIT_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +95,62 @@ class NodeClient:
     async def bind(self, bank: Bank, request: BindingRequest) -> BindingAnswer:
         """Ask for a binding; asked again with the same request id and content, the node gives the same answer.
 
-        Raises: AlreadyBound, Conflict, InvalidValue (as the node says), BankNodeUnreachable, BankNodeRefused.
+        Raises: AlreadyBound, Conflict, InvalidValue (as the node says), TooManyAttempts, BankNodeUnreachable,
+        BankNodeRefused.
         """
-        status, body = await self._send(bank, "POST", "/v1/bindings", request.model_dump(mode="json"))
-        if status == httpx.codes.OK:
-            try:
-                answer = BindingAnswer.model_validate_json(body)
-            except ValidationError as error:
-                raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
-            if (answer.outcome == "granted") != (answer.grant is not None):
-                raise BankNodeRefused(f"the node of {bank.bic} grants without a grant, or refuses with one")
-            return answer
-        raise _refusal(bank, status, body)
+        answer = await self._send(bank, "POST", "/v1/bindings", request.model_dump(mode="json", exclude_none=True))
+        return _binding_answer(bank, answer)
+
+    async def confirm(self, bank: Bank, deposit: bytes, amount_minor: int) -> BindingAnswer:
+        """Name the amount of a micro-deposit; the right one again gets the same answer again.
+
+        Raises: NotFound (the bank knows no such deposit), and as `bind`.
+        """
+        confirmation = DepositConfirmation(amount_minor=amount_minor)
+        path = f"/v1/micro-deposits/0x{deposit.hex()}/confirm"
+        answer = await self._send(bank, "POST", path, confirmation.model_dump(mode="json"))
+        if answer.status == httpx.codes.NOT_FOUND:
+            raise NotFound(f"the node of {bank.bic} knows no such micro-deposit; allowed: to begin anew")
+        return _binding_answer(bank, answer)
+
+    async def resync(self, bank: Bank, binding: bytes) -> bool:
+        """Ask the bank to publish what it says of a binding once more; False where that was on its way already.
+
+        Raises: NotFound (the bank does not know the binding), TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
+        """
+        answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/resync", None)
+        if answer.status == httpx.codes.NOT_FOUND:
+            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: to bind the account again")
+        if answer.status != httpx.codes.OK:
+            raise _refusal(bank, answer)
+        try:
+            return bool(json.loads(answer.body)["queued"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
         """Tell the bank that a binding has ended; False where the bank does not know the binding.
 
         Raises: BankNodeUnreachable, BankNodeRefused, Conflict.
         """
-        status, body = await self._send(bank, "DELETE", f"/v1/bindings/0x{binding.hex()}", None)
-        if status == httpx.codes.NOT_FOUND:
+        answer = await self._send(bank, "DELETE", f"/v1/bindings/0x{binding.hex()}", None)
+        if answer.status == httpx.codes.NOT_FOUND:
             return False
-        if status != httpx.codes.NO_CONTENT:
-            raise _refusal(bank, status, body)
+        if answer.status != httpx.codes.NO_CONTENT:
+            raise _refusal(bank, answer)
         return True
 
-    async def _send(self, bank: Bank, method: str, path: str, document: Any) -> tuple[int, bytes]:
+    async def trail(self, bank: Bank, binding: bytes) -> bytes:
+        """The node's part of a binding's sync trail, as JSON. Raises: BankNodeUnreachable, BankNodeRefused."""
+        answer = await self._send(bank, "GET", f"/v1/bindings/0x{binding.hex()}/trail", None)
+        if answer.status != httpx.codes.OK:
+            refusal = _refusal(bank, answer)
+            if isinstance(refusal, BankNodeUnreachable):
+                raise refusal
+            raise BankNodeRefused(f"the node of {bank.bic} does not tell the trail (HTTP {answer.status})") from refusal
+        return answer.body
+
+    async def _send(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type((httpx.TransportError, TimeoutError)),
@@ -135,7 +167,7 @@ class NodeClient:
             ) from error
         raise AssertionError("tenacity returns or raises")
 
-    async def _send_once(self, bank: Bank, method: str, path: str, document: Any) -> tuple[int, bytes]:
+    async def _send_once(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
         assert self._client is not None  # `open` comes first
         headers = {"Authorization": f"Bearer {bank.node_key}"}
         async with self._client.stream(method, bank.node_url + path, json=document, headers=headers) as response:
@@ -144,13 +176,46 @@ class NodeClient:
                 received += chunk
                 if len(received) > _MAX_ANSWER_BYTES:
                     raise BankNodeRefused(f"the node of {bank.bic} answers with more than {_MAX_ANSWER_BYTES} bytes")
-            return response.status_code, bytes(received)
+            return _Answer(response.status_code, bytes(received), response.headers.get("Retry-After", ""))
 
 
-def _refusal(bank: Bank, status: int, body: bytes) -> Exception:
-    """What a node's problem document means here."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a node answered. Never shown: a grant holds a key."""
+
+    status: int
+    body: bytes
+    retry_after: str
+
+    @property
+    def retry_after_s(self) -> int:
+        """When to come back, in seconds; a minute where the node says nothing that makes sense."""
+        text = self.retry_after
+        return min(int(text), _LONGEST_WAIT_S) if text.isascii() and text.isdigit() and len(text) < 10 else 60
+
+    def __repr__(self) -> str:
+        return f"_Answer({self.status})"
+
+
+def _binding_answer(bank: Bank, answer: _Answer) -> BindingAnswer:
+    if answer.status != httpx.codes.OK:
+        raise _refusal(bank, answer)
     try:
-        problem = json.loads(body)
+        told = BindingAnswer.model_validate_json(answer.body)
+    except ValidationError as error:
+        # Its text would show the answer, and that may hold a key.
+        raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
+    parts = {"granted": told.grant is not None, "micro_deposit": told.micro_deposit is not None}
+    if any(there != (told.outcome == outcome) for outcome, there in parts.items()):
+        raise BankNodeRefused(f"the node of {bank.bic} grants without a grant, or refuses with one")
+    return told
+
+
+def _refusal(bank: Bank, answer: _Answer) -> Exception:
+    """What a node's problem document means here."""
+    status = answer.status
+    try:
+        problem = json.loads(answer.body)
     except ValueError:
         problem = None
     told = problem if isinstance(problem, dict) else {}
@@ -158,6 +223,8 @@ def _refusal(bank: Bank, status: int, body: bytes) -> Exception:
     if status == httpx.codes.CONFLICT:
         kind = AlreadyBound if told.get("type") == _ALREADY_BOUND else Conflict
         return kind(f"the node of {bank.bic} says: {detail}")
+    if status == httpx.codes.TOO_MANY_REQUESTS and told.get("type") == _TOO_MANY:
+        return TooManyAttempts(f"the node of {bank.bic} says: {detail}", answer.retry_after_s)
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
         return _invalid(told, detail)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:

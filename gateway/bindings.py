@@ -1,30 +1,29 @@
-"""Bindings, from the platform's side: bind, look up, read live, end.
+"""Bindings, as they are stored: look up, read live, end. How they come to be is in `gateway.binding_flow`.
 
-Of a binding the immutable parts are kept ready in memory; whether it has ended and its floor come from the database
-only, within the transaction that decides. What the bank says of it comes from the ledger only, at that moment.
+Of a binding what is asked of it at every decision is kept ready in memory; whether it has ended, its floor and the tags
+of its user come from the database only, within the transaction that decides. What the bank says of it comes from the
+ledger only, at that moment.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Row, select, update
 
 from gateway import schema
 from gateway.admission import Admission
 from gateway.banks import Bank, BankDirectory, NodeClient
 from gateway.decision import Bound, open_record
-from gateway.errors import BankNotUsable, GrantNotTrusted
+from gateway.errors import GrantNotTrusted
 from gateway.reading import Reader, Seen
+from gateway.records import adopt
 from gateway.storage import Storage
 from ledger.bic import parse_bic
-from ledger.client import LedgerClient
 from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, NotFound
+from ledger.errors import InvalidValue, NotFound
 from ledger.grant import Grant
-from ledger.protocol import BindingRequest, GrantDocument, Mismatch
-from ledger.sealing import identity_tags
+from ledger.protocol import GrantDocument
 from ledger.service.vault import Vault
 from ledger.terms import IdentityTags, Terms
 
@@ -58,107 +57,30 @@ class LiveBinding:
     read_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A binding was made; `created` is false where the same request had made it before."""
-
-    stored: StoredBinding
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The bank refused, with what does not match."""
-
-    mismatches: tuple[Mismatch, ...]
-
-
 class Bindings:
-    """All bindings of one platform."""
+    """The stored bindings of one platform."""
 
     def __init__(
         self,
         *,
-        platform: str,
         storage: Storage,
         vault: Vault,
         banks: BankDirectory,
         nodes: NodeClient,
-        ledger: LedgerClient,
         reader: Reader,
         clock: Clock,
         max_waiting: int,
         max_cached: int,
     ) -> None:
-        self._platform = platform
         self._storage = storage
         self._vault = vault
         self._banks = banks
         self._nodes = nodes
-        self._ledger = ledger
         self._reader = reader
         self._clock = clock
         self._max_cached = max_cached
         self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
-
-    async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Granted | Refused:
-        """Ask a bank to bind an account for a user, check what it grants, and store it.
-
-        Nothing is stored unless the whole grant holds. The same request may be made again after a lost answer.
-        Raises: InvalidValue, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted, BankNodeUnreachable,
-        BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
-        """
-        with self._admission:
-            return await self._bind(bic, user_id, request)
-
-    async def _bind(self, bic: str, user_id: str, request: BindingRequest) -> Granted | Refused:
-        bank = self._banks.find(bic)
-        number = request.canonical_number()
-        identity = request.identity()
-        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left hanging.
-        state = await asyncio.to_thread(self._ledger.bank, bank.bic)
-        if not state.admitted or state.suspended:
-            raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")
-        answer = await self._nodes.bind(bank, request)
-        if answer.grant is None:
-            return Refused(tuple(answer.mismatches))
-        grant = _trusted(answer.grant, bank, self._platform, state.signer)
-        values = {
-            "binding": grant.binding,
-            "bank": bank.bic,
-            "user_id": user_id,
-            "number_masked": mask(number),
-            "number_type": request.number_type,
-            "account": self._vault.lookup("account", f"{bank.bic}:{number}"),
-            "key_sealed": self._vault.seal(grant.binding_key),
-            "tags": identity_tags(grant.binding, grant.binding_key, identity).pack(),
-            "granted_at_ms": grant.granted_at_ms,
-            "grant_signature": grant.signature,
-            "created_at_ms": self._clock.now_ms(),
-            "floor": 0,
-        }
-        granted = await self._storage.writing(self._store, values)
-        if granted.created:
-            structlog.get_logger().info("bound", binding="0x" + grant.binding.hex(), bank=bank.bic)
-        return granted
-
-    def _store(self, values: dict[str, Any]) -> Granted:
-        same = select(schema.bindings).where(schema.bindings.c.binding == values["binding"])
-
-        def store(connection: Connection) -> tuple[Row[Any], bool]:
-            row = connection.execute(same).one_or_none()
-            if row is not None:
-                return row, False
-            connection.execute(insert(schema.bindings).values(**values))
-            return connection.execute(same).one(), True
-
-        row, created = self._storage.write_all(store)
-        if row.ended_at_ms is not None:
-            raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
-        if row.user_id != values["user_id"]:
-            raise Conflict("request_id: used before for another user; allowed: a new id")
-        return Granted(_stored(row), created)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
         """The bindings of a user, newest first, at most MAX_LISTED. Raises: Overloaded, StorageUnavailable."""
@@ -168,10 +90,18 @@ class Bindings:
             query = select(table).where(table.c.user_id == user_id)
             newest_first = query.order_by(table.c.created_at_ms.desc(), table.c.binding).limit(MAX_LISTED)
             with self._storage.read() as connection:
-                return [_stored(row) for row in connection.execute(newest_first)]
+                return [stored_binding(row) for row in connection.execute(newest_first)]
 
         with self._admission:
             return await self._storage.reading(listed)
+
+    async def row(self, binding: bytes) -> Row[Any]:
+        """The row of a binding. Raises: NotFound, StorageUnavailable."""
+        return await self._storage.reading(self._row, binding)
+
+    async def find(self, binding: bytes) -> StoredBinding:
+        """What is stored of a binding. Raises: NotFound, StorageUnavailable."""
+        return await self._storage.reading(self._find, binding)
 
     async def live(self, binding: bytes) -> LiveBinding:
         """A binding, and what the ledger says about it now.
@@ -181,10 +111,11 @@ class Bindings:
         with self._admission:
             bound = await self.bound(binding)
             # The floor first: one that rose after the read would make it look rolled back.
-            stored = await self._storage.reading(self._find, binding)
+            row = await self.row(binding)
             seen = await self._reader.read(bound.bank_bytes, binding)
         terms = open_record(seen.record, bound)
-        return LiveBinding(stored, seen, terms, bound.tags, self._clock.now_ms())
+        tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
+        return LiveBinding(stored_binding(row), seen, terms, IdentityTags.unpack(tags), self._clock.now_ms())
 
     async def end(self, binding: bytes) -> None:
         """End a binding: here first, for good, then at its bank. May be asked again, and must be where the bank could
@@ -221,7 +152,10 @@ class Bindings:
             )
 
     async def bound(self, binding: bytes) -> Bound:
-        """The immutable parts of a binding, ready to use. Raises: NotFound, BankNotServed, VaultError."""
+        """A binding, ready to use; its tags are those of when it was first asked for, and may have changed since.
+
+        Raises: NotFound, BankNotServed, VaultError.
+        """
         found = self._cache.get(binding)
         if found is None:
             found = await self._storage.reading(self._load, binding)
@@ -253,7 +187,7 @@ class Bindings:
         )
 
     def _find(self, binding: bytes) -> StoredBinding:
-        return _stored(self._row(binding))
+        return stored_binding(self._row(binding))
 
     def _row(self, binding: bytes) -> Row[Any]:
         table = schema.bindings
@@ -274,7 +208,7 @@ def mask(number: str) -> str:
     return "*" * len(number)
 
 
-def _trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> Grant:
+def trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> Grant:
     """The grant, if it is for what was asked and the bank's signer of the ledger signed it. Raises: GrantNotTrusted."""
     grant = document.grant()
     try:
@@ -290,7 +224,8 @@ def _trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) ->
     return grant
 
 
-def _stored(row: Row[Any]) -> StoredBinding:
+def stored_binding(row: Row[Any]) -> StoredBinding:
+    """What is stored of a binding, from its row."""
     return StoredBinding(
         binding=row.binding,
         bank=row.bank,

@@ -1,14 +1,23 @@
 """`standing-gateway`: run a platform's gateway, and make its keys."""
 
+import sys
 from pathlib import Path
 
 import typer
+from rich.progress import Progress
 
 from gateway.app import create_app
 from gateway.evidence import new_evidence_key
-from gateway.settings import EXAMPLE, ROLES, GatewaySettings
+from gateway.operation_cli import reconcile_command, status_command
+from gateway.policy_file import PolicyFileWrong, load_policy
+from gateway.rekey import count_sealed, open_vault
+from gateway.rekey import rekey as renew
+from gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_vault_secrets
+from gateway.storage import Storage
+from gateway.verify.cli import prove_command, verify_command
 from ledger.service import logs
 from ledger.service.cli import Config, add_common_commands, console, one_line_errors
+from ledger.service.database import Database, migrate
 from ledger.service.serve import serve as serve_app
 from ledger.service.settings import load
 
@@ -24,6 +33,50 @@ add_common_commands(app, roles=ROLES, example=EXAMPLE)
 
 evidence_key = typer.Typer(help="The key that signs decisions' evidence.", no_args_is_help=True)
 app.add_typer(evidence_key, name="evidence-key")
+
+app.command("reconcile")(reconcile_command)
+app.command("status")(status_command)
+app.command("verify")(verify_command)
+app.command("prove")(prove_command)
+
+policy = typer.Typer(
+    help="The policy: what it says of freshness and risk.", no_args_is_help=True
+)
+app.add_typer(policy, name="policy")
+
+
+@policy.command("check")
+def policy_check(file: Path) -> None:
+    """Check a policy file: its version if it is right; else each fault with its line, and exit code 1."""
+    try:
+        checked = load_policy(file)
+    except PolicyFileWrong as error:
+        for line in error.lines:
+            print(line, file=sys.stderr)  # noqa: T201 - plain, so that editors find file and line
+        raise typer.Exit(1) from error
+    console.print(f"{file} is right; its version is {checked.version}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def rekey(config: Config = None) -> None:
+    """Encrypt everything at rest under the newest vault secret; stopped in between, simply run it again.
+
+    First put the new secret in front of the old one in the settings, and restart every gateway. When this has ended
+    well, the old one may go.
+    """
+    with one_line_errors():
+        settings = load(GatewaySettings, config)
+        database = Database(settings.database_url)
+        migrate(database, "gateway")
+        storage = Storage(database)
+        try:
+            vault = open_vault(storage, read_vault_secrets(settings))
+            with Progress(console=console) as progress:
+                task = progress.add_task("values", total=count_sealed(storage))
+                done = renew(storage, vault, lambda count: progress.advance(task, count))
+        finally:
+            storage.close()
+    console.print(f"{done.renewed} of {done.seen} values encrypted anew; the rest was already", highlight=False)
 
 
 @evidence_key.command("new")

@@ -19,7 +19,8 @@ class GroupCommit(Generic[Job, Result]):
     """Hands batches of waiting jobs to `commit`, one batch at a time, and each job its own result or error.
 
     `commit` runs in `executor`, does all jobs in one transaction in the order given, and answers one result or one
-    StandingError for each. If it raises, nothing of the batch happened, and every job gets that error.
+    StandingError for each. If it raises, nothing of the batch happened, and every job gets that error. `observe_s` is
+    told how long each job took, its wait included.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class GroupCommit(Generic[Job, Result]):
         *,
         max_waiting: int,
         max_batch: int = 256,
+        observe_s: Callable[[float], None] | None = None,
     ) -> None:
         self._commit = commit
         self._executor = executor
         self._max_waiting = max_waiting
         self._max_batch = max_batch
+        self._observe_s = observe_s
         self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
         self._running = False
 
@@ -50,7 +53,18 @@ class GroupCommit(Generic[Job, Result]):
         if not self._running:
             self._running = True
             loop.call_soon(self._start)  # on the loop's next turn, so that all jobs of this turn join
-        return await result
+        if self._observe_s is None:
+            return await result
+        began_s = loop.time()
+        try:
+            return await result
+        finally:
+            self._observe_s(loop.time() - began_s)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a batch."""
+        return len(self._waiting)
 
     def _start(self) -> None:
         if not self._waiting:

@@ -107,6 +107,17 @@ _ALWAYS_REVIEW = frozenset({Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK
 
 
 @dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction that a platform asks about. `currency` is ISO 4217, alphabetic."""
+
+    transaction_id: str
+    binding: bytes
+    kind: Kind
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """The transaction to decide on. `currency` is an ISO 4217 numeric code."""
 
@@ -290,7 +301,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 14: daily limit, with what is reserved already
     if payment and used_today_minor + question.amount_minor > min(terms.daily_limit_minor, MAX_AMOUNT_MINOR):
         return Reason.OVER_DAILY_LIMIT
-    return None  # check 15 is above: it gives more than a reason
+    return None  # check 15 is in `decide`: what it finds is more than a reason
 
 
 def _outcome(reason: Reason | None, policy: Policy) -> Outcome:

@@ -5,38 +5,35 @@ group commit (`gateway.commits`). Inside the commit, for all that wait at the mo
 transactions decided before, tell the time, lock the usage rows, decide each in turn with usage adding up, write.
 """
 
-import json
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection
 
-from gateway import schema
+from gateway import records
 from gateway.admission import Admission
+from gateway.answers import decision_json, limit_word
 from gateway.bindings import Bindings
 from gateway.commits import GroupCommit
-from gateway.decision import Bound, Decision, Kind, Outcome, Question, Reason, decide
-from gateway.evidence import EvidenceSigner
-from gateway.messages import MESSAGES
+from gateway.decision import Bound, Decision, Kind, Outcome, Question, Reason, Transaction, decide
+from gateway.evidence import Basis, EvidenceSigner
+from gateway.holds import RiskBook
+from gateway.metrics import Meters
 from gateway.policy import Policy
 from gateway.reading import Reader, Seen
+from gateway.records import BindingState, Decided
+from gateway.reservations import Capture, Refund, Void, Wish, expire_due, settle
 from gateway.storage import Storage
-from gateway.usage import AccountDay, Reservation, Settlement, State, UsageBook, day_of, settle
+from gateway.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
 from ledger.clock import Clock
-from ledger.errors import Conflict, LedgerUnreachable, NotFound, StandingError
-from ledger.money import NO_LIMIT, currency_number
+from ledger.errors import Conflict, LedgerUnreachable, StandingError
+from ledger.money import currency_number
 
+__all__ = ["MAX_BATCH", "Desk", "Transaction", "limit_word"]
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A transaction that a platform asks about. `currency` is ISO 4217, alphabetic."""
-
-    transaction_id: str
-    binding: bytes
-    kind: Kind
-    amount_minor: int
-    currency: str
+#: The most transactions of one batch.
+MAX_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +64,23 @@ class Desk:
         policy: Policy,
         clock: Clock,
         max_waiting: int,
+        reservation_lifetime_ms: int = RESERVATION_LIFETIME_MS,
+        meters: Meters | None = None,
     ) -> None:
         self._storage = storage
         self._bindings = bindings
         self._reader = reader
         self._evidence = evidence
         self._policy = policy
+        self._policy_version = policy.version
         self._clock = clock
+        self._reservation_lifetime_ms = reservation_lifetime_ms
         self._admission = Admission(max_waiting, "transactions")
-        self._decisions = GroupCommit(self._commit, storage.writer, max_waiting=max_waiting)
+        self._batches = Admission(max(1, max_waiting // MAX_BATCH), "batches of transactions")
+        self._meters = meters or Meters()
+        self._decisions = GroupCommit(
+            self._commit, storage.writer, max_waiting=max_waiting, observe_s=self._meters.commit_latency.observe
+        )
         self._settlements = GroupCommit(self._settle, storage.writer, max_waiting=max_waiting)
 
     async def decide(self, transaction: Transaction) -> bytes:
@@ -84,7 +89,7 @@ class Desk:
         Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id with another content),
         Overloaded, BankNotServed, StorageUnavailable. Nothing is stored where it raises.
         """
-        with self._admission:
+        with self._admission, self._meters.total_latency.time():
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
             bound = await self._bindings.bound(transaction.binding)
             try:
@@ -102,238 +107,187 @@ class Desk:
             seen = None  # check 1 decides on that
         return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
 
+    async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
+        """As `decide` for each of at most MAX_BATCH, in order: each gets its answer or its error. Each is recorded for
+        itself, so asking again for those that failed is safe, and so is asking again for all.
+
+        Raises: Overloaded.
+        """
+        assert len(transactions) <= MAX_BATCH
+        answers: dict[int, bytes | StandingError] = {}
+        waiting: list[tuple[int, Transaction]] = list(enumerate(transactions))
+        with self._batches:
+            for final in (False, True):
+                outcomes = await self._decide_in_order([each for _, each in waiting], final=final)
+                answers |= {index: outcome for (index, _), outcome in zip(waiting, outcomes, strict=True)}
+                waiting = [(index, each) for index, each in waiting if isinstance(answers[index], _Outrun)]
+        return [answers[index] for index in range(len(transactions))]
+
+    async def _decide_in_order(
+        self, transactions: Sequence[Transaction], *, final: bool
+    ) -> list[bytes | StandingError]:
+        bindings = list(dict.fromkeys(each.binding for each in transactions))
+        found = dict(zip(bindings, await asyncio.gather(*map(self._look, bindings)), strict=True))
+        # One step of the loop puts all of them into the queue of commits, so that they are decided in this order.
+        return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
+
+    async def _look(self, binding: bytes) -> tuple[Bound, Seen | None] | StandingError:
+        try:
+            bound = await self._bindings.bound(binding)
+            try:
+                return bound, await self._reader.read(bound.bank_bytes, binding)
+            except LedgerUnreachable:
+                return bound, None  # check 1 decides on that
+        except StandingError as error:
+            return error
+
+    async def _submit(
+        self, transaction: Transaction, found: tuple[Bound, Seen | None] | StandingError, final: bool
+    ) -> bytes | StandingError:
+        if isinstance(found, StandingError):
+            return found
+        try:
+            question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
+            return await self._decisions.submit(_Read(transaction, question, *found, final))
+        except StandingError as error:
+            return error
+
+    @property
+    def waiting(self) -> int:
+        """How many decisions wait to be recorded."""
+        return self._decisions.waiting
+
     async def find(self, transaction_id: str) -> bytes:
         """A decision, with its reservation as it is now. Raises: NotFound, Overloaded, StorageUnavailable."""
         with self._admission:
             return await self._storage.reading(self._find, transaction_id)
 
-    async def settle(self, transaction_id: str, state: State) -> bytes:
-        """Capture or void what a decision reserved; asking again changes nothing.
+    async def settle(self, transaction_id: str, state: State, amount_minor: int | None = None) -> bytes:
+        """Capture (all, or an amount) or void what a decision reserved; asking again changes nothing.
 
-        Raises: NotFound, NothingReserved, AlreadySettled, Overloaded, StorageUnavailable.
+        Raises: NotFound, NothingReserved, AlreadySettled, ReservationExpired, InvalidValue, Overloaded,
+        StorageUnavailable.
         """
-        return await self._settlements.submit(Settlement(transaction_id, state))
+        wish = Void(transaction_id) if state is State.VOIDED else Capture(transaction_id, amount_minor)
+        return await self._settlements.submit(wish)
+
+    async def refund(self, transaction_id: str, refund_id: str, amount_minor: int) -> bytes:
+        """Note that some of a captured payment was paid back; the same again changes nothing.
+
+        Raises: NotFound, NothingReserved, InvalidValue, Conflict, Overloaded, StorageUnavailable.
+        """
+        return await self._settlements.submit(Refund(transaction_id, refund_id, amount_minor))
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
         return self._storage.write_all(lambda connection: self._decide_all(connection, reads))
 
     def _decide_all(self, connection: Connection, reads: Sequence[_Read]) -> list[bytes | StandingError]:
-        mutable = _lock_bindings(connection, {read.bound.binding for read in reads})
-        decided = _decided_before(connection, [read.transaction.transaction_id for read in reads])
+        states = records.lock_bindings(connection, {read.bound.binding for read in reads})
+        decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # Not before the locks are held: a decision that had to wait for them counts that as staleness.
         now_ms = self._clock.now_ms()
         days = [AccountDay(r.bound.account, day_of(now_ms, r.bound.zone), r.transaction.currency) for r in reads]
-        usage = UsageBook(connection, days)
-        fresh: list[tuple[_Read, Decision, str, Reservation | None]] = []
-        floors: dict[bytes, int] = {}
+        new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
+        expire_due(connection, {day.account for _, day in new}, now_ms)
+        usage = UsageBook(connection, (day for _, day in new))
+        risk = RiskBook(connection, self._policy.risk, {r.bound.binding for r, _ in new}, now_ms)
+        fresh: list[Decided] = []
         answers: list[bytes | StandingError] = []
         for read, day in zip(reads, days, strict=True):
             before = decided.get(read.transaction.transaction_id)
             if before is not None:
                 answers.append(_repeated(read.transaction, *before))
                 continue
-            ended_at_ms, floor = mutable[read.bound.binding]
-            floor = max(floor, floors.get(read.bound.binding, 0))
-            decision = decide(
-                read.question,
-                record=read.seen.record if read.seen is not None else None,
-                bound=read.bound,
-                ended=ended_at_ms is not None,
-                floor=floor,
-                used_today_minor=usage.used_minor(day),
-                policy=self._policy,
-                now_ms=now_ms,
-            )
-            if decision.reason is Reason.LEDGER_ROLLED_BACK and not read.final:
+            made = self._decide_one(read, day, states[read.bound.binding], usage, risk, now_ms)
+            if made is None:
                 answers.append(_Outrun("a later read was recorded first"))
                 continue
-            reservation = None
-            if decision.outcome is Outcome.APPROVE and read.question.kind is Kind.PAYMENT:
-                usage.add(day, read.question.amount_minor)
-                reservation = Reservation(State.RESERVED, read.question.amount_minor, day.day)
-            if decision.opened and decision.publication is not None and decision.publication > floor:
-                floors[read.bound.binding] = decision.publication
-            answer = self._answer(read, decision, reservation, now_ms)
-            fresh.append((read, decision, answer, reservation))
-            decided[read.transaction.transaction_id] = (read.transaction, answer)
-            answers.append(answer.encode())
-        _write(connection, fresh, now_ms)
+            fresh.append(made)
+            decided[read.transaction.transaction_id] = (read.transaction, made.answer)
+            answers.append(made.answer.encode())
+        records.write_decisions(connection, fresh, now_ms)
         usage.write()
-        _raise_floors(connection, floors)
+        risk.write()
+        records.write_bindings(connection, states.values())
+        self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
         return answers
 
-    def _answer(self, read: _Read, decision: Decision, reservation: Reservation | None, now_ms: int) -> str:
-        transaction, message = read.transaction, MESSAGES[decision.reason]
-        block_number = read.seen.block_number if read.seen is not None else None
-        remaining = decision.remaining
-        return _json(
-            {
-                "transaction_id": transaction.transaction_id,
-                "binding": "0x" + transaction.binding.hex(),
-                "kind": transaction.kind.value,
-                "amount_minor": transaction.amount_minor,
-                "currency": transaction.currency,
-                "outcome": decision.outcome.value,
-                "reason": decision.reason.value if decision.reason is not None else None,
-                "iso20022": decision.iso20022,
-                "message": {"en": message.en, "zh": message.zh},
-                "staleness_ms": decision.staleness_ms,
-                "block_number": block_number,
-                "publication": decision.publication,
-                "watermark_ms": decision.watermark_ms,
-                "remaining": {
-                    "transaction_limit_minor": limit_word(remaining.transaction_limit_minor),
-                    "daily_limit_minor": limit_word(remaining.daily_limit_minor),
-                }
-                if remaining is not None
-                else None,
-                "reservation": _reservation_document(reservation),
-                "decided_at_ms": now_ms,
-                "evidence": self._evidence.sign(
-                    transaction.transaction_id,
-                    read.question,
-                    transaction.currency,
-                    read.bound,
-                    decision,
-                    block_number=block_number,
-                    decided_at_ms=now_ms,
-                ),
-            }
+    def _decide_one(
+        self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int
+    ) -> Decided | None:
+        """The decision on one transaction, its usage added up; None where it was outrun."""
+        bound = state.bound(read.bound, read.seen)
+        basis = Basis(
+            seen=read.seen,
+            ended=state.ended,
+            floor=state.floor,
+            used_today_minor=usage.used_minor(day),
+            day=day.day,
+            policy=self._policy,
+            decided_at_ms=now_ms,
+        )
+        decision = decide(
+            read.question,
+            record=read.seen.record if read.seen is not None else None,
+            bound=bound,
+            ended=basis.ended,
+            floor=basis.floor,
+            used_today_minor=basis.used_today_minor,
+            policy=self._policy,
+            now_ms=now_ms,
+            risk=risk.facts(bound.binding, state.bound_at_ms),
+        )
+        if decision.reason is Reason.LEDGER_ROLLED_BACK and not read.final:
+            return None
+        if decision.hold is not None:
+            decision = risk.held(bound.binding, state.user_id, decision)
+        state.saw(decision)
+        reservation = None
+        if decision.outcome is Outcome.APPROVE:
+            risk.approved(bound.binding, read.question)
+            if read.question.kind is Kind.PAYMENT:
+                usage.add(day, read.question.amount_minor)
+                reservation = Reservation(
+                    State.RESERVED, read.question.amount_minor, day.day, now_ms + self._reservation_lifetime_ms
+                )
+        answer = self._answer(read, bound, decision, reservation, basis)
+        return Decided(read.transaction, decision, answer, reservation, day)
+
+    def _answer(
+        self, read: _Read, bound: Bound, decision: Decision, reservation: Reservation | None, basis: Basis
+    ) -> str:
+        transaction = read.transaction
+        return decision_json(
+            transaction,
+            decision,
+            reservation=reservation,
+            block_number=read.seen.block_number if read.seen is not None else None,
+            policy_version=self._policy_version,
+            decided_at_ms=basis.decided_at_ms,
+            evidence=self._evidence.sign(
+                transaction.transaction_id, read.question, transaction.currency, bound, decision, basis
+            ),
         )
 
     def _find(self, transaction_id: str) -> bytes:
         with self._storage.read() as connection:
-            return _present(connection, [transaction_id])[transaction_id]
+            return records.present(connection, [transaction_id], self._clock.now_ms())[transaction_id]
 
-    def _settle(self, wishes: Sequence[Settlement]) -> Sequence[bytes | StandingError]:
-        with self._storage.write() as connection:
-            outcomes = settle(connection, wishes, self._clock.now_ms())
-            done = [
-                wish.transaction_id
-                for wish, outcome in zip(wishes, outcomes, strict=True)
-                if isinstance(outcome, Reservation)
-            ]
-            documents = _present(connection, done)
+    def _settle(self, wishes: Sequence[Wish]) -> Sequence[bytes | StandingError]:
+        return self._storage.write_all(lambda connection: self._settle_all(connection, wishes))
+
+    def _settle_all(self, connection: Connection, wishes: Sequence[Wish]) -> list[bytes | StandingError]:
+        now_ms = self._clock.now_ms()
+        outcomes = settle(connection, wishes, now_ms)
+        pairs = list(zip(wishes, outcomes, strict=True))
+        done = [wish.transaction_id for wish, outcome in pairs if isinstance(outcome, Reservation)]
+        documents = records.present(connection, done, now_ms)
         return [
-            outcome if isinstance(outcome, StandingError) else documents[wish.transaction_id]
-            for wish, outcome in zip(wishes, outcomes, strict=True)
+            outcome if isinstance(outcome, StandingError) else documents[wish.transaction_id] for wish, outcome in pairs
         ]
-
-
-def limit_word(limit_minor: int) -> int | str:
-    """A limit as the API writes it: minor units, or "none" where the bank states none."""
-    return "none" if limit_minor == NO_LIMIT else limit_minor
-
-
-def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def _reservation_document(reservation: Reservation | None) -> dict[str, Any] | None:
-    if reservation is None:
-        return None
-    return {
-        "state": reservation.state.value,
-        "amount_minor": reservation.amount_minor,
-        "day": reservation.day.isoformat(),
-    }
-
-
-def _lock_bindings(connection: Connection, bindings: set[bytes]) -> dict[bytes, tuple[int | None, int]]:
-    """When each binding ended, if it did, and its floor; locked in one order until the transaction ends."""
-    table = schema.bindings.c
-    rows = connection.execute(
-        select(table.binding, table.ended_at_ms, table.floor)
-        .where(table.binding.in_(sorted(bindings)))
-        .order_by(table.binding)
-        .with_for_update()
-    )
-    return {row.binding: (row.ended_at_ms, row.floor) for row in rows}
-
-
-def _decided_before(connection: Connection, transaction_ids: list[str]) -> dict[str, tuple[Transaction, str]]:
-    """Of these transactions those that were decided: what was asked, and the answer."""
-    rows = connection.execute(select(schema.decisions).where(schema.decisions.c.transaction_id.in_(transaction_ids)))
-    return {
-        row.transaction_id: (
-            Transaction(row.transaction_id, row.binding, Kind(row.kind), row.amount_minor, row.currency),
-            row.answer,
-        )
-        for row in rows
-    }
 
 
 def _repeated(asked: Transaction, before: Transaction, answer: str) -> bytes | StandingError:
     if asked != before:
         return Conflict("transaction_id: decided before with another body; allowed: the same body, or a new id")
     return answer.encode()
-
-
-def _write(
-    connection: Connection, fresh: Sequence[tuple[_Read, Decision, str, Reservation | None]], now_ms: int
-) -> None:
-    if not fresh:
-        return
-    connection.execute(
-        insert(schema.decisions),
-        [
-            {
-                "transaction_id": read.transaction.transaction_id,
-                "binding": read.transaction.binding,
-                "kind": read.transaction.kind.value,
-                "amount_minor": read.transaction.amount_minor,
-                "currency": read.transaction.currency,
-                "outcome": decision.outcome.value,
-                "reason": decision.reason.value if decision.reason is not None else None,
-                "decided_at_ms": now_ms,
-                "answer": answer,
-            }
-            for read, decision, answer, _ in fresh
-        ],
-    )
-    reserved = [
-        {
-            "transaction_id": read.transaction.transaction_id,
-            "account": read.bound.account,
-            "day": reservation.day,
-            "currency": read.transaction.currency,
-            "amount_minor": reservation.amount_minor,
-            "state": reservation.state.value,
-        }
-        for read, _, _, reservation in fresh
-        if reservation is not None
-    ]
-    if reserved:
-        connection.execute(insert(schema.reservations), reserved)
-
-
-def _raise_floors(connection: Connection, floors: dict[bytes, int]) -> None:
-    if floors:
-        connection.execute(
-            update(schema.bindings)
-            .where(schema.bindings.c.binding == bindparam("of_binding"))
-            .values(floor=bindparam("new_floor")),
-            [{"of_binding": binding, "new_floor": floor} for binding, floor in sorted(floors.items())],
-        )
-
-
-def _present(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, bytes]:
-    """Decisions as they were answered, each with its reservation as it is now. Raises: NotFound."""
-    joined = schema.decisions.outerjoin(schema.reservations)
-    held = schema.reservations.c
-    rows = connection.execute(
-        select(schema.decisions.c.transaction_id, schema.decisions.c.answer, held.state, held.amount_minor, held.day)
-        .select_from(joined)
-        .where(schema.decisions.c.transaction_id.in_(transaction_ids))
-    )
-    found = {}
-    for row in rows:
-        document = json.loads(row.answer)
-        if row.state is not None:
-            reservation = Reservation(State(row.state), row.amount_minor, row.day)
-            document["reservation"] = _reservation_document(reservation)
-        found[row.transaction_id] = _json(document).encode()
-    for transaction_id in transaction_ids:
-        if transaction_id not in found:
-            raise NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
-    return found

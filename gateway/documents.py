@@ -9,149 +9,51 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.answers import limit_word
 from gateway.bindings import LiveBinding, StoredBinding
-from gateway.decision import Kind, Outcome, Reason
-from gateway.desk import Transaction, limit_word
+from gateway.decision import Kind, Outcome, Reason, Transaction
+from gateway.desk import MAX_BATCH
+from gateway.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from gateway.usage import State
 from ledger.money import MAX_AMOUNT_MINOR, currency_code
-from ledger.protocol import BindingRequest, Hex32, Mismatch
+from ledger.protocol import BindingRequest, Claim, Hex32, Mismatch
 
-_USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
+USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
 _TRANSACTION_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
-_BINDING = "0x4f2d8a6c1be09d73a5c4e8f7061b2d3c9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b"
 
-UserId = Annotated[str, Query(pattern=_USER_PATTERN, description="The platform's own id of a user")]
+UserId = Annotated[str, Query(pattern=USER_PATTERN, description="The platform's own id of a user")]
 TransactionId = Annotated[str, Path(pattern=_TRANSACTION_PATTERN, description="The platform's id of a transaction")]
 BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
 LimitMinor = Annotated[int | Literal["none"], Field(description='Minor units; "none": the bank states no limit')]
 
-_CLAIM: dict[str, Any] = {
-    "bank": "BKCHCNBJ",
-    "user_id": "u-001",
-    "request_id": "bind-u-001-0001",
-    "number": "6216 6100 0000 0000 00",
-    "number_type": "card",
-    "holder_name": "张伟",
-    "id_document_scheme": "NIDN",
-    "id_document_country": "CN",
-    "id_document_number": "11010519491231002X",
-    "phone": "+86 138 0013 8000",
-}
 
-_DECISION: dict[str, Any] = {
-    "transaction_id": "t-0001",
-    "binding": _BINDING,
-    "kind": "payment",
-    "amount_minor": 12_50,
-    "currency": "CNY",
-}
+class ClaimBody(Claim):
+    """What a user says about an account. `request_id` makes it safe to ask again after a lost answer."""
 
-DECISION_REQUEST_EXAMPLES: dict[str, Any] = {
-    "payment": {"summary": "A payment of CNY 12.50 out of the account", "value": _DECISION},
-    "withdrawal": {
-        "summary": "A withdrawal of CNY 300.00 to the account",
-        "value": _DECISION | {"transaction_id": "t-0002", "kind": "withdrawal", "amount_minor": 300_00},
-    },
-}
-
-_READ = {"staleness_ms": 420, "block_number": 1207, "publication": 311, "watermark_ms": 1_767_225_599_580}
-
-DECISION_EXAMPLES: dict[str, Any] = {
-    "approved": {
-        "summary": "Approved: the amount is reserved",
-        "value": {
-            **_DECISION,
-            "outcome": "approve",
-            "reason": None,
-            "iso20022": None,
-            "message": {"en": "Approved.", "zh": "已通过。"},
-            **_READ,
-            "remaining": {"transaction_limit_minor": 500_000, "daily_limit_minor": "none"},
-            "reservation": {"state": "reserved", "amount_minor": 12_50, "day": "2026-01-01"},
-            "decided_at_ms": 1_767_225_600_000,
-            "evidence": "eyJ…",
-        },
-    },
-    "declined": {
-        "summary": "Declined: the bank has frozen the account",
-        "value": {
-            **_DECISION,
-            "outcome": "decline",
-            "reason": "account_frozen",
-            "iso20022": "AC06",
-            "message": {"en": "The bank has frozen this account. …", "zh": "该账户已被银行冻结。…"},
-            **_READ,
-            "remaining": {"transaction_limit_minor": 500_000, "daily_limit_minor": 2_000_000},
-            "reservation": None,
-            "decided_at_ms": 1_767_225_600_000,
-            "evidence": "eyJ…",
-        },
-    },
-    "review": {
-        "summary": "To be reviewed: the ledger gave no answer in time",
-        "value": {
-            **_DECISION,
-            "outcome": "review",
-            "reason": "ledger_unreachable",
-            "iso20022": None,
-            "message": {"en": "The state of the account cannot be checked right now. …", "zh": "暂时无法查询账户状态…"},
-            "staleness_ms": None,
-            "block_number": None,
-            "publication": None,
-            "watermark_ms": None,
-            "remaining": None,
-            "reservation": None,
-            "decided_at_ms": 1_767_225_600_000,
-            "evidence": "eyJ…",
-        },
-    },
-}
-
-
-BIND_EXAMPLES: dict[str, Any] = {
-    "granted": {
-        "summary": "Granted",
-        "value": {
-            "outcome": "granted",
-            "binding": _BINDING,
-            "number_masked": "621661********0000",
-            "created_at_ms": 1_767_225_000_000,
-            "mismatches": [],
-        },
-    },
-    "refused": {
-        "summary": "Refused by the bank: the name is another",
-        "value": {
-            "outcome": "refused",
-            "binding": None,
-            "number_masked": None,
-            "created_at_ms": None,
-            "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
-        },
-    },
-}
-
-
-class BindBody(BindingRequest):
-    """Bind one account of one user. The claim is personal data: it goes to the bank, and is not stored here."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_CLAIM]})
-
-    bank: str = Field(min_length=8, max_length=32, description="BIC (ISO 9362)")
-    user_id: str = Field(pattern=_USER_PATTERN, description="The platform's own id of the user; not a name or a phone")
+    request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$")
 
     def request(self) -> BindingRequest:
         """What the bank's node is asked."""
-        return BindingRequest(**self.model_dump(exclude={"bank", "user_id"}))
+        asked = {name: getattr(self, name) for name in Claim.model_fields}
+        return BindingRequest(request_id=self.request_id, **asked)
 
     def __repr__(self) -> str:
-        return "BindBody(…)"
+        return f"{type(self).__name__}(…)"
+
+
+class BindBody(ClaimBody):
+    """Bind one account of one user. The claim is personal data: it goes to the bank, and is not stored here."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CLAIM_EXAMPLE]})
+
+    bank: str = Field(min_length=8, max_length=32, description="BIC (ISO 9362)")
+    user_id: str = Field(pattern=USER_PATTERN, description="The platform's own id of the user; not a name or a phone")
 
 
 class BindingDocument(BaseModel):
     """A binding as the gateway holds it. What state its account is in only the ledger says: read the one binding."""
 
-    binding: str = Field(examples=[_BINDING])
+    binding: str = Field(examples=[BINDING_EXAMPLE])
     bank: str = Field(examples=["BKCHCNBJ"])
     user_id: str = Field(examples=["u-001"])
     number_masked: str = Field(examples=["621661********0000"])
@@ -174,14 +76,22 @@ class BindingDocument(BaseModel):
         )
 
 
-class BindAnswer(BaseModel):
-    """Granted, with the binding; or refused by the bank, with what does not match."""
+class DepositDocument(BaseModel):
+    """A small amount that the bank pays into the account; the user is to name it before `expires_at_ms`."""
 
-    outcome: Literal["granted", "refused"]
+    currency: str = Field(examples=["CNY"])
+    expires_at_ms: int
+
+
+class BindAnswer(BaseModel):
+    """Granted, with the binding; refused by the bank, with what does not match; or first a micro-deposit."""
+
+    outcome: Literal["granted", "refused", "micro_deposit"]
     binding: str | None = Field(description="The binding's id, where granted")
     number_masked: str | None = None
     created_at_ms: int | None = None
     mismatches: list[Mismatch] = []
+    micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 
 
 class BindingList(BaseModel):
@@ -295,6 +205,35 @@ class DecisionBody(BaseModel):
         )
 
 
+class BatchBody(BaseModel):
+    """Transactions to decide on, in this order. A malformed one is told with its index, and none is decided then."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decisions: list[DecisionBody] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class CaptureBody(BaseModel):
+    """How much to capture; what is not captured is given back."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount_minor": 10_00}]})
+
+    amount_minor: int | None = Field(
+        None, ge=1, le=MAX_AMOUNT_MINOR, strict=True, description="In minor units; left out, all of it"
+    )
+
+
+class RefundBody(BaseModel):
+    """What was paid back of a captured payment. The same `refund_id` again, with the same amount, changes nothing."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"refund_id": "r-0001", "amount_minor": 2_50}]}
+    )
+
+    refund_id: str = Field(pattern=_TRANSACTION_PATTERN)
+    amount_minor: int = Field(ge=1, le=MAX_AMOUNT_MINOR, strict=True, description="In minor units")
+
+
 class MessageDocument(BaseModel):
     """What the user can be told, and do."""
 
@@ -310,11 +249,23 @@ class RemainingDocument(BaseModel):
 
 
 class ReservationDocument(BaseModel):
-    """What an approved payment holds of the daily limit, on a day of the bank's time zone."""
+    """What an approved payment holds of the daily limit, on a day of the bank's time zone, and what became of it."""
 
     state: State
     amount_minor: int
     day: str = Field(examples=["2026-01-01"])
+    expires_at_ms: int = Field(description="Not captured by then, it is given back")
+    captured_minor: int | None = Field(description="null: not captured")
+    refunded_minor: int
+
+
+class HoldDocument(BaseModel):
+    """Why the risk policy holds the transaction, and until when; support may lift it before."""
+
+    hold_id: str = Field(examples=["h_5f0c1b7a9e4c83b6d1f2a394"])
+    rule: str = Field(examples=["burst"])
+    why: str = Field(examples=["more than 10 transactions within 10 minutes"])
+    ends_at_ms: int
 
 
 class DecisionDocument(BaseModel):
@@ -337,8 +288,24 @@ class DecisionDocument(BaseModel):
     watermark_ms: int | None
     remaining: RemainingDocument | None = Field(description="null where the bank's word on limits does not count")
     reservation: ReservationDocument | None = Field(description="null: nothing to capture or void")
+    hold: HoldDocument | None = Field(description="With the reason risk_hold, else null")
+    policy: str = Field(description="The policy's version: its name, and a hash of all that it says")
     decided_at_ms: int
     evidence: str = Field(description="JWS, EdDSA; its key is at GET /v1/evidence-key")
+
+
+class BatchItem(BaseModel):
+    """One transaction's decision, or the problem that stands in its place; `status` is what it would have had alone."""
+
+    status: int = Field(examples=[200])
+    decision: DecisionDocument | None = None
+    problem: dict[str, Any] | None = Field(None, description="A problem document (RFC 9457)")
+
+
+class BatchAnswer(BaseModel):
+    """An item for each transaction, in the order of the request."""
+
+    answers: list[BatchItem]
 
 
 class BankDocument(BaseModel):

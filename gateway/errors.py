@@ -6,11 +6,15 @@ StandingError
 │   ├── BankNotServed         the binding's bank is not in the settings any more
 │   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
 │   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
-│   └── AlreadySettled        captured where a void is asked for, or the other way round
+│   ├── AlreadySettled        captured where a void is asked for, or the other way round
+│   ├── ReservationExpired    it was not captured in time, and its amount was given back
+│   └── AlreadyLifted         a hold that was lifted before, or has ended
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
 ├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
 └── Unavailable
+    ├── TooManyAttempts       the bank lets nobody ask so often; it says when to come back
+    ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
     └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
 
@@ -51,3 +55,19 @@ class GrantNotTrusted(StandingError):
 
 class StorageUnavailable(Unavailable):
     """The gateway's database does not work for now. The transaction was rolled back as a whole."""
+
+
+class ReservationExpired(Conflict):
+    """The reservation was not captured in time: its amount has gone back to the day's limit."""
+
+
+class AlreadyLifted(Conflict):
+    """The hold was lifted before, or has ended."""
+
+
+class TooManyAttempts(Unavailable):
+    """A bank's node lets this user, or this platform, ask no more for a while."""
+
+
+class BindingHeld(Unavailable):
+    """Too many of a user's attempts to bind were refused. It ends by itself, or support lifts it."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
@@ -92,18 +93,15 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
     """Forget up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
 
-    An event that an endpoint is still to be sent is kept, however old.
+    An event that waits in an endpoint's queue is kept, however old.
     """
     table, deliveries = schema.events, schema.webhook_deliveries
     pending = select(deliveries.c.position).where(
         deliveries.c.position == table.c.position, deliveries.c.state == "pending"
     )
-    unqueued = select(schema.webhook_endpoints.c.id).where(
-        schema.webhook_endpoints.c.disabled_at_ms.is_(None), schema.webhook_endpoints.c.queued_to < table.c.position
-    )
     old = (
         select(table.c.position)
-        .where(table.c.observed_at_ms < before_ms, ~pending.exists(), ~unqueued.exists())
+        .where(table.c.observed_at_ms < before_ms, ~pending.exists())
         .order_by(table.c.position)
         .limit(limit)
     )
@@ -127,7 +125,7 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     return len(positions)
 
 
-def _logged(row: Row[tuple[object, ...]]) -> LoggedEvent:
+def _logged(row: Row[Any]) -> LoggedEvent:
     return LoggedEvent(
         position=row.position,
         id=row.id,

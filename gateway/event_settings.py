@@ -1,6 +1,4 @@
-"""Settings of what follows the ledger: the follower, events, webhooks, streams, and the trail. Times in milliseconds."""
-
-from typing import Annotated, Literal
+"""Settings of what follows the ledger: the follower, events, webhooks, streams and the trail. Times in ms."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,18 +6,15 @@ _DAY_MS = 24 * 3600 * 1000
 
 
 class FollowerSettings(BaseModel):
-    """How the ledger is followed.
-
-    `finality`: which blocks count as settled. `latest`: every block, for a chain that finalises at once; `finalized`:
-    the node's own finalised block; a number: so many blocks behind the head.
-    """
+    """How the ledger is followed. Up to which block, `ledger_block` says, as it does for decisions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
-    finality: Literal["latest", "finalized"] | Annotated[int, Field(ge=1, le=10_000)] = "latest"
     poll_ms: int = Field(500, ge=5, le=60_000, description="How often to look for a new block")
-    max_blocks: int = Field(500, ge=1, le=10_000, description="The most blocks of one query; fewer where a node refuses")
+    max_blocks: int = Field(
+        500, ge=1, le=10_000, description="The most blocks of one query; fewer where a node refuses"
+    )
     remembered_blocks: int = Field(256, ge=2, le=10_000, description="How many block hashes are kept to see a reorg by")
     keep_days: int = Field(30, ge=4, le=3_650, description="How long events and the hops of changes are kept")
 
@@ -49,7 +44,9 @@ class StreamSettings(BaseModel):
 
     max_clients: int = Field(64, ge=1, le=10_000)
     heartbeat_ms: int = Field(15_000, ge=50, le=120_000, description="How often an idle stream says that it lives")
-    send_timeout_ms: int = Field(10_000, ge=100, le=120_000, description="A client that takes nothing for so long is let go")
+    send_timeout_ms: int = Field(
+        10_000, ge=100, le=120_000, description="A client that takes nothing for so long is let go"
+    )
     max_age_ms: int = Field(3_600_000, ge=100, le=_DAY_MS, description="Then a client must come again, with its key")
 
 

@@ -130,12 +130,21 @@ def binding_changes(previous: Terms | None, current: Terms | None, *, first: boo
 def _against_expected(current: Terms, bound: IdentityTags) -> Iterator[Change]:
     if current.status is not Status.ACTIVE:
         yield Change(_BY_STATUS[current.status], ("status",), current.status.word)
+        if current.status is Status.UNBOUND:
+            return
     yield from _identity(bound, current.tags, current)
 
 
 def _between(previous: Terms, current: Terms) -> Iterator[Change]:
+    if current.status is Status.UNBOUND:
+        # With the binding ends what the bank says of the account: the other fields mean nothing any more.
+        if previous.status is not Status.UNBOUND:
+            yield Change(EventType.UNBOUND, ("status",), current.status.word, previous.status.word)
+        return
     uses = tuple(
-        name for name in ("debit_allowed", "credit_allowed", "currency") if getattr(previous, name) != getattr(current, name)
+        name
+        for name in ("debit_allowed", "credit_allowed", "currency")
+        if getattr(previous, name) != getattr(current, name)
     )
     words = (current.status.word, previous.status.word)
     if previous.status is not current.status:

@@ -1,11 +1,13 @@
 """Evidence: what a decision rested on, signed by the gateway, so that a third party can check it later.
 
-A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `EvidenceSigner.sign` makes it;
-the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638).
+A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `gateway.claims` describes it;
+the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.verification` is the other side.
 """
 
 import json
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,33 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import PyJWS
 from jwt.algorithms import OKPAlgorithm
 
+from gateway.claims import FORM, tag_commitments
 from gateway.decision import Bound, Decision, Question
+from gateway.policy import Policy
+from gateway.reading import Seen
+from ledger.codec import Record
 from ledger.publication import Domain
 from ledger.service.settings import SettingsError, write_private
 
 _ALGORITHM = "EdDSA"
-_TYPE = "standing-evidence"
+#: The `typ` of the JWS's header.
+TYPE = "standing-evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision was made from, beside the question and the binding; as `gateway.decision.decide` takes it.
+
+    `day`: the bank's day whose usage `used_today_minor` is.
+    """
+
+    seen: Seen | None
+    ended: bool
+    floor: int
+    used_today_minor: int
+    day: date
+    policy: Policy
+    decided_at_ms: int
 
 
 class EvidenceSigner:
@@ -35,10 +58,11 @@ class EvidenceSigner:
     def __init__(self, key: Ed25519PrivateKey, *, platform: str, domain: Domain) -> None:
         self._key = key
         self._jws = PyJWS(algorithms=[_ALGORITHM])
-        self._fixed = {"platform": platform, "contract": domain.contract, "chain_id": domain.chain_id}
+        self._fixed = {"form": FORM, "platform": platform, "contract": domain.contract, "chain_id": domain.chain_id}
         public: dict[str, Any] = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         thumbprint = json.dumps({name: public[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
         self._kid = urlsafe_b64encode(sha256(thumbprint.encode()).digest()).rstrip(b"=").decode()
+        self._versions: tuple[Policy | None, str] = (None, "")
         self._jwk = {"kty": public["kty"], "crv": public["crv"], "x": public["x"]}
         self._jwk |= {"kid": self._kid, "alg": _ALGORITHM, "use": "sig"}
 
@@ -54,11 +78,10 @@ class EvidenceSigner:
         currency: str,
         bound: Bound,
         decision: Decision,
-        *,
-        block_number: int | None,
-        decided_at_ms: int,
+        basis: Basis,
     ) -> str:
         """The compact JWS of one decision. The transaction's id is in it as a digest only (SHA-256)."""
+        seen, policy = basis.seen, basis.policy
         claims = self._fixed | {
             "binding": "0x" + bound.binding.hex(),
             "bank": bound.bank,
@@ -66,16 +89,50 @@ class EvidenceSigner:
             "kind": question.kind.value,
             "amount_minor": question.amount_minor,
             "currency": currency,
+            "block_number": seen.block_number if seen is not None else None,
+            "block_hash": "0x" + seen.block_hash.hex() if seen is not None and seen.block_hash is not None else None,
+            "record": _record_claims(seen.record) if seen is not None else None,
             "publication": decision.publication,
-            "block_number": block_number,
             "watermark_ms": decision.watermark_ms,
             "staleness_ms": decision.staleness_ms,
+            "expected_tags": tag_commitments(bound.binding, bound.key, bound.tags),
+            "ended": basis.ended,
+            "floor": basis.floor,
+            "used_today_minor": basis.used_today_minor,
+            "day": basis.day.isoformat(),
+            "time_zone": bound.zone.key,
+            "policy": {
+                "version": self._version_of(policy),
+                "max_staleness_ms": policy.max_staleness_ms(question.amount_minor, question.currency),
+                "ahead_allowance_ms": policy.ahead_allowance_ms,
+                "when_silent": policy.when_silent,
+                "identity": policy.identity.model_dump(),
+            },
+            "held_by": decision.hold.rule if decision.hold is not None else None,
             "outcome": decision.outcome.value,
             "reason": decision.reason.value if decision.reason is not None else None,
-            "decided_at_ms": decided_at_ms,
+            "decided_at_ms": basis.decided_at_ms,
         }
         payload = json.dumps(claims, separators=(",", ":"), sort_keys=True).encode()
-        return self._jws.encode(payload, self._key, _ALGORITHM, headers={"typ": _TYPE, "kid": self._kid})
+        return self._jws.encode(payload, self._key, _ALGORITHM, headers={"typ": TYPE, "kid": self._kid})
+
+    def _version_of(self, policy: Policy) -> str:
+        known, version = self._versions
+        if known is not policy:  # a policy is frozen; its version takes a while to work out
+            version = policy.version
+            self._versions = (policy, version)
+        return version
+
+
+def _record_claims(record: Record) -> dict[str, Any]:
+    return {
+        "publication": record.publication,
+        "effective_at_ms": record.effective_at_ms,
+        "tag": "0x" + record.tag.hex(),
+        "sealed_terms": "0x" + record.sealed_terms.hex(),
+        "watermark_ms": record.watermark_ms,
+        "suspended": record.suspended,
+    }
 
 
 def transaction_digest(transaction_id: str) -> str:

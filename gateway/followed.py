@@ -75,16 +75,17 @@ def remembered(connection: Connection) -> list[tuple[int, bytes]]:
     return [(row.number, row.hash) for row in rows]
 
 
-def go_back(connection: Connection, to: Head) -> int:
-    """Take back everything after block `to`, which the chain still has (or begin there anew).
+def go_back(connection: Connection, to: Head, *, common: bool) -> int:
+    """Take back everything after block `to`, the newest that the remembered chain and the present one share; or all
+    there is (not `common`), and begin anew at `to`.
 
     What was told of bindings stays, to be held against the chain again. Returns: how many bindings that are.
     """
+    shared = to.number if common else -1
     table, states = schema.followed_blocks, schema.binding_states
-    connection.execute(delete(table).where(table.c.number > to.number))
-    remember(connection, {to.number: to.hash}, keep=max(1, len(remembered(connection)) + 1))
+    connection.execute(delete(table).where(table.c.number > shared))
+    if not common:
+        remember(connection, {to.number: to.hash}, keep=1)
     advance(connection, to.number, to.hash)
-    connection.execute(delete(schema.observations).where(schema.observations.c.block_number > to.number))
-    return connection.execute(
-        update(states).where(states.c.block_number > to.number).values(recheck=True)
-    ).rowcount
+    connection.execute(delete(schema.observations).where(schema.observations.c.block_number > shared))
+    return connection.execute(update(states).where(states.c.block_number > shared).values(recheck=True)).rowcount

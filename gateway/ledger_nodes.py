@@ -28,8 +28,9 @@ from typing import Any, TypeVar
 import structlog
 
 from gateway.rpc import Endpoint
+from ledger.client import LedgerClient
 from ledger.clock import Clock
-from ledger.errors import InvalidValue, LedgerUnreachable
+from ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 from ledger.failover import MAX_URLS
 
 _MAX_HASHES = 256
@@ -156,7 +157,7 @@ class LedgerNodes:
 
         Raises: LedgerUnreachable, the last node's.
         """
-        order = sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
+        order = self.usable()
         if not order:
             raise LedgerUnreachable("every ledger node is of another ledger")
         if len(order) == 1:
@@ -166,6 +167,10 @@ class LedgerNodes:
                 return await self._race(order, question)
         except TimeoutError as error:
             raise LedgerUnreachable("no ledger node answers in time") from error
+
+    def usable(self) -> list[LedgerNode]:
+        """The nodes that are of this ledger, as far as is known, the fittest first."""
+        return sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
 
     async def _race(self, order: list[LedgerNode], question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
         loop = asyncio.get_running_loop()
@@ -327,6 +332,22 @@ class LedgerNodes:
             log.info("ledger_node_back", node=node.name, state=state.word)
         elif was is not state and state >= NodeState.BEHIND:
             log.warning("ledger_node_left_out", node=node.name, state=state.word, problem=problem)
+
+
+def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
+    """At the start: that the ledger is the right one, by at least one node; one of another ledger is left out.
+
+    Raises: LedgerUnreachable where no node answers; LedgerMismatch where none that answers is of this ledger.
+    """
+    try:
+        silent = client.check(chain_id)
+    except LedgerMismatch as error:
+        # The client leaves such a node out by itself, so what answers now is right.
+        client.head()
+        structlog.get_logger().warning("ledger_node_left_out", problem=str(error))
+    else:
+        for name in silent:
+            structlog.get_logger().warning("ledger_node_left_out", node=name, problem="does not answer")
 
 
 def _quantity(value: Any) -> int:

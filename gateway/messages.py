@@ -110,3 +110,9 @@ MESSAGES: dict[Reason | None, Message] = {
         "本次交易正在由工作人员核对。我们会通知您结果，您暂时无需操作。",
     ),
 }
+
+#: For a bound account that is as it should be; every other is told by the reason why it is not.
+ACCOUNT_GOOD = Message(
+    "This account can be used for payments and withdrawals.",
+    "该账户可正常付款和提现。",
+)

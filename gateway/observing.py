@@ -4,14 +4,15 @@ Records come with their own publication number. What changed and changed back wi
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway import event_log, schema
 from gateway.events import Event, binding_changes
 from gateway.storage import Storage
-from ledger.client import LedgerClient
+from ledger.client import Head, LedgerClient
 from ledger.codec import Record
 from ledger.errors import LedgerUnreachable, TermsUnreadable
 from ledger.sealing import unseal
@@ -24,12 +25,16 @@ MAX_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A binding of this platform, with what opens its records. Never logged."""
+    """A binding of this platform, with what opens its records. Never logged.
+
+    `unvouched`: fields that the bank did not vouch for when it granted the binding, so nothing is expected of them.
+    """
 
     binding: bytes
     bank: str
     key: bytes
     tags: IdentityTags
+    unvouched: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Known(bank={self.bank!r}, binding=0x{self.binding.hex()})"
@@ -37,12 +42,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A binding's record as it was in a block; `block_time_s` in seconds."""
+    """A binding's record as it was in a block."""
 
     known: Known
     record: Record
-    block_number: int
-    block_time_s: int
+    block: Head
 
 
 class Observer:
@@ -61,7 +65,7 @@ class Observer:
             for start in range(0, len(asked), MAX_AT_ONCE):
                 table = schema.bindings.c
                 rows = connection.execute(
-                    select(table.binding, table.bank, table.key_sealed, table.tags).where(
+                    select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched).where(
                         table.binding.in_(asked[start : start + MAX_AT_ONCE])
                     )
                 )
@@ -69,13 +73,14 @@ class Observer:
                     found[row.binding] = self._open(row)
         return found
 
-    def _open(self, row: Row[tuple[bytes, str, bytes, bytes]]) -> Known:
-        return Known(row.binding, row.bank, self._vault.unseal(row.key_sealed), IdentityTags.unpack(row.tags))
+    def _open(self, row: Any) -> Known:
+        key, tags = self._vault.unseal(row.key_sealed), IdentityTags.unpack(row.tags)
+        return Known(row.binding, row.bank, key, tags, tuple(row.unvouched.split(",")) if row.unvouched else ())
 
     def not_adopted(self, since_ms: int, limit: int) -> list[Known]:
         """Bindings made since a time that were never looked at, and those to be looked at again."""
         table, states = schema.bindings.c, schema.binding_states.c
-        columns = select(table.binding, table.bank, table.key_sealed, table.tags)
+        columns = select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched)
         with self._storage.read() as connection:
             again = columns.join(schema.binding_states, states.binding == table.binding).where(states.recheck.is_(True))
             rows = list(connection.execute(again.limit(limit)))
@@ -85,7 +90,7 @@ class Observer:
             rows += connection.execute(fresh.order_by(table.created_at_ms).limit(limit - len(rows)))
         return [self._open(row) for row in rows]
 
-    def sight(self, known: Sequence[Known], block_number: int, newest: int) -> list[Sighting]:
+    def sight(self, known: Sequence[Known], block: Head, newest: Head) -> list[Sighting]:
         """The records of up to MAX_AT_ONCE bindings as they were in a block.
 
         A node that has that block's state no longer is asked for block `newest` instead: what came between is then
@@ -93,15 +98,12 @@ class Observer:
         """
         queries = [(each.bank, each.binding) for each in known]
         try:
-            reading = self._ledger.read(queries, block_number)
+            records = self._ledger.read(queries, block.number).records
         except LedgerUnreachable:
-            if block_number >= newest:
+            if block.number >= newest.number:
                 raise
-            reading = self._ledger.read(queries, newest)
-        return [
-            Sighting(each, record, reading.block_number, reading.block_time_s)
-            for each, record in zip(known, reading.records, strict=True)
-        ]
+            records, block = self._ledger.read(queries, newest.number).records, newest
+        return [Sighting(each, record, block) for each, record in zip(known, records, strict=True)]
 
     def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:
         """Write events for what differs from what was last told, and remember what is told now.
@@ -109,6 +111,8 @@ class Observer:
         `sightings` are in the chain's order, and of each binding there is one. Returns: how many events.
         """
         states = _states(connection, [sighting.known.binding for sighting in sightings])
+        # A record older than what was told is met where a node had lost the state of some blocks (see `sight`).
+        sightings = [sighting for sighting in sightings if not _is_older(sighting, states)]
         events: list[Event] = []
         for sighting in sightings:
             state = states.get(sighting.known.binding)
@@ -120,12 +124,17 @@ class Observer:
         return len(events)
 
 
-def _states(connection: Connection, bindings: Sequence[bytes]) -> Mapping[bytes, Row[tuple[object, ...]]]:
+def _states(connection: Connection, bindings: Sequence[bytes]) -> Mapping[bytes, Row[Any]]:
     table = schema.binding_states
     return {row.binding: row for row in connection.execute(select(table).where(table.c.binding.in_(bindings)))}
 
 
-def _events(sighting: Sighting, state: Row[tuple[object, ...]] | None, now_ms: int) -> list[Event]:
+def _is_older(sighting: Sighting, states: Mapping[bytes, Row[Any]]) -> bool:
+    state = states.get(sighting.known.binding)
+    return state is not None and not state.recheck and sighting.record.publication < state.publication
+
+
+def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Event]:
     known, record = sighting.known, sighting.record
     first = state is None or state.publication == 0
     previous = None
@@ -133,13 +142,16 @@ def _events(sighting: Sighting, state: Row[tuple[object, ...]] | None, now_ms: i
         told = Record(state.publication, state.effective_at_ms, state.tag, state.sealed_terms, 0, suspended=False)
         previous = _terms(known, told)
     current = _terms(known, record)
+    expected = known.tags
+    if current is not None and known.unvouched:
+        expected = replace(expected, **{field: getattr(current.tags, field) for field in known.unvouched})
     return [
         Event(
             type=change.type,
             bank=known.bank,
             binding=known.binding,
             publication=record.publication,
-            block_number=sighting.block_number,
+            block_number=sighting.block.number,
             happened_at_ms=record.effective_at_ms,
             observed_at_ms=now_ms,
             data={
@@ -149,7 +161,7 @@ def _events(sighting: Sighting, state: Row[tuple[object, ...]] | None, now_ms: i
                 "effective_at_ms": record.effective_at_ms,
             },
         )
-        for change in binding_changes(previous, current, first=first, bound=known.tags)
+        for change in binding_changes(previous, current, first=first, bound=expected)
     ]
 
 
@@ -168,9 +180,7 @@ def _terms(known: Known, record: Record) -> Terms | None:
         return None  # an event of its own says so
 
 
-def _remember(
-    connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[tuple[object, ...]]]
-) -> None:
+def _remember(connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]]) -> None:
     table = schema.binding_states
     fresh = []
     for sighting in sightings:
@@ -179,7 +189,7 @@ def _remember(
             "effective_at_ms": sighting.record.effective_at_ms,
             "tag": sighting.record.tag,
             "sealed_terms": sighting.record.sealed_terms,
-            "block_number": sighting.block_number,
+            "block_number": sighting.block.number,
             "recheck": False,
         }
         if sighting.known.binding in states:
@@ -207,8 +217,8 @@ def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int)
             "binding": binding,
             "publication": publication,
             "effective_at_ms": sighting.record.effective_at_ms,
-            "block_number": sighting.block_number,
-            "block_time_ms": sighting.block_time_s * 1000,
+            "block_number": sighting.block.number,
+            "block_time_ms": sighting.block.time_s * 1000,
             "observed_at_ms": now_ms,
         }
         for (binding, publication), sighting in seen.items()

@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.risk import AnyRule, Currency
 from ledger.money import MAX_AMOUNT_MINOR, currency_code
@@ -106,13 +106,14 @@ class Policy(BaseModel):
             _check_bands(bands, f"freshness_of.{code}")
         return stated
 
-    @model_validator(mode="after")
-    def _rules_have_names_of_their_own(self) -> "Policy":
-        names = [rule.name for rule in self.risk]
+    @field_validator("risk")
+    @classmethod
+    def _rules_have_names_of_their_own(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+        names = [rule.name for rule in rules]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"risk: the name {name} is given twice")
-        return self
+                raise ValueError(f"the name {name} is given twice")
+        return rules
 
     def max_staleness_ms(self, amount_minor: int, currency: int | None = None) -> int:
         """The bound that applies to an amount; `currency` is an ISO 4217 numeric code."""

@@ -18,7 +18,7 @@ from ledger.service.settings import SettingsError
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50
 #: What pydantic puts into a location that is in no file: which kind of rule or value it tried.
-_NOT_IN_FILES = frozenset({"new_binding", "velocity", "int", "constrained-int", "literal['any']"})
+_NOT_IN_FILES = frozenset({"new_binding", "velocity", "int", "constrained-int", "literal['any']", "[key]"})
 _KEY = r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'"
 _PATH = rf"(?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*"
 _LIST_HEADER = re.compile(rf"\s*\[\[\s*({_PATH})\s*\]\]")

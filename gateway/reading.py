@@ -7,13 +7,13 @@ and decoded by `ledger.codec`; which node it goes to, and whether its answer cou
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from gateway.ledger_nodes import LedgerNode, LedgerNodes
+from gateway.metrics import Meters
 from ledger.codec import Reading, Record, decode_read, encode_read
 from ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 
@@ -46,8 +46,7 @@ class Reader:
     """Reads records of one contract. Belongs to one event loop, from `open` to `close`.
 
     `ledger`: the ledger's nodes, which it opens and closes, or the URL of the only one. `budget_ms` is the time from a
-    request's arrival to its answer. Past `max_waiting` requests it is Overloaded. `count_call` is told how many
-    queries share each call.
+    request's arrival to its answer. Past `max_waiting` requests it is Overloaded.
     """
 
     def __init__(
@@ -58,10 +57,10 @@ class Reader:
         budget_ms: int,
         max_waiting: int,
         max_in_flight: int = 2,
-        count_call: Callable[[int], None] | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self.nodes = LedgerNodes([ledger], contract, budget_ms=budget_ms) if isinstance(ledger, str) else ledger
-        self._count_call = count_call
+        self._meters = meters
         self._budget_s = budget_ms / 1000
         self._max_waiting = max_waiting
         self._max_in_flight = max_in_flight
@@ -104,7 +103,9 @@ class Reader:
             raise LedgerUnreachable("the gateway is stopping")
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
-        answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Seen] = loop.create_future()
+        began_s = loop.time()
         self._waiting.append(((bank, binding), answer))
         self._wake()
         try:
@@ -112,6 +113,9 @@ class Reader:
                 return await answer
         except TimeoutError as error:
             raise LedgerUnreachable(f"the ledger does not answer within {round(self._budget_s * 1000)} ms") from error
+        finally:
+            if self._meters is not None:
+                self._meters.read_latency.observe(loop.time() - began_s)
 
     def _wake(self) -> None:
         # Sent on the loop's next turn, so that all requests of this turn join.
@@ -130,8 +134,8 @@ class Reader:
                     queries.append(query)
                     answers.append(answer)
             if queries:
-                if self._count_call is not None:
-                    self._count_call(len(queries))
+                if self._meters is not None:
+                    self._meters.call_queries.observe(len(queries))
                 call = asyncio.get_running_loop().create_task(self._call(queries))
                 self._in_flight.add(call)
                 call.add_done_callback(partial(self._settle, answers))

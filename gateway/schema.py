@@ -40,6 +40,9 @@ bindings = Table(
     Column("ended_at_ms", BigInteger),
     Column("bank_told_at_ms", BigInteger),
     Column("floor", BigInteger, nullable=False),
+    # Fields of the identity that the bank does not vouch for, comma-separated: their tags come from its first record.
+    Column("unvouched", String(64)),
+    Column("replaces", LargeBinary),  # the binding that this one was made in place of
 )
 
 #: Every decision, with the answer as it was given.
@@ -47,7 +50,7 @@ decisions = Table(
     "decisions",
     metadata,
     Column("transaction_id", String(64), primary_key=True),
-    Column("binding", ForeignKey("bindings.binding"), nullable=False, index=True),
+    Column("binding", ForeignKey("bindings.binding"), nullable=False),
     Column("kind", String(10), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
@@ -56,8 +59,10 @@ decisions = Table(
     Column("decided_at_ms", BigInteger, nullable=False),
     Column("answer", Text, nullable=False),  # JSON
 )
+Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 
-#: What approved payments hold of a day's limit: reserved, then captured or voided.
+#: What approved payments hold of a day's limit: reserved, then captured, voided or expired. One that is reserved and
+#: past its expiry is expired, whether or not its row says so yet.
 reservations = Table(
     "reservations",
     metadata,
@@ -68,9 +73,23 @@ reservations = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
     Column("settled_at_ms", BigInteger),
+    Column("expires_at_ms", BigInteger, nullable=False, server_default="0"),
+    Column("captured_minor", BigInteger),
+    Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
+)
+Index("ix_reservations_due", reservations.c.account, reservations.c.state, reservations.c.expires_at_ms)
+
+#: What was paid back of captured payments.
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("transaction_id", ForeignKey("reservations.transaction_id"), primary_key=True),
+    Column("refund_id", String(64), primary_key=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("refunded_at_ms", BigInteger, nullable=False),
 )
 
-#: The sum of what is reserved or captured: one row for an account's day.
+#: The sum of what is reserved or captured, less what was paid back: one row for an account's day.
 usage = Table(
     "usage",
     metadata,
@@ -192,3 +211,96 @@ Index(
     webhook_deliveries.c.position,
 )
 Index("ix_webhook_deliveries_position", webhook_deliveries.c.position)
+
+#: Why something is held, and until when; `binding` is null where the user's binding is held, and not a transaction.
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", String(32), primary_key=True),
+    Column("binding", ForeignKey("bindings.binding"), index=True),
+    Column("user_id", String(64), nullable=False, index=True),
+    Column("rule", String(32), nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Column("began_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("lifted_at_ms", BigInteger),
+    Column("lifted_by", String(64)),
+)
+
+#: When banks refused to bind for a user, to bound guessing; older ones than the policy looks at are deleted.
+binding_refusals = Table(
+    "binding_refusals",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+Index("ix_binding_refusals_user", binding_refusals.c.user_id, binding_refusals.c.at_ms)
+
+#: Bindings that wait for the amount of a micro-deposit. The identity is encrypted, and gone once it led to a `binding`.
+pending_bindings = Table(
+    "pending_bindings",
+    metadata,
+    Column("bank", String(11), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("user_id", String(64), nullable=False, index=True),
+    Column("deposit", LargeBinary, nullable=False),  # the bank's id of it
+    Column("number_masked", String(34), nullable=False),
+    Column("number_type", String(8), nullable=False),
+    Column("account", LargeBinary, nullable=False),
+    Column("identity_sealed", LargeBinary),
+    Column("replaces", LargeBinary),
+    Column("currency", String(3), nullable=False),
+    Column("binding", LargeBinary),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+
+#: Who did what, and why. A row is written before the act; `outcome` is null where it is not known how that ended.
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("caller", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(140), nullable=False, index=True),
+    Column("reason_sealed", LargeBinary, nullable=False),  # free text, which may name people
+    Column("outcome", String(64)),
+    Column("finished_at_ms", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+#: Keys of the vault's own, encrypted under its newest secret, so that a secret can go and what it keyed stays.
+vault_keys = Table(
+    "vault_keys",
+    metadata,
+    Column("purpose", String(32), primary_key=True),
+    Column("key_sealed", LargeBinary, nullable=False),
+)
+
+#: The newest runs of the reconciliation, each with its report as JSON.
+reconcile_runs = Table(
+    "reconcile_runs",
+    metadata,
+    Column("run", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("checked", BigInteger, nullable=False),
+    Column("dead", BigInteger, nullable=False),
+    Column("drift", BigInteger, nullable=False),
+    Column("report", Text, nullable=False),
+)
+
+#: Active bindings that the last reconciliation found unable to work. For lists and reports: no decision reads it.
+dead_bindings = Table(
+    "dead_bindings",
+    metadata,
+    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+)

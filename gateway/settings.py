@@ -2,21 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
+from gateway.event_settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from gateway.ledger_nodes import BlockRule
 from gateway.policy import Policy
+from gateway.policy_file import load_policy
+from gateway.usage import RESERVATION_LIFETIME_MS
 from ledger.bic import parse_bic
 from ledger.client import parse_address
 from ledger.errors import InvalidValue
+from ledger.failover import MAX_URLS
 from ledger.protocol import PLATFORM_PATTERN
 from ledger.service.auth import ApiKey
 from ledger.service.database import is_memory_sqlite
-from ledger.service.settings import ServiceSettings
+from ledger.service.settings import ServiceSettings, SettingsError, read_secret
 
 ROLES = ("platform", "support", "admin")
 
@@ -53,6 +58,14 @@ def _database_url(url: str) -> str:
     return url
 
 
+class BlockDepth(BaseModel):
+    """So many blocks below the newest: for a chain that neither finalises at once nor says what is final."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    depth: int = Field(ge=1, le=10_000)
+
+
 class BankSettings(BaseModel):
     """One bank whose accounts may be bound, and where its node is."""
 
@@ -78,27 +91,80 @@ class GatewaySettings(ServiceSettings):
     listen_port: int = Field(8200, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
-    ledger_url: AnyHttpUrl = Field(repr=False)
+    ledger_url: AnyHttpUrl | None = Field(None, repr=False, description="The ledger's node; or several in ledger_urls")
+    ledger_urls: list[AnyHttpUrl] = Field([], repr=False, max_length=MAX_URLS, description="Several, for fail-over")
     ledger_contract: Annotated[str, _checked(lambda text: parse_address(text, "ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_read_timeout_ms: int = Field(800, ge=10, le=30_000, description="From a request's arrival to its answer")
     ledger_calls_in_flight: int = Field(2, ge=1, le=16)
+    ledger_block: Literal["latest", "finalized"] | BlockDepth = Field(
+        "latest", description="What decisions read: latest, finalized, or { depth = n }: n blocks below the newest"
+    )
+    ledger_max_lag_blocks: int = Field(10, ge=0, le=100_000, description="A node further behind is left out")
+    ledger_max_head_age_ms: int = Field(60_000, ge=1_000, le=86_400_000, description="Beyond it a node is used last")
+    ledger_probe_ms: int = Field(1_000, ge=50, le=60_000, description="How often each ledger node is looked at")
+
+    reconcile_every_minutes: Annotated[int, Field(ge=1, le=43_200)] | Literal["never"] = Field(
+        1_440, description="After the last run began, whichever process made it"
+    )
+    reconcile_batch: int = Field(200, ge=1, le=500, description="Bindings read at once")
+    reconcile_pause_ms: int = Field(20, ge=0, le=60_000, description="Rest after each batch")
 
     vault_secret_files: list[Path] = Field(
-        min_length=1, max_length=8, description="32 bytes or more each, in hexadecimal; newest first"
+        [], max_length=8, description="32 bytes or more each, in hexadecimal; newest first"
+    )
+    vault_secrets: SecretStr | None = Field(
+        None, description="In place of the files, from the environment: hexadecimal, comma-separated, newest first"
     )
     evidence_key_file: Path = Field(description="Ed25519 private key, PEM (PKCS #8)")
 
     api_keys: list[ApiKey] = Field(min_length=1)
     max_body_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
+    max_batch_body_bytes: int = Field(256 * 1024, ge=1024, le=4 * 1024 * 1024, description="Of decisions:batch")
     max_waiting_reads: int = Field(2_000, ge=1, le=100_000)
     max_waiting_decisions: int = Field(2_000, ge=1, le=100_000)
     max_waiting_bindings: int = Field(500, ge=1, le=100_000)
     max_cached_bindings: int = Field(200_000, ge=1, le=10_000_000)
     bank_node_timeout_ms: int = Field(5_000, ge=100, le=60_000)
 
+    reservation_lifetime_ms: int = Field(
+        RESERVATION_LIFETIME_MS, ge=1_000, le=30 * 86_400_000, description="Not captured by then, it is given back"
+    )
+
     banks: list[BankSettings] = Field(min_length=1, max_length=1_000)
     policy: Policy = Policy()
+    policy_file: Path | None = Field(None, description="The policy in a file of its own, in place of the table here")
+    follower: FollowerSettings = FollowerSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    streams: StreamSettings = StreamSettings()
+    trail: TrailSettings = TrailSettings()
+
+    @property
+    def all_ledger_urls(self) -> list[str]:
+        """The ledger's nodes, in the order of preference."""
+        return [str(url) for url in (*self.ledger_urls, self.ledger_url) if url is not None]
+
+    @property
+    def block_rule(self) -> BlockRule:
+        """Which block decisions read."""
+        stated = self.ledger_block
+        return BlockRule(depth=stated.depth) if isinstance(stated, BlockDepth) else BlockRule(stated)
+
+    @model_validator(mode="after")
+    def _check_ledger(self) -> "GatewaySettings":
+        if (self.ledger_url is None) != bool(self.ledger_urls):
+            raise ValueError("ledger_url, ledger_urls: exactly one of the two")
+        if len(self.ledger_urls) > 1 and self.chain_id is None:
+            raise ValueError("chain_id: needed with several ledger_urls, to know a node of another chain by")
+        return self
+
+    @model_validator(mode="after")
+    def _check_one_of_two(self) -> "GatewaySettings":
+        if bool(self.vault_secret_files) == (self.vault_secrets is not None):
+            raise ValueError("vault_secret_files, vault_secrets: exactly one of the two")
+        if self.policy_file is not None and "policy" in self.model_fields_set:
+            raise ValueError("policy, policy_file: one of the two, not both")
+        return self
 
     @model_validator(mode="after")
     def _check_lists(self) -> "GatewaySettings":
@@ -113,6 +179,22 @@ class GatewaySettings(ServiceSettings):
         return self
 
 
+def read_vault_secrets(settings: GatewaySettings) -> list[bytes]:
+    """The vault's secrets, newest first. Raises: SettingsError, never showing one."""
+    if settings.vault_secrets is None:
+        return [read_secret(file, "vault_secret_files") for file in settings.vault_secret_files]
+    try:
+        return [bytes.fromhex(part) for part in settings.vault_secrets.get_secret_value().split(",")]
+    except ValueError as error:
+        # Without its text, which would show the secret.
+        raise SettingsError("vault_secrets: not hexadecimal digits, with commas between secrets") from error
+
+
+def read_policy(settings: GatewaySettings) -> Policy:
+    """The policy that the settings state or name. Raises: SettingsError naming file, line and field."""
+    return settings.policy if settings.policy_file is None else load_policy(settings.policy_file)
+
+
 EXAMPLE = """\
 # A gateway's settings. Each can also come from the environment: STANDING_GATEWAY_PLATFORM, STANDING_GATEWAY_BANKS
 # (JSON), STANDING_GATEWAY_POLICY__WHEN_SILENT … The environment goes before this file.
@@ -122,26 +204,37 @@ listen_host = "127.0.0.1"            # put TLS in front of it
 listen_port = 8200
 log_level = "info"                   # debug, info, warning, error
 
-ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network
+ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
 ledger_read_timeout_ms = 800         # no answer in this time: review, with ledger_unreachable
 ledger_calls_in_flight = 2           # requests that wait meanwhile share the next call
+ledger_block = "latest"              # on a chain whose blocks may go: "finalized", or { depth = 12 }
+ledger_max_lag_blocks = 10           # a node that is further behind than this is left out
+ledger_max_head_age_ms = 60000       # a node whose newest block is older is asked last
+ledger_probe_ms = 1000               # how often each ledger node is looked at
+
+reconcile_every_minutes = 1440       # every binding read at one block, to find dead ones and drift; or "never"
+reconcile_batch = 200                # bindings read at once
+reconcile_pause_ms = 20              # rest after each batch, for the traffic beside it
 
 vault_secret_files = ["/etc/standing/gateway-secret"]      # standing-gateway secret new FILE; newest first
 evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway evidence-key new FILE
 
 max_body_bytes = 65536
+max_batch_body_bytes = 262144        # of POST /v1/decisions:batch
 max_waiting_reads = 2000             # past these bounds the gateway answers 503 with Retry-After
 max_waiting_decisions = 2000
 max_waiting_bindings = 500
 max_cached_bindings = 200000         # binding keys kept ready in memory
 bank_node_timeout_ms = 5000
+reservation_lifetime_ms = 3600000    # an approved payment that is not captured by then gives its amount back
+# policy_file = "/etc/standing/policy.toml"                # in place of the table below; standing-gateway policy check
 
 # standing-gateway api-key new --name checkout-2026 --role platform
 [[api_keys]]
 name = "checkout-2026"
-role = "platform"                    # platform (bind, decide), support (look up), admin (both)
+role = "platform"                    # platform (bind, decide), support (look up, lift, resync), admin (all, and audit)
 sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 
 [[banks]]
@@ -168,4 +261,37 @@ max_staleness_ms = 300000
 [[policy.freshness]]
 up_to_minor = "any"
 max_staleness_ms = 60000
+
+[follower]                           # watches the ledger for events and the trail; no decision depends on it
+enabled = true
+poll_ms = 500
+max_blocks = 500                     # of one query; fewer where the node refuses
+remembered_blocks = 256              # to see a reorg by
+keep_days = 30                       # of events, and of the hops of changes
+
+[webhooks]                           # endpoints are added by POST /v1/webhook-endpoints
+max_endpoints = 16
+max_pending = 1000                   # an endpoint's queue; later events wait in the log
+timeout_ms = 15000
+retry_initial_ms = 5000              # then twice as long each time, up to
+retry_max_ms = 3600000
+give_up_after_ms = 259200000         # three days
+poll_ms = 1000
+allow_http = false                   # only for tests and inside a trusted network
+allow_private_addresses = false      # private, loopback and link-local addresses
+
+[streams]                            # server-sent events
+max_clients = 64
+heartbeat_ms = 15000
+send_timeout_ms = 10000
+max_age_ms = 3600000
+
+[trail]                              # after how long each hop counts as stalled
+node_timeout_ms = 3000               # for the bank's node to tell its part
+accepted_ms = 60000
+signed_ms = 10000
+submitted_ms = 10000
+in_block_ms = 30000
+observed_ms = 15000
+notified_ms = 60000
 """

@@ -1,11 +1,11 @@
-"""Usage of daily limits: what approved payments reserve of an account's day, and how that is captured or given back.
+"""Usage of daily limits: how much of an account's day is reserved and captured.
 
 A day is one of the bank's time zone. One row sums an account's day in one currency; a row is changed only in the same
 transaction as the reservations that it sums. Rows are locked in one order, so that several processes never block
 each other for good.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,8 +14,27 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway import schema
-from gateway.errors import AlreadySettled, NothingReserved
-from ledger.errors import NotFound, StandingError
+
+#: How long an approved payment may wait for its capture, where the settings say nothing else.
+RESERVATION_LIFETIME_MS = 3_600_000
+
+_TABLE = schema.usage.c
+# Made once: every deciding transaction asks them, and to build them costs as much as to run them.
+_LOCKED = (
+    select(schema.usage)
+    .where(_TABLE.account.in_(bindparam("accounts", expanding=True)), _TABLE.day.in_(bindparam("days", expanding=True)))
+    .order_by(_TABLE.account, _TABLE.day, _TABLE.currency)
+    .with_for_update()
+)
+_ADD = (
+    update(schema.usage)
+    .where(
+        _TABLE.account == bindparam("of_account"),
+        _TABLE.day == bindparam("of_day"),
+        _TABLE.currency == bindparam("of_currency"),
+    )
+    .values(used_minor=_TABLE.used_minor + bindparam("added_minor"))
+)
 
 
 class State(StrEnum):
@@ -24,6 +43,7 @@ class State(StrEnum):
     RESERVED = "reserved"
     CAPTURED = "captured"
     VOIDED = "voided"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,19 +57,17 @@ class AccountDay:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An amount, in minor units, held of an account's day."""
+    """An amount, in minor units, held of an account's day, and what has become of it.
+
+    `captured_minor` is None until it is captured; what was not captured has been given back.
+    """
 
     state: State
     amount_minor: int
     day: date
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """A wish to capture or void what a decision reserved."""
-
-    transaction_id: str
-    state: State
+    expires_at_ms: int
+    captured_minor: int | None = None
+    refunded_minor: int = 0
 
 
 def day_of(now_ms: int, zone: ZoneInfo) -> date:
@@ -67,20 +85,18 @@ class UsageBook:
         wanted = set(days)
         if not wanted:
             return
-        table = schema.usage.c
         rows = connection.execute(
-            select(schema.usage)
-            .where(
-                table.account.in_(sorted({day.account for day in wanted})),
-                table.day.in_(sorted({day.day for day in wanted})),
-            )
-            .order_by(table.account, table.day, table.currency)
-            .with_for_update()
+            _LOCKED,
+            {
+                "accounts": sorted({day.account for day in wanted}),
+                "days": sorted({day.day for day in wanted}),
+            },
         )
-        self._used = {AccountDay(row.account, row.day, row.currency): row.used_minor for row in rows}
+        for row in rows:
+            self._used[AccountDay(row.account, row.day, row.currency)] = row.used_minor
 
     def used_minor(self, day: AccountDay) -> int:
-        """What is reserved and captured, with what was added here."""
+        """What is reserved and captured of the day, with what was added here."""
         return self._used.get(day, 0) + self._added.get(day, 0)
 
     def add(self, day: AccountDay, amount_minor: int) -> None:
@@ -96,86 +112,18 @@ class UsageBook:
         ]
         if fresh:
             self._connection.execute(insert(schema.usage), fresh)
-        _add_to_rows(self._connection, {day: minor for day, minor in self._added.items() if day in self._used})
+        add_to_rows(self._connection, {day: minor for day, minor in self._added.items() if day in self._used})
 
 
-def _add_to_rows(connection: Connection, added: dict[AccountDay, int]) -> None:
-    if not added:
+def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:
+    """Add to days that have their row already; below zero gives back."""
+    changed = sorted((day, minor) for day, minor in added.items() if minor)
+    if not changed:
         return
-    table = schema.usage.c
     connection.execute(
-        update(schema.usage)
-        .where(
-            table.account == bindparam("of_account"),
-            table.day == bindparam("of_day"),
-            table.currency == bindparam("of_currency"),
-        )
-        .values(used_minor=table.used_minor + bindparam("added_minor")),
+        _ADD,
         [
             {"of_account": day.account, "of_day": day.day, "of_currency": day.currency, "added_minor": minor}
-            for day, minor in sorted(added.items())
+            for day, minor in changed
         ],
-    )
-
-
-def settle(connection: Connection, wishes: Sequence[Settlement], now_ms: int) -> list[Reservation | StandingError]:
-    """Capture or void reservations; a void gives the amount back to the day that it was reserved on.
-
-    Each wish gets its reservation as it is now (asking again changes nothing), or NotFound, NothingReserved,
-    AlreadySettled.
-    """
-    names = sorted({wish.transaction_id for wish in wishes})
-    table = schema.reservations.c
-    # Whole rows are read under the lock; what another process settled meanwhile is seen here.
-    rows = {
-        row.transaction_id: row
-        for row in connection.execute(
-            select(schema.reservations)
-            .where(table.transaction_id.in_(names))
-            .order_by(table.transaction_id)
-            .with_for_update()
-        )
-    }
-    decided = set(
-        connection.scalars(
-            select(schema.decisions.c.transaction_id).where(schema.decisions.c.transaction_id.in_(names))
-        )
-    )
-    states = {name: State(row.state) for name, row in rows.items()}
-    settled: dict[str, State] = {}
-    given_back: dict[AccountDay, int] = {}
-    answers: list[Reservation | StandingError] = []
-    for wish in wishes:
-        name = wish.transaction_id
-        if name not in rows:
-            answers.append(_nothing_to_settle(name in decided))
-            continue
-        row, state = rows[name], states[name]
-        if state is State.RESERVED:
-            states[name] = settled[name] = wish.state
-            if wish.state is State.VOIDED:
-                day = AccountDay(row.account, row.day, row.currency)
-                given_back[day] = given_back.get(day, 0) - row.amount_minor
-        elif state is not wish.state:
-            answers.append(
-                AlreadySettled(f"the reservation is {state.value} already; allowed: {state.value} again, or nothing")
-            )
-            continue
-        answers.append(Reservation(states[name], row.amount_minor, row.day))
-    if settled:
-        connection.execute(
-            update(schema.reservations)
-            .where(table.transaction_id == bindparam("of_transaction"))
-            .values(state=bindparam("new_state"), settled_at_ms=now_ms),
-            [{"of_transaction": name, "new_state": state.value} for name, state in settled.items()],
-        )
-    _add_to_rows(connection, given_back)
-    return answers
-
-
-def _nothing_to_settle(decided: bool) -> StandingError:
-    if not decided:
-        return NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
-    return NothingReserved(
-        "the decision holds no reservation; allowed: approved payments only (a withdrawal uses up no limit)"
     )

@@ -7,13 +7,10 @@ from pathlib import Path
 import httpx
 from processes import Process, free_port
 
+from ledger.devnet import DEVNET_KEYS
+from ledger.publication import LocalSigner
+
 NPM = Path(__file__).with_name("npm")
-#: The first of the keys that anvil funds; it derives them from its published mnemonic. Worth nothing elsewhere.
-ANVIL_KEYS = (
-    bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
-    bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"),
-    bytes.fromhex("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
-)
 
 
 class AnvilMissing(Exception):
@@ -54,10 +51,12 @@ def start(folder: Path, *, block_time_s: float | None = None) -> tuple[Process, 
         command += ["--block-time", str(block_time_s)]
     process = Process("anvil", command, folder / f"anvil-{port}.log")
     url = f"http://127.0.0.1:{port}"
-    process.wait_until(lambda: _answers(url))
+    process.wait_until(lambda: _call(url, "eth_chainId").status_code == httpx.codes.OK)
+    for key in DEVNET_KEYS:  # the local network pays with the development chain's accounts
+        _call(url, "anvil_setBalance", LocalSigner(key).address, hex(10**24)).raise_for_status()
     return process, url
 
 
-def _answers(url: str) -> bool:
-    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-    return httpx.post(url, json=call, timeout=2).status_code == httpx.codes.OK
+def _call(url: str, method: str, *params: str) -> httpx.Response:
+    call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return httpx.post(url, json=call, timeout=2)

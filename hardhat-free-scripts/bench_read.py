@@ -23,6 +23,7 @@ from ledger.client import LedgerClient
 from ledger.clock import SystemClock
 from ledger.codec import decode_read, encode_read
 from ledger.contract import artifact
+from ledger.devnet import DEVNET_KEYS
 from ledger.publication import Attestation, LocalSigner, Publication
 from ledger.sender import Sender, publication_gas
 
@@ -48,7 +49,7 @@ class Setup:
 
 def publish_bindings(url: str, count: int) -> Setup:
     """Deploy a contract, admit a bank, and publish `count` bindings with random content."""
-    key, signer = anvil.ANVIL_KEYS[0], LocalSigner(secrets.token_bytes(32))
+    key, signer = DEVNET_KEYS[0], LocalSigner(secrets.token_bytes(32))
     address = LocalSigner(key).address
     contract = governance.deploy(url, key, governor=address, registrar=address, guardian=address)
     client = LedgerClient(url, contract)

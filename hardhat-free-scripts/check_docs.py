@@ -1,12 +1,20 @@
 """Check that what the documents name exists: make targets, console commands, files that links and code point to."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+import typer.main
+
+import gateway.cli
+import node.cli
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+COMMANDS = {
+    "standing-node": typer.main.get_command(node.cli.app),
+    "standing-gateway": typer.main.get_command(gateway.cli.app),
+}
 _FOLDERS = ("contracts", "ledger", "node", "gateway", "tests", "hardhat-free-scripts", "docs", "examples")
 
 
@@ -15,26 +23,20 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
-def help_of(command: list[str]) -> str | None:
-    """The help text of a console command with subcommands; None where there is no such command."""
-    executable = Path(sys.executable).parent / command[0]
-    ended = subprocess.run([executable, *command[1:], "--help"], capture_output=True, text=True, check=False)
-    return ended.stdout if ended.returncode == 0 else None
-
-
 def check_commands(text: str) -> list[str]:
     """Console commands that do not exist: `standing-node a b`, as far as its words are subcommands."""
     found = []
     for line in sorted(set(re.findall(r"standing-(?:node|gateway)(?: [a-z][a-z-]*)*", text))):
-        words = line.split()
-        shown = help_of(words[:1]) or ""
-        for depth in range(1, len(words)):
-            if not re.search(rf"^[│ ]*{re.escape(words[depth])}(\s|$)", shown, flags=re.MULTILINE):
-                found.append(f"no command `{' '.join(words[: depth + 1])}`")
+        name, *words = line.split()
+        command = COMMANDS[name]
+        for depth, word in enumerate(words):
+            subcommands = getattr(command, "commands", None)
+            if subcommands is None:  # what follows are arguments
                 break
-            shown = help_of(words[: depth + 1]) or ""
-            if "Commands" not in shown:  # what follows are arguments
+            if word not in subcommands:
+                found.append(f"no command `{' '.join([name, *words[: depth + 1]])}`")
                 break
+            command = subcommands[word]
     return found
 
 

@@ -92,16 +92,13 @@ def collect_sources(modules: Path, roots: dict[str, str]) -> dict[str, dict[str,
     return dict(sorted(sources.items()))
 
 
-def run_solc(sources: dict[str, dict[str, str]], outputs: list[str], **settings: Any) -> dict[str, Any]:
-    """solc's standard-JSON output for `sources`, with the project's settings unless `settings` replaces some.
+def run_solc(sources: dict[str, dict[str, str]], selection: dict[str, dict[str, list[str]]]) -> dict[str, Any]:
+    """solc's standard-JSON output for `sources`; `selection` is its `outputSelection`.
 
     Raises: CompileError with solc's own messages.
     """
-    standard_input = {
-        "language": "Solidity",
-        "sources": sources,
-        "settings": SETTINGS | {"outputSelection": {"*": {"*": outputs, "": ["ast"]}}} | settings,
-    }
+    settings = SETTINGS | {"outputSelection": selection}
+    standard_input = {"language": "Solidity", "sources": sources, "settings": settings}
     try:
         compiled: dict[str, Any] = solcx.compile_standard(standard_input, solc_binary=find_solc(install_npm_packages()))
     except SolcError as error:
@@ -115,7 +112,7 @@ def compile_sources(roots: dict[str, str]) -> dict[str, dict[str, Any]]:
     A file's contract has the file's name; a file of interfaces alone has no artifact. Raises: CompileError.
     """
     sources = collect_sources(install_npm_packages(), roots)
-    output = run_solc(sources, ["abi", "evm.bytecode.object"])
+    output = run_solc(sources, {"*": {"*": ["abi", "evm.bytecode.object"]}})
     artifacts = {}
     for path in roots:
         name = path.removesuffix(".sol")
@@ -131,7 +128,7 @@ def compile_sources(roots: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def write_or_check(path: Path, artifact: dict[str, Any], *, check: bool) -> bool:
-    """Write the artifact, or with `check` only compare. Returns: whether the file is now what the source compiles to."""
+    """Write the artifact, or with `check` only compare. Returns: whether the file is what the source compiles to."""
     text = json.dumps(artifact, indent=1) + "\n"
     shown = path.relative_to(ROOT)
     if not check:

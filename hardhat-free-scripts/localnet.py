@@ -67,6 +67,10 @@ class LocalNet:
         script = Path(__file__).with_name("devnet.py")
         devnet = self._start("devnet", [sys.executable, str(script), "--port", str(port)])
         devnet.wait_for(self.ledger_url + "/healthz")
+        self.deploy()
+
+    def deploy(self) -> None:
+        """Deploy the contract on the chain at `ledger_url`."""
         address = LocalSigner(REGISTRAR).address
         self.contract = governance.deploy(
             self.ledger_url,

@@ -47,6 +47,11 @@ class Process:
                 start_new_session=True,  # Ctrl-C is for who started it; it ends its children itself
             )
 
+    @property
+    def pid(self) -> int:
+        """The operating system's number of the process."""
+        return self._child.pid
+
     def wait_for(self, url: str) -> None:
         """Return once `url` answers 200. Raises: ProcessDied."""
         self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)

@@ -1,16 +1,17 @@
 """The typed client of the ledger: what the contract says, in Standing's own words. One of the few modules on web3."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import requests
+from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress, HexStr
 from eth_utils import is_address, to_checksum_address
 from hexbytes import HexBytes
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import (
     BadFunctionCallOutput,
     BadResponseFormat,
@@ -19,13 +20,14 @@ from web3.exceptions import (
     Web3Exception,
     Web3RPCError,
 )
-from web3.types import BlockIdentifier, TxReceipt
+from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxReceipt
 
 from ledger.bic import bic_to_bytes11, bytes11_to_bic
 from ledger.codec import Reading, decode_read, encode_read
 from ledger.contract import artifact, decode_rejection
 from ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
-from ledger.publication import Domain, Publication
+from ledger.failover import Failover, NodeNotServing
+from ledger.publication import Attestation, Domain, Publication
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -60,6 +62,38 @@ class Published:
     transaction_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A block of the chain; its time in seconds since the Unix epoch."""
+
+    number: int
+    hash: bytes
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A bank's admission: the last publication, and its digest, of the history that it goes on from; zeros for none."""
+
+    number: int
+    head: bytes
+    block_number: int
+
+
+def published_event(log: EventData) -> Published:
+    """A `Published` log in our own words."""
+    return Published(
+        bank=bytes11_to_bic(log["args"]["bank"]),
+        number=log["args"]["number"],
+        watermark_ms=log["args"]["watermarkMs"],
+        digest=bytes(log["args"]["digest"]),
+        bindings=tuple(bytes(binding) for binding in log["args"]["bindings"]),
+        block_number=log["blockNumber"],
+        block_hash=bytes(log["blockHash"]),
+        transaction_hash=bytes(log["transactionHash"]),
+    )
+
+
 def parse_address(text: str, field: str) -> ChecksumAddress:
     """A 20-byte address with its checksum. Raises: InvalidValue."""
     if not is_address(text):
@@ -67,10 +101,12 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
     return to_checksum_address(text)
 
 
-def connect(url: str, *, timeout_s: float = 5.0) -> Web3:
-    """A web3 connection over one keep-alive HTTP session, without web3's own retries: who calls decides on those."""
-    provider = HTTPProvider(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
-    return Web3(provider)
+def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
+    """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.failover`).
+
+    Without web3's own retries: who calls decides on those.
+    """
+    return Web3(Failover([url] if isinstance(url, str) else url, timeout_s=timeout_s))
 
 
 @contextmanager
@@ -105,27 +141,51 @@ def _revert_data(data: Any) -> bytes:
 
 
 class LedgerClient:
-    """Reads and follows one `StatusLedger` contract over JSON-RPC. Thread-safe.
+    """Reads and follows one `StatusLedger` contract over JSON-RPC, with fail-over where `url` names several nodes.
 
-    Every method raises LedgerUnreachable where no usable answer comes in time.
+    Thread-safe. Every method raises LedgerUnreachable where no usable answer comes in time.
     """
 
-    def __init__(self, url: str, contract: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, url: str | Sequence[str], contract: str, *, timeout_s: float = 5.0) -> None:
         self.address = parse_address(contract, "ledger contract")
         self.w3 = connect(url, timeout_s=timeout_s)
         self._contract = self.w3.eth.contract(address=self.address, abi=artifact()["abi"])
+        self._chain_id: int | None = None
 
-    def check(self, chain_id: int | None = None) -> None:
-        """That the chain is the right one (where `chain_id` is given) and the contract is there.
+    @property
+    def failover(self) -> Failover:
+        """The connection to the ledger's nodes: which one is in use, and how often each failed."""
+        assert isinstance(self.w3.provider, Failover)
+        return self.w3.provider
 
-        Raises: LedgerMismatch.
+    def check(self, chain_id: int | None = None) -> list[str]:
+        """That every node is on the right chain (all on one, where `chain_id` is not given) and has the contract.
+
+        Returns: the nodes that do not answer now; each is checked before its first use. Raises: LedgerMismatch;
+        LedgerUnreachable where no node answers.
         """
-        if chain_id is not None and self.domain.chain_id != chain_id:
-            raise LedgerMismatch(f"the ledger's chain id is {self.domain.chain_id}, expected {chain_id}")
-        with ledger_errors():
-            code = self.w3.eth.get_code(self.address)
-        if not code:
-            raise LedgerMismatch(f"there is no contract at {self.address} on chain {self.domain.chain_id}")
+        self._chain_id = chain_id
+        self.failover.check = self._check_node
+        silent = self.failover.check_all()
+        if len(silent) == len(self.failover.failures):
+            raise LedgerUnreachable(f"no ledger node answers: {', '.join(silent)}")
+        return silent
+
+    def _check_node(self, name: str, ask: Callable[[RPCEndpoint, Any], RPCResponse]) -> None:
+        """Raises: LedgerMismatch, or NodeNotServing where there is no clear answer."""
+        answers = [
+            ask(RPCEndpoint("eth_chainId"), []),
+            ask(RPCEndpoint("eth_getCode"), [self.address, "latest"]),
+        ]
+        if any(not isinstance(answer.get("result"), str) for answer in answers):
+            raise NodeNotServing(f"{name} does not say its chain id and the contract's code")
+        chain_id, code = int(answers[0]["result"], 16), answers[1]["result"]
+        if self._chain_id is None:
+            self._chain_id = chain_id
+        if chain_id != self._chain_id:
+            raise LedgerMismatch(f"the ledger's chain id is {chain_id} at {name}, expected {self._chain_id}")
+        if code in {"", "0x"}:
+            raise LedgerMismatch(f"there is no contract at {self.address} on chain {chain_id} at {name}")
 
     @cached_property
     def domain(self) -> Domain:
@@ -143,6 +203,20 @@ class LedgerClient:
         """The number of the latest block."""
         with ledger_errors():
             return int(self.w3.eth.block_number)
+
+    def head(self, block: int | Literal["latest", "finalized"] = "latest") -> Head:
+        """A block's number, hash and time; the latest one unless another is named."""
+        asked = block if isinstance(block, str) else hex(block)
+        with ledger_errors():
+            # Asked for plainly: web3's own block type refuses the longer extraData of chains with a BFT engine.
+            answer = self.w3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [asked, False])
+        found = answer.get("result")
+        if not isinstance(found, dict):
+            raise LedgerUnreachable(f"the ledger's node has no block {block}")
+        try:
+            return Head(int(found["number"], 16), bytes.fromhex(found["hash"][2:]), int(found["timestamp"], 16))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:
         """What the ledger holds about a bank."""
@@ -166,19 +240,7 @@ class LedgerClient:
             logs = self._contract.events.Published.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters=filters
             )
-        return [
-            Published(
-                bank=bytes11_to_bic(log["args"]["bank"]),
-                number=log["args"]["number"],
-                watermark_ms=log["args"]["watermarkMs"],
-                digest=bytes(log["args"]["digest"]),
-                bindings=tuple(bytes(binding) for binding in log["args"]["bindings"]),
-                block_number=log["blockNumber"],
-                block_hash=bytes(log["blockHash"]),
-                transaction_hash=bytes(log["transactionHash"]),
-            )
-            for log in logs
-        ]
+        return [published_event(log) for log in logs]
 
     def publish_calldata(self, publication: Publication, signature: bytes) -> bytes:
         """The calldata that submits a publication."""
@@ -190,6 +252,48 @@ class LedgerClient:
             signature,
         )
         return bytes(HexBytes(self._contract.encode_abi("publish", args=list(arguments))))
+
+    def admission(self, from_block: int, to_block: int, bank: str) -> Admission | None:
+        """The history that a bank was admitted with, if that was in this range of blocks (both ends included)."""
+        with ledger_errors():
+            logs = self._contract.events.BankAdmitted.get_logs(
+                from_block=from_block, to_block=to_block, argument_filters={"bank": bic_to_bytes11(bank)}
+            )
+        if not logs:
+            return None
+        return Admission(logs[-1]["args"]["number"], bytes(logs[-1]["args"]["head"]), logs[-1]["blockNumber"])
+
+    def publication_of(self, event: Published, previous: bytes) -> tuple[Publication, bytes] | None:
+        """The publication behind an event, out of its transaction's input, with its signature.
+
+        `previous` is the digest of the one before, which the input does not hold. None where the transaction did not
+        call `publish` itself, or what it says is not what the event names: then its content cannot be had from here.
+        """
+        with ledger_errors():
+            transaction = self.w3.eth.get_transaction(HexBytes(event.transaction_hash))
+        try:
+            function, arguments = self._contract.decode_function_input(transaction["input"])
+        except (ValueError, Web3Exception, DecodingError):
+            return None
+        if function.fn_name != "publish" or transaction.get("to") != self.address:
+            return None
+        publication = Publication(
+            domain=self.domain,
+            bank=event.bank,
+            number=arguments["number"],
+            previous=previous,
+            watermark_ms=arguments["watermarkMs"],
+            attestations=tuple(
+                Attestation(item["binding"], item["effectiveAtMs"], item["tag"], item["sealedTerms"])
+                for item in arguments["attestations"]
+            ),
+        )
+        return (publication, bytes(arguments["signature"])) if publication.digest == event.digest else None
+
+    def block_time_ms(self, block_number: int) -> int:
+        """The time of a block, in milliseconds."""
+        with ledger_errors():
+            return int(self.w3.eth.get_block(block_number)["timestamp"]) * 1000
 
     def receipt(self, transaction_hash: bytes) -> TxReceipt | None:
         """The receipt of a transaction; None while it is in no block."""

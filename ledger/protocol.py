@@ -61,12 +61,18 @@ class BindingRequest(Claim):
     """A platform asks a bank to bind an account. `request_id` makes it safe to ask again after a lost answer."""
 
     request_id: str = Field(min_length=8, max_length=64, pattern="^[A-Za-z0-9_-]+$")
+    on_behalf_of: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9._:-]{1,64}$",
+        description="The platform's own, opaque id of the user who asks: the bank bounds how often one may guess. "
+        "Not a name or a phone",
+    )
 
 
 class Mismatch(BaseModel):
     """One thing that stands against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
 
-    field: Literal["number", "name", "id_document", "phone", "account"]
+    field: Literal["number", "name", "id_document", "phone", "account", "amount"]
     problem: str
     iso_reason: str | None = None
 
@@ -106,9 +112,38 @@ class GrantDocument(BaseModel):
         return f"GrantDocument(bank={self.bank!r}, binding={self.binding!r})"
 
 
-class BindingAnswer(BaseModel):
-    """The bank's answer: granted with a grant, or refused with what does not match."""
+#: The amounts of micro-deposits, in minor units.
+MAX_DEPOSIT_MINOR = 100
 
-    outcome: Literal["granted", "refused"]
+
+class MicroDepositDocument(BaseModel):
+    """A small amount that the bank pays into the account; the user is to name it, before `expires_at_ms`."""
+
+    id: Hex32
+    currency: str = Field(description="ISO 4217, alphabetic")
+    expires_at_ms: TimeMs
+    tries_left: int
+
+
+class DepositConfirmation(BaseModel):
+    """The amount that the user saw on the account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount_minor: int = Field(ge=1, le=MAX_DEPOSIT_MINOR, strict=True, description="In minor units")
+
+    def __repr__(self) -> str:
+        return "DepositConfirmation(…)"
+
+
+class BindingAnswer(BaseModel):
+    """The bank's answer: granted with a grant, refused with what does not match, or a micro-deposit first.
+
+    `mismatches` of a grant that a micro-deposit led to name what the bank does not vouch for, such as the phone: the
+    terms carry the bank's own value of it, from the first attestation on.
+    """
+
+    outcome: Literal["granted", "refused", "micro_deposit"]
     mismatches: list[Mismatch] = []
     grant: GrantDocument | None = None
+    micro_deposit: MicroDepositDocument | None = None

@@ -1,30 +1,63 @@
-"""Sends transactions: nonce, gas, fees and receipts of one account.
+"""Sends transactions: nonce, fee and receipts of one account.
 
-The account only pays; what it sends was signed elsewhere.
+The account only pays; what it sends was signed elsewhere. The sending key is not the signing key of publications:
+whoever steals it can spend its gas money and nothing else.
 
-The sending key is not the signing key of publications: whoever steals it can spend its gas money and nothing else.
+Who calls owns the order: it keeps each transaction's nonce and fee durably and gives them back to send it again. The
+payload and the nonce of a transaction never change, only its fee, so that at most one of all that was ever signed for a
+nonce can count. Fees are legacy gas prices: permissioned networks have no fee market, and every EVM takes them.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from eth_account import Account
+import rlp
 from eth_typing import ChecksumAddress
-from eth_utils import to_checksum_address
+from eth_utils import keccak, to_canonical_address
 from hexbytes import HexBytes
 from tenacity import RetryError as GaveUp
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 from web3.exceptions import Web3RPCError
-from web3.types import Nonce, TxParams, TxReceipt, Wei
+from web3.types import TxReceipt
 
 from ledger.client import LedgerClient, ledger_errors
-from ledger.errors import LedgerUnreachable
+from ledger.errors import LedgerError, LedgerUnreachable
+from ledger.publication import LocalSigner, Signer
 
 #: What a publication may use at most: a fixed part, and for each attestation two fresh storage slots and its calldata.
 #: `tests/contracts` hold the real figures against it. Given instead of asked for, because `eth_estimateGas` plays the
 #: transaction on the last block's time, which on an idle chain is too old for a fresh watermark.
 GAS_FIXED = 120_000
 GAS_PER_ATTESTATION = 52_000
+
+#: 1,000 gwei. High enough for any network known, low enough that a broken node cannot empty the account at once.
+DEFAULT_MAX_GAS_PRICE_WEI = 10**12
+
+# A replacement must offer 10 % more to pass the rule of common nodes; an eighth more is 12.5 %.
+_BUMP_DIVISOR = 8
+
+# What nodes say, in lower case; they agree on no error codes.
+_KNOWN = ("already known", "known transaction", "already in mempool", "already exists in cache", "already imported")
+_NONCE_USED = ("nonce too low", "nonce is too low", "nonce too small", "old nonce")
+_NONCE_AHEAD = ("nonce too high", "nonce is too high", "nonce gap", "nonce too distant")
+_WRONG_NONCE = ("invalid nonce", "invalid sequence", "account sequence mismatch", "incorrect account sequence")
+_UNDERPRICED = ("replacement transaction underpriced", "replacement gas price", "underpriced replacement")
+
+
+class NonceUsed(LedgerError):
+    """A transaction with this nonce is in a block already."""
+
+
+class NonceAhead(LedgerError):
+    """The node does not have the transaction before this one; those before must be sent again first."""
+
+
+class Underpriced(LedgerError):
+    """The node has another transaction with this nonce, and this one offers too little more to take its place."""
+
+
+class FeeTooHigh(LedgerError):
+    """The network asks for a higher gas price than the settings allow."""
 
 
 def publication_gas(attestations: int) -> int:
@@ -39,18 +72,22 @@ class Prepared:
     raw: bytes
     hash: bytes
     nonce: int
+    gas_price_wei: int
 
 
 class Sender:
-    """Signs and sends transactions of one account to one ledger. Not thread-safe: it owns the account's nonce."""
+    """Signs and sends transactions of one account to one ledger. `key`: a private key, or what signs in its place."""
 
-    def __init__(self, client: LedgerClient, private_key: bytes) -> None:
+    def __init__(
+        self, client: LedgerClient, key: bytes | Signer, *, max_gas_price_wei: int = DEFAULT_MAX_GAS_PRICE_WEI
+    ) -> None:
         self._client = client
-        self._account = Account.from_key(private_key)
+        self._signer = LocalSigner(key) if isinstance(key, bytes) else key
+        self._max_gas_price_wei = max_gas_price_wei
 
     @property
     def address(self) -> ChecksumAddress:
-        return to_checksum_address(self._account.address)
+        return self._signer.address
 
     def next_nonce(self, block: Literal["latest", "pending"] = "pending") -> int:
         """The nonce after the account's transactions in blocks, or ("pending") after all that the node knows of.
@@ -60,36 +97,71 @@ class Sender:
         with ledger_errors():
             return int(self._client.w3.eth.get_transaction_count(self.address, block))
 
-    def prepare(self, data: bytes, *, gas: int, nonce: int | None = None) -> Prepared:
-        """Sign a call of the contract with `data`; `nonce` is the account's next one where none is given.
-
-        Raises: LedgerUnreachable.
-        """
-        given = self.next_nonce() if nonce is None else nonce
+    def gas_price_wei(self) -> int:
+        """What the network asks for a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
         with ledger_errors():
-            transaction: TxParams = {
-                "chainId": self._client.domain.chain_id,
-                "to": self._client.address,
-                "data": HexBytes(data),
-                "gas": gas,
-                "gasPrice": self._client.w3.eth.gas_price,
-                "nonce": Nonce(given),
-                "value": Wei(0),
-            }
-            signed = self._account.sign_transaction(transaction)
-        return Prepared(bytes(signed.raw_transaction), bytes(signed.hash), given)
+            asked = int(self._client.w3.eth.gas_price)
+        if asked > self._max_gas_price_wei:
+            raise FeeTooHigh(
+                f"the ledger asks {asked} wei for a unit of gas; allowed: at most {self._max_gas_price_wei} "
+                "(max_gas_price_wei)"
+            )
+        return asked
+
+    def bumped_wei(self, paid_wei: int) -> int:
+        """The gas price for sending a stuck transaction again: an eighth more, or what the network asks if more.
+
+        Never above the maximum; at the maximum, and where gas is free, it stays as it is. Raises: LedgerUnreachable.
+        """
+        with ledger_errors():
+            asked = int(self._client.w3.eth.gas_price)
+        more = paid_wei + -(-paid_wei // _BUMP_DIVISOR)
+        return max(paid_wei, min(max(asked, more), self._max_gas_price_wei))
+
+    def prepare(self, data: bytes, *, gas: int, nonce: int | None = None, gas_price_wei: int | None = None) -> Prepared:
+        """Sign a call of the contract with `data`.
+
+        `nonce` is the account's next one, and `gas_price_wei` what the network asks, where none is given.
+        Raises: LedgerUnreachable, FeeTooHigh.
+        """
+        nonce = self.next_nonce() if nonce is None else nonce
+        gas_price_wei = self.gas_price_wei() if gas_price_wei is None else gas_price_wei
+        chain_id = self._client.domain.chain_id
+        fields = [nonce, gas_price_wei, gas, to_canonical_address(self._client.address), 0, data]
+        # EIP-155: the chain id is signed too, and stands beside the recovery bit, so that it counts on no other chain.
+        signature = self._signer.sign(keccak(rlp.encode([*fields, chain_id, 0, 0])))
+        v = signature[64] - 27 + 35 + 2 * chain_id
+        raw = rlp.encode([*fields, v, int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])])
+        return Prepared(bytes(raw), keccak(raw), nonce, gas_price_wei)
 
     def transmit(self, prepared: Prepared) -> None:
         """Send a prepared transaction; one that the node knows already is a normal ending.
 
-        Raises: LedgerUnreachable, LedgerRejected.
+        Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced.
         """
         with ledger_errors():
             try:
                 self._client.w3.eth.send_raw_transaction(HexBytes(prepared.raw))
             except Web3RPCError as error:
-                if not _is_known(error):
-                    raise
+                text = str(error).lower()
+                if _says(text, _KNOWN):
+                    return
+                self._judge(text, prepared, error)
+                raise
+
+    def _judge(self, text: str, prepared: Prepared, error: Web3RPCError) -> None:
+        """Raises what a node's refusal over a nonce means; returns where it is about something else."""
+        shown = f"the ledger's node refuses nonce {prepared.nonce}: {text[:200]}"
+        if _says(text, _UNDERPRICED):
+            raise Underpriced(shown) from error
+        if _says(text, _NONCE_USED):
+            raise NonceUsed(shown) from error
+        if _says(text, _NONCE_AHEAD):
+            raise NonceAhead(shown) from error
+        if _says(text, _WRONG_NONCE):
+            # Some networks have one message for both; the account's own count tells them apart.
+            used = prepared.nonce < self.next_nonce("latest")
+            raise (NonceUsed if used else NonceAhead)(shown) from error
 
     def wait(self, sent: Prepared, *, timeout_s: float) -> TxReceipt:
         """The receipt of a transaction, once it is in a block.
@@ -111,7 +183,5 @@ class Sender:
         return receipt
 
 
-def _is_known(error: Web3RPCError) -> bool:
-    """Whether a node refuses a transaction only because it has it already. Nodes agree on no error code for this."""
-    text = str(error).lower()
-    return "already known" in text or "known transaction" in text or "already in mempool" in text
+def _says(text: str, signs: tuple[str, ...]) -> bool:
+    return any(sign in text for sign in signs)

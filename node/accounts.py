@@ -5,16 +5,33 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ledger.errors import InvalidValue
 from ledger.identity import IdDocument, Identity, canonical_id_document, canonical_name, canonical_phone
 from ledger.money import NO_LIMIT, currency_number
-from ledger.sealing import derive_binding_key, identity_tags
+from ledger.sealing import identity_tags
 from ledger.service.vault import Vault
 from ledger.terms import Status, Terms
 from node import schema
+from node.bank_secrets import BankSecrets
 from node.changes import AccountChange, LimitValue
+
+_STATE_COLUMNS = (
+    "holder_sealed",
+    "status",
+    "debit_allowed",
+    "credit_allowed",
+    "currency",
+    "transaction_limit_minor",
+    "daily_limit_minor",
+    "effective_at_ms",
+)
+_UPDATE = (
+    update(schema.accounts)
+    .where(schema.accounts.c.id == bindparam("known_id"))
+    .values({name: bindparam(name) for name in _STATE_COLUMNS})
+)
 
 _CHUNK = 500  # how many keys one SELECT … IN names at most
 
@@ -38,9 +55,9 @@ class Account:
     def __repr__(self) -> str:  # the number is personal data
         return f"Account(id={self.id})"
 
-    def terms(self, bank_secret: bytes, binding: bytes, platform: str) -> Terms:
+    def terms(self, bank_secret: BankSecrets, binding: bytes, platform: str) -> Terms:
         """What the bank states about one of the account's bindings."""
-        key = derive_binding_key(bank_secret, binding, platform)
+        key = bank_secret.binding_key(binding, platform)
         return Terms(
             status=self.status,
             debit_allowed=self.debit_allowed,
@@ -64,16 +81,21 @@ def unbound(terms: Terms) -> Terms:
     )
 
 
-def open_account(change: AccountChange, number: str) -> Account:
+def open_account(change: AccountChange, number: str, like: Account | None = None) -> Account:
     """The account that the first change of an unknown number states.
 
-    Raises: InvalidValue where the change does not state all of it, or a value breaks its bounds.
+    `like` is the account that it was issued anew for: what the change does not state is as it was there, except the
+    status. Raises: InvalidValue where something is left unstated, or a value breaks its bounds.
     """
-    missing = [field for field in AccountChange.STATE_FIELDS if getattr(change, field) is None]
+    needed = AccountChange.STATE_FIELDS if like is None else ("status",)
+    missing = [field for field in needed if getattr(change, field) is None]
     if missing:
         raise InvalidValue(
             "number", "no such account, and a new one must state " + ", ".join(missing), "a known account, or all of it"
         )
+    if like is not None:
+        copied = replace(like, id=None, number=number, number_type=change.number_type or like.number_type)
+        return apply_change(copied, change)
     blank = Account(
         id=None,
         number=number,
@@ -150,7 +172,36 @@ class AccountStore:
 
     def save(self, connection: Connection, account: Account) -> int:
         """Insert or update one account. Returns: its id."""
-        values = {
+        if account.id is not None:
+            self.save_all(connection, [account])
+            return account.id
+        inserted = connection.execute(insert(schema.accounts), self._new_row(account)).inserted_primary_key
+        assert inserted is not None  # the table has one
+        return int(inserted[0])
+
+    def save_all(self, connection: Connection, accounts: Iterable[Account]) -> None:
+        """Insert or update accounts, each number once, in two statements."""
+        new, known = [], []
+        for account in accounts:
+            if account.id is None:
+                new.append(self._new_row(account))
+            else:
+                known.append({"known_id": account.id, **self._state(account)})
+        if new:
+            connection.execute(insert(schema.accounts), new)
+        if known:
+            connection.execute(_UPDATE, known)
+
+    def _new_row(self, account: Account) -> dict[str, Any]:
+        return {
+            "number_lookup": self._vault.lookup("number", account.number),
+            "number_sealed": self._vault.seal_text(account.number),
+            "number_type": account.number_type,
+            **self._state(account),
+        }
+
+    def _state(self, account: Account) -> dict[str, Any]:
+        return {
             "holder_sealed": self._vault.seal_text(json.dumps(asdict(account.identity), ensure_ascii=False)),
             "status": int(account.status),
             "debit_allowed": account.debit_allowed,
@@ -160,17 +211,6 @@ class AccountStore:
             "daily_limit_minor": account.daily_limit_minor,
             "effective_at_ms": account.effective_at_ms,
         }
-        if account.id is not None:
-            connection.execute(update(schema.accounts).where(schema.accounts.c.id == account.id).values(values))
-            return account.id
-        values |= {
-            "number_lookup": self._vault.lookup("number", account.number),
-            "number_sealed": self._vault.seal_text(account.number),
-            "number_type": account.number_type,
-        }
-        inserted = connection.execute(insert(schema.accounts).values(values)).inserted_primary_key
-        assert inserted is not None  # the table has one
-        return int(inserted[0])
 
     def _account(self, row: Any, number: str) -> Account:
         return Account(

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response, status
-from pydantic import BaseModel
 
 from ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
 from ledger.protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, Hex32
@@ -11,8 +10,13 @@ from ledger.service.auth import Caller, MissingKey, WrongRole, require
 from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
 from node.bindings import AlreadyBound
 from node.changes import FeedEntry, FeedReceipt
-from node.feed import EntryDiffers, FeedOutOfOrder
-from node.trail import BindingTrail, ChangeTrail, NodeStatus
+from node.duty import Standby
+from node.feed import EntryDiffers, FeedOutOfOrder, FeedTaken
+from node.lifecycle_api import TOO_MANY
+from node.off_boarding import PlatformOffBoarded
+from node.regranting import RegrantRequest
+from node.storage import DatabaseUnavailable
+from node.trail import BindingTrail, ChangeTrail
 
 if TYPE_CHECKING:
     from node.app import Node
@@ -23,7 +27,7 @@ TAGS = [
     {"name": "operation", "description": "For who runs the node."},
 ]
 
-router = APIRouter()
+router = APIRouter(responses=responses(Standby, DatabaseUnavailable))
 
 Core = Annotated[Caller, Depends(require("core"))]
 CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
@@ -49,15 +53,16 @@ def _platform_of(caller: Caller) -> str:
     "/v1/feed",
     tags=["core"],
     summary="Say what changed, up to a time",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, InvalidValue, Overloaded),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded),
 )
 def post_feed(entry: FeedEntry, request: Request, _caller: Core) -> FeedReceipt:
     """Takes one feed entry in: `as_of_ms` and zero or more changes.
 
     It is durable when this answers. It may be sent again: the same content gets the same answer. An entry without
-    changes says that nothing changed up to its time; without any entry, the bank falls silent on the ledger.
+    changes says that nothing changed up to its time; without any entry, the bank falls silent on the ledger. What is
+    too much for one call is sent in parts, see `part` and `complete`.
     """
-    return _node(request).feed.accept(entry)
+    return _node(request).feed.push(entry)
 
 
 @router.get(
@@ -75,12 +80,12 @@ def get_feed(as_of_ms: AsOfMs, request: Request, _caller: CoreOrOperator) -> Cha
     "/v1/bindings",
     tags=["platforms"],
     summary="Verify who holds an account, and bind it",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded),
 )
 def post_binding(body: BindingRequest, request: Request, caller: Platform) -> BindingAnswer:
-    """Answers `granted` with a grant, or `refused` with each field that does not match.
+    """Answers `granted` with a grant, `refused` with each field that does not match, or that a micro-deposit comes.
 
-    The same request id with the same content gets the same grant again, so a lost answer can be asked for.
+    The same request id with the same content gets the same answer again, so a lost answer can be asked for.
     """
     return _node(request).bindings.bind(_platform_of(caller), body)
 
@@ -98,6 +103,17 @@ def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Re
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
+@router.post(
+    "/v1/bindings/{binding}/regrant",
+    tags=["platforms"],
+    summary="Replace a binding by a new one with a new key",
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, InvalidValue),
+)
+def post_regrant(body: RegrantRequest, binding: BindingId, request: Request, caller: Platform) -> BindingAnswer:
+    """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""
+    return _node(request).regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
+
+
 @router.get(
     "/v1/bindings/{binding}/trail",
     tags=["platforms", "operation"],
@@ -107,37 +123,3 @@ def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Re
 def get_binding_trail(binding: BindingId, request: Request, caller: PlatformOrOperator) -> BindingTrail:
     """The newest attestations of a binding with their hops; a platform sees its own bindings only."""
     return _node(request).trail.binding(caller.platform, bytes.fromhex(binding[2:]))
-
-
-@router.get(
-    "/v1/status", tags=["operation"], summary="How the node is doing", responses=responses(MissingKey, WrongRole)
-)
-def get_status(request: Request, _caller: CoreOrOperator) -> NodeStatus:
-    """Watermark, publication, what waits, and why nothing moves if nothing does."""
-    return _node(request).trail.status()
-
-
-class Health(BaseModel):
-    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
-
-    ok: bool
-    reason: str | None = None
-
-
-@router.get("/healthz", tags=["operation"], summary="The process is up")
-def healthz() -> Health:
-    return Health(ok=True)
-
-
-@router.get(
-    "/readyz",
-    tags=["operation"],
-    summary="Fit for work, or why not",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
-)
-def readyz(request: Request, response: Response) -> Health:
-    """Not ready while the publisher cannot publish; the reason is the publisher's own."""
-    trouble = _node(request).publisher.trouble
-    if trouble is not None:
-        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Health(ok=trouble is None, reason=trouble)

@@ -1,41 +1,70 @@
 """The node, put together from its settings."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from fastapi import FastAPI
 
 from ledger.client import LedgerClient
 from ledger.clock import Clock, SystemClock
-from ledger.publication import LocalSigner, Signer
+from ledger.errors import LedgerUnreachable
+from ledger.publication import Signer
 from ledger.sender import Sender
 from ledger.service import problems
 from ledger.service.auth import Keyring
 from ledger.service.bounds import BodyLimit
-from ledger.service.database import Database, migrate
+from ledger.service.database import migrate
 from ledger.service.settings import read_secret
 from ledger.service.vault import Vault
-from node import api
+from node import api, lifecycle_api, operations_api, status
+from node.accounts import AccountStore
+from node.bank_secrets import BankSecrets
+from node.binding_parts import make_bindings
 from node.bindings import Bindings
+from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.feed import Feed
-from node.keys import load_private_key
+from node.feed_sources import source_tasks
+from node.housekeeping import housekeeping_tasks
+from node.keys import open_sender, open_signer
+from node.metrics import Meters, StateCollector
+from node.off_boarding import OffBoardings
 from node.outbox import Issuer
 from node.publisher import Publisher, PublisherOptions
+from node.regranting import Regranting
+from node.restating import Restating
+from node.resync import Resync
 from node.settings import NodeSettings
+from node.standby import StandbyGate
+from node.storage import NodeDatabase
+from node.submission import Submitter
 from node.trail import Trail
+from node.velocity import TooManyAttempts, Velocity
+from node.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the settings' secret files hold."""
+    """What the settings' secret files hold. The sending key is a private key, or what signs in its place."""
 
     bank_secret: bytes
     vault_secret: bytes
     signer: Signer
-    sender_key: bytes
+    sender_key: bytes | Signer
+    newer_bank_secrets: tuple[bytes, ...] = ()
+    older_vault_secrets: tuple[bytes, ...] = ()
+
+    def bank_secrets(self) -> BankSecrets:
+        """The bank's secrets, by version. Raises: InvalidValue."""
+        return BankSecrets([self.bank_secret, *self.newer_bank_secrets])
+
+    def vault(self) -> Vault:
+        """What personal data in the node's database is kept with. Raises: InvalidValue."""
+        return Vault([self.vault_secret, *self.older_vault_secrets], "node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +72,18 @@ class Node:
     """The parts of a running node."""
 
     settings: NodeSettings
-    database: Database
+    clock: Clock
+    database: NodeDatabase
     client: LedgerClient
     feed: Feed
     bindings: Bindings
+    off_boardings: OffBoardings
+    resync: Resync
+    regranting: Regranting
+    workers: Workers
     publisher: Publisher
+    duty: Duty
+    meters: Meters
     trail: Trail
 
 
@@ -56,48 +92,140 @@ def read_secrets(settings: NodeSettings) -> Secrets:
     return Secrets(
         bank_secret=read_secret(settings.bank_secret_file, "bank_secret_file"),
         vault_secret=read_secret(settings.vault_secret_file, "vault_secret_file"),
-        signer=LocalSigner(load_private_key(settings.signer_keystore, settings.signer_password_file, "signer")),
-        sender_key=load_private_key(settings.sender_keystore, settings.sender_password_file, "sender"),
+        signer=open_signer(settings),
+        sender_key=open_sender(settings),
+        newer_bank_secrets=tuple(
+            read_secret(file, "newer_bank_secret_files") for file in settings.newer_bank_secret_files
+        ),
+        older_vault_secrets=tuple(
+            read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files
+        ),
     )
 
 
 def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
     """Connect to the ledger and the database, migrate the latter, and put the parts together.
 
-    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue.
+    Raises: LedgerMismatch, InvalidValue.
     """
     clock = clock or SystemClock()
     if faults is None:
         faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
-    client = LedgerClient(settings.ledger_url, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000)
-    client.check(settings.chain_id)
-    database = Database(settings.database_url)
+    client = connect_ledger(settings)
+    database = NodeDatabase(settings.database_url)
     migrate(database, "node")
-    issuer = Issuer(settings.bic, secrets.bank_secret, secrets.signer)
-    options = PublisherOptions(**settings.publisher.model_dump())
-    publisher = Publisher(database, client, Sender(client, secrets.sender_key), issuer, clock, options, faults)
-    vault = Vault([secrets.vault_secret], "node")
+    vault = secrets.vault()
+    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
+    duty, meters = Duty(database, clock, faults), Meters()
+    publisher = _publisher(settings, secrets, database, client, issuer, clock, duty, meters, faults)
     feed = Feed(
         database,
         vault,
-        secrets.bank_secret,
+        issuer.secret,
         clock,
         max_waiting=settings.max_waiting,
         on_change=publisher.wake,
         faults=faults,
+        source=settings.feed_source,
     )
-    bindings = Bindings(database, vault, issuer, clock, on_change=publisher.wake, faults=faults)
-    return Node(settings, database, client, feed, bindings, publisher, Trail(database, publisher))
+    bindings, deposits = make_bindings(settings, database, vault, issuer, clock, publisher.wake, faults)
+    off_boardings = OffBoardings(database, vault, issuer, clock, max_waiting=settings.max_waiting, faults=faults)
+    return Node(
+        settings=settings,
+        clock=clock,
+        database=database,
+        client=client,
+        feed=feed,
+        bindings=bindings,
+        off_boardings=off_boardings,
+        regranting=Regranting(database, vault, issuer, clock, on_change=publisher.wake, faults=faults),
+        resync=Resync(database, vault, issuer, clock, on_change=publisher.wake),
+        workers=Workers(
+            [
+                *source_tasks(settings, feed, database, vault, faults),
+                *housekeeping_tasks(
+                    settings, database, deposits, off_boardings, Velocity(vault, clock), publisher.wake
+                ),
+            ]
+        ),
+        publisher=publisher,
+        duty=duty,
+        meters=meters,
+        trail=Trail(database),
+    )
+
+
+def connect_ledger(settings: NodeSettings) -> LedgerClient:
+    """Connect to the ledger's nodes and check each that answers; the others are checked before their first use.
+
+    A ledger that is down must not keep the core from being heard, so the node starts without it.
+    Raises: LedgerMismatch, InvalidValue.
+    """
+    client = LedgerClient(
+        settings.all_ledger_urls, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000
+    )
+    log = structlog.get_logger()
+    try:
+        silent = client.check(settings.chain_id)
+    except LedgerUnreachable as error:
+        log.warning("ledger_silent", reason=str(error))
+    else:
+        for name in silent:
+            log.warning("ledger_node_silent", node=name)
+    return client
+
+
+def _publisher(
+    settings: NodeSettings,
+    secrets: Secrets,
+    database: NodeDatabase,
+    client: LedgerClient,
+    issuer: Issuer,
+    clock: Clock,
+    duty: Duty,
+    meters: Meters,
+    faults: Faults,
+) -> Publisher:
+    options = PublisherOptions(**settings.publisher.model_dump())
+    submitter = Submitter(
+        database,
+        client,
+        Sender(client, secrets.sender_key, max_gas_price_wei=settings.max_gas_price_wei),
+        issuer,
+        clock,
+        resend_after_ms=options.resend_after_ms,
+        meters=meters,
+        faults=faults,
+    )
+    return Publisher(
+        database,
+        client,
+        submitter,
+        Restating(AccountStore(secrets.vault()), issuer),
+        issuer,
+        clock,
+        options,
+        confirm_duty=duty.confirm,
+        meters=meters,
+        faults=faults,
+    )
 
 
 def create_app(node: Node) -> FastAPI:
-    """The ASGI app of a node; while it runs, so does the publisher, in a thread of its own."""
+    """The ASGI app of a node; while it runs and is on duty, so do the publisher and the workers, in their threads."""
+
+    def work() -> None:
+        with node.workers.running():
+            node.publisher.run()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        thread = threading.Thread(target=node.publisher.run, name="publisher", daemon=True)
+        # Before the first call comes in: else the first would find a node that does not know its duty yet.
+        await asyncio.to_thread(node.duty.look)
+        thread = threading.Thread(target=node.duty.run, args=(work,), name="publisher", daemon=True)
         thread.start()
         yield
+        node.duty.stop()
         node.publisher.stop()
         thread.join(timeout=10)
         node.database.close()
@@ -110,8 +238,12 @@ def create_app(node: Node) -> FastAPI:
         openapi_tags=api.TAGS,
     )
     app.state.node = node
+    node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
     app.state.keyring = Keyring(node.settings.api_keys)
-    problems.install(app, {})
+    problems.install(app, {TooManyAttempts: (lifecycle_api.TOO_MANY.status, lifecycle_api.TOO_MANY.title)})
+    app.add_middleware(StandbyGate, duty=node.duty)
     app.add_middleware(BodyLimit, max_bytes=node.settings.max_body_bytes)
     app.include_router(api.router)
+    app.include_router(lifecycle_api.router)
+    app.include_router(operations_api.router)
     return app

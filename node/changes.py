@@ -8,6 +8,7 @@ from ledger.money import MAX_AMOUNT_MINOR
 from ledger.protocol import PLATFORM_PATTERN, TimeMs
 
 MAX_CHANGES = 5000
+MAX_PARTS = 100_000
 
 LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
 
@@ -68,24 +69,44 @@ class AccountChange(BaseModel):
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
         default=[], max_length=32, description="Platforms at which the holder ended the binding, at the bank"
     )
+    replaces: str | None = Field(
+        None,
+        min_length=4,
+        max_length=64,
+        description="Number of the account or card that this one was issued for anew. A new account states its status; "
+        "what else it does not state is as it was with the one it replaces",
+    )
+    replaced_bindings: Literal["go_on", "end"] = Field(
+        "go_on", description="What becomes of the bindings of the account that is replaced"
+    )
 
     def __repr__(self) -> str:
         return "AccountChange(…)"
 
 
 class FeedEntry(BaseModel):
-    """What the core says at one time: every change up to `as_of_ms` that it has not said before."""
+    """What the core says at one time: every change up to `as_of_ms` that it has not said before.
+
+    An entry too large for one call is sent in parts of the same `as_of_ms`, numbered from 1, all but the last with
+    `complete` false. The changes of each part count as they come in; the promise, and with it the watermark, comes with
+    the part that is complete. An entry that is never completed is made good by the next, later one.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
     changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
+    part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
+    complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
 
 
 class FeedReceipt(BaseModel):
-    """The node's word that an entry is durable. `attestations`: how many records it will write on the ledger."""
+    """The node's word that an entry, or a part of it, is durable. `attestations`: how many records it will write on the
+    ledger."""
 
     as_of_ms: int
+    part: int = 1
+    complete: bool = True
     changes: int
     attestations: int
     received_at_ms: int

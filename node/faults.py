@@ -8,12 +8,31 @@ import signal
 from collections.abc import Callable
 
 FAULT_POINTS = (
+    "duty_taken",  # this node may sign on the store from now on; nothing signed yet
     "feed_committed",  # the entry is durable, not yet acknowledged
     "grant_committed",  # the binding is durable, its grant not yet answered
+    "end_committed",  # the end of a binding is durable, not yet acknowledged
     "signed",  # the publication is signed and durable, not yet submitted
     "prepared",  # its transaction is signed and durable, not yet sent
     "submitted",  # the transaction is sent, its receipt not yet seen
     "in_block",  # the ledger has it, and the store knows
+)
+
+#: Durable steps of what not every node does: its own reading of the core, micro-deposits, off-boarding.
+PART_FAULT_POINTS = (
+    "file_claimed",  # a feed file is this node's, not yet read
+    "file_loaded",  # all of it is taken in, its report not yet written
+    "file_reported",  # its report is written, the file not yet moved away
+    "deposit_committed",  # a micro-deposit is durable, its payout not yet ordered
+    "deposit_paid",  # its payout is ordered, which the store does not know yet
+    "off_board_batch",  # a batch of bindings has ended, the next not yet
+)
+
+#: Durable steps of an operator's command, which is killed and run again as the node is.
+COMMAND_FAULT_POINTS = (
+    "imported",  # the export is in the store
+    "recovered",  # the store is level with the ledger, and knows what to state again
+    "fed_again",  # the operator's word that the core has fed again is durable
 )
 
 #: Called with the name of each point as it is reached.
@@ -29,8 +48,9 @@ def kill_at(wanted: str, times: int = 1) -> Faults:
 
     Raises: ValueError for a name that is no fault point.
     """
-    if wanted not in FAULT_POINTS:
-        raise ValueError(f"{wanted} is no fault point; allowed: {', '.join(FAULT_POINTS)}")
+    known = FAULT_POINTS + PART_FAULT_POINTS + COMMAND_FAULT_POINTS
+    if wanted not in known:
+        raise ValueError(f"{wanted} is no fault point; allowed: {', '.join(known)}")
     left = times
 
     def reach(point: str) -> None:

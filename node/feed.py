@@ -4,27 +4,37 @@ Everything that a publication will need is checked here, so that nothing that ge
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
+from ledger.errors import Conflict, InvalidValue, Overloaded
 from ledger.identity import canonical_number
 from ledger.service.database import Database
 from ledger.service.vault import Vault
-from node import outbox, schema
+from node import cursors, outbox, schema
 from node.accounts import Account, AccountStore, apply_change, open_account, unbound
+from node.bank_secrets import BankSecrets
 from node.changes import AccountChange, FeedEntry, FeedReceipt
+from node.cursors import Cursor
+from node.endings import end_binding
 from node.faults import Faults, no_faults
+from node.replacement import take_over
 
 #: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
 AHEAD_ALLOWANCE_MS = 5_000
 
 
 class FeedOutOfOrder(Conflict):
-    """The entry is older than the last one."""
+    """The entry is older than the last one, or a part of one that is not next."""
+
+
+class FeedTaken(Conflict):
+    """The node reads the core itself, so nobody else may speak for it: the watermark is one promise of one source."""
 
 
 class EntryDiffers(Conflict):
@@ -32,18 +42,22 @@ class EntryDiffers(Conflict):
 
 
 class Feed:
-    """Takes entries in. `on_change` is called after each new one: there is something to publish."""
+    """Takes entries in. `on_change` is called after each new one: there is something to publish.
+
+    `source` names what the node reads the core by, where it does so itself.
+    """
 
     def __init__(
         self,
         database: Database,
         vault: Vault,
-        bank_secret: bytes,
+        bank_secret: BankSecrets,
         clock: Clock,
         *,
         max_waiting: int,
         on_change: Callable[[], None],
         faults: Faults = no_faults,
+        source: str | None = None,
     ) -> None:
         self._database = database
         self._vault = vault
@@ -53,102 +67,245 @@ class Feed:
         self._max_waiting = max_waiting
         self._on_change = on_change
         self._faults = faults
+        self._source = source
 
-    def accept(self, entry: FeedEntry) -> FeedReceipt:
-        """Take an entry in, whole or not at all; the same entry again is answered as before.
+    def push(self, entry: FeedEntry) -> FeedReceipt:
+        """As `accept`, for a core that calls the node itself. Raises: FeedTaken, and what `accept` raises."""
+        if self._source is not None:
+            raise FeedTaken(
+                f"this node reads the core itself ({self._source}); allowed: one source only, see the node's settings"
+            )
+        return self.accept(entry)
 
+    def accept(self, entry: FeedEntry, cursor: Cursor | None = None) -> FeedReceipt:
+        """Take an entry, or a part of one, in whole or not at all; the same again is answered as before.
+
+        `cursor` moves with it, in the same transaction.
         Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change and field), Overloaded.
         """
         digest = self._vault.lookup("feed entry", entry.model_dump_json())
         now_ms = self._clock.now_ms()
         with self._database.write() as connection:
-            known = connection.execute(
+            begun = connection.execute(
                 select(schema.feed_entries).where(schema.feed_entries.c.as_of_ms == entry.as_of_ms)
             ).one_or_none()
+            known = None if begun is None else _known_receipt(connection, entry, begun, digest)
             if known is not None:
-                if known.digest != digest:
-                    raise EntryDiffers(
-                        f"as_of_ms: an entry of {entry.as_of_ms} with another content is here already; "
-                        "allowed: the same content again, or a later as_of_ms"
-                    )
-                return FeedReceipt.model_validate(known._mapping, from_attributes=True)
+                return known
             last_ms = outbox.last_as_of_ms(connection)
-            self._check_time(entry, last_ms, now_ms)
-            if entry.changes and outbox.waiting(connection) >= self._max_waiting:
-                raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
+            _check_turn(connection, entry, begun)
+            _check_not_ahead(entry, now_ms)
+            self._check_room(connection, entry.changes)
             receipt = FeedReceipt(
-                as_of_ms=entry.as_of_ms, changes=len(entry.changes), attestations=0, received_at_ms=now_ms
+                as_of_ms=entry.as_of_ms,
+                part=entry.part,
+                complete=entry.complete,
+                changes=len(entry.changes),
+                attestations=0,
+                received_at_ms=now_ms,
             )
-            connection.execute(insert(schema.feed_entries).values(digest=digest, **receipt.model_dump()))
-            receipt.attestations = self._apply(connection, entry, last_ms)
-            connection.execute(
-                update(schema.feed_entries)
-                .where(schema.feed_entries.c.as_of_ms == entry.as_of_ms)
-                .values(attestations=receipt.attestations)
-            )
+            _begin(connection, receipt, digest)
+            queued = self._apply(connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms)
+            receipt.attestations = queued
+            _finish(connection, receipt, digest)
+            if cursor is not None:
+                cursors.save(connection, cursor, now_ms)
         self._faults("feed_committed")
         self._on_change()
         return receipt
 
-    def receipt(self, as_of_ms: int) -> FeedReceipt:
-        """The receipt of an entry taken in before. Raises: NotFound."""
-        with self._database.read() as connection:
-            known = connection.execute(
-                select(schema.feed_entries).where(schema.feed_entries.c.as_of_ms == as_of_ms)
-            ).one_or_none()
-        if known is None:
-            raise NotFound(f"there is no feed entry of {as_of_ms}")
-        return FeedReceipt.model_validate(known._mapping, from_attributes=True)
+    def correct(self, changes: Sequence[AccountChange]) -> int:
+        """Take in what the core should have said before its last entry, or says ahead of its next one.
 
-    def _check_time(self, entry: FeedEntry, last_ms: int, now_ms: int) -> None:
-        if entry.as_of_ms < last_ms:
-            raise FeedOutOfOrder(
-                f"as_of_ms: {entry.as_of_ms} is older than the last entry; allowed: later than {last_ms}"
-            )
-        if entry.as_of_ms > now_ms + AHEAD_ALLOWANCE_MS:
-            raise InvalidValue(
-                "as_of_ms", "ahead of this node's clock", f"at most {AHEAD_ALLOWANCE_MS} ms ahead of {now_ms}"
-            )
-
-    def _apply(self, connection: Connection, entry: FeedEntry, last_ms: int) -> int:
-        """Apply the entry's changes and queue what follows for the ledger. Returns: how many attestations."""
-        numbers = []
-        for index, change in enumerate(entry.changes):
-            with _place(index):
-                # Without a type stated, any well-formed number may look an account up.
-                numbers.append(canonical_number(change.number, change.number_type or "account"))
-        accounts = self._accounts.find(connection, numbers)
-        bound = _active_bindings(connection, accounts)
-        queued = 0
-        for index, (number, change) in enumerate(zip(numbers, entry.changes, strict=True)):
-            with _place(index):
-                known = accounts.get(number)
-                _check_effective(known, change, entry.as_of_ms, last_ms)
-                account = open_account(change, number) if known is None else apply_change(known, change)
-            accounts[number] = account
-            for binding, platform in list(bound[number].items()):
-                terms = account.terms(self._bank_secret, binding, platform)
-                if platform in change.unbind:
-                    terms = unbound(terms)
-                    end_binding(connection, binding, change.effective_at_ms)
-                    del bound[number][binding]
-                outbox.put(
-                    connection,
-                    binding=binding,
-                    effective_at_ms=change.effective_at_ms,
-                    terms=terms,
-                    holds_from_ms=last_ms + 1,
-                    entry_as_of_ms=entry.as_of_ms,
-                )
-                queued += 1
-        for account in accounts.values():
-            self._accounts.save(connection, account)
+        That promises nothing, so the watermark stays. What took effect before the last entry counts from right after
+        it, for the ledger's time does not go back. Whole or not at all. Returns: how many attestations follow.
+        Raises: InvalidValue (naming the change and field), Overloaded.
+        """
+        with self._database.write() as connection:
+            self._check_room(connection, changes)
+            queued = self._apply(connection, changes, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
+        self._faults("feed_committed")
+        self._on_change()
         return queued
 
+    def last_as_of_ms(self) -> int:
+        """How far the core has spoken; 0 before it has at all."""
+        with self._database.read() as connection:
+            return outbox.last_as_of_ms(connection)
 
-def end_binding(connection: Connection, binding: bytes, ended_at_ms: int) -> None:
-    """Mark a binding as ended."""
-    connection.execute(update(schema.bindings).where(schema.bindings.c.id == binding).values(ended_at_ms=ended_at_ms))
+    def next_part(self, as_of_ms: int) -> int:
+        """The number of the part that comes next in the entry of `as_of_ms`: 1 where none is here, or it is whole."""
+        with self._database.read() as connection:
+            begun = connection.execute(
+                select(schema.feed_entries.c.parts).where(
+                    schema.feed_entries.c.as_of_ms == as_of_ms, ~schema.feed_entries.c.complete
+                )
+            ).scalar_one_or_none()
+        return 1 if begun is None else int(begun) + 1
+
+    def _check_room(self, connection: Connection, changes: Sequence[AccountChange]) -> None:
+        if changes and outbox.waiting(connection, self._max_waiting) >= self._max_waiting:
+            raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
+
+    def _apply(
+        self, connection: Connection, changes: Sequence[AccountChange], *, last_ms: int, as_of_ms: int | None
+    ) -> int:
+        """Apply changes and queue what follows for the ledger. Returns: how many attestations.
+
+        `as_of_ms` names the entry; without one, the changes come late or early, see `correct`.
+        """
+        numbers, replaced_numbers = _canonical_numbers(changes)
+        accounts = self._accounts.find(connection, {*numbers, *replaced_numbers.values()})
+        bound = _active_bindings(connection, accounts)
+        queued = 0
+        for index, (number, stated) in enumerate(zip(numbers, changes, strict=True)):
+            replaced = accounts.get(replaced_numbers.get(index, ""))
+            with _place(index):
+                known = accounts.get(number)
+                change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
+                account = open_account(change, number, replaced) if known is None else apply_change(known, change)
+                if replaced is not None:
+                    account = replace(account, id=self._accounts.save(connection, account))
+                    assert account.id is not None
+                    queued += take_over(
+                        connection,
+                        replaced=replaced,
+                        replaced_bound=bound[replaced.number],
+                        account_id=account.id,
+                        bound=bound[number],
+                        go_on=change.replaced_bindings == "go_on",
+                        effective_at_ms=change.effective_at_ms,
+                        bank_secret=self._bank_secret,
+                        holds_from_ms=last_ms + 1,
+                        entry_as_of_ms=as_of_ms,
+                    )
+            accounts[number] = account
+            queued += self._tell(connection, account, change, bound[number], last_ms, as_of_ms)
+        self._accounts.save_all(connection, [accounts[number] for number in dict.fromkeys(numbers)])
+        return queued
+
+    def _tell(
+        self,
+        connection: Connection,
+        account: Account,
+        change: AccountChange,
+        bound: dict[bytes, str],
+        last_ms: int,
+        as_of_ms: int | None,
+    ) -> int:
+        """Queue the account's terms for each of its bindings, the last ones for those that the change ends."""
+        told = list(bound.items())
+        for binding, platform in told:
+            terms = account.terms(self._bank_secret, binding, platform)
+            if platform in change.unbind:
+                terms = unbound(terms)
+                end_binding(connection, binding, change.effective_at_ms)
+                del bound[binding]
+            outbox.put(
+                connection,
+                binding=binding,
+                effective_at_ms=change.effective_at_ms,
+                terms=terms,
+                holds_from_ms=last_ms + 1,
+                entry_as_of_ms=as_of_ms,
+            )
+        return len(told)
+
+
+def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], digest: bytes) -> FeedReceipt | None:
+    """The receipt of an entry, or part, that is here already; None for the part that would be next.
+
+    Raises: EntryDiffers.
+    """
+    parts = schema.feed_parts
+    known = connection.execute(
+        select(parts).where(parts.c.as_of_ms == entry.as_of_ms, parts.c.part == entry.part)
+    ).one_or_none()
+    if known is None and not begun.complete:
+        return None
+    whole = begun.complete and begun.parts == 1
+    if known is None and whole and entry.part == 1:
+        known = begun
+    if known is None or known.digest != digest:
+        raise EntryDiffers(
+            f"as_of_ms: an entry of {entry.as_of_ms} with another content is here already; "
+            "allowed: the same content again, or a later as_of_ms"
+        )
+    return FeedReceipt(
+        as_of_ms=entry.as_of_ms,
+        part=entry.part,
+        complete=known.complete,
+        changes=known.changes,
+        attestations=known.attestations,
+        received_at_ms=known.received_at_ms,
+    )
+
+
+def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None) -> None:
+    """That the entry comes after all others, or is the next part of the newest one, which is not complete."""
+    newest_ms = connection.execute(select(func.coalesce(func.max(schema.feed_entries.c.as_of_ms), 0))).scalar_one()
+    if entry.as_of_ms < newest_ms:
+        raise FeedOutOfOrder(
+            f"as_of_ms: {entry.as_of_ms} is older than the last entry; allowed: later than {newest_ms}"
+        )
+    next_part = 1 if begun is None else begun.parts + 1
+    if entry.part != next_part:
+        raise FeedOutOfOrder(f"part: {entry.part} of the entry of {entry.as_of_ms} is not next; allowed: {next_part}")
+
+
+def _check_not_ahead(entry: FeedEntry, now_ms: int) -> None:
+    if entry.as_of_ms > now_ms + AHEAD_ALLOWANCE_MS:
+        raise InvalidValue(
+            "as_of_ms", "ahead of this node's clock", f"at most {AHEAD_ALLOWANCE_MS} ms ahead of {now_ms}"
+        )
+
+
+def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
+    """Store what comes in, before what follows from it refers to it."""
+    if receipt.part == 1:
+        connection.execute(
+            insert(schema.feed_entries).values(
+                as_of_ms=receipt.as_of_ms,
+                digest=digest,
+                received_at_ms=receipt.received_at_ms,
+                changes=0,
+                attestations=0,
+                complete=False,
+                parts=1,
+            )
+        )
+
+
+def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
+    """Store what became of it."""
+    entries = schema.feed_entries
+    connection.execute(
+        update(entries)
+        .where(entries.c.as_of_ms == receipt.as_of_ms)
+        .values(
+            parts=receipt.part,
+            complete=receipt.complete,
+            changes=entries.c.changes + receipt.changes,
+            attestations=entries.c.attestations + receipt.attestations,
+        )
+    )
+    if receipt.part > 1 or not receipt.complete:
+        connection.execute(insert(schema.feed_parts).values(digest=digest, **receipt.model_dump()))
+
+
+def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:
+    """The changes' numbers, and by index those that they replace. Raises: InvalidValue."""
+    numbers = []
+    replaced = {}
+    for index, change in enumerate(changes):
+        with _place(index):
+            # Without a type stated, any well-formed number may look an account up.
+            numbers.append(canonical_number(change.number, change.number_type or "account"))
+            if change.replaces is not None:
+                replaced[index] = canonical_number(change.replaces, "account", "replaces")
+                if replaced[index] == numbers[-1]:
+                    raise InvalidValue("replaces", "the account itself", "the number that it had before")
+    return numbers, replaced
 
 
 def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) -> dict[str, dict[bytes, str]]:
@@ -165,14 +322,21 @@ def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) ->
     return found
 
 
-def _check_effective(account: Account | None, change: AccountChange, as_of_ms: int, last_ms: int) -> None:
-    """That the change took effect after all that was promised before, and not after the entry's own time.
+def _check_effective(
+    account: Account | None, replaced: Account | None, change: AccountChange, last_ms: int, as_of_ms: int | None
+) -> AccountChange:
+    """The change, if it took effect after all that was promised before, and not after the entry's own time.
 
-    An account that was not known yet had no binding, so nothing was promised about it.
+    An account that was not known yet had no binding, so nothing was promised about it. Without an entry, what comes too
+    late counts from the first time that it still can. Raises: InvalidValue.
     """
-    lowest = 0 if account is None else max(last_ms + 1, account.effective_at_ms)
+    known = [known.effective_at_ms for known in (account, replaced) if known is not None]
+    lowest = max([last_ms + 1, *known]) if known else 0
+    if as_of_ms is None:
+        return change.model_copy(update={"effective_at_ms": max(lowest, change.effective_at_ms)})
     if not lowest <= change.effective_at_ms <= as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
+    return change
 
 
 @contextmanager

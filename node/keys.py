@@ -8,8 +8,9 @@ from pathlib import Path
 
 from eth_account import Account
 
-from ledger.publication import LocalSigner
+from ledger.publication import LocalSigner, Signer
 from ledger.service.settings import SettingsError, read_text_secret, write_private
+from node.settings import NodeSettings
 
 
 def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
@@ -22,6 +23,24 @@ def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
         raise SettingsError(f"{field}_keystore: {keystore}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{field}_keystore: {keystore} does not open with this password") from error
+
+
+def open_signer(settings: NodeSettings) -> Signer:
+    """What signs publications and grants: a key in a token, or in a keystore. Raises: SettingsError."""
+    if settings.signer_pkcs11 is not None:
+        try:
+            from node.hsm import Pkcs11Signer  # noqa: PLC0415 - an extra that only who has a token installs
+        except ModuleNotFoundError as error:
+            raise SettingsError("signer_pkcs11: install the extra: pip install 'standing[pkcs11]'") from error
+        return Pkcs11Signer(settings.signer_pkcs11)
+    assert settings.signer_keystore is not None  # the settings have one or the other
+    assert settings.signer_password_file is not None
+    return LocalSigner(load_private_key(settings.signer_keystore, settings.signer_password_file, "signer"))
+
+
+def open_sender(settings: NodeSettings) -> Signer:
+    """What signs the transactions, and pays for them. Raises: SettingsError."""
+    return LocalSigner(load_private_key(settings.sender_keystore, settings.sender_password_file, "sender"))
 
 
 def new_keystore(keystore: Path, password_file: Path) -> str:

@@ -1,31 +1,43 @@
 """The outbox: terms on their way to the ledger, in the order in which they were stated, and the next publication.
 
 The watermark of a publication is the core's own `as_of_ms`, and never passes a row that is not yet published: each row
-names the time from which it holds the watermark back.
+names the time from which it holds the watermark back. What a recovery has to state again (`node.restating`) goes first.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ledger.publication import Attestation, Domain, Publication, Signer
-from ledger.sealing import derive_binding_key, seal
+from ledger.sealing import seal
 from ledger.terms import Terms
 from node import schema
+from node.bank_secrets import BankSecrets
+from node.deployments import Deployment
 
-_ATTESTATION_SIZE = 128
+ATTESTATION_SIZE = 128
 _FIRST_PREVIOUS = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who publishes: the bank, its secret for binding keys, its signer."""
+    """Who publishes: the bank, its secrets for binding keys, its signer."""
 
     bic: str
-    secret: bytes
+    secret: BankSecrets
     signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be sealed: terms of a binding for a platform."""
+
+    binding: bytes
+    platform: str
+    effective_at_ms: int
+    terms: Terms
 
 
 def put(
@@ -43,25 +55,28 @@ def put(
     before may have been promised already. `entry_as_of_ms` names the entry that the terms come from, if any.
     """
     connection.execute(
-        insert(schema.outbox).values(
-            binding_id=binding,
-            effective_at_ms=effective_at_ms,
-            terms=terms.pack(),
-            holds_from_ms=holds_from_ms,
-            entry_as_of_ms=entry_as_of_ms,
-        )
+        insert(schema.outbox),
+        {
+            "binding_id": binding,
+            "effective_at_ms": effective_at_ms,
+            "terms": terms.pack(),
+            "holds_from_ms": holds_from_ms,
+            "entry_as_of_ms": entry_as_of_ms,
+        },
     )
 
 
 def last_as_of_ms(connection: Connection) -> int:
-    """How far the core has spoken; 0 before it has at all."""
-    return int(connection.execute(select(func.coalesce(func.max(schema.feed_entries.c.as_of_ms), 0))).scalar_one())
+    """How far the core has spoken; 0 before it has at all. An entry that is not complete yet promises nothing."""
+    table = schema.feed_entries
+    query = select(table.c.as_of_ms).where(table.c.complete).order_by(table.c.as_of_ms.desc()).limit(1)
+    return int(connection.execute(query).scalar_one_or_none() or 0)
 
 
-def waiting(connection: Connection) -> int:
-    """How many rows wait to be published."""
-    query = select(func.count()).select_from(schema.outbox).where(schema.outbox.c.publication.is_(None))
-    return int(connection.execute(query).scalar_one())
+def waiting(connection: Connection, at_most: int | None = None) -> int:
+    """How many rows wait to be published; counts no further than `at_most`, where that is all one needs to know."""
+    rows = select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None)).limit(at_most).subquery()
+    return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
 
 
 def last_publication(connection: Connection) -> Row[Any] | None:
@@ -70,76 +85,175 @@ def last_publication(connection: Connection) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def sign_next(
-    connection: Connection, issuer: Issuer, domain: Domain, *, max_attestations: int, now_ms: int
-) -> Publication | None:
-    """Seal and sign the next publication and store it; inside one transaction, before anything is sent.
+def last_in_block(connection: Connection, base_number: int) -> int:
+    """The highest publication after `base_number` that was seen in a block; `base_number` where none was."""
+    table = schema.publications
+    query = select(func.max(table.c.number)).where(table.c.number > base_number, table.c.in_block_at_ms.is_not(None))
+    return int(connection.execute(query).scalar_one() or base_number)
 
-    Takes the waiting rows in order, at most `max_attestations`; without any it is a heartbeat. Returns None where there
-    is nothing to say: no row waits and the watermark would not move.
-    """
+
+def watermark_in_block_ms(connection: Connection) -> int | None:
+    """The watermark of the newest publication that was seen in a block; None where none was."""
+    table = schema.publications
+    query = (
+        select(table.c.watermark_ms).where(table.c.in_block_at_ms.is_not(None)).order_by(table.c.number.desc()).limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def next_drafts(connection: Connection, limit: int) -> tuple[list[Draft], int]:
+    """The waiting rows that come next, at most `limit`, and the id of the last of them (0 where none waits)."""
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
         .join(schema.bindings, schema.bindings.c.id == schema.outbox.c.binding_id)
         .where(schema.outbox.c.publication.is_(None))
         .order_by(schema.outbox.c.id)
-        .limit(max_attestations + 1)
+        .limit(limit)
     ).all()
-    batch, left_over = rows[:max_attestations], rows[max_attestations:]
-    last = last_publication(connection)
-    watermark_ms = last_as_of_ms(connection)
-    if left_over:
-        watermark_ms = min(watermark_ms, left_over[0].holds_from_ms - 1)
-    if last is not None:
-        watermark_ms = max(watermark_ms, last.watermark_ms)
-    if not batch and (last.watermark_ms if last is not None else 0) == watermark_ms:
-        return None
+    drafts = [Draft(row.binding_id, row.platform, row.effective_at_ms, Terms.unpack(row.terms)) for row in rows]
+    return in_order(connection, drafts), rows[-1].id if rows else 0
+
+
+def in_order(connection: Connection, drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts, none older than what was published of its binding before.
+
+    The ledger refuses a publication whole if one attestation in it goes back in time, and what is signed under a number
+    cannot be signed again in another form: one such row would block everything after it for ever. What is stated last
+    stands, so it takes effect no earlier than what was stated before it.
+    """
+    table = schema.outbox
+    last: dict[bytes, int] = {
+        row.binding_id: row.last_ms
+        for row in connection.execute(
+            select(table.c.binding_id, func.max(table.c.effective_at_ms).label("last_ms"))
+            .where(table.c.publication.is_not(None), table.c.binding_id.in_({draft.binding for draft in drafts}))
+            .group_by(table.c.binding_id)
+        )
+    }
+    ordered = []
+    for draft in drafts:
+        effective_at_ms = max(draft.effective_at_ms, last.get(draft.binding, 0))
+        last[draft.binding] = effective_at_ms
+        ordered.append(replace(draft, effective_at_ms=effective_at_ms))
+    return ordered
+
+
+def mark_published(connection: Connection, up_to_id: int, number: int) -> None:
+    """Note that the waiting rows up to an id are in publication `number`."""
+    connection.execute(
+        update(schema.outbox)
+        .where(schema.outbox.c.publication.is_(None), schema.outbox.c.id <= up_to_id)
+        .values(publication=number)
+    )
+
+
+def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int) -> int:
+    """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
+
+    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back.
+    """
+    holding = connection.execute(
+        select(func.min(schema.outbox.c.holds_from_ms)).where(
+            schema.outbox.c.publication.is_(None), schema.outbox.c.id > after_id
+        )
+    ).scalar_one_or_none()
+    as_of_ms = last_as_of_ms(connection)
+    return max(floor_ms, as_of_ms if holding is None else min(as_of_ms, holding - 1))
+
+
+def watermark_floor_ms(last: Row[Any] | None, deployment: Deployment) -> int:
+    """The watermark that this deployment has already, or will have once all that is signed is in blocks."""
+    return last.watermark_ms if last is not None and last.number > deployment.base_number else 0
+
+
+def sign(
+    connection: Connection,
+    issuer: Issuer,
+    deployment: Deployment,
+    last: Row[Any] | None,
+    attestations: Callable[[int], Sequence[Attestation]],
+    *,
+    watermark_ms: int,
+    now_ms: int,
+) -> Publication:
+    """Sign the publication after `last` and store it; inside one transaction, before anything is sent.
+
+    `attestations` seals the batch for the number that it is given.
+    """
     number = last.number + 1 if last is not None else 1
     publication = Publication(
-        domain=domain,
+        domain=deployment.domain,
         bank=issuer.bic,
         number=number,
         previous=last.digest if last is not None else _FIRST_PREVIOUS,
         watermark_ms=watermark_ms,
-        attestations=tuple(_attest(row, issuer, number) for row in batch),
+        attestations=tuple(attestations(number)),
     )
     _store(connection, publication, issuer.signer, now_ms)
-    if batch:
-        connection.execute(
-            update(schema.outbox)
-            .where(schema.outbox.c.publication.is_(None), schema.outbox.c.id <= batch[-1].id)
-            .values(publication=number)
-        )
     return publication
 
 
-def _attest(row: Row[Any], issuer: Issuer, number: int) -> Attestation:
-    tag, sealed_terms = seal(
-        Terms.unpack(row.terms),
-        key=derive_binding_key(issuer.secret, row.binding_id, row.platform),
-        bank=issuer.bic,
-        binding=row.binding_id,
-        publication=number,
-        effective_at_ms=row.effective_at_ms,
+def sign_next(
+    connection: Connection, issuer: Issuer, deployment: Deployment, *, max_attestations: int, now_ms: int
+) -> Publication | None:
+    """Seal, sign and store the next publication: the waiting rows in order, at most `max_attestations`, or a heartbeat.
+
+    Returns None where there is nothing to say: no row waits and the watermark would not move.
+    """
+    drafts, last_id = next_drafts(connection, max_attestations)
+    last = last_publication(connection)
+    floor_ms = watermark_floor_ms(last, deployment)
+    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms)
+    if not drafts and watermark_ms == floor_ms:
+        return None
+    publication = sign(
+        connection,
+        issuer,
+        deployment,
+        last,
+        lambda number: [attest(draft, issuer, number) for draft in drafts],
+        watermark_ms=watermark_ms,
+        now_ms=now_ms,
     )
-    return Attestation(row.binding_id, row.effective_at_ms, tag, sealed_terms)
+    mark_published(connection, last_id, publication.number)
+    return publication
+
+
+def attest(draft: Draft, issuer: Issuer, number: int) -> Attestation:
+    """Seal a draft for its platform, in publication `number`."""
+    tag, sealed_terms = seal(
+        draft.terms,
+        key=issuer.secret.binding_key(draft.binding, draft.platform),
+        bank=issuer.bic,
+        binding=draft.binding,
+        publication=number,
+        effective_at_ms=draft.effective_at_ms,
+    )
+    return Attestation(draft.binding, draft.effective_at_ms, tag, sealed_terms)
 
 
 def _store(connection: Connection, publication: Publication, signer: Signer, now_ms: int) -> None:
     connection.execute(
         insert(schema.publications).values(
-            number=publication.number,
-            chain_id=publication.domain.chain_id,
-            contract=publication.domain.contract,
-            previous=publication.previous,
-            watermark_ms=publication.watermark_ms,
-            digest=publication.digest,
-            attestations=b"".join(attestation.words for attestation in publication.attestations),
+            **publication_columns(publication),
             signer=signer.address,
             signature=signer.sign(publication.digest),
             signed_at_ms=now_ms,
         )
     )
+
+
+def publication_columns(publication: Publication) -> dict[str, Any]:
+    """A publication's content as its row holds it."""
+    return {
+        "number": publication.number,
+        "chain_id": publication.domain.chain_id,
+        "contract": publication.domain.contract,
+        "previous": publication.previous,
+        "watermark_ms": publication.watermark_ms,
+        "digest": publication.digest,
+        "attestations": b"".join(attestation.words for attestation in publication.attestations),
+    }
 
 
 def stored_publication(row: Row[Any], bic: str) -> Publication:
@@ -152,17 +266,17 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
             tag=words[at + 64 : at + 80],
             sealed_terms=words[at + 96 : at + 128],
         )
-        for at in range(0, len(words), _ATTESTATION_SIZE)
+        for at in range(0, len(words), ATTESTATION_SIZE)
     )
     return Publication(
         Domain(row.chain_id, row.contract), bic, row.number, row.previous, row.watermark_ms, attestations
     )
 
 
-def unfinished(connection: Connection) -> Sequence[Row[Any]]:
-    """The signed publications that are not known to be in a block, in order."""
+def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any]]:
+    """The signed publications after `base_number` that are not known to be in a block, in order."""
     return connection.execute(
         select(schema.publications)
-        .where(schema.publications.c.in_block_at_ms.is_(None))
+        .where(schema.publications.c.in_block_at_ms.is_(None), schema.publications.c.number > base_number)
         .order_by(schema.publications.c.number)
     ).all()

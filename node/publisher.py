@@ -1,32 +1,33 @@
-"""The publisher: signs what waits in the outbox, submits it, and sees it into a block.
+"""The publisher: signs what waits in the outbox, and has it submitted and seen into a block.
 
 The order of the steps is the crash rule: a publication is signed and stored in one transaction, and only what is stored
-is ever sent; its transaction is stored before it is sent, too. After a crash, the ledger's own `publication` and `head`
-say where things were. Submitting a publication twice is harmless: the contract takes each number once.
+is ever sent; its transaction is stored before it is sent, too (`node.submission`). After a crash, the ledger's own
+`publication` and `head` say where things were. Submitting a publication twice is harmless: the contract takes each
+number once. Only the node on duty signs (`node.duty`), which is proved inside the transaction that signs.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from ledger.client import BankState, LedgerClient
 from ledger.clock import Clock
-from ledger.errors import LedgerError, LedgerRejected, StandingError
-from ledger.sender import Sender, publication_gas
-from ledger.service.database import Database
-from node import outbox, schema
+from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
+from node import deployments, outbox, recoveries, restating, schema
+from node.deployments import Deployment
 from node.faults import Faults, no_faults
+from node.metrics import Meters
 from node.outbox import Issuer
+from node.restating import Restating
+from node.storage import NodeDatabase
+from node.submission import PublishingHalted, Submitter
 
 _log = structlog.get_logger()
-
-
-class PublishingHalted(StandingError):
-    """The node must not, or cannot, publish until somebody acts; the text says what to do."""
+_SLOWEST_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,14 @@ class PublisherOptions:
     """How the publisher works; times in milliseconds.
 
     `heartbeat_ms`: at least this long between two heartbeats. `poll_ms`: how often to look for receipts.
+    `batch_wait_ms`: how long a change may wait for others to share its publication; 0: it goes out at once.
     `resend_after_ms`: how long a transaction may be missing before it is sent again. `max_in_flight`: how many
     publications may be on their way at once.
     """
 
     heartbeat_ms: int = 1_000
     poll_ms: int = 50
+    batch_wait_ms: int = 0
     resend_after_ms: int = 15_000
     max_attestations: int = 300
     max_in_flight: int = 4
@@ -50,23 +53,34 @@ class Publisher:
 
     def __init__(
         self,
-        database: Database,
+        database: NodeDatabase,
         client: LedgerClient,
-        sender: Sender,
+        submitter: Submitter,
+        restating_: Restating,
         issuer: Issuer,
         clock: Clock,
         options: PublisherOptions,
+        *,
+        confirm_duty: Callable[[Connection], None],
+        meters: Meters,
         faults: Faults = no_faults,
     ) -> None:
         self._database = database
         self._client = client
-        self._sender = sender
+        self._submitter = submitter
+        self._restating = restating_
         self.issuer = issuer
         self._clock = clock
         self._options = options
+        self._confirm_duty = confirm_duty
+        self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
         self._stop = threading.Event()
+        # When this process first saw rows wait; None while none does.
+        self._waiting_since_ms: int | None = None
+        # Whether store and ledger were level at some time; before that, the ledger is asked even if nothing is due.
+        self._has_checked = False
         #: Why nothing is published at the moment; None while all is well.
         self.trouble: str | None = None
 
@@ -80,20 +94,28 @@ class Publisher:
         self._wake.set()
 
     def run(self) -> None:
-        """Publish until stopped. A ledger that does not answer is asked again, ever more slowly, up to 5 seconds."""
+        """Publish until stopped. A ledger that does not answer is asked again, ever more slowly, up to 5 seconds.
+
+        Raises: Deposed where another node took over.
+        """
         failures = 0
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 in_flight = self.step()
                 self.trouble, failures = None, 0
-            except (LedgerError, PublishingHalted) as error:
+            except (LedgerError, PublishingHalted, Unavailable) as error:
+                self._meters.ledger_errors.labels(type(error).__name__).inc()
                 if str(error) != self.trouble:
                     _log.error("publishing_stopped", reason=str(error))
                 self.trouble, failures, in_flight = str(error), failures + 1, 0
+            except Exception as error:
+                # A fault of ours, not of the world: say so where the operator looks, and let the thread end loudly.
+                self.trouble = f"the publisher failed unexpectedly ({type(error).__name__}): start the node again"
+                raise
             if failures:
-                self._stop.wait(min(5.0, 0.1 * 2**failures))
-            elif in_flight:
+                self._stop.wait(min(_SLOWEST_RETRY_S, 0.1 * 2 ** min(failures, 10)))
+            elif in_flight or self._waiting_since_ms is not None:
                 # A new change must not wait for the receipts of what is on its way.
                 self._wake.wait(self._options.poll_ms / 1000)
             else:
@@ -102,32 +124,48 @@ class Publisher:
     def step(self) -> int:
         """Do whatever is due now, without waiting. Returns: how many publications are on their way.
 
-        Raises: PublishingHalted, LedgerError.
+        Raises: PublishingHalted, LedgerError, Deposed, DatabaseUnavailable.
         """
         with self._database.read() as connection:
-            unfinished = outbox.unfinished(connection)
-            due = self._is_due(connection, len(unfinished))
-        if not unfinished and not due:
+            deployment = deployments.current(connection)
+            unfinished = outbox.unfinished(connection, deployment.base_number if deployment is not None else 0)
+            due = self._is_due(connection, deployment, len(unfinished))
+        if not unfinished and not due and self._has_checked:
             return 0
-        on_ledger = self._check_ledger()
-        pending = self._mark_in_block(unfinished, on_ledger)
+        on_ledger = self._check_ledger(deployment)
+        self._has_checked = True
+        pending = self._submitter.mark_in_block(unfinished, on_ledger)
         for row in pending:
-            self._see_through(row, on_ledger)
+            self._submitter.see_through(row, on_ledger)
         while len(pending) < self._options.max_in_flight and (signed := self._sign_next(len(pending))) is not None:
-            self._submit(signed)
             pending.append(signed)
+            self._submitter.submit(signed)
         return len(pending)
 
-    def _is_due(self, connection: Connection, in_flight: int) -> bool:
-        """Whether something is to be signed: a row waits, or it is time for a heartbeat."""
-        if outbox.waiting(connection):
+    def _is_due(self, connection: Connection, deployment: Deployment | None, in_flight: int) -> bool:
+        """Whether something is to be signed: a binding to state again, rows that wait, or a heartbeat that is due."""
+        if restating.left(connection):
             return in_flight < self._options.max_in_flight
+        waiting = outbox.waiting(connection, self._options.max_attestations)
+        if waiting:
+            return in_flight < self._options.max_in_flight and self._has_waited_enough(waiting)
+        self._waiting_since_ms = None
         last = outbox.last_publication(connection)
-        if in_flight or outbox.last_as_of_ms(connection) <= (last.watermark_ms if last is not None else 0):
+        floor_ms = outbox.watermark_floor_ms(last, deployment) if deployment is not None else 0
+        if in_flight or outbox.last_as_of_ms(connection) <= floor_ms:
             return False
         return last is None or self._clock.now_ms() - last.signed_at_ms >= self._options.heartbeat_ms
 
-    def _check_ledger(self) -> BankState:
+    def _has_waited_enough(self, waiting: int) -> bool:
+        """Whether the batch is full, or its oldest row has waited as long as it may."""
+        now_ms = self._clock.now_ms()
+        if self._waiting_since_ms is None:
+            self._waiting_since_ms = now_ms
+        return (
+            waiting >= self._options.max_attestations or now_ms - self._waiting_since_ms >= self._options.batch_wait_ms
+        )
+
+    def _check_ledger(self, deployment: Deployment | None) -> BankState:
         """What the ledger holds about this bank, if it is what the store expects. Raises: PublishingHalted."""
         state = self._client.bank(self.issuer.bic)
         bic, signer = self.issuer.bic, self.issuer.signer.address
@@ -140,108 +178,72 @@ class Publisher:
                 f"the ledger expects {bic}'s publications signed by {state.signer}, this node signs as {signer}: "
                 "rotate the signer on the ledger, or start the node with the right key"
             )
+        if deployment is not None and deployment.domain != self._client.domain:
+            raise PublishingHalted(
+                f"this store has published to {deployment.domain}, the ledger is {self._client.domain}: "
+                "if the old one is gone for good, run `standing-node recover`"
+            )
+        self._check_history(state, deployment)
+        return state
+
+    def _check_history(self, state: BankState, deployment: Deployment | None) -> None:
+        """That the ledger holds a part of the history that this store knows, or all of it. Raises: PublishingHalted."""
+        bic = self.issuer.bic
         with self._database.read() as connection:
+            unmet = recoveries.unmet(connection)
             last = outbox.last_publication(connection)
+            seen = outbox.last_in_block(connection, deployment.base_number if deployment is not None else 0)
             here = None
             if last is not None and 0 < state.publication <= last.number:
                 here = connection.execute(
                     select(schema.publications).where(schema.publications.c.number == state.publication)
                 ).one_or_none()
+        if unmet is not None:
+            raise PublishingHalted(
+                f"this store was recovered; the core must feed again all that it said from {unmet.core_from_ms} to "
+                f"{unmet.core_until_ms}, and then `standing-node recover --fed-again` be run"
+            )
         if state.publication > (last.number if last is not None else 0):
             raise PublishingHalted(
                 f"the ledger has {bic}'s publication {state.publication}, this store knows "
-                f"{last.number if last is not None else 'none'}: it is older than the ledger and must be recovered"
+                f"{last.number if last is not None else 'none'}: it is older than the ledger and must be recovered: "
+                "run `standing-node recover`"
+            )
+        if state.publication < seen:
+            raise LedgerUnreachable(
+                f"the ledger holds {bic}'s publication {state.publication}, but {seen} was seen in a block: its node "
+                "is behind, or the ledger has lost what it held; if so for good, run `standing-node recover`"
             )
         if state.publication and (here is None or here.digest != state.head):
             raise PublishingHalted(
                 f"publication {state.publication} on the ledger is not the one that this store signed: "
                 "two histories exist under one key, and a person must look"
             )
-        return state
-
-    def _mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
-        """Note which publications the ledger has by now. Returns: the others."""
-        for row in pending:
-            if row.number > on_ledger.publication:
-                continue
-            receipt = self._client.receipt(row.transaction_hash) if row.transaction_hash is not None else None
-            # Without a good receipt of its own, somebody else submitted it, or a crash came in between; that is fine.
-            block_number = receipt["blockNumber"] if receipt is not None and receipt["status"] == 1 else None
-            self._update(row.number, block_number=block_number, in_block_at_ms=self._clock.now_ms())
-            self._faults("in_block")
-        return [row for row in pending if row.number > on_ledger.publication]
-
-    def _see_through(self, row: Row[Any], on_ledger: BankState) -> None:
-        """Submit a publication that is not on its way, or seems lost.
-
-        Raises: LedgerError, with the contract's own where it refused; the next step then submits it anew.
-        """
-        if row.transaction_hash is None:
-            self._submit(row)
-            return
-        receipt = self._client.receipt(row.transaction_hash)
-        if receipt is not None and receipt["status"] != 1:
-            # One that is not next in turn failed because of those before it; its turn comes when they are through.
-            if row.number == on_ledger.publication + 1:
-                self._update(row.number, transaction_hash=None)
-                raise self._client.why_failed(receipt)
-        elif receipt is None and self._clock.now_ms() - row.submitted_at_ms >= self._options.resend_after_ms:
-            nonce = row.transaction_nonce if row.transaction_nonce >= self._sender.next_nonce("latest") else None
-            _log.warning("publication_sent_again", number=row.number, same_nonce=nonce is not None)
-            self._submit(row, nonce)
+        expected_ms = 0 if deployment is None else outbox.watermark_floor_ms(here, deployment)
+        if state.watermark_ms != expected_ms:
+            raise PublishingHalted(
+                f"the ledger's watermark is {state.watermark_ms}, this store's {expected_ms}: the ledger has lost what "
+                "it held, as a new deployment has; run `standing-node recover`"
+            )
 
     def _sign_next(self, in_flight: int) -> Row[Any] | None:
         """Sign and store the next publication; None where there is nothing to say, or only a heartbeat too early."""
+        domain = self._client.domain
+        bound = min(self._options.max_attestations, self._client.max_attestations)
+        now_ms = self._clock.now_ms()
         with self._database.write() as connection:
-            if not self._is_due(connection, in_flight):
+            self._confirm_duty(connection)
+            deployment = deployments.current(connection)
+            if not self._is_due(connection, deployment, in_flight):
                 return None
-            publication = outbox.sign_next(
-                connection,
-                self.issuer,
-                self._client.domain,
-                max_attestations=min(self._options.max_attestations, self._client.max_attestations),
-                now_ms=self._clock.now_ms(),
-            )
+            if deployment is None:
+                deployment = deployments.begin(connection, domain, 0, now_ms)
+            publication = self._restating.sign_next(
+                connection, deployment, max_attestations=bound, now_ms=now_ms
+            ) or outbox.sign_next(connection, self.issuer, deployment, max_attestations=bound, now_ms=now_ms)
             if publication is None:
                 return None
             row = outbox.last_publication(connection)
+        self._waiting_since_ms = None
         self._faults("signed")
         return row
-
-    def _submit(self, row: Row[Any], nonce: int | None = None) -> None:
-        """Send a stored publication, exactly as it was signed, in a transaction that is stored first."""
-        publication = outbox.stored_publication(row, self.issuer.bic)
-        if publication.domain != self._client.domain:
-            raise PublishingHalted(
-                f"publication {row.number} was signed for {publication.domain}, this ledger is {self._client.domain}"
-            )
-        signature = row.signature
-        if row.signer != self.issuer.signer.address:
-            # After a rotation: the same content, the same digest, under the key that counts now.
-            signature = self.issuer.signer.sign(row.digest)
-            self._update(row.number, signer=self.issuer.signer.address, signature=signature)
-        prepared = self._sender.prepare(
-            self._client.publish_calldata(publication, signature),
-            gas=publication_gas(len(publication.attestations)),
-            nonce=nonce,
-        )
-        self._update(
-            row.number,
-            transaction_hash=prepared.hash,
-            transaction_nonce=prepared.nonce,
-            submitted_at_ms=self._clock.now_ms(),
-        )
-        self._faults("prepared")
-        try:
-            self._sender.transmit(prepared)
-        except LedgerRejected:
-            # Some nodes refuse at once what would fail; the next step submits it anew.
-            self._update(row.number, transaction_hash=None)
-            raise
-        self._faults("submitted")
-
-    def _update(self, number: int, **values: Any) -> None:
-        with self._database.write() as connection:
-            connection.execute(
-                update(schema.publications).where(schema.publications.c.number == number).values(**values)
-            )

@@ -15,7 +15,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
+    true,
 )
 
 from ledger.service.database import LimitMinor
@@ -34,6 +36,31 @@ feed_entries = Table(
     Column("received_at_ms", BigInteger, nullable=False),
     Column("changes", Integer, nullable=False),
     Column("attestations", Integer, nullable=False),
+    # False: more changes up to this time follow, so nothing is promised yet.
+    Column("complete", Boolean, nullable=False, server_default=true()),
+    Column("parts", Integer, nullable=False, server_default="1"),
+)
+
+#: The parts of an entry that came in more than one, to know each again.
+feed_parts = Table(
+    "feed_parts",
+    metadata,
+    Column("as_of_ms", BigInteger, ForeignKey("feed_entries.as_of_ms"), primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("changes", Integer, nullable=False),
+    Column("attestations", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+
+#: How far each source of the feed has been read; moved in the transaction that takes in what was read.
+feed_cursors = Table(
+    "feed_cursors",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("position", Text, nullable=False),  # JSON of the source's own; nothing personal
+    Column("moved_at_ms", BigInteger, nullable=False),
 )
 
 #: The present state of each account, as the core last stated it.
@@ -77,6 +104,45 @@ Index(
     postgresql_where=bindings.c.ended_at_ms.is_(None),
 )
 
+#: How much may still be asked, for each platform and each user it speaks for: token buckets in thousandths.
+velocity = Table(
+    "velocity",
+    metadata,
+    Column("bucket", LargeBinary, primary_key=True),  # keyed hash of whose it is
+    Column("level_milli", BigInteger, nullable=False),  # below zero: in debt
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
+
+#: Small amounts paid in to show who holds an account. The amount itself is nowhere here.
+micro_deposits = Table(
+    "micro_deposits",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("platform", String(32), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("request_digest", LargeBinary, nullable=False),
+    Column("differs", String(64), nullable=False),  # names of the fields that did not match, comma-separated
+    Column("amount_hash", LargeBinary, nullable=False),  # keyed, with the deposit's id
+    Column("holder_hash", LargeBinary, nullable=False),  # of what the bank had of the holder then
+    Column("wrong_hashes", LargeBinary, nullable=False),  # of the amounts named in vain, 32 bytes each
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("paid_at_ms", BigInteger),  # when the payout took the order; null: not yet
+    Column("binding_id", LargeBinary, ForeignKey("bindings.id")),  # what it led to; null: nothing yet
+    UniqueConstraint("platform", "request_id", name="uq_micro_deposits_request"),
+)
+
+#: Platforms whose bindings all end; no new one is granted to them.
+off_boardings = Table(
+    "off_boardings",
+    metadata,
+    Column("platform", String(32), primary_key=True),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("ended", Integer, nullable=False),  # bindings ended so far
+    Column("finished_at_ms", BigInteger),
+)
+
 #: The publications this bank has signed: one content for each number, for ever.
 publications = Table(
     "publications",
@@ -109,4 +175,59 @@ outbox = Table(
     Column("holds_from_ms", BigInteger, nullable=False),
     Column("entry_as_of_ms", BigInteger, ForeignKey("feed_entries.as_of_ms"), index=True),  # null: not from the feed
     Column("publication", BigInteger, ForeignKey("publications.number"), index=True),  # null: waiting
+)
+
+#: Every transaction that was ever signed to submit a publication; all of one nonce differ in the fee only.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("publication", BigInteger, ForeignKey("publications.number"), nullable=False, index=True),
+    Column("nonce", BigInteger, nullable=False),
+    Column("gas_price_wei", BigInteger, nullable=False),
+    Column("prepared_at_ms", BigInteger, nullable=False),
+)
+
+#: The deployments of the ledger that this store has published to; the newest counts. Publications up to `base_number`
+#: belong to those before.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("contract", String(42), nullable=False),
+    Column("base_number", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+#: One row: how often the duty to sign on this store has changed hands. Who has an older number may not sign.
+duty = Table(
+    "duty",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+#: Recoveries of an old store; until the core has fed again from `core_from_ms` to `core_until_ms`, nothing is signed.
+recoveries = Table(
+    "recoveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("core_from_ms", BigInteger, nullable=False),
+    Column("core_until_ms", BigInteger, nullable=False),
+    Column("fed_again_at_ms", BigInteger),
+)
+
+#: Bindings whose present state goes to the ledger before anything else does. One that this store does not know
+#: (`known` false) is ended: with `terms` for `platform` where its record could be opened, and unreadable where not.
+restatements = Table(
+    "restatements",
+    metadata,
+    Column("binding_id", LargeBinary, primary_key=True),
+    Column("floor_ms", BigInteger, nullable=False),  # not before this: the ledger's record took effect then
+    Column("known", Boolean, nullable=False),
+    Column("platform", String(32)),
+    Column("terms", LargeBinary),
 )

@@ -10,6 +10,8 @@ from ledger.bic import parse_bic
 from ledger.errors import InvalidValue
 from ledger.service.auth import ApiKey
 from ledger.service.settings import ServiceSettings
+from node.binding_settings import MicroDepositSettings, VelocitySettings
+from node.feed_settings import DropFolderSettings, SqlViewSettings
 
 ROLES = ("core", "platform", "operator")
 
@@ -28,9 +30,21 @@ class PublisherSettings(BaseModel):
 
     heartbeat_ms: int = Field(1_000, ge=50, le=3_600_000)
     poll_ms: int = Field(50, ge=5, le=10_000)
+    batch_wait_ms: int = Field(0, ge=0, le=60_000)
     resend_after_ms: int = Field(15_000, ge=1_000, le=3_600_000)
     max_attestations: int = Field(300, ge=1, le=500)
     max_in_flight: int = Field(4, ge=1, le=64)
+
+
+class Pkcs11Settings(BaseModel):
+    """A signing key that lives in a hardware token; see `node.hsm`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    module: Path = Field(description="The token's PKCS#11 library")
+    token_label: str = Field(min_length=1, max_length=32)
+    key_label: str = Field(min_length=1, max_length=64)
+    pin_file: Path
 
 
 class NodeSettings(ServiceSettings):
@@ -44,17 +58,24 @@ class NodeSettings(ServiceSettings):
     listen_port: int = Field(8100, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
-    ledger_url: str
+    ledger_url: str = Field("", description="JSON-RPC URL of a ledger node; or name several in ledger_urls")
+    ledger_urls: list[str] = Field([], max_length=8, description="Several: the first that answers is used")
     ledger_contract: str
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_timeout_ms: int = Field(5_000, ge=100, le=60_000)
+    max_gas_price_wei: int = Field(10**12, ge=0, le=10**18, description="Never offer more for a unit of gas")
 
     bank_secret_file: Path = Field(
         description="32 random bytes or more, in hexadecimal: every binding key comes from it"
     )
+    newer_bank_secret_files: list[Path] = Field(
+        [], max_length=15, description="Versions 2, 3 … of the bank secret, in order; new bindings are under the last"
+    )
     vault_secret_file: Path = Field(description="Likewise: encrypts personal data in the database")
-    signer_keystore: Path = Field(description="Encrypted keystore of the key that signs publications")
-    signer_password_file: Path
+    older_vault_secret_files: list[Path] = Field([], max_length=15, description="Those before it, newest first")
+    signer_keystore: Path | None = Field(None, description="Encrypted keystore of the key that signs publications")
+    signer_password_file: Path | None = None
+    signer_pkcs11: Pkcs11Settings | None = Field(None, description="Instead of a keystore: a hardware token")
     sender_keystore: Path = Field(description="Encrypted keystore of the key that pays for transactions")
     sender_password_file: Path
 
@@ -62,6 +83,10 @@ class NodeSettings(ServiceSettings):
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     max_waiting: int = Field(100_000, ge=1, description="How many attestations may wait for the ledger")
     publisher: PublisherSettings = PublisherSettings()
+    velocity: VelocitySettings = VelocitySettings()
+    micro_deposit: MicroDepositSettings = MicroDepositSettings()
+    sql_view: SqlViewSettings | None = None
+    drop_folder: DropFolderSettings | None = None
 
     #: For fault tests: die by SIGKILL at this point (`node.faults.FAULT_POINTS`). Never set it in production.
     fault_point: str | None = None
@@ -73,9 +98,27 @@ class NodeSettings(ServiceSettings):
                 raise ValueError(f"api_keys: {key.name} has the role {key.role}; allowed: {', '.join(ROLES)}")
             if (key.role == "platform") != (key.platform is not None):
                 raise ValueError(f"api_keys: {key.name}: a platform's key, and only that, names its platform")
+        if bool(self.ledger_url) == bool(self.ledger_urls):
+            raise ValueError("ledger_url, ledger_urls: exactly one of the two")
+        if (self.signer_pkcs11 is None) != (self.signer_keystore is not None and self.signer_password_file is not None):
+            raise ValueError("signer_keystore with signer_password_file, or signer_pkcs11: exactly one of the two")
         if self.signer_keystore == self.sender_keystore:
             raise ValueError("sender_keystore: the sending key must not be the signing key")
+        if self.sql_view is not None and self.drop_folder is not None and self.drop_folder.role == "source":
+            raise ValueError("drop_folder.role: the view is the source already; allowed: reconcile")
         return self
+
+    @property
+    def feed_source(self) -> str | None:
+        """What the node reads the core by; None where the core calls the node."""
+        if self.sql_view is not None:
+            return "sql_view"
+        return "drop_folder" if self.drop_folder is not None and self.drop_folder.role == "source" else None
+
+    @property
+    def all_ledger_urls(self) -> list[str]:
+        """The ledger's nodes, in the order in which they are tried."""
+        return self.ledger_urls or [self.ledger_url]
 
 
 EXAMPLE = """\
@@ -85,22 +128,48 @@ database_url = "sqlite:////var/lib/standing/node.sqlite3"
 listen_host = "127.0.0.1"            # put TLS in front of it
 listen_port = 8100
 
-ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network
+ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
 
 bank_secret_file = "/etc/standing/bank-secret"        # standing-node secret new FILE
+# newer_bank_secret_files = ["/etc/standing/bank-secret-2"]   # versions 2, 3 …; new bindings are under the last
 vault_secret_file = "/etc/standing/vault-secret"      # standing-node secret new FILE
 signer_keystore = "/etc/standing/signer.json"         # standing-node keystore new FILE --password-file FILE
 signer_password_file = "/etc/standing/signer-password"
+# or, in the place of these two, a hardware token:
+# signer_pkcs11 = { module = "/usr/lib/…/libsofthsm2.so", token_label = "standing", key_label = "…", pin_file = "…" }
 sender_keystore = "/etc/standing/sender.json"
 sender_password_file = "/etc/standing/sender-password"
 
 max_waiting = 100000                 # attestations that may wait for the ledger before the feed answers 503
 
 [publisher]
+# batch_wait_ms = 0                  # how long a change may wait for company; 0: it goes out at once
+# max_in_flight = 4                  # publications on their way at once
 heartbeat_ms = 1000                  # how often the watermark moves while nothing changes
 max_attestations = 300               # in one publication
+
+# The core calls POST /v1/feed, unless the node reads it by one of these two; see docs/FEED.md.
+# [sql_view]
+# url = "postgresql+psycopg://standing@core/bank"   # a user that may only read the view
+# view = "standing_accounts"
+# poll_ms = 1000
+# settle_ms = 2000                   # how long after its effective_at_ms a change may become visible at most
+#
+# [drop_folder]
+# path = "/var/spool/standing"
+# role = "source"                    # or "reconcile": full files beside another source, as a safety net
+
+[velocity]                           # an attempt at a known account costs 1, at an unknown one 20
+platform_capacity = 20000
+platform_refill_per_hour = 20000
+caller_capacity = 60                 # for each user that a platform speaks for
+caller_refill_per_hour = 30
+
+[micro_deposit]
+policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
+# payout_folder = "/var/spool/standing-payouts"
 
 # standing-node api-key new --name core-2026 --role core
 [[api_keys]]

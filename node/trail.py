@@ -7,9 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Row, select
 
 from ledger.errors import NotFound
-from ledger.service.database import Database
 from node import outbox, schema
-from node.publisher import Publisher
+from node.storage import NodeDatabase
 
 
 class PublicationHops(BaseModel):
@@ -31,6 +30,8 @@ class ChangeTrail(BaseModel):
     changes: int
     attestations: int
     waiting: int
+    #: Whether everything up to its time is said; false while more parts of it are to come.
+    complete: bool
     publications: list[PublicationHops]
     on_ledger: bool
 
@@ -51,28 +52,14 @@ class BindingTrail(BaseModel):
     hops: list[BindingHop]
 
 
-class NodeStatus(BaseModel):
-    """How the node is doing. `trouble` says why nothing is published, null while all is well."""
-
-    bic: str
-    signer: str
-    core_as_of_ms: int
-    watermark_ms: int
-    publication: int
-    waiting: int
-    in_flight: int
-    trouble: str | None
-
-
 _NEWEST = 20
 
 
 class Trail:
     """Answers where things are."""
 
-    def __init__(self, database: Database, publisher: Publisher) -> None:
+    def __init__(self, database: NodeDatabase) -> None:
         self._database = database
-        self._publisher = publisher
 
     def entry(self, as_of_ms: int) -> ChangeTrail:
         """Where the attestations of a feed entry are. Raises: NotFound."""
@@ -83,6 +70,8 @@ class Trail:
             if entry is None:
                 raise NotFound(f"there is no feed entry of {as_of_ms}")
             rows = _hops(connection, schema.outbox.c.entry_as_of_ms == as_of_ms)
+            # A later entry makes good for one that was never completed.
+            complete = outbox.last_as_of_ms(connection) >= as_of_ms
         waiting = sum(1 for row in rows if row.publication is None)
         publications = {row.number: _publication(row) for row in rows if row.number is not None}
         return ChangeTrail(
@@ -92,7 +81,10 @@ class Trail:
             attestations=entry.attestations,
             waiting=waiting,
             publications=[publications[number] for number in sorted(publications)],
-            on_ledger=waiting == 0 and all(hops.in_block_at_ms is not None for hops in publications.values()),
+            complete=complete,
+            on_ledger=complete
+            and waiting == 0
+            and all(hops.in_block_at_ms is not None for hops in publications.values()),
         )
 
     def binding(self, platform: str | None, binding: bytes) -> BindingTrail:
@@ -114,22 +106,6 @@ class Trail:
             for row in reversed(rows)
         ]
         return BindingTrail(binding="0x" + binding.hex(), hops=hops[:_NEWEST])
-
-    def status(self) -> NodeStatus:
-        """How the node is doing, from its own store alone."""
-        issuer = self._publisher.issuer
-        with self._database.read() as connection:
-            last = outbox.last_publication(connection)
-            return NodeStatus(
-                bic=issuer.bic,
-                signer=issuer.signer.address,
-                core_as_of_ms=outbox.last_as_of_ms(connection),
-                watermark_ms=last.watermark_ms if last is not None else 0,
-                publication=last.number if last is not None else 0,
-                waiting=outbox.waiting(connection),
-                in_flight=len(outbox.unfinished(connection)),
-                trouble=self._publisher.trouble,
-            )
 
 
 def _hops(connection: Any, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from eth_utils import keccak
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -34,6 +33,8 @@ from ledger.service.settings import write_private
 from node.app import Node, Secrets, build, create_app
 from node.faults import Faults, no_faults
 from node.settings import NodeSettings
+from tests.databases import new_database
+from tests.mempool import Mempool, parse
 
 PLATFORM = "jinqiao-pay"
 REGISTRAR = DEVNET_KEYS[0]
@@ -93,7 +94,7 @@ class Chain:
         self.down = False
         self.holding = False
         self.url = ""
-        self._held: list[dict[str, Any]] = []
+        self.mempool = Mempool()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI app."""
@@ -107,22 +108,20 @@ class Chain:
 
     def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         if self.holding and call["method"] == "eth_sendRawTransaction":
-            self._held.append(call)
-            transaction_hash = "0x" + keccak(hexstr=call["params"][0]).hex()
-            return {"jsonrpc": "2.0", "id": call["id"], "result": transaction_hash}
+            count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
+            return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
         return self.devnet.call(call)
 
     def release(self) -> None:
         """Mine what is held, and hold nothing any more."""
         self.holding = False
-        for call in self._held:
-            assert "result" in self.devnet.call(call)
-        self._held.clear()
+        for call in self.mempool.drain():
+            self.devnet.call(call)  # one that would fail is refused here, where a real chain would mine its failure
 
     def lose(self) -> None:
         """Forget what is held, and hold nothing any more."""
         self.holding = False
-        self._held.clear()
+        self.mempool.drain()
 
 
 @dataclass
@@ -270,8 +269,8 @@ class World:
         settings = NodeSettings(
             **settings_changed,
             bic=bic,
-            database_url=f"sqlite:///{folder}/node.sqlite3",
-            ledger_url=self.chain.url,
+            database_url=new_database(folder, "node"),
+            ledger_url="" if "ledger_urls" in settings_changed else self.chain.url,
             ledger_contract=self.contract,
             # The secrets are handed over in memory; no test needs the files.
             bank_secret_file=unused,

@@ -1,5 +1,7 @@
 """A bound on the size of request bodies."""
 
+from collections.abc import Mapping
+
 from fastapi_problem.error import Problem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,19 +9,24 @@ from ledger.service.problems import problem_response
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body over `max_bytes`, before anything reads all of it."""
+    """ASGI middleware: answers 413 to a body over `max_bytes`, before anything reads all of it.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    `larger`: the bounds of paths that have their own.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        bound = self._larger.get(scope["path"], self._max_bytes)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        if not declared.isdigit() or int(declared) > bound:
+            await self._refuse(bound, scope, receive, send)
             return
         # A body without a declared length is read here, up to the bound, and handed on whole.
         messages: list[Message] = []
@@ -30,8 +37,8 @@ class BodyLimit:
                 message = await receive()
                 messages.append(message)
                 size += len(message.get("body", b""))
-                if size > self._max_bytes:
-                    await self._refuse(scope, receive, send)
+                if size > bound:
+                    await self._refuse(bound, scope, receive, send)
                     return
                 more = message["type"] == "http.request" and message.get("more_body", False)
 
@@ -40,12 +47,12 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, bound: int, scope: Scope, receive: Receive, send: Send) -> None:
         problem = Problem(
             title="The body is too large",
             type_="body-too-large",
             status=413,
-            detail=f"The body is larger than {self._max_bytes} bytes, or its Content-Length is no number.",
-            max_bytes=self._max_bytes,
+            detail=f"The body is larger than {bound} bytes, or its Content-Length is no number.",
+            max_bytes=bound,
         )
         await problem_response(problem)(scope, receive, send)

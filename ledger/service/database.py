@@ -81,7 +81,7 @@ class Database:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """How to connect: to a server, look first whether a pooled connection still lives, and wait for no lock for ever."""
+    """How to connect: to a server, look first whether a pooled connection still lives, and bound the wait for locks."""
     if make_url(url).get_backend_name() != "postgresql":
         return {}
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5, "options": "-c lock_timeout=10000"}}

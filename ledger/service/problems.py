@@ -53,6 +53,11 @@ class Unexpected(StatusProblem):
         super().__init__("It is logged with its request; nothing more is said here on purpose.")
 
 
+def merged(table: Mapping[type[StandingError], tuple[int, str]]) -> Mapping[type[StandingError], tuple[int, str]]:
+    """A service's own table, with what all services share behind it."""
+    return {**table, **_SHARED}
+
+
 def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[int, str]] = _SHARED) -> Problem:
     """The problem document of an error."""
     status, title = next((entry for kind, entry in table.items() if isinstance(error, kind)), (500, "Failed"))
@@ -88,10 +93,10 @@ def _validation_problem(_handler: ExceptionHandler, _request: Request, error: Re
 
 def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) -> None:
     """Let `app` answer every error with a problem document; `table` maps the service's own errors."""
-    merged = {**table, **_SHARED}
+    known = merged(table)
     handler = new_exception_handler(
         handlers={
-            StandingError: lambda _handler, _request, error: problem_of(error, merged),
+            StandingError: lambda _handler, _request, error: problem_of(error, known),
         },
         request_validation_handler=_validation_problem,
         documentation_uri_template=PROBLEM_TYPE,

@@ -20,17 +20,19 @@ class VaultError(StandingError):
 class Vault:
     """Encrypts with the newest of `secrets` and opens with any; each at least 32 random bytes.
 
-    `purpose` separates what two parts of a service keep under the same secret. Raises: InvalidValue.
+    `purpose` separates what two parts of a service keep under the same secret. `lookup_key`: where it is kept for
+    itself, so that the oldest secret may go. Raises: InvalidValue.
     """
 
-    def __init__(self, secrets: Sequence[bytes], purpose: str) -> None:
+    def __init__(self, secrets: Sequence[bytes], purpose: str, lookup_key: bytes | None = None) -> None:
         if not secrets or any(len(secret) < _MIN_SECRET for secret in secrets):
             raise InvalidValue("vault secret", "missing or too short", f"at least {_MIN_SECRET} random bytes each")
         self._fernet = MultiFernet(
             [Fernet(urlsafe_b64encode(_derive(secret, f"standing/vault/{purpose}"))) for secret in secrets]
         )
+        self._newest = Fernet(urlsafe_b64encode(_derive(secrets[0], f"standing/vault/{purpose}")))
         # The oldest secret keys the lookups, so that adding a newer one does not lose what was stored before.
-        self._lookup_key = _derive(secrets[-1], f"standing/lookup/{purpose}")
+        self.lookup_key = lookup_key or _derive(secrets[-1], f"standing/lookup/{purpose}")
 
     def seal(self, plain: bytes) -> bytes:
         """Encrypt for storage."""
@@ -43,6 +45,14 @@ class Vault:
         except InvalidToken as error:
             raise VaultError("stored data does not open: is a vault secret missing?") from error
 
+    def is_newest(self, stored: bytes) -> bool:
+        """Whether the newest secret alone opens it."""
+        try:
+            self._newest.decrypt(stored)
+        except InvalidToken:
+            return False
+        return True
+
     def seal_text(self, plain: str) -> bytes:
         return self.seal(plain.encode())
 
@@ -52,7 +62,7 @@ class Vault:
 
     def lookup(self, field: str, value: str) -> bytes:
         """A keyed hash under which `value` is found again, without being readable."""
-        return hmac.digest(self._lookup_key, field.encode() + b"\x1f" + value.encode(), "sha256")
+        return hmac.digest(self.lookup_key, field.encode() + b"\x1f" + value.encode(), "sha256")
 
 
 def _derive(secret: bytes, info: str) -> bytes:

@@ -22,8 +22,7 @@ from gateway.policy import Policy
 from gateway.reading import Reader, Seen
 from gateway.settings import BankSettings
 from gateway.storage import Storage
-from gateway.usage import State
-from ledger.client import LedgerClient
+from gateway.usage import RESERVATION_LIFETIME_MS, State
 from ledger.clock import ManualClock
 from ledger.codec import Record
 from ledger.publication import Domain
@@ -85,9 +84,19 @@ class Account:
 class DeskRig:
     """A desk with everything under it. Several may stand on one folder, as processes do on one database."""
 
-    def __init__(self, folder: Path, clock: ManualClock, *, time_zone: str, max_waiting: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: ManualClock,
+        *,
+        time_zone: str = "Asia/Shanghai",
+        max_waiting: int = 10_000,
+        policy: Policy | None = None,
+        reservation_lifetime_ms: int = RESERVATION_LIFETIME_MS,
+        database_url: str | None = None,
+    ) -> None:
         self.clock = clock
-        self.database = Database(f"sqlite:///{folder}/gateway.sqlite3")
+        self.database = Database(database_url or f"sqlite:///{folder}/gateway.sqlite3")
         migrate(self.database, "gateway")
         self.storage = Storage(self.database)
         self.vault = Vault([_SECRET], "gateway")
@@ -100,12 +109,10 @@ class DeskRig:
             bic=BANK, name="Bank", node_url="http://127.0.0.1:9", node_api_key_file=key_file, time_zone=time_zone
         )
         self.bindings = Bindings(
-            platform="jinqiao-pay",
             storage=self.storage,
             vault=self.vault,
             banks=BankDirectory([bank]),
             nodes=NodeClient(1.0),
-            ledger=LedgerClient("http://127.0.0.1:9/", CONTRACT),
             reader=self.reader,
             clock=clock,
             max_waiting=100,
@@ -118,9 +125,10 @@ class DeskRig:
             bindings=self.bindings,
             reader=self.reader,
             evidence=EvidenceSigner(self.key, platform="jinqiao-pay", domain=domain),
-            policy=Policy(),
+            policy=policy or Policy(),
             clock=clock,
             max_waiting=max_waiting,
+            reservation_lifetime_ms=reservation_lifetime_ms,
         )
 
     async def _answer(self, binding: bytes) -> Seen:
@@ -159,8 +167,8 @@ class DeskRig:
         answer: dict[str, Any] = json.loads(await self.desk.decide(Transaction(**(stated | changes))))
         return answer
 
-    async def settle(self, transaction_id: str, state: State) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self.desk.settle(transaction_id, state))
+    async def settle(self, transaction_id: str, state: State, amount_minor: int | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(await self.desk.settle(transaction_id, state, amount_minor))
         reservation: dict[str, Any] = answer["reservation"]
         return reservation
 
@@ -174,10 +182,8 @@ class DeskRig:
 
 
 @contextmanager
-def desk_rig(
-    folder: Path, clock: ManualClock | None = None, *, time_zone: str = "Asia/Shanghai", max_waiting: int = 10_000
-) -> Iterator[DeskRig]:
-    """A desk on the database in `folder`."""
-    made = DeskRig(folder, clock or ManualClock(NOON_MS), time_zone=time_zone, max_waiting=max_waiting)
+def desk_rig(folder: Path, clock: ManualClock | None = None, **options: Any) -> Iterator[DeskRig]:
+    """A desk on the database in `folder`; `options` as DeskRig takes them."""
+    made = DeskRig(folder, clock or ManualClock(NOON_MS), **options)
     yield made
     made.storage.close()

@@ -6,9 +6,10 @@ terms are sealed, publications are signed and go to a real chain.
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from ledger.client import LedgerClient
@@ -16,7 +17,16 @@ from ledger.clock import Clock
 from ledger.errors import Conflict, NotFound
 from ledger.grant import make_grant
 from ledger.money import currency_number
-from ledger.protocol import BindingAnswer, BindingRequest, Claim, GrantDocument, Hex32, Mismatch
+from ledger.protocol import (
+    BindingAnswer,
+    BindingRequest,
+    Claim,
+    DepositConfirmation,
+    GrantDocument,
+    Hex32,
+    MicroDepositDocument,
+    Mismatch,
+)
 from ledger.publication import Attestation, LocalSigner, Publication
 from ledger.sealing import derive_binding_key, identity_tags, seal
 from ledger.sender import Sender, publication_gas
@@ -25,6 +35,7 @@ from ledger.service.auth import ApiKey, Caller, Keyring, new_key, require
 from ledger.terms import Status, Terms
 
 PLATFORM = "jinqiao-pay"
+DEPOSIT_LIFETIME_MS = 7 * 24 * 3_600_000
 
 
 class AlreadyBound(Conflict):
@@ -70,6 +81,9 @@ class FakeBank:
     ended: set[bytes] = field(default_factory=set)
     asked: dict[str, tuple[BindingRequest, BindingAnswer]] = field(default_factory=dict)
     trouble: str | None = None
+    #: The amount of the micro-deposit that the next binding needs first; None: it needs none.
+    deposit_minor: int | None = None
+    deposits: dict[str, tuple[BindingRequest, int]] = field(default_factory=dict)
     number: int = 0
     head: bytes = bytes(32)
 
@@ -80,6 +94,8 @@ class FakeBank:
         problems.install(self.app, {})
         self.app.add_api_route("/v1/bindings", self._post, methods=["POST"])
         self.app.add_api_route("/v1/bindings/{binding}", self._delete, methods=["DELETE"])
+        self.app.add_api_route("/v1/bindings/{binding}/resync", self._resync, methods=["POST"])
+        self.app.add_api_route("/v1/micro-deposits/{deposit}/confirm", self._confirm, methods=["POST"])
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The node's ASGI app, with its troubles: a status to answer with, `garbage`, or `flood`."""
@@ -89,6 +105,9 @@ class FakeBank:
             await Response('{"outcome": "perhaps"}', media_type="application/json")(scope, receive, send)
         elif self.trouble == "flood":
             await Response(b"x" * 1_000_000)(scope, receive, send)
+        elif self.trouble == "too many":
+            problem = {"type": "urn:standing:problem:too-many-attempts", "detail": "too many attempts of this user"}
+            await JSONResponse(problem, 429, {"Retry-After": "77"})(scope, receive, send)
         else:
             await Response("{}", status_code=int(self.trouble))(scope, receive, send)
 
@@ -135,9 +154,43 @@ class FakeBank:
                 raise Conflict("request_id: used before for another claim")
             return answer
         answer = self._bind(body)
-        if answer.grant is not None:
+        if answer.outcome != "refused":
             self.asked[body.request_id] = (body, answer)
         return answer
+
+    def _ask_deposit(self, body: BindingRequest, amount_minor: int) -> BindingAnswer:
+        deposit = "0x" + secrets.token_hex(32)
+        self.deposits[deposit] = (body, amount_minor)
+        expires_at_ms = self.clock.now_ms() + DEPOSIT_LIFETIME_MS
+        document = MicroDepositDocument(id=deposit, currency="CNY", expires_at_ms=expires_at_ms, tries_left=3)
+        return BindingAnswer(outcome="micro_deposit", micro_deposit=document)
+
+    def _confirm(
+        self, deposit: Hex32, body: DepositConfirmation, _caller: Annotated[Caller, Depends(require("platform"))]
+    ) -> BindingAnswer:
+        if deposit not in self.deposits:
+            raise NotFound("no such micro-deposit")
+        asked, amount_minor = self.deposits[deposit]
+        if body.amount_minor != amount_minor:
+            return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="amount", problem="another")])
+        granted = self.asked[asked.request_id][1]
+        if granted.grant is None:
+            granted = self._grant(self.accounts[asked.canonical_number()], asked.canonical_number())
+            granted = granted.model_copy(update={"mismatches": self._mismatches(asked)})
+            self.asked[asked.request_id] = (asked, granted)
+        return granted
+
+    def _mismatches(self, body: BindingRequest) -> list[Mismatch]:
+        held, stated = self.accounts[body.canonical_number()].holder.identity(), body.identity()
+        fields: tuple[Literal["name", "id_document", "phone"], ...] = ("name", "id_document", "phone")
+        return [Mismatch(field=f, problem="differs") for f in fields if getattr(held, f) != getattr(stated, f)]
+
+    def _resync(self, binding: Hex32, _caller: Annotated[Caller, Depends(require("platform"))]) -> dict[str, Any]:
+        raw = bytes.fromhex(binding[2:])
+        if raw not in self.bindings:
+            raise NotFound("no such binding")
+        self.publish(raw)
+        return {"binding": binding, "effective_at_ms": self.clock.now_ms(), "queued": True}
 
     def _bind(self, body: BindingRequest) -> BindingAnswer:
         number = body.canonical_number()
@@ -146,10 +199,16 @@ class FakeBank:
             return BindingAnswer(
                 outcome="refused", mismatches=[Mismatch(field="number", problem="no such account", iso_reason="AC01")]
             )
-        if body.identity() != account.holder.identity():
-            return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="name", problem="differs")])
+        mismatches = self._mismatches(body)
+        if mismatches and (self.deposit_minor is None or [each.field for each in mismatches] != ["phone"]):
+            return BindingAnswer(outcome="refused", mismatches=mismatches)
         if any(bound == number and binding not in self.ended for binding, bound in self.bindings.items()):
             raise AlreadyBound("the account is bound already")
+        if self.deposit_minor is not None:
+            return self._ask_deposit(body, self.deposit_minor)
+        return self._grant(account, number)
+
+    def _grant(self, account: Account, number: str) -> BindingAnswer:
         binding = secrets.token_bytes(32)
         key = self.key(binding)
         grant = make_grant(

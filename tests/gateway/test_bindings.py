@@ -33,6 +33,7 @@ def test_bind_look_up_and_read(a_rig: Rig) -> None:
         "number_masked": number[:6] + "******" + number[-4:],
         "created_at_ms": a_rig.clock.now_ms(),
         "mismatches": [],
+        "micro_deposit": None,
     }
     assert stored(a_rig, person) == [granted["binding"]]
     live = a_rig.support("GET", f"/v1/bindings/{granted['binding']}").json()

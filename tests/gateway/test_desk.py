@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from gateway import desk as desk_module
-from gateway import schema
+from gateway import records, schema
 from gateway.decision import Kind
 from gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
 from gateway.reading import Seen
@@ -114,7 +114,7 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
     with desk_rig(tmp_path, ManualClock(first_ms), time_zone=time_zone) as rig:
         account = rig.bind()
         last = await rig.decide(account, 5_000)
-        assert last["reservation"] == {"state": "reserved", "amount_minor": 5_000, "day": day}
+        assert last["reservation"].items() >= {"state": "reserved", "amount_minor": 5_000, "day": day}.items()
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
         rig.clock.advance(1)
         fresh = await rig.decide(account, 5_000)
@@ -333,13 +333,13 @@ async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_an
     with desk_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")
-        look, looks = desk_module._decided_before, []
+        look, looks = records.decided_before, []
 
         def blind_once(connection: Any, ids: list[str]) -> Any:
             looks.append(ids)
             return {} if len(looks) == 1 else look(connection, ids)
 
-        monkeypatch.setattr(desk_module, "_decided_before", blind_once)
+        monkeypatch.setattr(records, "decided_before", blind_once)
         assert await rig.decide(account, transaction_id="t-1") == first
         assert len(looks) == 2
         assert rig.used() == [("2026-01-01", "CNY", 1_000)]

@@ -4,7 +4,7 @@ The node is a process of its own, started by its real command; the fault points 
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from localnet import LocalBank, LocalNet
+from processes import ProcessDied
 from sqlalchemy import create_engine, text
 
 from ledger import governance
@@ -20,6 +21,7 @@ from ledger.clock import SystemClock
 from ledger.publication import LocalSigner
 from ledger.service.serve import served
 from node.faults import FAULT_POINTS
+from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Chain, wait_until
 
 _PUBLISHER = {"heartbeat_ms": 3_600_000, "poll_ms": 5, "resend_after_ms": 1_000}
@@ -41,8 +43,17 @@ class Setting:
             guardian=LocalSigner(GUARDIAN).address,
         )
         self.client = LedgerClient(self.net.ledger_url, self.net.contract)
-        self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=_PUBLISHER)
+        url = new_database(folder, "node")
+        self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=_PUBLISHER, database_url=url)
         self.last_ms = 0
+        self.kills = 0
+
+    def start(self, fault_point: str) -> None:
+        """Start the node, to be killed at a point; where that is before it answers, start it again."""
+        try:
+            self.net.start_bank(self.bank, {"STANDING_NODE_FAULT_POINT": fault_point})
+        except ProcessDied:
+            self.restart()
 
     def entry(self, *changes: dict[str, Any]) -> dict[str, Any]:
         """A feed entry of now."""
@@ -63,10 +74,36 @@ class Setting:
             self.restart()
             return self.post(path, key, body)
 
+    def until(self, look: Callable[[], Any]) -> None:
+        """Wait for something that the node says, past its death if that comes in between."""
+        try:
+            wait_until(look)
+        except httpx.TransportError:
+            self.restart()
+            wait_until(look)
+
+    def unbind(self, binding: str) -> None:
+        """End a binding, as a careful platform does: a lost answer is asked for again."""
+        headers = {"Authorization": f"Bearer {self.bank.platform_key}"}
+        url = f"{self.bank.url}/v1/bindings/{binding}"
+        try:
+            answer = httpx.delete(url, headers=headers, timeout=20)
+        except httpx.TransportError:
+            self.restart()
+            answer = httpx.delete(url, headers=headers, timeout=20)
+        assert answer.status_code == 204, answer.text
+
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is on its way."""
+        headers = {"Authorization": f"Bearer {self.bank.core_key}"}
+        status = httpx.get(f"{self.bank.url}/v1/status", headers=headers, timeout=20).json()
+        return bool(status["waiting"] == 0 and status["in_flight"] == 0)
+
     def restart(self) -> None:
         """See that the node died by SIGKILL, and start it again without a fault."""
         assert self.bank.process is not None
         assert self.bank.process.wait_for_end(20) == -signal.SIGKILL
+        self.kills += 1
         self.net.start_bank(self.bank)
 
     def on_ledger(self, entry: dict[str, Any]) -> bool:
@@ -103,24 +140,22 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
 @pytest.mark.parametrize("point", FAULT_POINTS)
 def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
-    setting.net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": point})
+    setting.start(point)
     setting.post_until_answered("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
     answer = setting.post_until_answered("/v1/bindings", bank.platform_key, _BINDING_REQUEST)
     freeze = setting.entry({"number": ACCOUNT["number"], "status": "frozen"})
     setting.post_until_answered("/v1/feed", bank.core_key, freeze)
-    try:
-        wait_until(lambda: setting.on_ledger(freeze))
-    except httpx.TransportError:
-        setting.restart()
-        wait_until(lambda: setting.on_ledger(freeze))
-    assert bank.process is not None
+    setting.until(lambda: setting.on_ledger(freeze))
+    setting.unbind(answer["grant"]["binding"])
+    setting.until(setting.idle)
+    assert setting.kills == 1, f"{point} was never reached"
     published = setting.published()
     numbers = [event.number for event in published]
     assert numbers == list(range(1, len(numbers) + 1))
     assert {event.number: event.digest for event in published} == setting.signed()
-    # The binding's first state and the freeze: two records, each written once, and nothing else.
+    # The binding's first state, the freeze and the end: three records, each written once, and nothing else.
     written = [binding for event in published for binding in event.bindings]
-    assert written == [bytes.fromhex(answer["grant"]["binding"][2:])] * 2
+    assert written == [bytes.fromhex(answer["grant"]["binding"][2:])] * 3
     assert setting.client.bank(bank.bic).watermark_ms == freeze["as_of_ms"]
 
 
@@ -169,8 +204,7 @@ def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting
     wait_until(lambda: setting.client.bank(bank.bic).publication == 1)
     assert bank.process is not None
     bank.process.stop()
-    for file in bank.folder.glob("node.sqlite3*"):
-        file.rename(tmp_path / file.name)  # the store is lost; a new, empty one takes its place
+    bank.settings["database_url"] = new_database(tmp_path, "another")  # the store is lost; an empty one takes its place
     setting.net.start_bank(bank)
     setting.post("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
     trouble = wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])

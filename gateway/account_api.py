@@ -1,0 +1,69 @@
+"""The routes of users' accounts: the list with how each is, and the amount of a micro-deposit."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Depends, Request, Response, status
+
+from gateway import care_documents as d
+from gateway.api import BINDING, Acting, bind_answer
+from gateway.audit import AuditedRoute
+from gateway.documents import BindAnswer
+from gateway.errors import BankNotServed
+from ledger.errors import NotFound, Overloaded
+from ledger.service.auth import Caller, MissingKey, WrongRole, require
+from ledger.service.problems import MALFORMED, Documented, responses
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+router = APIRouter(route_class=AuditedRoute)
+
+AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
+
+_STORAGE = Documented(503, "storage-unavailable", "The gateway's database cannot be used at the moment")
+
+
+def _gateway(request: Request) -> "Gateway":
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+@router.get(
+    "/v1/users/{user_id}/accounts",
+    tags=["bindings"],
+    summary="My bound accounts, and how each is now",
+    responses=responses(MissingKey, WrongRole, MALFORMED, BankNotServed, Overloaded, _STORAGE),
+)
+async def get_accounts(user_id: d.UserPath, request: Request, _caller: AnyRole) -> d.AccountList:
+    """Reads the ledger for this request. With the ledger out of reach the list is there, and each account `unknown`.
+
+    How an account is, is what a decision would say now to the smallest payment and the smallest withdrawal.
+    """
+    gateway = _gateway(request)
+    views = await gateway.accounts.of_user(user_id)
+    pending = await gateway.binding_flow.pending_of(user_id)
+    return d.AccountList(
+        accounts=[d.AccountDocument.of(view) for view in views],
+        pending=[d.PendingDocument.of(each) for each in pending],
+    )
+
+
+@router.post(
+    "/v1/bindings:confirm",
+    tags=["bindings"],
+    summary="Name the amount of a micro-deposit",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(*BINDING, NotFound)
+    | {
+        status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
+        status.HTTP_200_OK: {
+            "model": BindAnswer,
+            "description": "Refused, such as for another amount, with how many tries are left; or granted before",
+        },
+    },
+)
+async def confirm_binding(body: d.ConfirmBody, request: Request, response: Response, _caller: Acting) -> BindAnswer:
+    """The user saw a small amount come in and names it: the bank grants the binding, or says that it was another."""
+    flow = _gateway(request).binding_flow
+    outcome = await flow.confirm(body.bank, body.user_id, body.request_id, body.amount_minor)
+    return bind_answer(outcome, response)

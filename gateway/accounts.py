@@ -1,0 +1,149 @@
+"""A user's bound accounts, each with how it is now: what the platform's app shows as "my bound accounts".
+
+Every account is read from the ledger when the list is asked for. Where the ledger cannot be reached the list is there
+all the same, and says of each account that it is not known how it is.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from gateway import schema
+from gateway.admission import Admission
+from gateway.banks import Bank, BankDirectory
+from gateway.bindings import MAX_LISTED, Bindings, StoredBinding, stored_binding
+from gateway.decision import Bound, Kind, Question, decide, open_record
+from gateway.health import Condition, condition
+from gateway.holds import RiskBook
+from gateway.policy import Policy
+from gateway.reading import Reader, Seen
+from gateway.records import adopt
+from gateway.reservations import used_now
+from gateway.storage import Storage
+from gateway.usage import AccountDay, day_of
+from ledger.clock import Clock
+from ledger.codec import Record
+from ledger.errors import LedgerUnreachable
+from ledger.money import currency_code
+from ledger.terms import IdentityTags
+
+_SMALLEST_MINOR = 1
+#: What an account is asked about where no terms open; no decision comes to look at it then.
+_ANY_CURRENCY = 156
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One bound account of a user, and how it is."""
+
+    stored: StoredBinding
+    bank: Bank
+    condition: Condition
+    staleness_ms: int | None
+
+
+class Accounts:
+    """Looks at users' accounts."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        bindings: Bindings,
+        banks: BankDirectory,
+        reader: Reader,
+        policy: Policy,
+        clock: Clock,
+        max_waiting: int,
+    ) -> None:
+        self._storage = storage
+        self._bindings = bindings
+        self._banks = banks
+        self._reader = reader
+        self._policy = policy
+        self._clock = clock
+        self._admission = Admission(max_waiting, "lists of accounts")
+
+    async def of_user(self, user_id: str) -> list[AccountView]:
+        """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
+
+        Raises: BankNotServed, Overloaded, StorageUnavailable, VaultError.
+        """
+        with self._admission:
+            rows = await self._storage.reading(self._rows, user_id)
+            bounds = [await self._bindings.bound(row.binding) for row in rows]
+            seen = await asyncio.gather(*(self._read(bound) for bound in bounds))
+            return await self._storage.reading(self._views, rows, bounds, seen)
+
+    async def _read(self, bound: Bound) -> Seen | None:
+        try:
+            return await self._reader.read(bound.bank_bytes, bound.binding)
+        except LedgerUnreachable:
+            return None  # check 1 says so
+
+    def _rows(self, user_id: str) -> Sequence[Row[Any]]:
+        table = schema.bindings
+        query = select(table).where(table.c.user_id == user_id, table.c.ended_at_ms.is_(None))
+        with self._storage.read() as connection:
+            return connection.execute(
+                query.order_by(table.c.created_at_ms.desc(), table.c.binding).limit(MAX_LISTED)
+            ).all()
+
+    def _views(
+        self, rows: Sequence[Row[Any]], bounds: Sequence[Bound], seen: Sequence[Seen | None]
+    ) -> list[AccountView]:
+        now_ms = self._clock.now_ms()
+        looked = [_Looked.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
+        with self._storage.read() as connection:
+            risk = RiskBook(connection, self._policy.risk, {row.binding for row in rows}, now_ms)
+            used = used_now(connection, {each.day for each in looked}, now_ms)
+        return [self._view(each, used.get(each.day, 0), risk, now_ms) for each in looked]
+
+    def _view(self, looked: "_Looked", used_minor: int, risk: RiskBook, now_ms: int) -> AccountView:
+        decisions = {
+            kind: decide(
+                Question(kind, _SMALLEST_MINOR, looked.currency),
+                record=looked.record,
+                bound=looked.bound,
+                ended=False,
+                floor=looked.row.floor,
+                used_today_minor=used_minor,
+                policy=self._policy,
+                now_ms=now_ms,
+                risk=risk.facts(looked.bound.binding, looked.row.created_at_ms),
+            )
+            for kind in Kind
+        }
+        return AccountView(
+            stored=stored_binding(looked.row),
+            bank=self._banks.of_binding(looked.row.bank),
+            condition=condition(decisions),
+            staleness_ms=decisions[Kind.PAYMENT].staleness_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """An account with what the ledger says of it, ready to be asked about."""
+
+    row: Row[Any]
+    bound: Bound
+    record: Record | None
+    currency: int
+    day: AccountDay
+
+    @classmethod
+    def at(cls, row: Row[Any], ready: Bound, seen: Seen | None, now_ms: int) -> "_Looked":
+        terms = open_record(seen.record, ready) if seen is not None else None
+        tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
+        currency = terms.currency if terms is not None else _ANY_CURRENCY
+        return cls(
+            row=row,
+            bound=replace(ready, tags=IdentityTags.unpack(tags)),
+            record=seen.record if seen is not None else None,
+            currency=currency,
+            day=AccountDay(ready.account, day_of(now_ms, ready.zone), currency_code(currency)),
+        )

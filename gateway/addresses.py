@@ -1,0 +1,58 @@
+"""Which addresses a webhook may be sent to: public ones, unless a setting says otherwise.
+
+The check is made on the very address that a connection is about to be opened to, after the name was resolved: a name
+that changes its address between a check and the connection (DNS rebinding) gains nothing.
+"""
+
+import ipaddress
+import socket
+from typing import Any
+
+from ledger.errors import InvalidValue
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
+_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has given out for the Internet
+_TUNNELS = tuple(ipaddress.ip_network(text) for text in ("2001::/23", "2002::/16"))  # Teredo, 6to4: IPv4 inside
+
+
+class AddressRefused(OSError):
+    """A connection to an address that is not public was refused; nothing was sent."""
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` (IPv4 or IPv6, as text) is one of the open Internet, by IANA's registries."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return is_public(str(parsed.ipv4_mapped))
+        if parsed in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
+        if parsed not in _UNICAST or any(parsed in tunnel for tunnel in _TUNNELS):
+            return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def check_host(host: str) -> None:
+    """Refuse early a host that is written as an address which is not public. Raises: InvalidValue."""
+    try:
+        public = is_public(host.strip("[]"))
+    except ValueError:
+        return  # a name: what it resolves to is checked at every connection
+    if not public:
+        raise InvalidValue("url", "not a public address", "a public host, unless webhooks.allow_private_addresses")
+
+
+class PublicSockets:
+    """Makes sockets for public addresses only; hand it to aiohttp as `socket_factory`."""
+
+    def __init__(self) -> None:
+        #: Whether an address was refused since this was last set to False.
+        self.refused = False
+
+    def __call__(self, addr_info: tuple[Any, ...]) -> socket.socket:
+        """Raises: AddressRefused."""
+        family, kind, protocol, _, address = addr_info
+        if not is_public(address[0]):
+            self.refused = True
+            raise AddressRefused("the address is not public")
+        return socket.socket(family=family, type=kind, proto=protocol)

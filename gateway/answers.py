@@ -1,0 +1,82 @@
+"""The answer to a transaction, as JSON: written once, when it is decided, and given again as it was."""
+
+import json
+from typing import Any
+
+from gateway.decision import Decision, Transaction
+from gateway.messages import MESSAGES
+from gateway.risk import Hold
+from gateway.usage import Reservation
+from ledger.money import NO_LIMIT
+
+
+def limit_word(limit_minor: int) -> int | str:
+    """A limit as the API writes it: minor units, or "none" where the bank states none."""
+    return "none" if limit_minor == NO_LIMIT else limit_minor
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """Compact JSON, its text unescaped."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def reservation_document(reservation: Reservation | None) -> dict[str, Any] | None:
+    """A reservation as the API writes it."""
+    if reservation is None:
+        return None
+    return {
+        "state": reservation.state.value,
+        "amount_minor": reservation.amount_minor,
+        "day": reservation.day.isoformat(),
+        "expires_at_ms": reservation.expires_at_ms,
+        "captured_minor": reservation.captured_minor,
+        "refunded_minor": reservation.refunded_minor,
+    }
+
+
+def _hold_document(hold: Hold | None) -> dict[str, Any] | None:
+    if hold is None:
+        return None
+    return {"hold_id": hold.hold_id, "rule": hold.rule, "why": hold.why, "ends_at_ms": hold.ends_at_ms}
+
+
+def decision_json(
+    transaction: Transaction,
+    decision: Decision,
+    *,
+    reservation: Reservation | None,
+    block_number: int | None,
+    policy_version: str,
+    decided_at_ms: int,
+    evidence: str,
+) -> str:
+    """The answer; `gateway.documents.DecisionDocument` says what is in it."""
+    message, remaining = MESSAGES[decision.reason], decision.remaining
+    return to_json(
+        {
+            "transaction_id": transaction.transaction_id,
+            "binding": "0x" + transaction.binding.hex(),
+            "kind": transaction.kind.value,
+            "amount_minor": transaction.amount_minor,
+            "currency": transaction.currency,
+            "outcome": decision.outcome.value,
+            "reason": decision.reason.value if decision.reason is not None else None,
+            "iso20022": decision.iso20022,
+            "message": {"en": message.en, "zh": message.zh},
+            "staleness_ms": decision.staleness_ms,
+            "block_number": block_number,
+            "publication": decision.publication,
+            "watermark_ms": decision.watermark_ms,
+            "remaining": {
+                "transaction_limit_minor": limit_word(remaining.transaction_limit_minor),
+                "daily_limit_minor": limit_word(remaining.daily_limit_minor),
+            }
+            if remaining is not None
+            else None,
+            "reservation": reservation_document(reservation),
+            "hold": _hold_document(decision.hold),
+            "policy": policy_version,
+            "decided_at_ms": decided_at_ms,
+            "evidence": evidence,
+        }
+    )

@@ -1,0 +1,197 @@
+"""Audit: who of support and administration did what, and why, durable before it is done.
+
+A row is written before the act, and how it ended is added after. One without an outcome is an act of which it is not
+known whether it had its effect, such as one that a crash came in between. Why is free text and may name people, so it
+is encrypted at rest; the rest of a row holds nothing personal.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy import Row, insert, select, update
+
+from gateway import schema
+from gateway.storage import Storage
+from ledger.clock import Clock
+from ledger.errors import InvalidValue
+from ledger.service.auth import Caller, require
+from ledger.service.vault import Vault
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+MAX_REASON = 300
+MAX_LISTED = 200
+
+#: The outcome of an act that had its effect; any other is the kind of error that it ended with.
+DONE = "done"
+
+_MAX_OUTCOME = 64
+_REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One act. `outcome` is None where it is not known how it ended."""
+
+    position: int
+    at_ms: int
+    caller: str
+    role: str
+    action: str
+    subject: str
+    reason: str
+    outcome: str | None
+    finished_at_ms: int | None
+
+
+class Audit:
+    """Writes and lists the entries."""
+
+    def __init__(self, storage: Storage, vault: Vault, clock: Clock) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._clock = clock
+
+    @asynccontextmanager
+    async def act(self, caller: Caller, action: str, subject: str, reason: str) -> AsyncIterator[None]:
+        """Around an act: its entry is on disk before it begins. Raises: StorageUnavailable, and what the act raises."""
+        position = await self.begin(caller, action, subject, reason)
+        try:
+            yield
+        except BaseException as error:
+            await self.finish(position, type(error).__name__)
+            raise
+        await self.finish(position, DONE)
+
+    async def begin(self, caller: Caller, action: str, subject: str, reason: str) -> int:
+        """Write the entry of an act that is about to begin. Returns: its position."""
+        values = {
+            "at_ms": self._clock.now_ms(),
+            "caller": caller.name,
+            "role": caller.role,
+            "action": action,
+            "subject": subject,
+            "reason_sealed": self._vault.seal_text(reason),
+        }
+        return await self._storage.writing(self._insert, values)
+
+    async def finish(self, position: int, outcome: str) -> None:
+        """Add how an act ended."""
+        await self._storage.writing(self._finish, position, outcome[:_MAX_OUTCOME])
+
+    def _insert(self, values: dict[str, Any]) -> int:
+        with self._storage.write() as connection:
+            query = insert(schema.audit).values(**values).returning(schema.audit.c.position)
+            return int(connection.execute(query).scalar_one())
+
+    def _finish(self, position: int, outcome: str) -> None:
+        table = schema.audit
+        with self._storage.write() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.position == position)
+                .values(outcome=outcome, finished_at_ms=self._clock.now_ms())
+            )
+
+    async def listed(self, *, before: int | None = None, subject: str | None = None) -> list[AuditEntry]:
+        """Entries, newest first, at most MAX_LISTED: those before a position, of one subject."""
+
+        def read() -> list[AuditEntry]:
+            table = schema.audit
+            query = select(table).order_by(table.c.position.desc()).limit(MAX_LISTED)
+            if before is not None:
+                query = query.where(table.c.position < before)
+            if subject is not None:
+                query = query.where(table.c.subject == subject)
+            with self._storage.read() as connection:
+                return [self._entry(row) for row in connection.execute(query)]
+
+        return await self._storage.reading(read)
+
+    def _entry(self, row: Row[Any]) -> AuditEntry:
+        return AuditEntry(
+            position=row.position,
+            at_ms=row.at_ms,
+            caller=row.caller,
+            role=row.role,
+            action=row.action,
+            subject=row.subject,
+            reason=self._vault.unseal_text(row.reason_sealed),
+            outcome=row.outcome,
+            finished_at_ms=row.finished_at_ms,
+        )
+
+
+def check_reason(reason: str) -> str:
+    """A stated reason, without white space around it. Raises: InvalidValue."""
+    stripped = reason.strip()
+    if not 3 <= len(stripped) <= MAX_REASON or not stripped.isprintable():
+        raise InvalidValue("reason", "missing, too short or too long", _REASON_ALLOWED)
+    return stripped
+
+
+Reason = Annotated[
+    str | None,
+    Header(
+        alias="Standing-Reason",
+        description="Why this is done, 3 to 300 characters, UTF-8. Required of support and admin keys, and kept",
+    ),
+]
+
+
+def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """A FastAPI dependency for routes that change something: as `require`, and an act of support or admin is audited.
+
+    Such a key must say why, in the header `Standing-Reason`; a platform's own key acts for its users, all day long, and
+    is not audited here. The route must be of an `AuditedRoute`. Raises: InvalidValue, StorageUnavailable.
+    """
+    check = require(*roles)
+
+    async def begin(
+        request: Request, caller: Annotated[Caller, Depends(check)], standing_reason: Reason = None
+    ) -> Caller:
+        if caller.role == "platform":
+            return caller
+        try:
+            # Headers are bytes, which the framework shows as Latin-1.
+            told = (standing_reason or "").encode("latin-1").decode()
+        except UnicodeDecodeError as error:
+            raise InvalidValue("Standing-Reason", "not UTF-8", _REASON_ALLOWED) from error
+        reason = check_reason(told)
+        subject = "/".join(str(value) for value in request.path_params.values()) or request.url.path
+        gateway: Gateway = request.app.state.gateway
+        action = request.scope["route"].name
+        request.state.audited = await gateway.audit.begin(caller, action, subject[:140], reason)
+        return caller
+
+    return begin
+
+
+class AuditedRoute(APIRoute):
+    """A route that adds to an act's entry how it ended."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def audited(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except BaseException as error:
+                await _finish(request, type(error).__name__)
+                raise
+            await _finish(request, DONE)
+            return response
+
+        return audited
+
+
+async def _finish(request: Request, outcome: str) -> None:
+    position: int | None = getattr(request.state, "audited", None)
+    if position is not None:
+        gateway: Gateway = request.app.state.gateway
+        await gateway.audit.finish(position, outcome)

@@ -1,0 +1,23 @@
+"""The answer to a batch of transactions: what each would have been answered alone, in the order of the request."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from ledger.errors import StandingError
+from ledger.service.problems import PROBLEM_TYPE, merged, problem_of
+
+
+def batch_answer(
+    answers: Sequence[bytes | StandingError], table: Mapping[type[StandingError], tuple[int, str]]
+) -> bytes:
+    """The JSON document; `table` says which HTTP status each of the service's own errors has."""
+    known = merged(table)
+    return b'{"answers":[' + b",".join(_item(answer, known) for answer in answers) + b"]}"
+
+
+def _item(answer: bytes | StandingError, known: Mapping[type[StandingError], tuple[int, str]]) -> bytes:
+    if isinstance(answer, bytes):
+        return b'{"status":200,"decision":' + answer + b',"problem":null}'
+    problem = problem_of(answer, known)
+    document = {"status": problem.status, "decision": None, "problem": problem.marshal(uri=PROBLEM_TYPE)}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

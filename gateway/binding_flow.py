@@ -1,0 +1,335 @@
+"""How a binding comes to be: ask the bank, name the amount of a micro-deposit, bind again; and to ask a bank once more.
+
+A user's claim is personal data. It goes to the bank; what stays here is the masked number, a keyed hash of it, and the
+tags that the bank's word is compared with. Only while a micro-deposit is on its way the identity is kept, encrypted,
+because the tags need the key that comes with the grant.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from gateway import holds, schema
+from gateway.admission import Admission
+from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.bindings import Bindings, StoredBinding, mask, stored_binding, trusted
+from gateway.errors import AlreadyBound, BankNotUsable
+from gateway.policy import BindingBounds
+from gateway.storage import Storage
+from ledger.client import LedgerClient
+from ledger.clock import Clock
+from ledger.errors import Conflict, InvalidValue, NotFound
+from ledger.grant import Grant
+from ledger.identity import Identity
+from ledger.protocol import BindingAnswer, BindingRequest, Mismatch
+from ledger.sealing import identity_tags
+from ledger.service.vault import Vault
+
+_TAG_FIELDS = ("name", "id_document", "phone")
+_MAX_FORGOTTEN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A binding was made; `created` is false where the same request had made it before."""
+
+    stored: StoredBinding
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The bank refused, with what does not match."""
+
+    mismatches: tuple[Mismatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DepositAsked:
+    """The bank pays a small amount into the account; the user is to name it before `expires_at_ms`."""
+
+    currency: str
+    expires_at_ms: int
+
+
+Outcome = Granted | Refused | DepositAsked
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBinding:
+    """A binding that waits for the amount of its micro-deposit."""
+
+    bank: str
+    request_id: str
+    number_masked: str
+    number_type: str
+    currency: str
+    expires_at_ms: int
+
+
+class BindingFlow:
+    """Makes bindings of one platform, with its banks."""
+
+    def __init__(
+        self,
+        *,
+        platform: str,
+        storage: Storage,
+        vault: Vault,
+        banks: BankDirectory,
+        nodes: NodeClient,
+        ledger: LedgerClient,
+        bindings: Bindings,
+        bounds: BindingBounds,
+        clock: Clock,
+        max_waiting: int,
+    ) -> None:
+        self._platform = platform
+        self._storage = storage
+        self._vault = vault
+        self._banks = banks
+        self._nodes = nodes
+        self._ledger = ledger
+        self._bindings = bindings
+        self._bounds = bounds
+        self._clock = clock
+        self._admission = Admission(max_waiting, "requests to bind")
+
+    async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Outcome:
+        """Ask a bank to bind an account for a user, check what it grants, and store it.
+
+        Nothing is stored unless the whole grant holds. The same request may be made again after a lost answer.
+        Raises: InvalidValue, BindingHeld, TooManyAttempts, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted,
+        BankNodeUnreachable, BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
+        """
+        with self._admission:
+            return await self._bind(self._banks.find(bic), user_id, request, None)
+
+    async def rebind(self, binding: bytes, request: BindingRequest) -> Outcome:
+        """Make a new binding of the same account in place of one whose word is not to be had, or not the user's.
+
+        The bank is asked first. Where it refuses, the old binding stays as it is; once the claim holds, the old one
+        ends, here and at the bank, and the new one goes on with the account's day. The same request may be made again,
+        and must be where the bank could not be reached in between. Raises: as `bind`, and NotFound, BankNotServed.
+        """
+        with self._admission:
+            old = await self._bindings.row(binding)
+            bank = self._banks.of_binding(old.bank)
+            if self._account(bank, request.canonical_number()) != old.account:
+                raise InvalidValue("number", "of another account", "the account of this binding, or a new binding")
+            try:
+                outcome = await self._bind(bank, old.user_id, request, binding)
+            except AlreadyBound:
+                # All of the claim holds, or the bank would have refused it: only the old binding is in the way.
+                await self._bindings.end(binding)
+                return await self._bind(bank, old.user_id, request, binding)
+            if isinstance(outcome, Granted) and outcome.stored.binding != binding:
+                await self._bindings.end(binding)
+            return outcome
+
+    async def resync(self, binding: bytes) -> bool:
+        """Ask the bank to publish what it says of a binding once more; False where that was on its way already.
+
+        Raises: NotFound, BankNotServed, TooManyAttempts, BankNodeUnreachable, BankNodeRefused, StorageUnavailable,
+        Overloaded.
+        """
+        with self._admission:
+            row = await self._bindings.row(binding)
+            return await self._nodes.resync(self._banks.of_binding(row.bank), binding)
+
+    async def confirm(self, bic: str, user_id: str, request_id: str, amount_minor: int) -> Granted | Refused:
+        """Name the amount of a micro-deposit. Asked again after a grant, it is the same grant.
+
+        Raises: NotFound (nothing waits), Conflict, and as `bind`.
+        """
+        with self._admission:
+            bank = self._banks.find(bic)
+            pending = await self._storage.reading(self._pending, bank.bic, user_id, request_id)
+            if pending.binding is not None:
+                return Granted(await self._bindings.find(pending.binding), created=False)
+            signer = await self._signer(bank)
+            answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
+            if answer.grant is None:
+                return Refused(tuple(answer.mismatches))
+            grant = trusted(answer.grant, bank, self._platform, signer)
+            identity = Identity(**json.loads(self._vault.unseal_text(pending.identity_sealed)))
+            values = self._values(bank, grant, user_id, identity, answer.mismatches) | {
+                name: getattr(pending, name) for name in ("number_masked", "number_type", "account", "replaces")
+            }
+            return await self._storage.writing(self._store, values, (bank.bic, request_id))
+
+    async def pending_of(self, user_id: str) -> list[PendingBinding]:
+        """What of a user waits for an amount, newest first. Raises: StorageUnavailable."""
+
+        def read() -> list[PendingBinding]:
+            table = schema.pending_bindings
+            query = select(table).where(
+                table.c.user_id == user_id,
+                table.c.binding.is_(None),
+                table.c.expires_at_ms > self._clock.now_ms(),
+            )
+            with self._storage.read() as connection:
+                rows = connection.execute(query.order_by(table.c.created_at_ms.desc(), table.c.request_id)).all()
+            return [
+                PendingBinding(
+                    row.bank, row.request_id, row.number_masked, row.number_type, row.currency, row.expires_at_ms
+                )
+                for row in rows
+            ]
+
+        return await self._storage.reading(read)
+
+    async def _bind(self, bank: Bank, user_id: str, request: BindingRequest, replaces: bytes | None) -> Outcome:
+        number = request.canonical_number()
+        identity = request.identity()
+        await self._storage.reading(self._check_may_bind, user_id)
+        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left hanging.
+        signer = await self._signer(bank)
+        # The bank bounds how often one user may guess; it learns no more of the user than that it is the same one.
+        whose = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
+        answer = await self._nodes.bind(bank, request.model_copy(update={"on_behalf_of": whose}))
+        account = {
+            "number_masked": mask(number),
+            "number_type": request.number_type,
+            "account": self._account(bank, number),
+            "replaces": replaces,
+        }
+        if answer.micro_deposit is not None:
+            return await self._ask_deposit(bank, user_id, request.request_id, identity, account, answer)
+        if answer.grant is None:
+            await self._storage.writing(self._note_refusal, user_id)
+            return Refused(tuple(answer.mismatches))
+        grant = trusted(answer.grant, bank, self._platform, signer)
+        values = self._values(bank, grant, user_id, identity, answer.mismatches) | account
+        granted = await self._storage.writing(self._store, values, (bank.bic, request.request_id))
+        if granted.created:
+            structlog.get_logger().info("bound", binding="0x" + grant.binding.hex(), bank=bank.bic)
+        return granted
+
+    async def _signer(self, bank: Bank) -> str:
+        state = await asyncio.to_thread(self._ledger.bank, bank.bic)
+        if not state.admitted or state.suspended:
+            raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")
+        return state.signer
+
+    def _account(self, bank: Bank, number: str) -> bytes:
+        return self._vault.lookup("account", f"{bank.bic}:{number}")
+
+    def _values(
+        self, bank: Bank, grant: Grant, user_id: str, identity: Identity, mismatches: Collection[Mismatch]
+    ) -> dict[str, Any]:
+        unvouched = [field for field in _TAG_FIELDS if any(mismatch.field == field for mismatch in mismatches)]
+        return {
+            "binding": grant.binding,
+            "bank": bank.bic,
+            "user_id": user_id,
+            "key_sealed": self._vault.seal(grant.binding_key),
+            "tags": identity_tags(grant.binding, grant.binding_key, identity).pack(),
+            "unvouched": ",".join(unvouched) or None,
+            "granted_at_ms": grant.granted_at_ms,
+            "grant_signature": grant.signature,
+            "created_at_ms": self._clock.now_ms(),
+            "floor": 0,
+        }
+
+    async def _ask_deposit(
+        self,
+        bank: Bank,
+        user_id: str,
+        request_id: str,
+        identity: Identity,
+        account: dict[str, Any],
+        answer: BindingAnswer,
+    ) -> DepositAsked:
+        deposit = answer.micro_deposit
+        assert deposit is not None
+        sealed = self._vault.seal_text(
+            json.dumps({field: getattr(identity, field) for field in _TAG_FIELDS}, ensure_ascii=False)
+        )
+        values = account | {
+            "bank": bank.bic,
+            "request_id": request_id,
+            "user_id": user_id,
+            "deposit": bytes.fromhex(deposit.id[2:]),
+            "identity_sealed": sealed,
+            "currency": deposit.currency,
+            "created_at_ms": self._clock.now_ms(),
+            "expires_at_ms": deposit.expires_at_ms,
+        }
+        await self._storage.writing(self._store_pending, values)
+        return DepositAsked(deposit.currency, deposit.expires_at_ms)
+
+    def forget_expired(self) -> int:
+        """Delete what waited for an amount in vain, at most 500 at once; the identity goes with it. Returns: how many.
+
+        Done at the start, and whenever a bank asks for another deposit. Raises: StorageUnavailable.
+        """
+        with self._storage.write() as connection:
+            return self._forget_expired(connection)
+
+    def _forget_expired(self, connection: Connection) -> int:
+        table = schema.pending_bindings
+        late = select(table.c.bank, table.c.request_id).where(table.c.expires_at_ms <= self._clock.now_ms())
+        rows = connection.execute(late.order_by(table.c.expires_at_ms).limit(_MAX_FORGOTTEN)).all()
+        for row in rows:
+            connection.execute(delete(table).where(table.c.bank == row.bank, table.c.request_id == row.request_id))
+        return len(rows)
+
+    def _store_pending(self, values: dict[str, Any]) -> None:
+        table = schema.pending_bindings
+        this = (table.c.bank == values["bank"], table.c.request_id == values["request_id"])
+
+        def store(connection: Connection) -> None:
+            self._forget_expired(connection)
+            row = connection.execute(select(table).where(*this).with_for_update()).one_or_none()
+            if row is None:
+                connection.execute(insert(table).values(**values))
+            elif row.user_id != values["user_id"]:
+                raise Conflict("request_id: used before for another user; allowed: a new id")
+
+        self._storage.write_all(store)
+
+    def _pending(self, bic: str, user_id: str, request_id: str) -> Row[Any]:
+        table = schema.pending_bindings
+        query = select(table).where(table.c.bank == bic, table.c.request_id == request_id, table.c.user_id == user_id)
+        with self._storage.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None or (row.binding is None and self._clock.now_ms() >= row.expires_at_ms):
+            raise NotFound("request_id: nothing of this user waits for an amount; allowed: to begin with a new request")
+        return row
+
+    def _check_may_bind(self, user_id: str) -> None:
+        with self._storage.read() as connection:
+            holds.check_may_bind(connection, user_id, self._clock.now_ms())
+
+    def _note_refusal(self, user_id: str) -> None:
+        with self._storage.write() as connection:
+            holds.note_refusal(connection, user_id, self._bounds, self._clock.now_ms())
+
+    def _store(self, values: dict[str, Any], asked: tuple[str, str]) -> Granted:
+        same = select(schema.bindings).where(schema.bindings.c.binding == values["binding"])
+        pending = schema.pending_bindings
+
+        def store(connection: Connection) -> tuple[Row[Any], bool]:
+            row = connection.execute(same).one_or_none()
+            if row is not None:
+                return row, False
+            connection.execute(insert(schema.bindings).values(**values))
+            connection.execute(
+                update(pending)
+                .where(pending.c.bank == asked[0], pending.c.request_id == asked[1])
+                .values(binding=values["binding"], identity_sealed=None)
+            )
+            return connection.execute(same).one(), True
+
+        row, created = self._storage.write_all(store)
+        if row.ended_at_ms is not None:
+            raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
+        if row.user_id != values["user_id"]:
+            raise Conflict("request_id: used before for another user; allowed: a new id")
+        return Granted(stored_binding(row), created)

@@ -1,0 +1,129 @@
+"""What evidence says, claim by claim: enough to redo the decision, and nothing about who the user is.
+
+A user's expected identity tags are not told but committed to: each by 16 bytes of an HMAC under a key that is derived
+from the binding key. Who holds that key can tell whether the bank's tag is the expected one; others learn nothing.
+"""
+
+import hmac
+from typing import Annotated, Literal
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gateway.decision import Kind, Outcome, Reason
+from gateway.policy import Caution, IdentityOutcomes
+from ledger.codec import Record
+from ledger.protocol import Hex32, TimeMs
+from ledger.terms import IdentityTags
+
+#: The form of the payload; a verifier refuses another.
+FORM = 2
+COMMITMENT_SIZE = 16
+COMMITTED_FIELDS = ("name", "id_document", "phone")
+
+_U48_MAX = 2**48 - 1
+
+
+def _hex16(text: str) -> str:
+    if len(text) != 34 or not text.startswith("0x"):
+        raise ValueError("0x and 32 hexadecimal digits")
+    return "0x" + bytes.fromhex(text[2:]).hex()
+
+
+_Hex16 = Annotated[str, AfterValidator(_hex16)]
+_U48 = Annotated[int, Field(ge=0, le=_U48_MAX, strict=True)]
+
+
+class _Claims(BaseModel):
+    # More than is known here is no error: a later gateway may say more, and the signature covers all of it.
+    model_config = ConfigDict(frozen=True)
+
+
+class RecordClaims(_Claims):
+    """The words of the ledger's record, as `read` answered them."""
+
+    publication: _U48
+    effective_at_ms: _U48
+    tag: _Hex16
+    sealed_terms: Hex32
+    watermark_ms: _U48
+    suspended: bool
+
+    def record(self) -> Record:
+        return Record(
+            self.publication,
+            self.effective_at_ms,
+            bytes.fromhex(self.tag[2:]),
+            bytes.fromhex(self.sealed_terms[2:]),
+            self.watermark_ms,
+            self.suspended,
+        )
+
+
+class TagClaims(_Claims):
+    """Commitments to the identity tags that the gateway expected."""
+
+    name: _Hex16
+    id_document: _Hex16
+    phone: _Hex16
+
+
+class PolicyClaims(_Claims):
+    """What the platform's policy said about this transaction. `version` names the whole of it."""
+
+    version: str
+    max_staleness_ms: int
+    ahead_allowance_ms: int
+    when_silent: Caution
+    identity: IdentityOutcomes
+
+
+class EvidenceClaims(_Claims):
+    """The payload of one decision's evidence; times in milliseconds since the Unix epoch, amounts in minor units.
+
+    `record` and the block are None where the ledger gave no answer in time. `ended`, `floor`, `used_today_minor` and
+    `held_by` are the gateway's own word: nothing on the ledger can confirm them.
+    """
+
+    form: Literal[2]
+    platform: str
+    contract: str
+    chain_id: int
+    bank: str
+    binding: Hex32
+    transaction_sha256: str
+    kind: Kind
+    amount_minor: int
+    currency: str
+    block_number: int | None
+    block_hash: Hex32 | None
+    record: RecordClaims | None
+    publication: int | None
+    watermark_ms: int | None
+    staleness_ms: int | None
+    expected_tags: TagClaims
+    ended: bool
+    floor: int
+    used_today_minor: int
+    day: str
+    time_zone: str
+    policy: PolicyClaims
+    held_by: str | None
+    outcome: Outcome
+    reason: Reason | None
+    decided_at_ms: TimeMs
+
+    @property
+    def binding_id(self) -> bytes:
+        return bytes.fromhex(self.binding[2:])
+
+
+def tag_commitments(binding: bytes, binding_key: bytes, tags: IdentityTags) -> dict[str, str]:
+    """The commitment to each tag, by its field."""
+    key = HKDF(algorithm=SHA256(), length=32, salt=binding, info=b"standing/expected-tags/v1").derive(binding_key)
+
+    def commitment(field: str, tag: bytes) -> str:
+        return "0x" + hmac.digest(key, field.encode() + b"\x1f" + tag, "sha256")[:COMMITMENT_SIZE].hex()
+
+    return {field: commitment(field, getattr(tags, field)) for field in COMMITTED_FIELDS}

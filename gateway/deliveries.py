@@ -1,0 +1,256 @@
+"""The queues of events on their way to endpoints: durable, one for each endpoint, bounded.
+
+An attempt is claimed by moving its next one into the future, past the end of this one: if the process dies meanwhile,
+the event is simply due again. What an endpoint's queue has no room for waits in the log of events.
+"""
+
+import random
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gateway import event_log, schema
+from gateway.event_settings import WebhookSettings
+from gateway.events import LoggedEvent
+from gateway.storage import Storage
+from ledger.clock import Clock
+from ledger.errors import NotFound
+
+_FILL_AT_ONCE = 500
+_table = schema.webhook_deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to deliver one event to one endpoint; `number` counts from 1."""
+
+    endpoint: str
+    event: LoggedEvent
+    number: int
+    queued_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How an endpoint's queue stands."""
+
+    pending: int
+    delivered: int
+    given_up: int
+    unqueued: int
+    last_result: str | None
+
+
+class DeliveryQueues:
+    """All endpoints' queues. Every method raises StorageUnavailable; those that write run in the writing thread."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, settings: WebhookSettings, jitter: random.Random | None = None
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._settings = settings
+        self._jitter = jitter or random.SystemRandom()
+
+    def has_work(self, endpoint: str) -> bool:
+        """Whether an attempt is due, or events are to be queued."""
+        with self._storage.read() as connection:
+            due = connection.scalar(
+                select(_table.c.position)
+                .where(
+                    _table.c.endpoint == endpoint,
+                    _table.c.state == "pending",
+                    _table.c.next_attempt_at_ms <= self._clock.now_ms(),
+                )
+                .limit(1)
+            )
+            if due is not None:
+                return True
+            newest = connection.scalar(select(func.max(schema.events.c.position))) or 0
+            return newest > _queued_to(connection, endpoint)
+
+    def claim(self, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
+        """Queue what is new, and take the oldest event that is due; None where none is. Raises: NotFound."""
+        return self._storage.write_all(lambda connection: self._claim(connection, endpoint, types))
+
+    def _claim(self, connection: Connection, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
+        now_ms = self._clock.now_ms()
+        self._fill(connection, endpoint, types, now_ms)
+        row = connection.execute(
+            select(_table)
+            .where(_table.c.endpoint == endpoint, _table.c.state == "pending", _table.c.next_attempt_at_ms <= now_ms)
+            .order_by(_table.c.position)
+            .limit(1)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            return None
+        _set(
+            connection,
+            endpoint,
+            row.position,
+            attempts=row.attempts + 1,
+            last_attempt_at_ms=now_ms,
+            next_attempt_at_ms=now_ms + 2 * self._settings.timeout_ms,
+        )
+        event = event_log.at(connection, [row.position])[row.position]
+        return Attempt(endpoint, event, row.attempts + 1, row.queued_at_ms)
+
+    def _fill(self, connection: Connection, endpoint: str, types: tuple[str, ...] | None, now_ms: int) -> None:
+        room = min(_FILL_AT_ONCE, self._settings.max_pending - _pending(connection, endpoint))
+        if room <= 0:
+            return
+        queued_to = _queued_to(connection, endpoint)
+        events = event_log.page(connection, queued_to, room)
+        if not events:
+            return
+        last = events[-1].position
+        there = set(
+            connection.scalars(
+                select(_table.c.position).where(
+                    _table.c.endpoint == endpoint, _table.c.position > queued_to, _table.c.position <= last
+                )
+            )
+        )
+        wanted = [e for e in events if (types is None or e.type in types) and e.position not in there]
+        if wanted:
+            connection.execute(insert(_table), [_fresh(endpoint, event.position, now_ms) for event in wanted])
+        endpoints = schema.webhook_endpoints
+        connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=last))
+
+    def delivered(self, attempt: Attempt, result: str, *, revive: bool) -> None:
+        """Note that the endpoint took the event. `revive`: it had failed before, so all that waits is due now."""
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> None:
+            position = attempt.event.position
+            _set(connection, attempt.endpoint, position, state="delivered", delivered_at_ms=now_ms, last_result=result)
+            if revive:
+                connection.execute(
+                    update(_table)
+                    .where(_table.c.endpoint == attempt.endpoint, _table.c.state == "pending")
+                    .values(next_attempt_at_ms=now_ms)
+                )
+
+        self._storage.write_all(work)
+
+    def failed(self, attempt: Attempt, result: str, retry_after_ms: int = 0) -> bool:
+        """Note that the endpoint did not take the event, and when to try again. Returns: whether it is given up."""
+        now_ms = self._clock.now_ms()
+        given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
+        again_ms = now_ms + max(self.back_off_ms(attempt.number), min(retry_after_ms, self._settings.retry_max_ms))
+        state = "given_up" if given_up else "pending"
+
+        def work(connection: Connection) -> None:
+            _set(
+                connection,
+                attempt.endpoint,
+                attempt.event.position,
+                state=state,
+                next_attempt_at_ms=again_ms,
+                last_result=result,
+            )
+
+        self._storage.write_all(work)
+        return given_up
+
+    def give_up_old(self, endpoint: str, result: str) -> int:
+        """Give up everything that has waited too long for an endpoint that does not answer. Returns: how many."""
+        before_ms = self._clock.now_ms() - self._settings.give_up_after_ms
+        old = (_table.c.endpoint == endpoint, _table.c.state == "pending", _table.c.queued_at_ms <= before_ms)
+        return self._storage.write_all(
+            lambda connection: (
+                connection.execute(update(_table).where(*old).values(state="given_up", last_result=result)).rowcount
+            )
+        )
+
+    def back_off_ms(self, failures: int) -> int:
+        """How long to wait after so many failures in a row: twice as long each time, up to the bound, ± 20 %."""
+        settings = self._settings
+        doubled = settings.retry_initial_ms << min(failures - 1, 40)
+        return round(min(doubled, settings.retry_max_ms) * self._jitter.uniform(0.8, 1.2))
+
+    def replay_event(self, endpoint: str, event_id: str) -> int:
+        """Send one event again, whatever became of it. Raises: NotFound. Returns: 1."""
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> int:
+            _queued_to(connection, endpoint)
+            table = schema.events.c
+            position = connection.scalar(select(table.position).where(table.id == event_id))
+            if position is None:
+                raise NotFound("event: not in the log; allowed: one that GET /v1/events lists")
+            connection.execute(delete(_table).where(_table.c.endpoint == endpoint, _table.c.position == position))
+            connection.execute(insert(_table).values(**_fresh(endpoint, position, now_ms)))
+            return 1
+
+        return self._storage.write_all(work)
+
+    def replay_after(self, endpoint: str, position: int) -> int:
+        """Send every event after a position again. Raises: NotFound. Returns: how many events that may be."""
+
+        def work(connection: Connection) -> int:
+            _queued_to(connection, endpoint)
+            connection.execute(delete(_table).where(_table.c.endpoint == endpoint, _table.c.position > position))
+            endpoints = schema.webhook_endpoints
+            connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=position))
+            table = schema.events.c
+            return (
+                connection.scalar(select(func.count()).select_from(schema.events).where(table.position > position)) or 0
+            )
+
+        return self._storage.write_all(work)
+
+    def state(self, endpoint: str) -> QueueState:
+        """How the queue stands. Raises: NotFound."""
+        with self._storage.read() as connection:
+            unqueued = connection.scalar(
+                select(func.count())
+                .select_from(schema.events)
+                .where(schema.events.c.position > _queued_to(connection, endpoint))
+            )
+            counted = select(_table.c.state, func.count()).where(_table.c.endpoint == endpoint)
+            counts = {state: count for state, count in connection.execute(counted.group_by(_table.c.state))}  # noqa: C416
+            last = connection.scalar(
+                select(_table.c.last_result)
+                .where(_table.c.endpoint == endpoint, _table.c.last_result.is_not(None))
+                .order_by(_table.c.last_attempt_at_ms.desc())
+                .limit(1)
+            )
+        return QueueState(
+            counts.get("pending", 0), counts.get("delivered", 0), counts.get("given_up", 0), unqueued or 0, last
+        )
+
+
+def _fresh(endpoint: str, position: int, now_ms: int) -> dict[str, str | int]:
+    return {
+        "endpoint": endpoint,
+        "position": position,
+        "state": "pending",
+        "attempts": 0,
+        "queued_at_ms": now_ms,
+        "next_attempt_at_ms": now_ms,
+    }
+
+
+def _set(connection: Connection, endpoint: str, position: int, **values: str | int) -> None:
+    connection.execute(
+        update(_table).where(_table.c.endpoint == endpoint, _table.c.position == position).values(**values)
+    )
+
+
+def _pending(connection: Connection, endpoint: str) -> int:
+    return (
+        connection.scalar(
+            select(func.count()).select_from(_table).where(_table.c.endpoint == endpoint, _table.c.state == "pending")
+        )
+        or 0
+    )
+
+
+def _queued_to(connection: Connection, endpoint: str) -> int:
+    table = schema.webhook_endpoints.c
+    queued_to: int | None = connection.scalar(select(table.queued_to).where(table.id == endpoint))
+    if queued_to is None:
+        raise NotFound("endpoint: not here; allowed: one that GET /v1/webhook-endpoints lists")
+    return queued_to

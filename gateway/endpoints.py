@@ -1,0 +1,212 @@
+"""Webhook endpoints: where a platform wants its events, and the secrets that sign what is sent there.
+
+Secrets are made here, shown once, and kept encrypted. A rotation keeps the old secret beside the new one for a day, and
+every message is signed with both (Standard Webhooks, "secret rotation").
+"""
+
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from gateway import schema
+from gateway.addresses import check_host
+from gateway.event_settings import WebhookSettings
+from gateway.events import EventType
+from gateway.storage import Storage
+from ledger.clock import Clock
+from ledger.errors import Conflict, InvalidValue, NotFound
+from ledger.service.vault import Vault
+
+OVERLAP_MS = 24 * 3600 * 1000
+_MAX_URL = 2_000
+
+
+class TooManyEndpoints(Conflict):
+    """The bound on endpoints is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint, with what signs its messages. `types`: the events that it wants, None for all."""
+
+    id: str
+    url: str
+    secrets: tuple[str, ...]
+    types: tuple[str, ...] | None
+    created_at_ms: int
+    disabled_at_ms: int | None
+    disabled_reason: str | None
+
+    def __repr__(self) -> str:  # a URL may hold a token
+        return f"Endpoint({self.id!r})"
+
+
+class Endpoints:
+    """All endpoints of one platform. Every method raises StorageUnavailable."""
+
+    def __init__(self, storage: Storage, vault: Vault, clock: Clock, settings: WebhookSettings) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._clock = clock
+        self._settings = settings
+
+    def create(self, url: str, types: Sequence[str] | None) -> Endpoint:
+        """Make an endpoint; it gets the events from now on. Raises: InvalidValue, TooManyEndpoints."""
+        checked = self._check(url)
+        wanted = _types(types)
+        secret = _new_secret()
+        now_ms = self._clock.now_ms()
+        made = Endpoint(f"we_{secrets.token_hex(10)}", checked, (secret,), wanted, now_ms, None, None)
+
+        def work(connection: Connection) -> None:
+            count = connection.scalar(select(func.count()).select_from(schema.webhook_endpoints)) or 0
+            if count >= self._settings.max_endpoints:
+                raise TooManyEndpoints(
+                    f"{count} endpoints are there already; allowed: {self._settings.max_endpoints}, delete one first"
+                )
+            newest = connection.scalar(select(func.max(schema.events.c.position))) or 0
+            connection.execute(
+                insert(schema.webhook_endpoints).values(
+                    id=made.id,
+                    url_sealed=self._vault.seal_text(checked),
+                    secret_sealed=self._vault.seal_text(secret),
+                    types=json.dumps(wanted) if wanted is not None else None,
+                    created_at_ms=now_ms,
+                    queued_to=newest,
+                )
+            )
+
+        self._storage.write_all(work)
+        structlog.get_logger().info("webhook_endpoint_created", endpoint=made.id)
+        return made
+
+    def all(self) -> list[Endpoint]:
+        """Every endpoint, oldest first."""
+        table = schema.webhook_endpoints
+        with self._storage.read() as connection:
+            rows = list(connection.execute(select(table).order_by(table.c.created_at_ms, table.c.id)))
+        return [self._endpoint(row) for row in rows]
+
+    def find(self, endpoint: str) -> Endpoint:
+        """Raises: NotFound."""
+        with self._storage.read() as connection:
+            return self._endpoint(_row(connection, endpoint))
+
+    def delete(self, endpoint: str) -> None:
+        """Forget an endpoint, and what waits for it. Raises: NotFound."""
+
+        def work(connection: Connection) -> None:
+            _row(connection, endpoint)
+            deliveries = schema.webhook_deliveries
+            connection.execute(delete(deliveries).where(deliveries.c.endpoint == endpoint))
+            connection.execute(delete(schema.webhook_endpoints).where(schema.webhook_endpoints.c.id == endpoint))
+
+        self._storage.write_all(work)
+        structlog.get_logger().info("webhook_endpoint_deleted", endpoint=endpoint)
+
+    def rotate(self, endpoint: str) -> Endpoint:
+        """A new secret beside the old one, which signs for a day more. Raises: NotFound."""
+        secret = _new_secret()
+
+        def work(connection: Connection) -> None:
+            row = _row(connection, endpoint)
+            _set(
+                connection,
+                endpoint,
+                secret_sealed=self._vault.seal_text(secret),
+                old_secret_sealed=row.secret_sealed,
+                old_secret_until_ms=self._clock.now_ms() + OVERLAP_MS,
+            )
+
+        self._storage.write_all(work)
+        return self.find(endpoint)
+
+    def enable(self, endpoint: str) -> Endpoint:
+        """Send to an endpoint again that was switched off; what came meanwhile is sent. Raises: NotFound."""
+        self._storage.write_all(lambda connection: _enable(connection, endpoint))
+        return self.find(endpoint)
+
+    def disable(self, endpoint: str, reason: str) -> None:
+        """Send nothing more to an endpoint until it is enabled again; what it misses is kept as long as the log."""
+        with self._storage.write() as connection:
+            _set(connection, endpoint, disabled_at_ms=self._clock.now_ms(), disabled_reason=reason)
+        structlog.get_logger().warning("webhook_endpoint_disabled", endpoint=endpoint, reason=reason)
+
+    def _check(self, url: str) -> str:
+        allowed = "http or https" if self._settings.allow_http else "https"
+        try:
+            parts = urlsplit(url)
+            host, _port = parts.hostname, parts.port
+        except ValueError as error:
+            raise InvalidValue("url", "not a URL", f"{allowed}, a host and a path") from error
+        if len(url) > _MAX_URL or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+            raise InvalidValue("url", "too long, or not plain ASCII", f"up to {_MAX_URL} printable characters")
+        if parts.scheme not in ({"http", "https"} if self._settings.allow_http else {"https"}) or not host:
+            raise InvalidValue("url", "another scheme, or no host", f"{allowed}, a host and a path")
+        if parts.username is not None or parts.fragment:
+            raise InvalidValue("url", "with a user or a fragment", "without; the signature says who sends")
+        if not self._settings.allow_private_addresses:
+            check_host(host)
+        return url
+
+    def _endpoint(self, row: Row[Any]) -> Endpoint:
+        signing = [self._vault.unseal_text(row.secret_sealed)]
+        if row.old_secret_sealed is not None and row.old_secret_until_ms > self._clock.now_ms():
+            signing.append(self._vault.unseal_text(row.old_secret_sealed))
+        return Endpoint(
+            id=row.id,
+            url=self._vault.unseal_text(row.url_sealed),
+            secrets=tuple(signing),
+            types=tuple(json.loads(row.types)) if row.types is not None else None,
+            created_at_ms=row.created_at_ms,
+            disabled_at_ms=row.disabled_at_ms,
+            disabled_reason=row.disabled_reason,
+        )
+
+
+def _new_secret() -> str:
+    # Standard Webhooks: 24 to 64 bytes from a secure source, base64, with this prefix.
+    return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+
+
+def _types(types: Sequence[str] | None) -> tuple[str, ...] | None:
+    if types is None:
+        return None
+    known = [kind.value for kind in EventType]
+    for kind in types:
+        if kind not in known:
+            raise InvalidValue("types", "not an event type", ", ".join(known))
+    if not types:
+        raise InvalidValue("types", "empty", "at least one event type, or null for all")
+    return tuple(dict.fromkeys(types))
+
+
+def _row(connection: Connection, endpoint: str) -> Row[Any]:
+    table = schema.webhook_endpoints
+    row = connection.execute(select(table).where(table.c.id == endpoint)).one_or_none()
+    if row is None:
+        raise NotFound("endpoint: not here; allowed: one that GET /v1/webhook-endpoints lists")
+    return row
+
+
+def _set(connection: Connection, endpoint: str, **values: Any) -> None:
+    table = schema.webhook_endpoints
+    connection.execute(update(table).where(table.c.id == endpoint).values(**values))
+
+
+def _enable(connection: Connection, endpoint: str) -> None:
+    _row(connection, endpoint)
+    _set(connection, endpoint, disabled_at_ms=None, disabled_reason=None)
+    deliveries = schema.webhook_deliveries
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.endpoint == endpoint, deliveries.c.state == "pending")
+        .values(next_attempt_at_ms=0)
+    )

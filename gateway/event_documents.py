@@ -1,0 +1,284 @@
+"""What goes over the doors of events, webhooks and the trail: bodies and answers, with what OpenAPI says about them."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Header, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.deliveries import QueueState
+from gateway.documents import MessageDocument
+from gateway.endpoints import Endpoint
+from gateway.event_log import MAX_PAGE
+from gateway.events import EventType, LoggedEvent
+from gateway.hops import HopName, HopState
+from gateway.trail import BindingTrail, Cause, ChangeTrail
+from gateway.trail_text import plain, remedy
+from ledger.protocol import Hex32
+
+_BINDING = "0x4f2d8a6c1be09d73a5c4e8f7061b2d3c9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b"
+_EVENT_ID = "evt_5f0c1e7a9b3d2468ace013579bdf0246"
+_MAX_POSITION = 2**63 - 1
+
+Position = Annotated[int, Field(ge=0, le=_MAX_POSITION)]
+EndpointId = Annotated[str, Path(pattern="^we_[0-9a-f]{20}$", description="The endpoint's id")]
+After = Annotated[int, Query(ge=0, le=_MAX_POSITION, description="A position: events after it; 0 for all")]
+AfterOrNow = Annotated[
+    int | None, Query(ge=0, le=_MAX_POSITION, description="As Last-Event-ID, for a first connection that resumes")
+]
+LastEventId = Annotated[
+    str | None,
+    Header(max_length=20, pattern="^[0-9]*$", description="The position of the last event that was received"),
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+
+EVENT_EXAMPLE: dict[str, Any] = {
+    "id": _EVENT_ID,
+    "position": 42,
+    "type": "binding.frozen",
+    "timestamp": "2026-01-01T03:59:59.580Z",
+    "data": {
+        "bank": "BKCHCNBJ",
+        "binding": _BINDING,
+        "publication": 311,
+        "block_number": 1207,
+        "observed_at_ms": 1_767_240_000_120,
+        "status": "frozen",
+        "previous_status": "active",
+        "fields": ["status", "debit_allowed"],
+        "effective_at_ms": 1_767_239_999_580,
+    },
+}
+
+
+class EventData(BaseModel):
+    """What an event is about. More may be added; ignore what you do not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+    bank: str = Field(examples=["BKCHCNBJ"])
+    binding: str | None = Field(description="null: the event is about the bank as a whole")
+    publication: int | None
+    block_number: int
+    observed_at_ms: int
+
+
+class EventDocument(BaseModel):
+    """One event, the same by webhook, stream and list. It says that something changed; what counts is read at the
+    moment of payment."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
+
+    id: str = Field(description="Names the event for good: what you have handled once, you need not handle again")
+    position: int = Field(description="Counts up in the order of the log; for a binding, that is the ledger's order")
+    type: EventType
+    timestamp: str = Field(description="When it took effect, ISO 8601, UTC")
+    data: EventData
+
+    @classmethod
+    def of(cls, event: LoggedEvent) -> "EventDocument":
+        return cls.model_validate(event.document())
+
+
+class EventList(BaseModel):
+    """A page of events, in order. Ask again with `after` = `next_after` until the page is empty."""
+
+    events: list[EventDocument]
+    next_after: int
+    oldest: int = Field(description="The oldest position still kept: what was before it is gone; 0 for an empty log")
+
+
+class EndpointBody(BaseModel):
+    """Where to send events."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"url": "https://hooks.example.com/standing", "types": ["binding.frozen"]}]},
+    )
+
+    url: str = Field(min_length=8, max_length=2_000, description="https, without a user part")
+    types: list[EventType] | None = Field(None, max_length=64, description="Only these; null for all")
+
+
+class ReplayBody(BaseModel):
+    """Which events to send again: one by its id, or all after a position."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"event": _EVENT_ID}, {"after": 40}]})
+
+    event: str | None = Field(None, pattern="^evt_[0-9a-f]{32}$")
+    after: Position | None = None
+
+
+class ReplayAnswer(BaseModel):
+    """How many events are to be sent again; those that the endpoint does not want are left out."""
+
+    events: int
+
+
+class QueueDocument(BaseModel):
+    """How an endpoint's queue stands. `unqueued`: events in the log that wait for room in it."""
+
+    pending: int
+    delivered: int
+    given_up: int
+    unqueued: int
+    last_result: str | None = Field(description="Of the newest attempt", examples=["http_200", "timeout"])
+
+    @classmethod
+    def of(cls, state: QueueState) -> "QueueDocument":
+        return cls(
+            pending=state.pending,
+            delivered=state.delivered,
+            given_up=state.given_up,
+            unqueued=state.unqueued,
+            last_result=state.last_result,
+        )
+
+
+class EndpointDocument(BaseModel):
+    """An endpoint."""
+
+    id: str = Field(examples=["we_0f1e2d3c4b5a69788796"])
+    url: str = Field(examples=["https://hooks.example.com/standing"])
+    types: list[EventType] | None
+    created_at_ms: int
+    disabled_at_ms: int | None = Field(description="Since when nothing is sent there")
+    disabled_reason: str | None = Field(description="http_410: the endpoint itself said that it is gone")
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> "EndpointDocument":
+        return cls.model_validate(_values(endpoint))
+
+
+class EndpointStatus(EndpointDocument):
+    """An endpoint, and how its queue stands."""
+
+    queue: QueueDocument
+
+    @classmethod
+    def of_state(cls, endpoint: Endpoint, state: QueueState) -> "EndpointStatus":
+        return cls.model_validate({**_values(endpoint), "queue": QueueDocument.of(state)})
+
+
+class NewSecret(EndpointDocument):
+    """An endpoint with its secret, which is shown only now."""
+
+    secret: str = Field(description="whsec_…, for a Standard Webhooks library", examples=["whsec_…"])
+
+    @classmethod
+    def of_new(cls, endpoint: Endpoint) -> "NewSecret":
+        return cls.model_validate({**_values(endpoint), "secret": endpoint.secrets[0]})
+
+
+class EndpointList(BaseModel):
+    """All endpoints, oldest first."""
+
+    endpoints: list[EndpointDocument]
+
+
+def _values(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "types": endpoint.types,
+        "created_at_ms": endpoint.created_at_ms,
+        "disabled_at_ms": endpoint.disabled_at_ms,
+        "disabled_reason": endpoint.disabled_reason,
+    }
+
+
+class HopDocument(BaseModel):
+    """One hop of a change."""
+
+    name: HopName
+    state: HopState
+    at_ms: int | None
+    took_ms: int | None = Field(description="Since the last hop whose time is known, until it happened or until now")
+    expected_ms: int | None = Field(description="How long that may take; null where nothing is expected")
+
+
+class ChangeDocument(BaseModel):
+    """One change, with its hops in order."""
+
+    publication: int | None = Field(description="null: not signed yet")
+    effective_at_ms: int
+    stalled: HopName | None
+    hops: list[HopDocument]
+
+    @classmethod
+    def of(cls, change: ChangeTrail) -> "ChangeDocument":
+        hops = [
+            HopDocument(
+                name=hop.name, state=hop.state, at_ms=hop.at_ms, took_ms=hop.took_ms, expected_ms=hop.expected_ms
+            )
+            for hop in change.hops
+        ]
+        return cls(
+            publication=change.publication, effective_at_ms=change.effective_at_ms, stalled=change.stalled, hops=hops
+        )
+
+
+class LastDecisionDocument(BaseModel):
+    """The newest decision on the binding."""
+
+    transaction_id: str
+    outcome: Literal["approve", "decline", "review"]
+    reason: str | None
+    decided_at_ms: int
+    publication: int | None
+
+
+class PlainDocument(BaseModel):
+    """The trail as lines to read."""
+
+    en: list[str]
+    zh: list[str]
+
+
+class TrailDocument(BaseModel):
+    """A binding's sync trail: the newest changes, newest first, and the first hop that does not move."""
+
+    binding: str = Field(examples=[_BINDING])
+    bank: str = Field(examples=["BKCHCNBJ"])
+    stalled: HopName | None = Field(description="null: nothing stands still")
+    cause: Cause | None = Field(description="Why, where more is known than the hop")
+    troubles: list[Cause] = Field(description="Who could not be asked, or is not to be believed")
+    to_do: MessageDocument = Field(description="What stands still, and what to do about it")
+    watermark_ms: int | None = Field(description="null: the ledger could not be read, or the bank has not spoken yet")
+    staleness_ms: int | None
+    last_decision: LastDecisionDocument | None
+    changes: list[ChangeDocument]
+    plain: PlainDocument
+    read_at_ms: int
+
+    @classmethod
+    def of(cls, trail: BindingTrail) -> "TrailDocument":
+        en, zh = plain(trail)
+        to_do, last = remedy(trail), trail.last_decision
+        return cls(
+            binding="0x" + trail.binding.hex(),
+            bank=trail.bank.bic,
+            stalled=trail.stalled,
+            cause=trail.cause,
+            troubles=list(trail.troubles),
+            to_do=MessageDocument(en=to_do.en, zh=to_do.zh),
+            watermark_ms=trail.watermark_ms,
+            staleness_ms=trail.staleness_ms,
+            last_decision=LastDecisionDocument.model_validate(
+                {
+                    "transaction_id": last.transaction_id,
+                    "outcome": last.outcome,
+                    "reason": last.reason,
+                    "decided_at_ms": last.decided_at_ms,
+                    "publication": last.publication,
+                }
+            )
+            if last is not None
+            else None,
+            changes=[ChangeDocument.of(change) for change in trail.changes],
+            plain=PlainDocument(en=en, zh=zh),
+            read_at_ms=trail.read_at_ms,
+        )
+
+
+BindingPath = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
+BindingFilter = Annotated[Hex32 | None, Query(description="Only this binding's events")]

@@ -1,0 +1,338 @@
+"""The follower: walks the ledger's publications from a durable cursor, and writes events for what changed.
+
+At least once: the cursor moves in the transaction that writes the events, and nothing is skipped. Several processes may
+follow at once: who finds the cursor moved throws its own findings away. On another chain than the one it came along
+(a reorg) it goes back to the last block that both have and holds what it told against the new chain. At its first start
+it reads the present state of all bindings and follows from there.
+
+Everything here runs in one thread of its own. What it knows is for telling only; no decision ever reads it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from gateway import bank_watch, event_log, followed
+from gateway.bank_watch import BankSighting
+from gateway.event_settings import FollowerSettings
+from gateway.followed import Cursor, CursorMoved
+from gateway.ledger_nodes import BlockRule
+from gateway.observing import MAX_AT_ONCE, Observer, Sighting
+from gateway.policy import Policy
+from gateway.storage import Storage
+from ledger.client import Head, LedgerClient, Published
+from ledger.clock import Clock
+from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
+from ledger.sealing import BINDING_SIZE
+
+_NO_BINDING = bytes(BINDING_SIZE)
+_MAX_BACKOFF_S = 5.0
+#: A binding's own transaction may take this long from telling the time to its commit.
+_STORING_MS = 600_000
+_PRUNE_EVERY_MS = 3_600_000
+_PRUNE_AT_ONCE = 1_000
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """Where the follower is. `trouble`: why it does not move, None while all is well."""
+
+    block_number: int | None
+    head: int | None
+    max_blocks: int
+    trouble: str | None
+
+
+class _ChainChanged(LedgerUnreachable):
+    """The chain changed while a range of it was read; the range is read again."""
+
+
+class Follower:
+    """Follows one ledger for one platform. `run` belongs to one thread; `on_events` is called in it."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        ledger: LedgerClient,
+        observer: Observer,
+        banks: Sequence[str],
+        policy: Policy,
+        clock: Clock,
+        settings: FollowerSettings,
+        rule: BlockRule,
+        on_events: Callable[[], None],
+    ) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._observer = observer
+        self._banks = banks
+        self._policy = policy
+        self._clock = clock
+        self._settings = settings
+        self._rule = rule
+        self._on_events = on_events
+        self._stop = threading.Event()
+        self._max_blocks = settings.max_blocks
+        self._head: Head | None = None
+        self._cursor: Cursor | None = None
+        self._bank_sightings: tuple[bytes, list[BankSighting]] = (b"", [])
+        self._pruned_at_ms = 0
+        self._trouble: str | None = None
+
+    @property
+    def status(self) -> FollowerStatus:
+        """How it is doing; may be asked from any thread."""
+        cursor, head = self._cursor, self._head
+        return FollowerStatus(
+            cursor.number if cursor is not None else None,
+            head.number if head is not None else None,
+            self._max_blocks,
+            self._trouble,
+        )
+
+    def stop(self) -> None:
+        """Let `run` end soon; what is not written is found again."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Follow until stopped. A ledger or database that does not work is tried again, up to every 5 seconds."""
+        failures = 0
+        ended = "the follower has ended by an unexpected error; see the log, and start the gateway again"
+        try:
+            while not self._stop.is_set():
+                try:
+                    more = self.step()
+                except CursorMoved:
+                    more = False  # another process follows as well; next time from where it is
+                except (LedgerError, Unavailable) as error:
+                    failures += 1
+                    self._note(str(error))
+                    self._stop.wait(min(_MAX_BACKOFF_S, self._settings.poll_ms / 1000 * 2**failures))
+                    continue
+                failures = 0
+                self._note(None)
+                if not more:
+                    self._stop.wait(self._settings.poll_ms / 1000)
+            ended = "the follower was told to stop"
+        finally:
+            self._trouble = ended
+
+    def _note(self, trouble: str | None) -> None:
+        if (self._trouble is None) != (trouble is None):
+            if trouble is not None:
+                structlog.get_logger().warning("following_interrupted", problem=trouble)
+            else:
+                structlog.get_logger().info("following_again")
+        self._trouble = trouble
+
+    def step(self) -> bool:
+        """Follow one range of blocks, or, where there is none left, look at what else is due.
+
+        Returns: whether there is more to do at once. Raises: LedgerUnreachable, Unavailable, CursorMoved.
+        """
+        head = self._head = self._final_head()
+        cursor = self._load(head)
+        cursor = self._cursor = self._same_chain(cursor, head)
+        if cursor.number < head.number:
+            self._follow(cursor, head)
+            return True
+        if cursor.number > head.number:
+            return False  # the node is behind the one that was asked before
+        more = self._adopt(cursor, head)
+        self._watch_banks(head)
+        self._prune()
+        return more
+
+    def _final_head(self) -> Head:
+        """The newest block that decisions read as well."""
+        if self._rule.depth:
+            return self._ledger.head(max(0, self._ledger.block_number() - self._rule.depth))
+        return self._ledger.head("finalized" if self._rule.tag == "finalized" else "latest")
+
+    def _load(self, head: Head) -> Cursor:
+        with self._storage.read() as connection:
+            cursor = followed.load(connection)
+        if cursor is None:
+            self._write(lambda connection: followed.start(connection, head))
+            cursor = Cursor(head.number, head.hash, 0)
+            structlog.get_logger().info("following_from", block=head.number)
+        return cursor
+
+    # --- reorgs
+
+    def _same_chain(self, cursor: Cursor, head: Head) -> Cursor:
+        """The cursor, moved back where the chain does not have its block any more."""
+        if cursor.number <= head.number:
+            now = head if cursor.number == head.number else self._ledger.head(cursor.number)
+            if now.hash == cursor.hash:
+                return cursor
+        with self._storage.read() as connection:
+            remembered = followed.remembered(connection)
+        common = None
+        for number, block_hash in remembered:
+            if number > head.number:
+                continue
+            found = self._ledger.head(number)
+            if found.hash == block_hash:
+                common = found
+                break
+        if cursor.number > head.number and common is not None and _all_above(remembered, common, head):
+            return cursor  # no sign of another chain: this node is only behind
+        back_to = common if common is not None else head
+        checked = self._write(lambda connection: _go_back(connection, cursor, back_to, common=common is not None))
+        structlog.get_logger().warning(
+            "chain_reorganised",
+            from_block=cursor.number,
+            back_to=back_to.number,
+            common_block_known=common is not None,
+            bindings_to_check=checked,
+        )
+        return replace(cursor, number=back_to.number, hash=back_to.hash)
+
+    # --- blocks
+
+    def _follow(self, cursor: Cursor, head: Head) -> None:
+        """Follow the next range of blocks; a range that the node refuses is tried with half as many blocks."""
+        first, last = cursor.number + 1, min(head.number, cursor.number + self._max_blocks)
+        try:
+            end = head if last == head.number else self._ledger.head(last)
+            published = self._ledger.published(first, last)
+            if self._ledger.head(last).hash != end.hash:
+                raise _ChainChanged("the chain changed while it was read")
+        except _ChainChanged:
+            raise
+        except LedgerUnreachable:
+            self._max_blocks = max(1, (last - cursor.number) // 2)
+            raise
+        for group in _groups(published):
+            cursor = self._follow_group(cursor, group, head)
+            if self._stop.is_set():
+                return
+        if cursor.number < last:
+            self._commit(cursor, [], end, {end.number: end.hash})
+        self._max_blocks = min(self._settings.max_blocks, self._max_blocks * 2)
+
+    def _follow_group(self, cursor: Cursor, group: "_Group", head: Head) -> Cursor:
+        """Follow the publications of one block, in as many transactions as their size asks for."""
+        known = self._observer.known(group.bindings)
+        wanted = [known[binding] for binding in group.bindings if binding in known]
+        block = self._ledger.head(group.number) if wanted else Head(group.number, group.hash, 0)
+        if block.hash != group.hash:
+            raise _ChainChanged("the chain changed while it was read")
+        for start in range(0, max(1, len(wanted)), MAX_AT_ONCE):
+            part = wanted[start : start + MAX_AT_ONCE]
+            last = start + MAX_AT_ONCE >= len(wanted)
+            sightings = self._observer.sight(part, block, head) if part else []
+            sightings.sort(key=lambda sighting: sighting.record.publication)  # stable: then the bank's own order
+            # Until the block's last part is written, the cursor stays before it: all of it is read again after a crash.
+            to = block if last else Head(cursor.number, cursor.hash, 0)
+            cursor = self._commit(cursor, sightings, to, {block.number: block.hash} if last else {})
+        return cursor
+
+    def _commit(self, cursor: Cursor, sightings: Sequence[Sighting], to: Head, hashes: dict[int, bytes]) -> Cursor:
+        def work(connection: Connection) -> int:
+            followed.hold(connection, cursor)
+            written = self._observer.write(connection, sightings, self._clock.now_ms()) if sightings else 0
+            followed.remember(connection, hashes, keep=self._settings.remembered_blocks)
+            followed.advance(connection, to.number, to.hash)
+            return written
+
+        if self._write(work):
+            self._on_events()
+        self._cursor = replace(cursor, number=to.number, hash=to.hash)
+        return self._cursor
+
+    # --- what is due at the head
+
+    def _adopt(self, cursor: Cursor, head: Head) -> bool:
+        """Look at bindings for the first time, and again at those whose block is no longer part of the chain."""
+        now_ms = self._clock.now_ms()
+        found = self._observer.not_adopted(cursor.adopted_to_ms, MAX_AT_ONCE)
+        adopted_to_ms = max(cursor.adopted_to_ms, now_ms - _STORING_MS)
+        if not found:
+            # Moved in steps, so that an idle follower does not write all the time.
+            if adopted_to_ms - cursor.adopted_to_ms >= _STORING_MS:
+                self._write(lambda connection: _adopted(connection, cursor, adopted_to_ms))
+            return False
+        sightings = self._observer.sight(found, head, head)
+
+        def work(connection: Connection) -> int:
+            followed.hold(connection, cursor)
+            return self._observer.write(connection, sightings, now_ms)
+
+        if self._write(work):
+            self._on_events()
+        return len(found) == MAX_AT_ONCE
+
+    def _watch_banks(self, head: Head) -> None:
+        known_of, sightings = self._bank_sightings
+        if known_of != head.hash:
+            sightings = []
+            for start in range(0, len(self._banks), MAX_AT_ONCE):
+                part = self._banks[start : start + MAX_AT_ONCE]
+                reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
+                sightings += [
+                    BankSighting(bank, record.watermark_ms, record.suspended, head.number)
+                    for bank, record in zip(part, reading.records, strict=True)
+                ]
+            self._bank_sightings = (head.hash, sightings)
+        now_ms = self._clock.now_ms()
+        with self._storage.read() as connection:
+            if not bank_watch.due(connection, sightings, self._policy, now_ms):
+                return
+        if self._write(lambda connection: bank_watch.write(connection, sightings, self._policy, now_ms)):
+            self._on_events()
+
+    def _prune(self) -> None:
+        now_ms = self._clock.now_ms()
+        if now_ms - self._pruned_at_ms < _PRUNE_EVERY_MS:
+            return
+        before_ms = now_ms - self._settings.keep_days * _DAY_MS
+        pruned = self._write(lambda connection: event_log.prune(connection, before_ms, _PRUNE_AT_ONCE))
+        if pruned < _PRUNE_AT_ONCE:
+            self._pruned_at_ms = now_ms
+
+    def _write(self, work: Callable[[Connection], int | None]) -> int:
+        """Do `work` in one transaction of the writing thread, like everything of this process that writes."""
+
+        def written() -> int | None:
+            return self._storage.write_all(work)
+
+        return self._storage.writer.submit(written).result() or 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The publications of one block; `bindings` in their order, each once."""
+
+    number: int
+    hash: bytes
+    bindings: list[bytes]
+
+
+def _groups(published: Sequence[Published]) -> list[_Group]:
+    groups: dict[int, _Group] = {}
+    for each in published:
+        group = groups.setdefault(each.block_number, _Group(each.block_number, each.block_hash, []))
+        group.bindings.extend(each.bindings)
+    return [replace(group, bindings=list(dict.fromkeys(group.bindings))) for _, group in sorted(groups.items())]
+
+
+def _all_above(remembered: Sequence[tuple[int, bytes]], common: Head, head: Head) -> bool:
+    """Whether every remembered block up to `head` is still in the chain, `common` being the newest that is."""
+    return all(number > head.number for number, _ in remembered if number > common.number)
+
+
+def _go_back(connection: Connection, cursor: Cursor, to: Head, *, common: bool) -> int:
+    followed.hold(connection, cursor)
+    return followed.go_back(connection, to, common=common)
+
+
+def _adopted(connection: Connection, cursor: Cursor, to_ms: int) -> None:
+    followed.hold(connection, cursor)
+    followed.adopted(connection, to_ms)

@@ -1,0 +1,116 @@
+"""Everything that follows the ledger, put together: follower, log of events, webhooks, streams and trails."""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+
+from gateway.banks import BankDirectory, NodeClient
+from gateway.bindings import Bindings
+from gateway.deliveries import DeliveryQueues
+from gateway.endpoints import Endpoints
+from gateway.event_log import EventLog
+from gateway.event_settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from gateway.follower import Follower
+from gateway.ledger_nodes import BlockRule
+from gateway.observing import Observer
+from gateway.policy import Policy
+from gateway.reading import Reader
+from gateway.storage import Storage
+from gateway.streams import Streams
+from gateway.trail import Trails
+from gateway.wakeups import Wakeups
+from gateway.webhooks import Dispatcher
+from ledger.client import LedgerClient
+from ledger.clock import Clock
+from ledger.service.vault import Vault
+
+_STOP_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The parts. `open` and `close` belong to one event loop; the follower runs in a thread of its own."""
+
+    follower: Follower
+    log: EventLog
+    endpoints: Endpoints
+    queues: DeliveryQueues
+    dispatcher: Dispatcher
+    streams: Streams
+    trails: Trails
+    wakeups: Wakeups
+    thread: threading.Thread | None
+
+    async def open(self) -> None:
+        """Start following and sending."""
+        self.wakeups.open()
+        await self.dispatcher.open()
+        if self.thread is not None:
+            self.thread.start()
+
+    async def close(self) -> None:
+        """Stop; the database must still be open."""
+        self.follower.stop()
+        if self.thread is not None:
+            # Its writes go through a thread that is still there, and its calls of the ledger have timeouts.
+            await asyncio.to_thread(self.thread.join, _STOP_TIMEOUT_S)
+        await self.dispatcher.close()
+        self.wakeups.close()
+
+
+def build(
+    *,
+    storage: Storage,
+    vault: Vault,
+    ledger: LedgerClient,
+    reader: Reader,
+    bindings: Bindings,
+    banks: BankDirectory,
+    nodes: NodeClient,
+    policy: Policy,
+    clock: Clock,
+    rule: BlockRule,
+    follower_settings: FollowerSettings,
+    webhook_settings: WebhookSettings,
+    stream_settings: StreamSettings,
+    trail_settings: TrailSettings,
+) -> Following:
+    """Put the parts together; nothing runs before `Following.open`."""
+    wakeups = Wakeups()
+    log = EventLog(storage)
+    endpoints = Endpoints(storage, vault, clock, webhook_settings)
+    queues = DeliveryQueues(storage, clock, webhook_settings)
+    follower = Follower(
+        storage=storage,
+        ledger=ledger,
+        observer=Observer(storage, vault, ledger),
+        banks=[bank.bic for bank in banks],
+        policy=policy,
+        clock=clock,
+        settings=follower_settings,
+        rule=rule,
+        on_events=wakeups.wake,
+    )
+    thread = threading.Thread(target=follower.run, name="follower", daemon=True) if follower_settings.enabled else None
+    return Following(
+        follower=follower,
+        log=log,
+        endpoints=endpoints,
+        queues=queues,
+        dispatcher=Dispatcher(
+            storage=storage, endpoints=endpoints, queues=queues, wakeups=wakeups, clock=clock, settings=webhook_settings
+        ),
+        streams=Streams(storage, log, wakeups, stream_settings),
+        trails=Trails(
+            storage=storage,
+            bindings=bindings,
+            banks=banks,
+            nodes=nodes,
+            reader=reader,
+            policy=policy,
+            clock=clock,
+            settings=trail_settings,
+        ),
+        wakeups=wakeups,
+        thread=thread,
+    )

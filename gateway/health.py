@@ -1,0 +1,60 @@
+"""How a bound account is, in one word, for the user who looks at their list of accounts.
+
+The word is no opinion of its own: it is what the decision table answers, now, to the smallest payment and the smallest
+withdrawal in the account's own currency.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.decision import Decision, Kind, Outcome, Reason
+
+
+class Health(StrEnum):
+    """Of a bound account."""
+
+    GOOD = "good"  # payments and withdrawals are possible
+    LIMITED = "limited"  # one of the two is
+    BLOCKED = "blocked"  # neither is, and the bank or the user can mend that
+    ENDED = "ended"  # neither will be: the binding has ended, or the account is closed
+    UNKNOWN = "unknown"  # it cannot be said now
+
+
+#: Nothing that the bank says can be relied on at the moment.
+_UNKNOWN = frozenset(
+    {
+        Reason.LEDGER_UNREACHABLE,
+        Reason.NO_ATTESTATION,
+        Reason.LEDGER_ROLLED_BACK,
+        Reason.BANK_SILENT,
+    }
+)
+_ENDED = frozenset({Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How an account is. `reason` says why it is not good; None where it is."""
+
+    health: Health
+    reason: Reason | None
+    can_pay: bool
+    can_withdraw: bool
+
+
+def condition(decisions: dict[Kind, Decision]) -> Condition:
+    """The condition of an account by the decisions on the smallest payment and withdrawal."""
+    payment, withdrawal = decisions[Kind.PAYMENT], decisions[Kind.WITHDRAWAL]
+    can_pay, can_withdraw = payment.outcome is Outcome.APPROVE, withdrawal.outcome is Outcome.APPROVE
+    reason = payment.reason or withdrawal.reason
+    if reason is None:
+        health = Health.GOOD
+    elif can_pay or can_withdraw:
+        health = Health.LIMITED
+    elif reason in _UNKNOWN:
+        health = Health.UNKNOWN
+    elif reason in _ENDED:
+        health = Health.ENDED
+    else:
+        health = Health.BLOCKED
+    return Condition(health, reason, can_pay, can_withdraw)

@@ -1,0 +1,226 @@
+"""Holds: why transactions of a binding, or a user's attempts to bind, are held; until when; and how support lifts them.
+
+What holds transactions are the rules of the policy (`gateway.risk`): a hold is stored by the decision that it first
+speaks in. What holds attempts to bind is that too many of a user's were refused by banks.
+"""
+
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from gateway import schema
+from gateway.decision import Decision, Outcome, Question
+from gateway.errors import AlreadyLifted, BindingHeld
+from gateway.policy import BindingBounds
+from gateway.risk import Hold, RiskFacts, RiskRule, Tally
+from ledger.errors import NotFound
+from ledger.money import currency_number
+
+#: The rule's name of a hold on a user's attempts to bind; no rule of a policy can have it, for its capitals.
+BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
+
+#: The most holds that a list shows, newest first.
+MAX_LISTED = 200
+
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHold:
+    """A hold as it is stored; `binding` is None where it is the user's attempts to bind that are held."""
+
+    hold_id: str
+    binding: bytes | None
+    user_id: str
+    rule: str
+    why: str
+    whole: bool
+    began_at_ms: int
+    ends_at_ms: int
+    lifted_at_ms: int | None
+    lifted_by: str | None
+
+
+class RiskBook:
+    """What a policy's risk rules may know of some bindings, within one deciding transaction."""
+
+    def __init__(
+        self, connection: Connection, rules: Sequence[RiskRule], bindings: Collection[bytes], now_ms: int
+    ) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._now_ms = now_ms
+        self._holds: dict[bytes, list[Hold]] = {}
+        self._tallies: dict[bytes, dict[str, Tally]] = {}
+        self._fresh: list[dict[str, Any]] = []
+        if rules and bindings:
+            self._read_holds(sorted(bindings))
+            for rule in rules:
+                if rule.window_ms:
+                    self._read_tallies(rule, sorted(bindings))
+
+    def _read_holds(self, bindings: Sequence[bytes]) -> None:
+        table = schema.holds.c
+        rows = self._connection.execute(
+            select(schema.holds)
+            .where(table.binding.in_(bindings), table.ends_at_ms > self._now_ms)
+            .order_by(table.began_at_ms, table.hold_id)
+        )
+        for row in rows:
+            hold = Hold(row.rule, row.why, row.ends_at_ms, row.whole, row.hold_id, row.lifted_at_ms is not None)
+            self._holds.setdefault(row.binding, []).append(hold)
+
+    def _read_tallies(self, rule: RiskRule, bindings: Sequence[bytes]) -> None:
+        table = schema.decisions.c
+        rows = self._connection.execute(
+            select(
+                table.binding,
+                table.kind,
+                table.currency,
+                func.count().label("approved"),
+                func.sum(table.amount_minor).label("sum_minor"),
+            )
+            .where(
+                table.binding.in_(bindings),
+                table.decided_at_ms > self._now_ms - rule.window_ms,
+                table.outcome == Outcome.APPROVE.value,
+            )
+            .group_by(table.binding, table.kind, table.currency)
+        )
+        for row in rows:
+            if rule.counts(row.kind, currency_number(row.currency)):
+                self._add(row.binding, rule.name, row.approved, int(row.sum_minor))
+
+    def _add(self, binding: bytes, rule: str, count: int, sum_minor: int) -> None:
+        tallies = self._tallies.setdefault(binding, {})
+        before = tallies.get(rule, _NOTHING)
+        tallies[rule] = Tally(before.count + count, before.sum_minor + sum_minor)
+
+    def facts(self, binding: bytes, bound_at_ms: int) -> RiskFacts | None:
+        """What is known of a binding; None where the policy has no rules."""
+        if not self._rules:
+            return None
+        known = self._tallies.get(binding, {})
+        tallies = {rule.name: known.get(rule.name, _NOTHING) for rule in self._rules if rule.window_ms}
+        return RiskFacts(bound_at_ms, tallies, tuple(self._holds.get(binding, ())))
+
+    def approved(self, binding: bytes, question: Question) -> None:
+        """Note that a transaction was approved."""
+        for rule in self._rules:
+            if rule.window_ms and rule.counts(question.kind.value, question.currency):
+                self._add(binding, rule.name, 1, question.amount_minor)
+
+    def held(self, binding: bytes, user_id: str, decision: Decision) -> Decision:
+        """A held decision with its hold's id; a new hold is stored with `write`."""
+        hold = decision.hold
+        if hold is None or hold.hold_id is not None:
+            return decision
+        stored = replace(hold, hold_id=_new_id())
+        self._holds.setdefault(binding, []).append(stored)
+        self._fresh.append(_values(stored, binding, user_id, self._now_ms))
+        return replace(decision, hold=stored)
+
+    def write(self) -> None:
+        """Write the new holds."""
+        if self._fresh:
+            self._connection.execute(insert(schema.holds), self._fresh)
+
+
+_NOTHING = Tally(0, 0)
+
+
+def _new_id() -> str:
+    return "h_" + secrets.token_hex(12)
+
+
+def _values(hold: Hold, binding: bytes | None, user_id: str, now_ms: int) -> dict[str, Any]:
+    return {
+        "hold_id": hold.hold_id,
+        "binding": binding,
+        "user_id": user_id,
+        "rule": hold.rule,
+        "why": hold.why,
+        "whole": hold.whole,
+        "began_at_ms": now_ms,
+        "ends_at_ms": hold.ends_at_ms,
+    }
+
+
+def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
+    """Note that a bank refused to bind for a user; one too many holds the user's next attempts."""
+    table = schema.binding_refusals
+    since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
+    connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
+    connection.execute(insert(table).values(user_id=user_id, at_ms=now_ms))
+    count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
+    if count < bounds.max_refusals:
+        return
+    # Counting begins anew with the hold: lifted or ended, the user has as many attempts as before.
+    connection.execute(delete(table).where(table.c.user_id == user_id))
+    why = f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes"
+    hold = Hold(BINDING_ATTEMPTS, why, now_ms + bounds.hold_minutes * _MINUTE_MS, whole=True, hold_id=_new_id())
+    connection.execute(insert(schema.holds).values(**_values(hold, None, user_id, now_ms)))
+
+
+def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
+    """That no hold is on the user's attempts to bind. Raises: BindingHeld."""
+    table = schema.holds.c
+    row = connection.execute(
+        select(schema.holds)
+        .where(
+            table.user_id == user_id,
+            table.rule == BINDING_ATTEMPTS,
+            table.lifted_at_ms.is_(None),
+            table.ends_at_ms > now_ms,
+        )
+        .order_by(table.ends_at_ms.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is not None:
+        raise BindingHeld(
+            f"{row.why}; the hold {row.hold_id} ends at {row.ends_at_ms}, or when support lifts it",
+            -(-(row.ends_at_ms - now_ms) // 1000),
+        )
+
+
+def listed(connection: Connection, *, binding: bytes | None = None, user_id: str | None = None) -> list[StoredHold]:
+    """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED."""
+    table = schema.holds.c
+    query = select(schema.holds).order_by(table.began_at_ms.desc(), table.hold_id).limit(MAX_LISTED)
+    if binding is not None:
+        query = query.where(table.binding == binding)
+    if user_id is not None:
+        query = query.where(table.user_id == user_id)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def lift(connection: Connection, hold_id: str, lifted_by: str, now_ms: int) -> StoredHold:
+    """Lift a hold before its end. Raises: NotFound, AlreadyLifted (lifted before, or ended)."""
+    table = schema.holds
+    query = select(table).where(table.c.hold_id == hold_id)
+    row = connection.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("hold_id: no such hold; allowed: one that a decision or GET /v1/holds names")
+    if row.lifted_at_ms is not None or now_ms >= row.ends_at_ms:
+        when = f"was lifted at {row.lifted_at_ms}" if row.lifted_at_ms is not None else f"ended at {row.ends_at_ms}"
+        raise AlreadyLifted(f"the hold {when}; nothing is left to lift")
+    connection.execute(update(table).where(table.c.hold_id == hold_id).values(lifted_at_ms=now_ms, lifted_by=lifted_by))
+    return _stored(connection.execute(query).one())
+
+
+def _stored(row: Row[Any]) -> StoredHold:
+    return StoredHold(
+        hold_id=row.hold_id,
+        binding=row.binding,
+        user_id=row.user_id,
+        rule=row.rule,
+        why=row.why,
+        whole=row.whole,
+        began_at_ms=row.began_at_ms,
+        ends_at_ms=row.ends_at_ms,
+        lifted_at_ms=row.lifted_at_ms,
+        lifted_by=row.lifted_by,
+    )

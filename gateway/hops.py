@@ -1,0 +1,133 @@
+"""The hops of one change, from the bank's core to the first decision that used it. Pure.
+
+| hop | happened when | told by |
+| --- | --- | --- |
+| `effective` | the change took effect in the bank's core | the bank, in the attestation |
+| `accepted` | the bank's node had it durably | the node |
+| `signed` | it was signed in a publication | the node |
+| `submitted` | the publication was sent to the ledger | the node |
+| `in_block` | a block held it | the block's own time, else the node |
+| `observed` | this gateway's follower saw it | the gateway |
+| `notified` | an endpoint of the platform took the event | the gateway |
+| `used` | a decision first rested on it | the gateway |
+
+Each machine tells its own time, so a duration between two machines carries the difference of their clocks.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.event_settings import TrailSettings
+
+
+class HopName(StrEnum):
+    """The hops, in order."""
+
+    EFFECTIVE = "effective"
+    ACCEPTED = "accepted"
+    SIGNED = "signed"
+    SUBMITTED = "submitted"
+    IN_BLOCK = "in_block"
+    OBSERVED = "observed"
+    NOTIFIED = "notified"
+    USED = "used"
+
+
+class HopState(StrEnum):
+    """Where a hop is. `unknown`: who knows cannot be asked, or has told no time."""
+
+    DONE = "done"
+    WAITING = "waiting"
+    STALLED = "stalled"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop. `took_ms`: since the last hop whose time is known, until it happened, or until now where it waits.
+
+    `expected_ms`: how long that may take; None where nothing is expected.
+    """
+
+    name: HopName
+    state: HopState
+    at_ms: int | None = None
+    took_ms: int | None = None
+    expected_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one change. `node_asked`: the bank's node told of this change.
+
+    `from_feed`: the core stated it; the first attestation of a binding comes from the node itself. `tells`: it was
+    worth an event, and an endpoint wants it. `overtaken`: the ledger has a newer word by now.
+    """
+
+    publication: int | None
+    effective_at_ms: int
+    node_asked: bool
+    from_feed: bool = True
+    on_ledger: bool = False
+    accepted_at_ms: int | None = None
+    signed_at_ms: int | None = None
+    submitted_at_ms: int | None = None
+    in_block_at_ms: int | None = None
+    observed_at_ms: int | None = None
+    notified_at_ms: int | None = None
+    used_at_ms: int | None = None
+    tells: bool = True
+    overtaken: bool = False
+
+
+def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ...]:
+    """All hops of a change. At most one is stalled: the first that did not happen, if it waits longer than expected."""
+    times = {
+        HopName.EFFECTIVE: (facts.effective_at_ms, None),
+        HopName.ACCEPTED: (facts.accepted_at_ms, settings.accepted_ms),
+        HopName.SIGNED: (facts.signed_at_ms, settings.signed_ms),
+        HopName.SUBMITTED: (facts.submitted_at_ms, settings.submitted_ms),
+        HopName.IN_BLOCK: (facts.in_block_at_ms, settings.in_block_ms),
+        HopName.OBSERVED: (facts.observed_at_ms, settings.observed_ms),
+        HopName.NOTIFIED: (facts.notified_at_ms, settings.notified_ms),
+        HopName.USED: (facts.used_at_ms, None),
+    }
+    names = list(times)
+    reached = max(names.index(name) for name in names if _happened(name, times[name][0], facts))
+    hops: list[Hop] = []
+    previous_ms = facts.effective_at_ms
+    blocked = False
+    for index, name in enumerate(names):
+        at_ms, expected_ms = times[name]
+        if at_ms is not None:
+            hops.append(Hop(name, HopState.DONE, at_ms, at_ms - previous_ms, expected_ms))
+            previous_ms = at_ms
+        elif _is_left_out(name, facts):
+            hops.append(Hop(name, HopState.NOT_APPLICABLE))
+        elif index <= reached:
+            happened = name is HopName.IN_BLOCK and facts.on_ledger
+            hops.append(Hop(name, HopState.DONE if happened else HopState.UNKNOWN, expected_ms=expected_ms))
+        elif not facts.node_asked and name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}:
+            hops.append(Hop(name, HopState.UNKNOWN, expected_ms=expected_ms))
+        else:
+            waits_ms = now_ms - previous_ms
+            stalled = not blocked and expected_ms is not None and waits_ms > expected_ms
+            state = HopState.STALLED if stalled else HopState.WAITING
+            hops.append(Hop(name, state, None, None if blocked else waits_ms, expected_ms))
+            # A payment does not wait for the platform to be told; everything else waits for the hop before.
+            blocked = True
+    return tuple(hops)
+
+
+def _happened(name: HopName, at_ms: int | None, facts: Facts) -> bool:
+    return at_ms is not None or (name is HopName.IN_BLOCK and facts.on_ledger)
+
+
+def _is_left_out(name: HopName, facts: Facts) -> bool:
+    """Whether a change that has not come to this hop never will: it has none, or a newer one came first."""
+    if name is HopName.ACCEPTED:
+        return facts.node_asked and not facts.from_feed
+    if name is HopName.NOTIFIED:
+        return not facts.tells
+    return facts.overtaken and name in {HopName.OBSERVED, HopName.USED}

@@ -1,0 +1,109 @@
+"""The gateway's figures for Prometheus: what happens is counted as it happens, what is is looked up at each scrape.
+
+No figure names an account, a user or a transaction. Durations are in seconds, as Prometheus has them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Meters:
+    """What the hot path counts. One registry a gateway, so that several in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        latency = Histogram(
+            "standing_gateway_decision_seconds",
+            "How long decisions took, by stage: read (the ledger), commit (decide and record), total.",
+            ["stage"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.read_latency = latency.labels("read")
+        self.commit_latency = latency.labels("commit")
+        self.total_latency = latency.labels("total")
+        self.call_queries = Histogram(
+            "standing_gateway_ledger_call_queries",
+            "How many reads shared one call of the ledger (sum / count: the coalescing factor).",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self.commit_decisions = Histogram(
+            "standing_gateway_commit_decisions",
+            "How many decisions shared one database transaction.",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self._decisions = Counter(
+            "standing_gateway_decisions",
+            "Decisions made, by outcome and reason (none: approved).",
+            ["outcome", "reason"],
+            registry=self.registry,
+        )
+
+    def committed(self, decisions: Sequence[tuple[str, str | None]]) -> None:
+        """Count the decisions of one database transaction: outcome and reason of each."""
+        if decisions:
+            self.commit_decisions.observe(len(decisions))
+        for outcome, reason in decisions:
+            self._decisions.labels(outcome, reason or "none").inc()
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many decisions each outcome had since this process started."""
+        counted: dict[str, int] = {"approve": 0, "decline": 0, "review": 0}
+        for metric in self._decisions.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    counted[sample.labels["outcome"]] += int(sample.value)
+        return counted
+
+    @property
+    def reads_per_call(self) -> float | None:
+        """The coalescing factor since this process started; None before the first call."""
+        values = {
+            sample.name.rpartition("_")[2]: sample.value
+            for metric in self.call_queries.collect()
+            for sample in metric.samples
+        }
+        return values["sum"] / values["count"] if values["count"] else None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One figure of the moment, for each value of `label` where it has one."""
+
+    name: str
+    text: str
+    values: dict[str, float]
+    label: str | None = None
+
+
+class _Snapshot(Collector):
+    def __init__(self, gauges: list[Gauge]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        for gauge in self._gauges:
+            family = GaugeMetricFamily(
+                f"standing_gateway_{gauge.name}", gauge.text, labels=[gauge.label] if gauge.label is not None else []
+            )
+            for label, value in gauge.values.items():
+                family.add_metric([label] if gauge.label is not None else [], value)
+            yield family
+
+
+def exposition(meters: Meters, gauges: list[Gauge]) -> bytes:
+    """All figures in Prometheus' text format."""
+    moment = CollectorRegistry()
+    moment.register(_Snapshot(gauges))
+    return generate_latest(meters.registry) + generate_latest(moment)

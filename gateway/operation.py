@@ -1,0 +1,190 @@
+"""How the gateway is at one moment, for whoever runs it; and the parts that only operation needs."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from gateway import schema
+from gateway.errors import StorageUnavailable
+from gateway.ledger_nodes import NodeState
+from gateway.metrics import Gauge, Meters
+from gateway.reconcile import Reconciler, last_run
+from gateway.reconcile_schedule import ReconcileSchedule
+from gateway.storage import Storage
+from ledger.errors import LedgerUnreachable, Overloaded
+
+if TYPE_CHECKING:
+    from gateway.app import BankState, Gateway
+
+#: What of a report `GET /v1/status` shows.
+_RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Meters, the reconciler and its schedule. `open` and `close` belong to one event loop."""
+
+    meters: Meters
+    reconciler: Reconciler
+    schedule: ReconcileSchedule
+
+    async def open(self) -> None:
+        await self.schedule.open()
+
+    async def close(self) -> None:
+        await self.schedule.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database says: the follower's place, what waits for webhooks, the last reconciliation; None: unknown."""
+
+    followed_block: int | None
+    pending_webhooks: int | None
+    dead_bindings: int | None
+    last_run: dict[str, Any] | None
+
+
+def look_up(storage: Storage) -> Stored:
+    """Raises: StorageUnavailable."""
+    deliveries = schema.webhook_deliveries
+    with storage.read() as connection:
+        followed = connection.scalar(select(schema.follower.c.block_number))
+        pending = connection.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.state == "pending"))
+        dead = connection.scalar(select(func.count()).select_from(schema.dead_bindings))
+    report = last_run(storage)
+    run = json.loads(report) if report is not None else None
+    return Stored(followed, pending, dead, {name: run[name] for name in _RUN_FIELDS} if run is not None else None)
+
+
+async def banks_now(gateway: "Gateway") -> "list[BankState] | None":
+    """The banks by the ledger of this moment; None where it cannot be read."""
+    try:
+        return await gateway.bank_states()
+    except (LedgerUnreachable, Overloaded):
+        return None
+
+
+async def stored_now(gateway: "Gateway") -> Stored | None:
+    """What the database says; None where it cannot be read."""
+    try:
+        return await gateway.storage.reading(look_up, gateway.storage)
+    except StorageUnavailable:
+        return None
+
+
+async def gauges(gateway: "Gateway") -> list[Gauge]:
+    """The figures of this moment; what cannot be looked up is left out."""
+    banks, stored, nodes = await banks_now(gateway), await stored_now(gateway), gateway.reader.nodes
+    found = [
+        Gauge("ledger_up", "1 while the ledger can be read, else 0.", {"": float(banks is not None)}),
+        Gauge("database_up", "1 while the database can be read, else 0.", {"": float(stored is not None)}),
+        Gauge(
+            "ledger_node_up",
+            "1 while a ledger node is fit or stalled, 0 while it is left out.",
+            {node.name: float(node.state < NodeState.FAILING) for node in nodes.all},
+            "node",
+        ),
+        Gauge(
+            "ledger_node_blocks_behind",
+            "How far a ledger node is behind the highest block seen.",
+            {node.name: nodes.seen - node.block_number for node in nodes.all if node.block_number is not None},
+            "node",
+        ),
+        Gauge(
+            "waiting",
+            "What waits now: reads for their call, decisions for their commit.",
+            {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
+            "queue",
+        ),
+        Gauge(
+            "leads",
+            "1 where this process is the one, of all on the database, that does it.",
+            {"reconcile": float(gateway.operation.schedule.leader.led)},
+            "what",
+        ),
+    ]
+    if banks is not None:
+        found += [
+            Gauge(
+                "bank_staleness_seconds",
+                "How old a bank's watermark is; no sample: it has never spoken.",
+                {state.bank.bic: state.staleness_ms / 1000 for state in banks if state.staleness_ms is not None},
+                "bank",
+            ),
+            Gauge(
+                "bank_suspended",
+                "1 while a bank is suspended on the ledger.",
+                {state.bank.bic: float(state.suspended) for state in banks},
+                "bank",
+            ),
+        ]
+    if stored is not None:
+        found += _stored_gauges(stored)
+    return found
+
+
+def _stored_gauges(stored: Stored) -> list[Gauge]:
+    run = stored.last_run or {}
+    figures = {
+        ("followed_block", "The block up to which the ledger is followed."): stored.followed_block,
+        ("webhooks_pending", "Events that wait to be delivered to an endpoint."): stored.pending_webhooks,
+        ("dead_bindings", "Active bindings that the last reconciliation found unable to work."): stored.dead_bindings,
+        ("reconcile_drift", "Bindings that the last reconciliation found drifted apart."): run.get("drift_count"),
+        ("reconcile_started_timestamp_seconds", "When the last reconciliation began."): (
+            run["started_at_ms"] / 1000 if run else None
+        ),
+    }
+    return [Gauge(name, text, {"": value}) for (name, text), value in figures.items() if value is not None]
+
+
+def status_document(
+    gateway: "Gateway", trouble: str | None, banks: "list[BankState] | None", stored: Stored | None
+) -> dict[str, Any]:
+    """One screen's worth, as `gateway.operation_documents.StatusDocument` describes it."""
+    nodes, meters, schedule = gateway.reader.nodes, gateway.operation.meters, gateway.operation.schedule
+    progress = schedule.progress
+    return {
+        "now_ms": gateway.clock.now_ms(),
+        "ready": trouble is None,
+        "trouble": trouble,
+        "policy": gateway.policy.version,
+        "ledger": {
+            "reads": str(nodes.rule),
+            "seen_block": nodes.seen,
+            "nodes": [
+                {
+                    "node": node.name,
+                    "state": node.state.word,
+                    "problem": node.problem,
+                    "block_number": node.block_number,
+                    "block_time_ms": node.block_time_s * 1000 if node.block_time_s is not None else None,
+                }
+                for node in nodes.all
+            ],
+        },
+        "banks": [
+            {
+                "bic": state.bank.bic,
+                "staleness_ms": state.staleness_ms,
+                "suspended": state.suspended,
+                "within_widest_bound": state.within_widest_bound,
+            }
+            for state in banks
+        ]
+        if banks is not None
+        else None,
+        "decisions": meters.outcomes,
+        "reads_per_call": meters.reads_per_call,
+        "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
+        "followed_block": stored.followed_block if stored is not None else None,
+        "pending_webhooks": stored.pending_webhooks if stored is not None else None,
+        "reconcile": {
+            "leads": schedule.leader.led,
+            "running": {"done": progress[0], "total": progress[1]} if progress is not None else None,
+            "last": stored.last_run if stored is not None else None,
+            "dead_bindings": stored.dead_bindings if stored is not None else None,
+        },
+    }

@@ -1,0 +1,182 @@
+"""`standing-gateway reconcile` and `status`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gateway.app import build
+from gateway.reconcile_report import Report
+from gateway.settings import GatewaySettings
+from gateway.verify.lines import span, when
+from ledger.errors import InvalidValue, Unavailable
+from ledger.service import logs
+from ledger.service.cli import Config, console, one_line_errors
+from ledger.service.settings import load, read_text_secret
+
+_KEY_VARIABLE = "STANDING_GATEWAY_KEY"
+_RETRY_AFTER_S = 1
+_TIMEOUT_S = 10.0
+_STATES = {"fit": "green", "stalled": "yellow", "failing": "red", "behind": "red", "wrong": "red"}
+
+
+def reconcile_command(
+    config: Config = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report to this file, as JSON")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report to this file, as a page")] = None,
+) -> None:
+    """Read every active binding at one block: which can no longer work, and what drifted apart.
+
+    Safe beside a running gateway. Exit code 0 where nothing is amiss, 2 where something is.
+    """
+    with one_line_errors():
+        settings = load(GatewaySettings, config)
+        logs.configure(settings.log_level)
+        gateway = build(settings)
+        try:
+            report = _run_with_bar(gateway.operation.reconciler.run)
+        finally:
+            gateway.storage.close()
+        for file, text in ((json_file, report.to_json), (html_file, report.to_html)):
+            if file is not None:
+                _write(file, text())
+    _show_report(report)
+    raise typer.Exit(2 if report.dead_count or report.drift_count or not report.block_is_still_there else 0)
+
+
+def status_command(
+    url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8200",
+    key_file: Annotated[Path | None, typer.Option(help=f"A file with an API key; or {_KEY_VARIABLE}")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the gateway answers")] = False,
+) -> None:
+    """Show a running gateway on one screen. Exit code 0 where it is fit for work, 2 where it is not."""
+    with one_line_errors():
+        document = _ask(url.rstrip("/"), _api_key(key_file))
+    if as_json:
+        print(json.dumps(document, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
+    else:
+        console.print(screen(document))
+    raise typer.Exit(0 if document["ready"] else 2)
+
+
+def _run_with_bar(run: Any) -> Report:
+    columns = (TextColumn("reconciling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reconciling", total=None)
+        report: Report = run(lambda done, total: bar.update(task, completed=done, total=total))
+    return report
+
+
+def _show_report(report: Report) -> None:
+    table = Table("bank", "last word", "state", "bindings", title=f"Block {report.block_number}")
+    for bank in report.banks:
+        words = [word for word in ("suspended", "silent", "watermark_went_back") if getattr(bank, word)]
+        counts = ", ".join(f"{reason}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
+        table.add_row(
+            bank.bank,
+            when(bank.watermark_ms) if bank.watermark_ms is not None else "never",
+            " ".join(words) or "heard",
+            counts,
+        )
+    console.print(table)
+    for found in report.dead[:20]:
+        console.print(f"dead   {found.binding} {found.bank} {found.reason}: {found.way_out.en}", soft_wrap=True)
+    for drift in report.drift[:20]:
+        console.print(
+            f"drift  {drift.binding} {drift.bank} {drift.kind}: {drift.on_ledger} on the ledger, {drift.believed} here",
+            soft_wrap=True,
+        )
+    console.print(
+        f"{report.checked} checked, {report.dead_count} can no longer work, {report.drift_count} drifted apart"
+    )
+    if not report.block_is_still_there:
+        console.print("[red]The chain has dropped this block since: run it again.[/]")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise InvalidValue("output", f"{file}: {error.strerror}", "a file that can be written") from error
+
+
+def _api_key(file: Path | None) -> str:
+    if file is not None:
+        return read_text_secret(file, "key-file")
+    key = os.environ.get(_KEY_VARIABLE)
+    if not key:
+        raise InvalidValue("key-file", "missing", f"a file with an API key, or {_KEY_VARIABLE} in the environment")
+    return key
+
+
+def _ask(url: str, key: str) -> dict[str, Any]:
+    try:
+        answer = httpx.get(f"{url}/v1/status", headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT_S)
+        document: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise Unavailable(f"no gateway answers at {url} ({type(error).__name__})", _RETRY_AFTER_S) from error
+    if answer.status_code != httpx.codes.OK:
+        raise Unavailable(f"the gateway at {url} answers: {document.get('detail', answer.status_code)}", _RETRY_AFTER_S)
+    return document
+
+
+def screen(status: dict[str, Any]) -> Group:
+    """One screen of what `GET /v1/status` answered."""
+    ready = "[green]fit for work[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
+    head = Table.grid(padding=(0, 2))
+    head.add_row("gateway", ready)
+    head.add_row("at", when(status["now_ms"]))
+    head.add_row("policy", status["policy"])
+    head.add_row("decisions", ", ".join(f"{count} {outcome}" for outcome, count in status["decisions"].items()))
+    factor = status["reads_per_call"]
+    head.add_row("reads", f"{factor:.1f} a call on average" if factor is not None else "none yet")
+    head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
+    head.add_row("followed", _word(status["followed_block"], "block {}"))
+    head.add_row("webhooks", _word(status["pending_webhooks"], "{} pending"))
+    head.add_row("reconciled", _reconciled(status["reconcile"]))
+    return Group(head, _nodes(status["ledger"]), _banks(status["banks"]))
+
+
+def _nodes(ledger: dict[str, Any]) -> Table:
+    table = Table(
+        "ledger node", "state", "block", "of", "problem", title=f"reads {ledger['reads']}; seen {ledger['seen_block']}"
+    )
+    for node in ledger["nodes"]:
+        table.add_row(
+            escape(node["node"]),
+            f"[{_STATES[node['state']]}]{node['state']}[/]",
+            _word(node["block_number"], "{}"),
+            when(node["block_time_ms"]) if node["block_time_ms"] is not None else "",
+            escape(node["problem"] or ""),
+        )
+    return table
+
+
+def _banks(banks: list[dict[str, Any]] | None) -> Table:
+    table = Table("bank", "word is", "state", title=None if banks is not None else "banks: the ledger cannot be read")
+    for bank in banks or []:
+        state = "suspended" if bank["suspended"] else "heard" if bank["within_widest_bound"] else "silent"
+        age = span(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"
+        table.add_row(bank["bic"], age, f"[{'green' if state == 'heard' else 'red'}]{state}[/]")
+    return table
+
+
+def _reconciled(reconcile: dict[str, Any]) -> str:
+    if reconcile["running"] is not None:
+        return f"now: {reconcile['running']['done']} of {reconcile['running']['total']}"
+    last = reconcile["last"]
+    if last is None:
+        return "not yet"
+    found = f"{last['checked']} checked, {last['dead_count']} dead, {last['drift_count']} drifted"
+    return f"{when(last['started_at_ms'])}: {found}"
+
+
+def _word(value: int | None, form: str) -> str:
+    return form.format(value) if value is not None else "unknown"

@@ -1,0 +1,336 @@
+"""Reconciliation: every active binding read at one pinned block, and held against what this gateway believes.
+
+The nightly batch of old, kept as a safety net: no decision ever uses what it finds. It says three things: which
+bindings can no longer work, with the reason and the user's way out (they are marked so until a later run finds them
+well); where the ledger and the follower's idea of it are apart; which banks are silent, suspended, or went back behind
+a watermark of theirs.
+
+It reads in batches, with a pause after each, over connections of its own; it never holds the writing thread for longer
+than a batch's marks take.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, bindparam, delete, func, insert, select
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from gateway import schema
+from gateway.banks import Bank, BankDirectory
+from gateway.decision import Bound, Kind, Question, Reason, decide, open_record
+from gateway.ledger_nodes import BlockRule
+from gateway.policy import Policy
+from gateway.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
+from gateway.records import adopt
+from gateway.storage import Storage
+from ledger.client import Head, LedgerClient
+from ledger.clock import Clock
+from ledger.codec import Record
+from ledger.errors import LedgerUnreachable
+from ledger.money import currency_number
+from ledger.sealing import BINDING_SIZE
+from ledger.service.vault import Vault
+from ledger.terms import IdentityTags
+
+#: Reasons after which a binding does not work again by itself.
+DEAD_REASONS = frozenset({Reason.NO_ATTESTATION, Reason.ATTESTATION_UNREADABLE, Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
+#: A binding's first attestation comes with a publication soon after the grant; so long, none is no sign of death.
+GRACE_MS = 10 * 60 * 1000
+#: How many findings of one kind a report lists; it counts them all.
+MAX_LISTED = 1_000
+#: How many runs' reports are kept.
+KEPT_RUNS = 30
+
+_ATTEMPTS = 4
+_NO_BINDING = bytes(BINDING_SIZE)
+_ANY_CURRENCY = currency_number("CNY")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast: so many bindings at once, and how long to rest after them, in ms."""
+
+    batch: int = 200
+    pause_ms: int = 20
+
+
+class Reconciler:
+    """Makes runs, one at a time. `run` is for a thread that may wait."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        vault: Vault,
+        banks: BankDirectory,
+        ledger: LedgerClient,
+        policy: Policy,
+        clock: Clock,
+        rule: BlockRule,
+        pace: Pace,
+    ) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._banks = {bank.bic: bank for bank in banks}
+        self._ledger = ledger
+        self._policy = policy
+        self._clock = clock
+        self._rule = rule
+        self._pace = pace
+
+    def run(self, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False) -> Report | None:
+        """Reconcile now. `progress` is told (done, all) after each batch. Returns: the report, which is stored as well;
+        None where it was told to stop before the end. Raises: LedgerUnreachable, StorageUnavailable, VaultError.
+        """
+        started_at_ms = self._clock.now_ms()
+        pinned = self._pinned()
+        log = structlog.get_logger()
+        log.info("reconcile_started", block=pinned.number)
+        report = Report(started_at_ms, pinned.number, "0x" + pinned.hash.hex(), pinned.time_s * 1000)
+        with self._storage.read() as connection:
+            total = connection.scalar(select(func.count()).where(schema.bindings.c.ended_at_ms.is_(None))) or 0
+            follower = connection.execute(select(schema.follower)).one_or_none()
+        self._check_banks(report, pinned)
+        for rows in self._batches():
+            if stopping():
+                return None
+            self._check(report, rows, pinned, follower)
+            if progress is not None:
+                progress(report.checked, max(total, report.checked))
+            time.sleep(self._pace.pause_ms / 1000)
+        # Blocks may go where the chain does not finalise at once; then what was read is of no one state.
+        report.block_is_still_there = self._ledger.head(pinned.number).hash == pinned.hash
+        report.ended_at_ms = self._clock.now_ms()
+        self._storage.writer.submit(self._store, report).result()
+        log.info(
+            "reconciled",
+            block=pinned.number,
+            checked=report.checked,
+            dead=report.dead_count,
+            drift=report.drift_count,
+            took_ms=report.ended_at_ms - started_at_ms,
+        )
+        return report
+
+    def _pinned(self) -> Head:
+        head = self._ledger.head("finalized" if self._rule.tag == "finalized" else "latest")
+        return self._ledger.head(max(0, head.number - self._rule.depth)) if self._rule.depth else head
+
+    def _batches(self) -> Iterator[Sequence[Row[Any]]]:
+        """All active bindings with what the follower believes of each, in the order of their ids."""
+        own, told = schema.bindings, schema.binding_states
+        query = (
+            select(
+                own,
+                told.c.publication.label("told_publication"),
+                told.c.effective_at_ms.label("told_effective_at_ms"),
+                told.c.tag.label("told_tag"),
+                told.c.sealed_terms.label("told_sealed_terms"),
+                told.c.block_number.label("told_block_number"),
+                schema.dead_bindings.c.reason.label("dead_reason"),
+            )
+            .select_from(own.outerjoin(told).outerjoin(schema.dead_bindings))
+            .where(own.c.ended_at_ms.is_(None), own.c.binding > bindparam("after"))
+            .order_by(own.c.binding)
+            .limit(self._pace.batch)
+        )
+        after = b""
+        while True:
+            with self._storage.read() as connection:
+                rows = connection.execute(query, {"after": after}).all()
+            if not rows:
+                return
+            yield rows
+            after = rows[-1].binding
+
+    def _read(self, queries: Sequence[tuple[str, bytes]], pinned: Head) -> Sequence[Record]:
+        """Records at the pinned block; a node that fails is asked again, or another one. Raises: LedgerUnreachable."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(LedgerUnreachable),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=0.2, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                reading = self._ledger.read(queries, pinned.number)
+                if reading.block_number != pinned.number:
+                    raise LedgerUnreachable(f"a node answers for block {reading.block_number}, not {pinned.number}")
+                return reading.records
+        raise AssertionError("tenacity returns or raises")
+
+    def _check_banks(self, report: Report, pinned: Head) -> None:
+        bics = sorted(self._banks)
+        records = self._read([(bic, _NO_BINDING) for bic in bics], pinned)
+        with self._storage.read() as connection:
+            told = {row.bank: row for row in connection.execute(select(schema.bank_states))}
+        now_ms = self._clock.now_ms()
+        for bic, record in zip(bics, records, strict=True):
+            staleness_ms = now_ms - record.watermark_ms if record.watermark_ms else None
+            row = told.get(bic)
+            report.banks.append(
+                BankFinding(
+                    bank=bic,
+                    watermark_ms=record.watermark_ms or None,
+                    staleness_ms=staleness_ms,
+                    suspended=record.suspended,
+                    silent=staleness_ms is None or staleness_ms > self._policy.widest_staleness_ms,
+                    watermark_went_back=row is not None
+                    and row.block_number <= pinned.number
+                    and row.watermark_ms > record.watermark_ms,
+                )
+            )
+
+    def _check(self, report: Report, rows: Sequence[Row[Any]], pinned: Head, follower: Row[Any] | None) -> None:
+        served = [row for row in rows if row.bank in self._banks]
+        records = dict(
+            zip(
+                (row.binding for row in served),
+                self._read([(row.bank, row.binding) for row in served], pinned) if served else (),
+                strict=True,
+            )
+        )
+        now_ms = self._clock.now_ms()
+        marks: dict[bytes, str | None] = {}
+        for row in rows:
+            record = records.get(row.binding)
+            reason = self._reason(row, record, now_ms)
+            report.checked += 1
+            report.count(row.bank, reason)
+            if reason in DEAD_REASONS or record is None:
+                word = reason.value if reason is not None else "bank_not_served"
+                if row.dead_reason != word:
+                    marks[row.binding] = word
+                report.dead_count += 1
+                if len(report.dead) < MAX_LISTED:
+                    report.dead.append(DeadFinding("0x" + row.binding.hex(), row.bank, row.user_id, word))
+            elif row.dead_reason is not None:
+                marks[row.binding] = None
+            if record is not None and (drift := _drift(row, record, pinned, follower)) is not None:
+                report.drift_count += 1
+                if len(report.drift) < MAX_LISTED:
+                    believed = row.floor if drift is Drift.BELOW_FLOOR else row.told_publication
+                    report.drift.append(
+                        DriftFinding("0x" + row.binding.hex(), row.bank, drift, record.publication, believed)
+                    )
+        if marks:
+            self._storage.writer.submit(self._mark, marks, pinned, now_ms).result()
+
+    def _reason(self, row: Row[Any], record: Record | None, now_ms: int) -> Reason | None:
+        """What the smallest payment, or else withdrawal, would be answered if the bank were not silent or suspended:
+        whether a bank can be relied on is no matter of the binding. None: all is well, or it is too early to say."""
+        if record is None:
+            return None
+        bank = self._banks[row.bank]
+        bound = self._bound(row, bank)
+        terms = open_record(record, bound)
+        if terms is not None and row.unvouched:
+            bound = replace(bound, tags=IdentityTags.unpack(adopt(row.tags, row.unvouched, terms.tags)))
+        heard = replace(record, watermark_ms=now_ms, suspended=False)
+        reasons = [
+            decide(
+                Question(kind, 1, terms.currency if terms is not None else _ANY_CURRENCY),
+                record=heard,
+                bound=bound,
+                ended=False,
+                floor=row.floor,
+                used_today_minor=0,
+                policy=self._bank_policy,
+                now_ms=now_ms,
+            ).reason
+            for kind in Kind
+        ]
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if reason is Reason.NO_ATTESTATION and now_ms - row.created_at_ms < GRACE_MS:
+            return None
+        return reason
+
+    @property
+    def _bank_policy(self) -> Policy:
+        """The policy without the platform's own risk rules, which are about transactions."""
+        return self._policy if not self._policy.risk else self._policy.model_copy(update={"risk": ()})
+
+    def _bound(self, row: Row[Any], bank: Bank) -> Bound:
+        return Bound(
+            binding=row.binding,
+            bank=bank.bic,
+            bank_bytes=bank.bic_bytes,
+            account=row.account,
+            key=self._vault.unseal(row.key_sealed),
+            tags=IdentityTags.unpack(row.tags),
+            zone=bank.zone,
+        )
+
+    def _mark(self, marks: dict[bytes, str | None], pinned: Head, now_ms: int) -> None:
+        table = schema.dead_bindings
+        with self._storage.write() as connection:
+            connection.execute(delete(table).where(table.c.binding.in_(list(marks))))
+            dead = [
+                {"binding": binding, "reason": word, "since_ms": now_ms, "block_number": pinned.number}
+                for binding, word in marks.items()
+                if word is not None
+            ]
+            if dead:
+                connection.execute(insert(table), dead)
+
+    def _store(self, report: Report) -> None:
+        runs, dead, own = schema.reconcile_runs, schema.dead_bindings, schema.bindings
+        with self._storage.write() as connection:
+            # What the platform has ended itself meanwhile is not dead, but gone.
+            ended = select(own.c.binding).where(own.c.ended_at_ms.is_not(None))
+            connection.execute(delete(dead).where(dead.c.binding.in_(ended)))
+            connection.execute(
+                insert(runs).values(
+                    started_at_ms=report.started_at_ms,
+                    ended_at_ms=report.ended_at_ms,
+                    block_number=report.block_number,
+                    checked=report.checked,
+                    dead=report.dead_count,
+                    drift=report.drift_count,
+                    report=report.to_json(),
+                )
+            )
+            newest = select(runs.c.run).order_by(runs.c.run.desc()).limit(KEPT_RUNS).subquery()
+            connection.execute(delete(runs).where(runs.c.run < select(func.min(newest.c.run)).scalar_subquery()))
+
+
+def last_run(storage: Storage) -> str | None:
+    """The report of the last run, as JSON. Raises: StorageUnavailable."""
+    runs = schema.reconcile_runs
+    with storage.read() as connection:
+        found: str | None = connection.scalar(select(runs.c.report).order_by(runs.c.run.desc()).limit(1))
+        return found
+
+
+def last_started_at_ms(storage: Storage) -> int | None:
+    """When the last run that came to its end began. Raises: StorageUnavailable."""
+    with storage.read() as connection:
+        found: int | None = connection.scalar(select(func.max(schema.reconcile_runs.c.started_at_ms)))
+        return found
+
+
+def _drift(row: Row[Any], record: Record, pinned: Head, follower: Row[Any] | None) -> Drift | None:
+    """Where the ledger's record and what this gateway believes of the binding are apart; None where they are not, or
+    where the follower is simply not there yet, or there already."""
+    if record.publication < row.floor:
+        return Drift.BELOW_FLOOR
+    drift = None
+    if follower is None:
+        pass  # nothing is followed here, so nothing is believed
+    elif row.told_publication is None:
+        drift = Drift.NOT_FOLLOWED if row.created_at_ms < follower.adopted_to_ms else None
+    elif row.told_block_number > pinned.number:
+        pass  # it has seen a later block than the one that was read
+    elif record.publication < row.told_publication:
+        drift = Drift.LEDGER_WENT_BACK
+    elif record.publication > row.told_publication:
+        drift = Drift.FOLLOWER_MISSED if follower.block_number >= pinned.number else None
+    else:
+        words = (record.effective_at_ms, record.tag, record.sealed_terms)
+        told = (row.told_effective_at_ms, row.told_tag, row.told_sealed_terms)
+        drift = Drift.WORDS_DIFFER if record.publication and words != told else None
+    return drift

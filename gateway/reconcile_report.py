@@ -1,0 +1,119 @@
+"""What a reconciliation found, as JSON and as one self-contained page."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from gateway.decision import Reason
+from gateway.messages import MESSAGES, Message
+from gateway.verify.lines import span, when
+
+#: The way out of what no decision has a reason for.
+NOT_SERVED = Message(
+    "Accounts at this bank can no longer be used here. Bind an account at another bank.",
+    "本平台不再支持该银行的账户。请绑定其他银行的账户。",
+)
+
+
+class Drift(StrEnum):
+    """How the ledger and this gateway's idea of it are apart."""
+
+    BELOW_FLOOR = "below_floor"  # older than what a decision has seen: decisions say ledger_rolled_back
+    NOT_FOLLOWED = "not_followed"
+    FOLLOWER_MISSED = "follower_missed"
+    LEDGER_WENT_BACK = "ledger_went_back"
+    WORDS_DIFFER = "words_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class BankFinding:
+    """A bank at the pinned block. `watermark_went_back`: it is below the one that the follower has seen before."""
+
+    bank: str
+    watermark_ms: int | None
+    staleness_ms: int | None
+    suspended: bool
+    silent: bool
+    watermark_went_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadFinding:
+    """A binding that can no longer work. `reason` is a decision's, or `bank_not_served`."""
+
+    binding: str
+    bank: str
+    user_id: str
+    reason: str
+
+    @property
+    def way_out(self) -> Message:
+        """What its user can do."""
+        return NOT_SERVED if self.reason == "bank_not_served" else MESSAGES[Reason(self.reason)]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFinding:
+    """A binding whose record is not what this gateway believed: publication numbers, 0 and None where there is none."""
+
+    binding: str
+    bank: str
+    kind: Drift
+    on_ledger: int
+    believed: int | None
+
+
+@dataclass(slots=True)
+class Report:
+    """One run; times in ms. The lists are bounded, the counts are not. `reasons`: bindings by bank and reason."""
+
+    started_at_ms: int
+    block_number: int
+    block_hash: str
+    block_time_ms: int
+    ended_at_ms: int = 0
+    block_is_still_there: bool = False
+    checked: int = 0
+    dead_count: int = 0
+    drift_count: int = 0
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    banks: list[BankFinding] = field(default_factory=list)
+    dead: list[DeadFinding] = field(default_factory=list)
+    drift: list[DriftFinding] = field(default_factory=list)
+
+    def count(self, bank: str, reason: Reason | None) -> None:
+        """Count one binding."""
+        counts = self.reasons.setdefault(bank, {})
+        word = reason.value if reason is not None else "well"
+        counts[word] = counts.get(word, 0) + 1
+
+    def document(self) -> dict[str, Any]:
+        """The report as plain values, each dead binding with its user's way out in both languages."""
+        document = asdict(self)
+        for entry, finding in zip(document["dead"], self.dead, strict=True):
+            entry["way_out"] = {"en": finding.way_out.en, "zh": finding.way_out.zh}
+        return document
+
+    def to_json(self) -> str:
+        return json.dumps(self.document(), ensure_ascii=False)
+
+    def to_html(self) -> str:
+        """One page without anything from elsewhere: no script, no font, no image."""
+        return to_html(self.document())
+
+
+def to_html(document: dict[str, Any]) -> str:
+    """The page of a report that was stored as JSON. Every value is escaped."""
+    return _template().render(report=document)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"when": when, "span": span}
+    return environment.from_string((files("gateway") / "templates" / "reconcile.html").read_text())

@@ -1,0 +1,91 @@
+"""Reconciliation on a schedule inside a serving gateway: by one process of all on the database, in its own thread."""
+
+import asyncio
+import threading
+
+import structlog
+
+from gateway.errors import StorageUnavailable
+from gateway.reconcile import Reconciler, last_started_at_ms
+from gateway.storage import Storage
+from ledger.clock import Clock
+from ledger.errors import LedgerError
+from ledger.service.leader import Leader
+from ledger.service.vault import VaultError
+
+_MINUTE_MS = 60 * 1000
+_FIRST_AFTER_MS = 10 * _MINUTE_MS
+_STOP_TIMEOUT_S = 30.0
+
+
+class ReconcileSchedule:
+    """Runs the reconciler `every_minutes` after the last run began, whichever process made it; None: never.
+
+    The very first run comes ten minutes after the start, or `every_minutes`. One that fails is tried again a minute
+    later.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        storage: Storage,
+        clock: Clock,
+        leader: Leader,
+        *,
+        every_minutes: int | None,
+        look_every_s: float = 5.0,
+    ) -> None:
+        self._reconciler = reconciler
+        self._storage = storage
+        self._clock = clock
+        self._every_minutes = every_minutes
+        self._look_every_s = look_every_s
+        first_after_ms = min(_FIRST_AFTER_MS, (every_minutes or 0) * _MINUTE_MS)
+        self._first_at_ms = clock.now_ms() + first_after_ms
+        self._not_before_ms = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.leader = leader
+        #: Done and all of the run that goes on now.
+        self.progress: tuple[int, int] | None = None
+
+    async def open(self) -> None:
+        """Start looking whether a run is due."""
+        if self._every_minutes is not None:
+            self._thread = threading.Thread(target=self._keep_looking, name="reconcile", daemon=True)
+            self._thread.start()
+
+    async def close(self) -> None:
+        """End a run after its present batch; the database must still be open."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
+        self.leader.resign()
+
+    def _keep_looking(self) -> None:
+        while not self._stop.wait(self._look_every_s):
+            self.look()
+
+    def look(self) -> None:
+        """Make a run if one is due, and this process leads."""
+        log = structlog.get_logger()
+        now_ms = self._clock.now_ms()
+        try:
+            if now_ms < self._not_before_ms or not self.leader.leads() or not self._due(now_ms):
+                return
+            self._reconciler.run(self._note, self._stop.is_set)
+        except (LedgerError, StorageUnavailable, VaultError) as error:
+            self._not_before_ms = now_ms + _MINUTE_MS
+            log.warning("reconcile_failed", problem=str(error))
+        finally:
+            self.progress = None
+
+    def _due(self, now_ms: int) -> bool:
+        assert self._every_minutes is not None
+        last_ms = last_started_at_ms(self._storage)
+        if last_ms is None:
+            return now_ms >= self._first_at_ms
+        return now_ms - last_ms >= self._every_minutes * _MINUTE_MS
+
+    def _note(self, done: int, total: int) -> None:
+        self.progress = (done, total)

@@ -1,0 +1,203 @@
+"""The rows that a deciding transaction reads and writes: what of a binding may change, and decisions as they were made.
+
+Everything here runs inside the caller's transaction.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from gateway import schema
+from gateway.answers import reservation_document, to_json
+from gateway.decision import Bound, Decision, Kind, Transaction, open_record
+from gateway.reading import Seen
+from gateway.reservations import as_it_is
+from gateway.usage import AccountDay, Reservation
+from ledger.errors import NotFound
+from ledger.terms import IdentityTags
+
+_BINDING = schema.bindings.c
+# Made once: every deciding transaction asks them, and to build them costs as much as to run them.
+_LOCKED = (
+    select(
+        _BINDING.binding,
+        _BINDING.user_id,
+        _BINDING.created_at_ms,
+        _BINDING.ended_at_ms,
+        _BINDING.floor,
+        _BINDING.tags,
+        _BINDING.unvouched,
+    )
+    .where(_BINDING.binding.in_(bindparam("bindings", expanding=True)))
+    .order_by(_BINDING.binding)
+    .with_for_update()
+)
+_DECIDED = select(schema.decisions).where(
+    schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True))
+)
+
+
+@dataclass(slots=True)
+class BindingState:
+    """What of a binding may change, as it is in the database, with what this transaction changes of it."""
+
+    binding: bytes
+    user_id: str
+    bound_at_ms: int
+    ended: bool
+    floor: int
+    tags: bytes
+    unvouched: str | None
+    raised: bool = False
+    adopted: bool = False
+
+    def bound(self, ready: Bound, seen: Seen | None) -> Bound:
+        """The binding with its tags of now. Those of fields that the bank did not vouch for when it granted the binding
+        are taken from the first record that opens, so that a change after that is seen as one."""
+        if self.unvouched and seen is not None:
+            terms = open_record(seen.record, ready)
+            if terms is not None:
+                self.tags = adopt(self.tags, self.unvouched, terms.tags)
+                self.unvouched, self.adopted = None, True
+        return ready if ready.tags.pack() == self.tags else replace(ready, tags=IdentityTags.unpack(self.tags))
+
+    def saw(self, decision: Decision) -> None:
+        """Raise the floor to a record that opened."""
+        if decision.opened and decision.publication is not None and decision.publication > self.floor:
+            self.floor, self.raised = decision.publication, True
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision that is made and not written yet."""
+
+    transaction: Transaction
+    decision: Decision
+    answer: str
+    reservation: Reservation | None
+    day: AccountDay
+
+
+def adopt(tags: bytes, unvouched: str, stated: IdentityTags) -> bytes:
+    """The 12 bytes of `tags`, with those of the `unvouched` fields (comma-separated) as the bank states them."""
+    adopted = IdentityTags.unpack(tags)
+    return replace(adopted, **{field: getattr(stated, field) for field in unvouched.split(",")}).pack()
+
+
+def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:
+    """What of these bindings may change; locked in one order until the transaction ends."""
+    rows = connection.execute(_LOCKED, {"bindings": sorted(bindings)})
+    return {
+        row.binding: BindingState(
+            row.binding,
+            row.user_id,
+            row.created_at_ms,
+            row.ended_at_ms is not None,
+            row.floor,
+            row.tags,
+            row.unvouched,
+        )
+        for row in rows
+    }
+
+
+def write_bindings(connection: Connection, states: Iterable[BindingState]) -> None:
+    """Write what this transaction changed of bindings."""
+    changed = sorted((state for state in states if state.raised or state.adopted), key=lambda state: state.binding)
+    raised = [state for state in changed if not state.adopted]
+    adopted = [state for state in changed if state.adopted]
+    this = schema.bindings.c.binding == bindparam("of_binding")
+    if raised:
+        connection.execute(
+            update(schema.bindings).where(this).values(floor=bindparam("new_floor")),
+            [{"of_binding": state.binding, "new_floor": state.floor} for state in raised],
+        )
+    if adopted:
+        connection.execute(
+            update(schema.bindings)
+            .where(this)
+            .values(floor=bindparam("new_floor"), tags=bindparam("new_tags"), unvouched=None),
+            [{"of_binding": state.binding, "new_floor": state.floor, "new_tags": state.tags} for state in adopted],
+        )
+
+
+def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, tuple[Transaction, str]]:
+    """Of these transactions those that were decided: what was asked, and the answer."""
+    rows = connection.execute(_DECIDED, {"transaction_ids": transaction_ids})
+    return {
+        row.transaction_id: (
+            Transaction(row.transaction_id, row.binding, Kind(row.kind), row.amount_minor, row.currency),
+            row.answer,
+        )
+        for row in rows
+    }
+
+
+def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: int) -> None:
+    """Write decisions, and what they reserve. Raises: sqlalchemy's IntegrityError where one was decided meanwhile."""
+    if not fresh:
+        return
+    connection.execute(
+        insert(schema.decisions),
+        [
+            {
+                "transaction_id": each.transaction.transaction_id,
+                "binding": each.transaction.binding,
+                "kind": each.transaction.kind.value,
+                "amount_minor": each.transaction.amount_minor,
+                "currency": each.transaction.currency,
+                "outcome": each.decision.outcome.value,
+                "reason": each.decision.reason.value if each.decision.reason is not None else None,
+                "decided_at_ms": now_ms,
+                "answer": each.answer,
+            }
+            for each in fresh
+        ],
+    )
+    reserved: list[dict[str, Any]] = [
+        {
+            "transaction_id": each.transaction.transaction_id,
+            "account": each.day.account,
+            "day": each.reservation.day,
+            "currency": each.day.currency,
+            "amount_minor": each.reservation.amount_minor,
+            "state": each.reservation.state.value,
+            "expires_at_ms": each.reservation.expires_at_ms,
+        }
+        for each in fresh
+        if each.reservation is not None
+    ]
+    if reserved:
+        connection.execute(insert(schema.reservations), reserved)
+
+
+def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int) -> dict[str, bytes]:
+    """Decisions as they were answered, each with its reservation as it is now. Raises: NotFound."""
+    held = schema.reservations.c
+    rows = connection.execute(
+        select(
+            schema.decisions.c.transaction_id,
+            schema.decisions.c.answer,
+            held.state,
+            held.amount_minor,
+            held.day,
+            held.expires_at_ms,
+            held.captured_minor,
+            held.refunded_minor,
+        )
+        .select_from(schema.decisions.outerjoin(schema.reservations))
+        .where(schema.decisions.c.transaction_id.in_(transaction_ids))
+    )
+    found = {}
+    for row in rows:
+        document = json.loads(row.answer)
+        if row.state is not None:
+            document["reservation"] = reservation_document(as_it_is(row, now_ms))
+        found[row.transaction_id] = to_json(document).encode()
+    for transaction_id in transaction_ids:
+        if transaction_id not in found:
+            raise NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
+    return found

@@ -1,0 +1,113 @@
+"""The vault of a gateway: its keys, and how everything under them is encrypted anew when a secret is replaced.
+
+Every column whose name ends in `_sealed` holds what the vault encrypted. What an account is found again by is a keyed
+hash of its number, and the number is not stored: that key must outlive every secret, so it is kept in the database, and
+encrypted like the rest. Who had both an old secret and a copy of the database of then can still test guesses of numbers
+against the hashes; a new secret does not undo that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, tuple_, update
+
+from gateway import schema
+from gateway.storage import Storage
+from ledger.service.vault import Vault
+
+_PURPOSE = "gateway"
+_LOOKUP = "lookup"
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """How many values were looked at, and how many were encrypted anew; the others were under the newest secret."""
+
+    seen: int
+    renewed: int
+
+
+def sealed_columns() -> list[Column[Any]]:
+    """Every column that holds what the vault encrypted."""
+    return [
+        column for table in schema.metadata.sorted_tables for column in table.columns if column.name.endswith("_sealed")
+    ]
+
+
+def open_vault(storage: Storage, secrets: Sequence[bytes]) -> Vault:
+    """The gateway's vault. Raises: VaultError where a secret is missing, StorageUnavailable."""
+    vault = Vault(secrets, _PURPOSE)
+    table = schema.vault_keys
+
+    def lookup_key(connection: Connection) -> bytes:
+        sealed = connection.scalar(select(table.c.key_sealed).where(table.c.purpose == _LOOKUP))
+        if sealed is not None:
+            return vault.unseal(sealed)
+        # The first start, or the first with this table: nothing is kept before these secrets are known to be right.
+        some_key = connection.scalar(select(schema.bindings.c.key_sealed).limit(1))
+        if some_key is not None:
+            vault.unseal(some_key)
+        connection.execute(insert(table).values(purpose=_LOOKUP, key_sealed=vault.seal(vault.lookup_key)))
+        return vault.lookup_key
+
+    return Vault(secrets, _PURPOSE, storage.write_all(lookup_key))
+
+
+def count_sealed(storage: Storage) -> int:
+    """How many values there are, for who waits. Raises: StorageUnavailable."""
+    with storage.read() as connection:
+        return sum(
+            connection.scalar(select(func.count(column)).select_from(column.table)) or 0 for column in sealed_columns()
+        )
+
+
+def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
+    """Encrypt everything under the newest secret that is not.
+
+    In transactions of 500 values, beside live traffic; interrupted at any point, it is simply run again. A gateway that
+    still has an older secret as its newest would go on using that one: they must all be restarted first.
+    Raises: VaultError (something opens with none of the secrets; all before it is done), StorageUnavailable.
+    """
+    seen = renewed = 0
+    for column in sealed_columns():
+        after: tuple[Any, ...] | None = None
+        while True:
+            step = storage.write_all(lambda connection: _step(connection, vault, column, after))  # noqa: B023 - at once
+            seen, renewed = seen + step.seen, renewed + step.renewed
+            if step.last is None:
+                break
+            after = step.last
+            on_progress(step.seen)
+    return Rekeyed(seen, renewed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    seen: int
+    renewed: int
+    last: tuple[Any, ...] | None  # primary key of the last one looked at; None: there was none
+
+
+def _step(connection: Connection, vault: Vault, column: Column[Any], after: tuple[Any, ...] | None) -> _Step:
+    table = column.table
+    assert isinstance(table, Table)
+    keys = list(table.primary_key.columns)
+    query = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(_BATCH).with_for_update()
+    if after is not None:
+        query = query.where(tuple_(*keys) > after)
+    rows = connection.execute(query).all()
+    old = [row for row in rows if not vault.is_newest(row[-1])]
+    if old:
+        names = [f"of_{key.name}" for key in keys]
+        connection.execute(
+            update(table)
+            .where(*(key == bindparam(name) for key, name in zip(keys, names, strict=True)))
+            .values({column.name: bindparam("new_sealed")}),
+            [
+                {**dict(zip(names, row[:-1], strict=True)), "new_sealed": vault.seal(vault.unseal(row[-1]))}
+                for row in old
+            ],
+        )
+    return _Step(len(rows), len(old), tuple(rows[-1][:-1]) if rows else None)

@@ -1,0 +1,289 @@
+"""What becomes of a reservation: captured, whole or in part, and later paid back; voided; or expired.
+
+    reserved ──capture──▶ captured ──refund──▶ captured, with less of it used
+        ├──────void─────▶ voided
+        └─────time──────▶ expired
+
+What is not captured, is voided, expires, or is paid back goes back to the day on which it was reserved, whatever day it
+is by then: the bank counts a payment on the day it was made, and its being undone does not make another day's limit
+larger. Expiry needs nobody to run: a reservation that is past its time is expired wherever it is looked at, and a
+decision writes that down for its own account before it adds up the day.
+
+All of it happens inside the caller's transaction, on rows that are locked.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from gateway import schema
+from gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
+from gateway.usage import AccountDay, Reservation, State, add_to_rows
+from ledger.errors import Conflict, InvalidValue, NotFound, StandingError
+
+#: The most refunds of one captured payment.
+MAX_REFUNDS = 100
+
+#: The most reservations that one decision's transaction finds expired; the next one goes on with the rest.
+_MAX_EXPIRED = 1_000
+
+_TABLE = schema.reservations.c
+# Made once: every deciding transaction asks it, and to build it costs as much as to run it.
+_DUE = (
+    select(_TABLE.transaction_id, _TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.amount_minor)
+    .where(
+        _TABLE.account.in_(bindparam("accounts", expanding=True)),
+        _TABLE.state == State.RESERVED.value,
+        _TABLE.expires_at_ms <= bindparam("now_ms"),
+    )
+    .order_by(_TABLE.account, _TABLE.expires_at_ms, _TABLE.transaction_id)
+    .limit(_MAX_EXPIRED)
+    .with_for_update()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A wish to capture what a decision reserved; `amount_minor` None: all of it."""
+
+    transaction_id: str
+    amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A wish to void what a decision reserved."""
+
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A wish to note that some of a captured payment was paid back. The same `refund_id` again changes nothing."""
+
+    transaction_id: str
+    refund_id: str
+    amount_minor: int
+
+
+Wish = Capture | Void | Refund
+
+
+def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
+    """The reservation of a row: one that is past its expiry is expired, also where nobody has written that down."""
+    state = State(row.state)
+    if state is State.RESERVED and now_ms >= row.expires_at_ms:
+        state = State.EXPIRED
+    return Reservation(state, row.amount_minor, row.day, row.expires_at_ms, row.captured_minor, row.refunded_minor)
+
+
+def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
+    """Write down which reservations of these accounts have expired, and give them back."""
+    due = connection.execute(_DUE, {"accounts": sorted(accounts), "now_ms": now_ms}).all()
+    if not due:
+        return
+    given_back: dict[AccountDay, int] = {}
+    for row in due:
+        day = AccountDay(row.account, row.day, row.currency)
+        given_back[day] = given_back.get(day, 0) - row.amount_minor
+    connection.execute(
+        update(schema.reservations)
+        .where(_TABLE.transaction_id == bindparam("of_transaction"))
+        .values(state=State.EXPIRED.value, settled_at_ms=_TABLE.expires_at_ms),
+        [{"of_transaction": row.transaction_id} for row in due],
+    )
+    add_to_rows(connection, given_back)
+
+
+def used_now(connection: Connection, days: Collection[AccountDay], now_ms: int) -> dict[AccountDay, int]:
+    """What is used of some days, without what has expired by now; for a transaction that only reads."""
+    if not days:
+        return {}
+    accounts = sorted({day.account for day in days})
+    sums = schema.usage.c
+    used = connection.execute(
+        select(sums.account, sums.day, sums.currency, sums.used_minor).where(
+            sums.account.in_(accounts), sums.day.in_({day.day for day in days})
+        )
+    )
+    found = {AccountDay(row.account, row.day, row.currency): row.used_minor for row in used}
+    expired = connection.execute(
+        select(_TABLE.account, _TABLE.day, _TABLE.currency, func.sum(_TABLE.amount_minor).label("sum_minor"))
+        .where(
+            _TABLE.account.in_(accounts),
+            _TABLE.state == State.RESERVED.value,
+            _TABLE.expires_at_ms <= now_ms,
+        )
+        .group_by(_TABLE.account, _TABLE.day, _TABLE.currency)
+    )
+    for row in expired:
+        day = AccountDay(row.account, row.day, row.currency)
+        if day in found:
+            found[day] -= int(row.sum_minor)
+    return found
+
+
+def settle(connection: Connection, wishes: Sequence[Wish], now_ms: int) -> list[Reservation | StandingError]:
+    """Do what is wished, in order; to wish the same again changes nothing.
+
+    Each wish gets its reservation as it is then, or NotFound, NothingReserved, AlreadySettled, ReservationExpired,
+    InvalidValue (an amount above what there is), Conflict (a refund's id with another amount).
+    """
+    book = _ReservationBook(connection, sorted({wish.transaction_id for wish in wishes}), now_ms)
+    answers: list[Reservation | StandingError] = []
+    for wish in wishes:
+        try:
+            answers.append(book.settle(wish))
+        except StandingError as error:
+            answers.append(error)
+    book.write()
+    return answers
+
+
+class _ReservationBook:
+    """Some decisions' reservations within one transaction: read and locked, settled, written."""
+
+    def __init__(self, connection: Connection, names: Sequence[str], now_ms: int) -> None:
+        self._connection = connection
+        self._now_ms = now_ms
+        rows = connection.execute(
+            select(schema.reservations)
+            .where(_TABLE.transaction_id.in_(names))
+            .order_by(_TABLE.transaction_id)
+            .with_for_update()
+        ).all()
+        self._days = {row.transaction_id: AccountDay(row.account, row.day, row.currency) for row in rows}
+        self._stored = {row.transaction_id: State(row.state) for row in rows}
+        self._now = {row.transaction_id: as_it_is(row, now_ms) for row in rows}
+        self._changed = {name for name, held in self._now.items() if held.state is not self._stored[name]}
+        self._given_back: dict[AccountDay, int] = {}
+        for name in self._changed:  # has expired
+            self._give_back(name, self._now[name].amount_minor)
+        decided = schema.decisions.c.transaction_id
+        self._decided = set(connection.scalars(select(decided).where(decided.in_(names))))
+        self._refunds = _refunds(connection, list(self._now))
+        self._new_refunds: list[dict[str, Any]] = []
+
+    def settle(self, wish: Wish) -> Reservation:
+        held = self._now.get(wish.transaction_id)
+        if held is None:
+            raise self._nothing(wish.transaction_id)
+        match wish:
+            case Capture():
+                after = self._capture(wish, held)
+            case Void():
+                after = self._void(wish, held)
+            case Refund():
+                after = self._refund(wish, held)
+        if after is not held:
+            self._now[wish.transaction_id] = after
+            self._changed.add(wish.transaction_id)
+        return after
+
+    def _capture(self, wish: Capture, held: Reservation) -> Reservation:
+        amount_minor = held.amount_minor if wish.amount_minor is None else wish.amount_minor
+        if held.state is State.CAPTURED:
+            if amount_minor != held.captured_minor:
+                raise AlreadySettled(f"captured already, with {held.captured_minor}; allowed: the same amount again")
+            return held
+        if held.state is State.EXPIRED:
+            raise ReservationExpired(
+                f"the reservation expired at {held.expires_at_ms}, and its amount was given back; "
+                "allowed: a new decision, or to capture before"
+            )
+        _check_reserved(held)
+        if amount_minor > held.amount_minor:
+            raise InvalidValue("amount_minor", "more than was reserved", f"1 to {held.amount_minor}")
+        self._give_back(wish.transaction_id, held.amount_minor - amount_minor)
+        return replace(held, state=State.CAPTURED, captured_minor=amount_minor)
+
+    def _void(self, wish: Void, held: Reservation) -> Reservation:
+        # An expired one holds nothing any more, which is all that a void is for.
+        if held.state in {State.VOIDED, State.EXPIRED}:
+            return held
+        _check_reserved(held)
+        self._give_back(wish.transaction_id, held.amount_minor)
+        return replace(held, state=State.VOIDED)
+
+    def _refund(self, wish: Refund, held: Reservation) -> Reservation:
+        if held.state is not State.CAPTURED or held.captured_minor is None:
+            raise NothingReserved(f"the reservation is {held.state.value}; allowed: refunds of what was captured")
+        refunds = self._refunds.setdefault(wish.transaction_id, {})
+        if wish.refund_id in refunds:
+            if refunds[wish.refund_id] != wish.amount_minor:
+                raise Conflict("refund_id: used before with another amount; allowed: the same amount, or a new id")
+            return held
+        left_minor = held.captured_minor - held.refunded_minor
+        if wish.amount_minor > left_minor:
+            raise InvalidValue("amount_minor", "more than is left of what was captured", f"at most {left_minor}")
+        if len(refunds) >= MAX_REFUNDS:
+            raise Conflict(f"{MAX_REFUNDS} refunds were made of this payment; allowed: no more")
+        refunds[wish.refund_id] = wish.amount_minor
+        self._new_refunds.append(
+            {
+                "transaction_id": wish.transaction_id,
+                "refund_id": wish.refund_id,
+                "amount_minor": wish.amount_minor,
+                "refunded_at_ms": self._now_ms,
+            }
+        )
+        self._give_back(wish.transaction_id, wish.amount_minor)
+        return replace(held, refunded_minor=held.refunded_minor + wish.amount_minor)
+
+    def _give_back(self, name: str, amount_minor: int) -> None:
+        day = self._days[name]
+        self._given_back[day] = self._given_back.get(day, 0) - amount_minor
+
+    def _nothing(self, name: str) -> StandingError:
+        if name not in self._decided:
+            return NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
+        return NothingReserved(
+            "the decision holds no reservation; allowed: approved payments only (a withdrawal uses up no limit)"
+        )
+
+    def write(self) -> None:
+        """Write what was settled."""
+        if self._changed:
+            self._connection.execute(
+                update(schema.reservations)
+                .where(_TABLE.transaction_id == bindparam("of_transaction"))
+                .values(
+                    state=bindparam("new_state"),
+                    settled_at_ms=func.coalesce(_TABLE.settled_at_ms, bindparam("now_settled_at_ms")),
+                    captured_minor=bindparam("now_captured_minor"),
+                    refunded_minor=bindparam("now_refunded_minor"),
+                ),
+                [self._row(name, self._now[name]) for name in sorted(self._changed)],
+            )
+        if self._new_refunds:
+            self._connection.execute(insert(schema.refunds), self._new_refunds)
+        add_to_rows(self._connection, self._given_back)
+
+    def _row(self, name: str, held: Reservation) -> dict[str, Any]:
+        return {
+            "of_transaction": name,
+            "new_state": held.state.value,
+            "now_settled_at_ms": held.expires_at_ms if held.state is State.EXPIRED else self._now_ms,
+            "now_captured_minor": held.captured_minor,
+            "now_refunded_minor": held.refunded_minor,
+        }
+
+
+def _check_reserved(held: Reservation) -> None:
+    if held.state is not State.RESERVED:
+        raise AlreadySettled(
+            f"the reservation is {held.state.value} already; allowed: {held.state.value} again, or nothing"
+        )
+
+
+def _refunds(connection: Connection, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    table = schema.refunds.c
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(
+        select(table.transaction_id, table.refund_id, table.amount_minor).where(table.transaction_id.in_(names))
+    )
+    for row in rows:
+        found.setdefault(row.transaction_id, {})[row.refund_id] = row.amount_minor
+    return found

@@ -1,0 +1,342 @@
+"""The sync trail of a binding: the newest changes with their hops, and the first stalled hop with what to do about it.
+
+Three are asked: the ledger (now), the bank's node (its part of the way), and this gateway's own database. Where one of
+them does not answer, the trail says so and tells what the others know.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, func, select
+
+from gateway import bank_watch, schema
+from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.bindings import Bindings
+from gateway.decision import Bound, Reason
+from gateway.errors import BankNodeRefused, BankNodeUnreachable
+from gateway.event_settings import TrailSettings
+from gateway.hops import Facts, Hop, HopName, HopState, hops_of
+from gateway.policy import Policy
+from gateway.reading import Reader, Seen
+from gateway.storage import Storage
+from ledger.clock import Clock
+from ledger.errors import LedgerUnreachable, Overloaded
+
+#: The most changes of one trail.
+MAX_CHANGES = 10
+_MAX_DECISIONS = 200
+
+
+class Cause(StrEnum):
+    """Why something is stalled, where the hop alone does not say it."""
+
+    NODE_UNREACHABLE = "bank_node_unreachable"
+    NODE_REFUSES = "bank_node_refuses"
+    LEDGER_UNREACHABLE = "ledger_unreachable"
+    BANK_SILENT = "bank_silent"
+    BANK_SUSPENDED = "bank_suspended"
+
+
+class NodePublication(BaseModel):
+    """A publication as a bank's node tells of it; more than this is not read."""
+
+    number: int
+    signed_at_ms: int
+    submitted_at_ms: int | None = None
+    in_block_at_ms: int | None = None
+
+
+class NodeHop(BaseModel):
+    """One attestation as a bank's node tells of it."""
+
+    effective_at_ms: int
+    entry_as_of_ms: int | None = None
+    received_at_ms: int | None = None
+    publication: NodePublication | None = None
+
+
+class NodeTrail(BaseModel):
+    """A bank's node's answer to `GET /v1/bindings/{binding}/trail`."""
+
+    hops: list[NodeHop]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTrail:
+    """One change with its hops; no `publication`: it is not signed yet."""
+
+    publication: int | None
+    effective_at_ms: int
+    hops: tuple[Hop, ...]
+
+    @property
+    def stalled(self) -> HopName | None:
+        return next((hop.name for hop in self.hops if hop.state is HopState.STALLED), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LastDecision:
+    """The newest decision on the binding."""
+
+    transaction_id: str
+    outcome: str
+    reason: Reason | None
+    decided_at_ms: int
+    publication: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BindingTrail:
+    """The trail. `stalled`: the first hop that does not move, of the newest change that has one; `cause`: why, where
+    more is known than the hop; `troubles`: who could not be asked, or is not to be believed."""
+
+    binding: bytes
+    bank: Bank
+    changes: tuple[ChangeTrail, ...]
+    stalled: HopName | None
+    cause: Cause | None
+    troubles: tuple[Cause, ...]
+    watermark_ms: int | None
+    staleness_ms: int | None
+    last_decision: LastDecision | None
+    read_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What this gateway's database knows."""
+
+    observed: dict[int, Any]
+    notified: dict[int, int | None]  # publication → when; absent: no event that an endpoint wants
+    used: dict[int, int]
+    last_decision: LastDecision | None
+
+
+class Trails:
+    """Makes trails. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        bindings: Bindings,
+        banks: BankDirectory,
+        nodes: NodeClient,
+        reader: Reader,
+        policy: Policy,
+        clock: Clock,
+        settings: TrailSettings,
+    ) -> None:
+        self._storage = storage
+        self._bindings = bindings
+        self._banks = banks
+        self._nodes = nodes
+        self._reader = reader
+        self._policy = policy
+        self._clock = clock
+        self._settings = settings
+
+    async def of(self, binding: bytes) -> BindingTrail:
+        """The trail of a binding. Raises: NotFound, BankNotServed, StorageUnavailable."""
+        bound = await self._bindings.bound(binding)
+        bank = self._banks.of_binding(bound.bank)
+        (node, node_trouble), seen = await asyncio.gather(self._ask_node(bank, binding), self._read(bound))
+        told = node.hops if node is not None else []
+        numbers = sorted({hop.publication.number for hop in told if hop.publication is not None})[-MAX_CHANGES:]
+        own = await self._storage.reading(self._look_up, binding, numbers)
+        now_ms = self._clock.now_ms()
+        on_ledger = seen.record.publication if seen is not None else 0
+        facts = _facts(told, own, on_ledger)[:MAX_CHANGES]
+        changes = tuple(
+            ChangeTrail(each.publication, each.effective_at_ms, hops_of(each, self._settings, now_ms)) for each in facts
+        )
+        troubles = tuple(self._troubles(node_trouble, seen, now_ms))
+        stalled, cause = _first_stalled(changes, troubles)
+        watermark_ms = (seen.record.watermark_ms or None) if seen is not None else None
+        return BindingTrail(
+            binding=binding,
+            bank=bank,
+            changes=changes,
+            stalled=stalled,
+            cause=cause,
+            troubles=troubles,
+            watermark_ms=watermark_ms,
+            staleness_ms=now_ms - watermark_ms if watermark_ms is not None else None,
+            last_decision=own.last_decision,
+            read_at_ms=now_ms,
+        )
+
+    async def _ask_node(self, bank: Bank, binding: bytes) -> tuple[NodeTrail | None, Cause | None]:
+        try:
+            async with asyncio.timeout(self._settings.node_timeout_ms / 1000):
+                body = await self._nodes.trail(bank, binding)
+            return NodeTrail.model_validate_json(body), None
+        except (BankNodeUnreachable, TimeoutError):
+            return None, Cause.NODE_UNREACHABLE
+        except (BankNodeRefused, ValidationError):
+            return None, Cause.NODE_REFUSES
+
+    async def _read(self, bound: Bound) -> Seen | None:
+        try:
+            return await self._reader.read(bound.bank_bytes, bound.binding)
+        except (LedgerUnreachable, Overloaded):
+            return None  # told as a trouble of its own
+
+    def _troubles(self, node_trouble: Cause | None, seen: Seen | None, now_ms: int) -> Sequence[Cause]:
+        found = [] if node_trouble is None else [node_trouble]
+        if seen is None:
+            return [*found, Cause.LEDGER_UNREACHABLE]
+        if seen.record.suspended:
+            found.append(Cause.BANK_SUSPENDED)
+        if bank_watch.is_silent(seen.record.watermark_ms, self._policy, now_ms):
+            found.append(Cause.BANK_SILENT)
+        return found
+
+    def _look_up(self, binding: bytes, numbers: Sequence[int]) -> _Own:
+        table = schema.observations.c
+        with self._storage.read() as connection:
+            newest = (
+                select(schema.observations)
+                .where(table.binding == binding)
+                .order_by(table.publication.desc())
+                .limit(MAX_CHANGES)
+            )
+            observed = {row.publication: row for row in connection.execute(newest)}
+            asked = sorted({*numbers, *observed})
+            effective = {number: row.effective_at_ms for number, row in observed.items()}
+            return _Own(
+                observed=observed,
+                notified=_notified(connection, binding, asked),
+                used={
+                    number: at_ms
+                    for number in observed
+                    if (at_ms := _first_use(connection, binding, number, effective[number])) is not None
+                },
+                last_decision=_last_decision(connection, binding),
+            )
+
+
+def _notified(connection: Connection, binding: bytes, publications: Sequence[int]) -> dict[int, int | None]:
+    """When an endpoint first took an event of each publication; None while none has, and absent where none is to."""
+    events, deliveries, endpoints = schema.events.c, schema.webhook_deliveries.c, schema.webhook_endpoints.c
+    active = [
+        (row.queued_to, json.loads(row.types) if row.types is not None else None)
+        for row in connection.execute(
+            select(endpoints.queued_to, endpoints.types).where(endpoints.disabled_at_ms.is_(None))
+        )
+    ]
+    rows = connection.execute(
+        select(
+            events.publication,
+            events.position,
+            events.type,
+            func.count(deliveries.position).label("queued"),
+            func.min(deliveries.delivered_at_ms).label("delivered_at_ms"),
+        )
+        .select_from(schema.events.outerjoin(schema.webhook_deliveries, deliveries.position == events.position))
+        .where(events.binding == binding, events.publication.in_(publications))
+        .group_by(events.publication, events.position, events.type)
+    )
+    notified: dict[int, int | None] = {}
+    for row in rows:
+        coming = any(queued_to < row.position and (types is None or row.type in types) for queued_to, types in active)
+        if row.queued or coming:
+            times = [at_ms for at_ms in (notified.get(row.publication), row.delivered_at_ms) if at_ms is not None]
+            notified[row.publication] = min(times, default=None)
+    return notified
+
+
+def _first_use(connection: Connection, binding: bytes, publication: int, effective_at_ms: int) -> int | None:
+    """When a decision first rested on a publication; None where none did, or a newer one was there before any."""
+    table = schema.decisions.c
+    rows = connection.execute(
+        select(table.decided_at_ms, table.answer)
+        .where(table.binding == binding, table.decided_at_ms >= effective_at_ms)
+        .order_by(table.decided_at_ms)
+        .limit(_MAX_DECISIONS)
+    )
+    for row in rows:
+        rested_on = json.loads(row.answer)["publication"] or 0
+        if rested_on >= publication:
+            return int(row.decided_at_ms) if rested_on == publication else None
+    return None
+
+
+def _last_decision(connection: Connection, binding: bytes) -> LastDecision | None:
+    table = schema.decisions
+    row = connection.execute(
+        select(table)
+        .where(table.c.binding == binding)
+        .order_by(table.c.decided_at_ms.desc(), table.c.transaction_id)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    reason = Reason(row.reason) if row.reason is not None else None
+    publication = json.loads(row.answer)["publication"]
+    return LastDecision(row.transaction_id, row.outcome, reason, row.decided_at_ms, publication)
+
+
+def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
+    """What is known of each change, newest first: those that wait at the bank, then by publication."""
+    waiting = [_of_node(hop) for hop in told if hop.publication is None]
+    known = {hop.publication.number: _of_node(hop) for hop in reversed(told) if hop.publication is not None}
+    for number, row in own.observed.items():
+        facts = known.get(number) or Facts(number, row.effective_at_ms, node_asked=False)
+        # The block's time is in whole seconds; the node's own is finer, where it is not before the block.
+        in_block_ms = max(row.block_time_ms, facts.in_block_at_ms or 0)
+        known[number] = replace(facts, in_block_at_ms=in_block_ms, observed_at_ms=row.observed_at_ms)
+    newest = max([on_ledger, *own.observed], default=0)
+    published = [
+        replace(
+            facts,
+            on_ledger=number <= newest,
+            notified_at_ms=own.notified.get(number),
+            used_at_ms=own.used.get(number),
+            tells=number in own.notified or (facts.observed_at_ms is None and number >= newest),
+            overtaken=number < newest,
+        )
+        for number, facts in sorted(known.items(), reverse=True)
+    ]
+    return [*sorted(waiting, key=lambda facts: -facts.effective_at_ms), *published]
+
+
+def _of_node(hop: NodeHop) -> Facts:
+    publication = hop.publication
+    facts = Facts(
+        publication.number if publication is not None else None,
+        hop.effective_at_ms,
+        node_asked=True,
+        from_feed=hop.entry_as_of_ms is not None,
+        accepted_at_ms=hop.received_at_ms,
+    )
+    if publication is None:
+        return facts
+    return replace(
+        facts,
+        signed_at_ms=publication.signed_at_ms,
+        submitted_at_ms=publication.submitted_at_ms,
+        in_block_at_ms=publication.in_block_at_ms,
+    )
+
+
+def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) -> tuple[HopName | None, Cause | None]:
+    """The hop that keeps the newest word from here. A silent bank stalls before its node even where no change shows."""
+    stalled = [change.stalled for change in changes if change.stalled not in {None, HopName.NOTIFIED}]
+    if stalled:
+        return stalled[-1], None  # the oldest one that waits is what the newer ones wait for
+    order = (
+        (Cause.LEDGER_UNREACHABLE, HopName.OBSERVED),
+        (Cause.BANK_SUSPENDED, HopName.IN_BLOCK),
+        (Cause.BANK_SILENT, HopName.ACCEPTED),
+    )
+    for cause, hop_name in order:
+        if cause in troubles:
+            return hop_name, cause
+    # The platform's own endpoint comes last: the bank's word is here, and decisions rest on it already.
+    return (changes[0].stalled if changes else None), None

@@ -1,0 +1,178 @@
+"""The trail in plain words, in English and Chinese, for support staff.
+
+Nothing here says who the user is, or why a bank did what it did.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gateway.hops import Hop, HopName, HopState
+from gateway.messages import MESSAGES, Message
+from gateway.trail import BindingTrail, Cause
+
+HOP_NAMES: dict[HopName, Message] = {
+    HopName.EFFECTIVE: Message("took effect at the bank", "在银行生效"),
+    HopName.ACCEPTED: Message("reached the bank's node", "到达银行节点"),
+    HopName.SIGNED: Message("was signed by the bank", "由银行签名"),
+    HopName.SUBMITTED: Message("was sent to the ledger", "提交到账本"),
+    HopName.IN_BLOCK: Message("was on the ledger", "写入账本"),
+    HopName.OBSERVED: Message("was seen by our gateway", "被我方网关看到"),
+    HopName.NOTIFIED: Message("was told to our systems", "通知我方系统"),
+    HopName.USED: Message("was first used by a decision", "首次用于交易判断"),
+}
+
+#: What keeps a hop from happening, and what to do. By cause where one is known, else by hop.
+REMEDIES: dict[HopName | Cause, Message] = {
+    HopName.ACCEPTED: Message(
+        "The bank's core system has not handed the change to the bank's node. Ask the bank's operations desk to check "
+        "the feed from the core to the node.",
+        "银行核心系统尚未将变更送达银行节点。请联系银行运维检查核心系统到节点的数据推送。",
+    ),
+    HopName.SIGNED: Message(
+        "The bank's node holds the change but has not signed it. Ask the bank to look at its node's status; a resync "
+        "makes it publish the account's present state again once it works.",
+        "银行节点已收到变更，但尚未签名发布。请联系银行查看节点状态；节点恢复后可发起重新同步。",
+    ),
+    HopName.SUBMITTED: Message(
+        "The bank has signed the change but not sent it to the ledger. Ask the bank to check its node's connection to "
+        "the ledger and its sending account.",
+        "银行已签名，但尚未提交到账本。请联系银行检查节点与账本的连接及其发送账户。",
+    ),
+    HopName.IN_BLOCK: Message(
+        "The change was sent, and no block holds it yet. Check the ledger's health; if it is well, ask the bank to "
+        "resync: its node then sends again what is missing.",
+        "变更已提交，但尚未写入账本区块。请检查账本状态；如账本正常，请银行重新同步，其节点会重新发送。",
+    ),
+    HopName.OBSERVED: Message(
+        "The change is on the ledger, and decisions use it already; only notices wait. Tell the gateway's operator "
+        "that the follower is behind.",
+        "变更已在账本上，交易判断已在使用，仅通知延迟。请告知网关运维：跟踪程序落后。",
+    ),
+    HopName.NOTIFIED: Message(
+        "Decisions use the change already. Our own webhook endpoint does not take the event: tell the team that runs "
+        "it; what is missing can be replayed.",
+        "交易判断已在使用该变更，但我方 Webhook 接收端未接收通知。请告知其负责团队；遗漏的事件可以重放。",
+    ),
+    Cause.LEDGER_UNREACHABLE: Message(
+        "Our gateway cannot read the ledger now, so every payment goes to review. Tell the gateway's operator.",
+        "我方网关暂时无法读取账本，所有交易转人工审核。请告知网关运维。",
+    ),
+    Cause.BANK_SILENT: Message(
+        "The bank has not spoken for longer than our policy allows, so nothing of it is approved. Ask the bank's "
+        "operations desk whether its node and its core's feed are running.",
+        "该银行超过我方规定时间没有更新，其账户的交易暂不通过。请联系银行运维确认节点和核心系统推送是否正常。",
+    ),
+    Cause.BANK_SUSPENDED: Message(
+        "The bank is suspended on the ledger: its word counts for nothing until it is reinstated. Only the bank and "
+        "the ledger's registrar can settle that.",
+        "该银行在账本上已被暂停，恢复之前其信息无效。须由银行与账本登记方处理。",
+    ),
+    Cause.NODE_UNREACHABLE: Message(
+        "The bank's node does not answer, so the bank's part of the way is not known now. Ask again later, or ask the "
+        "bank.",
+        "银行节点没有应答，暂时无法得知银行侧的进度。请稍后再查，或联系银行。",
+    ),
+    Cause.NODE_REFUSES: Message(
+        "The bank's node does not tell us its part of the way. Tell the gateway's operator.",
+        "银行节点拒绝提供其进度。请告知网关运维。",
+    ),
+}
+
+_NOTHING_STALLED = Message(
+    "Nothing stands still: decisions use the bank's newest word.", "没有停滞环节：交易判断使用的是银行最新信息。"
+)
+_NOTHING_KNOWN = Message("No change of this account is known yet.", "尚未看到该账户的任何变更。")
+
+
+def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
+    """The trail as lines of English and lines of Chinese. Times are in the bank's time zone."""
+    pairs = [*_summary(trail), *_newest(trail)]
+    return [pair.en for pair in pairs], [pair.zh for pair in pairs]
+
+
+def remedy(trail: BindingTrail) -> Message:
+    """What stands still, and what to do about it, in one message."""
+    if trail.stalled is None:
+        return _NOTHING_STALLED
+    return REMEDIES[trail.cause or trail.stalled]
+
+
+def _summary(trail: BindingTrail) -> list[Message]:
+    lines = [remedy(trail)]
+    lines += [REMEDIES[trouble] for trouble in trail.troubles if trouble is not trail.cause]
+    decision = trail.last_decision
+    if decision is not None:
+        at, told = _time(decision.decided_at_ms, trail.bank.zone), MESSAGES[decision.reason]
+        lines.append(
+            Message(
+                f"Last decision, {at}: {decision.outcome}. {told.en}",
+                f"最近一次交易判断（{at}）：{_OUTCOMES[decision.outcome]}。{told.zh}",
+            )
+        )
+    if trail.staleness_ms is not None:
+        age = trail.staleness_ms
+        lines.append(
+            Message(f"The bank last spoke {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
+            if age >= 0
+            else Message(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行时钟比我方快 {_span(-age)}。")
+        )
+    return lines
+
+
+_OUTCOMES = {"approve": "通过", "decline": "拒绝", "review": "人工审核"}
+
+
+def _newest(trail: BindingTrail) -> list[Message]:
+    if not trail.changes:
+        return [_NOTHING_KNOWN]
+    change = trail.changes[0]
+    name = f"publication {change.publication}" if change.publication is not None else "not published yet"
+    zh_name = f"第 {change.publication} 号发布" if change.publication is not None else "尚未发布"
+    return [
+        Message(f"The newest change ({name}):", f"最近一次变更（{zh_name}）："),
+        *(_hop(hop, trail.bank.zone) for hop in change.hops),
+    ]
+
+
+def _hop(hop: Hop, zone: ZoneInfo) -> Message:
+    name = HOP_NAMES[hop.name]
+    if hop.state is HopState.DONE and hop.at_ms is not None:
+        at = _time(hop.at_ms, zone)
+        first = hop.name is HopName.EFFECTIVE
+        late = hop.expected_ms is not None and hop.took_ms is not None and hop.took_ms > hop.expected_ms
+        took, zh_took = (f", after {_span(hop.took_ms or 0)}", f"，用时 {_span(hop.took_ms or 0)}")
+        note, zh_note = (" (slower than expected)", "（慢于预期）") if late else ("", "")
+        return Message(
+            f"- {name.en}: {at}{'' if first else took + note}", f"- {name.zh}：{at}{'' if first else zh_took + zh_note}"
+        )
+    if hop.state is HopState.DONE:
+        return Message(f"- {name.en}: yes, the time is not known", f"- {name.zh}：是，时间未知")
+    if hop.state is HopState.STALLED:
+        waits, bound = _span(hop.took_ms or 0), _span(hop.expected_ms or 0)
+        return Message(
+            f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this is where it stands still",
+            f"- {name.zh}：尚未，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
+        )
+    words = {
+        HopState.WAITING: ("not yet", "尚未"),
+        HopState.UNKNOWN: ("not known", "未知"),
+        HopState.NOT_APPLICABLE: ("does not apply", "不适用"),
+    }
+    en, zh = words[hop.state]
+    return Message(f"- {name.en}: {en}", f"- {name.zh}：{zh}")
+
+
+def _time(at_ms: int, zone: ZoneInfo) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1000, zone)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"
+
+
+def _span(ms: int) -> str:
+    """A duration, in units that are read the same in both languages."""
+    if abs(ms) < 10_000:
+        return f"{ms} ms"
+    seconds = ms // 1000
+    if abs(seconds) < 600:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    return f"{minutes} min" if abs(minutes) < 600 else f"{minutes // 60} h {minutes % 60} min"

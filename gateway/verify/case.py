@@ -1,0 +1,63 @@
+"""What a verifier works on: the evidence, and what it has beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_typing import ChecksumAddress
+
+from gateway.policy import Policy
+from ledger.errors import InvalidValue
+from ledger.grant import Grant
+
+_MAX_BYTES = 4 * 1024 * 1024
+_ALLOWED = "a JWS, or JSON that holds one as `evidence`, such as a decision as the gateway answered it"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A file of evidence: the JWS, and with it perhaps a block and a storage proof, as nodes answer them."""
+
+    jws: str
+    block: Mapping[str, Any] | None = None
+    proof: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a verifier has beside the evidence.
+
+    `gateway_key`: the gateway's public key as a JWK, got from the gateway and not from the evidence. `binding_key`
+    opens the terms; `grant` is the bank's word that it is the right one; `policy` is the platform's, whole.
+    """
+
+    gateway_key: Mapping[str, Any]
+    contract: ChecksumAddress
+    binding_key: bytes | None = None
+    grant: Grant | None = None
+    policy: Policy | None = None
+
+    @property
+    def key(self) -> bytes | None:
+        """The key to open the terms with."""
+        return self.binding_key or (self.grant.binding_key if self.grant is not None else None)
+
+    def __repr__(self) -> str:  # the key must not reach a log by accident
+        return f"Means(contract={self.contract!r})"
+
+
+def parse_evidence(raw: bytes) -> Evidence:
+    """Evidence out of a file. Raises: InvalidValue."""
+    if len(raw) > _MAX_BYTES:
+        raise InvalidValue("evidence", f"larger than {_MAX_BYTES} bytes", _ALLOWED)
+    try:
+        text = raw.decode().strip()
+        document = json.loads(text) if text.startswith("{") else {"evidence": text}
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue("evidence", "not readable", _ALLOWED) from error
+    jws = document.get("evidence")
+    if not isinstance(jws, str) or jws.count(".") != 2:
+        raise InvalidValue("evidence", "no JWS in it", _ALLOWED)
+    block, proof = document.get("block"), document.get("proof")
+    return Evidence(jws, block if isinstance(block, dict) else None, proof if isinstance(proof, dict) else None)

@@ -1,0 +1,182 @@
+"""Check 13: whose word, delay or silence a decision rested on.
+
+The sum of it: a decision is right by what the ledger said. Where the account had changed by then, and the block that
+was read did not say so, somebody was late, and this says who: the bank, where its change came onto the ledger after the
+decision; the gateway's access to the ledger, where it was there before, and an older block was read.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.claims import EvidenceClaims, RecordClaims
+from gateway.decision import Reason
+from gateway.verify.lines import span, when
+from gateway.verify.redo import redo
+from ledger.codec import Record
+from ledger.errors import InvalidValue
+from ledger.history import History, Signed
+from ledger.publication import Attestation
+
+#: How many later publications are looked through for a change that was late.
+MAX_SCANNED = 20_000
+
+
+class Who(StrEnum):
+    """Whose word or delay it was."""
+
+    BANK_WORD = "bank_word"
+    BANK_DELAY = "bank_delay"
+    BANK_BROKE_ITS_WATERMARK = "bank_broke_its_watermark"
+    BANK_SILENCE = "bank_silence"
+    LEDGER_ACCESS_DELAY = "ledger_access_delay"
+    GUARDIAN_WORD = "guardian_word"
+    PLATFORM_WORD = "platform_word"
+    GATEWAY_WORD = "gateway_word"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who, and the whole sentence. Times in ms where they are known: changed, published (its block), decided."""
+
+    who: Who
+    text: str
+    decided_at_ms: int
+    changed_at_ms: int | None = None
+    published_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A change that had taken effect when the decision was made, and was not in the block that was read."""
+
+    attestation: Attestation
+    publication: int
+    watermark_ms: int
+    block_number: int
+    block_time_ms: int
+
+
+def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None, history: History | None) -> Cause:
+    """The cause; without a history only by the claims themselves. Raises: LedgerUnreachable."""
+    record = claims.record
+    if record is None:
+        return Cause(
+            Who.GATEWAY_WORD,
+            "the gateway's own word that the ledger gave no answer in time; nothing on the ledger can confirm it",
+            claims.decided_at_ms,
+        )
+    late = _late_change(claims, history) if history is not None and claims.block_number is not None else None
+    if late is not None:
+        return _of_late(claims, record, key, late)
+    if claims.reason is Reason.BANK_SILENT:
+        return _of_silence(claims, record)
+    others = {
+        Reason.BANK_SUSPENDED: (Who.GUARDIAN_WORD, "the ledger's guardian had suspended the bank"),
+        Reason.NO_ATTESTATION: (Who.BANK_WORD, "the bank had published nothing about this binding"),
+        Reason.LEDGER_ROLLED_BACK: (
+            Who.GATEWAY_WORD,
+            f"the gateway's own word that it had seen publication {claims.floor} before",
+        ),
+        Reason.RISK_HOLD: (Who.PLATFORM_WORD, f"the platform's own rule {claims.held_by}"),
+    }
+    if claims.ended:
+        others[Reason.UNBOUND] = (Who.PLATFORM_WORD, "the platform's own word that it had ended the binding itself")
+    if claims.reason in others:
+        return Cause(*others[claims.reason], claims.decided_at_ms)
+    return _of_word(claims, record, signed, history)
+
+
+def _of_word(claims: EvidenceClaims, record: RecordClaims, signed: Signed | None, history: History | None) -> Cause:
+    published_at_ms = None
+    there = ""
+    if signed is not None and history is not None:
+        published_at_ms = history.client.head(signed.placed.event.block_number).time_s * 1000
+        there = f", on the ledger at {when(published_at_ms)}"
+    return Cause(
+        Who.BANK_WORD,
+        f"the bank's word of {when(record.effective_at_ms)} (publication {record.publication}{there}), "
+        f"which it vouched for up to {when(record.watermark_ms)}; decided at {when(claims.decided_at_ms)}",
+        claims.decided_at_ms,
+        changed_at_ms=record.effective_at_ms,
+        published_at_ms=published_at_ms,
+    )
+
+
+def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
+    if record.watermark_ms == 0:
+        text = "the bank's silence: it had never spoken on this ledger"
+    elif record.watermark_ms > claims.decided_at_ms:
+        text = (
+            f"the bank's clock: it vouched up to {when(record.watermark_ms)}, "
+            f"{span(record.watermark_ms - claims.decided_at_ms)} after the decision"
+        )
+    else:
+        text = (
+            f"the bank's silence: it last spoke for {when(record.watermark_ms)}, "
+            f"{span(claims.decided_at_ms - record.watermark_ms)} before the decision; "
+            f"allowed: {span(claims.policy.max_staleness_ms)}"
+        )
+    return Cause(Who.BANK_SILENCE, text, claims.decided_at_ms)
+
+
+def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes | None, late: _Late) -> Cause:
+    changed_at_ms = late.attestation.effective_at_ms
+    times = (
+        f"the account changed at {when(changed_at_ms)}, which was published at {when(late.block_time_ms)} "
+        f"(publication {late.publication}, block {late.block_number}); decided at {when(claims.decided_at_ms)} "
+        f"on block {claims.block_number}"
+    )
+    if late.block_time_ms + 1_000 <= claims.decided_at_ms:  # a block's time is in whole seconds
+        who, whose = Who.LEDGER_ACCESS_DELAY, "the gateway's access to the ledger was late"
+    elif changed_at_ms <= record.watermark_ms:
+        who = Who.BANK_BROKE_ITS_WATERMARK
+        whose = f"the bank's delay, against its own watermark, which vouched up to {when(record.watermark_ms)}"
+    else:
+        who, whose = Who.BANK_DELAY, "the bank's delay"
+    return Cause(
+        who,
+        f"{whose}: {times}{_in_time(claims, key, late)}",
+        claims.decided_at_ms,
+        changed_at_ms=changed_at_ms,
+        published_at_ms=late.block_time_ms,
+    )
+
+
+def _in_time(claims: EvidenceClaims, key: bytes | None, late: _Late) -> str:
+    """What would have been decided with the late word, where the key opens it."""
+    if key is None:
+        return ""
+    word = Record(
+        late.publication,
+        late.attestation.effective_at_ms,
+        late.attestation.tag,
+        late.attestation.sealed_terms,
+        late.watermark_ms,
+        False,
+    )
+    try:
+        then = redo(claims, key, word)
+    except InvalidValue:
+        return ""  # check 12 has said what is wrong with the claims
+    return f"; in time, it would have been: {then.outcome}" + (f", {then.reason}" if then.reason is not None else "")
+
+
+def _late_change(claims: EvidenceClaims, history: History) -> _Late | None:
+    """The first change after the block that was read which had taken effect by the time of the decision.
+
+    The search ends with the first publication that vouches for that time: nothing may come after it.
+    """
+    assert claims.block_number is not None
+    found = None
+    for scanned, placed in enumerate(history.after(claims.block_number, history.client.block_number())):
+        event = placed.event
+        if claims.binding_id in event.bindings and (signed := history.signed(placed)) is not None:
+            for attestation in signed.publication.attestations:
+                if attestation.binding == claims.binding_id and attestation.effective_at_ms <= claims.decided_at_ms:
+                    found = attestation
+            if found is not None:
+                time_ms = history.client.head(event.block_number).time_s * 1000
+                return _Late(found, event.number, event.watermark_ms, event.block_number, time_ms)
+        if event.watermark_ms >= claims.decided_at_ms or scanned >= MAX_SCANNED:
+            return None
+    return None

@@ -1,0 +1,168 @@
+"""`standing-gateway verify` and `prove`: for whoever holds a piece of evidence. Neither needs a gateway's settings."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.markup import escape
+from web3.types import RPCEndpoint
+
+from gateway.policy_file import load_policy
+from gateway.verify.case import Means, parse_evidence
+from gateway.verify.lines import Verdict
+from gateway.verify.proof import questions, read_claims
+from gateway.verify.run import Report, verify, verify_offline
+from ledger.client import LedgerClient, ledger_errors, parse_address
+from ledger.errors import InvalidValue, LedgerUnreachable
+from ledger.grant import Grant
+from ledger.protocol import GrantDocument
+from ledger.service.cli import console, one_line_errors
+
+_EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
+_COLOUR = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNKNOWN: "yellow"}
+_TIMEOUT_S = 30.0
+
+EvidenceFile = Annotated[Path, typer.Argument(help="A decision as the gateway answered it, or its JWS alone")]
+
+
+def verify_command(
+    evidence: EvidenceFile,
+    contract: Annotated[str, typer.Option(help="The StatusLedger contract that you rely on")],
+    gateway_key: Annotated[str, typer.Option(help="The gateway's public key: a JWK, or a file that holds it")],
+    ledger: Annotated[str | None, typer.Option(help="URL of a ledger node, with the state of that block")] = None,
+    binding_key: Annotated[
+        str | None,
+        typer.Option(envvar="STANDING_BINDING_KEY", help="Opens the terms: 64 hexadecimal digits, or a file with them"),
+    ] = None,
+    grant: Annotated[Path | None, typer.Option(help="The bank's grant (JSON), which shows the key to be right")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="The platform's policy file, whose version evidence names")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="By the storage proof in the evidence; needs --header")
+    ] = False,
+    header: Annotated[Path | None, typer.Option(help="The block, as eth_getBlockByNumber told it to you")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
+) -> None:
+    """Check a decision's evidence, line by line, without the gateway.
+
+    Exit code 0: everything holds. 1: something fails. 2: nothing fails, but something could not be checked.
+    """
+    with one_line_errors():
+        given = parse_evidence(_read(evidence))
+        means = Means(
+            gateway_key=_jwk(gateway_key),
+            contract=parse_address(contract, "contract"),
+            binding_key=_binding_key(binding_key) if binding_key is not None else None,
+            grant=_grant(grant) if grant is not None else None,
+            policy=load_policy(policy) if policy is not None else None,
+        )
+        if offline:
+            if header is None:
+                raise InvalidValue("header", "missing", "with --offline: a file with the block's header")
+            report = verify_offline(given, means, _document(_read(header), "header"))
+        elif ledger is None:
+            raise InvalidValue("ledger", "missing", "the URL of a ledger node, or --offline with --header")
+        else:
+            report = verify(given, means, LedgerClient(ledger, contract, timeout_s=_TIMEOUT_S))
+    _show(report, as_json)
+    raise typer.Exit(_EXIT[report.verdict])
+
+
+def prove_command(
+    evidence: EvidenceFile,
+    ledger: Annotated[str, typer.Option(help="URL of a ledger node that offers eth_getProof")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the evidence with its proof")],
+) -> None:
+    """Add a storage proof to evidence, so that it can be verified offline; soon, before nodes prune the state."""
+    with one_line_errors():
+        given = parse_evidence(_read(evidence))
+        claims = read_claims(given.jws)
+        client = LedgerClient(ledger, claims.contract, timeout_s=_TIMEOUT_S)
+        document: dict[str, Any] = {"evidence": given.jws}
+        for name, (method, params) in questions(claims).items():
+            with ledger_errors():
+                answer = client.w3.provider.make_request(RPCEndpoint(method), params)
+            if not isinstance(answer.get("result"), dict):
+                raise LedgerUnreachable(f"the node gives no {method}: {str(answer.get('error'))[:200]}")
+            document[name] = dict(answer["result"])
+        try:
+            output.write_text(json.dumps(document, indent=1) + "\n")
+        except OSError as error:
+            raise InvalidValue("output", f"{output}: {error.strerror}", "a file that can be written") from error
+    console.print(f"wrote {output}", highlight=False)
+
+
+def _show(report: Report, as_json: bool) -> None:
+    if as_json:
+        document = {
+            "verdict": report.verdict,
+            "checks": [
+                {"number": line.number, "check": line.check, "verdict": line.verdict, "text": line.text}
+                for line in report.lines
+            ],
+            "cause": None
+            if report.cause is None
+            else {
+                "who": report.cause.who,
+                "changed_at_ms": report.cause.changed_at_ms,
+                "published_at_ms": report.cause.published_at_ms,
+                "decided_at_ms": report.cause.decided_at_ms,
+            },
+        }
+        print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
+        return
+    for line in report.lines:
+        colour = _COLOUR[line.verdict]
+        console.print(
+            f"{line.number:>2} {line.check:<15}[{colour}]{line.verdict:<8}[/] {escape(line.text)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    colour = _COLOUR[report.verdict]
+    console.print(f"   {'evidence':<15}[{colour}]{report.verdict}[/]", highlight=False)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidValue("file", f"{file}: {error.strerror}", "a file that can be read") from error
+
+
+def _document(raw: bytes, field: str) -> dict[str, Any]:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(field, "not JSON", "a JSON object") from error
+    # A whole JSON-RPC answer will do as well: that is what a node gave.
+    inner = document.get("result", document) if isinstance(document, dict) else None
+    if not isinstance(inner, dict):
+        raise InvalidValue(field, "not an object", "a JSON object")
+    return inner
+
+
+def _jwk(text: str) -> dict[str, Any]:
+    return _document(text.encode() if text.lstrip().startswith("{") else _read(Path(text)), "gateway-key")
+
+
+def _binding_key(text: str) -> bytes:
+    digits = text.removeprefix("0x")
+    if len(digits) != 64 and Path(text).is_file():
+        digits = _read(Path(text)).decode(errors="replace").strip().removeprefix("0x")
+    try:
+        key = bytes.fromhex(digits)
+    except ValueError as error:
+        raise InvalidValue("binding-key", "not hexadecimal", "64 hexadecimal digits, or a file with them") from error
+    if len(key) != 32:
+        raise InvalidValue("binding-key", f"{len(key)} bytes", "32 bytes in hexadecimal, or a file with them")
+    return key
+
+
+def _grant(file: Path) -> Grant:
+    try:
+        return GrantDocument.model_validate_json(_read(file)).grant()
+    except ValidationError as error:
+        raise InvalidValue("grant", "not a grant", "JSON as the bank's node answered it") from error

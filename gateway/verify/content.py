@@ -1,0 +1,122 @@
+"""Checks 9 to 12: the grant, the terms, the policy, and the decision made again."""
+
+from gateway.claims import EvidenceClaims
+from gateway.decision import Outcome, Reason
+from gateway.policy import Policy
+from gateway.usage import day_of
+from gateway.verify.case import Means
+from gateway.verify.lines import Lines
+from gateway.verify.redo import opened, redo, zone_of
+from ledger.errors import InvalidValue, LedgerUnreachable
+from ledger.grant import Grant
+from ledger.history import History
+from ledger.money import currency_number
+
+#: Reasons that a decision comes to before it opens the terms.
+_BEFORE_TERMS = frozenset(
+    {Reason.LEDGER_UNREACHABLE, Reason.BANK_SUSPENDED, Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK}
+)
+
+
+def check_grant(lines: Lines, claims: EvidenceClaims, means: Means, grant: Grant, history: History | None) -> None:
+    """9: the bank signed that this binding has this key."""
+    if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
+        lines.fails(9, "the grant is of another bank, binding or platform")
+    elif means.binding_key is not None and means.binding_key != grant.binding_key:
+        lines.fails(9, "the bank granted another key than the one given")
+    elif history is None:
+        lines.unknown(9, f"signed by {grant.signer}; whether that was the bank's signer, only the ledger says")
+    else:
+        try:
+            signers = {named.address for named in history.signers(history.client.block_number())}
+        except LedgerUnreachable as error:
+            lines.unknown(9, f"the bank's signers cannot be had: {error}")
+            return
+        if grant.signer in signers:
+            lines.holds(9, f"{grant.signer}, a signer of {claims.bank}, granted this key to this binding")
+        else:
+            lines.fails(9, "the grant is not signed by any signer that the ledger named for the bank")
+
+
+def check_terms(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
+    """10: the record opens with the binding key, or does not, as the decision says."""
+    if claims.record is None or claims.record.publication == 0:
+        return
+    if means.key is None:
+        if claims.reason not in _BEFORE_TERMS:
+            lines.unknown(10, "sealed: the binding key is needed to open them (--binding-key or --grant)")
+        return
+    terms = opened(claims, means.key, claims.record.record())
+    unreadable = claims.reason is Reason.ATTESTATION_UNREADABLE
+    if terms is not None and unreadable:
+        lines.fails(10, "the record opens with this key; the decision says that it does not")
+    elif terms is not None:
+        allowed = [word for word, is_allowed in _permissions(terms.debit_allowed, terms.credit_allowed) if is_allowed]
+        lines.holds(10, f"open with this key: {terms.status.word}, allowed: {' and '.join(allowed) or 'nothing'}")
+    elif not unreadable:
+        lines.fails(10, "the record does not open with this key: another key, or another record")
+    elif means.grant is None:
+        lines.unknown(10, "do not open, as the decision says; that this is the right key, only a grant shows")
+    else:
+        lines.holds(10, "do not open with the key that the bank granted, as the decision says")
+
+
+def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
+    """11: the policy has the version named, and says what the claims say it does."""
+    stated = claims.policy
+    if policy.version != stated.version:
+        lines.fails(11, f"the policy given is {policy.version}, evidence names {stated.version}")
+        return
+    says = (
+        policy.max_staleness_ms(claims.amount_minor, currency_number(claims.currency)),
+        policy.ahead_allowance_ms,
+        policy.when_silent,
+        policy.identity,
+    )
+    same = says == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
+    same = same and (claims.held_by is None or claims.held_by in {rule.name for rule in policy.risk})
+    lines.says(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
+
+
+def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
+    """12: the pure decision, made again, comes to the same end."""
+    try:
+        day = day_of(claims.decided_at_ms, zone_of(claims)).isoformat()
+        again = redo(claims, means.key, claims.record.record() if claims.record is not None else None)
+    except InvalidValue as error:
+        lines.fails(12, f"no decision can be made from these claims: {error}")
+        return
+    if means.key is None and claims.reason not in _BEFORE_TERMS:
+        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # it does not even come to the terms
+            lines.fails(12, f"comes to {_word(again.reason)}, evidence says {_word(claims.reason)}")
+        else:
+            lines.unknown(12, "cannot be made again without the terms")
+        return
+    if claims.day != day:
+        lines.fails(12, f"the day at the bank was {day}, evidence counts the usage of {claims.day}")
+        return
+    held = claims.reason is Reason.RISK_HOLD
+    if held != (claims.held_by is not None):
+        lines.fails(12, "a hold without a rule, or a rule without a hold")
+        return
+    expected_reason = None if held else claims.reason
+    rest = (claims.publication, claims.watermark_ms, claims.staleness_ms)
+    if again.reason is not expected_reason:
+        lines.fails(12, f"comes to {_word(again.reason)}, evidence says {_word(claims.reason)}")
+    elif claims.outcome is not (outcome := Outcome.REVIEW if held else again.outcome):
+        lines.fails(12, f"{_word(claims.reason)} leads to {outcome}, evidence says {claims.outcome}")
+    elif (again.publication, again.watermark_ms, again.staleness_ms) != rest:
+        lines.fails(12, "comes to another publication, watermark or staleness than evidence says")
+    elif held:
+        lines.holds(12, f"nothing in the bank's word stands against it; held by the platform's rule {claims.held_by}")
+    else:
+        own = f"the gateway's own word: used today {claims.used_today_minor}, floor {claims.floor}"
+        lines.holds(12, f"comes to {claims.outcome}, {_word(claims.reason)} again ({own})")
+
+
+def _permissions(debit: bool, credit: bool) -> tuple[tuple[str, bool], ...]:
+    return ("debit", debit), ("credit", credit)
+
+
+def _word(reason: Reason | None) -> str:
+    return reason.value if reason is not None else "no reason against it"

@@ -1,0 +1,77 @@
+"""The result of a verification: one line for each check."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Of one check, or of all."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One check, by the numbers of `gateway.verify`, and its result."""
+
+    number: int
+    check: str
+    verdict: Verdict
+    text: str
+
+
+_NAMES = {
+    1: "signature",
+    2: "ledger",
+    3: "block",
+    4: "record",
+    5: "publication",
+    6: "bank signature",
+    7: "hash chain",
+    8: "watermark",
+    9: "grant",
+    10: "terms",
+    11: "policy",
+    12: "decision",
+    13: "cause",
+}
+
+
+class Lines:
+    """Collects the lines of one verification."""
+
+    def __init__(self) -> None:
+        self.all: list[Line] = []
+
+    def holds(self, number: int, text: str) -> None:
+        self.all.append(Line(number, _NAMES[number], Verdict.HOLDS, text))
+
+    def fails(self, number: int, text: str) -> None:
+        self.all.append(Line(number, _NAMES[number], Verdict.FAILS, text))
+
+    def unknown(self, number: int, text: str) -> None:
+        self.all.append(Line(number, _NAMES[number], Verdict.UNKNOWN, text))
+
+    def says(self, number: int, holds: bool, text: str) -> None:
+        (self.holds if holds else self.fails)(number, text)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fails where any check fails; else unknown where any could not be made; holds where all do."""
+        verdicts = {line.verdict for line in self.all}
+        if Verdict.FAILS in verdicts:
+            return Verdict.FAILS
+        return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts or not verdicts else Verdict.HOLDS
+
+
+def when(time_ms: int) -> str:
+    """A time as people read it, UTC, with milliseconds."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(duration_ms: int) -> str:
+    """A duration as people read it, in seconds."""
+    return f"{duration_ms / 1000:g} s"

@@ -1,0 +1,37 @@
+"""Giving evidence a storage proof, from a node that offers `eth_getProof` and still has the block's state."""
+
+from typing import Any
+
+import jwt
+from pydantic import ValidationError
+
+from gateway.claims import EvidenceClaims
+from ledger.errors import InvalidValue
+from ledger.proofs import storage_slots
+
+
+def read_claims(jws: str) -> EvidenceClaims:
+    """The claims of evidence, unverified: good for asking what they speak of, and for nothing else.
+
+    Raises: InvalidValue.
+    """
+    try:
+        payload = jwt.PyJWS().decode_complete(jws, options={"verify_signature": False})["payload"]
+        return EvidenceClaims.model_validate_json(payload)
+    except (jwt.PyJWTError, ValidationError) as error:
+        raise InvalidValue("evidence", "not evidence of this form", "what a gateway of this version signs") from error
+
+
+def questions(claims: EvidenceClaims) -> dict[str, tuple[str, list[Any]]]:
+    """The JSON-RPC calls whose answers make the proof, by their place in the evidence file.
+
+    Raises: InvalidValue where the decision rested on no block.
+    """
+    if claims.block_number is None:
+        raise InvalidValue("evidence", "rests on no block: the ledger gave no answer", "evidence of a read")
+    block = hex(claims.block_number)
+    slots = ["0x" + slot.hex() for slot in storage_slots(claims.bank, claims.binding_id)]
+    return {
+        "block": ("eth_getBlockByNumber", [block, False]),
+        "proof": ("eth_getProof", [claims.contract, slots, block]),
+    }

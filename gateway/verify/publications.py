@@ -1,0 +1,86 @@
+"""Checks 5 to 8: the publications behind record and watermark, who signed them, and their place in the chain."""
+
+from gateway.claims import EvidenceClaims, RecordClaims
+from gateway.verify.lines import Lines
+from ledger.errors import LedgerUnreachable
+from ledger.history import History, Placed, Signed
+
+
+def check_publications(
+    lines: Lines, claims: EvidenceClaims, record: RecordClaims, block_number: int, history: History
+) -> Signed | None:
+    """5 to 8. Returns: the publication that holds the record, where it does."""
+    signed = None
+    number = 5
+    try:
+        if record.publication:
+            signed = _check_publication(lines, claims, record, block_number, history)
+        number = 8
+        _check_watermark(lines, record, history.newest(block_number), history)
+    except LedgerUnreachable as error:
+        lines.unknown(number, f"the ledger's history cannot be had: {error}")
+    return signed
+
+
+def _check_publication(
+    lines: Lines, claims: EvidenceClaims, record: RecordClaims, block_number: int, history: History
+) -> Signed | None:
+    number = record.publication
+    placed = history.publication(number, block_number)
+    if placed is None:
+        lines.fails(5, f"no publication {number} of {claims.bank} up to block {block_number}")
+        return None
+    signed = history.signed(placed)
+    if signed is None:
+        lines.fails(
+            5,
+            f"the transaction of publication {number} does not hold what its event names, on top of the one before",
+        )
+        return None
+    written = [item for item in signed.publication.attestations if item.binding == claims.binding_id]
+    stated = record.record()
+    words = (stated.effective_at_ms, stated.tag, stated.sealed_terms)
+    if not written or (written[-1].effective_at_ms, written[-1].tag, written[-1].sealed_terms) != words:
+        lines.fails(5, f"publication {number} states something else of this binding")
+        return None
+    lines.holds(5, f"publication {number} in block {placed.event.block_number} holds the record")
+    _check_signature(lines, 6, signed, history)
+    _check_chain(lines, placed, history)
+    return signed
+
+
+def _check_signature(lines: Lines, line: int, signed: Signed, history: History) -> None:
+    what = f"publication {signed.publication.number}"
+    named = history.signer_of(signed.placed)
+    if named is None:
+        lines.fails(line, f"the ledger named no signer for the bank before {what}")
+    elif not history.accepts(named.address, signed):
+        lines.fails(line, f"{what} is not signed by {named.address}, who counted then")
+    else:
+        lines.holds(
+            line, f"{what} is signed by {named.address}, who counted since {named.event} in block {named.block_number}"
+        )
+
+
+def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
+    """That the publication goes on from the one before is part of what was signed (5); here it is the one after."""
+    number = placed.event.number
+    after = history.publication(number + 1, history.client.block_number())
+    if after is None:
+        lines.holds(7, f"publication {number} goes on from the one before; there is none after it yet")
+    elif history.signed(after) is None:
+        lines.fails(7, f"publication {number + 1} does not go on from publication {number}")
+    else:
+        lines.holds(7, f"publications {number - 1}, {number} and {number + 1} are links of one chain")
+
+
+def _check_watermark(lines: Lines, record: RecordClaims, newest: Placed | None, history: History) -> None:
+    told = newest.event.watermark_ms if newest is not None else 0
+    if told != record.watermark_ms:
+        lines.fails(8, f"the bank's newest publication says {told}, evidence {record.watermark_ms}")
+    elif newest is None:
+        lines.holds(8, "none: the bank had not spoken on this ledger yet")
+    elif (signed := history.signed(newest)) is None or signed.publication.watermark_ms != told:
+        lines.fails(8, f"the transaction of publication {newest.event.number} does not hold what its event names")
+    else:
+        _check_signature(lines, 8, signed, history)

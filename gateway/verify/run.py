@@ -1,0 +1,117 @@
+"""A verification, from the first check to the last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from pydantic import ValidationError
+
+from gateway.claims import EvidenceClaims
+from gateway.evidence import TYPE
+from gateway.verify.case import Evidence, Means
+from gateway.verify.causes import Cause, find_cause
+from gateway.verify.content import check_decision, check_grant, check_policy, check_terms
+from gateway.verify.lines import Line, Lines, Verdict, when
+from gateway.verify.publications import check_publications
+from gateway.verify.state import check_block, check_header, check_proof, check_record
+from ledger.client import LedgerClient
+from ledger.errors import InvalidValue, LedgerUnreachable
+from ledger.history import History
+from ledger.publication import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All lines in the order of the checks, what they come to, and the cause where it was found."""
+
+    lines: tuple[Line, ...]
+    verdict: Verdict
+    cause: Cause | None = None
+
+
+def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
+    """Check evidence against a ledger. Raises: LedgerUnreachable where the ledger does not even tell its chain id."""
+    lines = Lines()
+    claims = _check_signature(lines, evidence, means)
+    if claims is None or not _check_ledger(lines, claims, client.domain):
+        return Report(tuple(lines.all), lines.verdict)
+    history = History(client, claims.bank)
+    signed = None
+    record, block_number = claims.record, claims.block_number
+    if record is not None and block_number is not None:
+        check_block(lines, claims, block_number, client)
+        check_record(lines, claims, record, block_number, evidence, means, client)
+        signed = check_publications(lines, claims, record, block_number, history)
+    elif record is not None or block_number is not None:
+        lines.fails(4, "a record without a block, or a block without a record")
+    _check_content(lines, claims, means, history)
+    try:
+        cause = find_cause(claims, means.key, signed, history)
+    except LedgerUnreachable as error:
+        lines.unknown(13, f"the ledger's history cannot be had: {error}")
+        return Report(tuple(lines.all), lines.verdict)
+    lines.holds(13, cause.text)
+    return Report(tuple(lines.all), lines.verdict, cause)
+
+
+def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -> Report:
+    """Check evidence with its storage proof under a header that the verifier trusts; nothing is asked of a ledger.
+
+    What only the ledger's history tells is left out: checks 5 to 8 (the contract made them when it accepted the
+    publication, and the proof shows what it accepted), and the search for a late change in 13. The chain's id is not
+    checked either: what the claims say of it is as good as the header.
+    """
+    lines = Lines()
+    claims = _check_signature(lines, evidence, means)
+    if claims is None or not _check_ledger(lines, claims, Domain(claims.chain_id, means.contract)):
+        return Report(tuple(lines.all), lines.verdict)
+    if claims.record is None:
+        lines.unknown(4, "nothing was read, so there is nothing to prove")
+    elif (header := check_header(lines, claims, block)) is not None:
+        check_proof(lines, claims, claims.record, evidence, means, header)
+    _check_content(lines, claims, means, None)
+    cause = find_cause(claims, means.key, None, None)
+    lines.holds(13, cause.text)
+    return Report(tuple(lines.all), lines.verdict, cause)
+
+
+def _check_content(lines: Lines, claims: EvidenceClaims, means: Means, history: History | None) -> None:
+    if means.grant is not None:
+        check_grant(lines, claims, means, means.grant, history)
+    check_terms(lines, claims, means)
+    if means.policy is not None:
+        check_policy(lines, claims, means.policy)
+    check_decision(lines, claims, means)
+
+
+def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> EvidenceClaims | None:
+    """1: the gateway's key signed exactly these claims. Returns: them, where it did."""
+    try:
+        key = jwt.PyJWK(dict(means.gateway_key), algorithm="EdDSA")
+    except jwt.PyJWTError as error:
+        raise InvalidValue("gateway-key", "not an Ed25519 key", "a JWK, as GET /v1/evidence-key tells it") from error
+    try:
+        signed = jwt.PyJWS().decode_complete(evidence.jws, key, algorithms=["EdDSA"])
+    except (jwt.PyJWTError, ValueError) as error:
+        lines.fails(1, f"these claims are not signed by the gateway's key ({type(error).__name__})")
+        return None
+    if signed["header"].get("typ") != TYPE:
+        lines.fails(1, f"signed by the gateway's key, but as something else than evidence (typ is not {TYPE})")
+        return None
+    try:
+        claims = EvidenceClaims.model_validate_json(signed["payload"])
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        lines.fails(1, f"signed by the gateway's key, but not what evidence says: {place or 'no claims'}")
+        return None
+    lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {when(claims.decided_at_ms)}")
+    return claims
+
+
+def _check_ledger(lines: Lines, claims: EvidenceClaims, asked: Domain) -> bool:
+    """2: the ledger asked is the one that the claims name."""
+    same = (claims.contract.lower(), claims.chain_id) == (asked.contract.lower(), asked.chain_id)
+    named = f"contract {claims.contract} on chain {claims.chain_id}"
+    lines.says(2, same, named if same else f"evidence names {named}, not {asked.contract} on chain {asked.chain_id}")
+    return same

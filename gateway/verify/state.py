@@ -1,0 +1,152 @@
+"""Checks 3 and 4: the block, and the record in its state, by the node's word or by a storage proof."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.claims import EvidenceClaims, RecordClaims
+from gateway.verify.case import Evidence, Means
+from gateway.verify.lines import Lines, when
+from ledger.client import LedgerClient
+from ledger.codec import Record
+from ledger.errors import LedgerMismatch, LedgerUnreachable
+from ledger.proofs import Header, ProofWrong, parse_header, prove
+
+#: What nodes say of a state that they no longer have; they agree on no error code for it.
+_PRUNED = (
+    "prune",
+    "missing trie node",
+    "not available",
+    "unavailable",
+    "no state",
+    "historical state",
+    "header not found",
+    "archive",
+    "too old",
+    "failed to load state",
+    "world state",
+)
+
+
+def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, client: LedgerClient) -> None:
+    """3: the ledger has the block, with the hash that evidence names, and it is not from after the decision."""
+    try:
+        head = client.head(block_number)
+    except LedgerUnreachable as error:
+        lines.unknown(3, f"block {block_number} cannot be had: {error}")
+        return
+    named = claims.block_hash
+    if named is not None and head.hash.hex() != named[2:]:
+        lines.fails(
+            3,
+            f"block {block_number} has the hash 0x{head.hash.hex()}, evidence names {named}: "
+            "another chain, or one that was reorganised",
+        )
+    elif _from_after(claims, head.time_s):
+        lines.fails(3, f"block {block_number} is of {when(head.time_s * 1000)}, after the decision")
+    else:
+        told = "with the hash that it names" if named is not None else "; evidence names no hash"
+        lines.holds(3, f"block {block_number} of {when(head.time_s * 1000)} {told}")
+
+
+def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any]) -> Header | None:
+    """3, offline: the header hashes to what evidence names. Returns: it, where it does."""
+    try:
+        header = parse_header(block)
+    except ProofWrong as error:
+        lines.fails(3, str(error))
+        return None
+    if claims.block_hash is None:
+        lines.unknown(3, "evidence names no block hash to hold the header against")
+        return None
+    if header.hash.hex() != claims.block_hash[2:] or header.number != claims.block_number:
+        lines.fails(
+            3,
+            f"the header is of block {header.number} and hashes to 0x{header.hash.hex()} by Ethereum's rule; "
+            f"evidence names block {claims.block_number}, {claims.block_hash}",
+        )
+        return None
+    if _from_after(claims, header.time_s):
+        lines.fails(3, f"block {header.number} is of {when(header.time_s * 1000)}, after the decision")
+        return None
+    lines.holds(3, f"the header of block {header.number}, {when(header.time_s * 1000)}, hashes to what evidence names")
+    return header
+
+
+def check_record(
+    lines: Lines,
+    claims: EvidenceClaims,
+    record: RecordClaims,
+    block_number: int,
+    evidence: Evidence,
+    means: Means,
+    client: LedgerClient,
+) -> None:
+    """4: the state of the block holds exactly the record; by a storage proof where the node has pruned that state."""
+    try:
+        reading = client.read([(claims.bank, claims.binding_id)], block_number)
+    except LedgerMismatch as error:
+        lines.fails(4, str(error))
+    except LedgerUnreachable as error:
+        if evidence.block is not None and evidence.proof is not None:
+            _check_by_own_proof(lines, claims, record, evidence, means, evidence.block)
+        elif any(sign in str(error).lower() for sign in _PRUNED):
+            lines.unknown(
+                4,
+                f"the node has pruned the state of block {block_number}: ask an archive node, or verify evidence "
+                "with a storage proof",
+            )
+        else:
+            lines.unknown(4, str(error))
+    else:
+        if reading.block_number != block_number:
+            lines.fails(4, f"the node answers for block {reading.block_number}, asked for block {block_number}")
+        else:
+            _compare(lines, record.record(), reading.records[0], f"the state of block {block_number}")
+
+
+def check_proof(
+    lines: Lines, claims: EvidenceClaims, record: RecordClaims, evidence: Evidence, means: Means, header: Header
+) -> None:
+    """4, offline: the storage proof leads from the header to exactly the record."""
+    if evidence.proof is None:
+        lines.unknown(4, "the evidence carries no storage proof")
+        return
+    try:
+        proved = prove(evidence.proof, header, contract=means.contract, bank=claims.bank, binding=claims.binding_id)
+    except ProofWrong as error:
+        lines.fails(4, str(error))
+        return
+    _compare(lines, record.record(), proved.record, f"the storage proof under block {header.number}")
+
+
+def _check_by_own_proof(
+    lines: Lines,
+    claims: EvidenceClaims,
+    record: RecordClaims,
+    evidence: Evidence,
+    means: Means,
+    block: Mapping[str, Any],
+) -> None:
+    """The node told the block's hash (3); the evidence's own header counts where it hashes to that."""
+    try:
+        header = parse_header(block)
+    except ProofWrong as error:
+        lines.fails(4, str(error))
+        return
+    if claims.block_hash is None or header.hash.hex() != claims.block_hash[2:]:
+        lines.fails(4, "the header with the storage proof is not of the block that evidence names")
+        return
+    check_proof(lines, claims, record, evidence, means, header)
+
+
+def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
+    differing = [name for name in Record.__slots__ if getattr(stated, name) != getattr(found, name)]
+    if differing:
+        lines.fails(4, f"{where} says otherwise about: {', '.join(differing)}")
+    else:
+        lines.holds(4, f"{where} holds exactly this record: publication {stated.publication}")
+
+
+def _from_after(claims: EvidenceClaims, block_time_s: int) -> bool:
+    """Clocks of validators and gateway differ; the policy's allowance for a bank's clock does for these too."""
+    return block_time_s * 1000 > claims.decided_at_ms + max(claims.policy.ahead_allowance_ms, 1_000)

@@ -1,0 +1,196 @@
+"""Webhooks: events sent to the platform's endpoints, signed as Standard Webhooks says (standardwebhooks.com).
+
+Each endpoint has a worker and a queue of its own, and one attempt at a time: a dead or slow endpoint delays no other,
+and while it fails only one event at a time is tried on it. Any 2xx takes the event; 410 switches the endpoint off;
+everything else, a redirect included, is tried again later.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+import structlog
+from standardwebhooks import Webhook
+
+from gateway.addresses import PublicSockets
+from gateway.deliveries import Attempt, DeliveryQueues
+from gateway.endpoints import Endpoint, Endpoints
+from gateway.event_settings import WebhookSettings
+from gateway.storage import Storage
+from gateway.wakeups import Wakeups
+from ledger.clock import Clock
+from ledger.errors import NotFound, Unavailable
+
+_GONE = 410
+_ASKS_TO_WAIT = frozenset({429, 503})
+#: So many failures in a row mean that the endpoint does not answer, and not that it dislikes one event.
+_DOES_NOT_ANSWER = 5
+_STORAGE_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of an attempt, in a word for the database; never the URL, never what the endpoint said."""
+
+    taken: bool
+    word: str
+    retry_after_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Health:
+    """How an endpoint has answered lately."""
+
+    failures: int = 0
+    paused_until_ms: int = 0
+    sockets: PublicSockets = field(default_factory=PublicSockets)
+
+
+class Dispatcher:
+    """Sends events. Belongs to one event loop, from `open` to `close`."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        endpoints: Endpoints,
+        queues: DeliveryQueues,
+        wakeups: Wakeups,
+        clock: Clock,
+        settings: WebhookSettings,
+    ) -> None:
+        self._storage = storage
+        self._endpoints = endpoints
+        self._queues = queues
+        self._wakeups = wakeups
+        self._clock = clock
+        self._settings = settings
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start a worker for each endpoint, now and as they come."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="webhooks")
+
+    async def close(self) -> None:
+        """End all workers; what was on its way is sent again at the next start."""
+        tasks = list(self._workers.values()) + ([self._supervisor] if self._supervisor is not None else [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._workers.clear()
+
+    async def _supervise(self) -> None:
+        while True:
+            try:
+                endpoints = await self._storage.reading(self._endpoints.all)
+            except Unavailable as error:
+                structlog.get_logger().warning("webhooks_interrupted", problem=str(error))
+            else:
+                active = {endpoint.id for endpoint in endpoints if endpoint.disabled_at_ms is None}
+                self._match(active)
+            await self._wakeups.wait(self._settings.poll_ms / 1000)
+
+    def _match(self, active: set[str]) -> None:
+        """Let there be one worker for each active endpoint."""
+        for name, worker in list(self._workers.items()):
+            if worker.done():
+                del self._workers[name]
+                error = None if worker.cancelled() else worker.exception()
+                if error is not None:
+                    # Only the kind: what an unexpected error says may hold anything. It is started anew below.
+                    structlog.get_logger().error("webhook_worker_failed", endpoint=name, error=type(error).__name__)
+            elif name not in active:
+                worker.cancel()
+        for name in active - self._workers.keys():
+            self._workers[name] = asyncio.create_task(self._work(name), name=f"webhooks-{name}")
+
+    async def _work(self, name: str) -> None:
+        """Send one endpoint's events, one after the other, until it is deleted or switched off."""
+        health = _Health()
+        private = self._settings.allow_private_addresses
+        connector = aiohttp.TCPConnector(
+            limit=1, use_dns_cache=False, socket_factory=None if private else health.sockets
+        )
+        async with aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_ms / 1000),
+        ) as session:
+            while True:
+                try:
+                    if not await self._attempt(name, session, health):
+                        await self._wakeups.wait(self._settings.poll_ms / 1000)
+                except NotFound:
+                    return
+                except Unavailable as error:
+                    structlog.get_logger().warning("webhooks_interrupted", endpoint=name, problem=str(error))
+                    await self._wakeups.wait(_STORAGE_PAUSE_S)
+
+    async def _attempt(self, name: str, session: aiohttp.ClientSession, health: _Health) -> bool:
+        """Make one attempt, if one is due. Returns: whether there may be another at once."""
+        if self._clock.now_ms() < health.paused_until_ms or not await self._storage.reading(
+            self._queues.has_work, name
+        ):
+            return False
+        endpoint = await self._storage.reading(self._endpoints.find, name)
+        if endpoint.disabled_at_ms is not None:
+            return False
+        attempt = await self._storage.writing(self._queues.claim, name, endpoint.types)
+        if attempt is None:
+            return False
+        result = await self._send(session, endpoint, attempt, health.sockets)
+        if result.taken:
+            await self._storage.writing(self._queues.delivered, attempt, result.word, revive=health.failures > 0)
+            health.failures = 0
+            return True
+        await self._fail(attempt, result, health)
+        return False
+
+    async def _fail(self, attempt: Attempt, result: _Result, health: _Health) -> None:
+        name, event = attempt.endpoint, attempt.event
+        health.failures += 1
+        health.paused_until_ms = self._clock.now_ms() + self._queues.back_off_ms(health.failures)
+        given_up = await self._storage.writing(self._queues.failed, attempt, result.word, result.retry_after_ms)
+        log = structlog.get_logger()
+        if given_up:
+            log.error("webhook_given_up", endpoint=name, event_id=event.id, result=result.word)
+        elif health.failures == 1:
+            log.warning("webhook_failed", endpoint=name, event_id=event.id, result=result.word)
+        if health.failures >= _DOES_NOT_ANSWER:
+            more = await self._storage.writing(self._queues.give_up_old, name, result.word)
+            if more:
+                log.error("webhooks_given_up", endpoint=name, events=more, result=result.word)
+        if result.word == f"http_{_GONE}":
+            await self._storage.writing(self._endpoints.disable, name, result.word)
+
+    async def _send(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, attempt: Attempt, sockets: PublicSockets
+    ) -> _Result:
+        body = attempt.event.body()
+        moment = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC)
+        signatures = [Webhook(secret).sign(attempt.event.id, moment, body) for secret in endpoint.secrets]
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "standing-gateway",
+            "webhook-id": attempt.event.id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+        sockets.refused = False
+        try:
+            async with session.post(
+                endpoint.url, data=body.encode(), headers=headers, allow_redirects=False
+            ) as response:
+                return _judge(response.status, response.headers.get("retry-after", ""))
+        except TimeoutError:
+            return _Result(False, "timeout")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _Result(False, "address_refused" if sockets.refused else type(error).__name__[:64])
+
+
+def _judge(status: int, retry_after: str) -> _Result:
+    taken = 200 <= status < 300
+    wait_s = int(retry_after) if status in _ASKS_TO_WAIT and retry_after.isdecimal() and len(retry_after) < 9 else 0
+    return _Result(taken, f"http_{status}", wait_s * 1000)

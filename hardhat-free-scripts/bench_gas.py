@@ -1,0 +1,135 @@
+"""Gas per attestation, beside the Ethereum Attestation Service (EAS) on the same EVM in the same run.
+
+EAS is its release from npm, with the bytecode that its makers compiled, used in its cheapest way: no recipient, no
+expiration, no reference, no resolver. Both hold the same 96 bytes per attestation (our binding, tag, effective time and
+sealed terms; their payload). An EAS attestation is always a new one, and what it replaces would have to be revoked at
+further cost; ours is new the first time a binding is written and an update ever after, which is what a ledger of
+account status does all day.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from gas import BATCHES  # noqa: E402  # the path is set above
+from hexbytes import HexBytes  # noqa: E402
+
+from tests.contracts.abi import Abi  # noqa: E402
+from tests.contracts.chain import Chain  # noqa: E402
+from tests.contracts.ledger import (  # noqa: E402
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    Issuer,
+    StatusLedger,
+    attestation,
+    signer,
+)
+from tests.contracts.npm_packages import NpmMissing, install  # noqa: E402
+
+AIM_AT_100 = 15.0
+# A multiAttest of 500 does not fit into a block of 30 million: the limit is raised for both alike.
+GAS_LIMIT = 1_000_000_000
+
+
+class Eas:
+    """EAS with one schema of our payload's shape: not revocable by a resolver, no expiration, no references."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._account = chain.accounts[0]
+        registry_abi, registry_code = self._load("SchemaRegistry")
+        registry = chain.deploy(self._account, registry_code)
+        self._abi, code = self._load("EAS")
+        self._address = chain.deploy(self._account, code + self._abi.constructor(registry))
+        schema = registry_abi.call("register", "bytes32 binding, bytes32 head, bytes32 sealedTerms", ZERO_ADDRESS, True)
+        registered = chain.transact(self._account, registry, schema)
+        assert registered.ok
+        self._schema = registered.logs[0][0][1]
+
+    @staticmethod
+    def _load(name: str) -> tuple[Abi, bytes]:
+        package = install() / "@ethereum-attestation-service" / "eas-contracts"
+        artifact = json.loads((package / "artifacts" / "contracts" / f"{name}.sol" / f"{name}.json").read_text())
+        return Abi(artifact["abi"]), bytes(HexBytes(artifact["bytecode"]))
+
+    def gas(self, payloads: list[bytes]) -> int:
+        """Gas of one transaction that attests all payloads: attest for one, multiAttest for more."""
+        data = [(ZERO_ADDRESS, 0, True, ZERO_HASH, payload, 0) for payload in payloads]
+        if len(data) == 1:
+            call = self._abi.call("attest", (self._schema, data[0]))
+        else:
+            call = self._abi.call("multiAttest", [(self._schema, data)])
+        outcome = self._chain.transact(self._account, self._address, call, gas=GAS_LIMIT // 2)
+        assert outcome.ok, self._abi.refusal(outcome.output)
+        return outcome.gas_used
+
+
+def measure() -> dict[str, Any]:
+    """Gas per attestation for each batch size, by contender, with the ratios EAS / ours. Raises: NpmMissing."""
+    chain = Chain(gas_limit=GAS_LIMIT)
+    ledger = StatusLedger.deploy(chain)
+    bank = Issuer("BKCHCNBJ", signer("gas"), chain.accounts[4])
+    assert bank.admit(ledger).ok
+    assert bank.publish(ledger).ok  # the first publication of a history pays for the bank's own storage
+    eas = Eas(chain)
+    batches = {}
+    for count in BATCHES:
+        figures = {}
+        for name, version in (("new", 1), ("update", 2)):
+            now = ledger.latest_ms
+            items = [attestation(1000 * count + number, now, version) for number in range(count)]
+            outcome = bank.publish(ledger, *items, watermark_ms=now)
+            assert outcome.ok
+            figures[name] = outcome.gas_used / count
+            if version == 1:
+                # Binding, then tag and effective time in one word, then the terms: 96 bytes, dense as ours are.
+                payloads = [
+                    item.binding + item.tag + item.effective_at_ms.to_bytes(16, "big") + item.sealed_terms
+                    for item in items
+                ]
+                figures["eas"] = eas.gas(payloads) / count
+        figures["eas / new"] = figures["eas"] / figures["new"]
+        figures["eas / update"] = figures["eas"] / figures["update"]
+        batches[count] = {name: round(value, 2) for name, value in figures.items()}
+    return {
+        "unit": "gas per attestation",
+        "batches": batches,
+        "aim": {"name": "EAS / update at 100", "at_least": AIM_AT_100, "value": batches[100]["eas / update"]},
+    }
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """The figures as a table."""
+    shown = Table(title="Gas per attestation (96 bytes each, one EVM, one run)")
+    for column in ("batch", "StatusLedger, new", "StatusLedger, update", "EAS", "EAS / new", "EAS / update"):
+        shown.add_column(column, justify="right")
+    for count, row in figures["batches"].items():
+        cells = [f"{row[name]:,.0f}" for name in ("new", "update", "eas")]
+        ratios = [f"{row[name]:.1f} x" for name in ("eas / new", "eas / update")]
+        shown.add_row(str(count), *cells, *ratios)
+    return shown
+
+
+def main() -> int:
+    try:
+        figures = measure()
+    except NpmMissing as missing:
+        print(f"bench_gas: {missing}", file=sys.stderr)
+        return 1
+    Console().print(table(figures))
+    met = figures["aim"]["value"] >= AIM_AT_100
+    aim = figures["aim"]
+    print(f"aim: {aim['name']} at least {AIM_AT_100:g}: {aim['value']:.2f}, {'met' if met else 'missed'}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

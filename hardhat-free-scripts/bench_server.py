@@ -1,0 +1,80 @@
+"""The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
+
+The peer differs from the real gateway in one thing only, where a record comes from: the live ledger, or a dictionary in
+the process (the cached snapshot that Standing replaces). `empty` is a FastAPI route that does nothing, with the same key
+check: the framework's own limit.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from sqlalchemy import select
+
+import gateway.app
+from gateway.reading import Reader, Seen
+from gateway.schema import bindings
+from gateway.settings import GatewaySettings
+from ledger.client import LedgerClient
+from ledger.service.auth import Caller, Keyring, require
+from ledger.service.database import Database
+from ledger.service.serve import serve
+from ledger.service.settings import load
+
+
+def _copy(settings: GatewaySettings) -> dict[bytes, Seen]:
+    """Every binding's record, as the ledger has it now."""
+    client = LedgerClient(str(settings.ledger_url), settings.ledger_contract)
+    database = Database(settings.database_url)
+    with database.read() as connection:
+        rows = connection.execute(select(bindings.c.bank, bindings.c.binding)).all()
+    database.close()
+    copy = {}
+    for start in range(0, len(rows), 500):
+        queries = [(row.bank, row.binding) for row in rows[start : start + 500]]
+        reading = client.read(queries)
+        for (_, binding), record in zip(queries, reading.records, strict=True):
+            copy[binding] = Seen(record, reading.block_number)
+    return copy
+
+
+def snapshot_reader(copy: dict[bytes, Seen]) -> type[Reader]:
+    """A reader that answers from a copy of all records, made at the start."""
+
+    class SnapshotReader(Reader):
+        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+            return copy[binding]
+
+    return SnapshotReader
+
+
+def empty_app(settings: GatewaySettings) -> FastAPI:
+    """One route that does nothing."""
+    app = FastAPI()
+    app.state.keyring = Keyring(settings.api_keys)
+
+    @app.post("/v1/decisions")
+    async def nothing(_caller: Annotated[Caller, Depends(require("platform"))]) -> dict[str, str]:
+        return {"outcome": "none"}
+
+    return app
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["ledger", "snapshot", "empty"])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    settings = load(GatewaySettings, arguments.config)
+    if arguments.kind == "empty":
+        serve(empty_app(settings), "127.0.0.1", arguments.port)
+        return
+    if arguments.kind == "snapshot":
+        gateway.app.Reader = snapshot_reader(_copy(settings))  # type: ignore[misc]
+    serve(gateway.app.create_app(settings), "127.0.0.1", arguments.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A small HTTP load generator: many keep-alive connections, prepared requests, nothing parsed but what is needed.
+
+General clients spend more on a request than the server that is measured; this one must not be the limit.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Load:
+    """What came of a load: answers by HTTP status, latency of each in milliseconds, and how long all of it took."""
+
+    statuses: dict[int, int] = field(default_factory=dict)
+    latencies_ms: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.latencies_ms) / self.seconds
+
+
+def request(url: str, key: str, body: bytes) -> bytes:
+    """The bytes of a POST with a JSON body."""
+    parts = urlsplit(url)
+    head = (
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def drive(
+    url: str, make: Callable[[], bytes], *, connections: int, for_s: float, per_second: float | None = None
+) -> Load:
+    """Send requests over `connections` for a while: as fast as answers come, or `per_second` in all."""
+    parts = urlsplit(url)
+    load = Load()
+    started = time.perf_counter()
+    ends_at = started + for_s
+    turn = 0
+
+    async def work() -> None:
+        nonlocal turn
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        while time.perf_counter() < ends_at:
+            due = time.perf_counter()
+            if per_second is not None:
+                # Latency counts from when the request was due, so that a slow answer also tells on those behind it.
+                due, turn = started + turn / per_second, turn + 1
+                if due > ends_at:
+                    break
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            writer.write(make())
+            status, length = await _head(reader)
+            await reader.readexactly(length)
+            load.latencies_ms.append((time.perf_counter() - due) * 1000)
+            load.statuses[status] = load.statuses.get(status, 0) + 1
+        writer.close()
+
+    await asyncio.gather(*(work() for _ in range(connections)))
+    load.seconds = time.perf_counter() - started
+    return load
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, int]:
+    """Status and Content-Length of an answer."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    at = head.index(b"content-length:") + 15
+    return int(head[9:12]), int(head[at : head.index(b"\r\n", at)])

@@ -1,0 +1,124 @@
+"""A PostgreSQL server of its own for tests: a temporary folder, a loopback port, an unprivileged user; gone at the end.
+
+    python hardhat-free-scripts/with_postgres.py -- pytest tests/node
+
+runs a command with STANDING_TEST_DATABASE set to the server's URL. It needs PostgreSQL's own programs (initdb,
+postgres): the Debian package `postgresql`, or whatever is on the PATH or under /usr/lib/postgresql.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from processes import free_port
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+VARIABLE = "STANDING_TEST_DATABASE"
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
+#: A test's data is worth nothing after a power cut; waiting for the disk would only make the tests slow.
+_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+
+class PostgresMissing(Exception):
+    """PostgreSQL's programs are not on this machine; the text says how to get them."""
+
+
+def programs() -> Path:
+    """The folder of initdb and postgres, the newest version where there are several. Raises: PostgresMissing."""
+    found = shutil.which("initdb")
+    if found is not None and shutil.which("postgres") is not None:
+        return Path(found).resolve().parent
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name.split(".")[0])
+    )
+    if not folders:
+        raise PostgresMissing("PostgreSQL is missing: apt-get install postgresql")
+    return folders[-1]
+
+
+def _user() -> dict[str, Any]:
+    """Whom to run the server as: it refuses to be root. `postgres` where there is one, else `nobody`."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = names.get("postgres") or names["nobody"]
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A running server; yields the URL of its database `postgres`. Raises: PostgresMissing, RuntimeError."""
+    folder = programs()
+    user = _user()
+    with tempfile.TemporaryDirectory(prefix="standing-postgres-") as name:
+        home = Path(name)
+        if user:
+            os.chown(home, user["user"], user["group"])
+        data, port = home / "data", free_port()
+        options: dict[str, Any] = {"cwd": home, "env": {**os.environ, "LC_ALL": "C.UTF-8"}, **user}
+        subprocess.run(
+            [folder / "initdb", "--pgdata", data, "--username", "standing", "--auth", "trust", "--encoding", "UTF8"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **options,
+        )
+        command = [str(folder / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
+        for option in _OPTIONS:
+            command += ["-c", option]
+        with (home / "log").open("wb") as log:
+            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+            try:
+                url = f"postgresql+psycopg://standing@127.0.0.1:{port}/postgres"
+                _wait_for(server, url, home / "log")
+                yield url
+            finally:
+                server.send_signal(signal.SIGINT)  # the "fast" shutdown: it waits for no client
+                server.wait(_STOP_TIMEOUT_S)
+
+
+def _wait_for(server: subprocess.Popen[Any], url: str, log: Path) -> None:
+    engine = create_engine(url)
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(OperationalError),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(_START_TIMEOUT_S),
+            reraise=True,
+        ):
+            with attempt:
+                if server.poll() is not None:
+                    raise RuntimeError(f"PostgreSQL ended with {server.returncode}: {log.read_text()[-2000:]}")
+                with engine.connect() as connection:
+                    connection.execute(text("SELECT 1"))
+    finally:
+        engine.dispose()
+
+
+def main(command: list[str]) -> int:
+    """Run `command` beside a server. Returns: its exit code."""
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        with postgres() as url:
+            return subprocess.run(command, env={**os.environ, VARIABLE: url}, check=False).returncode
+    except PostgresMissing as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

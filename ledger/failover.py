@@ -1,0 +1,129 @@
+"""One JSON-RPC connection over several ledger nodes: the first that answers is used until it fails.
+
+A node that fails rests for a while, so that a dead one does not cost every call its timeout. No call is retried on the
+same node, and each node is asked at most once a call: who calls decides on more. Sending a transaction to a second
+node after the first gave no answer is harmless, since a transaction counts once, wherever it enters.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from web3 import HTTPProvider
+from web3.exceptions import BadResponseFormat
+from web3.providers.base import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from ledger.errors import InvalidValue, LedgerMismatch
+
+MAX_URLS = 8
+_REST_S = 5.0
+
+#: What nodes answer while they cannot serve at all, whatever the call; they agree on no error code for it.
+_NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
+
+
+class NodeNotServing(requests.RequestException):
+    """A ledger node answers, and says that it cannot serve now."""
+
+
+class _Node:
+    """One ledger node. `checked`: it has shown to be of the right chain, with the contract."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        # The host and port only: a URL's path or user part may be a secret.
+        self.name = urlsplit(url).netloc.rpartition("@")[2]
+        self.provider = HTTPProvider(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
+        self.checked = False
+        self.rests_until = 0.0
+
+    def ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        answer = self.provider.make_request(method, params)
+        error = answer.get("error")
+        if error is not None:
+            text = str(error).lower()
+            if any(sign in text for sign in _NOT_SERVING):
+                raise NodeNotServing(f"{self.name} does not serve now")
+        return answer
+
+
+class Failover(JSONBaseProvider):
+    """A web3 provider over one or more nodes of one ledger.
+
+    Before its first use, and again after each failure, a node is given to `check`, which raises LedgerMismatch for one
+    of another chain; such a node is never asked anything else. Raises: InvalidValue for no URL, or too many.
+    """
+
+    def __init__(self, urls: Sequence[str], *, timeout_s: float, monotonic_s: Callable[[], float] = time.monotonic):
+        super().__init__()
+        if not 1 <= len(urls) <= MAX_URLS:
+            raise InvalidValue("ledger_urls", f"{len(urls)} URLs", f"1 to {MAX_URLS}")
+        self._nodes = [_Node(url, timeout_s) for url in urls]
+        self._current = 0
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        #: Asks a node whether it is of the right ledger: its name, and a function that makes a call to it.
+        self.check: Callable[[str, Callable[[RPCEndpoint, Any], RPCResponse]], None] | None = None
+        #: How often a node failed, by its host and port.
+        self.failures: dict[str, int] = {node.name: 0 for node in self._nodes}
+
+    @property
+    def current(self) -> str:
+        """Host and port of the node in use."""
+        return self._nodes[self._current].name
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """The answer of the first node that gives one.
+
+        Raises: the last node's error, where none does; LedgerMismatch where all that answer are of another ledger.
+        """
+        failure: Exception | None = None
+        for index in self._order():
+            node = self._nodes[index]
+            try:
+                if self.check is not None and not node.checked:
+                    self.check(node.name, node.ask)
+                    node.checked = True
+                answer = node.ask(method, params)
+            except LedgerMismatch as error:
+                # Another chain stays another chain: this must be seen, not passed over for good.
+                failure = error
+            except (requests.RequestException, BadResponseFormat, ValueError) as error:
+                failure = error if not isinstance(failure, LedgerMismatch) else failure
+            else:
+                with self._lock:
+                    self._current = index
+                return answer
+            self._rest(node)
+        assert failure is not None  # there is at least one node
+        raise failure
+
+    def check_all(self) -> list[str]:
+        """Check every node now. Returns: those that do not answer. Raises: LedgerMismatch for one of another ledger."""
+        silent = []
+        for node in self._nodes:
+            try:
+                if self.check is not None:
+                    self.check(node.name, node.ask)
+                node.checked = True
+            except (requests.RequestException, BadResponseFormat, ValueError):
+                self._rest(node)
+                silent.append(node.name)
+        return silent
+
+    def _order(self) -> list[int]:
+        """The nodes to ask: the one in use first, then the others in turn; those at rest last of all."""
+        with self._lock:
+            first = self._current
+        turn = [(first + step) % len(self._nodes) for step in range(len(self._nodes))]
+        now_s = self._monotonic_s()
+        return sorted(turn, key=lambda index: self._nodes[index].rests_until > now_s)  # a stable sort keeps the turn
+
+    def _rest(self, node: _Node) -> None:
+        with self._lock:
+            node.rests_until = self._monotonic_s() + _REST_S
+            node.checked = False
+            self.failures[node.name] += 1

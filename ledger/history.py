@@ -1,0 +1,202 @@
+"""A bank's history on the ledger, from logs and transactions alone: no old state is needed, so any full node will do.
+
+Publications with what was signed, the signer that counted for each, and the links of the hash chain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eth_abi.abi import encode
+from eth_typing import ChecksumAddress
+from eth_utils import to_checksum_address
+from hexbytes import HexBytes
+from web3.types import EventData
+
+from ledger.bic import bic_to_bytes11
+from ledger.client import LedgerClient, Published, ledger_errors, published_event
+from ledger.contract import artifact
+from ledger.errors import LedgerRejected, LedgerUnreachable
+from ledger.publication import Publication, recover
+
+_Event = Literal["Published", "BankAdmitted", "BankReinstated", "SignerRotated"]
+
+#: The events that say whose signature counts from there on.
+_SIGNER_EVENTS: tuple[_Event, ...] = ("BankAdmitted", "BankReinstated", "SignerRotated")
+
+_FIRST_WINDOW_BLOCKS = 64
+_SMALLEST_WINDOW_BLOCKS = 16
+_MAX_QUERIES = 4_000
+_ERC1271 = bytes.fromhex("1626ba7e")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A publication's event and its place in the block."""
+
+    event: Published
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A publication as it was signed, out of its transaction's input."""
+
+    placed: Placed
+    publication: Publication
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSigner:
+    """A signer that the ledger named for a bank, by which event, from which block on."""
+
+    address: ChecksumAddress
+    event: str
+    block_number: int
+
+
+class History:
+    """One bank's history on one ledger. Every method raises LedgerUnreachable."""
+
+    def __init__(self, client: LedgerClient, bank: str) -> None:
+        self.client = client
+        self.bank = bank
+        self._contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
+
+    def publication(self, number: int, to_block: int) -> Placed | None:
+        """The event of a publication, by its number, in a block up to `to_block`."""
+        log = self._newest("Published", to_block, first_window=to_block + 1, number=number)
+        return None if log is None else Placed(published_event(log), log["logIndex"])
+
+    def newest(self, to_block: int) -> Placed | None:
+        """The bank's last publication in the blocks up to `to_block`."""
+        log = self._newest("Published", to_block, first_window=_FIRST_WINDOW_BLOCKS)
+        return None if log is None else Placed(published_event(log), log["logIndex"])
+
+    def after(self, block: int, to_block: int) -> Iterator[Placed]:
+        """The bank's publications in the blocks after `block`, in their order."""
+        low, window = block + 1, _FIRST_WINDOW_BLOCKS
+        while low <= to_block:
+            high = min(low + window - 1, to_block)
+            try:
+                logs = self._logs("Published", low, high)
+            except LedgerUnreachable as refusal:
+                window = _narrower(window, refusal)
+                continue
+            for log in sorted(logs, key=_place):
+                yield Placed(published_event(log), log["logIndex"])
+            low, window = high + 1, window * 2
+
+    def previous_digest(self, placed: Placed) -> bytes | None:
+        """The digest that a publication names as `previous`: that of the one before, or the head that the bank was
+        admitted with. None where the ledger has neither."""
+        event = placed.event
+        before = self.publication(event.number - 1, event.block_number) if event.number > 1 else None
+        if before is not None:
+            return before.event.digest
+        admitted = self._newest("BankAdmitted", event.block_number, first_window=event.block_number + 1)
+        if admitted is None or admitted["args"]["number"] != event.number - 1:
+            return None
+        return bytes(admitted["args"]["head"])
+
+    def signed(self, placed: Placed) -> Signed | None:
+        """The publication behind an event; None where its transaction does not hold it, or it does not go on from the
+        one before."""
+        previous = self.previous_digest(placed)
+        found = self.client.publication_of(placed.event, previous) if previous is not None else None
+        return None if found is None else Signed(placed, *found)
+
+    def signer_of(self, placed: Placed) -> NamedSigner | None:
+        """The signer that counted when a publication was accepted."""
+        block = placed.event.block_number
+        # One in the same block counts where it came before the publication.
+        named = [
+            log for log in self._signer_logs(block) if log["blockNumber"] < block or log["logIndex"] < placed.log_index
+        ]
+        return _named(max(named, key=_place)) if named else None
+
+    def signers(self, to_block: int) -> list[NamedSigner]:
+        """Every signer that the ledger ever named for the bank, in order."""
+        return [_named(log) for log in sorted(self._signer_logs(to_block), key=_place)]
+
+    def accepts(self, signer: ChecksumAddress, signed: Signed) -> bool:
+        """Whether a signature is the signer's: of its key, or by the word of its ERC-1271 contract at that block.
+
+        Raises: LedgerUnreachable, also where the node has no state of that block to ask the contract in.
+        """
+        digest, block = signed.publication.digest, signed.placed.event.block_number
+        if recover(digest, signed.signature) == signer:
+            return True
+        with ledger_errors():
+            if not self.client.w3.eth.get_code(signer):
+                return False
+            data = _ERC1271 + encode(["bytes32", "bytes"], [digest, signed.signature])
+            try:
+                with ledger_errors():
+                    answer = self.client.w3.eth.call({"to": signer, "data": HexBytes(data)}, block)
+            except LedgerRejected:
+                return False
+        return bytes(answer[:4]) == _ERC1271
+
+    def _signer_logs(self, to_block: int) -> list[EventData]:
+        found: list[EventData] = []
+        for event in _SIGNER_EVENTS:
+            found += self._all(event, to_block)
+        return found
+
+    def _all(self, event: _Event, to_block: int) -> list[EventData]:
+        """Every log of a rare event, in as few queries as the node allows."""
+        found: list[EventData] = []
+        high, window = to_block, to_block + 1
+        for _ in range(_MAX_QUERIES):
+            if high < 0:
+                return found
+            low = max(0, high - window + 1)
+            try:
+                found += self._logs(event, low, high)
+            except LedgerUnreachable as refusal:
+                window = _narrower(window, refusal)
+                continue
+            high = low - 1
+        raise LedgerUnreachable(f"the ledger's node lets so few blocks be searched that {event} cannot be found")
+
+    def _newest(self, event: _Event, to_block: int, *, first_window: int, **filters: Any) -> EventData | None:
+        """The last log of an event, searched backwards, in wider and wider windows."""
+        high, window = to_block, first_window
+        for _ in range(_MAX_QUERIES):
+            if high < 0:
+                return None
+            low = max(0, high - window + 1)
+            try:
+                logs = self._logs(event, low, high, **filters)
+            except LedgerUnreachable as refusal:
+                window = _narrower(window, refusal)
+                continue
+            if logs:
+                return max(logs, key=_place)
+            high, window = low - 1, window * 2
+        raise LedgerUnreachable(f"the ledger's node lets so few blocks be searched that {event} cannot be found")
+
+    def _logs(self, event: _Event, low: int, high: int, **filters: Any) -> list[EventData]:
+        with ledger_errors():
+            return list(
+                self._contract.events[event].get_logs(
+                    from_block=low, to_block=high, argument_filters={"bank": bic_to_bytes11(self.bank), **filters}
+                )
+            )
+
+
+def _narrower(window: int, refusal: LedgerUnreachable) -> int:
+    """A smaller range for a node that refuses a large one. Raises: the refusal, where the range is small already."""
+    if window <= _SMALLEST_WINDOW_BLOCKS:
+        raise refusal
+    return max(_SMALLEST_WINDOW_BLOCKS, window // 8)
+
+
+def _place(log: EventData) -> tuple[int, int]:
+    return log["blockNumber"], log["logIndex"]
+
+
+def _named(log: EventData) -> NamedSigner:
+    return NamedSigner(to_checksum_address(log["args"]["signer"]), log["event"], log["blockNumber"])

@@ -1,0 +1,199 @@
+"""Storage proofs: what a block's state says about a binding, provable by the block's header alone.
+
+A node's `eth_getProof` gives Merkle-Patricia paths from the header's state root to the five storage slots that `read`
+answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; tests hold it against `read`):
+
+    _banks    mapping at slot 3: signer u160, publication u48, watermarkMs u48 | admin u160, suspended u8 | head u256
+    _records  mapping of mappings at slot 4: publication u48, effectiveAtMs u48, tag u128 | sealedTerms u256
+
+A header proves itself by its hash (Ethereum's rule: Keccak-256 of its RLP). Some engines hash otherwise, such as QBFT,
+which leaves the commit seals out, and CometBFT; their headers are not provable here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import rlp
+from eth_utils import keccak, to_canonical_address
+from rlp.exceptions import RLPException
+from trie.exceptions import BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError
+from trie.hexary import HexaryTrie
+
+from ledger.bic import bic_to_bytes11
+from ledger.codec import Record
+from ledger.errors import StandingError
+
+_BANKS_SLOT = 3
+_RECORDS_SLOT = 4
+_MAX_NODES = 64  # a path is at most 64 nibbles long
+_U48 = 2**48 - 1
+
+#: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one.
+_HEADER_FIELDS = (
+    ("parentHash", "bytes"),
+    ("sha3Uncles", "bytes"),
+    ("miner", "bytes"),
+    ("stateRoot", "bytes"),
+    ("transactionsRoot", "bytes"),
+    ("receiptsRoot", "bytes"),
+    ("logsBloom", "bytes"),
+    ("difficulty", "number"),
+    ("number", "number"),
+    ("gasLimit", "number"),
+    ("gasUsed", "number"),
+    ("timestamp", "number"),
+    ("extraData", "bytes"),
+    ("mixHash", "bytes"),
+    ("nonce", "bytes"),
+    ("baseFeePerGas", "number"),
+    ("withdrawalsRoot", "bytes"),
+    ("blobGasUsed", "number"),
+    ("excessBlobGas", "number"),
+    ("parentBeaconBlockRoot", "bytes"),
+    ("requestsHash", "bytes"),
+)
+_FIRST_FIELDS = 15
+_NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError)
+
+
+class ProofWrong(StandingError):
+    """A header or a storage proof does not hold, or is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block's header whose hash was computed from all of it."""
+
+    number: int
+    time_s: int
+    hash: bytes
+    state_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What a state proves: the record as `read` answers it, and the bank's last publication with its digest."""
+
+    record: Record
+    bank_publication: int
+    bank_head: bytes
+
+
+def parse_header(block: Mapping[str, Any]) -> Header:
+    """The header of a block as `eth_getBlockByNumber` answers it. Raises: ProofWrong where it is none."""
+    fields: list[bytes] = []
+    for index, (name, kind) in enumerate(_HEADER_FIELDS):
+        value = block.get(name)
+        if value is None:
+            if index < _FIRST_FIELDS:
+                raise ProofWrong(f"the header has no {name}")
+            break
+        fields.append(_number(value, name) if kind == "number" else _bytes(value, name))
+    return Header(
+        number=int.from_bytes(fields[8]),
+        time_s=int.from_bytes(fields[11]),
+        hash=keccak(rlp.encode(fields)),
+        state_root=fields[3],
+    )
+
+
+def storage_slots(bank: str, binding: bytes) -> list[bytes]:
+    """The five slots to ask `eth_getProof` for, 32 bytes each."""
+    key = bic_to_bytes11(bank).ljust(32, b"\0")
+    issuer = _slot_of(key, _BANKS_SLOT.to_bytes(32, "big"))
+    stored = keccak(binding + _slot_of(key, _RECORDS_SLOT.to_bytes(32, "big")))
+    return [_plus(issuer, 0), _plus(issuer, 1), _plus(issuer, 2), _plus(stored, 0), _plus(stored, 1)]
+
+
+def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str, binding: bytes) -> Proved:
+    """What an `eth_getProof` answer proves under a header. Raises: ProofWrong."""
+    account = _at(header.state_root, to_canonical_address(contract), proof.get("accountProof"), "account")
+    try:
+        storage_root = rlp.decode(account)[2]
+    except (RLPException, IndexError, TypeError) as error:
+        raise ProofWrong("the state has no account at the contract's address") from error
+    given = {_bytes32(entry.get("key")): entry.get("proof") for entry in _entries(proof.get("storageProof"))}
+    words = []
+    for slot in storage_slots(bank, binding):
+        if slot not in given:
+            raise ProofWrong(f"the proof leaves out storage slot 0x{slot.hex()}")
+        value = _at(storage_root, slot, given[slot], "storage")
+        words.append(int.from_bytes(_plain(value)))
+    issuer, admin, head, packed, sealed = words
+    return Proved(
+        record=Record(
+            publication=packed & _U48,
+            effective_at_ms=packed >> 48 & _U48,
+            tag=(packed >> 96 & (2**128 - 1)).to_bytes(16, "big"),
+            sealed_terms=sealed.to_bytes(32, "big"),
+            watermark_ms=issuer >> 208 & _U48,
+            suspended=bool(admin >> 160 & 0xFF),
+        ),
+        bank_publication=issuer >> 160 & _U48,
+        bank_head=head.to_bytes(32, "big"),
+    )
+
+
+def _at(root: bytes, key: bytes, nodes: Any, what: str) -> bytes:
+    """The value at a key of a trie, b"" where the proof shows that there is none. Raises: ProofWrong."""
+    if not isinstance(nodes, list) or len(nodes) > _MAX_NODES:
+        raise ProofWrong(f"the {what} proof is no list of nodes")
+    try:
+        decoded = [rlp.decode(_bytes(node, "proof")) for node in nodes]
+        return bytes(HexaryTrie.get_from_proof(root, keccak(key), decoded))  # type: ignore[no-untyped-call]
+    except (*_NO_PROOF, RLPException, ValueError, TypeError) as error:
+        raise ProofWrong(f"the {what} proof does not lead from the root to its value") from error
+
+
+def _plain(value: bytes) -> bytes:
+    if value == b"":
+        return b""
+    try:
+        plain = rlp.decode(value)
+    except RLPException as error:
+        raise ProofWrong("a proved value is not of storage") from error
+    if not isinstance(plain, bytes) or len(plain) > 32:
+        raise ProofWrong("a proved value is not of storage")
+    return plain
+
+
+def _entries(storage: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(storage, list) or not all(isinstance(entry, dict) for entry in storage):
+        raise ProofWrong("the storage proof is no list")
+    return storage
+
+
+def _slot_of(key: bytes, slot: bytes) -> bytes:
+    """Where a mapping at `slot` keeps the value of `key` (Solidity's layout of storage)."""
+    return keccak(key + slot)
+
+
+def _plus(slot: bytes, offset: int) -> bytes:
+    return ((int.from_bytes(slot) + offset) % 2**256).to_bytes(32, "big")
+
+
+def _bytes32(text: Any) -> bytes:
+    """A storage key; nodes write it as 32 bytes, or as a number without leading zeros."""
+    raw = text.removeprefix("0x") if isinstance(text, str) else ""
+    try:
+        return bytes.fromhex(raw.rjust(64, "0"))
+    except ValueError as error:
+        raise ProofWrong("a storage key is not in hexadecimal") from error
+
+
+def _bytes(text: Any, field: str) -> bytes:
+    if not isinstance(text, str) or not text.startswith("0x"):
+        raise ProofWrong(f"{field} is not in hexadecimal")
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError as error:
+        raise ProofWrong(f"{field} is not in hexadecimal") from error
+
+
+def _number(text: Any, field: str) -> bytes:
+    try:
+        value = int(text, 16)
+    except (ValueError, TypeError) as error:
+        raise ProofWrong(f"{field} is not a number in hexadecimal") from error
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")

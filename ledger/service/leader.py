@@ -1,0 +1,129 @@
+"""Which of several processes on one database does what only one should do: follow, reconcile.
+
+A lock decides: an advisory lock of PostgreSQL, a lock on a file beside an SQLite database. Either is free again the
+moment its holder is gone, however it went. A lock that is lost unnoticed for a while (a network split) can mean two
+leaders for that while, so what a leader writes must bear being written twice; that is for who uses this to see to.
+"""
+
+import threading
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from ledger.service.database import Database, is_memory_sqlite
+
+
+class Lock(Protocol):
+    """Held by at most one process at a time, and free when that process is gone. Not thread-safe."""
+
+    def hold(self) -> bool:
+        """Take it if it is free, or see that it is still held. Returns: whether this process has it now."""
+        ...
+
+    def release(self) -> None:
+        """Give it up, if it is held."""
+        ...
+
+
+class NoLock:
+    """For a database that no other process can reach."""
+
+    def hold(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return
+
+
+class FileBesideDatabase:
+    """The operating system's lock on a file; it ends with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path, thread_local=False)
+
+    def hold(self) -> bool:
+        if not self._lock.is_locked:
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                return False
+        return True
+
+    def release(self) -> None:
+        self._lock.release(force=True)
+
+
+class AdvisoryLock:
+    """PostgreSQL's lock of a session: it ends with the session, and the session with the process."""
+
+    def __init__(self, engine: Engine, key: int) -> None:
+        self._engine = engine
+        self._key = key
+        self._session: Connection | None = None
+
+    def hold(self) -> bool:
+        try:
+            if self._session is None:
+                self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                if not self._session.execute(select(func.pg_try_advisory_lock(self._key))).scalar_one():
+                    self._drop()
+            else:
+                self._session.execute(select(1))
+        except DBAPIError:
+            self._drop()  # the session is gone, and the lock with it
+        return self._session is not None
+
+    def release(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            # Not given back to the pool, where the session, and with it the lock, would live on.
+            self._session.invalidate()
+            self._session.close()
+            self._session = None
+
+
+def lock_of(database: Database, name: str) -> Lock:
+    """The lock `name` of a database, a word such as "follower"."""
+    url = database.engine.url
+    if url.get_backend_name() != "sqlite":
+        key = int.from_bytes(sha256(f"standing/leader/{name}".encode()).digest()[:8], signed=True)
+        return AdvisoryLock(database.engine, key)
+    if is_memory_sqlite(url.render_as_string(hide_password=False)):
+        return NoLock()
+    return FileBesideDatabase(Path(f"{url.database}.{name}"))
+
+
+class Leader:
+    """Whether this process leads in one thing. Thread-safe."""
+
+    def __init__(self, lock: Lock, name: str) -> None:
+        self._lock = lock
+        self._name = name
+        self._guard = threading.Lock()
+        self._leads = False
+
+    @property
+    def led(self) -> bool:
+        """Whether it led when that was last looked at."""
+        return self._leads
+
+    def leads(self) -> bool:
+        """Lead if nobody does. Returns: whether this process leads now. Asked before each piece of work."""
+        with self._guard:
+            was, self._leads = self._leads, self._lock.hold()
+            if was != self._leads:
+                structlog.get_logger().info("leads" if self._leads else "leads_no_more", what=self._name)
+            return self._leads
+
+    def resign(self) -> None:
+        """Let another process lead."""
+        with self._guard:
+            self._lock.release()
+            self._leads = False

@@ -1,0 +1,175 @@
+"""The bank's own export: what cannot be had back from the core or from the ledger, in one file.
+
+That is the bindings with the accounts they are of, how far the core had spoken, where the feed's sources were read to,
+and the last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back
+by itself: accounts from the core, publications from the ledger.
+
+The file is text, one line a row, each line sealed under the node's vault secret. Its last line counts the rows and
+holds a digest of all, so that a line lost, moved or added is seen. It opens with the same vault secrets only, and so do
+the columns in it that are sealed once more in the store.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, LargeBinary, Select, Table, insert, select
+
+from ledger.clock import Clock
+from ledger.errors import StandingError
+from ledger.service.settings import write_private
+from ledger.service.vault import Vault, VaultError
+from node import schema
+from node.faults import Faults, no_faults
+from node.storage import NodeDatabase, level_sequences
+
+_FORMAT = "standing-node export 1"
+_CHUNK = 500
+_MAX_LINE = 1024 * 1024
+
+
+class BadExport(StandingError):
+    """The file is no export of this bank, is damaged, or does not fit the store; the text says which."""
+
+
+def _queries() -> list[tuple[Table, Select[Any]]]:
+    """What is exported, in an order in which it can be imported."""
+    bound = select(schema.bindings.c.account_id)
+    last_entry = (
+        select(schema.feed_entries)
+        .where(schema.feed_entries.c.complete)
+        .order_by(schema.feed_entries.c.as_of_ms.desc())
+        .limit(1)
+    )
+    last_publication = (
+        select(schema.publications)
+        .where(schema.publications.c.in_block_at_ms.is_not(None))
+        .order_by(schema.publications.c.number.desc())
+        .limit(1)
+    )
+    return [
+        (schema.accounts, select(schema.accounts).where(schema.accounts.c.id.in_(bound))),
+        (schema.bindings, select(schema.bindings)),
+        (schema.off_boardings, select(schema.off_boardings)),
+        (schema.feed_cursors, select(schema.feed_cursors)),
+        (schema.feed_entries, last_entry),
+        (schema.publications, last_publication),
+        (schema.deployments, select(schema.deployments)),
+    ]
+
+
+def export(
+    database: NodeDatabase,
+    vault: Vault,
+    bic: str,
+    clock: Clock,
+    file: Path,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> int:
+    """Write the export to a new `file`, readable by its owner only. Returns: how many rows.
+
+    Reads one state of a store that may be in use. Raises: SettingsError where the file exists, DatabaseUnavailable.
+    """
+    write_private(file, "")
+    digest = sha256()
+    rows = 0
+    with file.open("w") as out, database.read() as connection:
+
+        def write(item: dict[str, Any]) -> None:
+            text = json.dumps(item, ensure_ascii=False)
+            digest.update(text.encode() + b"\n")
+            out.write(vault.seal_text(text).decode() + "\n")
+
+        write({"format": _FORMAT, "bic": bic, "made_at_ms": clock.now_ms()})
+        for table, query in _queries():
+            for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+                write({"table": table.name, "row": {name: _to_json(value) for name, value in row._mapping.items()}})
+                rows += 1
+                progress(rows)
+        out.write(vault.seal_text(json.dumps({"rows": rows, "sha256": digest.hexdigest()})).decode() + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    return rows
+
+
+def import_(
+    database: NodeDatabase,
+    vault: Vault,
+    bic: str,
+    file: Path,
+    progress: Callable[[int], None] = lambda _rows: None,
+    faults: Faults = no_faults,
+) -> int:
+    """Put an export into an empty store, whole or not at all. Returns: how many rows. Raises: BadExport."""
+    tables = {table.name: table for table, _query in _queries()}
+    rows = 0
+    for _item in _open(vault, file):
+        pass  # read to its end first: only a file that is whole is worth a look
+    with database.write() as connection:
+        _check_empty(connection)
+        lines = _open(vault, file)
+        head = next(lines, {})
+        if head.get("format") != _FORMAT:
+            raise BadExport(f"{file} is no export that this version reads")
+        if head["bic"] != bic:
+            raise BadExport(f"{file} is an export of {head['bic']}, this node is {bic}'s")
+        for item in lines:
+            table = tables.get(item["table"])
+            if table is None:
+                raise BadExport(f"{file} holds rows of {item['table']}, which this version does not know")
+            connection.execute(insert(table).values(_from_json(table, item["row"])))
+            rows += 1
+            progress(rows)
+        level_sequences(connection, tables.values())
+    faults("imported")
+    return rows
+
+
+def _check_empty(connection: Connection) -> None:
+    for table in (schema.bindings, schema.publications, schema.feed_entries):
+        if connection.execute(select(table).limit(1)).first() is not None:
+            raise BadExport(f"the store is not empty ({table.name}); allowed: a new one")
+
+
+def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of an export but the last, which is held against the others."""
+    digest = sha256()
+    count = 0
+    end: dict[str, Any] | None = None
+    try:
+        with file.open() as lines:
+            while line := lines.readline(_MAX_LINE):
+                if end is not None:
+                    raise BadExport(f"{file} goes on after its end")
+                text = vault.unseal_text(line.rstrip("\n").encode())
+                item = json.loads(text)
+                if "sha256" in item:
+                    end = item
+                    continue
+                digest.update(text.encode() + b"\n")
+                count += 1
+                yield item
+    except OSError as error:
+        raise BadExport(f"{file}: {error.strerror}") from error
+    except VaultError as error:
+        raise BadExport(f"{file} is damaged, or was made with another vault secret") from error
+    if end is None or end != {"rows": count - 1, "sha256": digest.hexdigest()}:
+        raise BadExport(f"{file} is not whole: lines are missing or not in their place")
+
+
+def _to_json(value: Any) -> Any:
+    return {"bytes": b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _from_json(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    unknown = row.keys() - table.c.keys()
+    if unknown:
+        raise BadExport(f"{table.name} has no {', '.join(sorted(unknown))} in this version")
+    return {
+        name: b64decode(value["bytes"]) if isinstance(table.c[name].type, LargeBinary) and value is not None else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,67 @@
+"""The bank's secrets for binding keys, by version: new ones are added, old ones stay for the bindings made under them.
+
+A binding's id tells its bank, and nobody else, under which version it was made: its last 8 bytes are a tag over the
+random 24 before them, keyed by that version. So nothing has to be stored or found for it, and it can be told even where
+the store is lost. To anyone without the secret the 32 bytes are random. An id without any version's tag is of version
+1: all ids were, before there were versions.
+"""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ledger.errors import InvalidValue
+from ledger.sealing import BINDING_SIZE, KEY_SIZE, derive_binding_key
+
+MAX_VERSIONS = 16
+
+_TAG_SIZE = 8  # one in 2^64 that an id of one version looks like one of another
+_INFO = b"standing/binding-id/v1"
+
+
+class BankSecrets:
+    """All versions of a bank's secret, the oldest (version 1) first. Raises: InvalidValue."""
+
+    def __init__(self, versions: Sequence[bytes]) -> None:
+        if not 1 <= len(versions) <= MAX_VERSIONS:
+            raise InvalidValue("bank secrets", f"{len(versions)} versions", f"1 to {MAX_VERSIONS}")
+        if len(set(versions)) < len(versions):
+            raise InvalidValue("bank secrets", "one of them twice", "a new secret for each version")
+        if any(len(version) < KEY_SIZE for version in versions):
+            raise InvalidValue("bank secrets", "too short", f"at least {KEY_SIZE} random bytes each")
+        self._versions = tuple(versions)
+        self._tag_keys = [
+            HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=_INFO).derive(version) for version in versions
+        ]
+
+    def __repr__(self) -> str:  # the secrets must not reach a log by accident
+        return f"BankSecrets({len(self._versions)} versions)"
+
+    @property
+    def newest(self) -> int:
+        """The version for new bindings."""
+        return len(self._versions)
+
+    def new_binding_id(self) -> bytes:
+        """A fresh id for a binding under the newest version."""
+        nonce = secrets.token_bytes(BINDING_SIZE - _TAG_SIZE)
+        return nonce + _tag(self._tag_keys[-1], nonce)
+
+    def version_of(self, binding: bytes) -> int:
+        """The version under which a binding was made."""
+        nonce, tag = binding[:-_TAG_SIZE], binding[-_TAG_SIZE:]
+        for version in range(self.newest, 1, -1):
+            if hmac.compare_digest(_tag(self._tag_keys[version - 1], nonce), tag):
+                return version
+        return 1
+
+    def binding_key(self, binding: bytes, platform: str) -> bytes:
+        """The key of a binding, as `ledger.sealing.derive_binding_key` says. Raises: InvalidValue."""
+        return derive_binding_key(self._versions[self.version_of(binding) - 1], binding, platform)
+
+
+def _tag(key: bytes, nonce: bytes) -> bytes:
+    return hmac.digest(key, nonce, "sha256")[:_TAG_SIZE]

@@ -1,0 +1,52 @@
+"""Settings of bindings: how often they may be asked for, and micro-deposits."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from node.bindings import AttemptRates
+from node.micro_deposit import DepositRules, Policy
+from node.velocity import UNKNOWN_COST, Rate
+
+_DAY_MS = 86_400_000
+
+
+class VelocitySettings(BaseModel):
+    """How often a platform, and one of its users, may ask for a binding: an attempt at an account that the bank has
+    costs 1, one at an unknown account 20."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform_capacity: int = Field(20_000, ge=UNKNOWN_COST, le=100_000_000)
+    platform_refill_per_hour: int = Field(20_000, ge=1, le=100_000_000)
+    caller_capacity: int = Field(60, ge=UNKNOWN_COST, le=1_000_000)
+    caller_refill_per_hour: int = Field(30, ge=1, le=1_000_000)
+    require_on_behalf_of: bool = Field(False, description="Refuse requests that do not say which user asks")
+
+    def rates(self) -> AttemptRates:
+        return AttemptRates(
+            platform=Rate(self.platform_capacity, self.platform_refill_per_hour),
+            caller=Rate(self.caller_capacity, self.caller_refill_per_hour),
+            require_caller=self.require_on_behalf_of,
+        )
+
+
+class MicroDepositSettings(BaseModel):
+    """When a small amount is paid in before a binding is granted; see `node.micro_deposit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: Policy = "never"
+    payout_folder: Path | None = Field(None, description="Where payment orders are written for the bank to carry out")
+    tries: int = Field(3, ge=1, le=5)
+    lifetime_days: int = Field(7, ge=1, le=30)
+    max_a_week: int = Field(3, ge=1, le=20, description="Deposits to one account in seven days")
+
+    @model_validator(mode="after")
+    def _check(self) -> "MicroDepositSettings":
+        if self.policy != "never" and self.payout_folder is None:
+            raise ValueError("payout_folder: missing, and the policy asks for micro-deposits")
+        return self
+
+    def rules(self) -> DepositRules:
+        return DepositRules(self.policy, self.tries, self.lifetime_days * _DAY_MS, self.max_a_week)

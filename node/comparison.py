@@ -1,0 +1,102 @@
+"""States beside the store: which of the accounts that a view or a full file states are not so here yet."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, select
+
+from ledger.errors import InvalidValue
+from ledger.identity import canonical_number
+from node import schema
+from node.accounts import Account, AccountStore, apply_change
+from node.changes import AccountChange
+
+_PLACE = re.compile(r"changes\[(\d+)\]\.(.*)", re.DOTALL)
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A state that the store does not have. `index`: its place among the states; `known`: None for a new account."""
+
+    index: int
+    change: AccountChange
+    known: Account | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`seen`: the store's ids of the accounts that were stated and are known."""
+
+    differences: list[Difference]
+    seen: list[int]
+
+
+def compare_states(connection: Connection, accounts: AccountStore, states: Sequence[AccountChange]) -> Comparison:
+    """Compare states by content; when they took effect does not matter for that.
+
+    What a state says about a replacement or an unbinding counts only while it has something to do: a state is stated
+    again and again, and a binding made after an unbinding must not end by it. Raises: InvalidValue (with the index).
+    """
+    numbers, replaced = [], {}
+    for index, state in enumerate(states):
+        try:
+            numbers.append(canonical_number(state.number, state.number_type or "account"))
+            if state.replaces is not None:
+                replaced[index] = canonical_number(state.replaces, "account", "replaces")
+        except InvalidValue as error:
+            raise error.within(f"changes[{index}]") from error
+    found = accounts.find(connection, {*numbers, *replaced.values()})
+    asked_about = [found[number] for number in replaced.values() if number in found]
+    asked_about += [found[n] for n, state in zip(numbers, states, strict=True) if state.unbind and n in found]
+    granted = _granted_at_ms(connection, asked_about)
+    differences = []
+    seen = []
+    for index, (number, state) in enumerate(zip(numbers, states, strict=True)):
+        known = found.get(number)
+        change = state
+        if known is not None:
+            assert known.id is not None
+            seen.append(known.id)
+            ending = [
+                p for p in state.unbind if granted[known.id].get(p, state.effective_at_ms + 1) <= state.effective_at_ms
+            ]
+            change = state.model_copy(update={"unbind": ending})
+            predecessor = found.get(replaced.get(index, ""))
+            moves = predecessor is not None and bool(granted[predecessor.id])
+            if not (ending or moves) and _same(known, state, index):
+                continue
+        differences.append(Difference(index, change, known))
+    return Comparison(differences, seen)
+
+
+def place_of(error: InvalidValue) -> tuple[int | None, InvalidValue]:
+    """The index that an error of a sequence of changes names, and the error as seen from that change."""
+    match = _PLACE.fullmatch(error.field)
+    if match is None:
+        return None, error
+    return int(match[1]), InvalidValue(match[2], error.problem, error.allowed)
+
+
+def _same(known: Account, state: AccountChange, index: int) -> bool:
+    try:
+        stated = apply_change(known, state)
+    except InvalidValue as error:
+        raise error.within(f"changes[{index}]") from error
+    return replace(stated, effective_at_ms=known.effective_at_ms) == known
+
+
+def _granted_at_ms(connection: Connection, accounts: Sequence[Account]) -> dict[int | None, dict[str, int]]:
+    """For each account id its active bindings, as platform to when they were granted."""
+    granted: dict[int | None, dict[str, int]] = defaultdict(dict)
+    ids = [account.id for account in accounts]
+    table = schema.bindings
+    for start in range(0, len(ids), _CHUNK):
+        query = select(table.c.account_id, table.c.platform, table.c.granted_at_ms).where(
+            table.c.account_id.in_(ids[start : start + _CHUNK]), table.c.ended_at_ms.is_(None)
+        )
+        for row in connection.execute(query):
+            granted[row.account_id][row.platform] = row.granted_at_ms
+    return granted

@@ -1,0 +1,196 @@
+"""The core's database, as the node sees it: one view, read in one snapshot, whose time is that database's own.
+
+The node changes nothing there, not even a setting. What the driver says is shown only where it can hold no data.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    column,
+    create_engine,
+    event,
+    inspect,
+    literal_column,
+    make_url,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchTableError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+
+from ledger.errors import InvalidValue, Unavailable
+from node.changes import AccountChange
+from node.feed_settings import SqlViewSettings
+from node.flat import FIELDS
+
+#: How each dialect tells its time in milliseconds: not after the snapshot of the transaction that asks.
+_AS_OF = {
+    "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "SELECT CAST(floor(extract(epoch FROM now()) * 1000) AS bigint)",
+    "mysql": "SELECT CAST(floor(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
+    "mariadb": "SELECT CAST(floor(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
+    "mssql": "SELECT DATEDIFF_BIG(millisecond, '1970-01-01', SYSUTCDATETIME())",
+}
+#: The isolation under which every statement of a transaction sees one state.
+_ISOLATION = {
+    "postgresql": "REPEATABLE READ",
+    "mysql": "REPEATABLE READ",
+    "mariadb": "REPEATABLE READ",
+    "mssql": "SNAPSHOT",
+    "oracle": "SERIALIZABLE",
+}
+_RETRY_AFTER_S = 5
+_MAX_SHOWN = 300
+
+
+class CoreUnavailable(Unavailable):
+    """The core's database does not answer as it must; nothing was taken in."""
+
+
+class Snapshot:
+    """One state of the view. Every method raises CoreUnavailable where the database does not answer as it must."""
+
+    def __init__(self, connection: Connection, view: "CoreView") -> None:
+        self._connection = connection
+        self._view = view
+
+    def now_ms(self) -> int:
+        """The core's own time, not after this snapshot. Raises: InvalidValue."""
+        with core_errors():
+            told = self._connection.execute(text(self._view.as_of_query)).scalar_one_or_none()
+        try:
+            return int(told)  # type: ignore[arg-type]  # the database may answer anything
+        except (TypeError, ValueError) as error:
+            raise InvalidValue("as_of_query", "no whole number", "one row, one column: milliseconds") from error
+
+    def pages(self, after_ms: int, up_to_ms: int) -> Iterator[list[dict[str, Any]]]:
+        """The rows that took effect after one time and up to another, oldest first, a page at a time in memory.
+
+        Raises: InvalidValue where the view is missing, or its columns are not those of a change.
+        """
+        with core_errors():
+            names = self._view.columns(self._connection)
+            view = table(self._view.name, *(column(name) for name in names), schema=self._view.schema)
+            effective = view.c.effective_at_ms
+            query = select(view).where(effective > after_ms, effective <= up_to_ms).order_by(effective)
+            streamed = self._connection.execution_options(stream_results=True, max_row_buffer=self._view.page_size)
+            pages = streamed.execute(query).mappings().partitions(self._view.page_size)
+        while True:
+            with core_errors():
+                page = next(pages, None)
+            if page is None:
+                return
+            yield [dict(row) for row in page]
+
+    def undated(self) -> bool:
+        """Whether a row does not say when it took effect: the node would never see it."""
+        view = table(self._view.name, column("effective_at_ms"), schema=self._view.schema)
+        undated = view.c.effective_at_ms.is_(None)
+        query: Select[Any] = select(literal_column("1")).select_from(view).where(undated).limit(1)
+        with core_errors():
+            return self._connection.execute(query).first() is not None
+
+
+class CoreView:
+    """The view of the settings. Raises: InvalidValue where the URL or its dialect is not usable."""
+
+    def __init__(self, settings: SqlViewSettings) -> None:
+        url = settings.url.get_secret_value()
+        try:
+            dialect = make_url(url).get_backend_name()
+            self._engine = _engine(url, dialect)
+        except (ArgumentError, ModuleNotFoundError) as error:
+            # Without the error's own text, which may hold the URL and with it a password.
+            raise InvalidValue("sql_view.url", "not usable", "a SQLAlchemy URL whose driver is installed") from error
+        query = settings.as_of_query or _AS_OF.get(dialect)
+        if query is None:
+            raise InvalidValue(
+                "sql_view.as_of_query", f"missing, and {dialect} has no default", "a query of one number"
+            )
+        self.as_of_query = query
+        schema, _, self.name = settings.view.rpartition(".")
+        self.schema = schema or None
+        self.page_size = settings.page_size
+        self._columns: Sequence[str] = ()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One transaction that only reads. Raises: CoreUnavailable."""
+        with core_errors():
+            connection = self._engine.connect()
+        try:
+            yield Snapshot(connection, self)
+        finally:
+            connection.close()  # nothing was changed, so there is nothing to commit
+
+    def columns(self, connection: Connection) -> Sequence[str]:
+        """The view's columns, each a field of a change. Raises: InvalidValue where one is missing or unknown."""
+        if not self._columns:
+            try:
+                columns = inspect(connection).get_columns(self.name, schema=self.schema)
+            except NoSuchTableError as error:
+                raise InvalidValue(
+                    "sql_view.view", "the core has no such view", "one that its user may read"
+                ) from error
+            found = [str(item["name"]) for item in columns]
+            needed = ("number", "effective_at_ms", *AccountChange.STATE_FIELDS)
+            missing = [name for name in needed if name not in found]
+            unknown = [name for name in found if name not in FIELDS]
+            if missing or unknown:
+                allowed = ", ".join(needed) + "; besides: unbind, replaces, replaced_bindings"
+                problem = f"columns missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+                raise InvalidValue("sql_view.view", problem, allowed)
+            self._columns = found
+        return self._columns
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _engine(url: str, dialect: str) -> Engine:
+    if dialect == "sqlite":
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+    if dialect not in _ISOLATION:
+        raise InvalidValue("sql_view.url", f"no snapshot known for {dialect}", f"sqlite, {', '.join(_ISOLATION)}")
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=1, max_overflow=1)
+    options: dict[str, Any] = {"isolation_level": _ISOLATION[dialect]}
+    if dialect == "postgresql":
+        options["postgresql_readonly"] = True
+    return engine.execution_options(**options)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the engine's own BEGIN makes the snapshot
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA busy_timeout = 10000")
+
+
+@contextmanager
+def core_errors() -> Iterator[None]:
+    """Turns what SQLAlchemy raises about the core into CoreUnavailable."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise CoreUnavailable(f"the core's view cannot be read: {_told(error)}", _RETRY_AFTER_S) from error
+
+
+def _told(error: SQLAlchemyError) -> str:
+    """What may be shown of an error: the driver's text where it names tables and servers, never where it names data."""
+    if isinstance(error, OperationalError | ProgrammingError):
+        return " ".join(str(error.orig).split())[:_MAX_SHOWN]
+    return type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__

@@ -1,0 +1,168 @@
+"""A folder that the core puts files into. Each is claimed, taken in, and moved away with a report beside it.
+
+    FOLDER/             files to take in, by their time; a name that begins with a dot or ends in .part is not looked at
+    FOLDER/working/     the one that is being taken in; after a crash it goes on from here
+    FOLDER/done/        taken in, each with FILE.report.json
+    FOLDER/rejected/    not taken in, nothing of it; the report names line and field
+
+A claim is a rename, so a file is never taken up twice. A file is to be put here by a rename as well: written under
+another name, or in another folder of the same file system, first.
+"""
+
+import re
+import threading
+from pathlib import Path
+
+import structlog
+
+from ledger.errors import InvalidValue, Unavailable
+from node.drop_file import LineProblem, parse_name, sha256_of
+from node.faults import Faults, no_faults
+from node.feed import Feed
+from node.feed_settings import DropFolderSettings
+from node.file_load import FileLoader, Stopped
+from node.file_report import FileRejected, FileReport, write_report
+
+WORKING, DONE, REJECTED = "working", "done", "rejected"
+CHECKSUM = ".sha256"
+_UNFINISHED = (".part", ".tmp", ".filepart")
+_RETRY_AFTER_S = 5
+_MAX_SAME_NAME = 1_000
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class FolderUnavailable(Unavailable):
+    """The drop folder cannot be used; no file is lost."""
+
+
+class DropFolder:
+    """Takes in the files of one folder. One thread runs it."""
+
+    def __init__(
+        self, settings: DropFolderSettings, loader: FileLoader, feed: Feed, faults: Faults = no_faults
+    ) -> None:
+        self._settings = settings
+        self._folder = settings.path
+        self._loader = loader
+        self._feed = feed
+        self._faults = faults
+
+    def step(self, stop: threading.Event) -> None:
+        """Take in every file that is there, oldest first. Raises: FolderUnavailable, DatabaseUnavailable."""
+        try:
+            for name in (WORKING, DONE, REJECTED):
+                (self._folder / name).mkdir(exist_ok=True)
+            while not stop.is_set():
+                path = self._claimed() or self._claim_next()
+                if path is None:
+                    return
+                self._take(path, stop)
+        except Stopped:
+            return
+        except OSError as error:
+            raise FolderUnavailable(f"{error.filename or self._folder}: {error.strerror}", _RETRY_AFTER_S) from error
+
+    def _claimed(self) -> Path | None:
+        """The file that was being taken in when the node ended."""
+        return next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
+
+    def _claim_next(self) -> Path | None:
+        """Claim the oldest file whose turn it is."""
+        waiting = []
+        for path in _files(self._folder):
+            if path.suffix == CHECKSUM:
+                continue
+            if self._settings.require_checksum and not _checksum_file(path).exists():
+                continue
+            try:
+                as_of_ms = parse_name(path.name).as_of_ms
+            except InvalidValue:
+                as_of_ms = 0  # its name is wrong: it is rejected at once
+            waiting.append((as_of_ms, path.name, path))
+        # A reconciliation waits until the other source has spoken up to its time: before, it could only be early.
+        if self._settings.role == "reconcile":
+            last_ms = self._feed.last_as_of_ms()
+            waiting = [item for item in waiting if item[0] <= last_ms]
+        if not waiting:
+            return None
+        path = min(waiting)[2]
+        claimed = self._folder / WORKING / path.name
+        path.rename(claimed)
+        self._faults("file_claimed")
+        return claimed
+
+    def _take(self, path: Path, stop: threading.Event) -> None:
+        log = structlog.get_logger().bind(file=path.name)
+        try:
+            report = self._load(path, stop)
+            self._faults("file_loaded")
+            target = self._folder / DONE
+            log.info("feed_file_loaded", lines=report.lines, changes=report.changes, missing=report.missing)
+        except FileRejected as error:
+            report = error.report
+            target = self._folder / REJECTED
+            log.error("feed_file_rejected", reason=str(error))
+        final = _free_name(target, path.name)
+        write_report(report, final.with_name(f"{final.name}.report.json"))
+        self._faults("file_reported")
+        if _checksum_file(path).exists():
+            _checksum_file(path).rename(_checksum_file(final))
+        path.rename(final)
+
+    def _load(self, path: Path, stop: threading.Event) -> FileReport:
+        report = FileReport(file=path.name, outcome="rejected")
+        try:
+            name = parse_name(path.name)
+        except InvalidValue as error:
+            report.add(LineProblem(0, error.field, error.problem, error.allowed))
+            raise FileRejected(report) from error
+        waiting = _checksum_file(self._folder / path.name)
+        if waiting.exists():
+            waiting.rename(_checksum_file(path))
+        problem = self._checksum_problem(path)
+        if problem is not None:
+            report.add(problem)
+            raise FileRejected(report)
+        return self._loader.load(path, name, _no_progress, stop, reconcile=self._settings.role == "reconcile")
+
+    def _checksum_problem(self, path: Path) -> LineProblem | None:
+        """What is wrong with the file by its checksum, as `sha256sum` writes it."""
+        beside = _checksum_file(path)
+        if not beside.exists():
+            needed = self._settings.require_checksum
+            return LineProblem(0, "checksum", "missing", f"a file {beside.name}") if needed else None
+        with beside.open("rb") as file:
+            stated = file.read(64).decode("ascii", "replace")
+        if not _SHA256.fullmatch(stated):
+            return LineProblem(0, "checksum", "not a SHA-256 in hexadecimal", "what sha256sum writes")
+        if stated.lower() != sha256_of(path):
+            return LineProblem(0, "checksum", "not that of the file: changed or cut short on its way?", "the same")
+        return None
+
+
+def _no_progress(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+        and not path.name.endswith(_UNFINISHED)
+        and path.is_file()
+        and not path.is_symlink()
+    )
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(path.name + CHECKSUM)
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """A name in `folder` that no file has yet; its report may be there already, from before a crash."""
+    for number in range(1, _MAX_SAME_NAME):
+        path = folder / (name if number == 1 else f"{name}.{number}")
+        if not path.exists():
+            return path
+    raise FolderUnavailable(f"{folder}: more than {_MAX_SAME_NAME} files of one name", _RETRY_AFTER_S)

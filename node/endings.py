@@ -1,0 +1,28 @@
+"""The end of a binding: marked in the store, and told to the ledger as its last terms."""
+
+from sqlalchemy import Connection, update
+
+from node import outbox, schema
+from node.accounts import Account, unbound
+from node.outbox import Issuer
+
+
+def end_binding(connection: Connection, binding: bytes, ended_at_ms: int) -> None:
+    """Mark a binding as ended."""
+    connection.execute(update(schema.bindings).where(schema.bindings.c.id == binding).values(ended_at_ms=ended_at_ms))
+
+
+def end_and_tell(
+    connection: Connection, issuer: Issuer, account: Account, *, binding: bytes, platform: str, now_ms: int
+) -> None:
+    """End a binding and queue its last terms; inside one transaction."""
+    # Not before the account's last change: the ledger takes no attestation older than the one it has.
+    effective_at_ms = max(now_ms, account.effective_at_ms)
+    end_binding(connection, binding, effective_at_ms)
+    outbox.put(
+        connection,
+        binding=binding,
+        effective_at_ms=effective_at_ms,
+        terms=unbound(account.terms(issuer.secret, binding, platform)),
+        holds_from_ms=outbox.last_as_of_ms(connection) + 1,
+    )

@@ -1,0 +1,117 @@
+"""`standing-node feed`: judge a feed file, or take one in."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ledger.clock import SystemClock
+from ledger.errors import InvalidValue
+from ledger.service.cli import Config, console, one_line_errors
+from ledger.service.database import migrate
+from ledger.service.settings import load, read_secret
+from ledger.service.vault import Vault
+from node.app import read_secrets
+from node.drop_file import FileName, parse_name
+from node.faults import kill_at, no_faults
+from node.feed import Feed
+from node.file_check import FileCheck
+from node.file_check import Progress as Watch
+from node.file_load import FileLoader
+from node.file_report import FileRejected, FileReport
+from node.settings import NodeSettings
+from node.storage import NodeDatabase
+
+app = typer.Typer(help="Feed files: see docs/FEED.md.", no_args_is_help=True)
+
+FeedFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+_PAGE = 1_000
+_MAX_BYTES = 4 * 1024**3
+
+
+@app.command()
+def check(file: FeedFile, config: Config = None) -> None:
+    """Judge a file line by line, and write nothing. With --config, also beside what the node's store has."""
+    with one_line_errors():
+        name = parse_name(file.name)
+        database, vault = None, Vault([secrets.token_bytes(32)], "check")
+        if config is not None:
+            settings = load(NodeSettings, config)
+            database = NodeDatabase(settings.database_url)
+            vault = _vault(settings)
+        with _watched(file) as watch:
+            report = FileCheck(database, vault, page_size=_PAGE, max_bytes=_MAX_BYTES).check(file, name, watch)
+        if database is not None:
+            database.close()
+    _show(report)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def send(
+    file: FeedFile,
+    config: Config = None,
+    reconcile: Annotated[
+        bool, typer.Option("--reconcile", help="A full file, compared with what another source fed")
+    ] = False,
+) -> None:
+    """Take a file in, whole or not at all; the running node publishes what follows. The file stays where it is."""
+    with one_line_errors():
+        name = parse_name(file.name)
+        settings = load(NodeSettings, config)
+        all_secrets = read_secrets(settings)
+        database = NodeDatabase(settings.database_url)
+        migrate(database, "node")
+        feed = Feed(
+            database,
+            all_secrets.vault(),
+            all_secrets.bank_secrets(),
+            SystemClock(),
+            max_waiting=settings.max_waiting,
+            on_change=_nothing,
+            faults=no_faults if settings.fault_point is None else kill_at(settings.fault_point),
+        )
+        loader = FileLoader(feed, database, all_secrets.vault(), page_size=_PAGE)
+        report = _load(loader, file, name, reconcile)
+        database.close()
+    _show(report)
+    if report.outcome == "rejected":
+        raise typer.Exit(1)
+
+
+def _load(loader: FileLoader, file: Path, name: FileName, reconcile: bool) -> FileReport:
+    with _watched(file) as watch:
+        try:
+            return loader.load(file, name, watch, threading.Event(), reconcile=reconcile)
+        except FileRejected as error:
+            return error.report
+        except OSError as error:
+            raise InvalidValue("file", f"cannot be read: {error.strerror}", "a readable file") from error
+
+
+def _vault(settings: NodeSettings) -> Vault:
+    files = [settings.vault_secret_file, *settings.older_vault_secret_files]
+    return Vault([read_secret(file, "vault_secret_file") for file in files], "node")
+
+
+@contextmanager
+def _watched(file: Path) -> Iterator[Watch]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(file.name, total=file.stat().st_size)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _show(report: FileReport) -> None:
+    console.print_json(report.model_dump_json())
+
+
+def _nothing() -> None:
+    """The running node looks for itself."""

@@ -1,0 +1,43 @@
+"""Settings of the feed's own sources: a view of the core's database, and a folder for files."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class SqlViewSettings(BaseModel):
+    """A view of the core's database that the node polls; see `node.sql_view` and docs/FEED.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: SecretStr = Field(description="SQLAlchemy URL of the core's database; a user that may only read the view")
+    view: str = Field("standing_accounts", pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$")
+    poll_ms: int = Field(1_000, ge=50, le=3_600_000)
+    page_size: int = Field(1_000, ge=1, le=5_000, description="Rows held in memory, and changes in one entry's part")
+    settle_ms: int = Field(
+        2_000, ge=0, le=600_000, description="How long after its effective_at_ms a change may become visible at most"
+    )
+    late_window_ms: int = Field(
+        600_000, ge=1_000, le=86_400_000, description="How far back to look for changes that came later than that"
+    )
+    as_of_query: str | None = Field(
+        None, max_length=1_000, description="Answers the core's time in milliseconds; has a default for known dialects"
+    )
+    timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's database")
+
+
+class DropFolderSettings(BaseModel):
+    """A folder that the core, or a nightly job, puts files into; see `node.drop_folder` and docs/FEED.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path
+    role: Literal["source", "reconcile"] = Field(
+        "source",
+        description="source: the files are the feed. reconcile: full files only, compared with what another source fed",
+    )
+    poll_ms: int = Field(1_000, ge=50, le=3_600_000)
+    page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes in one entry's part")
+    require_checksum: bool = Field(False, description="Take a file only with its FILE.sha256 beside it")
+    max_bytes: int = Field(4 * 1024**3, ge=1_024, le=1024**4)

@@ -1,0 +1,24 @@
+"""The sources by which the node itself reads the core, as tasks, from the settings."""
+
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node.drop_folder import DropFolder
+from node.faults import Faults
+from node.feed import Feed
+from node.file_load import FileLoader
+from node.settings import NodeSettings
+from node.sql_view import SqlViewSource
+from node.workers import Task
+
+
+def source_tasks(settings: NodeSettings, feed: Feed, database: Database, vault: Vault, faults: Faults) -> list[Task]:
+    """A task for each source that is configured. Raises: InvalidValue where its settings are not usable."""
+    tasks = []
+    if settings.sql_view is not None:
+        view = SqlViewSource(settings.sql_view, feed, database, vault)
+        tasks.append(Task("sql_view", settings.sql_view.poll_ms, view.step, view.close))
+    if settings.drop_folder is not None:
+        loader = FileLoader(feed, database, vault, page_size=settings.drop_folder.page_size)
+        folder = DropFolder(settings.drop_folder, loader, feed, faults)
+        tasks.append(Task("drop_folder", settings.drop_folder.poll_ms, folder.step))
+    return tasks

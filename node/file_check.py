@@ -1,0 +1,164 @@
+"""A feed file, judged line by line before anything of it is taken in, beside the store where there is one."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from ledger.errors import InvalidValue
+from ledger.identity import canonical_number
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node import outbox
+from node.accounts import Account, AccountStore, apply_change, open_account
+from node.changes import AccountChange
+from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
+from node.file_report import FileReport
+from node.flat import InvalidRecord, check_values, parse_change
+
+#: Called with how many bytes of how many were read.
+Progress = Callable[[int, int], None]
+
+#: What a state says once and for all: in a file that states all accounts again and again it would be done each time.
+_NOT_IN_FULL = ("unbind",)
+
+#: On one line, all or none: each line must be judged without those before it.
+_DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
+
+
+class FileCheck:
+    """Judges files. Without a `database`, accounts that a changes file does not introduce are taken to be known."""
+
+    def __init__(self, database: Database | None, vault: Vault, *, page_size: int, max_bytes: int) -> None:
+        self._database = database
+        self._vault = vault
+        self._accounts = AccountStore(vault)
+        self._page_size = page_size
+        self._max_bytes = max_bytes
+
+    def check(self, path: Path, name: FileName, progress: Progress) -> FileReport:
+        """What is right and wrong with a file; writes nothing. Raises: OSError, DatabaseUnavailable."""
+        report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
+        problem = whole_problem(path, self._max_bytes)
+        if problem is not None:
+            report.add(problem)
+        else:
+            report.sha256 = sha256_of(path)
+            self._check_lines(path, name, report, progress)
+        if report.problems:
+            report.outcome = "rejected"
+        return report
+
+    def _check_lines(self, path: Path, name: FileName, report: FileReport, progress: Progress) -> None:
+        size = path.stat().st_size
+        last_ms = 0
+        if self._database is not None:
+            with self._database.read() as connection:
+                last_ms = outbox.last_as_of_ms(connection)
+        # A private file of SQLite, on disk and gone with the connection: memory stays bounded however long the file is.
+        with closing(sqlite3.connect("")) as stated:
+            stated.execute(
+                "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT) WITHOUT ROWID"
+            )
+            for page in pages(read_lines(path, name.format), self._page_size):
+                for change, problems in self._judge(page, name, last_ms, stated):
+                    report.lines += 1
+                    for problem in problems:
+                        if not report.crowded:
+                            report.add(problem)
+                    if change is not None and not problems:
+                        report.changes += 1
+                    if report.crowded:
+                        return
+                progress(page[-1].read_bytes, size)
+        if report.lines == 0:
+            report.add(LineProblem(0, "file", "no lines after the header", "at least one"))
+
+    def _judge(
+        self, page: list[Line], name: FileName, last_ms: int, stated: sqlite3.Connection
+    ) -> Iterator[tuple[AccountChange | None, list[LineProblem]]]:
+        parsed = [(line, *parse_line(line, name)) for line in page]
+        numbers = {
+            index: canonical_number(change.number, change.number_type or "account")
+            for index, (_, change, _) in enumerate(parsed)
+            if change is not None
+        }
+        known: dict[str, Account] = {}
+        if self._database is not None:
+            replaced = {c.replaces for _, c, _ in parsed if c is not None and c.replaces is not None}
+            wanted = {*numbers.values(), *(canonical_number(number, "account") for number in replaced)}
+            with self._database.read() as connection:
+                known = self._accounts.find(connection, wanted)
+        for index, (line, change, problems) in enumerate(parsed):
+            if change is not None:
+                found = self._judge_change(change, numbers[index], name, last_ms, stated, known)
+                problems += [_line_problem(line, problem) for problem in found]
+            yield change, problems
+
+    def _judge_change(
+        self,
+        change: AccountChange,
+        number: str,
+        name: FileName,
+        last_ms: int,
+        stated: sqlite3.Connection,
+        known: dict[str, Account],
+    ) -> list[InvalidValue]:
+        """What is wrong with a change that is well-formed by itself, in its place in the file and beside the store."""
+        account = known.get(number)
+        key = self._vault.lookup("number", number)
+        row = stated.execute("SELECT at_ms, number_type FROM stated WHERE number = ?", [key]).fetchone()
+        before, number_type = row or (None, change.number_type)
+        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, change.effective_at_ms, number_type])
+        found = []
+        if change.number_type not in {None, number_type}:
+            found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
+        if name.kind == "full" and before is not None:
+            found.append(InvalidValue("number", "stated on an earlier line already", "each account once"))
+        lowest = 0
+        if name.kind == "changes" and (account is not None or before is not None):
+            held = [] if account is None else [account.effective_at_ms]
+            lowest = max([last_ms + 1, *held, *([] if before is None else [before])])
+        if not lowest <= change.effective_at_ms <= name.as_of_ms:
+            found.append(InvalidValue("effective_at_ms", "out of range", f"{lowest} to {name.as_of_ms}"))
+        try:
+            if account is not None:
+                apply_change(account, change)
+            elif before is None and (name.kind == "full" or self._database is not None):
+                predecessor = (
+                    None if change.replaces is None else known.get(canonical_number(change.replaces, "account"))
+                )
+                open_account(change, number, predecessor)
+        except InvalidValue as error:
+            found.append(error)
+        return found
+
+
+def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
+    """The change that a line states, with every value judged by itself, or what is wrong with it."""
+    if line.problem is not None:
+        return None, [line.problem]
+    try:
+        change = parse_change(line.record, effective_at_ms=name.as_of_ms)
+        check_values(change)
+        if 0 < sum(getattr(change, field) is not None for field in _DOCUMENT) < len(_DOCUMENT):
+            raise InvalidValue("id_document_number", "only a part of the document", f"all of {', '.join(_DOCUMENT)}")
+        for field in _NOT_IN_FULL:
+            if name.kind == "full" and getattr(change, field):
+                raise InvalidValue(field, "not in a full file", "in a changes file")
+    except InvalidRecord as error:
+        return None, [_line_problem(line, problem) for problem in error.problems]
+    except InvalidValue as error:
+        return None, [_line_problem(line, error)]
+    return change, []
+
+
+def pages(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
+    """The lines, at most `size` at a time."""
+    while page := list(islice(lines, size)):
+        yield page
+
+
+def _line_problem(line: Line, error: InvalidValue) -> LineProblem:
+    return LineProblem(line.number, error.field, error.problem, error.allowed)

@@ -1,0 +1,283 @@
+"""A feed file, taken in: judged whole first, so that a bad line leaves no trace; then fed, in parts of one entry.
+
+After a crash the same file goes on where it was. A file of changes has a cursor, moved with each part. A full file
+needs none: what was taken in already is no difference any more.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from ledger.errors import Conflict, InvalidValue, Overloaded
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from ledger.terms import Status
+from node import cursors, schema
+from node.accounts import AccountStore
+from node.changes import AccountChange, FeedEntry
+from node.comparison import Comparison, compare_states
+from node.cursors import Cursor
+from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
+from node.feed import Feed
+from node.file_check import FileCheck, Progress, pages, parse_line
+from node.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+
+SOURCE = "file"
+
+
+class Stopped(Exception):
+    """The node ends; the file goes on at the next start."""
+
+
+@dataclass
+class _Work:
+    """One file on its way in. `part` comes next; `line` was the last one taken in."""
+
+    path: Path
+    name: FileName
+    report: FileReport
+    last_ms: int
+    part: int
+    progress: Progress
+    stop: threading.Event
+    line: int = 0
+    seen: bytearray = field(default_factory=bytearray)
+    held: list[AccountChange] = field(default_factory=list)
+    held_line: int = 0
+
+
+class FileLoader:
+    """Takes files in. Used by one thread at a time."""
+
+    def __init__(
+        self, feed: Feed, database: Database, vault: Vault, *, page_size: int = 1_000, max_bytes: int = 4 * 1024**3
+    ) -> None:
+        self._feed = feed
+        self._database = database
+        self._accounts = AccountStore(vault)
+        self._check = FileCheck(database, vault, page_size=page_size, max_bytes=max_bytes)
+        self._page_size = page_size
+
+    def load(
+        self, path: Path, name: FileName, progress: Progress, stop: threading.Event, *, reconcile: bool = False
+    ) -> FileReport:
+        """Take a file in, whole or not at all; one that was taken in before is answered as before.
+
+        `reconcile`: a full file beside another source: it promises nothing and moves no watermark.
+        Raises: FileRejected, Stopped, OSError, DatabaseUnavailable.
+        """
+        sha256 = sha256_of(path)
+        position = self._position(path.name, sha256)
+        if position is not None and "report" in position:
+            return self._finished(position["report"])
+        if position is None:
+            report = FileReport(
+                file=path.name, outcome="rejected", sha256=sha256, kind=name.kind, as_of_ms=name.as_of_ms
+            )
+            self._check_time(report, name, reconcile)
+            if not report.problems:
+                report = self._check.check(path, name, progress)
+            if report.problems:
+                raise FileRejected(report)
+        report = FileReport(file=path.name, outcome="loaded", sha256=sha256, kind=name.kind, as_of_ms=name.as_of_ms)
+        work = _Work(
+            path=path,
+            name=name,
+            report=report,
+            last_ms=self._feed.last_as_of_ms(),
+            part=self._feed.next_part(name.as_of_ms),
+            progress=progress,
+            stop=stop,
+            line=0 if position is None else int(position["line"]),
+        )
+        if name.kind == "changes":
+            self._load_changes(work)
+        elif reconcile:
+            self._reconcile(work)
+        else:
+            self._load_full(work)
+        return work.report
+
+    def _position(self, file: str, sha256: str) -> dict[str, Any] | None:
+        with self._database.read() as connection:
+            position = cursors.load(connection, SOURCE)
+        return position if position is not None and (position["file"], position["sha256"]) == (file, sha256) else None
+
+    def _finished(self, stored: dict[str, Any]) -> FileReport:
+        """The report of a file that is in already; what its last part led to was not known when it was stored."""
+        report = FileReport.model_validate(stored)
+        table = schema.feed_entries
+        with self._database.read() as connection:
+            query = select(table.c.attestations).where(table.c.as_of_ms == report.as_of_ms)
+            report.attestations = int(connection.execute(query).scalar_one())
+        return report
+
+    def _check_time(self, report: FileReport, name: FileName, reconcile: bool) -> None:
+        last_ms = self._feed.last_as_of_ms()
+        if reconcile and name.kind != "full":
+            report.add(LineProblem(0, "file name", "a file of changes, beside another source", "full files only"))
+        elif not reconcile and name.as_of_ms <= last_ms:
+            problem = "its time is not after that of the last feed entry"
+            report.add(LineProblem(0, "file name", problem, f"a time after {last_ms} ms"))
+
+    def _load_changes(self, work: _Work) -> None:
+        for page in self._pages(work):
+            changes = []
+            for line in page:
+                work.report.lines += 1
+                if line.number > work.line:
+                    changes.append(_parsed(line, work.name))
+            work.report.changes += len(changes)
+            self._hold(work, changes, page[-1].number)
+        self._complete(work)
+
+    def _load_full(self, work: _Work) -> None:
+        newest_id = self._newest_id()
+        for page, comparison in self._compared(work):
+            changes = []
+            for difference in comparison.differences:
+                known = difference.known
+                lowest = work.last_ms + 1 if known is None else max(work.last_ms + 1, known.effective_at_ms)
+                if lowest > work.name.as_of_ms:
+                    work.report.changed_since += 1
+                    continue
+                stated_ms = difference.change.effective_at_ms
+                in_time = lowest <= stated_ms <= work.name.as_of_ms
+                effective_at_ms = stated_ms if in_time else work.name.as_of_ms
+                changes.append(difference.change.model_copy(update={"effective_at_ms": effective_at_ms}))
+                work.report.new_accounts += known is None
+            work.report.changes += len(changes)
+            self._hold(work, changes, page[-1].number)
+        self._report_missing(work, newest_id)
+        self._complete(work)
+
+    def _reconcile(self, work: _Work) -> None:
+        newest_id = self._newest_id()
+        for _, comparison in self._compared(work):
+            changes = []
+            for difference in comparison.differences:
+                known = difference.known
+                if known is not None and known.effective_at_ms > work.name.as_of_ms:
+                    work.report.changed_since += 1
+                    continue
+                changes.append(difference.change)
+                work.report.new_accounts += known is None
+            work.report.changes += len(changes)
+            if changes:
+                work.report.attestations += self._patiently(work, partial(self._feed.correct, changes))
+        self._report_missing(work, newest_id)
+
+    def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison]]:
+        """The file page by page, beside the store; notes which accounts it states."""
+        for page in self._pages(work):
+            work.report.lines += len(page)
+            states = [_parsed(line, work.name) for line in page]
+            with self._database.read() as connection:
+                comparison = compare_states(connection, self._accounts, states)
+            for account_id in comparison.seen:
+                _mark(work.seen, account_id)
+            yield page, comparison
+
+    def _pages(self, work: _Work) -> Iterator[list[Line]]:
+        size = work.path.stat().st_size
+        for page in pages(read_lines(work.path, work.name.format), self._page_size):
+            if work.stop.is_set():
+                raise Stopped
+            yield page
+            work.progress(page[-1].read_bytes, size)
+
+    def _hold(self, work: _Work, changes: list[AccountChange], line: int) -> None:
+        """Keep a page's changes until it is known whether they are the entry's last part."""
+        if not changes:
+            return
+        if work.held:
+            self._accept(work, complete=False)
+            work.part += 1
+        work.held, work.held_line = changes, line
+
+    def _complete(self, work: _Work) -> None:
+        self._accept(work, complete=True)
+
+    def _accept(self, work: _Work, *, complete: bool) -> None:
+        position: dict[str, Any] = {"file": work.path.name, "sha256": work.report.sha256, "line": work.held_line}
+        if complete:
+            self._sum_up(work)
+            position["report"] = work.report.model_dump(mode="json")
+        entry = FeedEntry(as_of_ms=work.name.as_of_ms, part=work.part, complete=complete, changes=work.held)
+        # Only a file of changes goes on from a line; of a full one, what is in is no difference any more.
+        cursor = Cursor(SOURCE, position) if complete or work.name.kind == "changes" else None
+        work.report.attestations += self._patiently(work, lambda: self._feed.accept(entry, cursor).attestations)
+
+    def _sum_up(self, work: _Work) -> None:
+        """Count what earlier runs took in of the same entry, before a crash."""
+        table = schema.feed_entries
+        with self._database.read() as connection:
+            row = connection.execute(select(table).where(table.c.as_of_ms == work.name.as_of_ms)).one_or_none()
+        if row is not None:
+            work.report.changes = row.changes + len(work.held)
+            work.report.attestations = row.attestations
+
+    def _patiently(self, work: _Work, take: Callable[[], int]) -> int:
+        """Do it once there is room in the outbox. Raises: Stopped, FileRejected."""
+        while True:
+            try:
+                return take()
+            except Overloaded as error:
+                if work.stop.wait(error.retry_after_s):
+                    raise Stopped from error
+            except (InvalidValue, Conflict) as error:
+                # The file was judged before, so this is the entry's time, or somebody else fed in between.
+                problem = error.problem if isinstance(error, InvalidValue) else str(error)
+                work.report.add(LineProblem(0, "feed", problem, "one source for the core's word, in the order of time"))
+                work.report.outcome = "rejected"
+                raise FileRejected(work.report) from error
+
+    def _newest_id(self) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(schema.accounts.c.id), 0))).scalar_one())
+
+    def _report_missing(self, work: _Work, newest_id: int) -> None:
+        """Note the accounts up to `newest_id` that the file does not state; closed ones need not be in it."""
+        table, bindings = schema.accounts, schema.bindings
+        count = (
+            select(func.count())
+            .where(bindings.c.account_id == table.c.id, bindings.c.ended_at_ms.is_(None))
+            .scalar_subquery()
+        )
+        query = select(table.c.id, table.c.status, count.label("bindings")).where(
+            table.c.id <= newest_id, table.c.status != int(Status.CLOSED)
+        )
+        with self._database.read() as connection:
+            for row in connection.execution_options(stream_results=True, max_row_buffer=self._page_size).execute(query):
+                if _marked(work.seen, row.id):
+                    continue
+                work.report.missing += 1
+                if len(work.report.missing_accounts) < MAX_MISSING_SHOWN:
+                    number = self._accounts.get(connection, row.id).number
+                    work.report.missing_accounts.append(
+                        MissingAccount(
+                            number_masked=masked(number), status=Status(row.status).word, bindings=row.bindings
+                        )
+                    )
+
+
+def _parsed(line: Line, name: FileName) -> AccountChange:
+    change, problems = parse_line(line, name)
+    if change is None:  # the file was judged before, so it is not the same any more
+        raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
+    return change
+
+
+def _mark(bits: bytearray, index: int) -> None:
+    if index // 8 >= len(bits):
+        bits.extend(bytes(index // 8 + 1 - len(bits)))
+    bits[index // 8] |= 1 << index % 8
+
+
+def _marked(bits: Sequence[int], index: int) -> bool:
+    return index // 8 < len(bits) and bool(bits[index // 8] >> index % 8 & 1)

@@ -1,0 +1,70 @@
+"""What became of a feed file, as the report beside it says: line, field and rule, no whole number, no name."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from ledger.errors import StandingError
+from node.drop_file import LineProblem
+
+MAX_PROBLEMS = 100
+MAX_MISSING_SHOWN = 1_000
+
+
+class MissingAccount(BaseModel):
+    """An account that the store has, and a full file does not; it stays as it was. `bindings` have not ended."""
+
+    number_masked: str
+    status: str
+    bindings: int
+
+
+class FileReport(BaseModel):
+    """`problems`: at most a hundred, then reading ends. `missing_accounts`: at most a thousand of them."""
+
+    file: str
+    outcome: Literal["valid", "loaded", "rejected"]
+    sha256: str | None = None
+    kind: str | None = None
+    as_of_ms: int | None = None
+    lines: int = 0
+    changes: int = 0
+    new_accounts: int = 0
+    attestations: int = 0
+    changed_since: int = 0
+    missing: int = 0
+    missing_accounts: list[MissingAccount] = []
+    problems: list[LineProblem] = []
+
+    def add(self, problem: LineProblem) -> None:
+        self.problems.append(problem)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether no more problems fit."""
+        return len(self.problems) >= MAX_PROBLEMS
+
+
+class FileRejected(StandingError):
+    """A file is not taken in, and nothing of it was; `report` says why, line by line."""
+
+    def __init__(self, report: FileReport) -> None:
+        first = report.problems[0]
+        where = f"line {first.line}, {first.field}" if first.line else first.field
+        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        super().__init__(f"{report.file}: {where}: {first.problem}; allowed: {first.allowed}{more}")
+        self.report = report
+
+
+def masked(number: str) -> str:
+    """A number as it may be shown: its last four characters."""
+    return "*" * (len(number) - 4) + number[-4:]
+
+
+def write_report(report: FileReport, path: Path) -> None:
+    """Write a report, whole or not at all. Raises: OSError."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(report.model_dump_json(indent=2) + "\n")
+    draft.chmod(0o600)
+    draft.replace(path)

@@ -1,0 +1,153 @@
+"""The ledger's own history of a bank, and how a store's missing publications are rebuilt out of it.
+
+The number, the digest and the bindings of each are in its event; its content is in its transaction's input, and proved
+by the digest, which hangs on the one before.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert
+
+from ledger.client import BankState, LedgerClient, Published
+from ledger.errors import StandingError
+from ledger.publication import recover
+from node import outbox, schema
+from node.outbox import Issuer
+
+_PAGE_BLOCKS = 2_000
+
+
+class CannotRecover(StandingError):
+    """The recovery cannot go on; the text says why, and what to do."""
+
+
+@dataclass
+class Findings:
+    """What a recovery found, and did unless it only looked. Times in milliseconds."""
+
+    store_publication: int
+    ledger_publication: int
+    new_deployment: bool = False
+    rebuilt: int = 0
+    rebuilt_without_content: int = 0
+    stated_again: int = 0
+    ended_on_ledger: int = 0
+    unknown_ended: int = 0
+    unknown_unreadable: int = 0
+    core_from_ms: int = 0
+    core_until_ms: int = 0
+    feed_again: bool = False
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return not (self.new_deployment or self.rebuilt or self.feed_again)
+
+
+class History:
+    """Walks one bank's history on the ledger. `progress` is called with how many blocks are done, and of how many."""
+
+    def __init__(self, client: LedgerClient, issuer: Issuer, progress: Callable[[int, int], None]) -> None:
+        self._client = client
+        self._issuer = issuer
+        self._progress = progress
+
+    def _pages(self, start: int) -> Iterator[tuple[int, int]]:
+        end = self._client.block_number()
+        for first in range(start, end + 1, _PAGE_BLOCKS):
+            last = min(first + _PAGE_BLOCKS - 1, end)
+            yield first, last
+            self._progress(last - start + 1, end - start + 1)
+
+    def rebuild(
+        self, connection: Connection, state: BankState, last: Row[Any] | None, findings: Findings, start: int
+    ) -> tuple[int | None, set[bytes]]:
+        """Store every publication that the ledger has and the store does not.
+
+        Returns: the number that the bank was admitted with (None where that was before `start`), and the bindings that
+        were written.
+        """
+        number = last.number if last is not None else 0
+        head = last.digest if last is not None else bytes(32)
+        base_number: int | None = None
+        written: set[bytes] = set()
+        for first_block, last_block in self._pages(start):
+            admission = self._client.admission(first_block, last_block, self._issuer.bic)
+            if admission is not None:
+                base_number = admission.number
+                if admission.number > number:
+                    # A history from before this deployment, of which only the end is known here.
+                    number, head = admission.number, admission.head
+                    self._store_head(connection, number, head, admission.block_number)
+                    findings.rebuilt_without_content += 1
+            for event in self._client.published(first_block, last_block, self._issuer.bic):
+                if event.number == number and event.digest != head:
+                    raise CannotRecover(
+                        f"publication {number} on the ledger is not the one that this store holds: "
+                        "two histories exist under one key, and a person must look"
+                    )
+                if event.number <= number:
+                    continue
+                if event.number != number + 1:
+                    raise CannotRecover(
+                        f"the ledger's history of {self._issuer.bic} has publication {event.number} after {number}: "
+                        "give an earlier --from-block"
+                    )
+                self._store_rebuilt(connection, event, head, findings)
+                written.update(event.bindings)
+                number, head = event.number, event.digest
+        if (number, head) != (state.publication, state.head):
+            raise CannotRecover(
+                f"the ledger's events end at publication {number}, its state says {state.publication}: "
+                "give an earlier --from-block, or ask another ledger node"
+            )
+        return base_number, written
+
+    def _store_rebuilt(self, connection: Connection, event: Published, previous: bytes, findings: Findings) -> None:
+        found = self._client.publication_of(event, previous)
+        findings.rebuilt += 1
+        if found is None:
+            # Submitted through another contract: its number, digest and place in the chain are all that is needed.
+            findings.rebuilt_without_content += 1
+            columns, signature = self._bare(event.number, event.digest, previous, event.watermark_ms), b""
+        else:
+            columns, signature = outbox.publication_columns(found[0]), found[1]
+        time_ms = self._client.block_time_ms(event.block_number)
+        signer = recover(event.digest, signature) if len(signature) == 65 else None
+        connection.execute(
+            insert(schema.publications).values(
+                **columns,
+                signer=signer or self._issuer.signer.address,
+                signature=signature,
+                signed_at_ms=time_ms,
+                transaction_hash=event.transaction_hash,
+                submitted_at_ms=time_ms,
+                block_number=event.block_number,
+                in_block_at_ms=time_ms,
+            )
+        )
+
+    def _store_head(self, connection: Connection, number: int, head: bytes, block_number: int) -> None:
+        time_ms = self._client.block_time_ms(block_number)
+        connection.execute(
+            insert(schema.publications).values(
+                **self._bare(number, head, bytes(32), 0),
+                signer=self._issuer.signer.address,
+                signature=b"",
+                signed_at_ms=time_ms,
+                in_block_at_ms=time_ms,
+            )
+        )
+
+    def _bare(self, number: int, digest: bytes, previous: bytes, watermark_ms: int) -> dict[str, object]:
+        domain = self._client.domain
+        return {
+            "number": number,
+            "chain_id": domain.chain_id,
+            "contract": domain.contract,
+            "previous": previous,
+            "watermark_ms": watermark_ms,
+            "digest": digest,
+            "attestations": b"",
+        }

@@ -1,0 +1,46 @@
+"""What is left to do when nobody asks: payout orders not taken yet, off-boarding, full buckets."""
+
+import threading
+from collections.abc import Callable
+
+from ledger.service.database import Database
+from node.micro_deposit import MicroDeposits
+from node.off_boarding import OffBoardings
+from node.resync import RESYNC_RATE
+from node.settings import NodeSettings
+from node.velocity import Velocity
+from node.workers import Task
+
+_OFTEN_MS = 1_000
+_SELDOM_MS = 600_000
+
+
+def housekeeping_tasks(
+    settings: NodeSettings,
+    database: Database,
+    deposits: MicroDeposits,
+    off_boardings: OffBoardings,
+    velocity: Velocity,
+    on_change: Callable[[], None],
+) -> list[Task]:
+    """The tasks that every node has."""
+    rates = settings.velocity.rates()
+
+    def pay(_stop: threading.Event) -> None:
+        deposits.pay_due()
+
+    def off_board(stop: threading.Event) -> None:
+        for platform in off_boardings.unfinished():
+            while not stop.is_set() and off_boardings.end_batch(platform).finished_at_ms is None:
+                on_change()
+            on_change()
+
+    def purge(_stop: threading.Event) -> None:
+        with database.write() as connection:
+            velocity.purge(connection, rates.platform, rates.caller, RESYNC_RATE)
+
+    return [
+        Task("payouts", _OFTEN_MS, pay),
+        Task("off_boarding", _OFTEN_MS, off_board),
+        Task("velocity", _SELDOM_MS, purge),
+    ]

@@ -1,0 +1,98 @@
+"""The node's figures for Prometheus: what happens is counted, what is is looked up when asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Meters:
+    """What the publisher counts. One registry a node, so that several in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.publications = Counter(
+            "standing_node_publications", "Publications seen in a block.", registry=self.registry
+        )
+        self.attestations = Counter(
+            "standing_node_attestations", "Attestations in publications seen in a block.", registry=self.registry
+        )
+        self.publication_latency = Histogram(
+            "standing_node_publication_latency_seconds",
+            "From the signature of a publication to the moment the node saw it in a block.",
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.gas = Counter(
+            "standing_node_gas_used", "Gas that publications in blocks have used.", registry=self.registry
+        )
+        self.sent_again = Counter(
+            "standing_node_transactions_sent_again",
+            "Transactions sent again with the same nonce and payload, because no block had them in time.",
+            registry=self.registry,
+        )
+        self.ledger_errors = Counter(
+            "standing_node_ledger_errors",
+            "Steps of the publisher that ended in an error, by its kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the node is at one moment; each field is a gauge of its own, named in `_HELP`."""
+
+    on_duty: float
+    ready: float
+    feed_lag_seconds: float
+    watermark_age_seconds: float
+    outbox_depth: float
+    outbox_capacity: float
+    in_flight: float
+    in_flight_capacity: float
+    restatements_left: float
+    publication_number: float
+    ledger_node_failures: float
+
+
+_HELP = {
+    "on_duty": "1 while this node is on duty on its store, 0 while it stands by.",
+    "ready": "1 while the node is fit for work; /readyz says why not.",
+    "feed_lag_seconds": "The node's clock minus how far the core has spoken.",
+    "watermark_age_seconds": "The node's clock minus the watermark of the last publication seen in a block.",
+    "outbox_depth": "Attestations that wait for a publication.",
+    "outbox_capacity": "How many may wait before the feed answers 503 (max_waiting).",
+    "in_flight": "Publications that are signed and not yet seen in a block.",
+    "in_flight_capacity": "How many may be (publisher.max_in_flight).",
+    "restatements_left": "Bindings that a recovery has to state again before the watermark moves.",
+    "publication_number": "Number of the last publication signed.",
+    "ledger_node_failures": "Calls that a ledger node did not answer since the start, over all nodes of ledger_urls.",
+}
+
+
+class StateCollector(Collector):
+    """Looks the state up at each scrape."""
+
+    def __init__(self, look: Callable[[], State]) -> None:
+        self._look = look
+
+    def describe(self) -> list[Metric]:
+        # Named without a look at the database, which may not be there when the node is put together.
+        return [GaugeMetricFamily(f"standing_node_{name}", text) for name, text in _HELP.items()]
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._look()
+        for field in fields(State):
+            yield GaugeMetricFamily(f"standing_node_{field.name}", _HELP[field.name], value=getattr(state, field.name))
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """All figures in Prometheus' text format."""
+    return generate_latest(registry)

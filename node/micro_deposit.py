@@ -1,0 +1,305 @@
+"""Micro-deposits: a small random amount is paid into the account, and who holds it can name it.
+
+The amount is nowhere but in the payout order. The store keeps a keyed hash of it, made with the deposit's id and a key
+that is not in the database, so neither the store nor a log tells it; the node itself, which has the key, finds it again
+by trying all hundred where the order must be given once more after a crash.
+"""
+
+import hmac
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.engine import Connection
+
+from ledger.clock import Clock
+from ledger.errors import Conflict, NotFound
+from ledger.money import currency_code
+from ledger.protocol import MAX_DEPOSIT_MINOR, BindingAnswer, MicroDepositDocument, Mismatch
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node import off_boarding, schema
+from node.accounts import Account, AccountStore
+from node.faults import Faults, no_faults
+from node.granting import Granting
+from node.payout import Payout, PayoutFailed, PayoutOrder
+from node.velocity import TooManyAttempts
+from node.verification import HOLDER_CHANGED, NO_CREDIT, PHONE_DIFFERS, unbindable
+
+#: Never; where all but the phone matches; or for every binding.
+Policy = Literal["never", "phone_differs", "always"]
+
+_DAY_MS = 86_400_000
+_ID_SIZE = 32
+_HASH_SIZE = 32
+_PAY_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRules:
+    """When a deposit is asked for, and its bounds. `max_a_week`: deposits to one account in seven days, or guessing
+    would only cost the bank's money."""
+
+    policy: Policy
+    tries: int = 3
+    lifetime_ms: int = 7 * _DAY_MS
+    max_a_week: int = 3
+
+
+class MicroDeposits:
+    """Opens, pays and confirms micro-deposits. Without a `payout` the rules' policy is never."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        granting: Granting,
+        clock: Clock,
+        rules: DepositRules,
+        payout: Payout | None,
+        faults: Faults = no_faults,
+    ) -> None:
+        assert payout is not None or rules.policy == "never"  # settings refuse the rest
+        self._database = database
+        self._vault = vault
+        self._accounts = AccountStore(vault)
+        self._granting = granting
+        self._clock = clock
+        self._rules = rules
+        self._payout = payout
+        self._faults = faults
+
+    def needed(self, mismatches: list[Mismatch]) -> bool:
+        """Whether a claim with these mismatches is to be settled by a deposit."""
+        if self._rules.policy == "always":
+            return mismatches in ([], [PHONE_DIFFERS])
+        return self._rules.policy == "phone_differs" and mismatches == [PHONE_DIFFERS]
+
+    def open(
+        self,
+        connection: Connection,
+        account: Account,
+        *,
+        platform: str,
+        request_id: str,
+        request_digest: bytes,
+        mismatches: list[Mismatch],
+    ) -> BindingAnswer | TooManyAttempts:
+        """Choose an amount and store the deposit; it is paid by `pay`, after the transaction."""
+        assert account.id is not None
+        against = unbindable(account) or ([] if account.credit_allowed else [NO_CREDIT])
+        if against:
+            return BindingAnswer(outcome="refused", mismatches=against)
+        now_ms = self._clock.now_ms()
+        earlier = connection.execute(
+            select(schema.micro_deposits)
+            .where(schema.micro_deposits.c.account_id == account.id)
+            .order_by(schema.micro_deposits.c.created_at_ms.desc())
+            .limit(self._rules.max_a_week)
+        ).all()
+        if len(earlier) == self._rules.max_a_week and earlier[-1].created_at_ms > now_ms - 7 * _DAY_MS:
+            wait_ms = earlier[-1].created_at_ms + 7 * _DAY_MS - now_ms
+            return TooManyAttempts(
+                f"too many micro-deposits to this account; allowed: {self._rules.max_a_week} in seven days",
+                -(-wait_ms // 1000),
+            )
+        deposit = secrets.token_bytes(_ID_SIZE)
+        values = {
+            "id": deposit,
+            "account_id": account.id,
+            "platform": platform,
+            "request_id": request_id,
+            "request_digest": request_digest,
+            "differs": ",".join(mismatch.field for mismatch in mismatches),
+            "amount_hash": self._hash(deposit, self._choose(earlier[0] if earlier else None)),
+            "holder_hash": self._holder_hash(deposit, account),
+            "wrong_hashes": b"",
+            "created_at_ms": now_ms,
+            "expires_at_ms": now_ms + self._rules.lifetime_ms,
+        }
+        connection.execute(insert(schema.micro_deposits).values(values))
+        return self._document(connection, _row(connection, deposit))
+
+    def again(self, connection: Connection, platform: str, request_id: str) -> Row[Any] | None:
+        """The deposit that an earlier request led to."""
+        table = schema.micro_deposits
+        query = select(table).where(table.c.platform == platform, table.c.request_id == request_id)
+        return connection.execute(query).one_or_none()
+
+    def answer(self, connection: Connection, deposit: Row[Any]) -> BindingAnswer:
+        """Where a deposit stands: waiting for its amount, or refused."""
+        over = self._why_over(deposit)
+        return self._document(connection, deposit) if over is None else _refused(over)
+
+    def confirm(self, platform: str, deposit: bytes, amount_minor: int) -> BindingAnswer:
+        """Take the amount that the user named: granted, or refused with how many tries are left.
+
+        The right amount again gets the same grant again; a wrong one named twice counts once.
+        Raises: NotFound, Conflict (another amount after the grant), AlreadyBound, InvalidValue,
+        PlatformOffBoarded.
+        """
+        with self._database.write() as connection:
+            row = _row(connection, deposit)
+            if row is None or row.platform != platform:
+                raise NotFound("this platform has no such micro-deposit")
+            hashed = self._hash(deposit, amount_minor)
+            right = hmac.compare_digest(hashed, row.amount_hash)
+            if row.binding_id is not None:
+                if not right:
+                    raise Conflict("amount_minor: not the one that was confirmed; allowed: the same again")
+                bound = connection.execute(select(schema.bindings).where(schema.bindings.c.id == row.binding_id)).one()
+                return self._granting.again(bound, differing(row))
+            over = self._why_over(row)
+            if over is not None:
+                return _refused(over)
+            if not right:
+                return self._count_wrong(connection, row, hashed)
+            answer = self._grant(connection, row)
+        self._faults("grant_committed")
+        return answer
+
+    def pay(self, deposit: bytes) -> None:
+        """Give the order for a deposit's amount, if it was not taken yet. Raises: PayoutFailed."""
+        assert self._payout is not None
+        with self._database.read() as connection:
+            row = _row(connection, deposit)
+            assert row is not None
+            account = self._accounts.get(connection, row.account_id)
+        if row.paid_at_ms is not None:
+            return
+        self._payout.pay(
+            PayoutOrder(
+                id=deposit,
+                number=account.number,
+                number_type=account.number_type,
+                currency=currency_code(account.currency),
+                amount_minor=self._amount(row),
+                created_at_ms=row.created_at_ms,
+            )
+        )
+        self._faults("deposit_paid")
+        table = schema.micro_deposits
+        with self._database.write() as connection:
+            connection.execute(update(table).where(table.c.id == deposit).values(paid_at_ms=self._clock.now_ms()))
+
+    def pay_due(self) -> None:
+        """Give every order that was not taken yet, and has not expired; at most a hundred at once.
+
+        Raises: PayoutFailed.
+        """
+        if self._payout is None:
+            return
+        table = schema.micro_deposits
+        with self._database.read() as connection:
+            due = connection.execute(
+                select(table.c.id)
+                .where(table.c.paid_at_ms.is_(None), table.c.expires_at_ms > self._clock.now_ms())
+                .order_by(table.c.created_at_ms)
+                .limit(_PAY_AT_ONCE)
+            ).scalars()
+            waiting = list(due)
+        for deposit in waiting:
+            self.pay(deposit)
+
+    def pay_now_or_later(self, deposit: bytes) -> None:
+        """As `pay`; an order that is not taken now is given again by `pay_due`."""
+        try:
+            self.pay(deposit)
+        except PayoutFailed as error:
+            structlog.get_logger().warning("payout_postponed", deposit="0x" + deposit.hex(), reason=str(error))
+
+    def _grant(self, connection: Connection, row: Row[Any]) -> BindingAnswer:
+        off_boarding.check(connection, row.platform)
+        account = self._accounts.get(connection, row.account_id)
+        against = unbindable(account)
+        if not hmac.compare_digest(self._holder_hash(row.id, account), row.holder_hash):
+            against = [HOLDER_CHANGED]
+        if against:
+            return BindingAnswer(outcome="refused", mismatches=against)
+        why_not = self._granting.why_not(connection, account, row.platform)
+        if why_not is not None:
+            raise why_not
+        answer = self._granting.grant(
+            connection,
+            account,
+            platform=row.platform,
+            request_id=row.request_id,
+            request_digest=row.request_digest,
+            mismatches=differing(row),
+        )
+        assert answer.grant is not None
+        table = schema.micro_deposits
+        connection.execute(
+            update(table).where(table.c.id == row.id).values(binding_id=bytes.fromhex(answer.grant.binding[2:]))
+        )
+        return answer
+
+    def _count_wrong(self, connection: Connection, row: Row[Any], hashed: bytes) -> BindingAnswer:
+        wrong: bytes = row.wrong_hashes
+        if hashed not in _hashes(wrong):
+            wrong += hashed
+            table = schema.micro_deposits
+            connection.execute(update(table).where(table.c.id == row.id).values(wrong_hashes=wrong))
+        left = self._rules.tries - len(wrong) // _HASH_SIZE
+        return _refused(f"not the amount that was paid in; {left} of {self._rules.tries} tries left")
+
+    def _why_over(self, row: Row[Any]) -> str | None:
+        if self._tries_left(row) <= 0:
+            return "no tries are left; ask with a new request id"
+        if self._clock.now_ms() >= row.expires_at_ms:
+            return "the time to name it is over; ask with a new request id"
+        return None
+
+    def _tries_left(self, row: Row[Any]) -> int:
+        return self._rules.tries - len(row.wrong_hashes) // _HASH_SIZE
+
+    def _document(self, connection: Connection, row: Row[Any] | None) -> BindingAnswer:
+        assert row is not None
+        account = self._accounts.get(connection, row.account_id)
+        document = MicroDepositDocument(
+            id="0x" + row.id.hex(),
+            currency=currency_code(account.currency),
+            expires_at_ms=row.expires_at_ms,
+            tries_left=self._tries_left(row),
+        )
+        return BindingAnswer(outcome="micro_deposit", micro_deposit=document)
+
+    def _choose(self, last: Row[Any] | None) -> int:
+        """A random amount, not the one of the account's last deposit."""
+        avoided = None if last is None else self._amount(last)
+        amount = 1 + secrets.randbelow(MAX_DEPOSIT_MINOR - (avoided is not None))
+        return amount + 1 if avoided is not None and amount >= avoided else amount
+
+    def _amount(self, row: Row[Any]) -> int:
+        """The amount behind a stored hash."""
+        return next(
+            amount for amount in range(1, MAX_DEPOSIT_MINOR + 1) if self._hash(row.id, amount) == row.amount_hash
+        )
+
+    def _hash(self, deposit: bytes, amount_minor: int) -> bytes:
+        return self._vault.lookup("micro-deposit amount", f"{deposit.hex()}:{amount_minor}")
+
+    def _holder_hash(self, deposit: bytes, account: Account) -> bytes:
+        held = json.dumps(asdict(account.identity), ensure_ascii=False)
+        return self._vault.lookup("micro-deposit holder", f"{deposit.hex()}:{held}")
+
+
+def differing(row: Row[Any]) -> list[Mismatch]:
+    """What did not match when the deposit was asked for."""
+    return [PHONE_DIFFERS] if row.differs else []
+
+
+def _refused(problem: str) -> BindingAnswer:
+    return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="amount", problem=problem)])
+
+
+def _row(connection: Connection, deposit: bytes) -> Row[Any] | None:
+    table = schema.micro_deposits
+    return connection.execute(select(table).where(table.c.id == deposit)).one_or_none()
+
+
+def _hashes(joined: bytes) -> list[bytes]:
+    return [joined[at : at + _HASH_SIZE] for at in range(0, len(joined), _HASH_SIZE)]

@@ -1,0 +1,273 @@
+"""`standing-node status | export | import | recover | hsm`: what an operator does beside a node, or in its absence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Group
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from ledger.clock import SystemClock
+from ledger.errors import LedgerError
+from ledger.sender import Sender
+from ledger.service.cli import Config, console, one_line_errors
+from ledger.service.database import migrate
+from ledger.service.settings import SettingsError, load, read_secret
+from ledger.service.vault import Vault
+from node import backup
+from node.app import Secrets, connect_ledger, read_secrets
+from node.duty import Duty
+from node.faults import Faults, kill_at, no_faults
+from node.history import CannotRecover, Findings
+from node.outbox import Issuer
+from node.recovery import Recovery
+from node.settings import NodeSettings
+from node.status import StoredStatus, stored
+from node.storage import NodeDatabase
+
+_LOOK_TIMEOUT_S = 2.0
+
+hsm = typer.Typer(help="A signing key in a PKCS#11 token.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(status)
+    app.command()(export)
+    app.command("import")(import_)
+    app.command()(recover)
+    app.add_typer(hsm, name="hsm")
+
+
+def status(config: Config = None) -> None:
+    """One screen: how the node, its store and the ledger stand to each other. Exit code 1 where it is not ready."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        database = NodeDatabase(settings.database_url)
+        migrate(database, "node")
+        with database.read() as connection:
+            told = stored(connection)
+        database.close()
+        trouble = _trouble(settings)
+        console.print(_screen(settings, told, trouble, _on_ledger(settings)))
+    if trouble is not None:
+        raise typer.Exit(1)
+
+
+def _trouble(settings: NodeSettings) -> str | None:
+    """Why the running node is not fit for work, as it says itself."""
+    url = f"http://{settings.listen_host}:{settings.listen_port}/readyz"
+    try:
+        return httpx.get(url, timeout=_LOOK_TIMEOUT_S).json()["reason"]  # type: ignore[no-any-return]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
+
+
+def _on_ledger(settings: NodeSettings) -> dict[str, str]:
+    try:
+        state = connect_ledger(settings).bank(settings.bic)
+    except LedgerError as error:
+        return {"ledger": str(error)}
+    if not state.admitted:
+        return {"ledger": "the bank is not admitted"}
+    return {
+        "publication on the ledger": str(state.publication),
+        "watermark on the ledger": _ago(state.watermark_ms),
+        "suspended": "yes" if state.suspended else "no",
+    }
+
+
+def _screen(settings: NodeSettings, told: StoredStatus, trouble: str | None, ledger: dict[str, str]) -> Panel:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    rows = {
+        "node": "ready" if trouble is None else trouble,
+        "core has spoken up to": _ago(told.core_as_of_ms),
+        "last publication signed": str(told.publication),
+        "its watermark": _ago(told.watermark_ms),
+        "last publication in a block": str(told.on_ledger),
+        **ledger,
+        "waiting for a publication": f"{told.waiting} of at most {settings.max_waiting}",
+        "in flight": f"{told.in_flight} of at most {settings.publisher.max_in_flight}",
+        "active bindings": str(told.bindings),
+    }
+    if told.restatements_left:
+        rows["to be stated again"] = str(told.restatements_left)
+    if told.recovery is not None:
+        rows["the core must feed again"] = f"{told.recovery.core_from_ms} to {told.recovery.core_until_ms}"
+    for name, value in rows.items():
+        table.add_row(name, value)
+    style = "green" if trouble is None else "red"
+    return Panel(Group(table), title=f"standing-node {settings.bic}", border_style=style)
+
+
+def _ago(time_ms: int) -> str:
+    if time_ms == 0:
+        return "never"
+    return f"{time_ms} ({(SystemClock().now_ms() - time_ms) / 1000:.1f} s ago)"
+
+
+def export(file: Path, config: Config = None) -> None:
+    """Write what neither core nor ledger could give back to a new file, sealed under the vault secret."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        database = NodeDatabase(settings.database_url)
+        migrate(database, "node")
+        with _counting("exported") as count:
+            rows = backup.export(database, _vault(settings), settings.bic, SystemClock(), file, count)
+        database.close()
+        console.print(
+            f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
+        )
+
+
+def import_(file: Path, config: Config = None) -> None:
+    """Put an export into a new, empty store. Then run `recover`."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        database = NodeDatabase(settings.database_url)
+        migrate(database, "node")
+        with _alone(database), _counting("imported") as count:
+            rows = backup.import_(database, _vault(settings), settings.bic, file, count, _faults(settings))
+        database.close()
+        console.print(f"{rows} rows imported; now: standing-node recover")
+
+
+def recover(
+    config: Config = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this, only look")] = False,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The store is a backup, even if the ledger is not ahead of it")
+    ] = False,
+    fed_again: Annotated[
+        bool, typer.Option("--fed-again", help="The core has fed again what the recovery asked for: go on signing")
+    ] = False,
+    from_block: Annotated[int, typer.Option(min=0, help="Where the bank's history on the ledger begins")] = 0,
+) -> None:
+    """Make the store level with the ledger after a disaster; see docs/OPERATIONS.md. The node must not run."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        secrets = read_secrets(settings)
+        database = NodeDatabase(settings.database_url)
+        migrate(database, "node")
+        if fed_again:
+            # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
+            _recovery(settings, secrets, database, Progress()).fed_again()
+            console.print("the core has fed again: the node goes on signing")
+            return
+        with _alone(database), _progress("blocks") as progress:
+            findings = _recovery(settings, secrets, database, progress).run(
+                confirm=confirm, restored=restored, from_block=from_block
+            )
+        database.close()
+        _report(findings, confirm=confirm)
+
+
+def _recovery(settings: NodeSettings, secrets: Secrets, database: NodeDatabase, progress: Progress) -> Recovery:
+    client = connect_ledger(settings)
+    sender = Sender(client, secrets.sender_key)
+    task = progress.add_task("blocks", total=None)
+    return Recovery(
+        database,
+        client,
+        Issuer(settings.bic, secrets.bank_secrets(), secrets.signer),
+        SystemClock(),
+        platforms=[key.platform for key in settings.api_keys if key.platform is not None],
+        in_flight=lambda: max(0, sender.next_nonce("pending") - sender.next_nonce("latest")),
+        progress=lambda done, of: progress.update(task, completed=done, total=of),
+        faults=_faults(settings),
+    )
+
+
+def _report(findings: Findings, *, confirm: bool) -> None:
+    if findings.nothing_to_do:
+        console.print("store and ledger are level: there is nothing to recover")
+        return
+    table = Table(title="recovered" if confirm else "to be recovered (nothing has been changed)", show_header=False)
+    rows = {
+        "last publication in the store": findings.store_publication,
+        "last publication on the ledger": findings.ledger_publication,
+        "the ledger is a new deployment": "yes" if findings.new_deployment else "no",
+        "publications rebuilt": findings.rebuilt,
+        "… of which by number and digest only": findings.rebuilt_without_content,
+        "bindings to be stated again": findings.stated_again,
+        "bindings found ended on the ledger": findings.ended_on_ledger,
+        "bindings unknown here, to be ended": findings.unknown_ended,
+        "… to be made unreadable, platform unknown": findings.unknown_unreadable,
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    if findings.unknown_ended or findings.unknown_unreadable:
+        console.print("To keep the unknown bindings, import the bank's newest export into an empty store first.")
+    if findings.feed_again:
+        console.print(
+            f"The core must feed again all that it said after {findings.core_from_ms}, at least up to "
+            f"{findings.core_until_ms}; then: standing-node recover --fed-again. Until then nothing is signed."
+        )
+    if not confirm:
+        console.print(
+            "To do this: standing-node recover --confirm. First be sure that no other node signs for the bank."
+        )
+
+
+@contextmanager
+def _alone(database: NodeDatabase) -> Iterator[None]:
+    """Holds duty on the store, so that no node signs meanwhile. Raises: CannotRecover where one is on duty."""
+    duty = Duty(database, SystemClock())
+    if not duty.take():
+        raise CannotRecover("a node is on duty on this store: stop it, and any that stands by, first")
+    try:
+        yield
+    finally:
+        duty.leave()
+
+
+def _vault(settings: NodeSettings) -> Vault:
+    newest = read_secret(settings.vault_secret_file, "vault_secret_file")
+    older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
+    return Vault([newest, *older], "node")
+
+
+def _faults(settings: NodeSettings) -> Faults:
+    return no_faults if settings.fault_point is None else kill_at(settings.fault_point)
+
+
+@contextmanager
+def _progress(of: str) -> Iterator[Progress]:
+    columns = (TextColumn(of), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield progress
+
+
+@contextmanager
+def _counting(word: str) -> Iterator["_Count"]:
+    with _progress(f"rows {word}") as progress:
+        yield _Count(progress)
+
+
+class _Count:
+    """Shows how many rows are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("rows", total=None)
+
+    def __call__(self, rows: int) -> None:
+        self._progress.update(self._task, completed=rows)
+
+
+@hsm.command("new-key")
+def hsm_new_key(config: Config = None) -> None:
+    """Make the signing key in the token that the settings name, and print its address."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        if settings.signer_pkcs11 is None:
+            raise SettingsError("signer_pkcs11: not in the settings")
+        from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
+
+        console.print(new_key(settings.signer_pkcs11))

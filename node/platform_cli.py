@@ -1,0 +1,71 @@
+"""`standing-node platform`: end a bank's relation with a platform, or take it up again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from re import fullmatch
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from tenacity import Retrying, retry_if_exception_type, wait_fixed
+
+from ledger.clock import SystemClock
+from ledger.errors import InvalidValue, Overloaded
+from ledger.protocol import PLATFORM_PATTERN
+from ledger.service.cli import Config, console, one_line_errors
+from ledger.service.database import migrate
+from ledger.service.settings import load
+from node.app import read_secrets
+from node.faults import kill_at, no_faults
+from node.off_boarding import OffBoardings
+from node.outbox import Issuer
+from node.settings import NodeSettings
+from node.storage import NodeDatabase
+
+app = typer.Typer(help="Payment platforms.", no_args_is_help=True)
+
+PlatformArgument = Annotated[str, typer.Argument(help="The platform's id, as in its API key's settings")]
+
+_WAIT_S = 1.0
+
+
+@app.command("off-board")
+def off_board(platform: PlatformArgument, config: Config = None) -> None:
+    """Grant the platform nothing any more, and end all its bindings. Interrupted, it goes on when run again."""
+    with one_line_errors(), _off_boardings(platform, config) as off_boardings:
+        state = off_boardings.begin(platform)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(f"ending bindings of {platform}", total=state.ended + state.left)
+            while state.finished_at_ms is None:
+                # A full outbox empties as the running node publishes; until then there is nothing to do but wait.
+                waiting = Retrying(retry=retry_if_exception_type(Overloaded), wait=wait_fixed(_WAIT_S))
+                state = waiting(off_boardings.end_batch, platform)
+                progress.update(task, completed=state.ended, total=state.ended + state.left)
+        console.print(f"{platform}: {state.ended} bindings ended", highlight=False)
+
+
+@app.command()
+def readmit(platform: PlatformArgument, config: Config = None) -> None:
+    """Let a platform that was off-boarded be granted bindings again; those that ended stay so."""
+    with one_line_errors(), _off_boardings(platform, config) as off_boardings:
+        off_boardings.readmit(platform)
+        console.print(f"{platform} may be granted bindings again", highlight=False)
+
+
+@contextmanager
+def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
+    if fullmatch(PLATFORM_PATTERN, platform) is None:
+        raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")
+    settings = load(NodeSettings, config)
+    secrets = read_secrets(settings)
+    database = NodeDatabase(settings.database_url)
+    migrate(database, "node")
+    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
+    faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
+    try:
+        yield OffBoardings(
+            database, secrets.vault(), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
+        )
+    finally:
+        database.close()

@@ -1,0 +1,258 @@
+"""Recovery: the store made level with the ledger after a disaster.
+
+Three disasters, one procedure. The store was restored from an old backup: the ledger is ahead of it. The store was lost
+whole: the ledger is ahead of an empty store, into which the bank's own export may have been imported. The ledger was
+lost: a new deployment goes on from the store's last number and head, and holds no record. In each case:
+
+1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt out of its
+   event and its transaction's input, and proved by its digest, which hangs on the one before.
+2. Each binding that the missing publications wrote, or on a new deployment each binding there is, is to be stated again
+   (`node.restating`). One that the ledger says is unbound ends here too; one that the store does not know is ended.
+3. Where the store is old, the core is asked to feed again what it said after the store's last entry. Until the operator
+   says that it has, nothing is signed: a watermark that moved on would vouch for changes that this store never saw.
+
+All of it is one transaction, so a recovery that is killed has not begun.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from ledger.client import BankState, LedgerClient
+from ledger.clock import Clock
+from ledger.codec import Record
+from ledger.errors import TermsUnreadable
+from ledger.sealing import unseal
+from ledger.terms import Status, Terms
+from node import deployments, outbox, recoveries, schema
+from node.deployments import Deployment
+from node.endings import end_binding
+from node.faults import Faults, no_faults
+from node.history import CannotRecover, Findings, History
+from node.outbox import Issuer
+from node.storage import NodeDatabase
+
+_READ_AT_ONCE = 200
+
+
+class _OnlyLooked(Exception):
+    """Ends a transaction without effect."""
+
+
+class Recovery:
+    """Makes one store level with the ledger. No node may be on duty on it meanwhile.
+
+    `platforms`: those that a record of an unknown binding may be sealed for. `progress` is called with how many blocks
+    are done and how many there are.
+    """
+
+    def __init__(
+        self,
+        database: NodeDatabase,
+        client: LedgerClient,
+        issuer: Issuer,
+        clock: Clock,
+        *,
+        platforms: Iterable[str],
+        in_flight: Callable[[], int],
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+        faults: Faults = no_faults,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._issuer = issuer
+        self._clock = clock
+        self._platforms = sorted(set(platforms))
+        self._in_flight = in_flight
+        self._history = History(client, issuer, progress)
+        self._faults = faults
+
+    def run(self, *, confirm: bool, restored: bool = False, from_block: int = 0) -> Findings:
+        """Recover, or without `confirm` only look what there is to do.
+
+        `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
+        `from_block`: where the ledger's history of this bank begins, to save looking at the blocks before.
+        Raises: CannotRecover, LedgerError, DatabaseUnavailable.
+        """
+        on_its_way = self._in_flight()
+        if on_its_way:
+            raise CannotRecover(
+                f"{on_its_way} transactions of this bank's sender are still on their way: wait until they are in "
+                "blocks, or the publications in them would be missed"
+            )
+        state = self._client.bank(self._issuer.bic)
+        if not state.admitted:
+            raise CannotRecover(self._admission_advice("is not admitted to this ledger"))
+        findings = Findings(0, state.publication)
+        try:
+            with self._database.write() as connection:
+                self._mend(connection, state, findings, restored=restored, from_block=from_block)
+                if not confirm:
+                    raise _OnlyLooked
+        except _OnlyLooked:
+            return findings
+        self._faults("recovered")
+        return findings
+
+    def fed_again(self) -> None:
+        """The operator's word that the core has fed again. Raises: CannotRecover where it cannot have."""
+        with self._database.write() as connection:
+            unmet = recoveries.unmet(connection)
+            if unmet is None:
+                raise CannotRecover("no recovery waits for the core to feed again")
+            as_of_ms = outbox.last_as_of_ms(connection)
+            if as_of_ms < unmet.core_until_ms:
+                raise CannotRecover(
+                    f"the core has fed up to {as_of_ms}; it must feed all that it said after {unmet.core_from_ms}, "
+                    f"at least up to {unmet.core_until_ms}"
+                )
+            recoveries.met(connection, self._clock.now_ms())
+        self._faults("fed_again")
+
+    def _mend(
+        self, connection: Connection, state: BankState, findings: Findings, *, restored: bool, from_block: int
+    ) -> None:
+        last = outbox.last_publication(connection)
+        deployment = deployments.current(connection)
+        findings.store_publication = last.number if last is not None else 0
+        findings.new_deployment = last is not None and self._is_new(connection, deployment, state)
+        behind = state.publication > findings.store_publication
+        findings.feed_again = behind or restored
+        if not behind and not findings.new_deployment and not restored:
+            return
+        if findings.new_deployment and not behind and last is not None:
+            self._check_admission(state, last)
+        written: set[bytes] = set()
+        if behind or findings.new_deployment:
+            start = self._start_block(connection, deployment, findings, from_block)
+            base_number, written = self._history.rebuild(connection, state, last, findings, start)
+            if deployment is None or findings.new_deployment:
+                if base_number is None:
+                    raise CannotRecover(
+                        f"the bank's admission to this ledger is before block {start}: give an earlier --from-block"
+                    )
+                deployments.begin(connection, self._client.domain, base_number, self._clock.now_ms())
+        self._plan_restatements(connection, written, findings)
+        if findings.feed_again:
+            findings.core_from_ms = outbox.last_as_of_ms(connection)
+            findings.core_until_ms = max(state.watermark_ms, findings.core_from_ms)
+            wanted = recoveries.Unmet(findings.core_from_ms, findings.core_until_ms)
+            recoveries.begin(connection, wanted, self._clock.now_ms())
+
+    def _is_new(self, connection: Connection, deployment: Deployment | None, state: BankState) -> bool:
+        """Whether the ledger is another one than the store has published to, or one that has lost what it held."""
+        if deployment is None or deployment.domain != self._client.domain:
+            return True
+        if state.publication < outbox.last_in_block(connection, deployment.base_number):
+            return True
+        here = connection.execute(
+            select(schema.publications).where(schema.publications.c.number == state.publication)
+        ).one_or_none()
+        return here is not None and state.watermark_ms < outbox.watermark_floor_ms(here, deployment)
+
+    def _check_admission(self, state: BankState, last: Row[Any]) -> None:
+        if (state.publication, state.head) != (last.number, last.digest):
+            raise CannotRecover(
+                self._admission_advice(
+                    f"was admitted to this ledger with publication {state.publication}, head 0x{state.head.hex()}"
+                )
+            )
+
+    def _admission_advice(self, found: str) -> str:
+        with self._database.read() as connection:
+            last = outbox.last_publication(connection)
+        if last is None:
+            return f"{self._issuer.bic} {found}, and this store has signed nothing: ask the registrar to admit it"
+        return (
+            f"{self._issuer.bic} {found}. A new deployment must go on from this store's history: ask its registrar for "
+            f"`admit --number {last.number} --head 0x{last.digest.hex()}`"
+        )
+
+    def _start_block(
+        self, connection: Connection, deployment: Deployment | None, findings: Findings, from_block: int
+    ) -> int:
+        """The block from which on the ledger's history is missing here."""
+        if deployment is None or findings.new_deployment:
+            return from_block
+        table = schema.publications
+        known = connection.execute(
+            select(table.c.block_number)
+            .where(table.c.block_number.is_not(None), table.c.number > deployment.base_number)
+            .order_by(table.c.number.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        return int(known) if known is not None else from_block
+
+    def _plan_restatements(self, connection: Connection, written: set[bytes], findings: Findings) -> None:
+        """Note every binding that is to be stated again."""
+        table = schema.bindings
+        known = {row.id: row for row in connection.execute(select(table.c.id, table.c.platform, table.c.ended_at_ms))}
+        for binding, record in self._records(sorted(written)):
+            if binding in known:
+                self._plan_known(connection, known[binding], record, findings)
+            else:
+                self._plan_unknown(connection, binding, record, findings)
+        if findings.new_deployment:
+            for binding in known.keys() - written:
+                self._restate(connection, binding, 0, known=True)
+                findings.stated_again += 1
+
+    def _records(self, bindings: Sequence[bytes]) -> Iterator[tuple[bytes, Record]]:
+        for start in range(0, len(bindings), _READ_AT_ONCE):
+            chunk = bindings[start : start + _READ_AT_ONCE]
+            reading = self._client.read([(self._issuer.bic, binding) for binding in chunk])
+            yield from zip(chunk, reading.records, strict=True)
+
+    def _plan_known(self, connection: Connection, row: Any, record: Record, findings: Findings) -> None:
+        terms = self._open(row.id, row.platform, record)
+        if terms is not None and terms.status is Status.UNBOUND and row.ended_at_ms is None:
+            end_binding(connection, row.id, record.effective_at_ms)
+            findings.ended_on_ledger += 1
+        self._restate(connection, row.id, record.effective_at_ms, known=True)
+        findings.stated_again += 1
+
+    def _plan_unknown(self, connection: Connection, binding: bytes, record: Record, findings: Findings) -> None:
+        for platform in self._platforms:
+            terms = self._open(binding, platform, record)
+            if terms is None:
+                continue
+            if terms.status is not Status.UNBOUND:
+                self._restate(
+                    connection, binding, record.effective_at_ms, known=False, platform=platform, terms=terms.pack()
+                )
+                findings.unknown_ended += 1
+            return
+        self._restate(connection, binding, record.effective_at_ms, known=False)
+        findings.unknown_unreadable += 1
+
+    def _open(self, binding: bytes, platform: str, record: Record) -> Terms | None:
+        """What the ledger's record says, if it is sealed for this platform."""
+        try:
+            return unseal(
+                record.tag,
+                record.sealed_terms,
+                key=self._issuer.secret.binding_key(binding, platform),
+                bank=self._issuer.bic,
+                binding=binding,
+                publication=record.publication,
+                effective_at_ms=record.effective_at_ms,
+            )
+        except TermsUnreadable:
+            return None
+
+    def _restate(
+        self,
+        connection: Connection,
+        binding: bytes,
+        floor_ms: int,
+        *,
+        known: bool,
+        platform: str | None = None,
+        terms: bytes | None = None,
+    ) -> None:
+        table = schema.restatements
+        connection.execute(delete(table).where(table.c.binding_id == binding))
+        connection.execute(
+            insert(table).values(binding_id=binding, floor_ms=floor_ms, known=known, platform=platform, terms=terms)
+        )

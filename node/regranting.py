@@ -1,0 +1,98 @@
+"""Granting again: a binding gets a new id, and with it a new key, under the newest version of the bank's secret.
+
+For a platform whose binding's key may be known to others, and for a bank that wants to retire an old secret. The holder
+is asked nothing, since nothing about who holds the account is in doubt.
+"""
+
+import hmac
+from collections.abc import Callable
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+
+from ledger.clock import Clock
+from ledger.errors import Conflict, NotFound
+from ledger.protocol import BindingAnswer
+from ledger.service.vault import Vault
+from node import off_boarding, schema
+from node.accounts import AccountStore
+from node.endings import end_and_tell
+from node.faults import Faults, no_faults
+from node.granting import Granting
+from node.outbox import Issuer
+from node.storage import NodeDatabase
+
+
+class RegrantRequest(BaseModel):
+    """`request_id` makes it safe to ask again after a lost answer."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"request_id": "regrant-2026-0001"}]})
+
+    request_id: str = Field(min_length=8, max_length=64, pattern="^[A-Za-z0-9_-]+$")
+
+
+class Regranting:
+    """Replaces bindings of one bank by new ones."""
+
+    def __init__(
+        self,
+        database: NodeDatabase,
+        vault: Vault,
+        issuer: Issuer,
+        clock: Clock,
+        *,
+        on_change: Callable[[], None],
+        faults: Faults = no_faults,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._accounts = AccountStore(vault)
+        self._issuer = issuer
+        self._granting = Granting(issuer, clock)
+        self._clock = clock
+        self._on_change = on_change
+        self._faults = faults
+
+    def regrant(self, platform: str, binding: bytes, request: RegrantRequest) -> BindingAnswer:
+        """End a binding of this platform and grant a new one of the same account, in one step.
+
+        Asked again with the same request id, the same grant is answered. Raises: NotFound (also for one that has
+        ended), Conflict where the request id was used for something else,
+        PlatformOffBoarded.
+        """
+        table = schema.bindings
+        digest = self._vault.lookup("regrant", f"{binding.hex()} {request.request_id}")
+        with self._database.write() as connection:
+            again = connection.execute(
+                select(table).where(table.c.platform == platform, table.c.request_id == request.request_id)
+            ).one_or_none()
+            if again is not None:
+                if not hmac.compare_digest(again.request_digest, digest):
+                    raise Conflict("request_id: used before for something else; allowed: a new id")
+                return self._granting.again(again, [])
+            old = connection.execute(
+                select(table).where(table.c.id == binding, table.c.platform == platform, table.c.ended_at_ms.is_(None))
+            ).one_or_none()
+            if old is None:
+                raise NotFound("this platform has no such binding, or it has ended")
+            off_boarding.check(connection, platform)
+            account = self._accounts.get(connection, old.account_id)
+            end_and_tell(
+                connection,
+                self._issuer,
+                account,
+                binding=binding,
+                platform=platform,
+                now_ms=self._clock.now_ms(),
+            )
+            answer = self._granting.grant(
+                connection,
+                account,
+                platform=platform,
+                request_id=request.request_id,
+                request_digest=digest,
+                mismatches=[],
+            )
+        self._faults("grant_committed")
+        self._on_change()
+        return answer

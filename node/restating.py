@@ -1,0 +1,116 @@
+"""Stating again: after a recovery, bindings whose present state must be on the ledger before anything else is.
+
+Each of them is in the table `restatements`. While one is left, the watermark does not move, so no platform relies on
+what is not level yet. A binding that the ledger has and this store does not know is ended: nobody would tell the ledger
+if its account were frozen, and a watermark that moves on over it would vouch for it.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+
+from ledger.publication import Attestation, Publication
+from ledger.terms import TERMS_SIZE, Terms
+from node import outbox, schema
+from node.accounts import AccountStore, unbound
+from node.deployments import Deployment
+from node.outbox import Draft, Issuer
+
+_SEAL_TAG_SIZE = 16
+
+
+def left(connection: Connection) -> int:
+    """How many bindings are still to be stated again."""
+    return int(connection.execute(select(func.count()).select_from(schema.restatements)).scalar_one())
+
+
+class Restating:
+    """Signs the publications that state bindings again."""
+
+    def __init__(self, accounts: AccountStore, issuer: Issuer) -> None:
+        self._accounts = accounts
+        self._issuer = issuer
+
+    def sign_next(
+        self, connection: Connection, deployment: Deployment, *, max_attestations: int, now_ms: int
+    ) -> Publication | None:
+        """Seal, sign and store the next of these publications; None where nothing is left to state again."""
+        rows = connection.execute(
+            select(schema.restatements).order_by(schema.restatements.c.binding_id).limit(max_attestations)
+        ).all()
+        if not rows:
+            return None
+        drafts = outbox.in_order(connection, [self._draft(connection, row) for row in rows if row.known])
+        foreign = [row for row in rows if not row.known]
+        last = outbox.last_publication(connection)
+        publication = outbox.sign(
+            connection,
+            self._issuer,
+            deployment,
+            last,
+            lambda number: [
+                *(outbox.attest(draft, self._issuer, number) for draft in drafts),
+                *(self._end(row, number) for row in foreign),
+            ],
+            # Whatever waits beside these is stated by the publications that follow, and the watermark moves with them.
+            watermark_ms=outbox.watermark_floor_ms(last, deployment),
+            now_ms=now_ms,
+        )
+        self._settle(connection, drafts, publication.number, deployment)
+        done = [row.binding_id for row in rows]
+        connection.execute(delete(schema.restatements).where(schema.restatements.c.binding_id.in_(done)))
+        return publication
+
+    def _draft(self, connection: Connection, row: Row[Any]) -> Draft:
+        """The present state of a binding that the store knows."""
+        binding = connection.execute(select(schema.bindings).where(schema.bindings.c.id == row.binding_id)).one()
+        account = self._accounts.get(connection, binding.account_id)
+        terms = account.terms(self._issuer.secret, binding.id, binding.platform)
+        effective_at_ms = max(account.effective_at_ms, row.floor_ms)
+        if binding.ended_at_ms is not None:
+            terms, effective_at_ms = unbound(terms), max(effective_at_ms, binding.ended_at_ms)
+        return Draft(binding.id, binding.platform, effective_at_ms, terms)
+
+    def _end(self, row: Row[Any], number: int) -> Attestation:
+        """The end of a binding that the store does not know."""
+        if row.terms is None:
+            # Nobody can open this; a platform that finds it declines, which is all that can be said.
+            return Attestation(
+                row.binding_id, row.floor_ms, secrets.token_bytes(_SEAL_TAG_SIZE), secrets.token_bytes(TERMS_SIZE)
+            )
+        draft = Draft(row.binding_id, row.platform, row.floor_ms, unbound(Terms.unpack(row.terms)))
+        return outbox.attest(draft, self._issuer, number)
+
+    def _settle(self, connection: Connection, drafts: Sequence[Draft], number: int, deployment: Deployment) -> None:
+        """What waited for these bindings is in their present state: it went with it."""
+        if not drafts:
+            return
+        abandoned = select(schema.publications.c.number).where(
+            schema.publications.c.in_block_at_ms.is_(None), schema.publications.c.number <= deployment.base_number
+        )
+        table = schema.outbox
+        connection.execute(
+            update(table)
+            .where(
+                and_(
+                    table.c.binding_id.in_([draft.binding for draft in drafts]),
+                    or_(table.c.publication.is_(None), table.c.publication.in_(abandoned)),
+                )
+            )
+            .values(publication=number)
+        )
+        connection.execute(
+            insert(table),
+            [
+                {
+                    "binding_id": draft.binding,
+                    "effective_at_ms": draft.effective_at_ms,
+                    "terms": draft.terms.pack(),
+                    "holds_from_ms": 0,
+                    "publication": number,
+                }
+                for draft in drafts
+            ],
+        )

@@ -1,0 +1,74 @@
+"""Resync: a binding's present terms are published once more, on request of its platform or of the node's operator."""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from ledger.clock import Clock
+from ledger.errors import NotFound
+from ledger.protocol import Hex32
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node import outbox, schema
+from node.accounts import AccountStore, unbound
+from node.outbox import Issuer
+from node.velocity import Bucket, Rate, Velocity
+
+#: A platform may ask for this many at once, and this many in an hour.
+RESYNC_RATE = Rate(capacity=60, refill_per_hour=600)
+
+
+class ResyncAnswer(BaseModel):
+    """`queued` is false where the newest terms were on their way to the ledger already, so nothing was added."""
+
+    binding: Hex32
+    effective_at_ms: int
+    queued: bool
+
+
+class Resync:
+    """Publishes the present terms of bindings again."""
+
+    def __init__(
+        self, database: Database, vault: Vault, issuer: Issuer, clock: Clock, *, on_change: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._accounts = AccountStore(vault)
+        self._issuer = issuer
+        self._velocity = Velocity(vault, clock)
+        self._on_change = on_change
+
+    def resync(self, platform: str | None, binding: bytes) -> ResyncAnswer:
+        """Queue the terms of a binding, of `platform` only where one is given; an ended one is told as ended again.
+
+        Raises: NotFound, TooManyAttempts.
+        """
+        table = schema.bindings
+        with self._database.write() as connection:
+            row = connection.execute(select(table).where(table.c.id == binding)).one_or_none()
+            if row is None or platform not in {None, row.platform}:
+                raise NotFound("there is no such binding")
+            bucket = Bucket(f"resync\x1f{platform or ''}", "this caller", RESYNC_RATE)
+            self._velocity.check(connection, bucket)
+            account = self._accounts.get(connection, row.account_id)
+            ended = row.ended_at_ms is not None
+            effective_at_ms = row.ended_at_ms if ended else account.effective_at_ms
+            waits = connection.execute(
+                select(schema.outbox.c.id)
+                .where(schema.outbox.c.binding_id == binding, schema.outbox.c.publication.is_(None))
+                .limit(1)
+            ).one_or_none()
+            if waits is None:
+                self._velocity.charge(connection, 1, bucket)
+                terms = account.terms(self._issuer.secret, binding, row.platform)
+                outbox.put(
+                    connection,
+                    binding=binding,
+                    effective_at_ms=effective_at_ms,
+                    terms=unbound(terms) if ended else terms,
+                    holds_from_ms=outbox.last_as_of_ms(connection) + 1,
+                )
+        if waits is None:
+            self._on_change()
+        return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=waits is None)

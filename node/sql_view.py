@@ -1,0 +1,151 @@
+"""The core's view, polled: one row an account, as it is now, with the time of its last change.
+
+Each pass reads one snapshot. Its `as_of_ms` is the core's own time of that snapshot less `settle_ms`: how long after
+its effective time a change may still be uncommitted. The pass is one feed entry, in as many parts as it takes; the
+promise comes with the last part, so the watermark never runs ahead of a row that was not read yet.
+
+States are compared with the store by content, so a row is told once, whenever it is read again: after a crash in the
+middle of a pass, or when the passes overlap to find what became visible later than `settle_ms` allows.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from ledger.errors import InvalidValue
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node import cursors
+from node.accounts import AccountStore
+from node.changes import AccountChange, FeedEntry
+from node.comparison import Difference, compare_states, place_of
+from node.core_database import CoreView
+from node.cursors import Cursor
+from node.feed import Feed
+from node.feed_settings import SqlViewSettings
+from node.flat import InvalidRecord, parse_change
+
+SOURCE = "sql_view"
+_SHOWN_DIGITS = 4
+
+
+class SqlViewSource:
+    """Feeds what the view states. One thread runs it."""
+
+    def __init__(self, settings: SqlViewSettings, feed: Feed, database: Database, vault: Vault) -> None:
+        self._settings = settings
+        self._view = CoreView(settings)
+        self._feed = feed
+        self._database = database
+        self._accounts = AccountStore(vault)
+        self._late_checked_ms: int | None = None
+
+    def step(self, stop: threading.Event) -> None:
+        """One pass over what changed since the last. Ends early, and without a promise, when told to stop.
+
+        Raises: CoreUnavailable, InvalidValue (naming the row and column), Overloaded.
+        """
+        with self._view.snapshot() as snapshot:
+            core_now_ms = snapshot.now_ms()
+            as_of_ms = core_now_ms - self._settings.settle_ms
+            last_ms = self._feed.last_as_of_ms()
+            if as_of_ms <= last_ms:
+                return
+            after_ms, checks_late = self._read_from(as_of_ms, last_ms)
+            if checks_late and snapshot.undated():
+                raise InvalidValue(
+                    "effective_at_ms", "null in at least one row of the view", "milliseconds in every row"
+                )
+            part = self._feed.next_part(as_of_ms)
+            held: list[AccountChange] = []
+            # Rows after the promised time are read as well: what such an account was before, the view shows no more.
+            for rows in snapshot.pages(after_ms, core_now_ms):
+                if stop.is_set():
+                    return
+                on_time = self._take(rows, as_of_ms, last_ms)
+                if held and on_time:
+                    self._accept(held, as_of_ms, part, complete=False)
+                    part += 1
+                held = on_time or held
+        self._accept(held, as_of_ms, part, complete=True)
+        if checks_late:
+            self._late_checked_ms = as_of_ms
+
+    def close(self) -> None:
+        """Let go of the core's database."""
+        self._view.close()
+
+    def _read_from(self, as_of_ms: int, last_ms: int) -> tuple[int, bool]:
+        """The time after which to read, and whether that overlaps what was read before, to find what came late."""
+        with self._database.read() as connection:
+            position = cursors.load(connection, SOURCE)
+        if position is None:
+            return -1, True
+        after_ms = min(int(position["as_of_ms"]), last_ms)
+        window_ms = self._settings.late_window_ms
+        # Twice in each window, so that nothing in it is overlooked.
+        if self._late_checked_ms is None or as_of_ms - self._late_checked_ms >= window_ms // 2:
+            return max(-1, after_ms - window_ms), True
+        return after_ms, False
+
+    def _take(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int, last_ms: int) -> list[AccountChange]:
+        """Feed what a page of rows states late or early. Returns: what this pass's entry is to state."""
+        states = [_parse(row) for row in rows]
+        with self._database.read() as connection, _rows_named(states):
+            differences = compare_states(connection, self._accounts, states).differences
+        late, on_time, early = _sort(differences, as_of_ms, last_ms)
+        if late:
+            structlog.get_logger().warning("view_rows_late", rows=len(late), settle_ms=self._settings.settle_ms)
+        for changes in (late, early):
+            if changes:
+                with _rows_named(changes):
+                    self._feed.correct(changes)
+        return on_time
+
+    def _accept(self, changes: list[AccountChange], as_of_ms: int, part: int, *, complete: bool) -> None:
+        entry = FeedEntry(as_of_ms=as_of_ms, part=part, complete=complete, changes=changes)
+        with _rows_named(changes):
+            self._feed.accept(entry, Cursor(SOURCE, {"as_of_ms": as_of_ms}) if complete else None)
+
+
+def _sort(
+    differences: Iterable[Difference], as_of_ms: int, last_ms: int
+) -> tuple[list[AccountChange], list[AccountChange], list[AccountChange]]:
+    """What should have been said before, what this entry promises, and what is said ahead of the next promise."""
+    late, on_time, early = [], [], []
+    for difference in differences:
+        change, known = difference.change, difference.known
+        if change.effective_at_ms > as_of_ms:
+            early.append(change)
+        elif known is not None and change.effective_at_ms < max(last_ms + 1, known.effective_at_ms):
+            late.append(change)
+        else:
+            on_time.append(change)
+    return late, on_time, early
+
+
+def _parse(row: Mapping[str, Any]) -> AccountChange:
+    try:
+        return parse_change(row)
+    except InvalidRecord as error:
+        raise error.problems[0].within(_row_name(row.get("number"), row.get("effective_at_ms"))) from error
+
+
+@contextmanager
+def _rows_named(changes: list[AccountChange]) -> Iterator[None]:
+    """Lets errors name the row: the number's last digits and the row's time find it, and show no whole number."""
+    try:
+        yield
+    except InvalidValue as error:
+        index, seen = place_of(error)
+        if index is None:
+            raise
+        raise seen.within(_row_name(changes[index].number, changes[index].effective_at_ms)) from error
+
+
+def _row_name(number: Any, effective_at_ms: Any) -> str:
+    shown = str(number)[-_SHOWN_DIGITS:] if number is not None and len(str(number)) > 2 * _SHOWN_DIGITS else ""
+    return f"row of …{shown} at {effective_at_ms if isinstance(effective_at_ms, int) else '?'}"

@@ -1,0 +1,30 @@
+"""A node that stands by reads, and changes nothing: whatever would change something is refused, and says where to go.
+
+It could store a change for the node on duty, since they share the store. It does not: that one would not be woken, and
+a core answered by a node that does not publish would not see that its word goes nowhere if all of them stand by. One
+writer is also the easier thing to reason about at three in the morning.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ledger.service.problems import problem_of, problem_response
+from node.duty import Duty, Standby
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class StandbyGate:
+    """ASGI middleware: answers 503 to every call that would change something while the node is not on duty."""
+
+    def __init__(self, app: ASGIApp, duty: Duty) -> None:
+        self._app = app
+        self._duty = duty
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in _READING:
+            try:
+                self._duty.require()
+            except Standby as error:
+                await problem_response(problem_of(error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

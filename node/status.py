@@ -1,0 +1,127 @@
+"""How the node is doing: for its API, for Prometheus, and for the screen of `standing-node status`."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, func, select
+
+from node import deployments, outbox, recoveries, restating, schema
+from node.metrics import State
+from node.storage import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+
+class RecoveryWanted(BaseModel):
+    """After a recovery: what the core has to feed again before anything is signed."""
+
+    core_from_ms: int
+    core_until_ms: int
+
+
+class StoredStatus(BaseModel):
+    """What the store alone tells. Times in milliseconds; 0 where something has not happened yet."""
+
+    core_as_of_ms: int
+    watermark_ms: int
+    publication: int
+    on_ledger: int
+    waiting: int
+    in_flight: int
+    restatements_left: int
+    recovery: RecoveryWanted | None
+    bindings: int
+
+
+class NodeStatus(StoredStatus):
+    """How the node is doing. `trouble` says why nothing is published, null while all is well.
+
+    `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how near the node is to its bounds:
+    at the first the feed answers 503 to changes, at the second changes wait for receipts.
+    """
+
+    bic: str
+    signer: str
+    on_duty: bool
+    max_waiting: int
+    max_in_flight: int
+    ledger_node: str
+    trouble: str | None
+    worker_troubles: list[str]
+
+
+def stored(connection: Connection) -> StoredStatus:
+    """What the store alone tells."""
+    last = outbox.last_publication(connection)
+    deployment = deployments.current(connection)
+    base_number = deployment.base_number if deployment is not None else 0
+    unmet = recoveries.unmet(connection)
+    bindings = select(func.count()).select_from(schema.bindings).where(schema.bindings.c.ended_at_ms.is_(None))
+    return StoredStatus(
+        core_as_of_ms=outbox.last_as_of_ms(connection),
+        watermark_ms=last.watermark_ms if last is not None else 0,
+        publication=last.number if last is not None else 0,
+        on_ledger=outbox.last_in_block(connection, base_number),
+        waiting=outbox.waiting(connection),
+        in_flight=len(outbox.unfinished(connection, base_number)),
+        restatements_left=restating.left(connection),
+        recovery=RecoveryWanted(core_from_ms=unmet.core_from_ms, core_until_ms=unmet.core_until_ms) if unmet else None,
+        bindings=connection.execute(bindings).scalar_one(),
+    )
+
+
+def look(node: "Node") -> NodeStatus:
+    """How a running node is doing. Raises: DatabaseUnavailable."""
+    with node.database.read() as connection:
+        told = stored(connection)
+    issuer = node.publisher.issuer
+    return NodeStatus(
+        **told.model_dump(),
+        bic=issuer.bic,
+        signer=issuer.signer.address,
+        on_duty=node.duty.active,
+        max_waiting=node.settings.max_waiting,
+        max_in_flight=node.settings.publisher.max_in_flight,
+        ledger_node=node.client.failover.current,
+        trouble=why_not_ready(node),
+        worker_troubles=node.workers.troubles,
+    )
+
+
+def why_not_ready(node: "Node") -> str | None:
+    """Why the node is not fit for work; None where it is."""
+    if not node.duty.active:
+        return f"standing by: {node.duty.trouble or 'another node on the same store is on duty'}"
+    return node.publisher.trouble
+
+
+def measure(node: "Node", now_ms: int) -> State:
+    """The gauges of a running node. Where the database does not answer, what it would tell is not a number."""
+    try:
+        with node.database.read() as connection:
+            told: StoredStatus | None = stored(connection)
+            published_ms = outbox.watermark_in_block_ms(connection)
+    except DatabaseUnavailable:
+        told, published_ms = None, None
+
+    def of(value: float | None) -> float:
+        return float("nan") if value is None or told is None else float(value)
+
+    def age_s(since_ms: int | None) -> float:
+        # Before the first of its kind there is no age; 0 would look like a fresh one.
+        return of((now_ms - since_ms) / 1000 if since_ms else None)
+
+    return State(
+        on_duty=float(node.duty.active),
+        ready=float(why_not_ready(node) is None),
+        feed_lag_seconds=age_s(told.core_as_of_ms if told else None),
+        watermark_age_seconds=age_s(published_ms),
+        outbox_depth=of(told.waiting if told else None),
+        outbox_capacity=node.settings.max_waiting,
+        in_flight=of(told.in_flight if told else None),
+        in_flight_capacity=node.settings.publisher.max_in_flight,
+        restatements_left=of(told.restatements_left if told else None),
+        publication_number=of(told.publication if told else None),
+        ledger_node_failures=sum(node.client.failover.failures.values()),
+    )

@@ -1,0 +1,62 @@
+"""The node's database: errors in Standing's own words, so that an outage is waited for, and never a crash."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ledger.errors import Unavailable
+from ledger.service.database import Database
+
+_RETRY_AFTER_S = 2
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or gave a transaction up; what was not committed has no effect."""
+
+
+class NodeDatabase(Database):
+    """As `Database`; an outage, a lock not obtained or a full disk is raised as DatabaseUnavailable."""
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one consistent state, waiting for no writer. Raises: DatabaseUnavailable."""
+        with _database_errors(), super().read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes, alone among all writers. Raises: DatabaseUnavailable."""
+        with _database_errors(), super().write() as connection:
+            yield connection
+
+
+def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
+    """Let PostgreSQL count on after rows that were inserted with ids of their own; SQLite does so by itself."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in tables:
+        key = table.autoincrement_column
+        if key is None:
+            continue
+        last = connection.execute(select(func.max(key))).scalar_one()
+        if last is not None:
+            connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, key.name), last)))
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
+
+
+def _failure(error: DBAPIError) -> str:
+    # The driver's own text is left out: it may hold the database's URL, and with it a password.
+    return f"the database cannot be used at the moment ({type(error.orig).__name__})"

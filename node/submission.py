@@ -1,0 +1,234 @@
+"""Submission: stored publications on their way into a block, each exactly as it was signed.
+
+Every transaction is stored before it is sent. One that is not in a block in time, or that this process has not sent
+itself, is sent again with the same nonce and the same payload; only its fee grows. What the ledger holds, not what
+became of a transaction, says whether a publication is there: somebody else may have submitted it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, func, insert, select, update
+from web3.types import TxReceipt
+
+from ledger.client import BankState, LedgerClient
+from ledger.clock import Clock
+from ledger.errors import LedgerRejected, StandingError
+from ledger.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
+from ledger.service.database import Database
+from node import outbox, schema
+from node.faults import Faults, no_faults
+from node.metrics import Meters
+from node.outbox import Issuer
+
+_log = structlog.get_logger()
+
+
+class PublishingHalted(StandingError):
+    """The node must not, or cannot, publish until somebody acts; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The latest transaction of a publication."""
+
+    nonce: int
+    gas_price_wei: int
+
+
+class Submitter:
+    """Sends publications and sees them into a block. For one thread: it owns the sending account's nonce."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: LedgerClient,
+        sender: Sender,
+        issuer: Issuer,
+        clock: Clock,
+        *,
+        resend_after_ms: int,
+        meters: Meters,
+        faults: Faults = no_faults,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._sender = sender
+        self._issuer = issuer
+        self._clock = clock
+        self._resend_after_ms = resend_after_ms
+        self._meters = meters
+        self._faults = faults
+        # Numbers whose transaction this process has handed to a node; all others are sent at once, after a start too.
+        self._sent: set[int] = set()
+
+    def mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
+        """Note which publications the ledger has by now. Returns: the others. Raises: LedgerError."""
+        for row in pending:
+            if row.number > on_ledger.publication:
+                continue
+            # Without a good receipt, somebody else submitted it; that is fine.
+            receipt = self._receipt(row.number, good=True)
+            now_ms = self._clock.now_ms()
+            self._update(
+                row.number, block_number=receipt["blockNumber"] if receipt is not None else None, in_block_at_ms=now_ms
+            )
+            self._sent.discard(row.number)
+            self._meters.publications.inc()
+            self._meters.attestations.inc(len(row.attestations) // outbox.ATTESTATION_SIZE)
+            self._meters.publication_latency.observe(max(0, now_ms - row.signed_at_ms) / 1000)
+            if receipt is not None:
+                self._meters.gas.inc(receipt["gasUsed"])
+            self._faults("in_block")
+        return [row for row in pending if row.number > on_ledger.publication]
+
+    def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
+        """Send a publication that is not on its way, or seems lost.
+
+        Raises: LedgerError, with the contract's own where it refused; the next step then submits it anew.
+        """
+        if row.transaction_hash is None:
+            self.submit(row)
+            return
+        is_next = row.number == on_ledger.publication + 1
+        failed = self._receipt(row.number, good=False)
+        if failed is not None:
+            # One that is not next in turn failed because of those before it; its turn comes when they are through.
+            if is_next:
+                self._forget_transaction(row.number)
+                raise self._client.why_failed(failed)
+        elif row.number not in self._sent:
+            self._send_again(row, bump=False)
+        elif self._clock.now_ms() - row.submitted_at_ms >= self._resend_after_ms:
+            if is_next and row.transaction_nonce > self._sender.next_nonce("latest"):
+                # A transaction before it was lost whose publication is there already: nothing will ever fill the gap.
+                _log.warning("nonce_gap_closed", number=row.number)
+                self.submit(row, nonce=self._sender.next_nonce("latest"))
+            else:
+                self._send_again(row, bump=True)
+
+    def submit(self, row: Row[Any], nonce: int | None = None) -> None:
+        """Send a stored publication in a new transaction, with the account's next nonce where none is given.
+
+        Raises: LedgerError, PublishingHalted.
+        """
+        attempt = _Attempt(self._next_nonce() if nonce is None else nonce, self._sender.gas_price_wei())
+        self._transmit(row, self._prepare(row, attempt))
+
+    def _send_again(self, row: Row[Any], *, bump: bool) -> None:
+        """Send the same transaction again, with a higher fee where `bump` says so and the bound allows."""
+        paid_wei = self._paid_wei(row.number, row.transaction_nonce)
+        price_wei = self._sender.bumped_wei(paid_wei) if bump else paid_wei
+        _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
+        self._meters.sent_again.inc()
+        self._transmit(row, self._prepare(row, _Attempt(row.transaction_nonce, price_wei)))
+
+    def _prepare(self, row: Row[Any], attempt: _Attempt) -> Prepared:
+        """Sign a transaction for a stored publication, and store it."""
+        publication = outbox.stored_publication(row, self._issuer.bic)
+        if publication.domain != self._client.domain:
+            raise PublishingHalted(
+                f"publication {row.number} was signed for {publication.domain}, this ledger is {self._client.domain}"
+            )
+        signature = row.signature
+        if row.signer != self._issuer.signer.address:
+            # After a rotation: the same content, the same digest, under the key that counts now.
+            signature = self._issuer.signer.sign(row.digest)
+            self._update(row.number, signer=self._issuer.signer.address, signature=signature)
+        prepared = self._sender.prepare(
+            self._client.publish_calldata(publication, signature),
+            gas=publication_gas(len(publication.attestations)),
+            nonce=attempt.nonce,
+            gas_price_wei=attempt.gas_price_wei,
+        )
+        now_ms = self._clock.now_ms()
+        table = schema.transactions
+        with self._database.write() as connection:
+            known = connection.execute(select(table.c.hash).where(table.c.hash == prepared.hash)).one_or_none()
+            if known is None:
+                connection.execute(
+                    insert(table).values(
+                        hash=prepared.hash,
+                        publication=row.number,
+                        nonce=prepared.nonce,
+                        gas_price_wei=prepared.gas_price_wei,
+                        prepared_at_ms=now_ms,
+                    )
+                )
+            connection.execute(
+                update(schema.publications)
+                .where(schema.publications.c.number == row.number)
+                .values(transaction_hash=prepared.hash, transaction_nonce=prepared.nonce, submitted_at_ms=now_ms)
+            )
+        self._faults("prepared")
+        return prepared
+
+    def _transmit(self, row: Row[Any], prepared: Prepared) -> None:
+        try:
+            self._sender.transmit(prepared)
+        except Underpriced:
+            # An earlier attempt is with the node and was dearer; it goes on, and the next one offers more.
+            _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
+        except NonceAhead:
+            # One before it was lost: all are sent again, in order.
+            self._sent.clear()
+            raise
+        except (NonceUsed, LedgerRejected):
+            # Used: by an attempt of its own, which the next step sees, or by a stranger's. Refused: some nodes refuse
+            # at once what would fail. Either way the next step submits it anew if it is still not there.
+            self._forget_transaction(row.number)
+            raise
+        self._sent.add(row.number)
+        self._faults("submitted")
+
+    def _next_nonce(self) -> int:
+        """The account's next nonce: after all that the node knows of, and after all that is on its way from here."""
+        with self._database.read() as connection:
+            highest = connection.execute(
+                select(func.max(schema.publications.c.transaction_nonce)).where(
+                    schema.publications.c.in_block_at_ms.is_(None),
+                    schema.publications.c.transaction_hash.is_not(None),
+                    schema.publications.c.contract == self._client.address,
+                    schema.publications.c.chain_id == self._client.domain.chain_id,
+                )
+            ).scalar_one()
+        return max(self._sender.next_nonce("pending"), -1 if highest is None else highest + 1)
+
+    def _paid_wei(self, number: int, nonce: int) -> int:
+        """The highest gas price offered so far for a publication's transaction of a nonce."""
+        table = schema.transactions
+        with self._database.read() as connection:
+            paid = connection.execute(
+                select(func.max(table.c.gas_price_wei)).where(table.c.publication == number, table.c.nonce == nonce)
+            ).scalar_one()
+        return int(paid or 0)
+
+    def _receipt(self, number: int, *, good: bool) -> TxReceipt | None:
+        """The receipt of an attempt for a publication: of any that succeeded (`good`), or of one that failed.
+
+        Failed ones count only for the nonce in use: those of a nonce given up have had their consequence.
+        """
+        table = schema.transactions
+        query = select(table.c.hash).where(table.c.publication == number).order_by(table.c.prepared_at_ms.desc())
+        if not good:
+            in_use = select(schema.publications.c.transaction_nonce).where(schema.publications.c.number == number)
+            query = query.where(table.c.nonce == in_use.scalar_subquery())
+        with self._database.read() as connection:
+            hashes = connection.execute(query).scalars().all()
+        for transaction_hash in hashes:
+            receipt = self._client.receipt(transaction_hash)
+            if receipt is not None and (receipt["status"] == 1) == good:
+                return receipt
+        return None
+
+    def _forget_transaction(self, number: int) -> None:
+        self._sent.discard(number)
+        self._update(number, transaction_hash=None)
+
+    def _update(self, number: int, **values: Any) -> None:
+        with self._database.write() as connection:
+            connection.execute(
+                update(schema.publications).where(schema.publications.c.number == number).values(**values)
+            )

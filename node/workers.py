@@ -1,0 +1,110 @@
+"""Workers: what the node does by itself, step by step, each in a thread of its own, until it is told to stop.
+
+A step that fails on purpose (a `StandingError`) is tried again, ever more slowly, and its text is the worker's trouble
+until it works; a step that fails otherwise is a fault of this program, and ends the worker for all to see.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from ledger.errors import StandingError
+
+_SLOWEST_RETRY_S = 60.0
+_END_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker does. `step` does all that is due and returns; it is called again after `every_ms`.
+
+    `step` is given the event that says "stop soon". `close` lets go of what it holds, at the worker's end.
+    """
+
+    name: str
+    every_ms: int
+    step: Callable[[threading.Event], None]
+    close: Callable[[], None] | None = None
+
+
+class Worker:
+    """Runs one task in a thread."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        #: Why the task does not get on; None while all is well.
+        self.trouble: str | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; `join` waits for that."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the step that is under way has come to a good end, at most `timeout_s`."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._repeat()
+        finally:
+            if self.task.close is not None:
+                self.task.close()
+
+    def _repeat(self) -> None:
+        log = structlog.get_logger().bind(worker=self.task.name)
+        failures = 0
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            try:
+                self.task.step(self._stop)
+            except StandingError as error:
+                failures += 1
+                if str(error) != self.trouble:
+                    log.error("worker_in_trouble", reason=str(error))
+                self.trouble = str(error)
+                pause_s = min(_SLOWEST_RETRY_S, self.task.every_ms / 1000 * 2 ** min(failures, 16))
+            except BaseException as error:
+                # Said here as well, for whoever asks the node how it is; the text may hold anything, so only its type.
+                self.trouble = f"ended by an unexpected {type(error).__name__}; see the log, and restart the node"
+                log.critical("worker_ended", error=type(error).__name__)
+                raise
+            else:
+                if self.trouble is not None:
+                    log.info("worker_recovered")
+                self.trouble, failures = None, 0
+                pause_s = self.task.every_ms / 1000
+
+
+class Workers:
+    """All workers of a node. They run while the node is on duty, and may be started again after they were stopped."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tuple(tasks)
+        self._workers: list[Worker] = []
+
+    @property
+    def troubles(self) -> list[str]:
+        """Why what does not get on, for each worker in trouble."""
+        return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run every task for the time of the block."""
+        self._workers = [Worker(task) for task in self.tasks]
+        for worker in self._workers:
+            worker.start()
+        try:
+            yield
+        finally:
+            for worker in self._workers:
+                worker.stop()
+            for worker in self._workers:
+                worker.join(_END_TIMEOUT_S)

@@ -1,0 +1,166 @@
+"""Raw calldata that no encoder makes: bits where padding belongs, lengths that lie, truncation."""
+
+from collections.abc import Callable
+
+import pytest
+from eth_utils import keccak
+
+from ledger.publication import Publication
+from tests.contracts.abi import Refusal
+from tests.contracts.ledger import Issuer, StatusLedger, attestation, binding
+
+# Words of `publish`'s calldata after the selector: bank, number, watermarkMs, offset of the batch, offset of the
+# signature; then the batch: count, and for each attestation binding, effectiveAtMs, tag, sealedTerms.
+BANK, NUMBER, WATERMARK, BATCH_OFFSET, SIGNATURE_OFFSET, COUNT, BINDING, EFFECTIVE, TAG, TERMS = range(10)
+
+
+def _word_at(index: int) -> slice:
+    return slice(4 + 32 * index, 36 + 32 * index)
+
+
+def _publication(ledger: StatusLedger, issuer: Issuer) -> Publication:
+    return issuer.next(ledger, attestation(1, ledger.latest_ms), watermark_ms=ledger.latest_ms)
+
+
+def _calldata(ledger: StatusLedger, issuer: Issuer) -> bytearray:
+    publication = _publication(ledger, issuer)
+    return bytearray(ledger.publish_calldata(publication, issuer.signer.sign(publication.digest)))
+
+
+def _send(ledger: StatusLedger, data: bytes | bytearray) -> Refusal:
+    return ledger.refusal(ledger.chain.transact(ledger.submitter, ledger.address, bytes(data)))
+
+
+# In each word, the padding bit nearest to the value and the one farthest from it.
+DIRTY_BITS = {
+    "bank, nearest": (BANK, 167),
+    "bank, farthest": (BANK, 0),
+    "number, nearest": (NUMBER, 48),
+    "number, farthest": (NUMBER, 255),
+    "watermark, nearest": (WATERMARK, 48),
+    "watermark, farthest": (WATERMARK, 255),
+}
+
+
+@pytest.mark.parametrize(("word", "bit"), DIRTY_BITS.values(), ids=DIRTY_BITS.keys())
+def test_dirty_padding_of_an_argument_is_malformed(ledger: StatusLedger, bank: Issuer, word: int, bit: int) -> None:
+    data = _calldata(ledger, bank)
+    value = int.from_bytes(data[_word_at(word)])
+    assert value >> bit & 1 == 0
+    data[_word_at(word)] = (value | 1 << bit).to_bytes(32, "big")
+    assert _send(ledger, data) == Refusal("")
+
+
+DIRTY_FIELDS = {
+    "effective time, nearest": (EFFECTIVE, 48),
+    "effective time, farthest": (EFFECTIVE, 255),
+    "tag, nearest": (TAG, 127),
+    "tag, farthest": (TAG, 0),
+}
+
+
+@pytest.mark.parametrize(("word", "bit"), DIRTY_FIELDS.values(), ids=DIRTY_FIELDS.keys())
+def test_dirty_padding_of_an_attestation_breaks_the_signature(
+    ledger: StatusLedger, bank: Issuer, word: int, bit: int
+) -> None:
+    """Whoever submits cannot add bits to what the bank signed."""
+    data = _calldata(ledger, bank)
+    data[_word_at(word)] = (int.from_bytes(data[_word_at(word)]) | 1 << bit).to_bytes(32, "big")
+    assert _send(ledger, data).name == "WrongSignature"
+
+
+@pytest.mark.parametrize(("word", "bit"), DIRTY_FIELDS.values(), ids=DIRTY_FIELDS.keys())
+def test_dirty_padding_signed_by_the_bank_itself_is_refused(
+    ledger: StatusLedger, bank: Issuer, word: int, bit: int
+) -> None:
+    """A digest over words that no typed data has would break the hash chain for everyone who recomputes it."""
+    publication = _publication(ledger, bank)
+    words = bytearray(publication.attestations[0].words)
+    field = slice(32 * (word - BINDING), 32 * (word - BINDING) + 32)
+    words[field] = (int.from_bytes(words[field]) | 1 << bit).to_bytes(32, "big")
+    digest = _digest_over_raw_words(publication, bytes(words))
+    data = bytearray(ledger.publish_calldata(publication, bank.signer.sign(digest)))
+    data[_word_at(word)] = words[field]
+    latest = ledger.latest_ms
+    effective = publication.attestations[0].effective_at_ms
+    ahead = Refusal("EffectiveTimeAhead", (binding(1), effective, latest))
+    assert _send(ledger, data) == (ahead if word == EFFECTIVE else Refusal(""))
+    assert ledger.bank(bank.bank).publication == 0
+
+
+def _digest_over_raw_words(publication: Publication, words: bytes) -> bytes:
+    """EIP-712 by hand over one attestation's four words as they are, padding and all."""
+    attestation_type = "Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)"
+    publication_type = (
+        "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"
+    )
+    content = keccak(
+        keccak(text=publication_type + attestation_type)
+        + publication.bank.encode().ljust(32, b"\0")
+        + publication.number.to_bytes(32, "big")
+        + publication.previous
+        + publication.watermark_ms.to_bytes(32, "big")
+        + keccak(keccak(keccak(text=attestation_type) + words))
+    )
+    return keccak(b"\x19\x01" + publication.domain.separator + content)
+
+
+def test_raw_digest_of_clean_words_is_the_publications(ledger: StatusLedger, bank: Issuer) -> None:
+    publication = _publication(ledger, bank)
+    assert _digest_over_raw_words(publication, publication.attestations[0].words) == publication.digest
+
+
+def _set_word(index: int, value: int) -> Callable[[bytearray], bytes]:
+    def change(data: bytearray) -> bytes:
+        data[_word_at(index)] = value.to_bytes(32, "big")
+        return bytes(data)
+
+    return change
+
+
+MALFORMED: dict[str, Callable[[bytearray], bytes]] = {
+    "no arguments": lambda data: bytes(data[:4]),
+    "arguments cut off": lambda data: bytes(data[: 4 + 5 * 32 - 1]),
+    "batch cut off": lambda data: bytes(data[: 4 + 9 * 32]),
+    "signature cut off": lambda data: bytes(data[: 4 + 11 * 32 + 64]),
+    "count of more than there is": _set_word(COUNT, 2**32),
+    "count that overflows": _set_word(COUNT, 2**256 - 1),
+    "count whose size overflows": _set_word(COUNT, 2**249 + 1),
+    "batch outside of the calldata": _set_word(BATCH_OFFSET, 2**20),
+    "batch offset that overflows": _set_word(BATCH_OFFSET, 2**256 - 32),
+    "signature outside of the calldata": _set_word(SIGNATURE_OFFSET, 2**20),
+    "signature offset that overflows": _set_word(SIGNATURE_OFFSET, 2**256 - 32),
+    "unknown function": lambda data: b"\xde\xad\xbe\xef" + bytes(data[4:]),
+    "nothing": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_calldata_is_refused(
+    ledger: StatusLedger, bank: Issuer, change: Callable[[bytearray], bytes]
+) -> None:
+    assert _send(ledger, change(_calldata(ledger, bank))) == Refusal("")
+    assert ledger.bank(bank.bank).publication == 0
+
+
+def test_calldata_after_the_arguments_changes_nothing(ledger: StatusLedger, bank: Issuer) -> None:
+    data = bytes(_calldata(ledger, bank)) + b"\xff" * 100
+    assert ledger.chain.transact(ledger.submitter, ledger.address, data).ok
+    assert ledger.bank(bank.bank).publication == 1
+
+
+def test_batch_shorter_than_signed_is_refused(ledger: StatusLedger, bank: Issuer) -> None:
+    """The count says zero while the attestation is still there in the calldata."""
+    assert _send(ledger, _set_word(COUNT, 0)(_calldata(ledger, bank))).name == "WrongSignature"
+
+
+@pytest.mark.parametrize("function", ["publish", "suspend", "nothing at all"])
+def test_the_ledger_takes_no_money(ledger: StatusLedger, bank: Issuer, function: str) -> None:
+    calls = {
+        "publish": (ledger.submitter, bytes(_calldata(ledger, bank))),
+        "suspend": (ledger.guardian, ledger.abi.call("suspend", bank.bank)),
+        "nothing at all": (ledger.submitter, b""),
+    }
+    account, data = calls[function]
+    outcome = ledger.chain.transact(account, ledger.address, data, value_wei=1)
+    assert ledger.refusal(outcome) == Refusal("")

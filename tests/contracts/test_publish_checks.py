@@ -1,0 +1,290 @@
+"""The ordered checks of `publish`: each just valid and just invalid, and which error is told where two would do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import pytest
+
+from ledger.publication import Attestation, LocalSigner, Publication
+from tests.contracts.abi import Event, Refusal
+from tests.contracts.chain import Outcome
+from tests.contracts.ledger import MAX_ATTESTATIONS, Issuer, StatusLedger, attestation, binding, signer
+
+UNKNOWN = Issuer("CHASUS33", signer("a bank that was never admitted"), None)  # type: ignore[arg-type]  # no admin
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A publication in the making. The ledger holds number 1 with one record, about binding 0."""
+
+    ledger: StatusLedger
+    issuer: Issuer
+    number: int
+    watermark_ms: int
+    attestations: list[Attestation]
+    key: LocalSigner
+    stored_ms: int
+    digest: bytes = field(default=b"", init=False)
+    latest_ms: int = field(default=0, init=False)
+
+    def submit(self) -> Outcome:
+        self.latest_ms = self.ledger.latest_ms
+        publication = Publication(
+            domain=self.ledger.domain,
+            bank=self.issuer.bic,
+            number=self.number,
+            previous=self.ledger.bank(self.issuer.bank).head,
+            watermark_ms=self.watermark_ms,
+            attestations=tuple(self.attestations),
+        )
+        self.digest = publication.digest
+        return self.ledger.publish(publication, self.key.sign(publication.digest))
+
+
+@pytest.fixture
+def attempt(ledger: StatusLedger, bank: Issuer) -> Attempt:
+    """A valid attempt at number 2: a heartbeat that moves nothing."""
+    stored_ms = ledger.latest_ms
+    assert bank.publish(ledger, attestation(0, stored_ms), watermark_ms=stored_ms).ok
+    ledger.chain.next_time_s += 3600
+    return Attempt(ledger, bank, 2, stored_ms, [], bank.signer, stored_ms)
+
+
+Change = Callable[[Attempt], None]
+
+
+def _fill(count: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.attestations += [attestation(1000 + n, attempt.stored_ms) for n in range(count)]
+
+    return change
+
+
+def _reinstated(attempt: Attempt) -> None:
+    _suspended(attempt)
+    ledger, issuer = attempt.ledger, attempt.issuer
+    assert ledger.transact(ledger.registrar, "reinstate", issuer.bank, issuer.signer.address, issuer.admin.address).ok
+
+
+def _suspended(attempt: Attempt) -> None:
+    assert attempt.ledger.transact(attempt.ledger.guardian, "suspend", attempt.issuer.bank).ok
+
+
+def _unknown_bank(attempt: Attempt) -> None:
+    attempt.issuer = UNKNOWN
+    attempt.key = UNKNOWN.signer
+
+
+def _set_number(number: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.number = number
+
+    return change
+
+
+def _watermark_after_last(by_ms: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.watermark_ms = attempt.stored_ms + by_ms
+
+    return change
+
+
+def _watermark_after_latest(by_ms: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.watermark_ms = attempt.ledger.latest_ms + by_ms
+
+    return change
+
+
+def _other_key(attempt: Attempt) -> None:
+    attempt.key = signer("nobody in particular")
+
+
+def _effective_after_stored(by_ms: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.attestations.insert(0, attestation(0, attempt.stored_ms + by_ms, version=2))
+
+    return change
+
+
+def _effective_after_latest(by_ms: int) -> Change:
+    def change(attempt: Attempt) -> None:
+        attempt.attestations.insert(0, attestation(1, attempt.ledger.latest_ms + by_ms))
+
+    return change
+
+
+JUST_VALID: dict[str, list[Change]] = {
+    "1 an admitted bank": [],
+    "2 a reinstated bank": [_reinstated],
+    "3 the largest batch": [_fill(MAX_ATTESTATIONS)],
+    "4 the next number": [_set_number(2)],
+    "5 the same watermark again": [_watermark_after_last(0)],
+    "5 a watermark at the allowance": [_watermark_after_latest(0)],
+    "7 the stored effective time again": [_effective_after_stored(0)],
+    "7 an effective time at the allowance": [_effective_after_latest(0)],
+}
+
+
+@pytest.mark.parametrize("changes", JUST_VALID.values(), ids=JUST_VALID.keys())
+def test_just_valid_is_accepted(attempt: Attempt, changes: list[Change]) -> None:
+    for change in changes:
+        change(attempt)
+    outcome = attempt.submit()
+    assert outcome.ok, attempt.ledger.abi.refusal(outcome.output)
+    state = attempt.ledger.bank(attempt.issuer.bank)
+    assert (state.publication, state.watermark_ms, state.head) == (2, attempt.watermark_ms, attempt.digest)
+    expected = {
+        "bank": attempt.issuer.bank,
+        "number": 2,
+        "watermarkMs": attempt.watermark_ms,
+        "digest": attempt.digest,
+        "bindings": tuple(item.binding for item in attempt.attestations),
+    }
+    assert outcome.events(attempt.ledger.abi) == [Event("Published", expected)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is just invalid, by which check, and how the refusal of the submitted attempt reads."""
+
+    name: str
+    check: int
+    spoil: Change
+    refusal: Callable[[Attempt], Refusal]
+
+
+FAULTS = [
+    Fault("unknown bank", 1, _unknown_bank, lambda a: Refusal("BankNotAdmitted", (a.issuer.bank,))),
+    Fault("suspended bank", 2, _suspended, lambda a: Refusal("BankIsSuspended", (a.issuer.bank,))),
+    Fault(
+        "one attestation too many",
+        3,
+        _fill(MAX_ATTESTATIONS + 1),
+        lambda a: Refusal("TooManyAttestations", (len(a.attestations), MAX_ATTESTATIONS)),
+    ),
+    Fault("replay", 4, _set_number(1), lambda a: Refusal("UnexpectedNumber", (1, 2))),
+    Fault("gap", 4, _set_number(3), lambda a: Refusal("UnexpectedNumber", (3, 2))),
+    Fault(
+        "watermark set back",
+        5,
+        _watermark_after_last(-1),
+        lambda a: Refusal("WatermarkBackwards", (a.stored_ms - 1, a.stored_ms)),
+    ),
+    Fault(
+        "watermark fast-forward",
+        5,
+        _watermark_after_latest(1),
+        lambda a: Refusal("WatermarkAhead", (a.latest_ms + 1, a.latest_ms)),
+    ),
+    Fault(
+        "another signer",
+        6,
+        _other_key,
+        lambda a: Refusal("WrongSignature", (a.digest, a.issuer.signer.address.lower())),
+    ),
+    Fault(
+        "binding rollback",
+        7,
+        _effective_after_stored(-1),
+        lambda a: Refusal("EffectiveTimeBackwards", (binding(0), a.stored_ms - 1, a.stored_ms)),
+    ),
+    Fault(
+        "effective time fast-forward",
+        7,
+        _effective_after_latest(1),
+        lambda a: Refusal("EffectiveTimeAhead", (binding(1), a.latest_ms + 1, a.latest_ms)),
+    ),
+]
+
+
+def _assert_refused(attempt: Attempt, fault: Fault) -> None:
+    """Submit, and hold the refusal against the fault's and the state against what it was."""
+    bank = attempt.issuer.bank
+    before = attempt.ledger.bank(bank), attempt.ledger.record(bank, binding(0)), attempt.ledger.record(bank, binding(1))
+    refusal = attempt.ledger.refusal(attempt.submit())
+    assert refusal == fault.refusal(attempt)
+    after = attempt.ledger.bank(bank), attempt.ledger.record(bank, binding(0)), attempt.ledger.record(bank, binding(1))
+    assert after == before
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check} {fault.name}")
+def test_just_invalid_is_refused_and_changes_nothing(attempt: Attempt, fault: Fault) -> None:
+    fault.spoil(attempt)
+    _assert_refused(attempt, fault)
+
+
+# An unknown bank has nothing to suspend or to be replayed, so there check 1 meets the later ones as they are for it.
+PAIRS = [
+    (first, second)
+    for first, second in combinations(FAULTS, 2)
+    if first.check < second.check and (first.check, second.check) != (1, 2)
+]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda fault: f"{fault.check} {fault.name}")
+def test_of_two_faults_the_earlier_check_answers(attempt: Attempt, first: Fault, second: Fault) -> None:
+    first.spoil(attempt)
+    second.spoil(attempt)
+    _assert_refused(attempt, first)
+
+
+def test_an_unknown_bank_cannot_be_suspended_first(ledger: StatusLedger) -> None:
+    outcome = ledger.transact(ledger.guardian, "suspend", UNKNOWN.bank)
+    assert ledger.refusal(outcome) == Refusal("BankNotAdmitted", (UNKNOWN.bank,))
+
+
+@pytest.mark.parametrize("rollback_first", [True, False])
+def test_of_two_bad_attestations_the_first_in_the_batch_answers(attempt: Attempt, rollback_first: bool) -> None:
+    rollback, ahead = FAULTS[-2], FAULTS[-1]
+    for fault in (ahead, rollback) if rollback_first else (rollback, ahead):
+        fault.spoil(attempt)  # each puts its attestation first
+    _assert_refused(attempt, rollback if rollback_first else ahead)
+
+
+def test_one_bad_attestation_takes_the_whole_publication_with_it(attempt: Attempt) -> None:
+    attempt.attestations = [attestation(1, attempt.stored_ms), attestation(0, attempt.stored_ms - 1)]
+    _assert_refused(attempt, FAULTS[-2])
+
+
+def test_rollback_inside_one_batch_is_refused(attempt: Attempt) -> None:
+    newer, older = attempt.stored_ms + 5, attempt.stored_ms + 4
+    attempt.attestations = [attestation(0, newer), attestation(0, older)]
+    refusal = attempt.ledger.refusal(attempt.submit())
+    assert refusal == Refusal("EffectiveTimeBackwards", (binding(0), older, newer))
+
+
+def test_a_binding_twice_in_one_batch_keeps_the_last(attempt: Attempt) -> None:
+    last = attestation(0, attempt.stored_ms + 1, version=3)
+    attempt.attestations = [attestation(0, attempt.stored_ms + 1, version=2), last]
+    outcome = attempt.submit()
+    assert outcome.ok
+    record = attempt.ledger.record(attempt.issuer.bank, binding(0))
+    assert (record.effective_at_ms, record.tag, record.sealed_terms) == (
+        last.effective_at_ms,
+        last.tag,
+        last.sealed_terms,
+    )
+    (event,) = outcome.events(attempt.ledger.abi)
+    assert event.arguments["bindings"] == (binding(0), binding(0))
+
+
+def test_effective_times_may_lie_after_the_watermark(attempt: Attempt) -> None:
+    """More changes of one moment than a publication holds go out in several; the last moves the watermark."""
+    attempt.attestations = [attestation(7, attempt.stored_ms + 500)]
+    assert attempt.submit().ok
+    record = attempt.ledger.record(attempt.issuer.bank, binding(7))
+    assert (record.effective_at_ms, record.watermark_ms) == (attempt.stored_ms + 500, attempt.stored_ms)
+
+
+def test_numbers_end_with_their_48_bits(ledger: StatusLedger) -> None:
+    """A history at the last number of all cannot go on; it does not start over at zero."""
+    issuer = Issuer("CHASUS33", signer("an old bank"), ledger.chain.accounts[4])
+    assert issuer.admit(ledger, number=2**48 - 1, head=b"\x11" * 32).ok
+    outcome = ledger.transact(ledger.submitter, "publish", issuer.bank, 0, 0, [], b"")
+    assert ledger.refusal(outcome) == Refusal("Panic", (0x11,))
+
+
+def test_check_numbers_run_from_1_to_7() -> None:
+    assert sorted({fault.check for fault in FAULTS}) == [1, 2, 3, 4, 5, 6, 7]

@@ -1,0 +1,407 @@
+"""Random lives of two ledgers with several banks, held step by step against the Python model of the contract.
+
+Steps are honest and hostile ones: publications with every field right or just wrong, keys of others and former keys,
+other chain ids, the other ledger's messages, replays, and raw calldata cut, flipped and reordered. After every step the
+outcome (event or error) and all state that can be read are compared. STANDING_FUZZ_EXAMPLES makes the run longer.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import pytest
+from eth_typing import ChecksumAddress
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from ledger.bic import bic_to_bytes11
+from ledger.publication import Domain, LocalSigner, Publication
+from tests.contracts.abi import Event, Refusal
+from tests.contracts.chain import Account, Chain, Outcome
+from tests.contracts.ledger import (
+    AHEAD_ALLOWANCE_MS,
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    StatusLedger,
+    attestation,
+    binding,
+    signer,
+)
+from tests.contracts.model import GOVERNOR_ROLE, GUARDIAN_ROLE, REGISTRAR_ROLE, Model, Refused
+
+CI_EXAMPLES = 60
+EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", CI_EXAMPLES))
+STEPS = 40
+MIN_STEPS_EACH = 1000  # of CI's examples; Hypothesis makes some lives shorter than STEPS
+# What the lives of each machine have to meet: a run that never does proves nothing about it.
+TO_MEET = {
+    "BankAdmitted",
+    "BankIsSuspended",
+    "BankSuspended",
+    "EffectiveTimeAhead",
+    "EffectiveTimeBackwards",
+    "Published",
+    "SignerRotated",
+    "UnexpectedNumber",
+    "WatermarkAhead",
+    "WatermarkBackwards",
+    "WrongSignature",
+    "malformed",
+}
+
+BICS = ("BKCHCNBJ", "DEUTDEFF500", "CHASUS33")
+KEYS = [signer(f"key {n}") for n in range(4)]
+BINDINGS = 4
+
+
+def _mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    """`usual` in most draws, so that lives get somewhere; one of `others` now and then."""
+    return st.sampled_from([usual] * (3 * len(others) + 3) + list(others))
+
+
+_ledgers = _mostly(0, 1)
+_admitted = st.sampled_from(BICS[:2])  # from the start on
+_bics = st.sampled_from([*BICS[:2] * 3, BICS[2]])
+_keys = st.integers(0, len(KEYS) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """How a publication differs from the right one; the defaults do not."""
+
+    items: list[tuple[int, str]]
+    number: int = 0
+    watermark: str = "latest"
+    key: int | None = None
+    domain: str = "own"
+    previous: bool = True
+
+
+_items = st.lists(
+    st.tuples(st.integers(0, BINDINGS - 1), _mostly("latest", "stored", "middle", "before stored", "ahead")),
+    max_size=3,
+)
+_FLAWS: dict[str, dict[str, Any]] = {
+    "replay": {"number": -1},
+    "gap": {"number": 1},
+    "last watermark": {"watermark": "last"},
+    "watermark in between": {"watermark": "middle"},
+    "watermark set back": {"watermark": "before last"},
+    "watermark fast-forward": {"watermark": "ahead"},
+    "one key": {"key": 0},
+    "another key": {"key": 1},
+    "other chain": {"domain": "other chain"},
+    "other ledger": {"domain": "other ledger"},
+    "another history": {"previous": False},
+}
+_draws = st.builds(
+    lambda items, flaws: _Draw(items=items, **{name: v for flaw in flaws for name, v in _FLAWS[flaw].items()}),
+    _items,
+    st.lists(st.sampled_from(sorted(_FLAWS)), min_size=1, max_size=2),
+)
+
+
+_governance = st.one_of(
+    [
+        st.tuples(st.just(name), st.fixed_dictionaries(drawn))
+        for name, drawn in {
+            "admit": {
+                "bic": _bics,
+                "key": _keys,
+                "role": _mostly("registrar", "guardian", "submitter"),
+                "zero": _mostly(None, "bank", "signer", "admin"),
+                "history": st.sampled_from(["own", "none", "number", "head"]),
+            },
+            "suspend": {"bic": _bics, "role": _mostly("guardian", "registrar", "governor")},
+            "reinstate": {
+                "bic": _bics,
+                "key": _keys,
+                "role": _mostly("registrar", "guardian"),
+                "zero": _mostly(None, 0, 1),
+            },
+            "rotate": {
+                "bic": _bics,
+                "key": _keys,
+                "who": _mostly("admin", "registrar", 4, 5, 6),
+                "zero": _mostly(False, True),
+            },
+            "move role": {
+                "function": st.sampled_from(["grantRole", "grantRole", "revokeRole"]),
+                "role": st.sampled_from([REGISTRAR_ROLE, GUARDIAN_ROLE]),
+                "to": st.sampled_from(["registrar", "guardian", "submitter"]),
+                "by": _mostly("governor", "registrar"),
+            },
+        }.items()
+    ]
+)
+
+
+@cache
+def _two_ledgers() -> tuple[StatusLedger, StatusLedger]:
+    chain = Chain()
+    return StatusLedger.deploy(chain), StatusLedger.deploy(chain)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Two deployments on one chain, each with its model. Counts what its steps came to, by event or error."""
+
+    seen: ClassVar[Counter[str]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledgers = _two_ledgers()
+        self.chain = self.ledgers[0].chain
+        self._undo = ExitStack()
+        self._undo.enter_context(self.chain.isolated())
+        self.models = [self._model(ledger) for ledger in self.ledgers]
+        self.sent: list[bytes] = []
+        self.touched: set[int] = set()
+
+    def teardown(self) -> None:
+        try:
+            for index in range(len(self.ledgers)):
+                self._compare(index)
+        finally:
+            self._undo.close()
+
+    def _model(self, ledger: StatusLedger) -> Model:
+        held = ((GOVERNOR_ROLE, ledger.governor), (REGISTRAR_ROLE, ledger.registrar), (GUARDIAN_ROLE, ledger.guardian))
+        return Model(ledger.domain, {(role, account.address.lower()) for role, account in held})
+
+    # --- one step on chain and model
+
+    def _step(self, index: int, model_step: Callable[[Model], Event | None], chain_step: Callable[[], Outcome]) -> None:
+        ledger = self.ledgers[index]
+        expected: Event | Refusal | None
+        try:
+            expected = model_step(self.models[index])
+        except Refused as refused:
+            expected = refused.refusal
+        outcome = chain_step()
+        if isinstance(expected, Refusal):
+            assert ledger.refusal(outcome) == expected
+            self.seen[expected.name or "malformed"] += 1
+        else:
+            assert outcome.ok, f"the model allows, the contract refuses: {ledger.abi.refusal(outcome.output)}"
+            assert outcome.events(ledger.abi) == ([] if expected is None else [expected])
+            self.seen["accepted" if expected is None else expected.name] += 1
+        self.touched.add(index)
+
+    def _govern(self, index: int, account: Account, function: str, *arguments: Any) -> None:
+        steps: dict[str, Callable[..., Event | None]] = {
+            "admit": Model.admit,
+            "suspend": Model.suspend,
+            "reinstate": Model.reinstate,
+            "rotateSigner": Model.rotate,
+            "grantRole": Model.grant,
+            "revokeRole": Model.revoke,
+        }
+        lowered = [item.lower() if isinstance(item, str) else item for item in arguments]
+        self._step(
+            index,
+            lambda model: steps[function](model, account.address.lower(), *lowered),
+            lambda: self.ledgers[index].transact(account, function, *arguments),
+        )
+
+    def _send(self, index: int, data: bytes) -> None:
+        time_s = self.chain.next_time_s
+        ledger = self.ledgers[index]
+        self._step(
+            index,
+            lambda model: model.publish(data, time_s),
+            lambda: self.chain.transact(ledger.submitter, ledger.address, data),
+        )
+
+    # --- governance
+
+    @initialize(signers=st.tuples(_keys, _keys))
+    def admit_two_banks(self, signers: tuple[int, int]) -> None:
+        for index, ledger in enumerate(self.ledgers):
+            for bic, key in zip(BICS, signers, strict=False):
+                self._govern(index, ledger.registrar, "admit", bic_to_bytes11(bic), *self._named(key), 0, ZERO_HASH)
+
+    def _named(self, key: int) -> tuple[ChecksumAddress, ChecksumAddress]:
+        """A signer and the admin that goes with it."""
+        return KEYS[key].address, self.chain.accounts[4 + key].address
+
+    @rule(index=_ledgers, action=_governance)
+    def govern(self, index: int, action: tuple[str, dict[str, Any]]) -> None:
+        name, drawn = action
+        steps: dict[str, Callable[..., None]] = {
+            "admit": self._admit,
+            "suspend": self._suspend,
+            "reinstate": self._reinstate,
+            "rotate": self._rotate,
+            "move role": self._move_role,
+        }
+        steps[name](index, **drawn)
+
+    def _admit(self, index: int, bic: str, key: int, role: str, zero: str | None, history: str) -> None:
+        """Admission, as a rule going on where the other ledger's history stands."""
+        ledger = self.ledgers[index]
+        there = self.models[1 - index].bank(bic_to_bytes11(bic))
+        number = {"own": there.publication, "number": 7}.get(history, 0)
+        head = {"own": there.head, "head": b"\x07" * 32}.get(history, ZERO_HASH)
+        signer, admin = self._named(key)
+        keys = (ZERO_ADDRESS if zero == "signer" else signer, ZERO_ADDRESS if zero == "admin" else admin)
+        bank = bytes(11) if zero == "bank" else bic_to_bytes11(bic)
+        self._govern(index, getattr(ledger, role), "admit", bank, *keys, number, head)
+
+    def _suspend(self, index: int, bic: str, role: str) -> None:
+        self._govern(index, getattr(self.ledgers[index], role), "suspend", bic_to_bytes11(bic))
+
+    def _reinstate(self, index: int, bic: str, key: int, role: str, zero: int | None) -> None:
+        keys = [ZERO_ADDRESS if zero == n else address for n, address in enumerate(self._named(key))]
+        suspended = [name for name, bank in self.models[index].banks.items() if bank.suspended]
+        bank = suspended[0] if suspended else bic_to_bytes11(bic)
+        self._govern(index, getattr(self.ledgers[index], role), "reinstate", bank, *keys)
+
+    def _rotate(self, index: int, bic: str, key: int, who: str | int, zero: bool) -> None:
+        bank = bic_to_bytes11(bic)
+        admin = self.models[index].bank(bank).admin
+        by_address = {account.address.lower(): account for account in self.chain.accounts}
+        if isinstance(who, int):
+            account = self.chain.accounts[who]
+        elif who == "admin":
+            account = by_address.get(admin, self.ledgers[index].submitter)
+        else:
+            account = self.ledgers[index].registrar
+        self._govern(index, account, "rotateSigner", bank, ZERO_ADDRESS if zero else KEYS[key].address)
+
+    def _move_role(self, index: int, function: str, role: bytes, to: str, by: str) -> None:
+        ledger = self.ledgers[index]
+        self._govern(index, getattr(ledger, by), function, role, getattr(ledger, to).address)
+
+    # --- publications
+
+    def _publication(self, index: int, bic: str, draw: _Draw) -> bytes:
+        """Calldata of a publication that is right but for what `draw` makes wrong."""
+        state = self.models[index].bank(bic_to_bytes11(bic))
+        latest_ms = self.chain.next_time_s * 1000 + AHEAD_ALLOWANCE_MS
+        times = {
+            "last": state.watermark_ms,
+            "before last": max(0, state.watermark_ms - 1),
+            "latest": latest_ms,
+            "ahead": latest_ms + 1,
+            "middle": (state.watermark_ms + latest_ms) // 2,
+        }
+        items = []
+        for number, when in draw.items:
+            stored_ms = self.models[index].record(bic_to_bytes11(bic), binding(number)).effective_at_ms
+            at_ms = times | {"stored": stored_ms, "before stored": max(0, stored_ms - 1)}
+            items.append(attestation(number, at_ms[when], version=len(self.sent)))
+        domain = self.models[index].domain
+        if draw.domain == "other chain":
+            domain = Domain(domain.chain_id + 1, domain.contract)
+        if draw.domain == "other ledger":
+            domain = self.models[1 - index].domain
+        publication = Publication(
+            domain=domain,
+            bank=bic,
+            number=min(max(1, state.publication + 1 + draw.number), 2**48 - 1),
+            previous=state.head if draw.previous else b"\x01" * 32,
+            watermark_ms=times[draw.watermark],
+            attestations=tuple(items),
+        )
+        signature = self._sign(state.signer, draw.key, publication.digest)
+        return self.ledgers[index].publish_calldata(publication, signature)
+
+    def _sign(self, right: str, key: int | None, digest: bytes) -> bytes:
+        by_address: dict[str, LocalSigner] = {key.address.lower(): key for key in KEYS}
+        chosen = by_address.get(right, KEYS[0]) if key is None else KEYS[key]
+        return chosen.sign(digest)
+
+    @rule(index=_ledgers, bic=_admitted, draw=_draws)
+    def publish(self, index: int, bic: str, draw: _Draw) -> None:
+        data = self._publication(index, bic, draw)
+        self.sent.append(data)
+        self._send(index, data)
+
+    @rule(index=_ledgers, bic=_admitted, items=_items, times=st.integers(1, 3))
+    def publish_rightly(self, index: int, bic: str, items: list[tuple[int, str]], times: int) -> None:
+        usual = [(number, when) for number, when in items if when not in {"before stored", "ahead"}]
+        for _ in range(times):
+            data = self._publication(index, bic, _Draw(items=usual))
+            self.sent.append(data)
+            self._send(index, data)
+
+    @rule(index=_ledgers, which=st.integers(0, 30))
+    def replay(self, index: int, which: int) -> None:
+        """Anything ever sent, to either ledger."""
+        if self.sent:
+            self._send(index, self.sent[which % len(self.sent)])
+
+    @rule(
+        index=_ledgers,
+        bic=_admitted,
+        items=_items,
+        damage=st.sampled_from(["flip", "cut", "swap", "append"]),
+        at=st.integers(0, 2**16),
+    )
+    def publish_damaged(self, index: int, bic: str, items: list[tuple[int, str]], damage: str, at: int) -> None:
+        """A right publication whose calldata is damaged on the way."""
+        data = bytearray(self._publication(index, bic, _Draw(items=items)))
+        if damage == "flip":
+            position = at % (len(data) * 8)
+            data[position // 8] ^= 1 << position % 8
+        elif damage == "cut":
+            del data[at % len(data) :]
+        elif damage == "append":
+            data += bytes([at % 256]) * (1 + at % 40)
+        else:
+            words = (len(data) - 4) // 32
+            one, two = (slice(4 + 32 * n, 36 + 32 * n) for n in (at % words, at // words % words))
+            data[one], data[two] = data[two], data[one]
+        self._send(index, bytes(data))
+
+    @rule(seconds=st.sampled_from([1, 9, 10, 11, 3600]))
+    def let_time_pass(self, seconds: int) -> None:
+        self.chain.next_time_s += seconds
+        self.seen["time"] += 1
+
+    # --- comparison
+
+    @invariant()
+    def chain_is_as_the_model_says(self) -> None:
+        while self.touched:
+            self._compare(self.touched.pop())
+
+    def _compare(self, index: int) -> None:
+        ledger, model = self.ledgers[index], self.models[index]
+        banks = [bic_to_bytes11(bic) for bic in BICS]
+        for bank in banks:
+            assert ledger.bank(bank) == model.bank(bank)
+        queries = [(bank, binding(number)) for bank in banks for number in range(BINDINGS)]
+        answer = ledger.read(queries)
+        assert answer.records == [model.record(*query) for query in queries]
+        assert (answer.block_number, answer.block_time_s) == self.chain.last_block
+
+
+# Two machines, so that two processes share the work; each name has its own random numbers.
+class FirstLife(LedgerMachine):
+    seen: ClassVar[Counter[str]] = Counter()
+
+
+class SecondLife(LedgerMachine):
+    seen: ClassVar[Counter[str]] = Counter()
+
+
+@pytest.mark.parametrize("machine", [FirstLife, SecondLife])
+def test_contract_and_model_agree_after_every_step(machine: type[LedgerMachine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES // 2,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize="STANDING_FUZZ_EXAMPLES" not in os.environ,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+    assert machine.seen.total() >= MIN_STEPS_EACH * EXAMPLES / CI_EXAMPLES
+    assert set(machine.seen) >= TO_MEET

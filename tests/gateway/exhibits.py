@@ -1,0 +1,123 @@
+"""Pieces of evidence for the tests of verification, honest and not, and a bank that publishes late."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.evidence import TYPE, load_evidence_key
+from gateway.verify.case import Evidence, Means, parse_evidence
+from gateway.verify.lines import Verdict
+from gateway.verify.run import Report, verify
+from ledger.client import LedgerClient, parse_address
+from ledger.grant import Grant
+from ledger.publication import Attestation, Publication
+from ledger.sealing import seal
+from ledger.sender import Sender, publication_gas
+from ledger.terms import Status
+from tests.gateway.fake_bank import FakeBank
+from tests.gateway.rig import Person, Rig
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One decision's evidence, and what a verifier would have beside it."""
+
+    rig: Rig
+    person: Person
+    answer: dict[str, Any]
+    means: Means
+
+    @property
+    def evidence(self) -> Evidence:
+        return parse_evidence(json.dumps(self.answer).encode())
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        claims: dict[str, Any] = json.loads(
+            jwt.PyJWS().decode_complete(self.answer["evidence"], options={"verify_signature": False})["payload"]
+        )
+        return claims
+
+    def verify(self, client: LedgerClient | None = None, **means: Any) -> Report:
+        return verify(self.evidence, replace(self.means, **means), client or self.rig.ledger)
+
+    def resigned(self, key: Ed25519PrivateKey | None = None, typ: str = TYPE, **changed: Any) -> "Exhibit":
+        """What a dishonest gateway would sign instead: some claims changed (dots lead into objects)."""
+        claims = self.claims
+        for path, value in changed.items():
+            *outer, last = path.split("__")
+            place = claims
+            for part in outer:
+                place = place[part]
+            place[last] = value
+        signing_key = key or load_evidence_key(self.rig.settings.evidence_key_file)
+        jws = jwt.PyJWS().encode(json.dumps(claims).encode(), signing_key, "EdDSA", headers={"typ": typ})
+        return replace(self, answer={"evidence": jws})
+
+
+def exhibit(rig: Rig, person: Person, **transaction: Any) -> Exhibit:
+    """Decide on a transaction, at a time that the chain's clock has reached."""
+    catch_up(rig)
+    answer = person.decide(**transaction)
+    means = Means(
+        gateway_key=rig.nobody("GET", "/v1/evidence-key").json(),
+        contract=parse_address(rig.contract, "contract"),
+        binding_key=person.bank.key(bytes.fromhex(person.binding[2:])),
+    )
+    return Exhibit(rig, person, answer, means)
+
+
+def catch_up(rig: Rig) -> None:
+    """Blocks that come faster than one a second run ahead of the standing clock; let the clock follow."""
+    ahead_ms = rig.ledger.head().time_s * 1000 - rig.clock.now_ms()
+    rig.clock.advance(max(0, ahead_ms) + 1_000)
+
+
+def grant_of(person: Person) -> Grant:
+    """The grant that the person's bank gave."""
+    answers = [answer.grant for _, answer in person.bank.asked.values() if answer.grant is not None]
+    return next(grant.grant() for grant in answers if grant.binding == person.binding)
+
+
+def publish_late(bank: FakeBank, person: Person, effective_at_ms: int, status: Status) -> None:
+    """Let a bank publish a change that took effect at another time than now."""
+    binding = bytes.fromhex(person.binding[2:])
+    number, key = bank.number + 1, bank.key(binding)
+    terms = replace(bank.accounts[person.number].terms(binding, key), status=status)
+    tag, sealed = seal(
+        terms, key=key, bank=bank.bic, binding=binding, publication=number, effective_at_ms=effective_at_ms
+    )
+    publication = Publication(
+        bank.client.domain,
+        bank.bic,
+        number,
+        bank.head,
+        bank.clock.now_ms(),
+        (Attestation(binding, effective_at_ms, tag, sealed),),
+    )
+    sender = Sender(bank.client, bank.sender_key)
+    data = bank.client.publish_calldata(publication, bank.signer.sign(publication.digest))
+    prepared = sender.prepare(data, gas=publication_gas(1))
+    sender.transmit(prepared)
+    sender.wait(prepared, timeout_s=30)
+    bank.number, bank.head = number, publication.digest
+
+
+def failing(report: Report) -> list[int]:
+    """The numbers of the checks that fail."""
+    return [line.number for line in report.lines if line.verdict is Verdict.FAILS]
+
+
+def unknown(report: Report) -> list[int]:
+    """The numbers of the checks that could not be made."""
+    return [line.number for line in report.lines if line.verdict is Verdict.UNKNOWN]
+
+
+def write(folder: Path, name: str, document: Any) -> Path:
+    file = folder / name
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    return file

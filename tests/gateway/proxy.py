@@ -1,0 +1,61 @@
+"""A ledger node in front of a real one, that lies, forgets or fails as a test tells it to."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ledger.service.serve import served
+
+#: Is given a call and the honest answer, and says what is answered.
+Lie = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+
+
+@dataclass
+class NodeProxy:
+    """Passes calls on to `behind`. `lie` may change each answer; while `down`, every answer is an empty 502."""
+
+    behind: str
+    lie: Lie | None = None
+    down: bool = False
+    url: str = ""
+    calls: list[str] = field(default_factory=list)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        call = await Request(scope, receive).json()
+        self.calls.append(call["method"])
+        if self.down:
+            await Response(status_code=502)(scope, receive, send)
+            return
+        async with httpx.AsyncClient(timeout=30) as client:
+            answer = (await client.post(self.behind, json=call)).json()
+        if self.lie is not None:
+            answer = self.lie(call, answer)
+        await Response(json.dumps(answer), media_type="application/json")(scope, receive, send)
+
+
+@contextmanager
+def proxied(behind: str, lie: Lie | None = None) -> Iterator[NodeProxy]:
+    """A served proxy of the node at `behind`."""
+    proxy = NodeProxy(behind, lie)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        await proxy.app(scope, receive, send)
+
+    with served(app) as url:
+        proxy.url = url
+        yield proxy

@@ -1,0 +1,302 @@
+"""One bank's node, driven step by step in this process, killed at named points and put together again on its store.
+
+A kill is a `Killed` raised at the point, which no code catches, followed by throwing the whole node away: only the
+store and the ledger remain, as after a SIGKILL. That real processes die the same way is shown in `test_crash`; this is
+for many runs. The core's and the platform's side are played by a seeded schedule, which also keeps what is true.
+"""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from ledger.client import Published
+from ledger.errors import LedgerError, LedgerRejected
+from ledger.identity import Identity
+from ledger.money import NO_LIMIT, currency_number
+from ledger.protocol import BindingRequest, GrantDocument
+from ledger.publication import LocalSigner
+from ledger.sealing import identity_tags, unseal
+from ledger.terms import Status, Terms
+from node import outbox, schema
+from node.app import Node, build
+from node.changes import FeedEntry
+from node.faults import FAULT_POINTS
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
+
+_MAX_STEPS = 400
+_MAX_EXTRA_ROUNDS = 6
+_CARDS = ("9156010708800389733", "9156026831789191")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Kill:
+    """Raises `Killed` when a point is reached for the `times`-th time, once."""
+
+    def __init__(self, point: str, times: int) -> None:
+        assert point in FAULT_POINTS
+        self.point = point
+        self.left = times
+
+    @property
+    def done(self) -> bool:
+        return self.left <= 0
+
+    def __call__(self, point: str) -> None:
+        if point == self.point and self.left > 0:
+            self.left -= 1
+            if self.left == 0:
+                raise Killed(point)
+
+
+class SigningSpy(LocalSigner):
+    """A signer that remembers, past any kill, each digest that it signed."""
+
+    def __init__(self, private_key: bytes) -> None:
+        super().__init__(private_key)
+        self.signed: list[bytes] = []
+
+    def sign(self, digest: bytes) -> bytes:
+        self.signed.append(digest)
+        return super().sign(digest)
+
+
+@dataclass
+class Truth:
+    """What core and platform know to be so: the terms of each binding, in the order in which they were stated."""
+
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bound: dict[str, GrantDocument] = field(default_factory=dict)  # card to its binding that has not ended
+    stated: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))  # binding to terms
+
+    def state(self, card: str, *, ended: bool = False) -> None:
+        """Note that a card's binding has new terms."""
+        grant = self.bound[card]
+        account = self.accounts[card]
+        status = Status.UNBOUND if ended else Status[account["status"].upper()]
+        self.stated[grant.binding].append((status, 0 if ended else account["daily_limit_minor"]))
+
+
+class FaultyNode:
+    """A node with its schedule, its truth and its kill."""
+
+    def __init__(self, world: World, bank: Bank, seed: int, kill: Kill) -> None:
+        self.world = world
+        self.bank = bank
+        self.kill = kill
+        self.kills = 0
+        self.truth = Truth()
+        self._random = random.Random(seed)
+        self.as_of_ms = bank.clock.now_ms()
+        self.first_block = bank.client.block_number()
+        self.node: Node | None = None
+
+    def run(self) -> None:
+        """Play the schedule, then let everything come to rest."""
+        for card in _CARDS:
+            self._feed(self._opening(card))
+        plays = [self._change, self._bind, self._unbind, self._step, self._step, self._heartbeat, self._trouble]
+        for _ in range(14):
+            self._random.choice(plays)()
+        for _ in range(_MAX_EXTRA_ROUNDS):
+            self._bind()
+            self._change()
+            self._unbind()
+            self._heartbeat()
+            self.rest()
+            if self.kill.done:
+                return
+
+    def rest(self) -> None:
+        """Step until nothing waits and nothing is on its way. Fails after too many steps."""
+        self.world.chain.down = False
+        if self.world.chain.holding:
+            self.world.chain.release()
+        for _ in range(_MAX_STEPS):
+            in_flight = self._alive(self._publish)
+            with self.living().database.read() as connection:
+                if in_flight == 0 and not outbox.waiting(connection) and not outbox.unfinished(connection):
+                    last = outbox.last_publication(connection)
+                    if last is not None and last.watermark_ms == self.as_of_ms:
+                        return
+            self.world.clock.advance(200)
+        raise AssertionError("the node does not come to rest")
+
+    def living(self) -> Node:
+        """The node; put together again on its store if it was killed."""
+        while self.node is None:
+            node = build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
+            try:
+                assert node.duty.take(), "what is killed holds no lock"
+                self.node = node
+            except Killed:
+                self._bury(node)
+        return self.node
+
+    def end(self) -> None:
+        """Let go of the store."""
+        if self.node is not None:
+            self._bury(self.node)
+
+    def _bury(self, node: Node) -> None:
+        # What the operating system does with a dead process's locks and connections.
+        node.duty.leave()
+        node.duty._lock.release()
+        node.database.close()
+        self.node = None
+
+    def _alive(self, do: Any) -> Any:
+        """Do something with the node; if it is killed over it, do it again, as a careful client does."""
+        while True:
+            node = self.living()
+            try:
+                return do(node)
+            except Killed:
+                self.kills += 1
+                self._bury(node)
+
+    def _publish(self, node: Node) -> int | None:
+        try:
+            return node.publisher.step()
+        except LedgerRejected as error:
+            if error.error == "EffectiveTimeBackwards":
+                raise AssertionError("the ledger would refuse this for ever") from error
+            return None
+        except LedgerError:
+            return None
+
+    def _feed(self, *changes: dict[str, Any]) -> None:
+        self.as_of_ms = self.world.clock.advance(10)
+        stated = [{"effective_at_ms": self.as_of_ms, **change} for change in changes]
+        entry = FeedEntry.model_validate({"as_of_ms": self.as_of_ms, "changes": stated})
+        first = self._alive(lambda node: node.feed.accept(entry))
+        if self._random.random() < 0.3:
+            assert self._alive(lambda node: node.feed.accept(entry)) == first, "sent again, answered as before"
+        for change in changes:
+            card = change["number"]
+            self.truth.accounts[card] = {**self.truth.accounts.get(card, {}), **change}
+            if card in self.truth.bound:
+                self.truth.state(card)
+
+    def _opening(self, card: str) -> dict[str, Any]:
+        return {**ACCOUNT, "number": card}
+
+    def _change(self) -> None:
+        changes = []
+        for card in self._random.sample(_CARDS, self._random.randint(1, len(_CARDS))):
+            status = self._random.choice(["active", "frozen", "dormant"])
+            changes.append({"number": card, "status": status, "daily_limit_minor": self._random.randrange(10**6)})
+        self._feed(*changes)
+
+    def _heartbeat(self) -> None:
+        self.world.clock.advance(100)
+        self._feed()
+
+    def _step(self) -> None:
+        self._alive(self._publish)
+        self.world.clock.advance(20)
+
+    def _bind(self) -> None:
+        free = [card for card in _CARDS if card not in self.truth.bound]
+        if not free:
+            return
+        card = self._random.choice(free)
+        claim = {name: {**ACCOUNT, "number": card}[name] for name in CLAIM_FIELDS}
+        request = BindingRequest(request_id=self._random.randbytes(8).hex(), **claim)
+        answer = self._alive(lambda node: node.bindings.bind(PLATFORM, request))
+        assert answer.grant is not None, answer
+        assert self._alive(lambda node: node.bindings.bind(PLATFORM, request)).grant == answer.grant
+        self.truth.bound[card] = answer.grant
+        self.truth.state(card)
+
+    def _unbind(self) -> None:
+        if not self.truth.bound:
+            return
+        card = self._random.choice(sorted(self.truth.bound))
+        binding = bytes.fromhex(self.truth.bound[card].binding[2:])
+        self._alive(lambda node: node.bindings.unbind(PLATFORM, binding))
+        self.truth.state(card, ended=True)
+        del self.truth.bound[card]
+
+    def _trouble(self) -> None:
+        """Something of the network: it is down, holds transactions back, lets them go, or forgets them."""
+        chain = self.world.chain
+        kind = self._random.choice(["down", "up", "hold", "release", "lose"])
+        if kind in {"down", "up"}:
+            chain.down = kind == "down"
+        elif kind == "hold":
+            chain.holding = True
+        elif chain.holding:
+            chain.release() if kind == "release" else chain.lose()
+
+
+def assert_level(faulty: FaultyNode) -> None:
+    """Nothing lost, nothing twice, no number signed twice: the ledger holds exactly what is true, in its order."""
+    bank, client = faulty.bank, faulty.bank.client
+    events = client.published(faulty.first_block, client.block_number(), bank.bic)
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    node = faulty.living()
+    with node.database.read() as connection:
+        rows = connection.execute(select(schema.publications).order_by(schema.publications.c.number)).all()
+    assert [(row.number, row.digest) for row in rows] == [(event.number, event.digest) for event in events]
+    _assert_signed_once(faulty, events)
+    assert _written(faulty, events) == dict(faulty.truth.stated)
+    assert client.bank(bank.bic).watermark_ms == faulty.as_of_ms
+
+
+def _assert_signed_once(faulty: FaultyNode, events: list[Published]) -> None:
+    """That every digest that the signing key ever signed is a publication's on the ledger, or a grant's."""
+    spy = faulty.bank.secrets.signer
+    assert isinstance(spy, SigningSpy)
+    published = {event.digest for event in events}
+    others = [digest for digest in spy.signed if digest not in published]
+    # A killed grant is answered from the store; each binding was signed for once, and nothing else was.
+    assert len(others) == len(set(others)) == len(faulty.truth.stated)
+    assert len(spy.signed) == len(set(spy.signed)), "a digest was signed again"
+
+
+def _written(faulty: FaultyNode, events: list[Published]) -> dict[str, list[tuple[Any, ...]]]:
+    """What the ledger was told of each binding, in order, opened with the platform's own key."""
+    grants = {row.id: row for row in _bindings(faulty)}
+    secrets = faulty.bank.secrets.bank_secrets()
+    identity = _identity(faulty)
+    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    previous = bytes(32)
+    for event in events:
+        rebuilt = faulty.bank.client.publication_of(event, previous)
+        assert rebuilt is not None
+        previous = event.digest
+        for item in rebuilt[0].attestations:
+            key = secrets.binding_key(item.binding, grants[item.binding].platform)
+            terms = unseal(
+                item.tag,
+                item.sealed_terms,
+                key=key,
+                bank=faulty.bank.bic,
+                binding=item.binding,
+                publication=event.number,
+                effective_at_ms=item.effective_at_ms,
+            )
+            assert terms.tags == identity_tags(item.binding, key, identity)
+            _assert_rest(terms)
+            found["0x" + item.binding.hex()].append((terms.status, terms.daily_limit_minor))
+    return dict(found)
+
+
+def _assert_rest(terms: Terms) -> None:
+    assert terms.currency == currency_number(ACCOUNT["currency"])
+    assert terms.daily_limit_minor != NO_LIMIT
+
+
+def _bindings(faulty: FaultyNode) -> list[Any]:
+    with faulty.living().database.read() as connection:
+        return list(connection.execute(select(schema.bindings)).all())
+
+
+def _identity(faulty: FaultyNode) -> Identity:
+    return BindingRequest(request_id="request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS}).identity()

@@ -1,0 +1,99 @@
+"""Two nodes on one store: one is on duty, the other stands by and takes over; never do two sign."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from ledger.service.serve import served
+from node import schema
+from node.app import Node, build, create_app
+from node.changes import FeedEntry
+from node.duty import Deposed, Standby
+from tests.world import ACCOUNT, Bank, World, wait_until
+
+
+@pytest.fixture
+def bank(a_world: World) -> Bank:
+    return a_world.make_bank()
+
+
+@pytest.fixture
+def twins(bank: Bank) -> Iterator[tuple[Node, Node]]:
+    """Two nodes on one store; neither on duty yet."""
+    first, second = (build(bank.settings, bank.secrets, bank.clock) for _ in range(2))
+    yield first, second
+    for node in (first, second):
+        node.duty.leave()
+        node.database.close()
+
+
+def test_only_one_of_two_nodes_is_on_duty_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
+    first, second = twins
+    assert first.duty.take()
+    assert not second.duty.take()
+    assert not second.duty.active
+    first.duty.leave()
+    assert second.duty.take()
+    assert not first.duty.take()
+
+
+def test_a_node_that_lost_its_lock_without_noticing_cannot_sign_any_more(twins: tuple[Node, Node], bank: Bank) -> None:
+    first, second = twins
+    assert first.duty.take()
+    bank.node, bank.url = first, ""
+    first.feed.accept(_entry(bank))
+    # As when the session that held the lock was cut: the lock is free, and the first node does not know.
+    first.duty._lock.release()
+    assert second.duty.take()
+    assert first.duty.active
+    with pytest.raises(Deposed):
+        first.publisher.step()
+    with second.database.read() as connection:
+        assert connection.execute(select(schema.publications)).all() == []
+    assert second.publisher.step() == 1
+
+
+def _entry(bank: Bank) -> FeedEntry:
+    at = bank.clock.advance(10)
+    return FeedEntry.model_validate({"as_of_ms": at, "changes": [{**ACCOUNT, "effective_at_ms": at}]})
+
+
+def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank: Bank, tmp_path: Path) -> None:
+    with ExitStack() as first_stack, ExitStack() as second_stack:
+        bank.start(first_stack)
+        first_url = bank.url
+        second = build(bank.settings, bank.secrets, bank.clock)
+        second_url = second_stack.enter_context(served(create_app(second)))
+        assert httpx.get(first_url + "/readyz").status_code == 200
+        assert httpx.get(second_url + "/healthz").status_code == 200
+        ready = httpx.get(second_url + "/readyz")
+        assert ready.status_code == 503
+        assert "another node on the same store is on duty" in ready.json()["reason"]
+
+        as_of_ms = bank.feed(ACCOUNT)
+        bank.url = second_url
+        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby reads"
+        for answer in (
+            bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": []}),
+            bank.bind(),
+        ):
+            assert answer.status_code == 503
+            assert answer.json()["type"] == "urn:standing:problem:standby"
+            assert answer.headers["retry-after"] == "2"
+        assert "standing_node_on_duty 0.0" in httpx.get(second_url + "/metrics").text
+
+        first_stack.close()
+        wait_until(lambda: httpx.get(second_url + "/readyz").status_code == 200)
+        assert bank.bind().json()["outcome"] == "granted"
+        bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+
+
+def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
+    first, second = twins
+    assert first.duty.take()
+    with pytest.raises(Standby, match="another node on the same store is on duty"):
+        second.duty.require()

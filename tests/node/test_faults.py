@@ -1,0 +1,88 @@
+"""Two hundred runs of a seeded schedule, the node killed in each at one of its durable steps, in turn.
+
+After each, what the core knows to be true is compared with the ledger: nothing lost, nothing twice, no number signed
+twice. A failure names its seed, which plays the same run again.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from ledger import governance
+from node.faults import FAULT_POINTS
+from tests.node.faulty import FaultyNode, Kill, SigningSpy, assert_level
+from tests.world import BANK_ADMIN, Bank, World, world
+
+RUNS = 200
+#: A few of them run with all other tests.
+FEW = len(FAULT_POINTS)
+
+_RUNS_A_CHAIN = 10
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Worlds:
+    """A world for a run. Each run has a bank of its own; a chain serves several, until it has grown slow."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._stack = ExitStack()
+        self._runs = 0
+        self._world: World | None = None
+
+    def next(self) -> World:
+        if self._world is None or self._runs % _RUNS_A_CHAIN == 0:
+            self.close()
+            self._world = self._stack.enter_context(world(self._factory.mktemp("faults")))
+        self._runs += 1
+        return self._world
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    made = Worlds(tmp_path_factory)
+    yield made
+    made.close()
+
+
+def _bank(made: World, seed: int) -> Bank:
+    high, low = divmod(seed, 26)
+    bank = made.make_bank(f"FA{_LETTERS[high]}{_LETTERS[low]}CNB0")
+    signer_key = secrets.token_bytes(32)
+    spy = SigningSpy(signer_key)
+    governance.execute(made.client, governance.rotate_signer(bank.bic, spy.address), BANK_ADMIN)
+    bank.secrets = replace(bank.secrets, signer=spy)
+    return bank
+
+
+def _play(made: World, seed: int) -> None:
+    point = FAULT_POINTS[seed % len(FAULT_POINTS)]
+    # Duty is taken once for each life of the node, the other points are reached again and again.
+    kill = Kill(point, times=1 if point == "duty_taken" else 1 + (seed // len(FAULT_POINTS)) % 4)
+    faulty = FaultyNode(made, _bank(made, seed), seed, kill)
+    try:
+        faulty.run()
+        assert kill.done, f"{kill.point} was not reached often enough"
+        assert_level(faulty)
+    finally:
+        faulty.end()
+        made.chain.down = False
+        if made.chain.holding:
+            made.chain.lose()
+
+
+@pytest.mark.parametrize("seed", range(FEW))
+def test_killed_once_at_each_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+    _play(worlds.next(), seed)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(FEW, RUNS))
+def test_killed_at_any_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+    _play(worlds.next(), seed)

@@ -1,0 +1,211 @@
+"""The node's database: migrations keep what is there, and make what the code says; nothing personal in clear."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from localnet import LocalNet
+from sqlalchemy import create_engine, text
+
+from ledger.clock import SystemClock
+from ledger.errors import InvalidValue
+from ledger.service.database import Database, migrate
+from node import schema
+from node.bank_secrets import BankSecrets
+from tests.databases import new_database, on_postgresql
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
+
+_FOLDER = Path(schema.__file__).parent / "migrations"
+
+
+def _upgrade(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_the_newest_revision_makes_exactly_what_the_code_says(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "node"))
+    migrate(database, "node")
+    with database.write() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    database.close()
+
+
+def test_an_upgrade_from_the_first_schema_keeps_every_row(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "node"))
+    _upgrade(database, "0001")
+    rows: dict[str, dict[str, Any]] = {
+        "feed_entries": {"as_of_ms": 7, "digest": b"d", "received_at_ms": 8, "changes": 1, "attestations": 1},
+        "accounts": {
+            "id": 1,
+            "number_lookup": b"l",
+            "number_sealed": b"n",
+            "number_type": "card",
+            "holder_sealed": b"h",
+            "status": 1,
+            "debit_allowed": True,
+            "credit_allowed": False,
+            "currency": 156,
+            "transaction_limit_minor": -1,
+            "daily_limit_minor": 5,
+            "effective_at_ms": 6,
+        },
+        "bindings": {
+            "id": b"b" * 32,
+            "account_id": 1,
+            "platform": PLATFORM,
+            "request_id": "request-1",
+            "request_digest": b"r",
+            "granted_at_ms": 6,
+            "grant_signature": b"s",
+            "ended_at_ms": None,
+        },
+        "publications": {
+            "number": 1,
+            "chain_id": 5,
+            "contract": "0x" + "11" * 20,
+            "previous": b"p",
+            "watermark_ms": 7,
+            "digest": b"d",
+            "attestations": b"a",
+            "signer": "0x" + "22" * 20,
+            "signature": b"s",
+            "signed_at_ms": 9,
+            "transaction_hash": b"t",
+            "transaction_nonce": 3,
+            "submitted_at_ms": 9,
+            "block_number": 2,
+            "in_block_at_ms": 10,
+        },
+        "outbox": {
+            "id": 1,
+            "binding_id": b"b" * 32,
+            "effective_at_ms": 6,
+            "terms": b"t",
+            "holds_from_ms": 1,
+            "entry_as_of_ms": 7,
+            "publication": 1,
+        },
+    }
+    with database.write() as connection:
+        for table, row in rows.items():
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+    migrate(database, "node")
+    with database.read() as connection:
+        for table, row in rows.items():
+            kept = connection.execute(text(f"SELECT {', '.join(row)} FROM {table}")).one()._mapping
+            assert {name: bytes(v) if isinstance(v, memoryview) else v for name, v in kept.items()} == row
+        sent = connection.execute(text("SELECT publication, nonce FROM transactions")).one()
+        assert tuple(sent) == (1, 3)
+        deployment = connection.execute(text("SELECT chain_id, contract, base_number FROM deployments")).one()
+        assert tuple(deployment) == (5, "0x" + "11" * 20, 0)
+    database.close()
+
+
+PERSONAL = (
+    ACCOUNT["number"],
+    ACCOUNT["holder_name"],
+    ACCOUNT["id_document_number"],
+    ACCOUNT["phone"],
+    ACCOUNT["phone"].removeprefix("+86"),
+)
+
+
+def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_path: Path) -> None:
+    net = LocalNet(tmp_path, PLATFORM)
+    try:
+        net.start_ledger()
+        bank = net.add_bank("YUNXCNB0", "Yunxi", database_url=new_database(tmp_path, "node"), log_level="debug")
+        net.start_bank(bank)
+        core, platform = ({"Authorization": f"Bearer {key}"} for key in (bank.core_key, bank.platform_key))
+        at = SystemClock().now_ms()
+        change = {**ACCOUNT, "effective_at_ms": at}
+        claim = {"request_id": "request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS}}
+        calls: list[tuple[str, dict[str, str], Any]] = [
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [{**change, "currency": "XXY"}]}),
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [{**change, "colour": ACCOUNT["holder_name"]}]}),
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [change]}),
+            ("/v1/bindings", platform, {**claim, "holder_name": "somebody else", "request_id": "request-2"}),
+            ("/v1/bindings", platform, {**claim, "id_document_number": ACCOUNT["number"], "request_id": "request-3"}),
+            ("/v1/bindings", platform, claim),
+            ("/v1/bindings", platform, {**claim, "request_id": "request-4"}),
+        ]
+        answers = [httpx.post(bank.url + path, headers=key, json=body, timeout=20) for path, key, body in calls]
+        assert [answer.status_code for answer in answers] == [422, 422, 200, 200, 422, 200, 409]
+        refused = [answer.text for answer in answers if answer.status_code >= 400]
+        wait_until(lambda: httpx.get(bank.url + "/v1/status", headers=core).json()["on_ledger"] >= 1)
+        metrics = httpx.get(bank.url + "/metrics").text
+        assert bank.process is not None
+        bank.process.stop()
+        log = bank.process.log.read_text()
+        assert "duty_taken" in log
+        for value in PERSONAL:
+            for where, content in {"log": log, "metrics": metrics, "refusals": "".join(refused)}.items():
+                assert value not in content, f"{value} is in the {where}"
+        _assert_sealed(bank.settings["database_url"], tmp_path)
+    finally:
+        net.stop()
+
+
+def _assert_sealed(url: str, folder: Path) -> None:
+    if on_postgresql():
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
+            held = [connection.execute(text(f"SELECT CAST(t AS text) FROM {name} t")).scalars().all() for name in names]
+        engine.dispose()
+        content = str(held).encode()
+        assert b"jinqiao-pay" in content, "the bindings were looked at"
+        as_hex = True
+    else:
+        files = [path for path in folder.rglob("node.sqlite3*") if path.is_file()]
+        content = b"".join(path.read_bytes() for path in files)
+        assert b"jinqiao-pay" in content
+        as_hex = False
+    for value in PERSONAL:
+        assert value.encode() not in content
+        assert not as_hex or value.encode().hex().encode() not in content
+
+
+def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
+    first, second = b"\1" * 32, b"\2" * 32
+    old = BankSecrets([first])
+    made_before = old.new_binding_id()
+    both = BankSecrets([first, second])
+    made_after = both.new_binding_id()
+    assert (both.version_of(made_before), both.version_of(made_after)) == (1, 2)
+    assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
+    assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
+
+
+def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends(a_world: World) -> None:
+    bank = a_world.start_bank()
+    bank.feed(ACCOUNT)
+    old = bank.bind().json()["grant"]
+    path = f"/v1/bindings/{old['binding']}/regrant"
+    answers = [bank.post(path, bank.platform_key, json={"request_id": "regrant-1"}) for _ in range(2)]
+    assert answers[0].json() == answers[1].json(), "a lost answer can be asked for again"
+    new = answers[0].json()["grant"]
+    assert new["binding"] != old["binding"]
+    assert new["binding_key"] != old["binding_key"]
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+    again = bank.post(path, bank.platform_key, json={"request_id": "regrant-2"})
+    assert again.status_code == 404, "it has ended"
+
+
+@pytest.mark.parametrize("versions", [[], [b"short"], [b"\1" * 32, b"\1" * 32], [bytes([n]) * 32 for n in range(17)]])
+def test_secrets_that_are_missing_short_repeated_or_too_many_are_refused(versions: list[bytes]) -> None:
+    with pytest.raises(InvalidValue):
+        BankSecrets(versions)

@@ -1,0 +1,303 @@
+"""Transactions held, lost, overtaken or too cheap; and ledger nodes that are gone, closed, or of another chain."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ledger.client import LedgerClient
+from ledger.errors import LedgerMismatch, LedgerUnreachable
+from ledger.protocol import BindingRequest
+from ledger.sender import FeeTooHigh, NonceAhead, Sender
+from ledger.service.serve import served
+from node import outbox, schema
+from node.app import Node, build
+from node.changes import FeedEntry
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
+
+NUMBER = ACCOUNT["number"]
+
+
+class Stepped:
+    """A node stepped by hand on a chain that holds transactions back."""
+
+    def __init__(self, made: World, **publisher: Any) -> None:
+        self.world = made
+        self.bank: Bank = made.make_bank()
+        changed = self.bank.settings.publisher.model_copy(update={"resend_after_ms": 1_000, **publisher})
+        self.bank.settings = self.bank.settings.model_copy(update={"publisher": changed})
+        self.node: Node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
+        assert self.node.duty.take()
+        self.feed(dict(ACCOUNT))
+        self.settle()
+        claim = {name: ACCOUNT[name] for name in CLAIM_FIELDS}
+        self.node.bindings.bind(PLATFORM, BindingRequest(request_id="request-1", **claim))
+        self.settle()
+        made.chain.holding = True
+
+    def feed(self, *changes: dict[str, Any]) -> int:
+        at = self.world.clock.advance(10)
+        stated = [{"effective_at_ms": at, **change} for change in changes]
+        self.node.feed.accept(FeedEntry.model_validate({"as_of_ms": at, "changes": stated}))
+        return at
+
+    def change_and_step(self, limit: int) -> int:
+        self.feed({"number": NUMBER, "daily_limit_minor": limit})
+        return self.node.publisher.step()
+
+    def settle(self) -> None:
+        for _ in range(60):
+            self.world.clock.advance(100)
+            with self.node.database.read() as connection:
+                waiting = outbox.waiting(connection)
+            if self.node.publisher.step() == 0 and not waiting:
+                return
+        raise AssertionError("the publisher does not come to rest")
+
+    @property
+    def on_ledger(self) -> int:
+        return self.world.client.bank(self.bank.bic).publication
+
+
+@pytest.fixture
+def stepped(a_world: World) -> Iterator[Stepped]:
+    made = Stepped(a_world)
+    yield made
+    made.node.duty.leave()
+    made.node.database.close()
+
+
+def test_several_publications_are_in_flight_at_once_and_no_more_than_allowed(stepped: Stepped) -> None:
+    before = stepped.on_ledger
+    flights = [stepped.change_and_step(limit) for limit in range(6)]
+    assert flights == [1, 2, 3, 4, 4, 4]
+    taken = stepped.world.chain.mempool.taken
+    assert len({held.nonce for held in taken}) == 4, "a nonce each"
+    stepped.world.chain.release()
+    stepped.settle()
+    # The two changes that had to wait share one publication.
+    assert stepped.on_ledger == before + 5
+
+
+def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_an_eighth_more(stepped: Stepped) -> None:
+    assert stepped.change_and_step(1) == 1
+    for _ in range(3):
+        stepped.world.clock.advance(1_001)
+        stepped.node.publisher.step()
+    taken = stepped.world.chain.mempool.taken
+    assert len(taken) == 4
+    assert len({(held.nonce, held.data) for held in taken}) == 1
+    prices = [held.gas_price_wei for held in taken]
+    for lower, higher in pairwise(prices):
+        assert higher == lower + -(-lower // 8)
+    before = stepped.on_ledger
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 1
+
+
+def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
+    made = Stepped(a_world)
+    asked = Sender(a_world.client, made.bank.secrets.sender_key).gas_price_wei()
+    made.node.publisher._submitter._sender._max_gas_price_wei = asked + asked // 10
+    made.change_and_step(1)
+    for _ in range(4):
+        a_world.clock.advance(1_001)
+        made.node.publisher.step()
+    assert max(held.gas_price_wei for held in a_world.chain.mempool.taken) == asked + asked // 10
+    made.node.duty.leave()
+    made.node.database.close()
+
+
+def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gaps_are_refused(stepped: Stepped) -> None:
+    stepped.world.chain.mempool.no_gaps = True
+    for limit in range(3):
+        stepped.change_and_step(limit)
+    nonces = [held.nonce for held in stepped.world.chain.mempool.taken]
+    stepped.world.chain.mempool.drain()
+    stepped.world.clock.advance(1_001)
+    before = stepped.on_ledger
+    stepped.node.publisher.step()
+    assert [held.nonce for held in stepped.world.chain.mempool.taken[3:]] == nonces
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 3
+
+
+def test_one_dropped_in_the_middle_is_sent_again_and_those_after_it_still_count(stepped: Stepped) -> None:
+    for limit in range(3):
+        stepped.change_and_step(limit)
+    stepped.world.chain.mempool.forget(stepped.world.chain.mempool.taken[1].nonce)
+    stepped.world.clock.advance(1_001)
+    stepped.node.publisher.step()
+    before = stepped.on_ledger
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 3
+
+
+def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(stepped: Stepped) -> None:
+    stepped.change_and_step(1)
+    theirs = stepped.world.chain.mempool.taken[-1]
+    stepped.world.chain.lose()
+    stranger = Sender(stepped.world.client, REGISTRAR)  # anyone with money may submit
+    prepared = stranger.prepare(theirs.data, gas=1_000_000)
+    stranger.transmit(prepared)
+    stepped.settle()
+    before = stepped.on_ledger
+    stepped.change_and_step(2)
+    stepped.settle()
+    assert stepped.on_ledger == before + 1
+
+
+def test_a_row_that_would_go_back_in_time_blocks_nothing(stepped: Stepped) -> None:
+    """It cannot come in by the feed; were it there all the same, what follows must still get through."""
+    stepped.world.chain.release()
+    stepped.settle()
+    with stepped.node.database.write() as connection:
+        binding, terms = connection.exec_driver_sql("SELECT binding_id, terms FROM outbox LIMIT 1").one()
+        connection.execute(
+            schema.outbox.insert().values(
+                binding_id=bytes(binding), effective_at_ms=5, terms=bytes(terms), holds_from_ms=1
+            )
+        )
+    before = stepped.on_ledger
+    stepped.settle()
+    stepped.change_and_step(3)
+    stepped.settle()
+    assert stepped.on_ledger == before + 2
+
+
+def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World) -> None:
+    made = Stepped(a_world, batch_wait_ms=500, max_attestations=3)
+    before = made.on_ledger
+    assert made.change_and_step(1) == 0
+    assert made.change_and_step(2) == 0
+    a_world.clock.advance(500)
+    assert made.node.publisher.step() == 1, "the oldest has waited long enough"
+    assert [made.change_and_step(limit) for limit in (3, 4, 5)] == [1, 1, 2], "a full batch waits for nothing"
+    a_world.chain.release()
+    made.settle()
+    assert made.on_ledger == before + 2
+    made.node.duty.leave()
+    made.node.database.close()
+
+
+class Free:
+    """A chain of which only the gas price matters."""
+
+    def __init__(self, gas_price: int) -> None:
+        self.w3 = self
+        self.eth = self
+        self.gas_price = gas_price
+
+
+@pytest.mark.parametrize(
+    ("asked", "paid", "bumped"),
+    [(0, 0, 0), (1, 1, 2), (1, 2, 3), (8, 8, 9), (100, 8, 100), (0, 1_000, 1_000), (5_000, 990, 1_000)],
+)
+def test_bumps_on_free_one_wei_and_dear_networks(asked: int, paid: int, bumped: int) -> None:
+    sender = Sender(Free(asked), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
+    assert sender.bumped_wei(paid) == bumped
+
+
+def test_a_network_that_asks_more_than_allowed_is_refused_with_what_to_change() -> None:
+    sender = Sender(Free(1_001), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
+    with pytest.raises(FeeTooHigh, match="max_gas_price_wei"):
+        sender.gas_price_wei()
+
+
+class Front:
+    """A ledger node in front of the chain, with faults of its own."""
+
+    def __init__(self, chain_url: str, stack: ExitStack) -> None:
+        self._chain_url = chain_url
+        self.fault: str | None = None
+        self.calls = 0
+        self.url = stack.enter_context(served(Starlette(routes=[Route("/", self._serve, methods=["POST"])])))
+
+    async def _serve(self, request: Request) -> Response:
+        self.calls += 1
+        call = await request.json()
+        if self.fault == "down":
+            return Response(status_code=502)
+        if self.fault == "closed":
+            error = {"code": -32000, "message": "endpoint is closed"}
+            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "error": error})
+        if self.fault == "another chain" and call["method"] == "eth_chainId":
+            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": "0x7"})
+        if self.fault == "no contract" and call["method"] == "eth_getCode":
+            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": "0x"})
+        async with httpx.AsyncClient() as chain:
+            return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
+
+
+@pytest.fixture
+def fronts(a_world: World) -> Iterator[tuple[Front, Front]]:
+    with ExitStack() as stack:
+        yield Front(a_world.chain.url, stack), Front(a_world.chain.url, stack)
+
+
+def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
+    return LedgerClient([front.url for front in fronts], made.contract)
+
+
+@pytest.mark.parametrize("fault", ["down", "closed"])
+def test_a_node_that_fails_is_passed_over_and_left_to_rest(
+    a_world: World, fronts: tuple[Front, Front], fault: str
+) -> None:
+    client = _client(a_world, fronts)
+    assert client.check() == []
+    fronts[0].fault = fault
+    assert client.block_number() > 0
+    calls = fronts[0].calls
+    for _ in range(3):
+        assert client.block_number() > 0
+    assert fronts[0].calls == calls, "it rests"
+    assert sum(client.failover.failures.values()) == 1
+    fronts[1].fault = fault
+    with pytest.raises(LedgerUnreachable):
+        client.block_number()
+
+
+@pytest.mark.parametrize("fault", ["another chain", "no contract"])
+def test_a_node_of_another_ledger_is_refused_at_the_start(
+    a_world: World, fronts: tuple[Front, Front], fault: str
+) -> None:
+    fronts[1].fault = fault
+    with pytest.raises(LedgerMismatch):
+        _client(a_world, fronts).check()
+
+
+def test_a_node_that_comes_back_as_another_chain_is_never_asked(a_world: World, fronts: tuple[Front, Front]) -> None:
+    fronts[1].fault = "down"
+    client = _client(a_world, fronts)
+    assert len(client.check()) == 1
+    fronts[1].fault = "another chain"
+    fronts[0].fault = "down"
+    with pytest.raises(LedgerMismatch):
+        client.bank("YUNXCNB0")
+
+
+def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World, fronts: tuple[Front, Front]) -> None:
+    bank = a_world.make_bank(ledger_urls=[front.url for front in fronts])
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.change(ACCOUNT)
+        fronts[0].fault = "down"
+        bank.heartbeat()
+
+
+def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Stepped) -> None:
+    sender = Sender(stepped.world.client, stepped.bank.secrets.sender_key)
+    stepped.world.chain.mempool.no_gaps = True
+    ahead = sender.prepare(b"\0" * 4, gas=50_000, nonce=sender.next_nonce("latest") + 3)
+    with pytest.raises(NonceAhead):
+        sender.transmit(ahead)

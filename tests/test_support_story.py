@@ -1,0 +1,57 @@
+"""The support story: a payment fails, the trail names the stalled hop, a resync is asked for, and it goes through."""
+
+from typing import Any
+
+from ledger.service.auth import new_key
+from tests.world import ACCOUNT, World, wait_until
+
+_NUMBER = ACCOUNT["number"]
+
+
+def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_goes_through(a_world: World) -> None:
+    bank = a_world.start_bank()
+    bank.change(ACCOUNT)
+    (support, support_hash), (platform_key, platform_hash) = new_key(), new_key()
+    keys = [
+        {"name": "support", "role": "support", "sha256": support_hash},
+        {"name": "checkout", "role": "platform", "sha256": platform_hash},
+    ]
+    platform = a_world.start_platform(follower={"poll_ms": 10}, api_keys=keys)
+    platform.key = platform_key
+    binding = platform.bind(bank.bic)
+    bank.change({"number": _NUMBER, "status": "frozen", "debit_allowed": False, "credit_allowed": False})
+    assert platform.decide(binding)["reason"] == "account_frozen"
+
+    # The bank unfreezes the account; its publication is sent, and lost on its way into a block.
+    a_world.chain.holding = True
+    bank.feed({"number": _NUMBER, "status": "active", "debit_allowed": True, "credit_allowed": True})
+
+    def trail() -> dict[str, Any]:
+        platform.key = support
+        found: dict[str, Any] = platform.get(f"/v1/bindings/{binding}/trail").json()
+        platform.key = platform_key
+        return found
+
+    wait_until(lambda: trail()["changes"][0]["hops"][3]["state"] == "done")
+    assert platform.decide(binding)["reason"] == "account_frozen"  # "but my bank says that it is active!"
+
+    # Half a minute later support looks, and sees where it stands still and what to do.
+    a_world.clock.advance(31_000)
+    seen = trail()
+    assert seen["stalled"] == "in_block"
+    assert seen["last_decision"]["reason"] == "account_frozen"
+    assert "resync" in seen["to_do"]["en"]
+    assert "重新同步" in seen["to_do"]["zh"]
+
+    # The network is back without the lost transaction; support asks the bank to publish again.
+    a_world.chain.lose()
+    asked = platform.post(
+        f"/v1/bindings/{binding}/resync", key=support, json={"reason": "user calls: account is active"}
+    )
+    assert (asked.status_code, asked.json()["queued"]) == (200, True)
+    a_world.clock.advance(31_000)
+    wait_until(lambda: bank.heartbeat() and platform.decide(binding)["outcome"] == "approve")
+    wait_until(lambda: trail()["changes"][0]["hops"][-1]["state"] == "done")
+    mended = trail()
+    assert mended["stalled"] is None
+    assert mended["last_decision"]["outcome"] == "approve"
