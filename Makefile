@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test check format compile examples clean
+.PHONY: help setup demo test test-faults test-postgresql test-network check format compile examples clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -15,7 +15,7 @@ setup: .venv/.ready ## Make the virtual environment
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,dev,postgresql,pkcs11]'
 	@touch $@
 
 demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by itself)
@@ -23,6 +23,15 @@ demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by i
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+
+test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
+	$(BIN)/python -m pytest -q -m faults tests/node $(ARGS)
+
+test-postgresql: setup ## The node's tests and the fault runs on a PostgreSQL of their own
+	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -m "not network" tests/node $(ARGS)
+
+test-network: setup ## What needs npm: signatures held against ethers, evidence proved against anvil
+	$(BIN)/python -m pytest -q -m network tests $(ARGS)
 
 check: setup ## Lint, types, import direction, docs, and the artifact against its source (needs npm)
 	$(BIN)/ruff check .
@@ -44,4 +53,5 @@ examples: setup ## Make the example data again
 	$(BIN)/python examples/make_examples.py
 
 clean: ## Remove what the targets made
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/node_modules *.egg-info
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info \
+	  contracts/node_modules hardhat-free-scripts/npm/node_modules tests/contracts/npm/node_modules

@@ -175,7 +175,9 @@ async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) 
     tags=["bindings"],
     summary="End a binding",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, Overloaded, _NODE_ODD, _NODE_DOWN, _STORAGE),
+    responses=responses(
+        *_LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, _NODE_ODD, _NODE_DOWN, _STORAGE
+    ),
 )
 async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting) -> Response:
     """Ends it here first, for good, then tells the bank.

@@ -39,9 +39,7 @@ app.command("status")(status_command)
 app.command("verify")(verify_command)
 app.command("prove")(prove_command)
 
-policy = typer.Typer(
-    help="The policy: what it says of freshness and risk.", no_args_is_help=True
-)
+policy = typer.Typer(help="The policy: what it says of freshness and risk.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
 
 

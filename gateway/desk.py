@@ -109,7 +109,8 @@ class Desk:
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
         """As `decide` for each of at most MAX_BATCH, in order: each gets its answer or its error. Each is recorded for
-        itself, so asking again for those that failed is safe, and so is asking again for all.
+        itself, so asking again for those that failed is safe, and so is asking again for all. Only what was outrun is
+        decided after the others.
 
         Raises: Overloaded.
         """

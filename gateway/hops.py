@@ -11,6 +11,7 @@
 | `notified` | an endpoint of the platform took the event | the gateway |
 | `used` | a decision first rested on it | the gateway |
 
+What waits for a block waits since it was signed: a node that sends it again tells only the last time that it did.
 Each machine tells its own time, so a duration between two machines carries the difference of their clocks.
 """
 
@@ -111,7 +112,9 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
         elif not facts.node_asked and name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}:
             hops.append(Hop(name, HopState.UNKNOWN, expected_ms=expected_ms))
         else:
-            waits_ms = now_ms - previous_ms
+            # A node sends again what no block takes, and tells the last time: that waits since it was signed.
+            since_ms = facts.signed_at_ms if name is HopName.IN_BLOCK and facts.signed_at_ms else previous_ms
+            waits_ms = now_ms - since_ms
             stalled = not blocked and expected_ms is not None and waits_ms > expected_ms
             state = HopState.STALLED if stalled else HopState.WAITING
             hops.append(Hop(name, state, None, None if blocked else waits_ms, expected_ms))

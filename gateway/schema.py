@@ -194,7 +194,7 @@ webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
     Column("endpoint", ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", ForeignKey("events.position", ondelete="CASCADE"), primary_key=True),
+    Column("position", BigInteger, ForeignKey("events.position", ondelete="CASCADE"), primary_key=True),
     Column("state", String(9), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("queued_at_ms", BigInteger, nullable=False),

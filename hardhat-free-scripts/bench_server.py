@@ -1,8 +1,8 @@
 """The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
 
 The peer differs from the real gateway in one thing only, where a record comes from: the live ledger, or a dictionary in
-the process (the cached snapshot that Standing replaces). `empty` is a FastAPI route that does nothing, with the same key
-check: the framework's own limit.
+the process (the cached snapshot that Standing replaces). `empty` is a FastAPI route that does nothing, with the same
+key check: the framework's own limit.
 """
 
 import argparse

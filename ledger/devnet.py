@@ -24,10 +24,21 @@ from starlette.routing import Route
 from web3 import EthereumTesterProvider, Web3
 from web3.types import RPCEndpoint
 
+from ledger.devnet_logs import LogIndex
+
 #: The well-known private keys of eth-tester's funded accounts: 1, 2, 3 … as 32 bytes. Worth nothing anywhere else.
 DEVNET_KEYS = tuple(number.to_bytes(32, "big") for number in range(1, 11))
 
-_BAD_CALLS = (BlockNotFound, ValidationError, EthValidationError, ValueError, TypeError, KeyError, IndexError)
+_BAD_CALLS = (
+    BlockNotFound,
+    ValidationError,
+    EthValidationError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+)
 _REVERTED = 3  # the JSON-RPC error code that nodes use for a revert, with its return data
 _INVALID = -32602
 _UNKNOWN_METHOD = -32601
@@ -47,6 +58,7 @@ class Devnet:
         self.tester = EthereumTester(PyEVMBackend())
         self._provider = EthereumTesterProvider(self.tester)
         w3 = Web3(self._provider, middleware=[])
+        self._logs = LogIndex(self.tester)
         self._request = self._provider.request_func(w3, w3.middleware_onion)
         self.app = Starlette(
             routes=[Route("/", self._serve, methods=["POST"]), Route("/healthz", self._health, methods=["GET"])]
@@ -79,7 +91,7 @@ class Devnet:
                 if method.startswith("eth_send"):
                     self._set_block_time()
                 if method == "eth_getLogs":
-                    params = [self._within_chain(params[0])]
+                    return {"jsonrpc": "2.0", "id": identity, "result": self._logs.find(params[0])}
                 answer = self._request(RPCEndpoint(method), params)
             except TransactionFailed as error:
                 return _revert(identity, error)
@@ -88,14 +100,6 @@ class Devnet:
         if "error" in answer:
             return _error(identity, _UNKNOWN_METHOD, str(answer["error"]))
         return {"jsonrpc": "2.0", "id": identity, "result": _to_json(answer["result"])}
-
-    def _within_chain(self, log_filter: dict[str, Any]) -> dict[str, Any]:
-        """Clip `toBlock` to the head, as nodes do; eth-tester would fail on a block that is not there yet."""
-        head = self.tester.backend.chain.get_canonical_head().block_number
-        to_block = log_filter.get("toBlock")
-        if isinstance(to_block, str) and to_block.startswith("0x") and int(to_block, 16) > head:
-            return log_filter | {"toBlock": hex(head)}
-        return log_filter
 
     def _set_block_time(self) -> None:
         """Let the block to come carry the machine's time. py-evm would add one second to the parent's."""

@@ -63,11 +63,20 @@ class History:
         self.client = client
         self.bank = bank
         self._contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
+        # Of one number there is one publication, and what was signed stays: nothing here is asked for twice.
+        self._found: dict[int, Placed] = {}
+        self._signed: dict[int, Signed | None] = {}
+        self._signers: tuple[int, list[EventData]] = (-1, [])
 
     def publication(self, number: int, to_block: int) -> Placed | None:
         """The event of a publication, by its number, in a block up to `to_block`."""
-        log = self._newest("Published", to_block, first_window=to_block + 1, number=number)
-        return None if log is None else Placed(published_event(log), log["logIndex"])
+        known = self._found.get(number)
+        if known is None:
+            log = self._newest("Published", to_block, first_window=to_block + 1, number=number)
+            if log is None:
+                return None
+            known = self._found[number] = Placed(published_event(log), log["logIndex"])
+        return known if known.event.block_number <= to_block else None
 
     def newest(self, to_block: int) -> Placed | None:
         """The bank's last publication in the blocks up to `to_block`."""
@@ -95,17 +104,20 @@ class History:
         before = self.publication(event.number - 1, event.block_number) if event.number > 1 else None
         if before is not None:
             return before.event.digest
-        admitted = self._newest("BankAdmitted", event.block_number, first_window=event.block_number + 1)
-        if admitted is None or admitted["args"]["number"] != event.number - 1:
-            return None
-        return bytes(admitted["args"]["head"])
+        for log in self._signer_logs(event.block_number):
+            if log["event"] == "BankAdmitted" and log["args"]["number"] == event.number - 1:
+                return bytes(log["args"]["head"])
+        return None
 
     def signed(self, placed: Placed) -> Signed | None:
         """The publication behind an event; None where its transaction does not hold it, or it does not go on from the
         one before."""
-        previous = self.previous_digest(placed)
-        found = self.client.publication_of(placed.event, previous) if previous is not None else None
-        return None if found is None else Signed(placed, *found)
+        number = placed.event.number
+        if number not in self._signed:
+            previous = self.previous_digest(placed)
+            found = self.client.publication_of(placed.event, previous) if previous is not None else None
+            self._signed[number] = None if found is None else Signed(placed, *found)
+        return self._signed[number]
 
     def signer_of(self, placed: Placed) -> NamedSigner | None:
         """The signer that counted when a publication was accepted."""
@@ -140,19 +152,21 @@ class History:
         return bytes(answer[:4]) == _ERC1271
 
     def _signer_logs(self, to_block: int) -> list[EventData]:
-        found: list[EventData] = []
-        for event in _SIGNER_EVENTS:
-            found += self._all(event, to_block)
-        return found
+        looked_to, found = self._signers
+        if looked_to < to_block:
+            for event in _SIGNER_EVENTS:
+                found = found + self._all(event, to_block, looked_to + 1)
+            self._signers = (to_block, found)
+        return [log for log in found if log["blockNumber"] <= to_block]
 
-    def _all(self, event: _Event, to_block: int) -> list[EventData]:
+    def _all(self, event: _Event, to_block: int, from_block: int) -> list[EventData]:
         """Every log of a rare event, in as few queries as the node allows."""
         found: list[EventData] = []
         high, window = to_block, to_block + 1
         for _ in range(_MAX_QUERIES):
-            if high < 0:
+            if high < from_block:
                 return found
-            low = max(0, high - window + 1)
+            low = max(from_block, high - window + 1)
             try:
                 found += self._logs(event, low, high)
             except LedgerUnreachable as refusal:

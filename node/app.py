@@ -11,7 +11,6 @@ from fastapi import FastAPI
 
 from ledger.client import LedgerClient
 from ledger.clock import Clock, SystemClock
-from ledger.errors import LedgerUnreachable
 from ledger.publication import Signer
 from ledger.sender import Sender
 from ledger.service import problems
@@ -106,7 +105,7 @@ def read_secrets(settings: NodeSettings) -> Secrets:
 def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
     """Connect to the ledger and the database, migrate the latter, and put the parts together.
 
-    Raises: LedgerMismatch, InvalidValue.
+    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue.
     """
     clock = clock or SystemClock()
     if faults is None:
@@ -158,20 +157,13 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
 def connect_ledger(settings: NodeSettings) -> LedgerClient:
     """Connect to the ledger's nodes and check each that answers; the others are checked before their first use.
 
-    A ledger that is down must not keep the core from being heard, so the node starts without it.
-    Raises: LedgerMismatch, InvalidValue.
+    Raises: LedgerUnreachable where none answers, LedgerMismatch, InvalidValue.
     """
     client = LedgerClient(
         settings.all_ledger_urls, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000
     )
-    log = structlog.get_logger()
-    try:
-        silent = client.check(settings.chain_id)
-    except LedgerUnreachable as error:
-        log.warning("ledger_silent", reason=str(error))
-    else:
-        for name in silent:
-            log.warning("ledger_node_silent", node=name)
+    for name in client.check(settings.chain_id):
+        structlog.get_logger().warning("ledger_node_silent", node=name)
     return client
 
 

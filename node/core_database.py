@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
+    RowMapping,
     Select,
     column,
     create_engine,
@@ -75,9 +76,11 @@ class Snapshot:
         except (TypeError, ValueError) as error:
             raise InvalidValue("as_of_query", "no whole number", "one row, one column: milliseconds") from error
 
-    def pages(self, after_ms: int, up_to_ms: int) -> Iterator[list[dict[str, Any]]]:
+    @contextmanager
+    def pages(self, after_ms: int, up_to_ms: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
         """The rows that took effect after one time and up to another, oldest first, a page at a time in memory.
 
+        Reading may end early: the cursor at the core's database is closed with the block.
         Raises: InvalidValue where the view is missing, or its columns are not those of a change.
         """
         with core_errors():
@@ -86,13 +89,11 @@ class Snapshot:
             effective = view.c.effective_at_ms
             query = select(view).where(effective > after_ms, effective <= up_to_ms).order_by(effective)
             streamed = self._connection.execution_options(stream_results=True, max_row_buffer=self._view.page_size)
-            pages = streamed.execute(query).mappings().partitions(self._view.page_size)
-        while True:
-            with core_errors():
-                page = next(pages, None)
-            if page is None:
-                return
-            yield [dict(row) for row in page]
+            result = streamed.execute(query)
+        try:
+            yield _pages(result.mappings().partitions(self._view.page_size))
+        finally:
+            result.close()
 
     def undated(self) -> bool:
         """Whether a row does not say when it took effect: the node would never see it."""
@@ -101,6 +102,15 @@ class Snapshot:
         query: Select[Any] = select(literal_column("1")).select_from(view).where(undated).limit(1)
         with core_errors():
             return self._connection.execute(query).first() is not None
+
+
+def _pages(partitions: Iterator[Sequence[RowMapping]]) -> Iterator[list[dict[str, Any]]]:
+    while True:
+        with core_errors():
+            page = next(partitions, None)
+        if page is None:
+            return
+        yield [dict(row) for row in page]
 
 
 class CoreView:

@@ -62,14 +62,15 @@ class SqlViewSource:
             part = self._feed.next_part(as_of_ms)
             held: list[AccountChange] = []
             # Rows after the promised time are read as well: what such an account was before, the view shows no more.
-            for rows in snapshot.pages(after_ms, core_now_ms):
-                if stop.is_set():
-                    return
-                on_time = self._take(rows, as_of_ms, last_ms)
-                if held and on_time:
-                    self._accept(held, as_of_ms, part, complete=False)
-                    part += 1
-                held = on_time or held
+            with snapshot.pages(after_ms, core_now_ms) as pages:
+                for rows in pages:
+                    if stop.is_set():
+                        return
+                    on_time = self._take(rows, as_of_ms, last_ms)
+                    if held and on_time:
+                        self._accept(held, as_of_ms, part, complete=False)
+                        part += 1
+                    held = on_time or held
         self._accept(held, as_of_ms, part, complete=True)
         if checks_late:
             self._late_checked_ms = as_of_ms

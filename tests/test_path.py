@@ -186,4 +186,4 @@ def test_a_ledger_that_does_not_answer_at_start_is_one_clear_line_and_exit_code_
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("error: the ledger does not answer")
+    assert line.startswith("error: no ledger node answers")

@@ -51,7 +51,7 @@ def verify_command(
     Exit code 0: everything holds. 1: something fails. 2: nothing fails, but something could not be checked.
     """
     with one_line_errors():
-        given = parse_evidence(_read(evidence))
+        given = parse_evidence(_read(evidence, "evidence"))
         means = Means(
             gateway_key=_jwk(gateway_key),
             contract=parse_address(contract, "contract"),
@@ -62,7 +62,7 @@ def verify_command(
         if offline:
             if header is None:
                 raise InvalidValue("header", "missing", "with --offline: a file with the block's header")
-            report = verify_offline(given, means, _document(_read(header), "header"))
+            report = verify_offline(given, means, _document(_read(header, "header"), "header"))
         elif ledger is None:
             raise InvalidValue("ledger", "missing", "the URL of a ledger node, or --offline with --header")
         else:
@@ -78,7 +78,7 @@ def prove_command(
 ) -> None:
     """Add a storage proof to evidence, so that it can be verified offline; soon, before nodes prune the state."""
     with one_line_errors():
-        given = parse_evidence(_read(evidence))
+        given = parse_evidence(_read(evidence, "evidence"))
         claims = read_claims(given.jws)
         client = LedgerClient(ledger, claims.contract, timeout_s=_TIMEOUT_S)
         document: dict[str, Any] = {"evidence": given.jws}
@@ -125,11 +125,11 @@ def _show(report: Report, as_json: bool) -> None:
     console.print(f"   {'evidence':<15}[{colour}]{report.verdict}[/]", highlight=False)
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, field: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InvalidValue("file", f"{file}: {error.strerror}", "a file that can be read") from error
+        raise InvalidValue(field, f"{file}: {error.strerror}", "a file that can be read") from error
 
 
 def _document(raw: bytes, field: str) -> dict[str, Any]:
@@ -145,13 +145,15 @@ def _document(raw: bytes, field: str) -> dict[str, Any]:
 
 
 def _jwk(text: str) -> dict[str, Any]:
-    return _document(text.encode() if text.lstrip().startswith("{") else _read(Path(text)), "gateway-key")
+    return _document(
+        text.encode() if text.lstrip().startswith("{") else _read(Path(text), "gateway-key"), "gateway-key"
+    )
 
 
 def _binding_key(text: str) -> bytes:
     digits = text.removeprefix("0x")
     if len(digits) != 64 and Path(text).is_file():
-        digits = _read(Path(text)).decode(errors="replace").strip().removeprefix("0x")
+        digits = _read(Path(text), "binding-key").decode(errors="replace").strip().removeprefix("0x")
     try:
         key = bytes.fromhex(digits)
     except ValueError as error:
@@ -163,6 +165,6 @@ def _binding_key(text: str) -> bytes:
 
 def _grant(file: Path) -> Grant:
     try:
-        return GrantDocument.model_validate_json(_read(file)).grant()
+        return GrantDocument.model_validate_json(_read(file, "grant")).grant()
     except ValidationError as error:
         raise InvalidValue("grant", "not a grant", "JSON as the bank's node answered it") from error

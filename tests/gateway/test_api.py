@@ -99,29 +99,32 @@ def test_evidence_is_signed_by_the_key_that_is_told(a_rig: Rig) -> None:
     key = jwt.PyJWK(a_rig.nobody("GET", "/v1/evidence-key").json())
     signed = jwt.PyJWS().decode_complete(answer["evidence"], key, algorithms=["EdDSA"])
     assert (signed["header"]["kid"], signed["header"]["typ"]) == (key.key_id, "standing-evidence")
-    assert json.loads(signed["payload"]).items() >= {
-        "transaction_sha256": transaction_digest(answer["transaction_id"]),
-        "platform": PLATFORM,
-        "bank": person.bank.bic,
-        "contract": a_rig.contract,
-        "chain_id": a_rig.ledger.domain.chain_id,
-        **{
-            name: answer[name]
-            for name in (
-                "binding",
-                "kind",
-                "amount_minor",
-                "currency",
-                "publication",
-                "block_number",
-                "watermark_ms",
-                "staleness_ms",
-                "outcome",
-                "reason",
-                "decided_at_ms",
-            )
-        },
-    }.items()
+    assert (
+        json.loads(signed["payload"]).items()
+        >= {
+            "transaction_sha256": transaction_digest(answer["transaction_id"]),
+            "platform": PLATFORM,
+            "bank": person.bank.bic,
+            "contract": a_rig.contract,
+            "chain_id": a_rig.ledger.domain.chain_id,
+            **{
+                name: answer[name]
+                for name in (
+                    "binding",
+                    "kind",
+                    "amount_minor",
+                    "currency",
+                    "publication",
+                    "block_number",
+                    "watermark_ms",
+                    "staleness_ms",
+                    "outcome",
+                    "reason",
+                    "decided_at_ms",
+                )
+            },
+        }.items()
+    )
     head, payload, signature = answer["evidence"].split(".")
     forged = ".".join((head, payload[:-2] + ("AA" if payload[-2:] != "AA" else "BB"), signature))
     with pytest.raises(jwt.InvalidSignatureError):

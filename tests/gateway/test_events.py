@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,10 @@ class City:
         self.bank.heartbeat()
         return number, binding
 
+    def told(self, path: str, count: int) -> bool:
+        """Whether so many events are there."""
+        return len(self.events(path)) >= count
+
     def events(self, path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.platform.get(path).json()["events"]
         return found
@@ -166,7 +171,7 @@ def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict
     path = f"/v1/events?binding={binding}"
     for count, change in enumerate(changes, start=1):
         as_of_ms = city.bank.change({"number": number, **change})
-        wait_until(lambda wanted=count: len(city.events(path)) >= wanted)
+        wait_until(partial(city.told, path, count))
         assert city.events(path)[-1]["data"]["effective_at_ms"] == as_of_ms
     assert [event["type"] for event in city.events(path)] == told
 

@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from gateway import follower as follower_module
@@ -13,6 +12,7 @@ from gateway.ledger_nodes import BlockRule
 from gateway.observing import Observer
 from ledger import governance
 from ledger.errors import LedgerUnreachable
+from ledger.protocol import BindingAnswer, BindingRequest
 from ledger.terms import Status
 from tests.gateway.follow import Call, FollowRig, follow_rig, kinds
 from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR
@@ -63,16 +63,21 @@ def test_a_freeze_between_the_grant_and_the_first_look_is_told(rig: FollowRig) -
     assert kinds(rig.follow(), person) == ["binding.frozen"]
 
 
-def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_not_lost(rig: FollowRig) -> None:
-    person = rig.person()
-    body = {"request_id": "early-00001", **person.claim}
-    bank = next(b for b in rig.settings.banks if b.bic == rig.bank.bic)
-    headers = {"Authorization": f"Bearer {rig.bank.node_key}"}
-    assert httpx.post(f"{str(bank.node_url).rstrip('/')}/v1/bindings", json=body, headers=headers).status_code == 200
-    rig.follow()  # the publication is followed, and its binding is nobody's yet
-    answer = person.bind(request_id="early-00001")
-    assert answer.status_code == 201, answer.text
-    person.binding = answer.json()["binding"]
+def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_not_lost(
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind = rig.bank._bind
+
+    def followed_before_the_answer(body: BindingRequest) -> BindingAnswer:
+        answer = bind(body)  # its publication is in a block now, and the binding is nobody's yet
+        while rig.following.follower.step():
+            pass
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.bank, "_bind", followed_before_the_answer)
+        person = rig.bound()
+    assert rig.following.follower.status.block_number == rig.ledger.block_number()
     assert kinds(rig.follow(), person) == []
     rig.bank.change(person.number, status=Status.LOST)
     assert kinds(rig.follow(), person) == ["binding.lost"]

@@ -1,4 +1,4 @@
-"""Binding from the platform's side: micro-deposits, binding again, a user's new name or phone, and the list of accounts."""
+"""Binding from the platform's side: micro-deposits, binding again, a user's new name or phone, the list of accounts."""
 
 from typing import Any
 
@@ -93,7 +93,8 @@ def test_a_request_that_is_made_again_while_it_waits_gets_the_same_answer(a_rig:
 
 def test_nobody_else_can_confirm_and_nothing_that_does_not_wait(a_rig: Rig) -> None:
     person = _waiting(a_rig)
-    for change in ({"user_id": "u-other"}, {"request_id": "bind-none-01"}, {"bank": BICS[1]}):
+    others: list[dict[str, Any]] = [{"user_id": "u-other"}, {"request_id": "bind-none-01"}, {"bank": BICS[1]}]
+    for change in others:
         assert kind_of(confirm(person, **change)) == (404, "not-found")
     for wrong in ({"amount_minor": 0}, {"amount_minor": 101}, {"amount_minor": "37"}, {"bank": "NOBANK"}):
         assert confirm(person, **wrong).status_code == 422

@@ -1,5 +1,7 @@
 """The policy in a file of its own: what is wrong is told by file, line and field; what is right has a version."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.decision import Reason
 from gateway.policy import Policy
 from gateway.policy_file import PolicyFileWrong, load_policy
 from gateway.settings import EXAMPLE, GatewaySettings, read_policy
@@ -204,3 +207,19 @@ def test_a_gateway_does_not_start_with_a_wrong_policy_and_says_where_it_is_wrong
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {wrong}:{_line_of(wrong.read_text(), 'over_count')}: risk.1.over_count")
     assert result.stderr.count("\n") == 1
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "GATEWAY.md"
+
+
+def test_the_policy_of_the_guide_is_complete_and_right(tmp_path: Path) -> None:
+    text = GUIDE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    policy = load_policy(_file(tmp_path, text))
+    assert Policy.model_fields.keys() == tomllib.loads(text).keys()
+    assert {rule.rule for rule in policy.risk} == {"new_binding", "velocity"}
+
+
+def test_the_guides_table_of_reasons_is_the_order_of_the_checks() -> None:
+    table = GUIDE.read_text(encoding="utf-8").partition("| # | reason |")[2].partition("\n\n")[0]
+    named = [word for line in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", line.split("|")[2])]
+    assert named == [reason.value for reason in Reason]

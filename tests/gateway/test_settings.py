@@ -34,7 +34,12 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
     settings = load(GatewaySettings, file)
     assert settings.policy == Policy()  # the example states the defaults
     stated = tomllib.loads(EXAMPLE)
-    assert GatewaySettings.model_fields.keys() - stated.keys() == {"chain_id", "ledger_urls", "policy_file", "vault_secrets"}
+    assert GatewaySettings.model_fields.keys() - stated.keys() == {
+        "chain_id",
+        "ledger_urls",
+        "policy_file",
+        "vault_secrets",
+    }
     assert "# chain_id = " in EXAMPLE
     for name, field in GatewaySettings.model_fields.items():
         # The policy is compared above; a ledger has no default, it is optional only because ledger_urls may name it.

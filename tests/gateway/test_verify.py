@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account import Account as Wallet
+from eth_utils import keccak
 from typer.testing import CliRunner
 
 from gateway.cli import app
@@ -39,9 +40,11 @@ from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR, Rig, rig
 _ALL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13]
 
 
-@pytest.fixture
-def approved(a_rig: Rig) -> Exhibit:
-    return exhibit(a_rig, a_rig.bound())
+@pytest.fixture(scope="module")
+def approved(shared_rig: Rig) -> Exhibit:
+    """An approval that many tests look at and none changes; what comes onto the ledger later does not matter to it."""
+    shared_rig.heartbeat()
+    return exhibit(shared_rig, shared_rig.bound())
 
 
 def test_an_honest_approval_holds_in_every_check(approved: Exhibit) -> None:
@@ -196,7 +199,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Exhib
     ("claim", "change", "fails"),
     [
         ("block_hash", lambda _: "0x" + "11" * 32, [3]),
-        ("block_number", lambda number: number - 1, [3]),
+        ("block_number", lambda number: number - 1, [3, 4, 5]),
         ("decided_at_ms", lambda at: at - 3_600_000, [3, 12]),
         ("record__publication", lambda number: number - 1, [4, 5, 10, 12]),
         ("record__effective_at_ms", lambda at: at - 1, [4, 5, 10, 12]),
@@ -225,7 +228,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Exhib
         ("expected_tags__id_document", lambda _: "0x" + "11" * 16, [12]),
         ("expected_tags__phone", lambda _: "0x" + "11" * 16, [12]),
         ("binding", lambda _: "0x" + "11" * 32, [4, 5, 10, 12]),
-        ("bank", lambda _: BICS[1], [4, 5, 8, 10, 12]),
+        ("bank", lambda _: BICS[1], [4, 5, 10, 12]),
     ],
 )
 def test_a_gateway_that_lies_is_caught_by_the_check_that_is_about_it(
@@ -269,8 +272,6 @@ def _flip_last(text: str, by: int = 1) -> str:
 
 
 def _of_kind(name: str) -> Callable[[list[Any]], bool]:
-    from eth_utils import keccak
-
     topics = {
         "Published": "Published(bytes11,uint48,uint48,bytes32,bytes32[])",
         "BankAdmitted": "BankAdmitted(bytes11,address,address,uint48,bytes32)",
@@ -330,9 +331,10 @@ def test_a_node_that_lies_is_caught_by_the_check_that_is_about_it(approved: Exhi
     assert set(failing(report)) == fails, report.lines
 
 
-def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(approved: Exhibit) -> None:
-    approved.person.bank.publish()
-    after = approved.person.bank.number
+def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(a_rig: Rig) -> None:
+    shown = exhibit(a_rig, a_rig.bound())
+    shown.person.bank.publish()
+    after = shown.person.bank.number
 
     def change(log: dict[str, Any]) -> dict[str, Any]:
         if int(log["topics"][2], 16) != after:
@@ -340,8 +342,8 @@ def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(ap
         return log | {"data": log["data"][:66] + "11" * 32 + log["data"][130:]}
 
     lie = _lie_about("eth_getLogs", _replace_in_logs(change), _of_kind("Published"))
-    with proxied(approved.rig.chain_url, lie) as node:
-        assert failing(approved.verify(LedgerClient(node.url, approved.rig.contract))) == [7]
+    with proxied(a_rig.chain_url, lie) as node:
+        assert failing(shown.verify(LedgerClient(node.url, a_rig.contract))) == [7]
 
 
 def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(approved: Exhibit) -> None:

@@ -4,6 +4,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,14 +227,20 @@ def test_what_waits_for_an_endpoint_that_is_dead_for_three_days_is_given_up_as_a
             attempts += 1
             assert attempts < 12
             rig.clock.advance(_DAY_MS)
-            wait_until(lambda past=attempts: made_attempts(rig) >= past)
+            wait_until(partial(attempted_or_given_up, rig, endpoint, attempts))
 
 
-def made_attempts(rig: FollowRig) -> int:
+def attempted_or_given_up(rig: FollowRig, endpoint: str, attempts: int) -> bool:
+    """Whether one more attempt was made, or the last one ended it."""
+    return made_attempts(rig, attempts) or bool(queue(rig, endpoint)["given_up"] == 10)
+
+
+def made_attempts(rig: FollowRig, count: int) -> bool:
+    """Whether at least so many attempts were made."""
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
-        ((count,),) = database.execute("SELECT coalesce(sum(attempts), 0) FROM webhook_deliveries")
+        ((made,),) = database.execute("SELECT coalesce(sum(attempts), 0) FROM webhook_deliveries")
     database.close()
-    return int(count)
+    return bool(made >= count)
 
 
 def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiver) -> None:

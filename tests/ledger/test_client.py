@@ -115,11 +115,11 @@ def test_a_ledger_that_does_not_answer_is_unreachable_and_is_used_again_once_it_
         LedgerClient("http://127.0.0.1:9", client.address).check()
 
 
-def test_another_chain_or_an_address_without_the_contract_is_a_mismatch(client: LedgerClient) -> None:
+def test_another_chain_or_an_address_without_the_contract_is_a_mismatch(a_world: World, client: LedgerClient) -> None:
     client.check(client.domain.chain_id)
     with pytest.raises(LedgerMismatch, match="chain id"):
         client.check(1)
-    elsewhere = LedgerClient(client.w3.provider.endpoint_uri, "0x" + "11" * 20)  # type: ignore[attr-defined]
+    elsewhere = LedgerClient(a_world.chain.url, "0x" + "11" * 20)
     with pytest.raises(LedgerMismatch, match="no contract"):
         elsewhere.check()
     with pytest.raises(LedgerMismatch):

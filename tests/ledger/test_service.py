@@ -129,7 +129,7 @@ class _Settings(ServiceSettings):
 
     port: int
     name: str = "unnamed"
-    shelves: list[int] = []
+    shelves: tuple[int, ...] = ()
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

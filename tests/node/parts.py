@@ -5,7 +5,7 @@ point without taking the test with it.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,7 @@ class SqlCore:
     def __init__(self, folder: Path, now_ms: int) -> None:
         self.url = new_database(folder, "core")
         self._engine = create_engine(self.url)
+        self.closing: list[Callable[[], None]] = []
         metadata = MetaData()
         self.table = Table(
             "core_accounts",
@@ -197,4 +198,7 @@ class SqlCore:
             connection.execute(text(statement))
 
     def close(self) -> None:
+        """Let go of the database, and let those go that were to be closed with it."""
+        for close in self.closing:
+            close()
         self._engine.dispose()

@@ -23,6 +23,9 @@ from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 _TIMEOUT_S = 60
 
+#: A dozen processes one after the other: with the fault tests, not with every run.
+pytestmark = pytest.mark.faults
+
 
 class Operator:
     """One bank on a local network, and who runs its node."""

@@ -38,7 +38,9 @@ def bank(a_world: World) -> Bank:
 
 def _source(bank: Bank, core: SqlCore, faults: Any = no_faults, **changed: Any) -> SqlViewSource:
     settings = SqlViewSettings(**core.settings(**changed))
-    return SqlViewSource(settings, feed_of(bank, faults), bank.node.database, bank.secrets.vault())
+    source = SqlViewSource(settings, feed_of(bank, faults), bank.node.database, bank.secrets.vault())
+    core.closing.append(source.close)
+    return source
 
 
 def _pass(bank: Bank, core: SqlCore, source: SqlViewSource, later_ms: int = 1_000) -> int:
