@@ -130,6 +130,8 @@ class FaultyNode:
     def living(self) -> Node:
         """The node; put together again on its store if it was killed."""
         while self.node is None:
+            # A node needs the ledger at its start: who looks after it starts it again until the ledger is there.
+            self.world.chain.down = False
             node = build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
             try:
                 assert node.duty.take(), "what is killed holds no lock"
