@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test test-faults test-postgresql test-network check format compile examples clean
+.PHONY: help setup demo test fuzz test-faults test-postgresql test-network check format compile examples clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -23,6 +23,9 @@ demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by i
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+
+fuzz: setup ## The contract's state machine, for as long as FUZZ says (examples, 600 by default)
+	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
 
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
 	$(BIN)/python -m pytest -q -m faults tests/node $(ARGS)

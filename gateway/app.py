@@ -265,6 +265,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             policy=policy,
             clock=clock,
             rule=settings.block_rule,
+            leader=Leader(lock_of(database, "follower"), "follower"),
             follower_settings=settings.follower,
             webhook_settings=settings.webhooks,
             stream_settings=settings.streams,

@@ -22,6 +22,7 @@ from gateway.wakeups import Wakeups
 from gateway.webhooks import Dispatcher
 from ledger.client import LedgerClient
 from ledger.clock import Clock
+from ledger.service.leader import Leader
 from ledger.service.vault import Vault
 
 _STOP_TIMEOUT_S = 15.0
@@ -70,6 +71,7 @@ def build(
     policy: Policy,
     clock: Clock,
     rule: BlockRule,
+    leader: Leader,
     follower_settings: FollowerSettings,
     webhook_settings: WebhookSettings,
     stream_settings: StreamSettings,
@@ -90,6 +92,7 @@ def build(
         settings=follower_settings,
         rule=rule,
         on_events=wakeups.wake,
+        leader=leader,
     )
     thread = threading.Thread(target=follower.run, name="follower", daemon=True) if follower_settings.enabled else None
     return Following(

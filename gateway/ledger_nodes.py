@@ -142,6 +142,7 @@ class LedgerNodes:
         if self._watch is not None:
             await self.probe(self._watch)
             self._looking = asyncio.get_running_loop().create_task(self._keep_looking(self._watch))
+            self._looking.add_done_callback(_log_end)
 
     async def close(self) -> None:
         if self._looking is not None:
@@ -189,10 +190,11 @@ class LedgerNodes:
                 patience_s = self._patience_s if node is not None and node is not order[-1] else None
                 done, _ = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    del running[task]
+                    answered = running.pop(task)
                     if (error := task.exception()) is None:
                         for slow in running.values():
-                            self._set(slow, NodeState.FAILING, "was overtaken by another node")
+                            if order.index(slow) < order.index(answered):
+                                self._set(slow, NodeState.FAILING, "was overtaken by another node")
                         return task.result()
                     failure = error
         finally:
@@ -356,6 +358,12 @@ def _quantity(value: Any) -> int:
         return int(value, 16)
     except (TypeError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a number") from error
+
+
+def _log_end(looking: asyncio.Task[None]) -> None:
+    """Nodes that nobody looks at any more would keep their states: that must be seen."""
+    if not looking.cancelled() and (error := looking.exception()) is not None:
+        structlog.get_logger().error("ledger_watch_ended", error=type(error).__name__)
 
 
 def _take_note(task: asyncio.Task[Any]) -> None:

@@ -102,7 +102,10 @@ async def gauges(gateway: "Gateway") -> list[Gauge]:
         Gauge(
             "leads",
             "1 where this process is the one, of all on the database, that does it.",
-            {"reconcile": float(gateway.operation.schedule.leader.led)},
+            {
+                "follow": float(gateway.following.follower.leads),
+                "reconcile": float(gateway.operation.schedule.leader.led),
+            },
             "what",
         ),
     ]
@@ -179,6 +182,7 @@ def status_document(
         "decisions": meters.outcomes,
         "reads_per_call": meters.reads_per_call,
         "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
+        "follows": gateway.following.follower.leads,
         "followed_block": stored.followed_block if stored is not None else None,
         "pending_webhooks": stored.pending_webhooks if stored is not None else None,
         "reconcile": {

@@ -83,6 +83,7 @@ class StatusDocument(BaseModel):
     decisions: dict[str, int]
     reads_per_call: float | None = Field(description="How many reads shared a call, on average")
     waiting: WaitingDocument
+    follows: bool = Field(description="Whether this process is the one that follows the ledger")
     followed_block: int | None
     pending_webhooks: int | None
     reconcile: ReconcileDocument

@@ -38,18 +38,15 @@ CI_EXAMPLES = 60
 EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", CI_EXAMPLES))
 STEPS = 40
 MIN_STEPS_EACH = 1000  # of CI's examples; Hypothesis makes some lives shorter than STEPS
+TIME_BOUNDS = {"EffectiveTimeAhead", "EffectiveTimeBackwards", "WatermarkAhead", "WatermarkBackwards"}
 # What the lives of each machine have to meet: a run that never does proves nothing about it.
-TO_MEET = {
+TO_MEET = {f"{name} by 1 ms" for name in TIME_BOUNDS} | {
     "BankAdmitted",
     "BankIsSuspended",
     "BankSuspended",
-    "EffectiveTimeAhead",
-    "EffectiveTimeBackwards",
     "Published",
     "SignerRotated",
     "UnexpectedNumber",
-    "WatermarkAhead",
-    "WatermarkBackwards",
     "WrongSignature",
     "malformed",
 }
@@ -68,6 +65,14 @@ _ledgers = _mostly(0, 1)
 _admitted = st.sampled_from(BICS[:2])  # from the start on
 _bics = st.sampled_from([*BICS[:2] * 3, BICS[2]])
 _keys = st.integers(0, len(KEYS) - 1)
+
+
+def _kind(refusal: Refusal) -> str:
+    """What a refusal is counted as; a time that misses its bound by the least possible is a kind of its own."""
+    given_and_bound = refusal.arguments[-2:]
+    if refusal.name in TIME_BOUNDS and abs(given_and_bound[0] - given_and_bound[1]) == 1:
+        return f"{refusal.name} by 1 ms"
+    return refusal.name or "malformed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,9 @@ _FLAWS: dict[str, dict[str, Any]] = {
     "last watermark": {"watermark": "last"},
     "watermark in between": {"watermark": "middle"},
     "watermark set back": {"watermark": "before last"},
+    "watermark set back, again": {"watermark": "before last"},
     "watermark fast-forward": {"watermark": "ahead"},
+    "watermark fast-forward, again": {"watermark": "ahead"},
     "one key": {"key": 0},
     "another key": {"key": 1},
     "other chain": {"domain": "other chain"},
@@ -102,7 +109,8 @@ _FLAWS: dict[str, dict[str, Any]] = {
 _draws = st.builds(
     lambda items, flaws: _Draw(items=items, **{name: v for flaw in flaws for name, v in _FLAWS[flaw].items()}),
     _items,
-    st.lists(st.sampled_from(sorted(_FLAWS)), min_size=1, max_size=2),
+    # Often none: what is wrong with an attestation shows only where nothing else is wrong before it.
+    st.one_of(st.just([]), st.lists(st.sampled_from(sorted(_FLAWS)), min_size=1, max_size=2)),
 )
 
 
@@ -185,7 +193,7 @@ class LedgerMachine(RuleBasedStateMachine):
         outcome = chain_step()
         if isinstance(expected, Refusal):
             assert ledger.refusal(outcome) == expected
-            self.seen[expected.name or "malformed"] += 1
+            self.seen[_kind(expected)] += 1
         else:
             assert outcome.ok, f"the model allows, the contract refuses: {ledger.abi.refusal(outcome.output)}"
             assert outcome.events(ledger.abi) == ([] if expected is None else [expected])

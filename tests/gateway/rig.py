@@ -76,13 +76,18 @@ class Door:
 
 
 class Rig:
-    """Everything there is. Banks and gateway share one clock, which stands still unless told to move."""
+    """Everything there is. Banks and gateway share one clock, which stands still unless told to move.
 
-    def __init__(self, stack: ExitStack, folder: Path, **settings_changed: Any) -> None:
+    `chain_url`: another chain than the development chain, with the same funded accounts.
+    """
+
+    def __init__(
+        self, stack: ExitStack, folder: Path, *, chain_url: str | None = None, **settings_changed: Any
+    ) -> None:
         self.folder = folder
         self.clock = ManualClock(SystemClock().now_ms())
         self.chain = Chain(self.clock)
-        self.chain_url = stack.enter_context(served(self.chain.app))
+        self.chain_url = chain_url or stack.enter_context(served(self.chain.app))
         registrar = LocalSigner(REGISTRAR).address
         self.contract = governance.deploy(
             self.chain_url, REGISTRAR, governor=registrar, registrar=registrar, guardian=LocalSigner(GUARDIAN).address

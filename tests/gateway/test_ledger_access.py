@@ -169,6 +169,19 @@ async def test_a_node_that_hangs_costs_a_part_of_the_budget_and_only_once() -> N
         assert loop.time() - began < 0.45
 
 
+async def test_a_node_that_was_asked_for_help_and_not_needed_is_not_held_to_be_slow() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second, budget_ms=600) as it:
+        first.gate.clear()
+        second.gate.clear()
+        reading = asyncio.create_task(it.read())
+        await until(lambda: len(second.reads) == 1)
+        first.gate.set()
+        assert await reading == 100
+        assert it.states == ["fit", "fit"]
+        second.gate.set()
+
+
 async def test_where_every_node_hangs_the_budget_is_kept() -> None:
     nodes = [Node(), Node(), Node()]
     async with rigged(*nodes, budget_ms=400) as it:
