@@ -24,7 +24,7 @@ demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by i
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
 
-fuzz: setup ## The contract's state machine, for as long as FUZZ says (examples, 600 by default)
+fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
 
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands

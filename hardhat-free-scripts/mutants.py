@@ -54,6 +54,7 @@ QUICK_TESTS = [
     "test_history.py",
 ]
 SLOW_TESTS = ["test_state_machine.py"]
+LIVES = "120"
 BATCH = 4
 TEST_CPU_S = 180  # several times what all tests take
 
@@ -115,7 +116,7 @@ def _test(bytecode: str, folder: Path) -> str:
     """What the tests make of a contract."""
     path = folder / "artifact.json"
     path.write_text(json.dumps({"abi": ledger_artifact()["abi"], "bytecode": bytecode}))
-    os.environ[ARTIFACT_VARIABLE] = str(path)
+    os.environ |= {ARTIFACT_VARIABLE: str(path), "STANDING_FUZZ_EXAMPLES": LIVES}
     try:
         for files in (QUICK_TESTS, SLOW_TESTS):
             process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(files,))
@@ -128,7 +129,7 @@ def _test(bytecode: str, folder: Path) -> str:
             if process.exitcode != pytest.ExitCode.OK:
                 raise RuntimeError(f"pytest ended with {process.exitcode}")
     finally:
-        del os.environ[ARTIFACT_VARIABLE]
+        del os.environ[ARTIFACT_VARIABLE], os.environ["STANDING_FUZZ_EXAMPLES"]
     return SURVIVED
 
 
