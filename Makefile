@@ -22,7 +22,7 @@ demo: setup ## Run a day: two banks, one gateway, 400 payments (ONCE=1 ends by i
 	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py

@@ -54,7 +54,7 @@ QUICK_TESTS = [
     "test_history.py",
 ]
 SLOW_TESTS = ["test_state_machine.py"]
-LIVES = "120"
+LIVES = "40"
 BATCH = 4
 TEST_CPU_S = 180  # several times what all tests take
 
