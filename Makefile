@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz test-faults test-postgresql test-network check format compile examples clean
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-faults test-postgresql test-network check format \
+  compile examples clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -26,6 +27,22 @@ test: setup ## Run the tests
 
 fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
+
+mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; half an hour)
+	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
+
+# halmos and slither pin what the project itself wants newer, so they have an environment of their own.
+.cache/proof/.ready: Makefile
+	@test -x .cache/proof/bin/python || $(PYTHON) -m venv .cache/proof
+	.cache/proof/bin/python -m pip install --quiet --disable-pip-version-check \
+	  halmos==0.3.3 slither-analyzer==0.11.6 py-solc-x==2.0.5
+	@touch $@
+
+prove: .cache/proof/.ready ## The contract's promises by symbolic execution, and faults that each proof has to find (needs npm)
+	.cache/proof/bin/python hardhat-free-scripts/prove.py $(ARGS)
+
+analyse: .cache/proof/.ready ## Static analysis of the contract by slither (needs npm)
+	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
 	$(BIN)/python -m pytest -q -m faults tests/node $(ARGS)
