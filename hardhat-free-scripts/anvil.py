@@ -24,7 +24,8 @@ def install() -> Path:
     if shutil.which("npm") is None:
         raise AnvilMissing("npm is missing: anvil comes from npm (install Node.js)")
     ended = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+        # Not `npm ci`: the lock file knows the packages of one platform only, and the others' are as good.
+        ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"],
         cwd=NPM,
         capture_output=True,
         text=True,
