@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -27,8 +28,7 @@ _RECORD_ANSWER_CHARS = 6 * 64
 _Query = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One record, and the block whose state it is of; `block_hash` is None where it could not be had."""
 
     record: Record
@@ -69,6 +69,9 @@ class Reader:
         )
         self._after = b'"},"%s"]}'
         self._waiting: deque[tuple[_Query, asyncio.Future[Seen]]] = deque()
+        # When the time of each is up, in order of arrival. One timer serves all: one each costs as much as the rest.
+        self._due: deque[tuple[float, asyncio.Future[Seen]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[asyncio.Task[_Answered]] = set()
         self._woken = False
         self._failing = False
@@ -89,6 +92,8 @@ class Reader:
         self._open = False  # nothing is sent from here on
         _fail([answer for _, answer in self._waiting], LedgerUnreachable("the gateway is stopping"))
         self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         for call in self._in_flight:
             call.cancel()
         await asyncio.gather(*self._in_flight, return_exceptions=True)
@@ -107,15 +112,29 @@ class Reader:
         answer: asyncio.Future[Seen] = loop.create_future()
         began_s = loop.time()
         self._waiting.append(((bank, binding), answer))
+        self._due.append((began_s + self._budget_s, answer))
+        if self._timer is None:
+            self._timer = loop.call_at(began_s + self._budget_s, self._expire)
         self._wake()
         try:
-            async with asyncio.timeout(self._budget_s):
-                return await answer
-        except TimeoutError as error:
-            raise LedgerUnreachable(f"the ledger does not answer within {round(self._budget_s * 1000)} ms") from error
+            return await answer
         finally:
             if self._meters is not None:
                 self._meters.read_latency.observe(loop.time() - began_s)
+
+    def _expire(self) -> None:
+        """Fail whoever's time is up, and come back when the next one's is."""
+        loop, late = asyncio.get_running_loop(), []
+        self._forget_answered()
+        while self._due and self._due[0][0] <= loop.time():
+            late.append(self._due.popleft()[1])
+            self._forget_answered()
+        _fail(late, LedgerUnreachable(f"the ledger does not answer within {round(self._budget_s * 1000)} ms"))
+        self._timer = loop.call_at(self._due[0][0], self._expire) if self._due else None
+
+    def _forget_answered(self) -> None:
+        while self._due and self._due[0][1].done():
+            self._due.popleft()
 
     def _wake(self) -> None:
         # Sent on the loop's next turn, so that all requests of this turn join.
@@ -156,6 +175,7 @@ class Reader:
         for answer, record in zip(answers, answered.reading.records, strict=True):
             if not answer.done():
                 answer.set_result(Seen(record, block_number, block_hash))
+        self._forget_answered()
 
     def _note(self, error: BaseException | None) -> None:
         """Log when the ledger goes out of reach and when it is back, not each time between."""

@@ -230,7 +230,7 @@ class Reconciler:
         terms = open_record(record, bound)
         if terms is not None and row.unvouched:
             bound = replace(bound, tags=IdentityTags.unpack(adopt(row.tags, row.unvouched, terms.tags)))
-        heard = replace(record, watermark_ms=now_ms, suspended=False)
+        heard = record._replace(watermark_ms=now_ms, suspended=False)
         reasons = [
             decide(
                 Question(kind, 1, terms.currency if terms is not None else _ANY_CURRENCY),

@@ -8,6 +8,7 @@ each query bank (`bytes11`, left-aligned) and binding. Of the answer: block numb
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eth_utils import keccak
 
@@ -20,8 +21,7 @@ _RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
 _HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What the ledger holds for one query; `publication` 0 means there is no record.
 
     `watermark_ms` and `suspended` are the bank's, at the moment of the read.
@@ -63,5 +63,5 @@ def decode_read(answer: bytes, count: int) -> Reading:
     block_number, block_time_s, offset, given = _HEAD.unpack_from(answer)
     if offset != 0x60 or given != count:
         raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
-    records = tuple(Record(*words) for words in _RECORD.iter_unpack(answer[_HEAD_SIZE:]))
+    records = tuple(map(Record._make, _RECORD.iter_unpack(answer[_HEAD_SIZE:])))
     return Reading(block_number, block_time_s, records)

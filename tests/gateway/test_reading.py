@@ -132,6 +132,24 @@ async def test_the_budget_counts_from_a_requests_arrival_also_while_it_waits_for
                 await task
 
 
+async def test_each_request_has_its_whole_budget_whenever_it_came() -> None:
+    async with fake_ledger(budget_ms=100, max_in_flight=1) as (ledger, reader):
+        ledger.gate.clear()
+        loop = asyncio.get_running_loop()
+
+        async def lasts_s() -> float:
+            began_s = loop.time()
+            with pytest.raises(LedgerUnreachable):
+                await reader.read(BANK, BINDING)
+            return loop.time() - began_s
+
+        waiting = []
+        for _ in range(4):
+            waiting.append(asyncio.create_task(lasts_s()))
+            await asyncio.wait(waiting, timeout=0.03)
+        assert min(await asyncio.gather(*waiting)) >= 0.1
+
+
 async def test_past_the_bound_it_is_overloaded_and_what_waits_is_still_answered() -> None:
     async with fake_ledger(max_waiting=10, max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
