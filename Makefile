@@ -31,6 +31,13 @@ fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 
 mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; half an hour)
 	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
 
+.venv/.bench: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,bench]'
+	@touch $@
+
+bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server)
+	$(BIN)/python hardhat-free-scripts/bench.py $(ARGS)
+
 # halmos and slither pin what the project itself wants newer, so they have an environment of their own.
 .cache/proof/.ready: Makefile
 	@test -x .cache/proof/bin/python || $(PYTHON) -m venv .cache/proof

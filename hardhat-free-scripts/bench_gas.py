@@ -12,14 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from gas import BATCHES  # noqa: E402  # the path is set above
+from figures import Figure, Ratio  # noqa: E402  # the path is set above
+from gas import BATCHES  # noqa: E402
 from hexbytes import HexBytes  # noqa: E402
 
 from tests.contracts.abi import Abi  # noqa: E402
@@ -32,7 +30,7 @@ from tests.contracts.ledger import (  # noqa: E402
     attestation,
     signer,
 )
-from tests.contracts.npm_packages import NpmMissing, install  # noqa: E402
+from tests.contracts.npm_packages import install  # noqa: E402
 
 AIM_AT_100 = 15.0
 # A multiAttest of 500 does not fit into a block of 30 million: the limit is raised for both alike.
@@ -100,36 +98,19 @@ def measure() -> dict[str, Any]:
         figures["eas / update"] = figures["eas"] / figures["update"]
         batches[count] = {name: round(value, 2) for name, value in figures.items()}
     return {
-        "unit": "gas per attestation",
         "batches": batches,
         "aim": {"name": "EAS / update at 100", "at_least": AIM_AT_100, "value": batches[100]["eas / update"]},
     }
 
 
-def table(figures: dict[str, Any]) -> Table:
-    """The figures as a table."""
-    shown = Table(title="Gas per attestation (96 bytes each, one EVM, one run)")
-    for column in ("batch", "StatusLedger, new", "StatusLedger, update", "EAS", "EAS / new", "EAS / update"):
-        shown.add_column(column, justify="right")
-    for count, row in figures["batches"].items():
-        cells = [f"{row[name]:,.0f}" for name in ("new", "update", "eas")]
-        ratios = [f"{row[name]:.1f} x" for name in ("eas / new", "eas / update")]
-        shown.add_row(str(count), *cells, *ratios)
-    return shown
-
-
-def main() -> int:
-    try:
-        figures = measure()
-    except NpmMissing as missing:
-        print(f"bench_gas: {missing}", file=sys.stderr)
-        return 1
-    Console().print(table(figures))
-    met = figures["aim"]["value"] >= AIM_AT_100
-    aim = figures["aim"]
-    print(f"aim: {aim['name']} at least {AIM_AT_100:g}: {aim['value']:.2f}, {'met' if met else 'missed'}")
-    return 0 if met else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def run(_folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
+    """The figures for `bench.py`. Gas is exact, so that one round is enough. Raises: NpmMissing."""
+    measured = measure()
+    names = {"new": "StatusLedger, new", "update": "StatusLedger, update", "eas": "EAS"}
+    figures = [
+        Figure("gas", f"batch of {count}", shown, unit="gas per attestation", ours=name != "eas", rates=[row[name]])
+        for count, row in measured["batches"].items()
+        for name, shown in names.items()
+    ]
+    aim = measured["aim"]
+    return figures, [Ratio("gas: " + aim["name"], aim["value"], AIM_AT_100)]

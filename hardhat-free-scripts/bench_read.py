@@ -102,7 +102,8 @@ async def _standing(setup: Setup, figure: Figure, workers: int) -> None:
     await reader.close()
 
 
-async def _raw(setup: Setup, figure: Figure, workers: int) -> None:
+async def raw(setup: Setup, figure: Figure, workers: int) -> None:
+    """One `eth_call` for each read over a keep-alive connection, decoded."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=workers), headers={"Content-Type": "application/json"}
     ) as session:
@@ -149,13 +150,13 @@ async def _bare(setup: Setup, figure: Figure) -> None:
 
 _CONTENDERS = {
     "Standing's reader": _standing,
-    "one raw eth_call": _raw,
+    "one raw eth_call": raw,
     "web3.py async": _web3_async,
     "web3.py": _web3_sync,
 }
 
 
-def _run(measuring: Coroutine[Any, Any, None]) -> None:
+def run_loop(measuring: Coroutine[Any, Any, None]) -> None:
     """On the event loop that a gateway's server runs on."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measuring)
@@ -166,13 +167,17 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     process, url = anvil.start(folder)
     try:
         setup = publish_bindings(url, _BINDINGS)
-        figures = {(name, load): Figure("read", f"{load} concurrent", name) for load in _LOADS for name in _CONTENDERS}
+        figures = {
+            (name, load): Figure("read", f"{load} concurrent", name, ours=measure is _standing)
+            for load in _LOADS
+            for name, measure in _CONTENDERS.items()
+        }
         ceiling = Figure("read", "500 in one call", "bare bytes (ceiling)")
         for _ in range(rounds):
             for load in _LOADS:
                 for name, measure in _CONTENDERS.items():
-                    _run(measure(setup, figures[name, load], load))
-            _run(_bare(setup, ceiling))
+                    run_loop(measure(setup, figures[name, load], load))
+            run_loop(_bare(setup, ceiling))
     finally:
         process.stop()
     standing, most = "Standing's reader", _LOADS[-1]

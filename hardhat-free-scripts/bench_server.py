@@ -1,14 +1,17 @@
 """The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
 
-The peer differs from the real gateway in one thing only, where a record comes from: the live ledger, or a dictionary in
-the process (the cached snapshot that Standing replaces). `empty` is a FastAPI route that does nothing, with the same
-key check: the framework's own limit.
+The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
+the process (the cached snapshot that Standing replaces), or the same copy in Redis. `empty` is a FastAPI route that
+does nothing, with the same key check: the framework's own limit.
 """
 
 import argparse
+import struct
 from pathlib import Path
 from typing import Annotated
 
+import redis
+import redis.asyncio
 from fastapi import Depends, FastAPI
 from sqlalchemy import select
 
@@ -17,6 +20,7 @@ from gateway.reading import Reader, Seen
 from gateway.schema import bindings
 from gateway.settings import GatewaySettings
 from ledger.client import LedgerClient
+from ledger.codec import Record
 from ledger.service.auth import Caller, Keyring, require
 from ledger.service.database import Database
 from ledger.service.serve import serve
@@ -49,6 +53,24 @@ def snapshot_reader(copy: dict[bytes, Seen]) -> type[Reader]:
     return SnapshotReader
 
 
+_STORED = struct.Struct(">QQ16s32sQ?Q")  # a record and its block
+
+
+def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
+    """A reader that answers from a copy in Redis, one GET a request; what is there already is replaced."""
+    with redis.Redis.from_url(url) as server:
+        server.mset({binding: _STORED.pack(*seen.record, seen.block_number) for binding, seen in copy.items()})
+    # Requests beyond its connections wait; the plain pool would refuse them.
+    client = redis.asyncio.Redis(connection_pool=redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=64))
+
+    class RedisReader(Reader):
+        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+            *record, block_number = _STORED.unpack(await client.get(binding))
+            return Seen(Record._make(record), block_number)
+
+    return RedisReader
+
+
 def empty_app(settings: GatewaySettings) -> FastAPI:
     """One route that does nothing."""
     app = FastAPI()
@@ -63,9 +85,10 @@ def empty_app(settings: GatewaySettings) -> FastAPI:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["ledger", "snapshot", "empty"])
+    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty"])
     parser.add_argument("config", type=Path)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--redis", help="URL of the Redis server")
     arguments = parser.parse_args()
     settings = load(GatewaySettings, arguments.config)
     if arguments.kind == "empty":
@@ -73,6 +96,8 @@ def main() -> None:
         return
     if arguments.kind == "snapshot":
         gateway.app.Reader = snapshot_reader(_copy(settings))  # type: ignore[misc]
+    if arguments.kind == "redis":
+        gateway.app.Reader = redis_reader(arguments.redis, _copy(settings))  # type: ignore[misc]
     serve(gateway.app.create_app(settings), "127.0.0.1", arguments.port)
 
 

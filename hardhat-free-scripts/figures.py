@@ -11,17 +11,22 @@ from rich.table import Table
 
 @dataclass
 class Figure:
-    """One contender under one load: operations per second of each round, and the latency of each operation."""
+    """One contender under one load: its rate in each round, and the latency of each operation where that was measured.
+
+    `unit` is what `rates` are in; `ours` marks Standing among its peers.
+    """
 
     section: str
     load: str
     contender: str
+    unit: str = "per second"
+    ours: bool = False
     rates: list[float] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
-        """Operations per second: the median of the rounds."""
+        """The median of the rounds."""
         return median(self.rates)
 
     def latency_ms(self, percent: int) -> float:
@@ -30,17 +35,16 @@ class Figure:
 
     def told(self) -> dict[str, Any]:
         """The figure for benchmarks.json."""
-        return {
-            "section": self.section,
+        spread = {"median": self.rate, "lowest": min(self.rates), "highest": max(self.rates)}
+        told = {
             "load": self.load,
             "contender": self.contender,
-            "per_second": {
-                "median": round(self.rate, 1),
-                "lowest": round(min(self.rates), 1),
-                "highest": round(max(self.rates), 1),
-            },
-            "latency_ms": {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)},
+            "unit": self.unit,
+            **{name: round(value, 1) for name, value in spread.items()},
         }
+        if self.latencies_ms:
+            told["latency_ms"] = {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)}
+        return told
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def timed(count: int, act: Callable[[], None], figure: Figure) -> None:
 def figures_table(title: str, figures: Sequence[Figure]) -> Table:
     """Figures as a table."""
     table = Table(title=title)
-    for name in ("load", "contender", "per second", "lowest", "highest", "p50 ms", "p99 ms"):
+    for name in ("load", "contender", figures[0].unit, "lowest", "highest", "p50 ms", "p99 ms"):
         table.add_column(name, justify="left" if name in {"load", "contender"} else "right")
     for one in figures:
         table.add_row(
@@ -91,8 +95,7 @@ def figures_table(title: str, figures: Sequence[Figure]) -> Table:
             f"{one.rate:,.0f}",
             f"{min(one.rates):,.0f}",
             f"{max(one.rates):,.0f}",
-            f"{one.latency_ms(50):.2f}",
-            f"{one.latency_ms(99):.2f}",
+            *(f"{one.latency_ms(percent):.2f}" if one.latencies_ms else "" for percent in (50, 99)),
         )
     return table
 
