@@ -64,6 +64,7 @@ check: setup ## Lint, types, import direction, docs, and the artifact against it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy hardhat-free-scripts
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python hardhat-free-scripts/check_docs.py
 	$(BIN)/python examples/make_examples.py --check

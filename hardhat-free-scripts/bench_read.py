@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import anvil
 import uvloop
+from eth_utils import to_checksum_address
 from figures import Figure, Ratio, rate_ratio
 from web3 import AsyncHTTPProvider, AsyncWeb3
 
@@ -117,7 +118,7 @@ async def raw(setup: Setup, figure: Figure, workers: int) -> None:
 
 async def _web3_async(setup: Setup, figure: Figure, workers: int) -> None:
     w3 = AsyncWeb3(AsyncHTTPProvider(setup.url))
-    contract = w3.eth.contract(address=setup.contract, abi=artifact()["abi"])
+    contract = w3.eth.contract(address=to_checksum_address(setup.contract), abi=artifact()["abi"])
     await _measure(figure, workers, lambda b: contract.functions.read([(setup.bank, b)]).call(), setup)
     await w3.provider.disconnect()
 

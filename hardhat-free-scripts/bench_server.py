@@ -9,13 +9,14 @@ import argparse
 import struct
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
 import redis
 import redis.asyncio
 from fastapi import Depends, FastAPI
 from sqlalchemy import select
 
-import gateway.app
+from gateway.app import create_app
 from gateway.reading import Reader, Seen
 from gateway.schema import bindings
 from gateway.settings import GatewaySettings
@@ -65,7 +66,9 @@ def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
 
     class RedisReader(Reader):
         async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
-            *record, block_number = _STORED.unpack(await client.get(binding))
+            stored = await client.get(binding)
+            assert isinstance(stored, bytes)  # the client decodes nothing unless it is told to
+            *record, block_number = _STORED.unpack(stored)
             return Seen(Record._make(record), block_number)
 
     return RedisReader
@@ -94,11 +97,14 @@ def main() -> None:
     if arguments.kind == "empty":
         serve(empty_app(settings), "127.0.0.1", arguments.port)
         return
+    reader = Reader
     if arguments.kind == "snapshot":
-        gateway.app.Reader = snapshot_reader(_copy(settings))  # type: ignore[misc]
+        reader = snapshot_reader(_copy(settings))
     if arguments.kind == "redis":
-        gateway.app.Reader = redis_reader(arguments.redis, _copy(settings))  # type: ignore[misc]
-    serve(gateway.app.create_app(settings), "127.0.0.1", arguments.port)
+        reader = redis_reader(arguments.redis, _copy(settings))
+    with patch("gateway.app.Reader", reader):
+        app = create_app(settings)
+    serve(app, "127.0.0.1", arguments.port)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def _unspoilt(day: Day) -> str:
     """A user whose last payment was approved, so that the frozen account is what makes the difference."""
     last = {one.event["user_id"]: one for one in day.tally.decided if one.event["transaction"] == "payment"}
     return next(
-        user_id for user_id, one in last.items() if one.standing == "approve" and one.event["currency"] == "CNY"
+        str(user_id) for user_id, one in last.items() if one.standing == "approve" and one.event["currency"] == "CNY"
     )
 
 

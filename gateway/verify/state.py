@@ -140,7 +140,7 @@ def _check_by_own_proof(
 
 
 def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
-    differing = [name for name in Record.__slots__ if getattr(stated, name) != getattr(found, name)]
+    differing = [name for name in Record._fields if getattr(stated, name) != getattr(found, name)]
     if differing:
         lines.fails(4, f"{where} says otherwise about: {', '.join(differing)}")
     else:
