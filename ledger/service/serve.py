@@ -10,11 +10,22 @@ from typing import Any
 import uvicorn
 
 _START_TIMEOUT_S = 30.0
+# Longer than load balancers keep an idle connection (60 s as a rule): who closes first must not be the server, or a
+# request that is on its way meanwhile is lost.
+_KEEP_ALIVE_S = 75
 
 
 def serve(app: Any, host: str, port: int) -> None:
     """Serve until a signal ends the process."""
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
 
 
 @contextmanager
@@ -25,7 +36,13 @@ def served(app: Any, port: int = 0) -> Iterator[str]:
     """
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, interface="asgi3", timeout_graceful_shutdown=2
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        interface="asgi3",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

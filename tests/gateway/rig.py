@@ -26,6 +26,7 @@ from ledger.protocol import Claim
 from ledger.publication import LocalSigner
 from ledger.service.auth import new_key
 from ledger.service.serve import served
+from tests.databases import new_database
 from tests.gateway.fake_bank import PLATFORM, Account, FakeBank
 
 REGISTRAR, GUARDIAN = DEVNET_KEYS[0], DEVNET_KEYS[1]
@@ -132,7 +133,7 @@ class Rig:
             )
         base: dict[str, Any] = {
             "platform": PLATFORM,
-            "database_url": f"sqlite:///{self.folder}/gateway.sqlite3",
+            "database_url": new_database(self.folder, "gateway"),
             "ledger_url": self.chain_url,
             "ledger_contract": self.contract,
             "chain_id": self.ledger.domain.chain_id,

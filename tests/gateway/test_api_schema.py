@@ -1,0 +1,20 @@
+"""The gateway's OpenAPI against the gateway: no 5xx, and no answer that is not documented, whatever a caller sends."""
+
+from pathlib import Path
+
+from tests.gateway.rig import rig
+from tests.openapi_fuzz import ask_everything
+
+#: Enough to try each parameter and field at its edges, and few enough for the suite to stay quick.
+_EXAMPLES = 8
+#: It does not end; tests/gateway/test_sse.py reads it.
+_STREAM = "GET /v1/events/stream"
+
+
+def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_gateway(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        payer = made.bound()
+        assert payer.decide()["outcome"] == "approve"
+        keys = (made.keys["platform"], made.keys["support"], made.keys["admin"], "sk_wrong")
+        tried = ask_everything(made.url, keys, examples=_EXAMPLES, leave_out=[_STREAM])
+        assert {path.split(" ", 1)[1] for path in tried} | {"/v1/events/stream"} == set(made.openapi["paths"])
