@@ -11,13 +11,17 @@ from rich.table import Table
 
 @dataclass
 class Figure:
-    """One contender under one load: operations per second of each round, and the latency of each operation."""
+    """One contender under one load: operations per second of each round, and the latency of each operation.
+
+    Where one of the two means nothing it stays empty. `extra`: further figures, each with its unit in its name.
+    """
 
     section: str
     load: str
     contender: str
     rates: list[float] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
+    extra: dict[str, float] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -30,17 +34,16 @@ class Figure:
 
     def told(self) -> dict[str, Any]:
         """The figure for benchmarks.json."""
-        return {
-            "section": self.section,
-            "load": self.load,
-            "contender": self.contender,
-            "per_second": {
+        told: dict[str, Any] = {"section": self.section, "load": self.load, "contender": self.contender}
+        if self.rates:
+            told["per_second"] = {
                 "median": round(self.rate, 1),
                 "lowest": round(min(self.rates), 1),
                 "highest": round(max(self.rates), 1),
-            },
-            "latency_ms": {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)},
-        }
+            }
+        if self.latencies_ms:
+            told["latency_ms"] = {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)}
+        return told | {name: round(value, 3) for name, value in self.extra.items()}
 
 
 @dataclass(frozen=True)
@@ -82,18 +85,13 @@ def timed(count: int, act: Callable[[], None], figure: Figure) -> None:
 def figures_table(title: str, figures: Sequence[Figure]) -> Table:
     """Figures as a table."""
     table = Table(title=title)
-    for name in ("load", "contender", "per second", "lowest", "highest", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="left" if name in {"load", "contender"} else "right")
+    for name in ("load", "contender", "per second", "lowest", "highest", "p50 ms", "p99 ms", "more"):
+        table.add_column(name, justify="left" if name in {"load", "contender", "more"} else "right")
     for one in figures:
-        table.add_row(
-            one.load,
-            one.contender,
-            f"{one.rate:,.0f}",
-            f"{min(one.rates):,.0f}",
-            f"{max(one.rates):,.0f}",
-            f"{one.latency_ms(50):.2f}",
-            f"{one.latency_ms(99):.2f}",
-        )
+        rates = [f"{rate:,.0f}" for rate in (one.rate, min(one.rates), max(one.rates))] if one.rates else [""] * 3
+        latencies = [f"{one.latency_ms(percent):.2f}" for percent in (50, 99)] if one.latencies_ms else [""] * 2
+        more = ", ".join(f"{name} {value:,.6g}" for name, value in one.extra.items())
+        table.add_row(one.load, one.contender, *rates, *latencies, more)
     return table
 
 

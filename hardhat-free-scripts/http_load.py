@@ -24,6 +24,17 @@ class Load:
         return len(self.latencies_ms) / self.seconds
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One answer, whole; its head in lower case."""
+
+    request: bytes
+    status: int
+    head: bytes
+    body: bytes
+    latency_ms: float
+
+
 def request(url: str, key: str, body: bytes) -> bytes:
     """The bytes of a POST with a JSON body."""
     parts = urlsplit(url)
@@ -35,9 +46,16 @@ def request(url: str, key: str, body: bytes) -> bytes:
 
 
 async def drive(
-    url: str, make: Callable[[], bytes], *, connections: int, for_s: float, per_second: float | None = None
+    url: str,
+    make: Callable[[], bytes | None],
+    *,
+    connections: int,
+    for_s: float,
+    per_second: float | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
 ) -> Load:
-    """Send requests over `connections` for a while: as fast as answers come, or `per_second` in all."""
+    """Send requests over `connections` for a while, or until `make` has no more: as fast as answers come, or
+    `per_second` in all."""
     parts = urlsplit(url)
     load = Load()
     started = time.perf_counter()
@@ -55,11 +73,16 @@ async def drive(
                 if due > ends_at:
                     break
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            writer.write(make())
-            status, length = await _head(reader)
-            await reader.readexactly(length)
-            load.latencies_ms.append((time.perf_counter() - due) * 1000)
+            if (asked := make()) is None:
+                break
+            writer.write(asked)
+            status, length, head = await _head(reader)
+            body = await reader.readexactly(length)
+            latency_ms = (time.perf_counter() - due) * 1000
+            load.latencies_ms.append(latency_ms)
             load.statuses[status] = load.statuses.get(status, 0) + 1
+            if on_answer is not None:
+                on_answer(Answer(asked, status, head, body, latency_ms))
         writer.close()
 
     await asyncio.gather(*(work() for _ in range(connections)))
@@ -67,8 +90,8 @@ async def drive(
     return load
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Status and Content-Length of an answer."""
+async def _head(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
+    """Status, Content-Length and all of an answer's head."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     at = head.index(b"content-length:") + 15
-    return int(head[9:12]), int(head[at : head.index(b"\r\n", at)])
+    return int(head[9:12]), int(head[at : head.index(b"\r\n", at)]), head
