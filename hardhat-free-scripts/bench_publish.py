@@ -3,13 +3,14 @@
 What the node acknowledges is on disk, and what it sends was stored before; the peer and the limit store nothing. The
 peer is the obvious program: web3.py builds, signs and sends a publication of one attestation after the other, all
 settings given so that nothing is asked between, and waits for the last receipt only. The limit is what the chain itself
-takes in: publications of the largest batch, signed before the clock starts, sent as they are. All three write to bindings
-that are on the ledger already, as a ledger of account status does all day.
+takes in: publications of the largest batch, signed before the clock starts, sent as they are. All three write to
+bindings that are on the ledger already, as a ledger of account status does all day.
 """
 
 import itertools
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
