@@ -23,6 +23,7 @@ from eth_account import Account
 from figures import Figure, Ratio, interleave, rate_ratio, timed
 from localnet import BANK_ADMIN, REGISTRAR, LocalBank, LocalNet
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from web3.types import Nonce
 
 from ledger import governance
 from ledger.bic import bic_to_bytes11
@@ -116,7 +117,7 @@ def _one_by_one(issuer: _Issuer, figure: Figure) -> None:
             transaction = call.build_transaction(
                 {
                     "from": payer.address,
-                    "nonce": nonce + index,  # type: ignore[typeddict-item]
+                    "nonce": Nonce(nonce + index),
                     "gas": publication_gas(1),
                     "gasPrice": gas_price,
                     "chainId": chain_id,

@@ -1,9 +1,9 @@
 """`StatusLedger.read` and `publish` in fixed-size words, without general ABI machinery: hundreds of records are cheap.
 
-The words are held against `eth_abi` by tests. Layout of a call of `read`, after the selector: offset (0x20), count, then
-for each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds, offset
-(0x60), count, then six words for each record. Of a call of `publish`: bank, number, watermark, offset (0xa0) of the
-attestations, offset of the signature; count, then four words for each attestation; length, then the signature, padded.
+The words are held against `eth_abi` by tests. Layout of a call of `read`, after the selector: offset (0x20), count,
+then for each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds,
+offset (0x60), count, then six words for each record. Of a call of `publish`: bank, number, watermark, offset (0xa0) of
+the attestations, offset of the signature; count, then four words for each attestation; length, then the signature.
 """
 
 import struct
