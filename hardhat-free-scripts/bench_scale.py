@@ -76,9 +76,7 @@ class Stage:
         database.close()
         vault_secret = bytes.fromhex((self.net.folder / "gateway" / "vault-secret").read_text())
         return [
-            Share(
-                self.url, self.net.contract, url, vault_secret, _PLATFORM, bic, key, paying_key, secrets.token_bytes(32)
-            )
+            Share(self.url, self.net.contract, url, vault_secret, _PLATFORM, bic, key, payer, secrets.token_bytes(32))
             for (bic, key), payer in zip(keys.items(), DEVNET_KEYS[3:], strict=False)
         ]
 
