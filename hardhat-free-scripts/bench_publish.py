@@ -181,7 +181,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     process, url = anvil.start(folder)
     net = LocalNet(folder, "jinqiao-pay", ledger_url=url)
     try:
-        bank = start_bank(net, max_attestations=_BINDINGS)
+        bank = start_bank(net, max_attestations=_BINDINGS, max_in_flight=16)
         bind_users(net, bank, _BINDINGS)
         client = LedgerClient(url, net.contract)
         peer = _Issuer(client, "BKCHCNBJ", DEVNET_KEYS[-1]).begin(url)
