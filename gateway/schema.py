@@ -36,7 +36,7 @@ bindings = Table(
     Column("tags", LargeBinary, nullable=False),  # 12 bytes, as in the terms
     Column("granted_at_ms", BigInteger, nullable=False),
     Column("grant_signature", LargeBinary, nullable=False),
-    Column("created_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
     Column("ended_at_ms", BigInteger),
     Column("bank_told_at_ms", BigInteger),
     Column("floor", BigInteger, nullable=False),

@@ -41,15 +41,18 @@ def _binary() -> Path | None:
     return next(NPM.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"), None)
 
 
-def start(folder: Path, *, block_time_s: float | None = None) -> tuple[Process, str]:
+def start(folder: Path, *, block_time_s: float | None = None, history: bool = True) -> tuple[Process, str]:
     """Start anvil on a free loopback port, log in `folder`. Returns: the process and its URL.
 
-    Blocks come at once with each transaction, or every `block_time_s` seconds.
+    Blocks come at once with each transaction, or every `block_time_s` seconds. Without `history` it keeps no state but
+    the newest, and no transactions but those of the newest blocks: for a ledger that is large.
     """
     port = free_port()
     command = [str(install()), "--port", str(port), "--silent", "--gas-limit", "1000000000", "--hardfork", "cancun"]
     if block_time_s is not None:
         command += ["--block-time", str(block_time_s)]
+    if not history:
+        command += ["--prune-history", "--transaction-block-keeper", "64"]
     process = Process("anvil", command, folder / f"anvil-{port}.log")
     url = f"http://127.0.0.1:{port}"
     process.wait_until(lambda: _call(url, "eth_chainId").status_code == httpx.codes.OK)

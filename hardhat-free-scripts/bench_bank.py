@@ -40,10 +40,10 @@ def core(bank: LocalBank) -> httpx.Client:
     return httpx.Client(base_url=bank.url, headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=60)
 
 
-def start_bank(net: LocalNet) -> LocalBank:
-    """Deploy the contract and start a bank's node."""
+def start_bank(net: LocalNet, **publisher: int) -> LocalBank:
+    """Deploy the contract and start a bank's node; `publisher` changes its publisher's settings."""
     net.deploy()
-    bank = net.add_bank(BIC, "Benchmark bank", publisher={"heartbeat_ms": 200, "poll_ms": 10})
+    bank = net.add_bank(BIC, "Benchmark bank", publisher=publisher or {"heartbeat_ms": 200, "poll_ms": 10})
     net.start_bank(bank)
     return bank
 

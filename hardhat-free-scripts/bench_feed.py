@@ -24,7 +24,6 @@ from sqlalchemy import Engine, create_engine, text
 _PLATFORM = "jinqiao-pay"
 _PATIENCE_S = 1_800.0
 _LOOK_EVERY_S = 0.1
-_MIB = 2**20
 
 _SCHEMA = """
 CREATE TABLE accounts (
@@ -70,12 +69,6 @@ def _make_core(path: Path, accounts: int) -> Engine:
         for start in range(0, accounts, 5_000):
             connection.execute(insertion, [_row(index) for index in range(start, min(accounts, start + 5_000))])
     return engine
-
-
-def _memory(pid: int, line: str) -> float:
-    """A line of the process's status, in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(entry.split()[1]) / 1024 for entry in status.splitlines() if entry.startswith(line))
 
 
 class Bench:
@@ -141,10 +134,10 @@ def _run(bench: Bench, bound: int, console: Console) -> None:
     stored = "SELECT count(*) FROM accounts"
     promised = "SELECT coalesce(max(as_of_ms), 0) FROM feed_entries WHERE complete"
     process = bench.net.start_bank(bench.bank)
-    idle = _memory(process.pid, "VmRSS")
+    idle = process.memory_mib("VmRSS")
     seconds = bench.wait("initial load", bench.accounts, lambda: (bench.number(stored), bench.number(promised) > 0))
     assert bench.number(stored) == bench.accounts
-    peak = _memory(process.pid, "VmHWM")
+    peak = process.memory_mib("VmHWM")
     console.print(f"{bench.accounts} new accounts: {seconds:.1f} s, {bench.accounts / seconds:.0f} accounts/s")
     console.print(f"the node's memory: {idle:.0f} MiB at the start, {peak:.0f} MiB at the most")
 
@@ -158,7 +151,7 @@ def _run(bench: Bench, bound: int, console: Console) -> None:
     console.print(f"{bench.accounts} changed accounts: {seconds:.1f} s, {bench.accounts / seconds:.0f} accounts/s")
     seconds = bench.wait(f"{bound} changes published", 2 * bound, lambda: _published(bench, 2 * bound))
     console.print(f"the {bound} bindings' changes were on the ledger {seconds:.1f} s after the last account was read")
-    console.print(f"the node's memory: {_memory(process.pid, 'VmHWM'):.0f} MiB at the most")
+    console.print(f"the node's memory: {process.memory_mib('VmHWM'):.0f} MiB at the most")
 
 
 def _published(bench: Bench, wanted: int) -> tuple[int, bool]:

@@ -11,9 +11,10 @@ from rich.table import Table
 
 @dataclass
 class Figure:
-    """One contender under one load: its rate in each round, and the latency of each operation where that was measured.
+    """One contender under one load: its rate in each round, and the latency of each operation.
 
-    `unit` is what `rates` are in; `ours` marks Standing among its peers.
+    Where one of the two means nothing it stays empty. `unit` is what `rates` are in; `ours` marks Standing among its
+    peers; `extra` are further figures, each with its unit in its name.
     """
 
     section: str
@@ -23,6 +24,7 @@ class Figure:
     ours: bool = False
     rates: list[float] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
+    extra: dict[str, float] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -35,16 +37,13 @@ class Figure:
 
     def told(self) -> dict[str, Any]:
         """The figure for benchmarks.json."""
-        spread = {"median": self.rate, "lowest": min(self.rates), "highest": max(self.rates)}
-        told = {
-            "load": self.load,
-            "contender": self.contender,
-            "unit": self.unit,
-            **{name: round(value, 1) for name, value in spread.items()},
-        }
+        told: dict[str, Any] = {"load": self.load, "contender": self.contender}
+        if self.rates:
+            spread = {"median": self.rate, "lowest": min(self.rates), "highest": max(self.rates)}
+            told |= {"unit": self.unit, **{name: round(value, 1) for name, value in spread.items()}}
         if self.latencies_ms:
             told["latency_ms"] = {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)}
-        return told
+        return told | {name: round(value, 3) for name, value in self.extra.items()}
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,13 @@ def timed(count: int, act: Callable[[], None], figure: Figure) -> None:
 def figures_table(title: str, figures: Sequence[Figure]) -> Table:
     """Figures as a table."""
     table = Table(title=title)
-    for name in ("load", "contender", figures[0].unit, "lowest", "highest", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="left" if name in {"load", "contender"} else "right")
+    for name in ("load", "contender", figures[0].unit, "lowest", "highest", "p50 ms", "p99 ms", "more"):
+        table.add_column(name, justify="left" if name in {"load", "contender", "more"} else "right")
     for one in figures:
-        table.add_row(
-            one.load,
-            one.contender,
-            f"{one.rate:,.0f}",
-            f"{min(one.rates):,.0f}",
-            f"{max(one.rates):,.0f}",
-            *(f"{one.latency_ms(percent):.2f}" if one.latencies_ms else "" for percent in (50, 99)),
-        )
+        rates = [f"{rate:,.0f}" for rate in (one.rate, min(one.rates), max(one.rates))] if one.rates else [""] * 3
+        latencies = [f"{one.latency_ms(percent):.2f}" for percent in (50, 99)] if one.latencies_ms else [""] * 2
+        more = ", ".join(f"{name} {value:,.6g}" for name, value in one.extra.items())
+        table.add_row(one.load, one.contender, *rates, *latencies, more)
     return table
 
 

@@ -24,6 +24,17 @@ class Load:
         return len(self.latencies_ms) / self.seconds
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One answer, whole; its head in lower case."""
+
+    request: bytes
+    status: int
+    head: bytes
+    body: bytes
+    latency_ms: float
+
+
 def request(url: str, key: str, body: bytes) -> bytes:
     """The bytes of a POST with a JSON body."""
     parts = urlsplit(url)
@@ -35,18 +46,26 @@ def request(url: str, key: str, body: bytes) -> bytes:
 
 
 async def drive(
-    url: str, make: Callable[[], bytes], *, connections: int, for_s: float, per_second: float | None = None
+    url: str,
+    make: Callable[[], bytes | None],
+    *,
+    connections: int,
+    for_s: float,
+    per_second: float | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
 ) -> Load:
-    """Send requests over `connections` for a while: as fast as answers come, or `per_second` in all."""
+    """Send requests over `connections` for a while, or until `make` has no more: as fast as answers come, or
+    `per_second` in all."""
     parts = urlsplit(url)
     load = Load()
+    # Before the clock starts: to accept a thousand connections takes a server a while.
+    doors = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(connections)]
     started = time.perf_counter()
     ends_at = started + for_s
     turn = 0
 
-    async def work() -> None:
+    async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal turn
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         while time.perf_counter() < ends_at:
             due = time.perf_counter()
             if per_second is not None:
@@ -55,20 +74,25 @@ async def drive(
                 if due > ends_at:
                     break
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            writer.write(make())
-            status, length = await _head(reader)
-            await reader.readexactly(length)
-            load.latencies_ms.append((time.perf_counter() - due) * 1000)
+            if (asked := make()) is None:
+                break
+            writer.write(asked)
+            status, length, head = await _head(reader)
+            body = await reader.readexactly(length)
+            latency_ms = (time.perf_counter() - due) * 1000
+            load.latencies_ms.append(latency_ms)
             load.statuses[status] = load.statuses.get(status, 0) + 1
+            if on_answer is not None:
+                on_answer(Answer(asked, status, head, body, latency_ms))
         writer.close()
 
-    await asyncio.gather(*(work() for _ in range(connections)))
+    await asyncio.gather(*(work(reader, writer) for reader, writer in doors))
     load.seconds = time.perf_counter() - started
     return load
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Status and Content-Length of an answer."""
+async def _head(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
+    """Status, Content-Length and all of an answer's head."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     at = head.index(b"content-length:") + 15
-    return int(head[9:12]), int(head[at : head.index(b"\r\n", at)])
+    return int(head[9:12]), int(head[at : head.index(b"\r\n", at)]), head

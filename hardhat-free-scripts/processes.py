@@ -52,6 +52,11 @@ class Process:
         """The operating system's number of the process."""
         return self._child.pid
 
+    def memory_mib(self, line: str = "VmRSS") -> float:
+        """A line of the process's status, in MiB: what it holds now (VmRSS), or has held at the most (VmHWM)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(entry.split()[1]) / 1024 for entry in status.splitlines() if entry.startswith(line))
+
     def wait_for(self, url: str) -> None:
         """Return once `url` answers 200. Raises: ProcessDied."""
         self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)

@@ -23,7 +23,7 @@ from web3.exceptions import (
 from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxReceipt
 
 from ledger.bic import bic_to_bytes11, bytes11_to_bic
-from ledger.codec import Reading, decode_read, encode_read
+from ledger.codec import Reading, decode_read, encode_publish, encode_read
 from ledger.contract import artifact, decode_rejection
 from ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
 from ledger.failover import Failover, NodeNotServing
@@ -244,14 +244,13 @@ class LedgerClient:
 
     def publish_calldata(self, publication: Publication, signature: bytes) -> bytes:
         """The calldata that submits a publication."""
-        arguments = (
+        return encode_publish(
             bic_to_bytes11(publication.bank),
             publication.number,
             publication.watermark_ms,
-            [attestation.as_tuple() for attestation in publication.attestations],
+            [attestation.words for attestation in publication.attestations],
             signature,
         )
-        return bytes(HexBytes(self._contract.encode_abi("publish", args=list(arguments))))
 
     def admission(self, from_block: int, to_block: int, bank: str) -> Admission | None:
         """The history that a bank was admitted with, if that was in this range of blocks (both ends included)."""

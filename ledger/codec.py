@@ -1,8 +1,9 @@
-"""`StatusLedger.read` in fixed-size words, without general ABI machinery: a reader decodes hundreds of records cheaply.
+"""`StatusLedger.read` and `publish` in fixed-size words, without general ABI machinery: hundreds of records are cheap.
 
-The words are held against `eth_abi` by tests. Layout of the call, after the selector: offset (0x20), count, then for
-each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds, offset
-(0x60), count, then six words for each record.
+The words are held against `eth_abi` by tests. Layout of a call of `read`, after the selector: offset (0x20), count,
+then for each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds,
+offset (0x60), count, then six words for each record. Of a call of `publish`: bank, number, watermark, offset (0xa0) of
+the attestations, offset of the signature; count, then four words for each attestation; length, then the signature.
 """
 
 import struct
@@ -15,6 +16,8 @@ from eth_utils import keccak
 from ledger.errors import LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
+_PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,uint48,bytes16,bytes32)[],bytes)")[:4]
+_ATTESTATION_SIZE = 4 * 32
 _HEAD_SIZE = 4 * 32
 # Of each word only the bytes that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
 _RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
@@ -51,6 +54,23 @@ def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
         parts.append(bank.ljust(32, b"\0"))
         parts.append(binding)
     return b"".join(parts)
+
+
+def encode_publish(
+    bank: bytes, number: int, watermark_ms: int, attestations: Sequence[bytes], signature: bytes
+) -> bytes:
+    """Calldata of `publish`: bank as bytes11, and the four words of each attestation."""
+    numbers = (number, watermark_ms, 0xA0, 0xC0 + len(attestations) * _ATTESTATION_SIZE, len(attestations))
+    return b"".join(
+        (
+            _PUBLISH_SELECTOR,
+            bank.ljust(32, b"\0"),
+            *(each.to_bytes(32, "big") for each in numbers),
+            *attestations,
+            len(signature).to_bytes(32, "big"),
+            signature.ljust(-(-len(signature) // 32) * 32, b"\0"),
+        )
+    )
 
 
 def decode_read(answer: bytes, count: int) -> Reading:

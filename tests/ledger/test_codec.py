@@ -1,4 +1,4 @@
-"""The hand-made words of `read`, held against eth_abi and the contract's own ABI."""
+"""The hand-made words of `read` and `publish`, held against eth_abi and the contract's own ABI."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.codec import decode_read, encode_read
+from ledger.codec import decode_read, encode_publish, encode_read
 from ledger.contract import artifact
 from ledger.errors import LedgerMismatch
+from ledger.publication import Attestation
 
 _U48 = st.integers(0, 2**48 - 1)
 _QUERIES = st.lists(st.tuples(st.binary(min_size=11, max_size=11), st.binary(min_size=32, max_size=32)), max_size=20)
@@ -20,20 +21,33 @@ _RECORDS = st.lists(
     ),
     max_size=20,
 )
+_ATTESTATIONS = st.lists(
+    st.tuples(
+        st.binary(min_size=32, max_size=32),
+        _U48,
+        st.binary(min_size=16, max_size=16),
+        st.binary(min_size=32, max_size=32),
+    ),
+    max_size=20,
+)
+_PUBLISH_TYPES = ["bytes11", "uint48", "uint48", "(bytes32,uint48,bytes16,bytes32)[]", "bytes"]
 _RECORD_TYPE = "(uint48,uint48,bytes16,bytes32,uint48,bool)[]"
 
 
-def _read_entry() -> dict[str, Any]:
-    entry: dict[str, Any] = next(item for item in artifact()["abi"] if item.get("name") == "read")
+def _entry(name: str) -> dict[str, Any]:
+    entry: dict[str, Any] = next(item for item in artifact()["abi"] if item.get("name") == name)
     return entry
 
 
 def test_the_types_written_by_hand_are_those_of_the_contract() -> None:
-    (queries,), answers = _read_entry()["inputs"], _read_entry()["outputs"]
+    (queries,), answers = _entry("read")["inputs"], _entry("read")["outputs"]
     assert [part["type"] for part in queries["components"]] == ["bytes11", "bytes32"]
     assert [answer["type"] for answer in answers] == ["uint256", "uint256", "tuple[]"]
     kinds = ",".join(part["type"] for part in answers[2]["components"])
     assert f"({kinds})[]" == _RECORD_TYPE
+    published = _entry("publish")["inputs"]
+    words = ",".join(part["type"] for part in published[3]["components"])
+    assert [f"({words})[]" if part["type"] == "tuple[]" else part["type"] for part in published] == _PUBLISH_TYPES
 
 
 @given(_QUERIES)
@@ -52,6 +66,16 @@ def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records:
         for one in reading.records
     ]
     assert tuple(found) == decode(["uint256", "uint256", _RECORD_TYPE], answer)[2]
+
+
+@given(st.binary(min_size=11, max_size=11), _U48, _U48, _ATTESTATIONS, st.binary(max_size=100))
+def test_a_publication_is_encoded_as_eth_abi_does(
+    bank: bytes, number: int, watermark_ms: int, attestations: list[tuple[bytes, int, bytes, bytes]], signature: bytes
+) -> None:
+    selector = keccak(text=f"publish({','.join(_PUBLISH_TYPES)})")[:4]
+    expected = selector + encode(_PUBLISH_TYPES, [bank, number, watermark_ms, attestations, signature])
+    words = [Attestation(*each).words for each in attestations]
+    assert encode_publish(bank, number, watermark_ms, words, signature) == expected
 
 
 @pytest.mark.parametrize("answer", [b"", bytes(32), bytes(4 * 32), bytes(4 * 32 + 192)])
