@@ -49,6 +49,7 @@ PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     TooManyAttempts: (429, "The bank lets nobody ask more for a while"),
 }
 
+DECISIONS_PATH = "/v1/decisions"
 BATCH_PATH = "/v1/decisions:batch"
 
 router = APIRouter(route_class=AuditedRoute)
@@ -190,7 +191,7 @@ async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting
 
 
 @router.post(
-    "/v1/decisions",
+    DECISIONS_PATH,
     tags=["decisions"],
     summary="Decide on a transaction",
     response_model=None,

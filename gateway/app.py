@@ -36,7 +36,7 @@ from ledger.errors import LedgerUnreachable, Overloaded
 from ledger.sealing import BINDING_SIZE
 from ledger.service import problems
 from ledger.service.auth import Keyring
-from ledger.service.bounds import BodyLimit
+from ledger.service.bounds import BodyLimit, Shed
 from ledger.service.database import Database, migrate
 from ledger.service.leader import Leader, lock_of
 from ledger.service.settings import SettingsError
@@ -299,6 +299,7 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, larger={api.BATCH_PATH: settings.max_batch_body_bytes}
     )
+    app.add_middleware(Shed, path=api.DECISIONS_PATH, limit=settings.max_waiting_decisions)
     app.include_router(api.router)
     app.include_router(account_api.router)
     app.include_router(care_api.router)

@@ -5,6 +5,7 @@ of its user come from the database only, within the transaction that decides. Wh
 ledger only, at that moment.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,21 +15,25 @@ from sqlalchemy import Row, select, update
 from gateway import schema
 from gateway.admission import Admission
 from gateway.banks import Bank, BankDirectory, NodeClient
+from gateway.commits import GroupCommit
 from gateway.decision import Bound, open_record
-from gateway.errors import GrantNotTrusted
+from gateway.errors import BankNotServed, GrantNotTrusted
 from gateway.reading import Reader, Seen
 from gateway.records import adopt
 from gateway.storage import Storage
 from ledger.bic import parse_bic
 from ledger.clock import Clock
-from ledger.errors import InvalidValue, NotFound
+from ledger.errors import InvalidValue, NotFound, StandingError
 from ledger.grant import Grant
 from ledger.protocol import GrantDocument
-from ledger.service.vault import Vault
+from ledger.service.vault import Vault, VaultError
 from ledger.terms import IdentityTags, Terms
 
 #: The most bindings of one user that a list shows.
 MAX_LISTED = 500
+
+#: Decisions, batches and requests that look a binding up are bounded themselves; this is the last bound.
+_MAX_LOADS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Bindings:
         self._max_cached = max_cached
         self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
+        # Bindings that are wanted at the same moment and not in memory yet share one query.
+        self._loads = GroupCommit(self._load_all, storage.looker, max_waiting=_MAX_LOADS)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
         """The bindings of a user, newest first, at most MAX_LISTED. Raises: Overloaded, StorageUnavailable."""
@@ -154,11 +161,11 @@ class Bindings:
     async def bound(self, binding: bytes) -> Bound:
         """A binding, ready to use; its tags are those of when it was first asked for, and may have changed since.
 
-        Raises: NotFound, BankNotServed, VaultError.
+        Raises: NotFound, BankNotServed, VaultError, Overloaded, StorageUnavailable.
         """
         found = self._cache.get(binding)
         if found is None:
-            found = await self._storage.reading(self._load, binding)
+            found = await self._loads.submit(binding)
             if len(self._cache) >= self._max_cached:
                 del self._cache[next(iter(self._cache))]  # the one that came first
             self._cache[binding] = found
@@ -173,11 +180,22 @@ class Bindings:
                 if sealed is not None:
                     self._vault.unseal(sealed)
 
-    def _load(self, binding: bytes) -> Bound:
-        row = self._row(binding)
+    def _load_all(self, bindings: Sequence[bytes]) -> list[Bound | StandingError]:
+        table = schema.bindings
+        with self._storage.read() as connection:
+            rows = {row.binding: row for row in connection.execute(select(table).where(table.c.binding.in_(bindings)))}
+        return [self._load(rows.get(binding)) for binding in bindings]
+
+    def _load(self, row: Row[Any] | None) -> Bound | StandingError:
+        try:
+            return self._bound(_found(row))
+        except (NotFound, BankNotServed, VaultError) as error:
+            return error
+
+    def _bound(self, row: Row[Any]) -> Bound:
         bank = self._banks.of_binding(row.bank)
         return Bound(
-            binding=binding,
+            binding=row.binding,
             bank=bank.bic,
             bank_bytes=bank.bic_bytes,
             account=row.account,
@@ -192,10 +210,13 @@ class Bindings:
     def _row(self, binding: bytes) -> Row[Any]:
         table = schema.bindings
         with self._storage.read() as connection:
-            row = connection.execute(select(table).where(table.c.binding == binding)).one_or_none()
-        if row is None:
-            raise NotFound("binding: not one of this platform's; allowed: one that POST /v1/bindings granted")
-        return row
+            return _found(connection.execute(select(table).where(table.c.binding == binding)).one_or_none())
+
+
+def _found(row: Row[Any] | None) -> Row[Any]:
+    if row is None:
+        raise NotFound("binding: not one of this platform's; allowed: one that POST /v1/bindings granted")
+    return row
 
 
 def mask(number: str) -> str:

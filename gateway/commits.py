@@ -1,4 +1,4 @@
-"""Group commit: jobs that wait at the same moment share one database transaction, run in a worker thread."""
+"""Group commit, and group look-up: jobs that wait at the same moment share one database transaction, in a thread."""
 
 import asyncio
 from collections import deque

@@ -21,11 +21,13 @@ _T = TypeVar("_T")
 
 
 class Storage:
-    """A database with one thread for everything that writes, so that a process never waits for its own lock."""
+    """A database with one thread for everything that writes, so that a process never waits for its own lock, and one
+    for what decisions look up."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
+        self.looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookups")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -60,6 +62,7 @@ class Storage:
     def close(self) -> None:
         """Let what is being written end, then close."""
         self.writer.shutdown()
+        self.looker.shutdown()
         self._database.close()
 
 

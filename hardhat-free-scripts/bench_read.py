@@ -96,7 +96,8 @@ def _raw_body(setup: Setup, bindings: Sequence[bytes]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": call}).encode()
 
 
-async def _standing(setup: Setup, figure: Figure, workers: int) -> None:
+async def standing(setup: Setup, figure: Figure, workers: int) -> None:
+    """Standing's reader, with nothing around it."""
     reader = Reader(setup.url, setup.contract, budget_ms=_BUDGET_MS, max_waiting=10_000)
     await reader.open()
     await _measure(figure, workers, lambda binding: reader.read(setup.bank, binding), setup)
@@ -150,7 +151,7 @@ async def _bare(setup: Setup, figure: Figure) -> None:
 
 
 _CONTENDERS = {
-    "Standing's reader": _standing,
+    "Standing's reader": standing,
     "one raw eth_call": raw,
     "web3.py async": _web3_async,
     "web3.py": _web3_sync,
@@ -169,7 +170,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     try:
         setup = publish_bindings(url, _BINDINGS)
         figures = {
-            (name, load): Figure("read", f"{load} concurrent", name, ours=measure is _standing)
+            (name, load): Figure("read", f"{load} concurrent", name, ours=measure is standing)
             for load in _LOADS
             for name, measure in _CONTENDERS.items()
         }

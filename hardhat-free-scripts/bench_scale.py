@@ -19,7 +19,7 @@ import anvil
 from bench_decide import requests
 from bench_fill import Share, fill
 from bench_read import Setup
-from bench_read import _standing as read_by_standing
+from bench_read import standing as read_by_standing
 from figures import Figure, Ratio, interleave, rate_ratio
 from http_load import drive
 from localnet import BANK_ADMIN, REGISTRAR, LocalBank, LocalNet

@@ -1,11 +1,41 @@
-"""A bound on the size of request bodies."""
+"""Bounds on requests, held before anything else looks at them: how large a body may be, and how many are inside."""
 
 from collections.abc import Mapping
 
 from fastapi_problem.error import Problem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.service.problems import problem_response
+from ledger.errors import Overloaded
+from ledger.service.problems import problem_of, problem_response
+
+
+class Shed:
+    """ASGI middleware: of the requests to `path` at most `limit` are inside at once; the others are answered 503.
+
+    It is to be the outermost one. Refusing has to cost a small part of serving, or a service that is asked for more
+    than it can do serves less than it could.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, limit: int, retry_after_s: int = 1) -> None:
+        self._app = app
+        self._path = path
+        self._limit = limit
+        self._inside = 0
+        refusal = Overloaded(f"{limit} requests are in progress already", retry_after_s)
+        self._refusal = problem_response(problem_of(refusal))  # made once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != self._path:
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._limit:
+            await self._refusal(scope, receive, send)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1
 
 
 class BodyLimit:

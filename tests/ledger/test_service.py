@@ -1,5 +1,6 @@
 """What both services have in common: secrets at rest, API keys, settings, problem documents."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from pydantic_settings import SettingsConfigDict
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from ledger.errors import InvalidValue, NotFound, Overloaded
 from ledger.service import problems
 from ledger.service.auth import ApiKey, Caller, Keyring, new_key, require
-from ledger.service.bounds import BodyLimit
+from ledger.service.bounds import BodyLimit, Shed
 from ledger.service.serve import served
 from ledger.service.settings import ServiceSettings, SettingsError, load, read_secret, read_text_secret, write_private
 from ledger.service.vault import Vault, VaultError
@@ -186,3 +189,25 @@ def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: P
     file.write_text("\n")
     with pytest.raises(SettingsError, match="empty"):
         read_text_secret(file, "password")
+
+
+@pytest.mark.anyio
+async def test_what_is_too_much_is_refused_before_it_is_looked_at_and_the_next_is_served() -> None:
+    gate, inside = asyncio.Event(), asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        inside.set()
+        await gate.wait()
+        await PlainTextResponse("done")(_scope, _receive, send)
+
+    app = Shed(slow, path="/hot", limit=1)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        first = asyncio.create_task(client.post("/hot"))
+        await inside.wait()
+        refused = await client.post("/hot", content=b"never parsed")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.json()["type"] == "urn:standing:problem:overloaded"
+        gate.set()
+        assert (await client.post("/elsewhere")).text == "done"
+        assert (await first).text == "done"
+        assert (await client.post("/hot")).text == "done"
