@@ -18,15 +18,19 @@ _OURS, _OTHERS = "#1f6f5c", "#b0b7bd"
 def chart(title: str, figures: Sequence[Figure], path: Path) -> None:
     """Draw a section's figures into a PNG file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    timed = [figure for figure in figures if figure.latencies_ms]
-    panels = 2 if timed else 1
-    height = 1.4 + _INCHES_A_BAR * len(figures)
-    drawing, axes = plt.subplots(1, panels, figsize=(6.5 * panels, height), squeeze=False, layout="constrained")
-    _bars(axes[0][0], figures, [figure.rate for figure in figures], figures[0].unit)
-    if timed:
-        _bars(axes[0][1], timed, [figure.latency_ms(50) for figure in timed], "ms, median (line: to p99)")
-        for row, figure in enumerate(timed):
-            axes[0][1].plot([figure.latency_ms(50), figure.latency_ms(99)], [row, row], color="black", linewidth=1)
+    rated, timed = [each for each in figures if each.rates], [each for each in figures if each.latencies_ms]
+    panels = [shown for shown in (rated, timed) if shown]
+    height = 1.4 + _INCHES_A_BAR * max(map(len, panels))
+    drawing, (row,) = plt.subplots(
+        1, len(panels), figsize=(6.5 * len(panels), height), squeeze=False, layout="constrained"
+    )
+    for axes, shown in zip(row, panels, strict=True):
+        if shown is rated:
+            _bars(axes, rated, [figure.rate for figure in rated], rated[0].unit)
+        else:
+            _bars(axes, timed, [figure.latency_ms(50) for figure in timed], "ms, median (line: to p99)")
+            for place, figure in enumerate(timed):
+                axes.plot([figure.latency_ms(50), figure.latency_ms(99)], [place, place], color="black", linewidth=1)
     drawing.suptitle(title)
     drawing.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(drawing)
