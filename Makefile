@@ -28,10 +28,10 @@ fuzz: setup ## The contract's state machine, for as long as FUZZ says (examples,
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
 
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
-	$(BIN)/python -m pytest -q -m faults tests/node $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests/node $(ARGS)
 
 test-postgresql: setup ## The node's tests and the fault runs on a PostgreSQL of their own
-	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -m "not network" tests/node $(ARGS)
+	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" tests/node $(ARGS)
 
 test-network: setup ## What needs npm: signatures held against ethers, evidence proved against anvil
 	$(BIN)/python -m pytest -q -m network tests $(ARGS)

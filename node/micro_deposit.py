@@ -155,10 +155,8 @@ class MicroDeposits:
             over = self._why_over(row)
             if over is not None:
                 return _refused(over)
-            if not right:
-                return self._count_wrong(connection, row, hashed)
-            answer = self._grant(connection, row)
-        self._faults("grant_committed")
+            answer = self._grant(connection, row) if right else self._count_wrong(connection, row, hashed)
+        self._faults("grant_committed" if right else "amount_refused")
         return answer
 
     def pay(self, deposit: bytes) -> None:

@@ -200,6 +200,14 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
     assert _entries(bank) == []
 
 
+def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, folder: Path) -> None:
+    bank.change(ACCOUNT)
+    as_of_ms = bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
+    (folder / f"changes-{_time(as_of_ms)}.csv").write_text("number,status\n")
+    _drop(bank, folder).step(_GO)
+    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == as_of_ms)
+
+
 @pytest.mark.parametrize(
     "name", ["accounts.csv", "full-20261301T000000Z.csv", "full-20260101T000000.csv", "FULL.jsonl"]
 )
@@ -257,12 +265,13 @@ def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Ba
     assert len(list((folder / "done").glob("*.jsonl"))) == 3
 
 
-_POINTS = ["file_claimed", "feed_committed", "file_loaded", "file_reported"]
+_FILE_POINTS = [point for point in PART_FAULT_POINTS if point.startswith("file_")]
 
 
 @pytest.mark.parametrize("kind", ["full", "changes"])
 @pytest.mark.parametrize(
-    ("point", "times"), [(point, 1) for point in _POINTS] + [("feed_committed", 2), ("feed_committed", 3)]
+    ("point", "times"),
+    [(point, 1) for point in [*_FILE_POINTS, "feed_committed"]] + [("feed_committed", 2), ("feed_committed", 3)],
 )
 def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
     bank: Bank, folder: Path, kind: str, point: str, times: int
@@ -351,7 +360,7 @@ def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Pa
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
-@pytest.mark.parametrize("point", PART_FAULT_POINTS[:3])
+@pytest.mark.parametrize("point", _FILE_POINTS)
 def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
     with ExitStack() as stack:
         chain = Chain(SystemClock())
