@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
+from sqlalchemy import Connection
 
 from ledger.clock import SystemClock
 from ledger.errors import LedgerError
@@ -21,13 +22,14 @@ from ledger.service.settings import SettingsError, load, read_secret
 from ledger.service.vault import Vault
 from node import backup
 from node.app import Secrets, connect_ledger, read_secrets
+from node.bank_secrets import BankSecrets
 from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.history import CannotRecover, Findings
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
-from node.status import StoredStatus, stored
+from node.status import StoredStatus, bindings_by_version, stored
 from node.storage import NodeDatabase
 
 _LOOK_TIMEOUT_S = 2.0
@@ -52,11 +54,22 @@ def status(config: Config = None) -> None:
         migrate(database, "node")
         with database.read() as connection:
             told = stored(connection)
+            versions = _versions(settings, connection)
         database.close()
         trouble = _trouble(settings)
-        console.print(_screen(settings, told, trouble, _on_ledger(settings)))
+        console.print(_screen(settings, told, versions, trouble, _on_ledger(settings)))
     if trouble is not None:
         raise typer.Exit(1)
+
+
+def _versions(settings: NodeSettings, connection: Connection) -> str:
+    """The active bindings under each version of the bank's secret; empty where there is one version only."""
+    if not settings.newer_bank_secret_files:
+        return ""
+    newer = [read_secret(file, "newer_bank_secret_files") for file in settings.newer_bank_secret_files]
+    secrets = BankSecrets([read_secret(settings.bank_secret_file, "bank_secret_file"), *newer])
+    counted = bindings_by_version(connection, secrets)
+    return "; ".join(f"{count} under version {version}" for version, count in counted.items())
 
 
 def _trouble(settings: NodeSettings) -> str | None:
@@ -82,7 +95,9 @@ def _on_ledger(settings: NodeSettings) -> dict[str, str]:
     }
 
 
-def _screen(settings: NodeSettings, told: StoredStatus, trouble: str | None, ledger: dict[str, str]) -> Panel:
+def _screen(
+    settings: NodeSettings, told: StoredStatus, versions: str, trouble: str | None, ledger: dict[str, str]
+) -> Panel:
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = {
         "node": "ready" if trouble is None else trouble,
@@ -95,6 +110,8 @@ def _screen(settings: NodeSettings, told: StoredStatus, trouble: str | None, led
         "in flight": f"{told.in_flight} of at most {settings.publisher.max_in_flight}",
         "active bindings": str(told.bindings),
     }
+    if versions:
+        rows["… by bank secret"] = versions
     if told.restatements_left:
         rows["to be stated again"] = str(told.restatements_left)
     if told.recovery is not None:

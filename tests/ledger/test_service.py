@@ -1,5 +1,8 @@
 """What both services have in common: secrets at rest, API keys, settings, problem documents."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,3 +189,32 @@ def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: P
     file.write_text("\n")
     with pytest.raises(SettingsError, match="empty"):
         read_text_secret(file, "password")
+
+
+_TALKATIVE = """
+import logging, threading, structlog
+from ledger.service import logs
+
+def fail():
+    raise ValueError("broken")
+
+logs.configure("info")
+structlog.get_logger().info("ours", name="张伟")
+logging.getLogger("sqlalchemy.pool").warning("a library's, %s lines", 1)
+logging.getLogger("uvicorn.error").info("not said")
+thread = threading.Thread(target=fail, name="publisher")
+thread.start()
+thread.join()
+"""
+
+
+def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end() -> None:
+    told = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
+    ours, library, end = (json.loads(line) for line in told.splitlines())
+    assert (ours["event"], ours["level"], ours["name"]) == ("ours", "info", "张伟")
+    assert (library["event"], library["level"]) == ("a library's, 1 lines", "warning")
+    assert library["logger"] == "sqlalchemy.pool"
+    assert end["level"] == "critical"
+    assert "publisher" in end["event"]
+    assert "ValueError: broken" in end["exception"]
+    assert all(line["time"].endswith("Z") for line in (ours, library, end))
