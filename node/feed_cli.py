@@ -14,7 +14,7 @@ from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.cli import Config, console, one_line_errors
 from ledger.service.database import migrate
-from ledger.service.settings import load, read_secret
+from ledger.service.settings import load
 from ledger.service.vault import Vault
 from node.app import read_secrets
 from node.drop_file import FileName, parse_name
@@ -24,6 +24,7 @@ from node.file_check import FileCheck
 from node.file_check import Progress as Watch
 from node.file_load import FileLoader
 from node.file_report import FileRejected, FileReport
+from node.keys import open_vault
 from node.settings import NodeSettings
 from node.storage import NodeDatabase
 
@@ -44,7 +45,7 @@ def check(file: FeedFile, config: Config = None) -> None:
         if config is not None:
             settings = load(NodeSettings, config)
             database = NodeDatabase(settings.database_url)
-            vault = _vault(settings)
+            vault = open_vault(settings)
         with _watched(file) as watch:
             report = FileCheck(database, vault, page_size=_PAGE, max_bytes=_MAX_BYTES).check(file, name, watch)
         if database is not None:
@@ -94,11 +95,6 @@ def _load(loader: FileLoader, file: Path, name: FileName, reconcile: bool) -> Fi
             return error.report
         except OSError as error:
             raise InvalidValue("file", f"cannot be read: {error.strerror}", "a readable file") from error
-
-
-def _vault(settings: NodeSettings) -> Vault:
-    files = [settings.vault_secret_file, *settings.older_vault_secret_files]
-    return Vault([read_secret(file, "vault_secret_file") for file in files], "node")
 
 
 @contextmanager

@@ -19,13 +19,13 @@ from ledger.sender import Sender
 from ledger.service.cli import Config, console, one_line_errors
 from ledger.service.database import migrate
 from ledger.service.settings import SettingsError, load, read_secret
-from ledger.service.vault import Vault
 from node import backup
 from node.app import Secrets, connect_ledger, read_secrets
 from node.bank_secrets import BankSecrets
 from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.history import CannotRecover, Findings
+from node.keys import open_vault
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
@@ -135,7 +135,7 @@ def export(file: Path, config: Config = None) -> None:
         database = NodeDatabase(settings.database_url)
         migrate(database, "node")
         with _counting("exported") as count:
-            rows = backup.export(database, _vault(settings), settings.bic, SystemClock(), file, count)
+            rows = backup.export(database, open_vault(settings), settings.bic, SystemClock(), file, count)
         database.close()
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
@@ -149,7 +149,7 @@ def import_(file: Path, config: Config = None) -> None:
         database = NodeDatabase(settings.database_url)
         migrate(database, "node")
         with _alone(database), _counting("imported") as count:
-            rows = backup.import_(database, _vault(settings), settings.bic, file, count, _faults(settings))
+            rows = backup.import_(database, open_vault(settings), settings.bic, file, count, _faults(settings))
         database.close()
         console.print(f"{rows} rows imported; now: standing-node recover")
 
@@ -242,12 +242,6 @@ def _alone(database: NodeDatabase) -> Iterator[None]:
         yield
     finally:
         duty.leave()
-
-
-def _vault(settings: NodeSettings) -> Vault:
-    newest = read_secret(settings.vault_secret_file, "vault_secret_file")
-    older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
-    return Vault([newest, *older], "node")
 
 
 def _faults(settings: NodeSettings) -> Faults:

@@ -375,6 +375,42 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     assert wrong.exit_code == 1
 
 
+def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_it(
+    a_world: World, staffed: Staffed, tmp_path: Path
+) -> None:
+    bank = staffed.bank
+    bank.feed(account(1), account(2))
+    grant, other = (_bound(staffed, account(index)) for index in (1, 2))
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(_settings_on_disk(bank, tmp_path)))
+
+    def erase(number: str) -> Any:
+        return CliRunner().invoke(command_line, ["account", "erase", "--config", str(config)], input=f"{number}\n")
+
+    still_bound = erase(account(1)["number"])
+    assert still_bound.exit_code == 1
+    assert "have not ended" in still_bound.output
+    a_world.chain.down = True
+    staffed.delete(grant)
+    assert "was not told yet" in erase(account(1)["number"]).output
+    a_world.chain.down = False
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    erased = erase(account(1)["number"])
+    assert "erased, with 1 bindings" in erased.output
+    assert account(1)["number"] not in erased.output
+    with bank.node.database.read() as connection:
+        left = {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (schema.accounts, schema.bindings, schema.outbox)
+        }
+    assert left == {"accounts": 1, "bindings": 1, "outbox": 1}
+    assert staffed.bind(account(1)).json()["mismatches"][0]["field"] == "number"
+    assert "no such account" in erase(account(1)["number"]).output
+    bank.change({"number": account(2)["number"], "status": "frozen"})
+    assert status_on_ledger(bank, other) == Status.FROZEN
+
+
 def _settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:
     """The settings of a bank whose secrets the test holds in memory, with the secrets in files."""
     files = {"bank_secret_file": bank.secrets.bank_secret, "vault_secret_file": bank.secrets.vault_secret}

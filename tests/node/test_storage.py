@@ -190,6 +190,9 @@ def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: Worl
     assert (both.version_of(made_before), both.version_of(made_after)) == (1, 2)
     assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
     assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
+    assert BankSecrets([second]).binding_key(made_after, PLATFORM) == both.binding_key(made_after, PLATFORM), (
+        "without the old one, once nothing is under it any more"
+    )
 
 
 def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends(a_world: World) -> None:
