@@ -3,12 +3,11 @@
 import typer
 
 from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.database import migrate
 from ledger.service.settings import load
 from node.erasure import erase as erase_account
 from node.keys import open_vault
 from node.settings import NodeSettings
-from node.storage import NodeDatabase
+from node.storage import opened
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,10 +23,6 @@ def erase(config: Config = None) -> None:
     with one_line_errors():
         settings = load(NodeSettings, config)
         number = typer.prompt("Number of the account or card", hide_input=True)
-        database = NodeDatabase(settings.database_url)
-        try:
-            migrate(database, "node")
+        with opened(settings.database_url) as database:
             bindings = erase_account(database, open_vault(settings), number)
-        finally:
-            database.close()
         console.print(f"erased, with {bindings} bindings; backups and exports still have it", highlight=False)

@@ -17,7 +17,6 @@ from ledger.clock import SystemClock
 from ledger.errors import LedgerError
 from ledger.sender import Sender
 from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.database import migrate
 from ledger.service.settings import SettingsError, load, read_secret
 from node import backup
 from node.app import Secrets, connect_ledger, read_secrets
@@ -30,7 +29,7 @@ from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
 from node.status import StoredStatus, bindings_by_version, stored
-from node.storage import NodeDatabase
+from node.storage import NodeDatabase, opened
 
 _LOOK_TIMEOUT_S = 2.0
 
@@ -50,12 +49,9 @@ def status(config: Config = None) -> None:
     """One screen: how the node, its store and the ledger stand to each other. Exit code 1 where it is not ready."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with database.read() as connection:
+        with opened(settings.database_url) as database, database.read() as connection:
             told = stored(connection)
             versions = _versions(settings, connection)
-        database.close()
         trouble = _trouble(settings)
         console.print(_screen(settings, told, versions, trouble, _on_ledger(settings)))
     if trouble is not None:
@@ -132,11 +128,8 @@ def export(file: Path, config: Config = None) -> None:
     """Write what neither core nor ledger could give back to a new file, sealed under the vault secret."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with _counting("exported") as count:
+        with opened(settings.database_url) as database, _counting("exported") as count:
             rows = backup.export(database, open_vault(settings), settings.bic, SystemClock(), file, count)
-        database.close()
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
         )
@@ -146,11 +139,8 @@ def import_(file: Path, config: Config = None) -> None:
     """Put an export into a new, empty store. Then run `recover`."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with _alone(database), _counting("imported") as count:
+        with opened(settings.database_url) as database, _alone(database), _counting("imported") as count:
             rows = backup.import_(database, open_vault(settings), settings.bic, file, count, _faults(settings))
-        database.close()
         console.print(f"{rows} rows imported; now: standing-node recover")
 
 
@@ -169,18 +159,16 @@ def recover(
     with one_line_errors():
         settings = load(NodeSettings, config)
         secrets = read_secrets(settings)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        if fed_again:
-            # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
-            _recovery(settings, secrets, database, Progress()).fed_again()
-            console.print("the core has fed again: the node goes on signing")
-            return
-        with _alone(database), _progress("blocks") as progress:
-            findings = _recovery(settings, secrets, database, progress).run(
-                confirm=confirm, restored=restored, from_block=from_block
-            )
-        database.close()
+        with opened(settings.database_url) as database:
+            if fed_again:
+                # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
+                _recovery(settings, secrets, database, Progress()).fed_again()
+                console.print("the core has fed again: the node goes on signing")
+                return
+            with _alone(database), _progress("blocks") as progress:
+                findings = _recovery(settings, secrets, database, progress).run(
+                    confirm=confirm, restored=restored, from_block=from_block
+                )
         _report(findings, confirm=confirm)
 
 

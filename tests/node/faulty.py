@@ -245,7 +245,8 @@ class FaultyNode:
             answered: BindingAnswer = self._alive(lambda node: node.bindings.confirm(PLATFORM, deposit, amount_minor))
             return answered
 
-        if self._random.random() < 0.5:
+        wanted = self.kill.point == "amount_refused" and not self.kill.done
+        if self._random.random() < 0.5 or wanted:
             assert "2 of 3" in name_amount(1 + amounts[0] % 100).mismatches[0].problem, "it counts once"
         return name_amount(amounts[0])
 
