@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import tomli_w
 from localnet import LocalNet
 from sqlalchemy import select
 from typer.testing import CliRunner
@@ -28,7 +29,7 @@ from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
 from node.feed_settings import DropFolderSettings
 from node.file_load import FileLoader
-from tests.node.parts import Killed, account, die_at, feed_of, grant_of, status_on_ledger, writes
+from tests.node.parts import Killed, account, die_at, feed_of, grant_of, settings_on_disk, status_on_ledger, writes
 from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
 
 _GO = threading.Event()
@@ -393,3 +394,29 @@ def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path
     assert '"field": "status"' in told.output
     assert '"line": 1' in told.output
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_running_node(
+    bank: Bank, folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
+
+    def run(command: str, name: str, *options: str) -> Any:
+        return CliRunner().invoke(command_line, ["feed", command, str(folder / name), "-c", str(config), *options])
+
+    first = _write(folder, "full", bank.clock.advance(10), account(1), account(2))
+    assert run("send", first).exit_code == 0
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    unknown = _write(folder, "changes", bank.clock.advance(10), {"number": account(3)["number"], "status": "frozen"})
+    judged = run("check", unknown)
+    assert (judged.exit_code, '"line": 1' in judged.output) == (1, True), judged.output
+    assert run("send", unknown).exit_code == 1
+    bank.change()
+    drifted = {**account(1), "status": "frozen"}
+    nightly = _write(folder, "full", bank.clock.advance(0), drifted, account(2))
+    mended = run("send", nightly, "--reconcile")
+    assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"

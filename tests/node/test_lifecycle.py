@@ -1,6 +1,5 @@
 """What becomes of a binding after its grant: ended by either side, told again, moved to a new card, off-boarded."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 import tomli_w
-from eth_account import Account as Keystore
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
@@ -25,6 +23,7 @@ from tests.node.parts import (
     account,
     die_at,
     grant_of,
+    settings_on_disk,
     status_on_ledger,
     terms_on_ledger,
     writes,
@@ -362,7 +361,7 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     bank.feed(account(1))
     grant = _bound(staffed, account(1))
     config = tmp_path / "node.toml"
-    config.write_text(tomli_w.dumps(_settings_on_disk(bank, tmp_path)))
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
     run = CliRunner()
     told = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
     assert told.exit_code == 0, told.output
@@ -382,7 +381,7 @@ def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_i
     bank.feed(account(1), account(2))
     grant, other = (_bound(staffed, account(index)) for index in (1, 2))
     config = tmp_path / "node.toml"
-    config.write_text(tomli_w.dumps(_settings_on_disk(bank, tmp_path)))
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
 
     def erase(number: str) -> Any:
         return CliRunner().invoke(command_line, ["account", "erase", "--config", str(config)], input=f"{number}\n")
@@ -409,18 +408,3 @@ def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_i
     assert "no such account" in erase(account(1)["number"]).output
     bank.change({"number": account(2)["number"], "status": "frozen"})
     assert status_on_ledger(bank, other) == Status.FROZEN
-
-
-def _settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:
-    """The settings of a bank whose secrets the test holds in memory, with the secrets in files."""
-    files = {"bank_secret_file": bank.secrets.bank_secret, "vault_secret_file": bank.secrets.vault_secret}
-    for name, secret in files.items():
-        (folder / name).write_text(secret.hex())
-    stated = bank.settings.model_dump(mode="json", exclude_none=True)
-    for role, key in (("signer", b"\x01" * 32), ("sender", b"\x02" * 32)):
-        (folder / f"{role}-password").write_text("password")
-        encrypted = Keystore.encrypt(key, "password", kdf="scrypt", iterations=4096)
-        (folder / role).write_text(json.dumps(encrypted))
-        stated[f"{role}_keystore"] = str(folder / role)
-        stated[f"{role}_password_file"] = str(folder / f"{role}-password")
-    return {**stated, **{name: str(folder / name) for name in files}}
