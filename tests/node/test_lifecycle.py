@@ -103,6 +103,31 @@ def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None
 # Resync
 
 
+def test_the_trail_of_a_binding_shows_each_hop_of_its_changes_to_its_platform_and_the_operator_only(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(account(1))
+    grant = _bound(staffed, account(1))
+    frozen_ms = bank.change({"number": account(1)["number"], "status": "frozen"})
+    path = f"/v1/bindings/{grant['binding']}/trail"
+    frozen, granted = bank.get(path, bank.platform_key).json()["hops"]
+    assert (frozen["entry_as_of_ms"], frozen["effective_at_ms"]) == (frozen_ms, frozen_ms)
+    assert granted["entry_as_of_ms"] is None, "it came of the grant"
+    hops = frozen["publication"]
+    assert hops["number"] > granted["publication"]["number"]
+    assert hops["signed_at_ms"] <= hops["submitted_at_ms"] <= hops["in_block_at_ms"]
+    receipt = a_world.client.receipt(bytes.fromhex(hops["transaction_hash"][2:]))
+    assert receipt is not None
+    assert receipt["blockNumber"] == hops["block_number"]
+    a_world.chain.down = True
+    bank.feed({"number": account(1)["number"], "status": "lost"})
+    newest = bank.get(path, staffed.operator_key).json()["hops"][0]
+    assert newest["publication"] is None or newest["publication"]["in_block_at_ms"] is None
+    a_world.chain.down = False
+    assert bank.get(path, staffed.other_key).status_code == 404
+    assert bank.get(path, bank.core_key).status_code == 403
+
+
 def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
