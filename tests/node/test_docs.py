@@ -13,6 +13,8 @@ from sqlalchemy import LargeBinary
 from ledger.protocol import BindingAnswer, BindingRequest
 from node import schema
 from node.binding_settings import MicroDepositSettings, VelocitySettings
+from node.changes import FeedEntry
+from node.feed_settings import DropFolderSettings, SqlViewSettings
 from node.file_report import FileReport
 from node.flat import FIELDS
 from tests.world import World
@@ -26,7 +28,12 @@ def _page(name: str) -> str:
 
 @pytest.mark.parametrize(
     ("page", "index", "model"),
-    [("BINDING.md", 0, BindingRequest), ("BINDING.md", 1, BindingAnswer), ("FEED.md", 0, FileReport)],
+    [
+        ("BINDING.md", 0, BindingRequest),
+        ("BINDING.md", 1, BindingAnswer),
+        ("FEED.md", 0, FeedEntry),
+        ("FEED.md", 1, FileReport),
+    ],
 )
 def test_examples_in_json_are_what_the_node_takes_and_gives(page: str, index: int, model: type[BaseModel]) -> None:
     stated: dict[str, Any] = json.loads(_page(page).split("```json\n")[1 + index].split("```")[0])
@@ -47,6 +54,21 @@ def test_the_bounds_on_guessing_are_the_settings_own() -> None:
     rules = MicroDepositSettings.model_fields
     assert [rules[name].default for name in ("tries", "lifetime_days", "max_a_week")] == [3, 7, 3]
     assert "Three `tries`, seven `lifetime_days`, and no more than three (`max_a_week`)" in page
+
+
+@pytest.mark.parametrize(("section", "model"), [("sql_view", SqlViewSettings), ("drop_folder", DropFolderSettings)])
+def test_every_setting_of_a_source_is_in_its_table_with_its_default(section: str, model: type[BaseModel]) -> None:
+    table = _page("FEED.md").split(f"| setting in `[{section}]`")[1].split("\n\n")[0]
+    stated: dict[str, str] = {}
+    for row in table.splitlines()[2:]:
+        _, names, values, *_ = row.split("|")
+        for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True):
+            stated[name] = value.strip("` ")
+    told = {name: field.default for name, field in model.model_fields.items()}
+    assert set(stated) == set(told)
+    for name, default in told.items():
+        if isinstance(default, bool | int) or name in {"view", "role"}:
+            assert stated[name] == str(default).lower(), name
 
 
 def test_every_field_of_a_change_is_in_the_table_of_fields() -> None:
