@@ -164,10 +164,9 @@ class MicroDeposits:
         assert self._payout is not None
         with self._database.read() as connection:
             row = _row(connection, deposit)
-            assert row is not None
+            if row is None or row.paid_at_ms is not None:  # none: its account was erased meanwhile
+                return
             account = self._accounts.get(connection, row.account_id)
-        if row.paid_at_ms is not None:
-            return
         self._payout.pay(
             PayoutOrder(
                 id=deposit,
