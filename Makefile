@@ -52,13 +52,14 @@ analyse: .cache/proof/.ready ## Static analysis of the contract by slither (need
 	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
-	$(BIN)/python -m pytest -q -m faults tests/node $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests/node $(ARGS)
 
 test-postgresql: setup ## The node's tests and the fault runs on a PostgreSQL of their own
-	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -m "not network" tests/node $(ARGS)
+	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" tests/node $(ARGS)
 
-test-network: setup ## What needs npm: signatures held against ethers, evidence proved against anvil
+test-network: setup ## What needs npm or PostgreSQL: signatures against ethers, evidence against anvil, test-postgresql
 	$(BIN)/python -m pytest -q -m network tests $(ARGS)
+	$(MAKE) test-postgresql
 
 check: setup ## Lint, types, import direction, docs, and the artifact against its source (needs npm)
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from ledger.service import logs
 from ledger.service.cli import Config, add_common_commands, console, one_line_errors
 from ledger.service.serve import serve as serve_app
 from ledger.service.settings import load
-from node import feed_cli, governance, operations, platform_cli
+from node import account_cli, feed_cli, governance, operations, platform_cli
 from node.app import build, create_app, read_secrets
 from node.keys import new_keystore
 from node.settings import EXAMPLE, ROLES, NodeSettings
@@ -26,6 +26,7 @@ app.add_typer(governance.app, name="ledger")
 operations.add_to(app)
 app.add_typer(feed_cli.app, name="feed")
 app.add_typer(platform_cli.app, name="platform")
+app.add_typer(account_cli.app, name="account")
 
 keystore = typer.Typer(help="Encrypted keystores of the signing and the sending key.", no_args_is_help=True)
 app.add_typer(keystore, name="keystore")

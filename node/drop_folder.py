@@ -108,6 +108,7 @@ class DropFolder:
         if _checksum_file(path).exists():
             _checksum_file(path).rename(_checksum_file(final))
         path.rename(final)
+        self._faults("file_moved")
 
     def _load(self, path: Path, stop: threading.Event) -> FileReport:
         report = FileReport(file=path.name, outcome="rejected")

@@ -23,8 +23,12 @@ PART_FAULT_POINTS = (
     "file_claimed",  # a feed file is this node's, not yet read
     "file_loaded",  # all of it is taken in, its report not yet written
     "file_reported",  # its report is written, the file not yet moved away
+    "file_moved",  # it is moved away
     "deposit_committed",  # a micro-deposit is durable, its payout not yet ordered
     "deposit_paid",  # its payout is ordered, which the store does not know yet
+    "amount_refused",  # a wrong amount is counted, the user not yet told
+    "resync_committed",  # a binding's terms wait to be published again, the caller not yet told
+    "off_board_begun",  # the platform is granted nothing more, the operator not yet told
     "off_board_batch",  # a batch of bindings has ended, the next not yet
 )
 

@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.database import migrate
-from ledger.service.settings import load, read_secret
+from ledger.service.settings import load
 from ledger.service.vault import Vault
 from node.app import read_secrets
 from node.drop_file import FileName, parse_name
@@ -24,8 +23,9 @@ from node.file_check import FileCheck
 from node.file_check import Progress as Watch
 from node.file_load import FileLoader
 from node.file_report import FileRejected, FileReport
+from node.keys import open_vault
 from node.settings import NodeSettings
-from node.storage import NodeDatabase
+from node.storage import NodeDatabase, opened
 
 app = typer.Typer(help="Feed files: see docs/FEED.md.", no_args_is_help=True)
 
@@ -38,17 +38,16 @@ _MAX_BYTES = 4 * 1024**3
 @app.command()
 def check(file: FeedFile, config: Config = None) -> None:
     """Judge a file line by line, and write nothing. With --config, also beside what the node's store has."""
-    with one_line_errors():
+    with one_line_errors(), ExitStack() as stack:
         name = parse_name(file.name)
         database, vault = None, Vault([secrets.token_bytes(32)], "check")
         if config is not None:
             settings = load(NodeSettings, config)
             database = NodeDatabase(settings.database_url)
-            vault = _vault(settings)
+            stack.callback(database.close)
+            vault = open_vault(settings)
         with _watched(file) as watch:
             report = FileCheck(database, vault, page_size=_PAGE, max_bytes=_MAX_BYTES).check(file, name, watch)
-        if database is not None:
-            database.close()
     _show(report)
     if report.problems:
         raise typer.Exit(1)
@@ -67,20 +66,18 @@ def send(
         name = parse_name(file.name)
         settings = load(NodeSettings, config)
         all_secrets = read_secrets(settings)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        feed = Feed(
-            database,
-            all_secrets.vault(),
-            all_secrets.bank_secrets(),
-            SystemClock(),
-            max_waiting=settings.max_waiting,
-            on_change=_nothing,
-            faults=no_faults if settings.fault_point is None else kill_at(settings.fault_point),
-        )
-        loader = FileLoader(feed, database, all_secrets.vault(), page_size=_PAGE)
-        report = _load(loader, file, name, reconcile)
-        database.close()
+        with opened(settings.database_url) as database:
+            feed = Feed(
+                database,
+                all_secrets.vault(),
+                all_secrets.bank_secrets(),
+                SystemClock(),
+                max_waiting=settings.max_waiting,
+                on_change=_nothing,
+                faults=no_faults if settings.fault_point is None else kill_at(settings.fault_point),
+            )
+            loader = FileLoader(feed, database, all_secrets.vault(), page_size=_PAGE)
+            report = _load(loader, file, name, reconcile)
     _show(report)
     if report.outcome == "rejected":
         raise typer.Exit(1)
@@ -94,11 +91,6 @@ def _load(loader: FileLoader, file: Path, name: FileName, reconcile: bool) -> Fi
             return error.report
         except OSError as error:
             raise InvalidValue("file", f"cannot be read: {error.strerror}", "a readable file") from error
-
-
-def _vault(settings: NodeSettings) -> Vault:
-    files = [settings.vault_secret_file, *settings.older_vault_secret_files]
-    return Vault([read_secret(file, "vault_secret_file") for file in files], "node")
 
 
 @contextmanager

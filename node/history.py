@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert
 
 from ledger.client import BankState, LedgerClient, Published
 from ledger.errors import StandingError
-from ledger.publication import recover
+from ledger.publication import Publication, recover
 from node import outbox, schema
 from node.outbox import Issuer
 
@@ -105,15 +105,19 @@ class History:
         return base_number, written
 
     def _store_rebuilt(self, connection: Connection, event: Published, previous: bytes, findings: Findings) -> None:
-        found = self._client.publication_of(event, previous)
         findings.rebuilt += 1
-        if found is None:
-            # Submitted through another contract: its number, digest and place in the chain are all that is needed.
-            findings.rebuilt_without_content += 1
-            columns, signature = self._bare(event.number, event.digest, previous, event.watermark_ms), b""
-        else:
-            columns, signature = outbox.publication_columns(found[0]), found[1]
-        time_ms = self._client.block_time_ms(event.block_number)
+        time_ms = event.watermark_ms
+        columns, signature = self._bare(event.number, event.digest, previous, event.watermark_ms), b""
+        # Of a long history most are heartbeats. The event holds all that a heartbeat says, and nobody asks when exactly
+        # it was; so the ledger is asked for the others only.
+        if not self._is_heartbeat(event, previous):
+            time_ms = self._client.block_time_ms(event.block_number)
+            found = self._client.publication_of(event, previous)
+            if found is None:
+                # Submitted through another contract: its number, digest and place in the chain are all that is needed.
+                findings.rebuilt_without_content += 1
+            else:
+                columns, signature = outbox.publication_columns(found[0]), found[1]
         signer = recover(event.digest, signature) if len(signature) == 65 else None
         connection.execute(
             insert(schema.publications).values(
@@ -127,6 +131,13 @@ class History:
                 in_block_at_ms=time_ms,
             )
         )
+
+    def _is_heartbeat(self, event: Published, previous: bytes) -> bool:
+        """Whether a publication says nothing but its watermark, as its digest proves."""
+        if event.bindings:
+            return False
+        alone = Publication(self._client.domain, event.bank, event.number, previous, event.watermark_ms, ())
+        return alone.digest == event.digest
 
     def _store_head(self, connection: Connection, number: int, head: bytes, block_number: int) -> None:
         time_ms = self._client.block_time_ms(block_number)

@@ -9,7 +9,8 @@ from pathlib import Path
 from eth_account import Account
 
 from ledger.publication import LocalSigner, Signer
-from ledger.service.settings import SettingsError, read_text_secret, write_private
+from ledger.service.settings import SettingsError, read_secret, read_text_secret, write_private
+from ledger.service.vault import Vault
 from node.settings import NodeSettings
 
 
@@ -23,6 +24,13 @@ def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
         raise SettingsError(f"{field}_keystore: {keystore}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{field}_keystore: {keystore} does not open with this password") from error
+
+
+def open_vault(settings: NodeSettings) -> Vault:
+    """What personal data in the node's database is kept with. Raises: SettingsError."""
+    newest = read_secret(settings.vault_secret_file, "vault_secret_file")
+    older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
+    return Vault([newest, *older], "node")
 
 
 def open_signer(settings: NodeSettings) -> Signer:

@@ -155,10 +155,8 @@ class MicroDeposits:
             over = self._why_over(row)
             if over is not None:
                 return _refused(over)
-            if not right:
-                return self._count_wrong(connection, row, hashed)
-            answer = self._grant(connection, row)
-        self._faults("grant_committed")
+            answer = self._grant(connection, row) if right else self._count_wrong(connection, row, hashed)
+        self._faults("grant_committed" if right else "amount_refused")
         return answer
 
     def pay(self, deposit: bytes) -> None:
@@ -166,10 +164,9 @@ class MicroDeposits:
         assert self._payout is not None
         with self._database.read() as connection:
             row = _row(connection, deposit)
-            assert row is not None
+            if row is None or row.paid_at_ms is not None:  # none: its account was erased meanwhile
+                return
             account = self._accounts.get(connection, row.account_id)
-        if row.paid_at_ms is not None:
-            return
         self._payout.pay(
             PayoutOrder(
                 id=deposit,

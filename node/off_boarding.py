@@ -66,7 +66,9 @@ class OffBoardings:
             table = schema.off_boardings
             if connection.execute(select(table).where(table.c.platform == platform)).one_or_none() is None:
                 connection.execute(insert(table).values(platform=platform, asked_at_ms=self._clock.now_ms(), ended=0))
-            return _document(connection, platform)
+            state = _document(connection, platform)
+        self._faults("off_board_begun")
+        return state
 
     def state(self, platform: str) -> OffBoarding:
         """How far it is. Raises: NotFound where it was not asked for."""

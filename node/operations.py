@@ -11,24 +11,25 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
+from sqlalchemy import Connection
 
 from ledger.clock import SystemClock
 from ledger.errors import LedgerError
 from ledger.sender import Sender
 from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.database import migrate
 from ledger.service.settings import SettingsError, load, read_secret
-from ledger.service.vault import Vault
 from node import backup
 from node.app import Secrets, connect_ledger, read_secrets
+from node.bank_secrets import BankSecrets
 from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.history import CannotRecover, Findings
+from node.keys import open_vault
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
-from node.status import StoredStatus, stored
-from node.storage import NodeDatabase
+from node.status import StoredStatus, bindings_by_version, stored
+from node.storage import NodeDatabase, opened
 
 _LOOK_TIMEOUT_S = 2.0
 
@@ -48,15 +49,23 @@ def status(config: Config = None) -> None:
     """One screen: how the node, its store and the ledger stand to each other. Exit code 1 where it is not ready."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with database.read() as connection:
+        with opened(settings.database_url) as database, database.read() as connection:
             told = stored(connection)
-        database.close()
+            versions = _versions(settings, connection)
         trouble = _trouble(settings)
-        console.print(_screen(settings, told, trouble, _on_ledger(settings)))
+        console.print(_screen(settings, told, versions, trouble, _on_ledger(settings)))
     if trouble is not None:
         raise typer.Exit(1)
+
+
+def _versions(settings: NodeSettings, connection: Connection) -> str:
+    """The active bindings under each version of the bank's secret; empty where there is one version only."""
+    if not settings.newer_bank_secret_files:
+        return ""
+    newer = [read_secret(file, "newer_bank_secret_files") for file in settings.newer_bank_secret_files]
+    secrets = BankSecrets([read_secret(settings.bank_secret_file, "bank_secret_file"), *newer])
+    counted = bindings_by_version(connection, secrets)
+    return "; ".join(f"{count} under version {version}" for version, count in counted.items())
 
 
 def _trouble(settings: NodeSettings) -> str | None:
@@ -82,7 +91,9 @@ def _on_ledger(settings: NodeSettings) -> dict[str, str]:
     }
 
 
-def _screen(settings: NodeSettings, told: StoredStatus, trouble: str | None, ledger: dict[str, str]) -> Panel:
+def _screen(
+    settings: NodeSettings, told: StoredStatus, versions: str, trouble: str | None, ledger: dict[str, str]
+) -> Panel:
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = {
         "node": "ready" if trouble is None else trouble,
@@ -95,6 +106,8 @@ def _screen(settings: NodeSettings, told: StoredStatus, trouble: str | None, led
         "in flight": f"{told.in_flight} of at most {settings.publisher.max_in_flight}",
         "active bindings": str(told.bindings),
     }
+    if versions:
+        rows["… by bank secret"] = versions
     if told.restatements_left:
         rows["to be stated again"] = str(told.restatements_left)
     if told.recovery is not None:
@@ -115,11 +128,8 @@ def export(file: Path, config: Config = None) -> None:
     """Write what neither core nor ledger could give back to a new file, sealed under the vault secret."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with _counting("exported") as count:
-            rows = backup.export(database, _vault(settings), settings.bic, SystemClock(), file, count)
-        database.close()
+        with opened(settings.database_url) as database, _counting("exported") as count:
+            rows = backup.export(database, open_vault(settings), settings.bic, SystemClock(), file, count)
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
         )
@@ -129,11 +139,8 @@ def import_(file: Path, config: Config = None) -> None:
     """Put an export into a new, empty store. Then run `recover`."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        with _alone(database), _counting("imported") as count:
-            rows = backup.import_(database, _vault(settings), settings.bic, file, count, _faults(settings))
-        database.close()
+        with opened(settings.database_url) as database, _alone(database), _counting("imported") as count:
+            rows = backup.import_(database, open_vault(settings), settings.bic, file, count, _faults(settings))
         console.print(f"{rows} rows imported; now: standing-node recover")
 
 
@@ -152,18 +159,16 @@ def recover(
     with one_line_errors():
         settings = load(NodeSettings, config)
         secrets = read_secrets(settings)
-        database = NodeDatabase(settings.database_url)
-        migrate(database, "node")
-        if fed_again:
-            # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
-            _recovery(settings, secrets, database, Progress()).fed_again()
-            console.print("the core has fed again: the node goes on signing")
-            return
-        with _alone(database), _progress("blocks") as progress:
-            findings = _recovery(settings, secrets, database, progress).run(
-                confirm=confirm, restored=restored, from_block=from_block
-            )
-        database.close()
+        with opened(settings.database_url) as database:
+            if fed_again:
+                # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
+                _recovery(settings, secrets, database, Progress()).fed_again()
+                console.print("the core has fed again: the node goes on signing")
+                return
+            with _alone(database), _progress("blocks") as progress:
+                findings = _recovery(settings, secrets, database, progress).run(
+                    confirm=confirm, restored=restored, from_block=from_block
+                )
         _report(findings, confirm=confirm)
 
 
@@ -225,12 +230,6 @@ def _alone(database: NodeDatabase) -> Iterator[None]:
         yield
     finally:
         duty.leave()
-
-
-def _vault(settings: NodeSettings) -> Vault:
-    newest = read_secret(settings.vault_secret_file, "vault_secret_file")
-    older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
-    return Vault([newest, *older], "node")
 
 
 def _faults(settings: NodeSettings) -> Faults:

@@ -13,14 +13,13 @@ from ledger.clock import SystemClock
 from ledger.errors import InvalidValue, Overloaded
 from ledger.protocol import PLATFORM_PATTERN
 from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.database import migrate
 from ledger.service.settings import load
 from node.app import read_secrets
 from node.faults import kill_at, no_faults
 from node.off_boarding import OffBoardings
 from node.outbox import Issuer
 from node.settings import NodeSettings
-from node.storage import NodeDatabase
+from node.storage import opened
 
 app = typer.Typer(help="Payment platforms.", no_args_is_help=True)
 
@@ -59,13 +58,9 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
         raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
-    database = NodeDatabase(settings.database_url)
-    migrate(database, "node")
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
     faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
-    try:
+    with opened(settings.database_url) as database:
         yield OffBoardings(
             database, secrets.vault(), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
         )
-    finally:
-        database.close()

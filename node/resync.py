@@ -12,6 +12,7 @@ from ledger.service.database import Database
 from ledger.service.vault import Vault
 from node import outbox, schema
 from node.accounts import AccountStore, unbound
+from node.faults import Faults, no_faults
 from node.outbox import Issuer
 from node.velocity import Bucket, Rate, Velocity
 
@@ -31,13 +32,21 @@ class Resync:
     """Publishes the present terms of bindings again."""
 
     def __init__(
-        self, database: Database, vault: Vault, issuer: Issuer, clock: Clock, *, on_change: Callable[[], None]
+        self,
+        database: Database,
+        vault: Vault,
+        issuer: Issuer,
+        clock: Clock,
+        *,
+        on_change: Callable[[], None],
+        faults: Faults = no_faults,
     ) -> None:
         self._database = database
         self._accounts = AccountStore(vault)
         self._issuer = issuer
         self._velocity = Velocity(vault, clock)
         self._on_change = on_change
+        self._faults = faults
 
     def resync(self, platform: str | None, binding: bytes) -> ResyncAnswer:
         """Queue the terms of a binding, of `platform` only where one is given; an ended one is told as ended again.
@@ -69,6 +78,7 @@ class Resync:
                     terms=unbound(terms) if ended else terms,
                     holds_from_ms=outbox.last_as_of_ms(connection) + 1,
                 )
+        self._faults("resync_committed")
         if waits is None:
             self._on_change()
         return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=waits is None)

@@ -1,11 +1,13 @@
 """How the node is doing: for its API, for Prometheus, and for the screen of `standing-node status`."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
 from node import deployments, outbox, recoveries, restating, schema
+from node.bank_secrets import BankSecrets
 from node.metrics import State
 from node.storage import DatabaseUnavailable
 
@@ -69,6 +71,17 @@ def stored(connection: Connection) -> StoredStatus:
         recovery=RecoveryWanted(core_from_ms=unmet.core_from_ms, core_until_ms=unmet.core_until_ms) if unmet else None,
         bindings=connection.execute(bindings).scalar_one(),
     )
+
+
+def bindings_by_version(connection: Connection, secrets: BankSecrets) -> dict[int, int]:
+    """How many active bindings there are under each version of the bank's secret, also where there is none.
+
+    Looks at each: their ids tell it, and nothing is stored for it.
+    """
+    table = schema.bindings
+    active = select(table.c.id).where(table.c.ended_at_ms.is_(None)).execution_options(yield_per=1_000)
+    counted = Counter(secrets.version_of(binding) for binding in connection.execute(active).scalars())
+    return {version: counted[version] for version in range(1, secrets.newest + 1)}
 
 
 def look(node: "Node") -> NodeStatus:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ledger.errors import Unavailable
-from ledger.service.database import Database
+from ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
 
@@ -30,6 +30,17 @@ class NodeDatabase(Database):
         """A transaction that writes, alone among all writers. Raises: DatabaseUnavailable."""
         with _database_errors(), super().write() as connection:
             yield connection
+
+
+@contextmanager
+def opened(url: str) -> Iterator[NodeDatabase]:
+    """The node's database for a command, its schema brought up to date; closed at the end. Raises: InvalidValue."""
+    database = NodeDatabase(url)
+    try:
+        migrate(database, "node")
+        yield database
+    finally:
+        database.close()
 
 
 def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:

@@ -1,10 +1,9 @@
 """The node's part of the sync trail: where each change and each publication is, with its times."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import Row, func, select
 
 from ledger.errors import NotFound
 from node import outbox, schema
@@ -54,6 +53,9 @@ class BindingTrail(BaseModel):
 
 _NEWEST = 20
 
+#: Of a publication's row all but its content.
+_HOPS = tuple(schema.publications.c[name] for name in PublicationHops.model_fields)
+
 
 class Trail:
     """Answers where things are."""
@@ -69,22 +71,26 @@ class Trail:
             ).one_or_none()
             if entry is None:
                 raise NotFound(f"there is no feed entry of {as_of_ms}")
-            rows = _hops(connection, schema.outbox.c.entry_as_of_ms == as_of_ms)
+            its = schema.outbox.c.entry_as_of_ms == as_of_ms
+            waits = select(func.count()).where(its, schema.outbox.c.publication.is_(None))
+            waiting = connection.execute(waits).scalar_one()
+            # Counted and told apart by the database: an entry may have a hundred thousand attestations.
+            numbers = select(schema.outbox.c.publication).where(its).distinct()
+            rows = connection.execute(
+                select(*_HOPS).where(schema.publications.c.number.in_(numbers)).order_by(schema.publications.c.number)
+            ).all()
             # A later entry makes good for one that was never completed.
             complete = outbox.last_as_of_ms(connection) >= as_of_ms
-        waiting = sum(1 for row in rows if row.publication is None)
-        publications = {row.number: _publication(row) for row in rows if row.number is not None}
+        publications = [_publication(row) for row in rows]
         return ChangeTrail(
             as_of_ms=entry.as_of_ms,
             received_at_ms=entry.received_at_ms,
             changes=entry.changes,
             attestations=entry.attestations,
             waiting=waiting,
-            publications=[publications[number] for number in sorted(publications)],
+            publications=publications,
             complete=complete,
-            on_ledger=complete
-            and waiting == 0
-            and all(hops.in_block_at_ms is not None for hops in publications.values()),
+            on_ledger=complete and waiting == 0 and all(hops.in_block_at_ms is not None for hops in publications),
         )
 
     def binding(self, platform: str | None, binding: bytes) -> BindingTrail:
@@ -95,7 +101,19 @@ class Trail:
             ).scalar_one_or_none()
             if owner is None or platform not in {None, owner}:
                 raise NotFound("there is no such binding")
-            rows = _hops(connection, schema.outbox.c.binding_id == binding)
+            rows = connection.execute(
+                select(
+                    schema.outbox.c.effective_at_ms,
+                    schema.outbox.c.entry_as_of_ms,
+                    schema.feed_entries.c.received_at_ms,
+                    *_HOPS,
+                )
+                .outerjoin(schema.publications, schema.publications.c.number == schema.outbox.c.publication)
+                .outerjoin(schema.feed_entries, schema.feed_entries.c.as_of_ms == schema.outbox.c.entry_as_of_ms)
+                .where(schema.outbox.c.binding_id == binding)
+                .order_by(schema.outbox.c.id.desc())
+                .limit(_NEWEST)
+            ).all()
         hops = [
             BindingHop(
                 effective_at_ms=row.effective_at_ms,
@@ -103,20 +121,9 @@ class Trail:
                 received_at_ms=row.received_at_ms,
                 publication=_publication(row) if row.number is not None else None,
             )
-            for row in reversed(rows)
+            for row in rows
         ]
-        return BindingTrail(binding="0x" + binding.hex(), hops=hops[:_NEWEST])
-
-
-def _hops(connection: Any, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:
-    """Outbox rows with their entry and publication, in order."""
-    return connection.execute(  # type: ignore[no-any-return]
-        select(schema.outbox, schema.publications, schema.feed_entries.c.received_at_ms)
-        .outerjoin(schema.publications, schema.publications.c.number == schema.outbox.c.publication)
-        .outerjoin(schema.feed_entries, schema.feed_entries.c.as_of_ms == schema.outbox.c.entry_as_of_ms)
-        .where(condition)
-        .order_by(schema.outbox.c.id)
-    ).all()
+        return BindingTrail(binding="0x" + binding.hex(), hops=hops)
 
 
 def _publication(row: Row[Any]) -> PublicationHops:

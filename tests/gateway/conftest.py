@@ -1,5 +1,6 @@
 """Fixtures of the gateway's tests."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,7 @@ def a_rig(shared_rig: Rig) -> Iterator[Rig]:
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Undo what a command line that ran in this process did to the logs."""
-    configured = structlog.get_config()
+    configured, hook = structlog.get_config(), threading.excepthook
     yield
     structlog.configure(**configured)
+    threading.excepthook = hook

@@ -1,6 +1,9 @@
 """What both services have in common: secrets at rest, API keys, settings, problem documents."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -211,3 +214,32 @@ async def test_what_is_too_much_is_refused_before_it_is_looked_at_and_the_next_i
         assert (await client.post("/elsewhere")).text == "done"
         assert (await first).text == "done"
         assert (await client.post("/hot")).text == "done"
+
+
+_TALKATIVE = """
+import logging, threading, structlog
+from ledger.service import logs
+
+def fail():
+    raise ValueError("broken")
+
+logs.configure("info")
+structlog.get_logger().info("ours", name="张伟")
+logging.getLogger("sqlalchemy.pool").warning("a library's, %s lines", 1)
+logging.getLogger("uvicorn.error").info("not said")
+thread = threading.Thread(target=fail, name="publisher")
+thread.start()
+thread.join()
+"""
+
+
+def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end() -> None:
+    told = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
+    ours, library, end = (json.loads(line) for line in told.splitlines())
+    assert (ours["event"], ours["level"], ours["name"]) == ("ours", "info", "张伟")
+    assert (library["event"], library["level"]) == ("a library's, 1 lines", "warning")
+    assert library["logger"] == "sqlalchemy.pool"
+    assert end["level"] == "critical"
+    assert "publisher" in end["event"]
+    assert "ValueError: broken" in end["exception"]
+    assert all(line["time"].endswith("Z") for line in (ours, library, end))

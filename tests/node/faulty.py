@@ -5,9 +5,11 @@ store and the ledger remain, as after a SIGKILL. That real processes die the sam
 for many runs. The core's and the platform's side are played by a seeded schedule, which also keeps what is true.
 """
 
+import json
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -16,14 +18,14 @@ from ledger.client import Published
 from ledger.errors import LedgerError, LedgerRejected
 from ledger.identity import Identity
 from ledger.money import NO_LIMIT, currency_number
-from ledger.protocol import BindingRequest, GrantDocument
+from ledger.protocol import BindingAnswer, BindingRequest, GrantDocument
 from ledger.publication import LocalSigner
 from ledger.sealing import identity_tags, unseal
 from ledger.terms import Status, Terms
 from node import outbox, schema
 from node.app import Node, build
-from node.changes import FeedEntry
-from node.faults import FAULT_POINTS
+from node.faults import FAULT_POINTS, PART_FAULT_POINTS
+from tests.node.doors import Door, work
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
 
 _MAX_STEPS = 400
@@ -39,7 +41,7 @@ class Kill:
     """Raises `Killed` when a point is reached for the `times`-th time, once."""
 
     def __init__(self, point: str, times: int) -> None:
-        assert point in FAULT_POINTS
+        assert point in FAULT_POINTS + PART_FAULT_POINTS
         self.point = point
         self.left = times
 
@@ -83,12 +85,16 @@ class Truth:
 
 
 class FaultyNode:
-    """A node with its schedule, its truth and its kill."""
+    """A node with its schedule, its truth and its kill. `payouts` is the folder of payment orders, if any are made."""
 
-    def __init__(self, world: World, bank: Bank, seed: int, kill: Kill) -> None:
+    def __init__(
+        self, world: World, bank: Bank, door: Door, seed: int, kill: Kill, payouts: Path | None = None
+    ) -> None:
         self.world = world
         self.bank = bank
         self.kill = kill
+        self._door = door
+        self._payouts = payouts
         self.kills = 0
         self.truth = Truth()
         self._random = random.Random(seed)
@@ -100,13 +106,17 @@ class FaultyNode:
         """Play the schedule, then let everything come to rest."""
         for card in _CARDS:
             self._feed(self._opening(card))
-        plays = [self._change, self._bind, self._unbind, self._step, self._step, self._heartbeat, self._trouble]
+        plays = [self._change, self._bind, self._unbind, self._resync, self._step, self._step, self._heartbeat]
+        plays += [self._trouble, self._off_board]
         for _ in range(14):
             self._random.choice(plays)()
         for _ in range(_MAX_EXTRA_ROUNDS):
             self._bind()
             self._change()
+            self._resync()
             self._unbind()
+            self._bind()
+            self._off_board()
             self._heartbeat()
             self.rest()
             if self.kill.done:
@@ -149,6 +159,9 @@ class FaultyNode:
         # What the operating system does with a dead process's locks and connections.
         node.duty.leave()
         node.duty._lock.release()
+        for task in node.workers.tasks:
+            if task.close is not None:
+                task.close()
         node.database.close()
         self.node = None
 
@@ -174,15 +187,14 @@ class FaultyNode:
 
     def _feed(self, *changes: dict[str, Any]) -> None:
         self.as_of_ms = self.world.clock.advance(10)
-        stated = [{"effective_at_ms": self.as_of_ms, **change} for change in changes]
-        entry = FeedEntry.model_validate({"as_of_ms": self.as_of_ms, "changes": stated})
-        first = self._alive(lambda node: node.feed.accept(entry))
-        if self._random.random() < 0.3:
-            assert self._alive(lambda node: node.feed.accept(entry)) == first, "sent again, answered as before"
+        before = dict(self.truth.accounts)
         for change in changes:
             card = change["number"]
-            self.truth.accounts[card] = {**self.truth.accounts.get(card, {}), **change}
-            if card in self.truth.bound:
+            self.truth.accounts[card] = {**before.get(card, {}), **change}
+        self._door.say(self._alive, self.as_of_ms, changes, list(self.truth.accounts.values()))
+        for change in changes:
+            card = change["number"]
+            if card in self.truth.bound and self.truth.accounts[card] != before[card]:
                 self.truth.state(card)
 
     def _opening(self, card: str) -> dict[str, Any]:
@@ -211,10 +223,54 @@ class FaultyNode:
         claim = {name: {**ACCOUNT, "number": card}[name] for name in CLAIM_FIELDS}
         request = BindingRequest(request_id=self._random.randbytes(8).hex(), **claim)
         answer = self._alive(lambda node: node.bindings.bind(PLATFORM, request))
+        if self._payouts is not None:
+            answer = self._confirm(answer)
         assert answer.grant is not None, answer
         assert self._alive(lambda node: node.bindings.bind(PLATFORM, request)).grant == answer.grant
         self.truth.bound[card] = answer.grant
         self.truth.state(card)
+
+    def _confirm(self, answer: BindingAnswer) -> BindingAnswer:
+        """Name a wrong amount at times, then the one that was paid in, as the account's holder reads it there."""
+        assert answer.micro_deposit is not None, answer
+        assert self._payouts is not None
+        self._alive(lambda node: work(node, "payouts"))
+        name = answer.micro_deposit.id
+        orders = [json.loads(line) for path in self._payouts.iterdir() for line in path.read_text().splitlines()]
+        amounts = [order["amount_minor"] for order in orders if order["id"] == name]
+        assert len(amounts) == 1, "paid once"
+        deposit = bytes.fromhex(name[2:])
+
+        def name_amount(amount_minor: int) -> BindingAnswer:
+            answered: BindingAnswer = self._alive(lambda node: node.bindings.confirm(PLATFORM, deposit, amount_minor))
+            return answered
+
+        wanted = self.kill.point == "amount_refused" and not self.kill.done
+        if self._random.random() < 0.5 or wanted:
+            assert "2 of 3" in name_amount(1 + amounts[0] % 100).mismatches[0].problem, "it counts once"
+        return name_amount(amounts[0])
+
+    def _resync(self) -> None:
+        if not self.truth.bound:
+            return
+        card = self._random.choice(sorted(self.truth.bound))
+        binding = bytes.fromhex(self.truth.bound[card].binding[2:])
+        with self.living().database.read() as connection:
+            table = schema.outbox
+            waiting = select(table.c.id).where(table.c.binding_id == binding, table.c.publication.is_(None))
+            newest_waits = connection.execute(waiting).first() is not None
+        self._alive(lambda node: node.resync.resync(PLATFORM, binding))
+        if not newest_waits:
+            self.truth.state(card)
+
+    def _off_board(self) -> None:
+        """All bindings end, and the platform comes back."""
+        self._alive(lambda node: node.off_boardings.begin(PLATFORM))
+        self._alive(lambda node: work(node, "off_boarding"))
+        for card in sorted(self.truth.bound):
+            self.truth.state(card, ended=True)
+        self.truth.bound.clear()
+        self._alive(lambda node: node.off_boardings.readmit(PLATFORM))
 
     def _unbind(self) -> None:
         if not self.truth.bound:

@@ -4,6 +4,7 @@ A core behind a SQL view, accounts in numbers, the ledger read as a platform rea
 point without taking the test with it.
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from eth_account import Account as Keystore
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, create_engine, delete, insert, text, update
 
 from ledger.protocol import GrantDocument
@@ -97,6 +99,21 @@ def writes(bank: Bank, grant: Mapping[str, Any]) -> int:
     """How often the ledger holds a binding's attestations."""
     binding = bytes.fromhex(grant["binding"][2:])
     return sum(event.bindings.count(binding) for event in bank.client.published(0, bank.client.block_number()))
+
+
+def settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:
+    """The settings of a bank whose secrets the test holds in memory, with the secrets in files."""
+    files = {"bank_secret_file": bank.secrets.bank_secret, "vault_secret_file": bank.secrets.vault_secret}
+    for name, secret in files.items():
+        (folder / name).write_text(secret.hex())
+    stated = bank.settings.model_dump(mode="json", exclude_none=True)
+    for role, key in (("signer", b"\x01" * 32), ("sender", b"\x02" * 32)):
+        (folder / f"{role}-password").write_text("password")
+        encrypted = Keystore.encrypt(key, "password", kdf="scrypt", iterations=4096)
+        (folder / role).write_text(json.dumps(encrypted))
+        stated[f"{role}_keystore"] = str(folder / role)
+        stated[f"{role}_password_file"] = str(folder / f"{role}-password")
+    return {**stated, **{name: str(folder / name) for name in files}}
 
 
 class Staffed:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import tomli_w
 from localnet import LocalNet
 from sqlalchemy import select
 from typer.testing import CliRunner
@@ -28,7 +29,7 @@ from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
 from node.feed_settings import DropFolderSettings
 from node.file_load import FileLoader
-from tests.node.parts import Killed, account, die_at, feed_of, grant_of, status_on_ledger, writes
+from tests.node.parts import Killed, account, die_at, feed_of, grant_of, settings_on_disk, status_on_ledger, writes
 from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
 
 _GO = threading.Event()
@@ -200,6 +201,14 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
     assert _entries(bank) == []
 
 
+def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, folder: Path) -> None:
+    bank.change(ACCOUNT)
+    as_of_ms = bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
+    (folder / f"changes-{_time(as_of_ms)}.csv").write_text("number,status\n")
+    _drop(bank, folder).step(_GO)
+    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == as_of_ms)
+
+
 @pytest.mark.parametrize(
     "name", ["accounts.csv", "full-20261301T000000Z.csv", "full-20260101T000000.csv", "FULL.jsonl"]
 )
@@ -257,12 +266,13 @@ def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Ba
     assert len(list((folder / "done").glob("*.jsonl"))) == 3
 
 
-_POINTS = ["file_claimed", "feed_committed", "file_loaded", "file_reported"]
+_FILE_POINTS = [point for point in PART_FAULT_POINTS if point.startswith("file_")]
 
 
 @pytest.mark.parametrize("kind", ["full", "changes"])
 @pytest.mark.parametrize(
-    ("point", "times"), [(point, 1) for point in _POINTS] + [("feed_committed", 2), ("feed_committed", 3)]
+    ("point", "times"),
+    [(point, 1) for point in [*_FILE_POINTS, "feed_committed"]] + [("feed_committed", 2), ("feed_committed", 3)],
 )
 def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
     bank: Bank, folder: Path, kind: str, point: str, times: int
@@ -351,7 +361,7 @@ def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Pa
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
-@pytest.mark.parametrize("point", PART_FAULT_POINTS[:3])
+@pytest.mark.parametrize("point", _FILE_POINTS)
 def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
     with ExitStack() as stack:
         chain = Chain(SystemClock())
@@ -384,3 +394,29 @@ def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path
     assert '"field": "status"' in told.output
     assert '"line": 1' in told.output
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_running_node(
+    bank: Bank, folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
+
+    def run(command: str, name: str, *options: str) -> Any:
+        return CliRunner().invoke(command_line, ["feed", command, str(folder / name), "-c", str(config), *options])
+
+    first = _write(folder, "full", bank.clock.advance(10), account(1), account(2))
+    assert run("send", first).exit_code == 0
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    unknown = _write(folder, "changes", bank.clock.advance(10), {"number": account(3)["number"], "status": "frozen"})
+    judged = run("check", unknown)
+    assert (judged.exit_code, '"line": 1' in judged.output) == (1, True), judged.output
+    assert run("send", unknown).exit_code == 1
+    bank.change()
+    drifted = {**account(1), "status": "frozen"}
+    nightly = _write(folder, "full", bank.clock.advance(0), drifted, account(2))
+    mended = run("send", nightly, "--reconcile")
+    assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"

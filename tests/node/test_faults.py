@@ -8,17 +8,22 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger import governance
-from node.faults import FAULT_POINTS
+from node import off_boarding
+from node.faults import FAULT_POINTS, PART_FAULT_POINTS
+from tests.node.doors import Door, Files, Push, View
 from tests.node.faulty import FaultyNode, Kill, SigningSpy, assert_level
 from tests.world import BANK_ADMIN, Bank, World, world
 
 RUNS = 200
-#: A few of them run with all other tests.
-FEW = len(FAULT_POINTS)
+_POINTS = FAULT_POINTS + PART_FAULT_POINTS
+#: A few of them run with all other tests: each point once.
+FEW = len(_POINTS)
 
 _RUNS_A_CHAIN = 10
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -51,9 +56,15 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     made.close()
 
 
-def _bank(made: World, seed: int) -> Bank:
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off-boarding goes on after a batch that was not the last, with two bindings as with thousands."""
+    monkeypatch.setattr(off_boarding, "BATCH", 1)
+
+
+def _bank(made: World, seed: int, settings: dict[str, Any]) -> Bank:
     high, low = divmod(seed, 26)
-    bank = made.make_bank(f"FA{_LETTERS[high]}{_LETTERS[low]}CNB0")
+    bank = made.make_bank(f"FA{_LETTERS[high]}{_LETTERS[low]}CNB0", **settings)
     signer_key = secrets.token_bytes(32)
     spy = SigningSpy(signer_key)
     governance.execute(made.client, governance.rotate_signer(bank.bic, spy.address), BANK_ADMIN)
@@ -61,17 +72,35 @@ def _bank(made: World, seed: int) -> Bank:
     return bank
 
 
+def _door(made: World, point: str, seed: int, folder: Path) -> Door:
+    """How the core of a run speaks: each way in turn, unless the point is of one way only."""
+    ways = ["files"] if point.startswith("file_") else ["push", "files", "view"]
+    way = ways[seed // len(_POINTS) % len(ways)]
+    if way == "push":
+        return Push(seed)
+    return Files(folder, seed) if way == "files" else View(folder, made.clock.now_ms())
+
+
 def _play(made: World, seed: int) -> None:
-    point = FAULT_POINTS[seed % len(FAULT_POINTS)]
+    point = _POINTS[seed % len(_POINTS)]
+    turn = seed // len(_POINTS)
+    folder, payouts = made.folder / f"core-{seed}", made.folder / f"payouts-{seed}"
+    folder.mkdir()
+    payouts.mkdir()
+    door = _door(made, point, seed, folder)
+    by_deposit = point in {"deposit_committed", "deposit_paid", "amount_refused"} or turn % 2 == 1
+    rules = {"policy": "always", "payout_folder": payouts, "max_a_week": 20}
+    settings = {**door.settings, **({"micro_deposit": rules} if by_deposit else {})}
     # Duty is taken once for each life of the node, the other points are reached again and again.
-    kill = Kill(point, times=1 if point == "duty_taken" else 1 + (seed // len(FAULT_POINTS)) % 4)
-    faulty = FaultyNode(made, _bank(made, seed), seed, kill)
+    kill = Kill(point, times=1 if point == "duty_taken" else 1 + turn % 4)
+    faulty = FaultyNode(made, _bank(made, seed, settings), door, seed, kill, payouts if by_deposit else None)
     try:
         faulty.run()
         assert kill.done, f"{kill.point} was not reached often enough"
         assert_level(faulty)
     finally:
         faulty.end()
+        door.close()
         made.chain.down = False
         if made.chain.holding:
             made.chain.lose()

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,10 +69,11 @@ def test_the_ledger_takes_publications_and_a_platform_grants_signed_in_a_token(
     bank = a_world.make_bank()
     governance.execute(a_world.client, governance.rotate_signer(bank.bic, signer.address), BANK_ADMIN)
     bank.secrets = replace(bank.secrets, signer=signer)
-    bank.start(a_world._stack)
-    bank.change(ACCOUNT)
-    grant = bank.bind().json()["grant"]
-    as_of_ms = bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.change(ACCOUNT)
+        grant = bank.bind().json()["grant"]
+        as_of_ms = bank.change({"number": ACCOUNT["number"], "status": "frozen"})
     assert a_world.client.bank(bank.bic).watermark_ms == as_of_ms
     record = a_world.client.read([(bank.bic, bytes.fromhex(grant["binding"][2:]))]).records[0]
     assert record.publication > 0

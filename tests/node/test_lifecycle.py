@@ -1,6 +1,5 @@
 """What becomes of a binding after its grant: ended by either side, told again, moved to a new card, off-boarded."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 import tomli_w
-from eth_account import Account as Keystore
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
@@ -25,6 +23,7 @@ from tests.node.parts import (
     account,
     die_at,
     grant_of,
+    settings_on_disk,
     status_on_ledger,
     terms_on_ledger,
     writes,
@@ -102,6 +101,31 @@ def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None
 
 
 # Resync
+
+
+def test_the_trail_of_a_binding_shows_each_hop_of_its_changes_to_its_platform_and_the_operator_only(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(account(1))
+    grant = _bound(staffed, account(1))
+    frozen_ms = bank.change({"number": account(1)["number"], "status": "frozen"})
+    path = f"/v1/bindings/{grant['binding']}/trail"
+    frozen, granted = bank.get(path, bank.platform_key).json()["hops"]
+    assert (frozen["entry_as_of_ms"], frozen["effective_at_ms"]) == (frozen_ms, frozen_ms)
+    assert granted["entry_as_of_ms"] is None, "it came of the grant"
+    hops = frozen["publication"]
+    assert hops["number"] > granted["publication"]["number"]
+    assert hops["signed_at_ms"] <= hops["submitted_at_ms"] <= hops["in_block_at_ms"]
+    receipt = a_world.client.receipt(bytes.fromhex(hops["transaction_hash"][2:]))
+    assert receipt is not None
+    assert receipt["blockNumber"] == hops["block_number"]
+    a_world.chain.down = True
+    bank.feed({"number": account(1)["number"], "status": "lost"})
+    newest = bank.get(path, staffed.operator_key).json()["hops"][0]
+    assert newest["publication"] is None or newest["publication"]["in_block_at_ms"] is None
+    a_world.chain.down = False
+    assert bank.get(path, staffed.other_key).status_code == 404
+    assert bank.get(path, bank.core_key).status_code == 403
 
 
 def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: Bank) -> None:
@@ -362,7 +386,7 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     bank.feed(account(1))
     grant = _bound(staffed, account(1))
     config = tmp_path / "node.toml"
-    config.write_text(tomli_w.dumps(_settings_on_disk(bank, tmp_path)))
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
     run = CliRunner()
     told = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
     assert told.exit_code == 0, told.output
@@ -375,16 +399,37 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     assert wrong.exit_code == 1
 
 
-def _settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:
-    """The settings of a bank whose secrets the test holds in memory, with the secrets in files."""
-    files = {"bank_secret_file": bank.secrets.bank_secret, "vault_secret_file": bank.secrets.vault_secret}
-    for name, secret in files.items():
-        (folder / name).write_text(secret.hex())
-    stated = bank.settings.model_dump(mode="json", exclude_none=True)
-    for role, key in (("signer", b"\x01" * 32), ("sender", b"\x02" * 32)):
-        (folder / f"{role}-password").write_text("password")
-        encrypted = Keystore.encrypt(key, "password", kdf="scrypt", iterations=4096)
-        (folder / role).write_text(json.dumps(encrypted))
-        stated[f"{role}_keystore"] = str(folder / role)
-        stated[f"{role}_password_file"] = str(folder / f"{role}-password")
-    return {**stated, **{name: str(folder / name) for name in files}}
+def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_it(
+    a_world: World, staffed: Staffed, tmp_path: Path
+) -> None:
+    bank = staffed.bank
+    bank.feed(account(1), account(2))
+    grant, other = (_bound(staffed, account(index)) for index in (1, 2))
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
+
+    def erase(number: str) -> Any:
+        return CliRunner().invoke(command_line, ["account", "erase", "--config", str(config)], input=f"{number}\n")
+
+    still_bound = erase(account(1)["number"])
+    assert still_bound.exit_code == 1
+    assert "have not ended" in still_bound.output
+    a_world.chain.down = True
+    staffed.delete(grant)
+    assert "was not told yet" in erase(account(1)["number"]).output
+    a_world.chain.down = False
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    erased = erase(account(1)["number"])
+    assert "erased, with 1 bindings" in erased.output
+    assert account(1)["number"] not in erased.output
+    with bank.node.database.read() as connection:
+        left = {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (schema.accounts, schema.bindings, schema.outbox)
+        }
+    assert left == {"accounts": 1, "bindings": 1, "outbox": 1}
+    assert staffed.bind(account(1)).json()["mismatches"][0]["field"] == "number"
+    assert "no such account" in erase(account(1)["number"]).output
+    bank.change({"number": account(2)["number"], "status": "frozen"})
+    assert status_on_ledger(bank, other) == Status.FROZEN

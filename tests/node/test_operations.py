@@ -4,6 +4,7 @@ Each durable step of a command is also killed right after it, and the command gi
 """
 
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from processes import BIN
 
 from ledger.client import LedgerClient
 from ledger.clock import SystemClock
+from ledger.service.settings import write_private
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
@@ -83,6 +85,8 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
 
 def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(operator: Operator) -> None:
     bank, net = operator.bank, operator.net
+    write_private(newer := operator.folder / "bank-secret-2", secrets.token_hex(32))
+    bank.settings["newer_bank_secret_files"] = [str(newer)]
     running = net.start_bank(bank)
     operator.feed(dict(ACCOUNT))
     claim = {"request_id": "request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS}}
@@ -91,6 +95,7 @@ def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(o
     screen = operator.command("status")
     assert screen.returncode == 0, screen.stdout + screen.stderr
     assert "ready" in screen.stdout
+    assert "0 under version 1; 1 under version 2" in screen.stdout
     exported = operator.command("export", str(operator.folder / "export"))
     assert exported.returncode == 0, exported.stderr
     while_running = operator.command("recover")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from ledger import governance
-from ledger.client import LedgerClient
+from ledger.client import LedgerClient, Published
 from ledger.errors import LedgerError
 from ledger.protocol import BindingRequest, GrantDocument
 from ledger.publication import LocalSigner
@@ -110,6 +110,13 @@ class Site:
 
     def recover(self, **options: Any) -> Findings:
         return self.recovery().run(confirm=True, **options)
+
+    def known_digests(self) -> list[tuple[int, bytes]]:
+        """Number and digest of every publication in the store."""
+        table = schema.publications
+        with self.node.database.read() as connection:
+            query = select(table.c.number, table.c.digest).order_by(table.c.number)
+            return [(row.number, row.digest) for row in connection.execute(query)]
 
     def terms(self, grant: GrantDocument) -> Terms:
         """What the ledger says of a binding, opened with the platform's key."""
@@ -306,6 +313,33 @@ def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: Sit
     site.publish()
     assert site.terms(grant).status is Status.UNBOUND
     assert site.terms(site_bind_and_publish(site)).status is Status.ACTIVE
+
+
+def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.feed(dict(ACCOUNT))
+    for _ in range(4):
+        site.feed()
+        site.publish()
+    site.bind()
+    site.publish()
+    stored = site.known_digests()
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    asked: list[int] = []
+    whole = site.client.publication_of
+
+    def noted(event: Published, previous: bytes) -> Any:
+        asked.append(event.number)
+        return whole(event, previous)
+
+    monkeypatch.setattr(site.client, "publication_of", noted)
+    found = site.recover()
+    assert (found.rebuilt, found.rebuilt_without_content) == (len(stored), 0)
+    assert len(stored) >= 5
+    assert asked == [len(stored)]
+    assert site.known_digests() == stored
 
 
 def site_bind_and_publish(site: Site) -> GrantDocument:

@@ -1,5 +1,7 @@
 """The node's database: migrations keep what is there, and make what the code says; nothing personal in clear."""
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
 from node import schema
 from node.bank_secrets import BankSecrets
+from node.status import bindings_by_version
 from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
@@ -187,6 +190,9 @@ def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: Worl
     assert (both.version_of(made_before), both.version_of(made_after)) == (1, 2)
     assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
     assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
+    assert BankSecrets([second]).binding_key(made_after, PLATFORM) == both.binding_key(made_after, PLATFORM), (
+        "without the old one, once nothing is under it any more"
+    )
 
 
 def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends(a_world: World) -> None:
@@ -203,6 +209,26 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
     bank.change({"number": ACCOUNT["number"], "status": "frozen"})
     again = bank.post(path, bank.platform_key, json={"request_id": "regrant-2"})
     assert again.status_code == 404, "it has ended"
+
+
+def test_an_operator_sees_when_no_binding_is_left_under_an_old_secret(a_world: World) -> None:
+    bank = a_world.make_bank()
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.feed(ACCOUNT)
+        old = bank.bind().json()["grant"]["binding"]
+    bank.secrets = replace(bank.secrets, newer_bank_secrets=(b"\2" * 32,))
+    with ExitStack() as stack:
+        bank.start(stack)
+        wait_until(lambda: bank.get("/readyz").status_code == 200)
+
+        def counted() -> dict[int, int]:
+            with bank.node.database.read() as connection:
+                return bindings_by_version(connection, bank.secrets.bank_secrets())
+
+        assert counted() == {1: 1, 2: 0}
+        bank.post(f"/v1/bindings/{old}/regrant", bank.platform_key, json={"request_id": "regrant-1"})
+        assert counted() == {1: 0, 2: 1}
 
 
 @pytest.mark.parametrize("versions", [[], [b"short"], [b"\1" * 32, b"\1" * 32], [bytes([n]) * 32 for n in range(17)]])

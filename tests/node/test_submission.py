@@ -1,26 +1,32 @@
 """Transactions held, lost, overtaken or too cheap; and ledger nodes that are gone, closed, or of another chain."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ledger import governance
 from ledger.client import LedgerClient
 from ledger.errors import LedgerMismatch, LedgerUnreachable
 from ledger.protocol import BindingRequest
+from ledger.publication import LocalSigner
 from ledger.sender import FeeTooHigh, NonceAhead, Sender
 from ledger.service.serve import served
 from node import outbox, schema
 from node.app import Node, build
 from node.changes import FeedEntry
-from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
+from node.submission import PublishingHalted
+from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
 
 NUMBER = ACCOUNT["number"]
 
@@ -61,6 +67,16 @@ class Stepped:
                 return
         raise AssertionError("the publisher does not come to rest")
 
+    def digests(self) -> list[bytes]:
+        """Of every publication that was signed, in order."""
+        table = schema.publications
+        with self.node.database.read() as connection:
+            return list(connection.execute(select(table.c.digest).order_by(table.c.number)).scalars())
+
+    def close(self) -> None:
+        self.node.duty.leave()
+        self.node.database.close()
+
     @property
     def on_ledger(self) -> int:
         return self.world.client.bank(self.bank.bic).publication
@@ -70,8 +86,7 @@ class Stepped:
 def stepped(a_world: World) -> Iterator[Stepped]:
     made = Stepped(a_world)
     yield made
-    made.node.duty.leave()
-    made.node.database.close()
+    made.close()
 
 
 def test_several_publications_are_in_flight_at_once_and_no_more_than_allowed(stepped: Stepped) -> None:
@@ -112,8 +127,7 @@ def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
         a_world.clock.advance(1_001)
         made.node.publisher.step()
     assert max(held.gas_price_wei for held in a_world.chain.mempool.taken) == asked + asked // 10
-    made.node.duty.leave()
-    made.node.database.close()
+    made.close()
 
 
 def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gaps_are_refused(stepped: Stepped) -> None:
@@ -155,6 +169,31 @@ def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(s
     stepped.change_and_step(2)
     stepped.settle()
     assert stepped.on_ledger == before + 1
+
+
+def test_what_is_in_flight_at_a_rotation_of_the_signer_gets_there_under_the_new_key_with_the_same_digest(
+    stepped: Stepped,
+) -> None:
+    bank, before = stepped.bank, stepped.on_ledger
+    for limit in range(2):
+        stepped.change_and_step(limit)
+    digests = stepped.digests()
+    assert len(digests) == before + 2
+    stepped.world.chain.lose()
+    stepped.close()
+    signer = LocalSigner(secrets.token_bytes(32))
+    governance.execute(stepped.world.client, governance.rotate_signer(bank.bic, signer.address), BANK_ADMIN)
+    stepped.node = build(bank.settings, bank.secrets, bank.clock)
+    assert stepped.node.duty.take()
+    with pytest.raises(PublishingHalted, match="rotate the signer on the ledger, or start the node with the right key"):
+        stepped.node.publisher.step()
+    stepped.close()
+    stepped.node = build(bank.settings, replace(bank.secrets, signer=signer), bank.clock)
+    assert stepped.node.duty.take()
+    stepped.settle()
+    assert stepped.on_ledger == before + 2
+    assert stepped.digests() == digests
+    assert stepped.world.client.bank(bank.bic).head == digests[-1]
 
 
 def test_a_row_that_would_go_back_in_time_blocks_nothing(stepped: Stepped) -> None:

@@ -1,0 +1,28 @@
+"""`standing-node account`: erase what the node has of an account."""
+
+import typer
+
+from ledger.service.cli import Config, console, one_line_errors
+from ledger.service.settings import load
+from node.erasure import erase as erase_account
+from node.keys import open_vault
+from node.settings import NodeSettings
+from node.storage import opened
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()  # with it, one command alone keeps its name
+def accounts() -> None:
+    """Accounts in the node's store."""
+
+
+@app.command()
+def erase(config: Config = None) -> None:
+    """Delete an account, its holder's data and its ended bindings. Asks for the number, so that no shell keeps it."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        number = typer.prompt("Number of the account or card", hide_input=True)
+        with opened(settings.database_url) as database:
+            bindings = erase_account(database, open_vault(settings), number)
+        console.print(f"erased, with {bindings} bindings; backups and exports still have it", highlight=False)

@@ -1,0 +1,66 @@
+"""Erasing what the node has of an account and its holder, once nobody relies on it any more.
+
+The ledger keeps sealed terms that nobody can tie to the account: which bindings it had is erased here as well.
+"""
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from ledger.errors import Conflict, NotFound
+from ledger.identity import canonical_number
+from ledger.service.database import Database
+from ledger.service.vault import Vault
+from node import schema
+
+
+class StillBound(Conflict):
+    """Bindings of the account have not ended, or the ledger was not told yet."""
+
+
+def erase(database: Database, vault: Vault, number: str) -> int:
+    """Delete an account with its bindings and micro-deposits, in one transaction. Returns: how many bindings it had.
+
+    Raises: NotFound, InvalidValue, StillBound.
+    """
+    lookup = vault.lookup("number", canonical_number(number, "account"))
+    accounts, bindings, deposits = schema.accounts, schema.bindings, schema.micro_deposits
+    outbox, restatements = schema.outbox, schema.restatements
+    with database.write() as connection:
+        account = connection.execute(
+            select(accounts.c.id).where(accounts.c.number_lookup == lookup)
+        ).scalar_one_or_none()
+        if account is None:
+            raise NotFound("there is no such account")
+        _check_unbound(connection, account)
+        its = select(bindings.c.id).where(bindings.c.account_id == account)
+        count = connection.execute(select(func.count()).select_from(its.subquery())).scalar_one()
+        for table, hangs_on_it in (
+            (restatements, restatements.c.binding_id.in_(its)),
+            (outbox, outbox.c.binding_id.in_(its)),
+            (deposits, or_(deposits.c.account_id == account, deposits.c.binding_id.in_(its))),
+            (bindings, bindings.c.account_id == account),
+            (accounts, accounts.c.id == account),
+        ):
+            connection.execute(delete(table).where(hangs_on_it))
+    return int(count)
+
+
+def _check_unbound(connection: Connection, account: int) -> None:
+    """Raises: StillBound."""
+    bindings, outbox, publications = schema.bindings, schema.outbox, schema.publications
+    active = select(func.count()).where(bindings.c.account_id == account, bindings.c.ended_at_ms.is_(None))
+    count = connection.execute(active).scalar_one()
+    if count:
+        raise StillBound(f"{count} bindings of the account have not ended; allowed: none")
+    untold = (
+        select(outbox.c.id)
+        .join(bindings, bindings.c.id == outbox.c.binding_id)
+        .outerjoin(publications, publications.c.number == outbox.c.publication)
+        .where(bindings.c.account_id == account, publications.c.in_block_at_ms.is_(None))
+    )
+    restated = (
+        select(schema.restatements.c.binding_id)
+        .join(bindings, bindings.c.id == schema.restatements.c.binding_id)
+        .where(bindings.c.account_id == account)
+    )
+    if any(connection.execute(query.limit(1)).first() is not None for query in (untold, restated)):
+        raise StillBound("the ledger was not told yet that its bindings have ended; wait until it was")

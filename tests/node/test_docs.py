@@ -1,0 +1,99 @@
+"""What the node's pages state is so: examples, settings, fields, figures, tables."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+from sqlalchemy import LargeBinary
+
+from ledger.protocol import BindingAnswer, BindingRequest
+from node import schema
+from node.binding_settings import MicroDepositSettings, VelocitySettings
+from node.changes import FeedEntry
+from node.feed_settings import DropFolderSettings, SqlViewSettings
+from node.file_report import FileReport
+from node.flat import FIELDS
+from tests.world import World
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _page(name: str) -> str:
+    return (_DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "index", "model"),
+    [
+        ("BINDING.md", 0, BindingRequest),
+        ("BINDING.md", 1, BindingAnswer),
+        ("FEED.md", 0, FeedEntry),
+        ("FEED.md", 1, FileReport),
+    ],
+)
+def test_examples_in_json_are_what_the_node_takes_and_gives(page: str, index: int, model: type[BaseModel]) -> None:
+    stated: dict[str, Any] = json.loads(_page(page).split("```json\n")[1 + index].split("```")[0])
+    parsed = model.model_validate(stated)
+    assert set(stated) <= set(model.model_fields)
+    if isinstance(parsed, BindingRequest):
+        assert parsed.identity()
+        assert parsed.canonical_number() == stated["number"]
+
+
+def test_the_bounds_on_guessing_are_the_settings_own() -> None:
+    page = _page("BINDING.md")
+    for whose in ("platform", "caller"):
+        names = [f"{whose}_capacity", f"{whose}_refill_per_hour"]
+        values = ", ".join(str(VelocitySettings.model_fields[name].default) for name in names)
+        assert f"| `{names[0]}`, `{names[1]}` | {values} |" in page
+    assert "| `require_on_behalf_of` | `false` |" in page
+    rules = MicroDepositSettings.model_fields
+    assert [rules[name].default for name in ("tries", "lifetime_days", "max_a_week")] == [3, 7, 3]
+    assert "Three `tries`, seven `lifetime_days`, and no more than three (`max_a_week`)" in page
+
+
+@pytest.mark.parametrize(("section", "model"), [("sql_view", SqlViewSettings), ("drop_folder", DropFolderSettings)])
+def test_every_setting_of_a_source_is_in_its_table_with_its_default(section: str, model: type[BaseModel]) -> None:
+    table = _page("FEED.md").split(f"| setting in `[{section}]`")[1].split("\n\n")[0]
+    stated: dict[str, str] = {}
+    for row in table.splitlines()[2:]:
+        _, names, values, *_ = row.split("|")
+        for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True):
+            stated[name] = value.strip("` ")
+    told = {name: field.default for name, field in model.model_fields.items()}
+    assert set(stated) == set(told)
+    for name, default in told.items():
+        if isinstance(default, bool | int) or name in {"view", "role"}:
+            assert stated[name] == str(default).lower(), name
+
+
+def test_every_field_of_a_change_is_in_the_table_of_fields() -> None:
+    section = _page("FEED.md").split("## The fields of a change")[1].split("\n## ")[0]
+    named = [name for line in section.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)]
+    assert set(FIELDS) <= set(named)
+
+
+def test_every_figure_that_operators_are_told_to_watch_is_there_with_a_help_text(a_world: World) -> None:
+    bank = a_world.start_bank()
+    told = httpx.get(bank.url + "/metrics", timeout=30).text
+    documented = re.findall(r"`(standing_node_[a-z_]+)", _page("OPERATIONS.md"))
+    assert len(documented) >= 10
+    families = re.findall(r"^# TYPE (standing_node_\w+) ", told, flags=re.MULTILINE)
+    helped = re.findall(r"^# HELP (standing_node_\w+) \S", told, flags=re.MULTILINE)
+    assert sorted(helped) == sorted(families)
+    assert set(documented) <= set(families)
+
+
+@pytest.mark.parametrize("table", schema.metadata.sorted_tables, ids=lambda table: table.name)
+def test_every_table_and_every_column_that_can_hide_something_is_on_the_page_of_data_at_rest(table: Any) -> None:
+    rows = [line.split("|")[1] for line in _page("DATA-AT-REST.md").splitlines() if line.startswith("| ")]
+    its = " ".join(row for row in rows if re.search(rf"\b{table.name}\b", row))
+    assert its, f"{table.name} is not on the page"
+    # Of these the keys and the ledger's own hashes are no more than names.
+    technical = {"id", "binding_id", "hash", "previous", "digest", "signature", "transaction_hash"}
+    hiding = {column.name for column in table.columns if isinstance(column.type, LargeBinary)} - technical
+    assert hiding <= set(re.findall(r"\w+", its))
