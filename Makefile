@@ -54,8 +54,12 @@ analyse: .cache/proof/.ready ## Static analysis of the contract by slither (need
 test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests/node $(ARGS)
 
-test-postgresql: setup ## The node's tests and the fault runs on a PostgreSQL of their own
-	$(BIN)/python hardhat-free-scripts/with_postgres.py -- $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" tests/node $(ARGS)
+ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/test_reservation_machine.py \
+  tests/gateway/test_operation.py tests/gateway/test_events.py
+
+test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
+	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \
+	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" $(ON_POSTGRESQL) $(ARGS)
 
 test-network: setup ## What needs npm or PostgreSQL: signatures against ethers, evidence against anvil, test-postgresql
 	$(BIN)/python -m pytest -q -m network tests $(ARGS)
