@@ -1,16 +1,17 @@
 """Storage proofs: what a block's state says about a binding, provable by the block's header alone.
 
 A node's `eth_getProof` gives Merkle-Patricia paths from the header's state root to the five storage slots that `read`
-answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; tests hold it against `read`):
+answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; tests hold it against `read`), each from its
+lowest bit up:
 
     _banks    mapping at slot 3: signer u160, publication u48, watermarkMs u48 | admin u160, suspended u8 | head u256
-    _records  mapping of mappings at slot 4: publication u48, effectiveAtMs u48, tag u128 | sealedTerms u256
+    _records  mapping of mappings at slot 4: publication u48, tag u128, zero u32, effectiveAtMs u48 | sealedTerms u256
 
 A header proves itself by its hash (Ethereum's rule: Keccak-256 of its RLP). Some engines hash otherwise, such as QBFT,
 which leaves the commit seals out, and CometBFT; their headers are not provable here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ _BANKS_SLOT = 3
 _RECORDS_SLOT = 4
 _MAX_NODES = 64  # a path is at most 64 nibbles long
 _U48 = 2**48 - 1
+_U128 = 2**128 - 1
 
 #: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one.
 _HEADER_FIELDS = (
@@ -79,6 +81,23 @@ class Proved:
     bank_publication: int
     bank_head: bytes
 
+    @classmethod
+    def of_words(cls, words: Sequence[int]) -> "Proved":
+        """What the values of the five slots of `storage_slots` say, in that order."""
+        issuer, admin, head, packed, sealed = words
+        return cls(
+            record=Record(
+                publication=packed & _U48,
+                effective_at_ms=packed >> 208,
+                tag=(packed >> 48 & _U128).to_bytes(16, "big"),
+                sealed_terms=sealed.to_bytes(32, "big"),
+                watermark_ms=issuer >> 208,
+                suspended=bool(admin >> 160 & 0xFF),
+            ),
+            bank_publication=issuer >> 160 & _U48,
+            bank_head=head.to_bytes(32, "big"),
+        )
+
 
 def parse_header(block: Mapping[str, Any]) -> Header:
     """The header of a block as `eth_getBlockByNumber` answers it. Raises: ProofWrong where it is none."""
@@ -120,19 +139,7 @@ def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str,
             raise ProofWrong(f"the proof leaves out storage slot 0x{slot.hex()}")
         value = _at(storage_root, slot, given[slot], "storage")
         words.append(int.from_bytes(_plain(value)))
-    issuer, admin, head, packed, sealed = words
-    return Proved(
-        record=Record(
-            publication=packed & _U48,
-            effective_at_ms=packed >> 48 & _U48,
-            tag=(packed >> 96 & (2**128 - 1)).to_bytes(16, "big"),
-            sealed_terms=sealed.to_bytes(32, "big"),
-            watermark_ms=issuer >> 208 & _U48,
-            suspended=bool(admin >> 160 & 0xFF),
-        ),
-        bank_publication=issuer >> 160 & _U48,
-        bank_head=head.to_bytes(32, "big"),
-    )
+    return Proved.of_words(words)
 
 
 def _at(root: bytes, key: bytes, nodes: Any, what: str) -> bytes:
