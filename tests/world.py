@@ -33,6 +33,7 @@ from ledger.service.settings import write_private
 from node.app import Node, Secrets, build, create_app
 from node.faults import Faults, no_faults
 from node.settings import NodeSettings
+from node.storage import NodeDatabase
 from tests.databases import new_database
 from tests.mempool import Mempool, parse
 
@@ -139,11 +140,18 @@ class Bank:
     secrets: Secrets
     node: Node = field(init=False)
     url: str = field(init=False)
+    _databases: list[NodeDatabase] = field(default_factory=list)
 
     def start(self, stack: ExitStack, faults: Faults = no_faults) -> None:
         """Start the node, in threads of this process."""
         self.node = build(self.settings, self.secrets, self.clock, faults)
+        self._databases.append(self.node.database)
         self.url = stack.enter_context(served(create_app(self.node)))
+
+    def close(self) -> None:
+        """Close every database once more: a test that looks into one after its node has ended opens it again."""
+        for database in self._databases:
+            database.close()
 
     def post(self, path: str, key: str | None, **kwargs: Any) -> httpx.Response:
         """Any POST to the node."""
@@ -288,6 +296,7 @@ class World:
         held = Secrets(secrets.token_bytes(32), secrets.token_bytes(32), signer, next(_SENDERS))
         bank = Bank(bic, self.clock, self.client, signer, folder, core_key, platform_key, settings, held)
         self.banks[bic] = bank
+        self._stack.callback(bank.close)
         return bank
 
     def start_bank(self, bic: str = "YUNXCNB0", faults: Faults = no_faults, **settings_changed: Any) -> Bank:
