@@ -40,7 +40,13 @@ _BUMP_DIVISOR = 8
 _KNOWN = ("already known", "known transaction", "already in mempool", "already exists in cache", "already imported")
 _NONCE_USED = ("nonce too low", "nonce is too low", "nonce too small", "old nonce")
 _NONCE_AHEAD = ("nonce too high", "nonce is too high", "nonce gap", "nonce too distant")
-_WRONG_NONCE = ("invalid nonce", "invalid sequence", "account sequence mismatch", "incorrect account sequence")
+_WRONG_NONCE = (
+    "invalid nonce",
+    "invalid transaction nonce",
+    "invalid sequence",
+    "account sequence mismatch",
+    "incorrect account sequence",
+)
 _UNDERPRICED = ("replacement transaction underpriced", "replacement gas price", "underpriced replacement")
 
 

@@ -138,7 +138,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         bindings=bindings,
         off_boardings=off_boardings,
         regranting=Regranting(database, vault, issuer, clock, on_change=publisher.wake, faults=faults),
-        resync=Resync(database, vault, issuer, clock, on_change=publisher.wake, faults=faults),
+        resync=Resync(database, vault, issuer, clock, on_doubt=publisher.send_again, faults=faults),
         workers=Workers(
             [
                 *source_tasks(settings, feed, database, vault, faults),

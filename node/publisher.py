@@ -76,6 +76,8 @@ class Publisher:
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
+        # Somebody misses what is on its way.
+        self._missed = threading.Event()
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
         self._waiting_since_ms: int | None = None
@@ -86,6 +88,11 @@ class Publisher:
 
     def wake(self) -> None:
         """There may be something to publish."""
+        self._wake.set()
+
+    def send_again(self) -> None:
+        """Somebody misses what should be on the ledger: send what no block holds at once, however lately it went."""
+        self._missed.set()
         self._wake.set()
 
     def stop(self) -> None:
@@ -135,6 +142,9 @@ class Publisher:
         on_ledger = self._check_ledger(deployment)
         self._has_checked = True
         pending = self._submitter.mark_in_block(unfinished, on_ledger)
+        if self._missed.is_set():
+            self._missed.clear()
+            self._submitter.doubt()
         for row in pending:
             self._submitter.see_through(row, on_ledger)
         while len(pending) < self._options.max_in_flight and (signed := self._sign_next(len(pending))) is not None:

@@ -1,4 +1,7 @@
-"""Resync: a binding's present terms are published once more, on request of its platform or of the node's operator."""
+"""Resync: a binding's present terms are published once more, on request of its platform or of the node's operator.
+
+What is on its way to the ledger already is sent again at once: whoever asks misses it.
+"""
 
 from collections.abc import Callable
 
@@ -38,14 +41,14 @@ class Resync:
         issuer: Issuer,
         clock: Clock,
         *,
-        on_change: Callable[[], None],
+        on_doubt: Callable[[], None],
         faults: Faults = no_faults,
     ) -> None:
         self._database = database
         self._accounts = AccountStore(vault)
         self._issuer = issuer
         self._velocity = Velocity(vault, clock)
-        self._on_change = on_change
+        self._on_doubt = on_doubt
         self._faults = faults
 
     def resync(self, platform: str | None, binding: bytes) -> ResyncAnswer:
@@ -68,8 +71,8 @@ class Resync:
                 .where(schema.outbox.c.binding_id == binding, schema.outbox.c.publication.is_(None))
                 .limit(1)
             ).one_or_none()
+            self._velocity.charge(connection, 1, bucket)
             if waits is None:
-                self._velocity.charge(connection, 1, bucket)
                 terms = account.terms(self._issuer.secret, binding, row.platform)
                 outbox.put(
                     connection,
@@ -79,6 +82,5 @@ class Resync:
                     holds_from_ms=outbox.last_as_of_ms(connection) + 1,
                 )
         self._faults("resync_committed")
-        if waits is None:
-            self._on_change()
+        self._on_doubt()
         return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=waits is None)

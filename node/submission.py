@@ -84,6 +84,10 @@ class Submitter:
             self._faults("in_block")
         return [row for row in pending if row.number > on_ledger.publication]
 
+    def doubt(self) -> None:
+        """Believe of no transaction that it is on its way: `see_through` sends each again, the same as before."""
+        self._sent.clear()
+
     def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
         """Send a publication that is not on its way, or seems lost.
 

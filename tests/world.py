@@ -266,6 +266,7 @@ class World:
         folder.mkdir()
         (core_key, core_hash), (platform_key, platform_hash) = new_key(), new_key()
         unused = folder / "unused"
+        publisher = {"heartbeat_ms": 50, "poll_ms": 5, **settings_changed.pop("publisher", {})}
         settings = NodeSettings(
             **settings_changed,
             bic=bic,
@@ -283,7 +284,7 @@ class World:
                 {"name": "core", "role": "core", "sha256": core_hash},
                 {"name": "platform", "role": "platform", "platform": PLATFORM, "sha256": platform_hash},
             ],
-            publisher={"heartbeat_ms": 50, "poll_ms": 5},
+            publisher=publisher,
         )
         held = Secrets(secrets.token_bytes(32), secrets.token_bytes(32), signer, next(_SENDERS))
         bank = Bank(bic, self.clock, self.client, signer, folder, core_key, platform_key, settings, held)

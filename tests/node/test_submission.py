@@ -145,6 +145,26 @@ def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gap
     assert stepped.on_ledger == before + 3
 
 
+def test_a_resync_sends_at_once_what_the_network_lost_and_its_own_publication_after_it(stepped: Stepped) -> None:
+    stepped.change_and_step(1)
+    lost = stepped.world.chain.mempool.taken[0]
+    stepped.world.chain.lose()
+    before = stepped.on_ledger
+    assert stepped.node.publisher.step() == 1, "it is not missed yet"
+    with stepped.node.database.read() as connection:
+        (binding,) = connection.execute(select(schema.bindings.c.id)).scalars()
+    assert stepped.node.resync.resync(PLATFORM, binding).queued
+    stepped.world.chain.holding = True
+    stepped.node.publisher.step()
+    again, own = stepped.world.chain.mempool.taken[1:]
+    assert (again.hash, own.nonce) == (lost.hash, lost.nonce + 1)
+    assert stepped.node.publisher.step() == 2, "asked once, sent once"
+    assert len(stepped.world.chain.mempool.taken) == 3
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 2
+
+
 def test_one_dropped_in_the_middle_is_sent_again_and_those_after_it_still_count(stepped: Stepped) -> None:
     for limit in range(3):
         stepped.change_and_step(limit)
@@ -338,5 +358,8 @@ def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Steppe
     sender = Sender(stepped.world.client, stepped.bank.secrets.sender_key)
     stepped.world.chain.mempool.no_gaps = True
     ahead = sender.prepare(b"\0" * 4, gas=50_000, nonce=sender.next_nonce("latest") + 3)
+    with pytest.raises(NonceAhead):
+        sender.transmit(ahead)
+    stepped.world.chain.release()  # the development chain itself says it in words of its own
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)
