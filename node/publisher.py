@@ -91,7 +91,7 @@ class Publisher:
         self._wake.set()
 
     def send_again(self) -> None:
-        """Somebody misses what should be on the ledger: send at once what no block holds, however lately it was sent."""
+        """Somebody misses what should be on the ledger: send what no block holds at once, however lately it went."""
         self._missed.set()
         self._wake.set()
 

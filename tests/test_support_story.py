@@ -50,8 +50,8 @@ def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_g
         f"/v1/bindings/{binding}/resync", key=support, json={"reason": "user calls: account is active"}
     )
     assert (asked.status_code, asked.json()["queued"]) == (200, True)
-    a_world.clock.advance(1)
     wait_until(lambda: platform.decide(binding)["outcome"] == "approve")
+    a_world.clock.advance(1)  # so that what is decided from here on is the last
     # The resync published the word once more: the trail ends with the decision that rests on that.
     wait_until(lambda: platform.decide(binding) and trail()["changes"][0]["hops"][-1]["state"] == "done")
     mended = trail()
