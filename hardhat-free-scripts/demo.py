@@ -1,8 +1,9 @@
 """A day in the life of Standing, on this machine alone: development chain, two invented banks, one platform.
 
 Starts every part as a process of its own, plays the trace under examples/ through their HTTP doors, and shows each
-decision beside what last night's snapshot would have answered. Then it stays up for your own curl, until Ctrl-C. With
---once it ends by itself: exit code 0 only if every decision is what the trace's own ground truth says.
+decision beside what last night's snapshot would have answered. Then a support story: a payment fails, the trail shows
+where the bank's word stands still, a resync mends it. Then it stays up for your own curl, until Ctrl-C. With --once it
+ends by itself: exit code 0 only if every decision is what the trace's own ground truth says, and the story ends well.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import tempfile
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
+from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
 from localnet import LocalNet
 from processes import NotYet, ProcessDied
 from rich.console import Console, Group
@@ -22,6 +25,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ledger.errors import StandingError
 
@@ -47,6 +51,7 @@ def start(net: LocalNet) -> None:
             net.start_bank(net.add_bank(bank["bic"], bank["name"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
             progress.advance(task)
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY)
+        net.gateway_settings["trail"] = TRAIL
         net.start_gateway()
         progress.advance(task)
 
@@ -114,9 +119,15 @@ def summary(tally: Tally) -> Panel:
     return Panel(Group(table, "", *facts, note), title="The day", expand=False)
 
 
-def invitation(net: LocalNet, day: Day) -> None:
+def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> None:
+    """The support story, step by step."""
+    story = SupportStory(net, day.cores[user["bank"]], network, user["number"], day.bindings[user["user_id"]])
+    story.play()
+    console.print(Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False))
+
+
+def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     """The URLs, and three lines to paste."""
-    user = next(user for user in day.users.values() if user["user_id"] == _unspoilt(day))
     bank = net.banks[user["bank"]]
     binding = day.bindings[user["user_id"]]
     console.rule("It stays up until Ctrl-C")
@@ -171,9 +182,12 @@ def run(folder: Path, once: bool) -> int:
         console.print(summary(day.tally))
         for one in day.tally.unexpected[:10]:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
-        if not once:
-            invitation(net, day)
-            signal.pause()
+        user = day.users[_unspoilt(day)]
+        with behind_a_bad_network(net, net.banks[user["bank"]], day.cores[user["bank"]]) as network:
+            tell_story(net, day, network, user)
+            if not once:
+                invitation(net, day, user)
+                signal.pause()
         return 1 if day.tally.unexpected else 0
     except KeyboardInterrupt:
         console.print("Ending every process that was started.")

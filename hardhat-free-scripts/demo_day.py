@@ -7,7 +7,7 @@ as it was before, which answers from last night's snapshot by the same decision 
 import csv
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ CLAIM_FIELDS = (
     "phone",
 )
 _HEARTBEAT_S = 0.3
-_PATIENCE_S = 60.0
+PATIENCE_S = 60.0
 _MAX_STALENESS_MS = 8_000
 
 #: The demo's policy: one bound on staleness for every amount, short enough to watch a bank fall silent.
@@ -50,6 +50,18 @@ POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": _MAX_STALENES
 
 class DayWentWrong(Exception):
     """Something that the day cannot go on without did not happen; the text says what."""
+
+
+def wait_for(look: Callable[..., Any], what: str) -> None:
+    """Return once `look` is true. Raises: DayWentWrong after a minute."""
+    waiting = Retrying(
+        retry=retry_if_result(lambda seen: not seen),
+        wait=wait_fixed(0.01),
+        stop=stop_after_delay(PATIENCE_S),
+        retry_error_callback=lambda _state: False,
+    )
+    if not waiting(look):
+        raise DayWentWrong(f"waited {PATIENCE_S:.0f} s in vain for {what}")
 
 
 def bank_time_zone(now: datetime) -> str:
@@ -89,7 +101,7 @@ class Core:
         self._bank = bank
         self._clock = clock
         self._http = httpx.Client(
-            base_url=bank.url, headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=_PATIENCE_S
+            base_url=bank.url, headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=PATIENCE_S
         )
         self._lock = threading.Lock()
         self._last_ms = 0
@@ -268,7 +280,7 @@ class Day:
         self._net = net
         self._clock = SystemClock()
         self._gateway = httpx.Client(
-            base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=_PATIENCE_S
+            base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=PATIENCE_S
         )
         self.cores = {bic: Core(bank, self._clock) for bic, bank in net.banks.items()}
         self.policy = Policy.model_validate(POLICY)
@@ -313,7 +325,7 @@ class Day:
                 self._bound_by_number[user["number"]] = found["binding"]
             yield user_id
         for binding in self.bindings.values():
-            self._wait(lambda found=binding: self._publication(found), "the first attestation of a binding")
+            wait_for(lambda found=binding: self._publication(found), "the first attestation of a binding")
 
     def play(self) -> Iterator[Decided | None]:
         """Play the trace. Yields: each transaction as it was decided, None for everything else."""
@@ -339,17 +351,17 @@ class Day:
         acknowledged_ms = self._clock.now_ms()
         for number in bound:
             binding, before = self._bound_by_number[number], seen[number]
-            self._wait(lambda b=binding, s=before: self._publication(b) > s, f"change {event['seq']} on the ledger")
+            wait_for(lambda b=binding, s=before: self._publication(b) > s, f"change {event['seq']} on the ledger")
             self.tally.feed_to_decision_ms.append(self._clock.now_ms() - acknowledged_ms)
 
     def _silence(self, event: dict[str, Any]) -> None:
         core = self.cores[event["bank"]]
         if event["state"] == "begin":
             core.fall_silent()
-            self._wait(lambda: self._staleness_ms(event["bank"]) > _MAX_STALENESS_MS, "the bank to be silent")
+            wait_for(lambda: self._staleness_ms(event["bank"]) > _MAX_STALENESS_MS, "the bank to be silent")
         else:
             core.speak()
-            self._wait(lambda: self._staleness_ms(event["bank"]) < _MAX_STALENESS_MS / 2, "the bank to be back")
+            wait_for(lambda: self._staleness_ms(event["bank"]) < _MAX_STALENESS_MS / 2, "the bank to be back")
 
     def _transaction(self, event: dict[str, Any]) -> Decided:
         body = {
@@ -386,13 +398,3 @@ class Day:
     def _staleness_ms(self, bic: str) -> int:
         banks = {bank["bic"]: bank for bank in self._gateway.get("/v1/banks").json()["banks"]}
         return int(banks[bic]["staleness_ms"])
-
-    def _wait(self, look: Any, what: str) -> None:
-        waiting = Retrying(
-            retry=retry_if_result(lambda seen: not seen),
-            wait=wait_fixed(0.01),
-            stop=stop_after_delay(_PATIENCE_S),
-            retry_error_callback=lambda _state: False,
-        )
-        if not waiting(look):
-            raise DayWentWrong(f"waited {_PATIENCE_S:.0f} s in vain for {what}")

@@ -56,6 +56,7 @@ class LocalNet:
     contract: str = ""
     gateway_url: str = ""
     gateway_key: str = ""
+    support_key: str = ""
     gateway_settings: dict[str, Any] = field(default_factory=dict)
     banks: dict[str, LocalBank] = field(default_factory=dict)
     _processes: list[Process] = field(default_factory=list)
@@ -133,6 +134,7 @@ class LocalNet:
         for bank in self.banks.values():
             write_private(folder / f"node-key-{bank.bic}", bank.platform_key)
         self.gateway_key, hashed = new_key()
+        self.support_key, support_hashed = new_key()
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
         self.gateway_settings = {
@@ -143,7 +145,10 @@ class LocalNet:
             "ledger_contract": self.contract,
             "vault_secret_files": [str(folder / "vault-secret")],
             "evidence_key_file": str(folder / "evidence-key.pem"),
-            "api_keys": [{"name": "checkout", "role": "platform", "sha256": hashed}],
+            "api_keys": [
+                {"name": "checkout", "role": "platform", "sha256": hashed},
+                {"name": "support", "role": "support", "sha256": support_hashed},
+            ],
             "banks": [
                 {
                     "bic": bank.bic,

@@ -32,6 +32,9 @@ def test_a_whole_day_of_the_demo_logs_nobodys_name_number_document_or_phone(tmp_
         command, env={**os.environ, **talkative}, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     assert played.returncode == 0, played.stdout + played.stderr
+    story = played.stdout.partition("Why did my payment fail?")[2]
+    told = ("declined, account_frozen", "no block holds it yet", "尚未写入账本区块", "resync", "A payment: approved")
+    assert [part for part in told if part not in story] == []
     logs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.log")}
     services = [name for name in logs if name.startswith(("node-", "gateway"))]
     assert len(services) == 3
