@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench test-faults test-postgresql test-network check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-faults test-postgresql test-npm test-network check format \
   compile examples clean
 
 help: ## Show the targets
@@ -61,9 +61,10 @@ test-postgresql: setup ## The node's tests, the fault runs, and the gateway's ha
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \
 	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" $(ON_POSTGRESQL) $(ARGS)
 
-test-network: setup ## What needs npm or PostgreSQL: signatures against ethers, evidence against anvil, test-postgresql
+test-npm: setup ## What needs npm: signatures against ethers, evidence against anvil
 	$(BIN)/python -m pytest -q -m network tests $(ARGS)
-	$(MAKE) test-postgresql
+
+test-network: test-npm test-postgresql ## Both of the above
 
 check: setup ## Lint, types, import direction, docs, and the artifact against its source (needs npm)
 	$(BIN)/ruff check .

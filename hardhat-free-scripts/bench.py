@@ -41,8 +41,8 @@ class Section:
     title: str
 
     @property
-    def run(self) -> Callable[[Path, int], tuple[list[Figure], list[Ratio]]]:
-        runner: Callable[[Path, int], tuple[list[Figure], list[Ratio]]] = import_module(f"bench_{self.name}").run
+    def run(self) -> Callable[..., tuple[list[Figure], list[Ratio]]]:
+        runner: Callable[..., tuple[list[Figure], list[Ratio]]] = import_module(f"bench_{self.name}").run
         return runner
 
 
@@ -78,11 +78,11 @@ def _lines(path: str) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def measure(section: Section, rounds: int, console: Console) -> dict[str, Any]:
+def measure(section: Section, rounds: int, console: Console, more: dict[str, Any]) -> dict[str, Any]:
     """Run a section, print its tables and draw its chart. Returns: what benchmarks.json holds of it."""
     console.rule(section.title)
     with tempfile.TemporaryDirectory() as folder:
-        figures, ratios = section.run(Path(folder), rounds)
+        figures, ratios = section.run(Path(folder), rounds, **more)
     console.print(figures_table(section.title, figures))
     console.print(ratios_table(ratios))
     chart(section.title, figures, CHARTS / f"{section.name}.png")
@@ -103,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [section.name for section in SECTIONS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections")
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender is measured")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of bindings for the section scale")
     parser.add_argument("--no-write", action="store_true", help="keep benchmarks.json as it is")
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -111,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if section.name not in given.only:
             continue
         try:
-            results[section.name] = measure(section, given.rounds, console)
+            more = {"sizes": given.sizes} if section.name == "scale" and given.sizes else {}
+            results[section.name] = measure(section, given.rounds, console, more)
         except (AnvilMissing, NpmMissing, RedisMissing) as missing:
             console.print(f"bench: {section.name}: {missing}", markup=False)
             return 1
