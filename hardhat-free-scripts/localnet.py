@@ -164,11 +164,15 @@ class LocalNet:
 
     def start_gateway(self) -> Process:
         """Start the platform's gateway and wait until it answers."""
-        config = self.folder / "gateway" / "gateway.toml"
-        config.write_text(tomli_w.dumps(self.gateway_settings))
-        gateway = self._start("gateway", [str(BIN / "standing-gateway"), "serve", "--config", str(config)])
+        gateway = self.launch_gateway("gateway", self.gateway_settings["listen_port"])
         gateway.wait_for(self.gateway_url + "/healthz")
         return gateway
+
+    def launch_gateway(self, name: str, port: int) -> Process:
+        """Start a gateway on `port` of this machine, one of several on the database, and do not wait for it."""
+        config = self.folder / "gateway" / f"{name}.toml"
+        config.write_text(tomli_w.dumps({**self.gateway_settings, "listen_port": port}))
+        return self._start(name, [str(BIN / "standing-gateway"), "serve", "--config", str(config)])
 
     def stop(self) -> None:
         """End every process that was started here, last first."""
