@@ -51,8 +51,8 @@ prove: .cache/proof/.ready ## The contract's promises by symbolic execution, and
 analyse: .cache/proof/.ready ## Static analysis of the contract by slither (needs npm)
 	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
-test-faults: setup ## Kill the node at each durable step: 200 seeded runs, and the operator's commands
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests/node $(ARGS)
+test-faults: setup ## Kill the node at each durable step in 200 seeded runs; search the demo's logs for its people
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests $(ARGS)
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/test_reservation_machine.py \
   tests/gateway/test_operation.py tests/gateway/test_events.py
