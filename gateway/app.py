@@ -299,7 +299,7 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, larger={api.BATCH_PATH: settings.max_batch_body_bytes}
     )
-    app.add_middleware(Shed, path=api.DECISIONS_PATH, limit=settings.max_waiting_decisions)
+    app.add_middleware(Shed, path=api.DECISIONS_PATH, limit=settings.max_decision_requests)
     app.include_router(api.router)
     app.include_router(account_api.router)
     app.include_router(care_api.router)

@@ -122,7 +122,8 @@ class GatewaySettings(ServiceSettings):
     max_body_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
     max_batch_body_bytes: int = Field(256 * 1024, ge=1024, le=4 * 1024 * 1024, description="Of decisions:batch")
     max_waiting_reads: int = Field(2_000, ge=1, le=100_000)
-    max_waiting_decisions: int = Field(512, ge=1, le=100_000)
+    max_decision_requests: int = Field(256, ge=1, le=100_000)
+    max_waiting_decisions: int = Field(2_000, ge=1, le=100_000)
     max_waiting_bindings: int = Field(500, ge=1, le=100_000)
     max_cached_bindings: int = Field(200_000, ge=1, le=10_000_000)
     bank_node_timeout_ms: int = Field(5_000, ge=100, le=60_000)
@@ -224,7 +225,8 @@ evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway ev
 max_body_bytes = 65536
 max_batch_body_bytes = 262144        # of POST /v1/decisions:batch
 max_waiting_reads = 2000             # past these bounds the gateway answers 503 with Retry-After
-max_waiting_decisions = 512
+max_waiting_decisions = 2000         # one by one and in batches
+max_decision_requests = 256          # POST /v1/decisions at once; latency is about this number over the rate
 max_waiting_bindings = 500
 max_cached_bindings = 200000         # binding keys kept ready in memory
 bank_node_timeout_ms = 5000

@@ -134,7 +134,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     try:
         bank = start_bank(net)
         bindings = bind_users(net, bank, _BINDINGS)
-        net.gateway_settings["max_waiting_decisions"] = _MAX_WAITING
+        net.gateway_settings["max_decision_requests"] = _MAX_WAITING
         net.start_gateway()
         books = _Books(net.gateway_url, net.gateway_key, bindings)
         with Heart(bank):
