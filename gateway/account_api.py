@@ -1,45 +1,37 @@
 """The routes of users' accounts: the list with how each is, and the amount of a micro-deposit."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from gateway import care_documents as d
-from gateway.api import BINDING, Acting, bind_answer
+from gateway.api import BINDING, bind_answer
 from gateway.audit import AuditedRoute
 from gateway.documents import BindAnswer
+from gateway.doors import STORAGE, Acting, AnyRole, gateway_of
 from gateway.errors import BankNotServed
 from ledger.errors import NotFound, Overloaded
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import MALFORMED, Documented, responses
+from ledger.service.auth import MissingKey, WrongRole
+from ledger.service.problems import MALFORMED, responses
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    pass
 
 router = APIRouter(route_class=AuditedRoute)
-
-AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
-
-_STORAGE = Documented(503, "storage-unavailable", "The gateway's database cannot be used at the moment")
-
-
-def _gateway(request: Request) -> "Gateway":
-    gateway: Gateway = request.app.state.gateway
-    return gateway
 
 
 @router.get(
     "/v1/users/{user_id}/accounts",
     tags=["bindings"],
     summary="My bound accounts, and how each is now",
-    responses=responses(MissingKey, WrongRole, MALFORMED, BankNotServed, Overloaded, _STORAGE),
+    responses=responses(MissingKey, WrongRole, MALFORMED, BankNotServed, Overloaded, STORAGE),
 )
 async def get_accounts(user_id: d.UserPath, request: Request, _caller: AnyRole) -> d.AccountList:
     """Reads the ledger for this request. With the ledger out of reach the list is there, and each account `unknown`.
 
     How an account is, is what a decision would say now to the smallest payment and the smallest withdrawal.
     """
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     views = await gateway.accounts.of_user(user_id)
     pending = await gateway.binding_flow.pending_of(user_id)
     return d.AccountList(
@@ -64,6 +56,6 @@ async def get_accounts(user_id: d.UserPath, request: Request, _caller: AnyRole) 
 )
 async def confirm_binding(body: d.ConfirmBody, request: Request, response: Response, _caller: Acting) -> BindAnswer:
     """The user saw a small amount come in and names it: the bank grants the binding, or says that it was another."""
-    flow = _gateway(request).binding_flow
+    flow = gateway_of(request).binding_flow
     outcome = await flow.confirm(body.bank, body.user_id, body.request_id, body.amount_minor)
     return bind_answer(outcome, response)

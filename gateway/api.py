@@ -1,36 +1,43 @@
 """The gateway's routes: they parse, call one function and map the result."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Request, Response, status
+from fastapi import APIRouter, Body, Request, Response, status
 
 from gateway import documents as d
-from gateway.audit import AuditedRoute, acting
+from gateway.audit import AuditedRoute
 from gateway.batch import batch_answer
 from gateway.binding_flow import DepositAsked, Granted, Outcome, Refused
+from gateway.doors import (
+    GRANT_ODD,
+    HELD,
+    LOOKING_UP,
+    NODE_DOWN,
+    NODE_ODD,
+    PROBLEMS,
+    STORAGE,
+    TOO_MANY,
+    UNPARSED,
+    Acting,
+    AnyRole,
+    gateway_of,
+)
 from gateway.errors import (
     AlreadyBound,
     AlreadySettled,
-    BankNodeRefused,
-    BankNodeUnreachable,
     BankNotServed,
     BankNotUsable,
-    BindingHeld,
-    GrantNotTrusted,
     NothingReserved,
     ReservationExpired,
-    StorageUnavailable,
-    TooManyAttempts,
 )
 from gateway.examples import DECISION_REQUEST_EXAMPLES
 from gateway.usage import State
-from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded, StandingError
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from ledger.service.auth import MissingKey, WrongRole
+from ledger.service.problems import BODY_TOO_LARGE, responses
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    pass
 
 TAGS = [
     {"name": "bindings", "description": "Bind accounts to users, look them up, end them."},
@@ -39,57 +46,31 @@ TAGS = [
     {"name": "operation", "description": "For who runs the gateway, and for who checks its evidence."},
 ]
 
-#: HTTP status and title of the gateway's own errors; what is not here is in `ledger.service.problems`.
-PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
-    BankNodeUnreachable: (503, "The bank's node cannot be reached"),
-    StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
-    BankNodeRefused: (502, "The bank's node does not answer as it should"),
-    GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
-    BindingHeld: (429, "Too many of the user's attempts to bind were refused"),
-    TooManyAttempts: (429, "The bank lets nobody ask more for a while"),
-}
-
 DECISIONS_PATH = "/v1/decisions"
 BATCH_PATH = "/v1/decisions:batch"
 
 router = APIRouter(route_class=AuditedRoute)
 
-#: What changes something: an admin key must say why, in a header, and that is audited.
-Acting = Annotated[Caller, Depends(acting("platform", "admin"))]
-AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
 
 _JSON = "application/json"
-_LOOKING_UP = (MissingKey, WrongRole, MALFORMED)
-_STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1])
-_UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is too long to parse")
-_NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
-_NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
-_GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
-_HELD = Documented(429, "binding-held", PROBLEMS[BindingHeld][1])
-_TOO_MANY = Documented(429, "too-many-attempts", PROBLEMS[TooManyAttempts][1])
 #: What may stand against a binding, however it is asked for.
 BINDING = (
-    *_LOOKING_UP,
-    _UNPARSED,
+    *LOOKING_UP,
+    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     Conflict,
     AlreadyBound,
     BankNotUsable,
-    _HELD,
-    _TOO_MANY,
-    _GRANT_ODD,
-    _NODE_ODD,
-    _NODE_DOWN,
+    HELD,
+    TOO_MANY,
+    GRANT_ODD,
+    NODE_ODD,
+    NODE_DOWN,
     LedgerUnreachable,
     Overloaded,
-    _STORAGE,
+    STORAGE,
 )
-
-
-def _gateway(request: Request) -> "Gateway":
-    gateway: Gateway = request.app.state.gateway
-    return gateway
 
 
 def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
@@ -143,7 +124,7 @@ async def post_binding(body: d.BindBody, request: Request, response: Response, _
     Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
     the bank's own, by the signer that the ledger holds for it.
     """
-    outcome = await _gateway(request).binding_flow.bind(body.bank, body.user_id, body.request())
+    outcome = await gateway_of(request).binding_flow.bind(body.bank, body.user_id, body.request())
     return bind_answer(outcome, response)
 
 
@@ -151,11 +132,11 @@ async def post_binding(body: d.BindBody, request: Request, response: Response, _
     "/v1/bindings",
     tags=["bindings"],
     summary="A user's bindings",
-    responses=responses(*_LOOKING_UP, Overloaded, _STORAGE),
+    responses=responses(*LOOKING_UP, Overloaded, STORAGE),
 )
 async def get_bindings(user_id: d.UserId, request: Request, _caller: AnyRole) -> d.BindingList:
     """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""
-    found = await _gateway(request).bindings.of_user(user_id)
+    found = await gateway_of(request).bindings.of_user(user_id)
     return d.BindingList(bindings=[d.BindingDocument.of(stored) for stored in found])
 
 
@@ -163,11 +144,11 @@ async def get_bindings(user_id: d.UserId, request: Request, _caller: AnyRole) ->
     "/v1/bindings/{binding}",
     tags=["bindings"],
     summary="One binding, with the bank's word on it now",
-    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, _STORAGE),
+    responses=responses(*LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, STORAGE),
 )
 async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) -> d.LiveBindingDocument:
     """Reads the ledger for this request and opens the terms. No state is ever answered from what was stored."""
-    live = await _gateway(request).bindings.live(bytes.fromhex(binding[2:]))
+    live = await gateway_of(request).bindings.live(bytes.fromhex(binding[2:]))
     return d.LiveBindingDocument.of_live(live)
 
 
@@ -176,9 +157,7 @@ async def get_binding(binding: d.BindingId, request: Request, _caller: AnyRole) 
     tags=["bindings"],
     summary="End a binding",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(
-        *_LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, _NODE_ODD, _NODE_DOWN, _STORAGE
-    ),
+    responses=responses(*LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, NODE_ODD, NODE_DOWN, STORAGE),
 )
 async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting) -> Response:
     """Ends it here first, for good, then tells the bank.
@@ -186,7 +165,7 @@ async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting
     Where the bank cannot be told now the answer is 503 `bank-node-unreachable`: the binding has ended here all the
     same, and no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
     """
-    await _gateway(request).bindings.end(bytes.fromhex(binding[2:]))
+    await gateway_of(request).bindings.end(bytes.fromhex(binding[2:]))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
@@ -196,7 +175,7 @@ async def delete_binding(binding: d.BindingId, request: Request, _caller: Acting
     summary="Decide on a transaction",
     response_model=None,
     responses=responses(
-        *_LOOKING_UP, _UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, _STORAGE
+        *LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, STORAGE
     )
     | _decision_answer("The decision: approve, decline or review"),
 )
@@ -211,7 +190,7 @@ async def post_decision(
     body gets the same answer again; with another body, 409. With the ledger out of reach the outcome is review, with
     `ledger_unreachable`.
     """
-    return Response(await _gateway(request).desk.decide(body.transaction()), media_type=_JSON)
+    return Response(await gateway_of(request).desk.decide(body.transaction()), media_type=_JSON)
 
 
 @router.post(
@@ -219,7 +198,7 @@ async def post_decision(
     tags=["decisions"],
     summary="Decide on up to 500 transactions",
     response_model=None,
-    responses=responses(*_LOOKING_UP, _UNPARSED, BODY_TOO_LARGE, InvalidValue, Overloaded, _STORAGE)
+    responses=responses(*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, request: Request, _caller: Acting) -> Response:
@@ -229,7 +208,7 @@ async def post_decisions(body: d.BatchBody, request: Request, _caller: Acting) -
     answered as it was.
     """
     transactions = [each.transaction() for each in body.decisions]
-    answers = await _gateway(request).desk.decide_all(transactions)
+    answers = await gateway_of(request).desk.decide_all(transactions)
     return Response(batch_answer(answers, PROBLEMS), media_type=_JSON)
 
 
@@ -238,23 +217,23 @@ async def post_decisions(body: d.BatchBody, request: Request, _caller: Acting) -
     tags=["decisions"],
     summary="A decision, with its reservation as it is now",
     response_model=None,
-    responses=responses(*_LOOKING_UP, NotFound, Overloaded, _STORAGE) | _decision_answer("The decision as it was made"),
+    responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE) | _decision_answer("The decision as it was made"),
 )
 async def get_decision(transaction_id: d.TransactionId, request: Request, _caller: AnyRole) -> Response:
     """What was decided, and on what it rested."""
-    return Response(await _gateway(request).desk.find(transaction_id), media_type=_JSON)
+    return Response(await gateway_of(request).desk.find(transaction_id), media_type=_JSON)
 
 
 _SETTLING = (
-    *_LOOKING_UP,
-    _UNPARSED,
+    *LOOKING_UP,
+    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     NotFound,
     NothingReserved,
     AlreadySettled,
     Overloaded,
-    _STORAGE,
+    STORAGE,
 )
 
 
@@ -274,7 +253,9 @@ async def capture(
     expiry 409 `reservation-expired`: what it held may be another payment's by now.
     """
     amount_minor = body.amount_minor if body is not None else None
-    return Response(await _gateway(request).desk.settle(transaction_id, State.CAPTURED, amount_minor), media_type=_JSON)
+    return Response(
+        await gateway_of(request).desk.settle(transaction_id, State.CAPTURED, amount_minor), media_type=_JSON
+    )
 
 
 @router.post(
@@ -286,7 +267,7 @@ async def capture(
 )
 async def void(transaction_id: d.TransactionId, request: Request, _caller: Acting) -> Response:
     """The payment will not happen: its amount goes back to the day it was reserved on. After a capture, 409."""
-    return Response(await _gateway(request).desk.settle(transaction_id, State.VOIDED), media_type=_JSON)
+    return Response(await gateway_of(request).desk.settle(transaction_id, State.VOIDED), media_type=_JSON)
 
 
 @router.post(
@@ -301,7 +282,7 @@ async def refund(transaction_id: d.TransactionId, body: d.RefundBody, request: R
 
     Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
     """
-    desk = _gateway(request).desk
+    desk = gateway_of(request).desk
     return Response(await desk.refund(transaction_id, body.refund_id, body.amount_minor), media_type=_JSON)
 
 
@@ -325,7 +306,7 @@ async def get_banks(request: Request, _caller: AnyRole) -> d.BankList:
                 within_widest_bound=state.within_widest_bound,
                 block_number=state.block_number,
             )
-            for state in await _gateway(request).bank_states()
+            for state in await gateway_of(request).bank_states()
         ]
     )
 
@@ -333,7 +314,7 @@ async def get_banks(request: Request, _caller: AnyRole) -> d.BankList:
 @router.get("/v1/evidence-key", tags=["operation"], summary="The public key of evidence")
 async def get_evidence_key(request: Request) -> d.EvidenceKeyDocument:
     """Verifies the JWS in `evidence`. Needs no key: a third party may check too."""
-    return d.EvidenceKeyDocument.model_validate(_gateway(request).evidence.jwk)
+    return d.EvidenceKeyDocument.model_validate(gateway_of(request).evidence.jwk)
 
 
 @router.get("/healthz", tags=["operation"], summary="The process is up")
@@ -350,7 +331,7 @@ async def healthz() -> d.Health:
 )
 async def readyz(request: Request, response: Response) -> d.Health:
     """Asks the database and the ledger now."""
-    trouble = await _gateway(request).trouble()
+    trouble = await gateway_of(request).trouble()
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     return d.Health(ok=trouble is None, reason=trouble)

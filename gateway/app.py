@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from gateway import account_api, api, care_api, event_api, following, openapi, operation_api
+from gateway import account_api, api, care_api, doors, event_api, following, openapi, operation_api
 from gateway.accounts import Accounts
 from gateway.audit import Audit
 from gateway.banks import Bank, BankDirectory, NodeClient
@@ -295,7 +295,7 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     )
     app.state.gateway = gateway
     app.state.keyring = Keyring(settings.api_keys)
-    problems.install(app, api.PROBLEMS)
+    problems.install(app, doors.PROBLEMS)
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, larger={api.BATCH_PATH: settings.max_batch_body_bytes}
     )

@@ -3,22 +3,33 @@
 All that change something state why, and are audited, whoever calls.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from gateway import care_documents as d
 from gateway import holds
 from gateway.api import BINDING, bind_answer
 from gateway.audit import check_reason
 from gateway.documents import BindAnswer, BindingId
+from gateway.doors import (
+    LOOKING_UP,
+    NODE_DOWN,
+    NODE_ODD,
+    STORAGE,
+    TOO_MANY,
+    UNPARSED,
+    Admin,
+    AnyRole,
+    Staff,
+    gateway_of,
+)
 from gateway.errors import AlreadyLifted, BankNotServed
 from ledger.errors import InvalidValue, NotFound, Overloaded
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+from ledger.service.problems import BODY_TOO_LARGE, responses
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    pass
 
 TAGS = [
     {"name": "care", "description": "Lift holds, change what a user is known by, ask a bank again; all of it audited."},
@@ -26,30 +37,16 @@ TAGS = [
 
 router = APIRouter(tags=["care"])
 
-AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
-Staff = Annotated[Caller, Depends(require("support", "admin"))]
-Admin = Annotated[Caller, Depends(require("admin"))]
 
-_LOOKING_UP = (MissingKey, WrongRole, MALFORMED)
-_STORAGE = Documented(503, "storage-unavailable", "The gateway's database cannot be used at the moment")
-_UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is too long to parse")
-_NODE_DOWN = Documented(503, "bank-node-unreachable", "The bank's node cannot be reached")
-_NODE_ODD = Documented(502, "bank-node-refused", "The bank's node does not answer as it should")
-_TOO_MANY = Documented(429, "too-many-attempts", "The bank lets nobody ask more for a while")
-_ACTING = (*_LOOKING_UP, _UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, _STORAGE)
+_ACTING = (*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE)
 
 
-def _gateway(request: Request) -> "Gateway":
-    gateway: Gateway = request.app.state.gateway
-    return gateway
-
-
-@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*_LOOKING_UP, _STORAGE))
+@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*LOOKING_UP, STORAGE))
 async def get_holds(
     request: Request, _caller: AnyRole, binding: d.BindingQuery = None, user_id: d.UserQuery = None
 ) -> d.HoldList:
     """Newest first, ended and lifted ones too, at most 200. Without a binding and a user, those of all."""
-    storage = _gateway(request).storage
+    storage = gateway_of(request).storage
 
     def read() -> list[holds.StoredHold]:
         only = bytes.fromhex(binding[2:]) if binding is not None else None
@@ -64,7 +61,7 @@ async def get_holds(
 )
 async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, request: Request, caller: Staff) -> d.HoldView:
     """From now on the binding is exempt from the hold's rule until the hold's own end; or the user may try to bind."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
 
     def write() -> holds.StoredHold:
         with gateway.storage.write() as connection:
@@ -86,7 +83,7 @@ async def change_identity(
 
     What is stated is not stored. From the next decision on the bank's word is compared with it.
     """
-    gateway, new = _gateway(request), body.new()
+    gateway, new = gateway_of(request), body.new()
     async with gateway.audit.act(caller, "change_identity", user_id, check_reason(body.reason)):
         return d.IdentityAnswer(bindings=await gateway.identity_change.apply(user_id, new))
 
@@ -94,11 +91,11 @@ async def change_identity(
 @router.post(
     "/v1/bindings/{binding}/resync",
     summary="Ask the bank to publish its word on a binding again",
-    responses=responses(*_ACTING, BankNotServed, Overloaded, _TOO_MANY, _NODE_ODD, _NODE_DOWN),
+    responses=responses(*_ACTING, BankNotServed, Overloaded, TOO_MANY, NODE_ODD, NODE_DOWN),
 )
 async def resync_binding(binding: BindingId, body: d.WhyBody, request: Request, caller: AnyRole) -> d.ResyncAnswer:
     """For a word that got lost on its way, or a record that does not open. The answer does not wait for the ledger."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     async with gateway.audit.act(caller, "resync", binding, check_reason(body.reason)):
         return d.ResyncAnswer(queued=await gateway.binding_flow.resync(bytes.fromhex(binding[2:])))
 
@@ -124,16 +121,16 @@ async def rebind(
     The bank is asked first: where it refuses, nothing changes. The new binding goes on with the account's daily limit.
     Where the bank cannot be reached in between, the old binding has ended already: ask again with the same content.
     """
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     async with gateway.audit.act(caller, "rebind", binding, check_reason(body.reason)):
         outcome = await gateway.binding_flow.rebind(bytes.fromhex(binding[2:]), body.request())
         return bind_answer(outcome, response)
 
 
-@router.get("/v1/audit", summary="Who did what, and why", responses=responses(*_LOOKING_UP, _STORAGE))
+@router.get("/v1/audit", summary="Who did what, and why", responses=responses(*LOOKING_UP, STORAGE))
 async def get_audit(
     request: Request, _caller: Admin, before: d.Before = None, subject: d.Subject = None
 ) -> d.AuditList:
     """Acts of support and administration, newest first, at most 200 at once."""
-    entries = await _gateway(request).audit.listed(before=before, subject=subject)
+    entries = await gateway_of(request).audit.listed(before=before, subject=subject)
     return d.AuditList(entries=[d.AuditDocument.of(entry) for entry in entries])

@@ -1,4 +1,4 @@
-"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.api` says which HTTP status each one is.
+"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.doors` says which HTTP status each one is.
 
 StandingError
 ├── Conflict

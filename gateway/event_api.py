@@ -1,19 +1,20 @@
 """The routes of events, webhook endpoints and the trail: they parse, call one function and map the result."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 from sse_starlette import EventSourceResponse
 
 from gateway import event_documents as d
+from gateway.audit import AuditedRoute
+from gateway.doors import LOOKING_UP, STORAGE, ActingAdmin, Admin, AnyRole, Platform, gateway_of
 from gateway.endpoints import TooManyEndpoints
 from gateway.errors import BankNotServed
 from ledger.errors import InvalidValue, NotFound, Overloaded
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+from ledger.service.auth import MissingKey, WrongRole
+from ledger.service.problems import BODY_TOO_LARGE, responses
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
     from gateway.following import Following
 
 TAGS = [
@@ -21,38 +22,27 @@ TAGS = [
     {"name": "support", "description": "Why something stands still, and what to do."},
 ]
 
-router = APIRouter()
+router = APIRouter(route_class=AuditedRoute)
 
-Platform = Annotated[Caller, Depends(require("platform", "admin"))]
-Admin = Annotated[Caller, Depends(require("admin"))]
-AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
-
-_LOOKING_UP = (MissingKey, WrongRole, MALFORMED)
-_STORAGE = Documented(503, "storage-unavailable", "The gateway's database cannot be used at the moment")
-_ENDPOINT = responses(*_LOOKING_UP, NotFound, _STORAGE)
+_ENDPOINT = responses(*LOOKING_UP, NotFound, STORAGE)
+_ACTED = responses(*LOOKING_UP, InvalidValue, NotFound, STORAGE)
 
 
 def _following(request: Request) -> "Following":
-    gateway: Gateway = request.app.state.gateway
-    return gateway.following
-
-
-def _reading(request: Request) -> "Gateway":
-    gateway: Gateway = request.app.state.gateway
-    return gateway
+    return gateway_of(request).following
 
 
 @router.get(
     "/v1/events",
     tags=["events"],
     summary="Events, a page at a time",
-    responses=responses(*_LOOKING_UP, _STORAGE),
+    responses=responses(*LOOKING_UP, STORAGE),
 )
 async def get_events(
     request: Request, _caller: AnyRole, after: d.After = 0, limit: d.Limit = 100, binding: d.BindingFilter = None
 ) -> d.EventList:
     """The events after a position, in order. An event is kept for the days that the settings say."""
-    log, storage = _following(request).log, _reading(request).storage
+    log, storage = _following(request).log, gateway_of(request).storage
     only = bytes.fromhex(binding[2:]) if binding is not None else None
     events = await storage.reading(log.page, after, limit, only)
     oldest, _newest = await storage.reading(log.ends)
@@ -68,7 +58,7 @@ async def get_events(
     tags=["events"],
     summary="Events as they come (server-sent events)",
     response_class=EventSourceResponse,
-    responses=responses(*_LOOKING_UP, Overloaded, _STORAGE)
+    responses=responses(*LOOKING_UP, Overloaded, STORAGE)
     | {
         status.HTTP_200_OK: {
             "description": "`id` is the position, `event` the type, `data` the event as JSON. A comment comes where "
@@ -91,13 +81,13 @@ async def stream_events(
     tags=["events"],
     summary="Add a webhook endpoint",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(*_LOOKING_UP, BODY_TOO_LARGE, InvalidValue, TooManyEndpoints, _STORAGE),
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, TooManyEndpoints, STORAGE),
 )
-async def post_endpoint(body: d.EndpointBody, request: Request, _caller: Admin) -> d.NewSecret:
+async def post_endpoint(body: d.EndpointBody, request: Request, _caller: ActingAdmin) -> d.NewSecret:
     """Events from now on are sent there, signed as Standard Webhooks says. The secret is shown only now."""
     following = _following(request)
     types = [kind.value for kind in body.types] if body.types is not None else None
-    made = await _reading(request).storage.writing(following.endpoints.create, body.url, types)
+    made = await gateway_of(request).storage.writing(following.endpoints.create, body.url, types)
     following.wakeups.wake()
     return d.NewSecret.of_new(made)
 
@@ -106,11 +96,11 @@ async def post_endpoint(body: d.EndpointBody, request: Request, _caller: Admin) 
     "/v1/webhook-endpoints",
     tags=["events"],
     summary="All webhook endpoints",
-    responses=responses(MissingKey, WrongRole, _STORAGE),
+    responses=responses(MissingKey, WrongRole, STORAGE),
 )
 async def get_endpoints(request: Request, _caller: Admin) -> d.EndpointList:
     """Without their secrets."""
-    found = await _reading(request).storage.reading(_following(request).endpoints.all)
+    found = await gateway_of(request).storage.reading(_following(request).endpoints.all)
     return d.EndpointList(endpoints=[d.EndpointDocument.of(endpoint) for endpoint in found])
 
 
@@ -122,7 +112,7 @@ async def get_endpoints(request: Request, _caller: Admin) -> d.EndpointList:
 )
 async def get_endpoint(endpoint: d.EndpointId, request: Request, _caller: Admin) -> d.EndpointStatus:
     """How many events wait for it, were taken, and were given up after three days."""
-    following, storage = _following(request), _reading(request).storage
+    following, storage = _following(request), gateway_of(request).storage
     found = await storage.reading(following.endpoints.find, endpoint)
     return d.EndpointStatus.of_state(found, await storage.reading(following.queues.state, endpoint))
 
@@ -132,12 +122,12 @@ async def get_endpoint(endpoint: d.EndpointId, request: Request, _caller: Admin)
     tags=["events"],
     summary="Remove a webhook endpoint",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=_ENDPOINT,
+    responses=_ACTED,
 )
-async def delete_endpoint(endpoint: d.EndpointId, request: Request, _caller: Admin) -> Response:
+async def delete_endpoint(endpoint: d.EndpointId, request: Request, _caller: ActingAdmin) -> Response:
     """Nothing more is sent there; what waits for it is forgotten, the events themselves are not."""
     following = _following(request)
-    await _reading(request).storage.writing(following.endpoints.delete, endpoint)
+    await gateway_of(request).storage.writing(following.endpoints.delete, endpoint)
     following.wakeups.wake()
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
@@ -146,11 +136,11 @@ async def delete_endpoint(endpoint: d.EndpointId, request: Request, _caller: Adm
     "/v1/webhook-endpoints/{endpoint}/rotate-secret",
     tags=["events"],
     summary="A new secret for a webhook endpoint",
-    responses=_ENDPOINT,
+    responses=_ACTED,
 )
-async def rotate_secret(endpoint: d.EndpointId, request: Request, _caller: Admin) -> d.NewSecret:
+async def rotate_secret(endpoint: d.EndpointId, request: Request, _caller: ActingAdmin) -> d.NewSecret:
     """For a day messages are signed with both secrets, the old and the new."""
-    rotated = await _reading(request).storage.writing(_following(request).endpoints.rotate, endpoint)
+    rotated = await gateway_of(request).storage.writing(_following(request).endpoints.rotate, endpoint)
     return d.NewSecret.of_new(rotated)
 
 
@@ -158,12 +148,12 @@ async def rotate_secret(endpoint: d.EndpointId, request: Request, _caller: Admin
     "/v1/webhook-endpoints/{endpoint}/enable",
     tags=["events"],
     summary="Send to a webhook endpoint again",
-    responses=_ENDPOINT,
+    responses=_ACTED,
 )
-async def enable_endpoint(endpoint: d.EndpointId, request: Request, _caller: Admin) -> d.EndpointDocument:
+async def enable_endpoint(endpoint: d.EndpointId, request: Request, _caller: ActingAdmin) -> d.EndpointDocument:
     """After it was switched off by its own 410; what came meanwhile is sent now."""
     following = _following(request)
-    enabled = await _reading(request).storage.writing(following.endpoints.enable, endpoint)
+    enabled = await gateway_of(request).storage.writing(following.endpoints.enable, endpoint)
     following.wakeups.wake()
     return d.EndpointDocument.of(enabled)
 
@@ -172,11 +162,11 @@ async def enable_endpoint(endpoint: d.EndpointId, request: Request, _caller: Adm
     "/v1/webhook-endpoints/{endpoint}/replay",
     tags=["events"],
     summary="Send events to a webhook endpoint again",
-    responses=responses(*_LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, _STORAGE),
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE),
 )
-async def replay(endpoint: d.EndpointId, body: d.ReplayBody, request: Request, _caller: Admin) -> d.ReplayAnswer:
+async def replay(endpoint: d.EndpointId, body: d.ReplayBody, request: Request, _caller: ActingAdmin) -> d.ReplayAnswer:
     """One event, or all after a position, delivered before or not. Ids stay the same."""
-    following, storage = _following(request), _reading(request).storage
+    following, storage = _following(request), gateway_of(request).storage
     if (body.event is None) == (body.after is None):
         raise InvalidValue("event", "none, or beside after", "either event or after")
     if body.event is not None:
@@ -192,7 +182,7 @@ async def replay(endpoint: d.EndpointId, body: d.ReplayBody, request: Request, _
     "/v1/bindings/{binding}/trail",
     tags=["support"],
     summary="Where a binding's changes are, and what stands still",
-    responses=responses(*_LOOKING_UP, NotFound, BankNotServed, _STORAGE),
+    responses=responses(*LOOKING_UP, NotFound, BankNotServed, STORAGE),
 )
 async def get_trail(binding: d.BindingPath, request: Request, _caller: AnyRole) -> d.TrailDocument:
     """Asks the ledger, the bank's node and this gateway's own records. Answers also where the first two do not: it says

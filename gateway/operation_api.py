@@ -3,10 +3,10 @@
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from gateway import documents as d
-from gateway.errors import StorageUnavailable
+from gateway.doors import KEYED, STORAGE, AnyRole, Staff, gateway_of
 from gateway.ledger_nodes import LedgerNodes
 from gateway.metrics import CONTENT_TYPE, exposition
 from gateway.operation import banks_now, gauges, status_document, stored_now
@@ -15,22 +15,12 @@ from gateway.reconcile import last_run
 from gateway.reconcile_report import to_html
 from gateway.verify.proof import questions, read_claims
 from ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
 from ledger.service.problems import MALFORMED, responses
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    pass
 
 router = APIRouter()
-
-_Staff = Annotated[Caller, Depends(require("support", "admin"))]
-_AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
-_KEYED = (MissingKey, WrongRole)
-
-
-def _gateway(request: Request) -> "Gateway":
-    gateway: Gateway = request.app.state.gateway
-    return gateway
 
 
 @router.get(
@@ -48,7 +38,7 @@ def _gateway(request: Request) -> "Gateway":
 async def metrics(request: Request) -> Response:
     """Counts of this process, and figures of the moment: a scrape reads the ledger once. Nothing in them names an
     account, a user or a transaction."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     return Response(exposition(gateway.operation.meters, await gauges(gateway)), media_type=CONTENT_TYPE)
 
 
@@ -56,11 +46,11 @@ async def metrics(request: Request) -> Response:
     "/v1/status",
     tags=["operation"],
     summary="The gateway on one screen",
-    responses=responses(*_KEYED),
+    responses=responses(*KEYED),
 )
-async def get_status(request: Request, _caller: _AnyRole) -> StatusDocument:
+async def get_status(request: Request, _caller: AnyRole) -> StatusDocument:
     """What `standing-gateway status` shows. Asks the database and the ledger now."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     trouble = await gateway.trouble()
     document = status_document(gateway, trouble, await banks_now(gateway), await stored_now(gateway))
     return StatusDocument.model_validate(document)
@@ -70,9 +60,9 @@ async def get_status(request: Request, _caller: _AnyRole) -> StatusDocument:
     "/v1/reconciliation",
     tags=["operation"],
     summary="The last reconciliation",
-    responses=responses(*_KEYED, NotFound, StorageUnavailable),
+    responses=responses(*KEYED, NotFound, STORAGE),
 )
-async def get_reconciliation(request: Request, _caller: _Staff) -> ReportDocument:
+async def get_reconciliation(request: Request, _caller: Staff) -> ReportDocument:
     """Which active bindings can no longer work and what their users can do; where ledger and follower are apart."""
     return ReportDocument.model_validate(await _last_report(request))
 
@@ -82,7 +72,7 @@ async def get_reconciliation(request: Request, _caller: _Staff) -> ReportDocumen
     tags=["operation"],
     summary="The last reconciliation, as a page",
     response_class=Response,
-    responses=responses(*_KEYED, NotFound, StorageUnavailable)
+    responses=responses(*KEYED, NotFound, STORAGE)
     | {
         status.HTTP_200_OK: {
             "content": {"text/html": {"schema": {"type": "string"}}},
@@ -90,13 +80,13 @@ async def get_reconciliation(request: Request, _caller: _Staff) -> ReportDocumen
         }
     },
 )
-async def get_reconciliation_page(request: Request, _caller: _Staff) -> Response:
+async def get_reconciliation_page(request: Request, _caller: Staff) -> Response:
     """As /v1/reconciliation, to look at."""
     return Response(to_html(await _last_report(request)), media_type="text/html")
 
 
 async def _last_report(request: Request) -> dict[str, Any]:
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     found = await gateway.storage.reading(last_run, gateway.storage)
     if found is None:
         raise NotFound("reconciliation: none was made yet; allowed: after the first, see reconcile_every_minutes")
@@ -108,18 +98,18 @@ async def _last_report(request: Request) -> dict[str, Any]:
     "/v1/decisions/{transaction_id}/evidence",
     tags=["decisions"],
     summary="A decision's evidence, to be verified without this gateway",
-    responses=responses(*_KEYED, MALFORMED, NotFound, Overloaded, StorageUnavailable),
+    responses=responses(*KEYED, MALFORMED, NotFound, Overloaded, STORAGE),
 )
 async def get_evidence(
     transaction_id: d.TransactionId,
     request: Request,
-    _caller: _AnyRole,
+    _caller: AnyRole,
     proof: Annotated[
         bool, Query(description="With a storage proof, which verifies offline. Ask soon: nodes prune")
     ] = False,
 ) -> EvidenceFile:
     """What `standing-gateway verify` takes."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     jws = json.loads(await gateway.desk.find(transaction_id))["evidence"]
     found: dict[str, Any] = {"block": None, "proof": None, "no_proof_because": None}
     if proof:

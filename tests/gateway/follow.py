@@ -26,7 +26,7 @@ class FollowRig(Rig):
         follower = {"enabled": False, **settings_changed.pop("follower", {})}
         webhooks = FAST_WEBHOOKS | settings_changed.pop("webhooks", {})
         super().__init__(stack, folder, follower=follower, webhooks=webhooks, **settings_changed)
-        self.admin = self.door("admin")
+        self.admin = replace(self.door("admin"), why="Ticket 4711")
         self._told = 0
         self.calls: list[Call] = []
         self._plain_call = self.chain.devnet.call

@@ -51,14 +51,20 @@ class Chain:
 
 @dataclass
 class Door:
-    """An HTTP client with one key. Every answer must be one that the gateway's OpenAPI documents, problems by type."""
+    """An HTTP client with one key. Every answer must be one that the gateway's OpenAPI documents, problems by type.
+
+    `why`: what it states as the reason of its acts, where the call itself states none.
+    """
 
     client: httpx.Client
     openapi: dict[str, Any]
     key: str | None
+    why: str | None = None
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
+        if self.why is not None:
+            headers["Standing-Reason"] = self.why
         answer = self.client.request(method, path, headers=headers | kwargs.pop("headers", {}), **kwargs)
         self._check(method, path.partition("?")[0], answer)
         return answer

@@ -84,6 +84,47 @@ def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
     assert answer.is_success or entry["outcome"] == "NothingReserved"
 
 
+def test_every_route_that_changes_something_demands_why_of_staff(a_rig: Rig) -> None:
+    """By the OpenAPI: a new route that forgets it fails here."""
+    changing = {
+        f"{method} {path}": operation
+        for path, operations in a_rig.openapi["paths"].items()
+        for method, operation in operations.items()
+        if method != "get"
+    }
+    schemas = a_rig.openapi["components"]["schemas"]
+    for name, operation in changing.items():
+        in_header = "Standing-Reason" in {each["name"] for each in operation.get("parameters", [])}
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        in_body = "reason" in schemas.get(body.get("$ref", "").rpartition("/")[2], {}).get("required", [])
+        assert in_header != in_body, name
+    assert len(changing) > 15
+
+
+def test_what_is_done_to_webhook_endpoints_is_audited_with_why(a_rig: Rig) -> None:
+    admin = a_rig.door("admin")
+    body = {"url": "https://hooks.example.com/standing"}
+    assert admin("POST", "/v1/webhook-endpoints", json=body).status_code == 422
+    assert admin("GET", "/v1/webhook-endpoints").json() == {"endpoints": []}
+    made = admin("POST", "/v1/webhook-endpoints", json=body, headers=WHY)
+    assert made.status_code == 201
+    name = made.json()["id"]
+    path = f"/v1/webhook-endpoints/{name}"
+    acts: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("POST", "/rotate-secret", None),
+        ("POST", "/enable", None),
+        ("POST", "/replay", {"after": 0}),
+        ("DELETE", "", None),
+    ]
+    for method, act, content in acts:
+        assert admin(method, path + act, json=content).status_code == 422
+        assert admin(method, path + act, json=content, headers=WHY).is_success
+    done = [(entry["action"], entry["caller"], entry["reason"], entry["outcome"]) for entry in entries(a_rig, name)]
+    names = ["delete_endpoint", "replay", "enable_endpoint", "rotate_secret"]
+    assert done == [(each, "admin", "Ticket 4711", "done") for each in names]
+    assert entries(a_rig, "/v1/webhook-endpoints")[0]["action"] == "post_endpoint"
+
+
 def test_an_admin_who_decides_is_audited_and_a_platform_that_decides_all_day_is_not(a_rig: Rig) -> None:
     person = a_rig.bound()
     admin = a_rig.door("admin")

@@ -38,7 +38,7 @@ class Member:
     key: str
 
     def ask(self, method: str, path: str, key: str | None = None, **kwargs: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {key or self.key}"}
+        headers = {"Authorization": f"Bearer {key or self.key}", "Standing-Reason": "Ticket 4711"}
         return httpx.request(method, self.url + path, headers=headers, timeout=30, **kwargs)
 
     @property

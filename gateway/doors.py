@@ -1,0 +1,56 @@
+"""What the routes have in common: who may enter, and which problems may stand in the way, with their HTTP status."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from gateway.audit import acting
+from gateway.errors import (
+    BankNodeRefused,
+    BankNodeUnreachable,
+    BindingHeld,
+    GrantNotTrusted,
+    StorageUnavailable,
+    TooManyAttempts,
+)
+from ledger.errors import StandingError
+from ledger.service.auth import Caller, MissingKey, WrongRole, require
+from ledger.service.problems import MALFORMED, Documented
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+#: HTTP status and title of the gateway's own errors; what is not here is in `ledger.service.problems`.
+PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
+    BankNodeUnreachable: (503, "The bank's node cannot be reached"),
+    StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
+    BankNodeRefused: (502, "The bank's node does not answer as it should"),
+    GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
+    BindingHeld: (429, "Too many of the user's attempts to bind were refused"),
+    TooManyAttempts: (429, "The bank lets nobody ask more for a while"),
+}
+
+AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
+Platform = Annotated[Caller, Depends(require("platform", "admin"))]
+Staff = Annotated[Caller, Depends(require("support", "admin"))]
+Admin = Annotated[Caller, Depends(require("admin"))]
+#: What changes something: an admin key must say why, in a header, and that is audited.
+Acting = Annotated[Caller, Depends(acting("platform", "admin"))]
+ActingAdmin = Annotated[Caller, Depends(acting("admin"))]
+
+KEYED = (MissingKey, WrongRole)
+LOOKING_UP = (*KEYED, MALFORMED)
+STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1])
+UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is too long to parse")
+NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
+NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
+GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
+HELD = Documented(429, "binding-held", PROBLEMS[BindingHeld][1])
+TOO_MANY = Documented(429, "too-many-attempts", PROBLEMS[TooManyAttempts][1])
+
+
+def gateway_of(request: Request) -> "Gateway":
+    """The gateway that a request came to."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
