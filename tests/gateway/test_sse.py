@@ -17,11 +17,14 @@ from tests.gateway.follow import FollowRig, follow_rig
 from tests.world import wait_until
 
 _MAX_CLIENTS = 3
+_HEARTBEAT_MS = 50
+#: So many comments in a row are 20 seconds in which no event came.
+_MAX_COMMENTS = 20_000 // _HEARTBEAT_MS
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
-    streams = {"max_clients": _MAX_CLIENTS, "heartbeat_ms": 50}
+    streams = {"max_clients": _MAX_CLIENTS, "heartbeat_ms": _HEARTBEAT_MS}
     with follow_rig(tmp_path_factory.mktemp("sse"), streams=streams) as made:
         yield made
 
@@ -60,10 +63,11 @@ class Stream:
 
     def event(self) -> dict[str, str]:
         """The next event; comments are passed over."""
-        while True:
+        for _ in range(_MAX_COMMENTS):
             message = self.message()
             if "event" in message:
                 return message
+        raise AssertionError("nothing but comments comes")
 
     def positions(self, count: int) -> list[int]:
         return [int(self.event()["id"]) for _ in range(count)]
@@ -174,6 +178,6 @@ def test_only_the_platform_may_listen(rig: FollowRig) -> None:
 def test_a_stream_ends_after_its_time_so_that_a_key_that_was_taken_away_does_not_listen_for_ever(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    streams: dict[str, Any] = {"max_age_ms": 200, "heartbeat_ms": 50}
+    streams: dict[str, Any] = {"max_age_ms": 200, "heartbeat_ms": _HEARTBEAT_MS}
     with follow_rig(tmp_path_factory.mktemp("aged"), streams=streams) as rig, stream(rig) as client:
         assert list(client._lines)[-1] == ""  # it ends by itself, after whole messages
