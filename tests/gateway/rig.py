@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 from starlette.responses import Response
@@ -88,6 +88,9 @@ class Rig:
     `chain_url`: another chain than the development chain, with the same funded accounts.
     """
 
+    #: The same for every gateway, and slow to make: asked for once.
+    openapi: ClassVar[dict[str, Any]] = {}
+
     def __init__(
         self, stack: ExitStack, folder: Path, *, chain_url: str | None = None, **settings_changed: Any
     ) -> None:
@@ -113,7 +116,8 @@ class Rig:
         self.app = create_app(self.settings, self.clock)
         self.url = stack.enter_context(served(self.app))
         self._client = stack.enter_context(httpx.Client(base_url=self.url, timeout=60))
-        self.openapi = self._client.get("/openapi.json").json()
+        if not self.openapi:
+            self.openapi.update(self._client.get("/openapi.json").json())
         self.platform, self.support, self.nobody = self.door("platform"), self.door("support"), self.door(None)
         self._people = itertools.count(1)
 
