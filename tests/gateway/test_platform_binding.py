@@ -188,6 +188,25 @@ def test_a_bank_that_is_lost_while_binding_again_can_be_asked_again(a_rig: Rig) 
     assert rebind(person, person.binding).status_code == 201
 
 
+def test_where_the_bank_pays_an_amount_in_first_binding_again_ends_the_old_one_and_is_done_once_it_is_named(
+    a_rig: Rig,
+) -> None:
+    person = a_rig.bound(daily_limit_minor=1_500)
+    person.decide()
+    old, person.bank.deposit_minor = person.binding, 37
+    answer = rebind(person, old)
+    person.bank.deposit_minor = None
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "micro_deposit")
+    assert person.decide()["reason"] == "unbound"
+    assert accounts_of(person) == []
+    granted = confirm(person, request_id=f"again-{person.user_id:0>8}")
+    assert granted.status_code == 201
+    person.binding = granted.json()["binding"]
+    assert person.binding != old
+    assert person.decide(amount_minor=501)["reason"] == "over_daily_limit"
+    assert person.decide(amount_minor=500)["outcome"] == "approve"
+
+
 def test_an_ended_binding_can_be_bound_again_too(a_rig: Rig) -> None:
     person = a_rig.bound()
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
@@ -416,11 +435,18 @@ def test_a_days_limit_that_is_used_up_makes_an_account_limited_until_it_is_given
     assert [account["health"] for account in accounts_of(person)] == ["good"]
 
 
-def test_a_record_that_does_not_open_blocks_and_an_account_without_one_is_unknown(a_rig: Rig) -> None:
+def test_a_record_that_does_not_open_blocks_and_an_account_without_one_is_unknown(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person = a_rig.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)
     (account,) = accounts_of(person)
     assert (account["health"], account["reason"]) == ("blocked", "attestation_unreadable")
+    with monkeypatch.context() as nothing_is_published:
+        nothing_is_published.setattr(person.bank, "publish", lambda *_bindings: None)
+        person = a_rig.bound()
+    (account,) = accounts_of(person)
+    assert (account["health"], account["reason"]) == ("unknown", "no_attestation")
 
 
 def test_a_hold_of_the_risk_policy_is_seen_in_the_list(tmp_path_factory: Any) -> None:
