@@ -15,19 +15,22 @@ from ledger.service.database import Database
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
+#: With the writer, the lookups and two locks of leaders, less than the 15 connections that SQLAlchemy opens at most.
+_READERS = 8
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class Storage:
-    """A database with one thread for everything that writes, so that a process never waits for its own lock, and one
-    for what decisions look up."""
+    """A database with one thread for everything that writes, so that a process never waits for its own lock, one for
+    what decisions look up, and some for all else that reads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self.looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookups")
+        self._readers = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="reads")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -56,13 +59,13 @@ class Storage:
         return await asyncio.get_running_loop().run_in_executor(self.writer, lambda: work(*args, **kwargs))
 
     async def reading(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run `work`, which uses `read`, in a thread of the loop's own pool."""
-        return await asyncio.to_thread(work, *args, **kwargs)
+        """Run `work`, which uses `read`, in one of the reading threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: work(*args, **kwargs))
 
     def close(self) -> None:
-        """Let what is being written end, then close."""
-        self.writer.shutdown()
-        self.looker.shutdown()
+        """Let what is being written or read end, also where who asked went away meanwhile, then close."""
+        for threads in (self.writer, self.looker, self._readers):
+            threads.shutdown()
         self._database.close()
 
 

@@ -5,6 +5,7 @@ travel better; the rounds of contenders are interleaved, so that noise meets all
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -81,8 +82,12 @@ def _lines(path: str) -> list[str]:
 def measure(section: Section, rounds: int, console: Console, more: dict[str, Any]) -> dict[str, Any]:
     """Run a section, print its tables and draw its chart. Returns: what benchmarks.json holds of it."""
     console.rule(section.title)
+    run = section.run
+    # As a served process does (ledger.service.serve): else this one's collections show as everyone's latency.
+    gc.collect()
+    gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
-        figures, ratios = section.run(Path(folder), rounds, **more)
+        figures, ratios = run(Path(folder), rounds, **more)
     console.print(figures_table(section.title, figures))
     console.print(ratios_table(ratios))
     chart(section.title, figures, CHARTS / f"{section.name}.png")

@@ -26,6 +26,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 VARIABLE = "STANDING_TEST_DATABASE"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
+_TERMINATED = 128 + signal.SIGTERM
 #: A test's data is worth nothing after a power cut; waiting for the disk would only make the tests slow.
 _OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
@@ -112,6 +113,8 @@ def main(command: list[str]) -> int:
     if not command:
         print(__doc__, file=sys.stderr)
         return 2
+    # Told to end, it ends its server first, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         with postgres() as url:
             return subprocess.run(command, env={**os.environ, VARIABLE: url}, check=False).returncode

@@ -1,5 +1,6 @@
 """Fixtures of the gateway's tests."""
 
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,6 +13,14 @@ from tests.gateway.rig import Rig, rig
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_go_to_standard_error() -> Iterator[None]:
+    """As a served gateway's do: what a command prints must not mix with what a gateway in this process logs."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What an operator sees: figures, status on one screen, logs; and several gateways on one database."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from ledger.clock import ManualClock
 from ledger.service.serve import served
 from ledger.terms import Status
 from tests.gateway.rig import BICS, Rig, rig
+from tests.world import wait_until
 
 PREFIX = "standing_gateway_"
 
@@ -132,6 +134,8 @@ def test_two_gateways_in_one_process_do_not_mix_their_figures() -> None:
 
 def test_status_says_what_the_gateway_is_like_now(a_rig: Rig) -> None:
     a_rig.bound().decide()
+    # A gateway that has just started has not looked at its nodes yet.
+    wait_until(lambda: a_rig.support("GET", "/v1/status").json()["ledger"]["nodes"][0]["block_number"])
     status = a_rig.support("GET", "/v1/status").json()
     assert (status["ready"], status["trouble"]) == (True, None)
     assert status["policy"] == a_rig.settings.policy.version
@@ -208,7 +212,7 @@ def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_one_once_i
             it.heartbeat()
             # Both decide, on one daily limit.
             assert client.get(f"/v1/bindings/{person.binding}").status_code == 200
-            first.leader.resign()
+            asyncio.run(first.close())  # its own thread, too, which would take the lock again
             second.look()
             assert second.leader.led
             assert not first.leader.leads()
