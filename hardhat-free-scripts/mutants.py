@@ -64,12 +64,13 @@ INVALID, SAME = "not compiling", "compiling to the same bytecode"
 
 #: Mutants that behave as the original does, by name, with the reason.
 _MEMORY_FROM_ZERO = (
-    "the event's data then lies from address 0 on, over what Solidity keeps there: nothing uses that any more, for no "
-    "memory is allocated after the event. It stays as it is, because the next change could."
+    "the event's data then lies from address 0 on, or a few bytes after it, over what Solidity keeps there: nothing "
+    "uses that any more, for no memory is allocated after the event. It stays as it is, because the next change could."
 )
 EQUIVALENT: dict[str, str] = {
     "_digest: statement dropped: `eventData := mload(0x40)` -> ``": _MEMORY_FROM_ZERO,
     "_digest: number: `0x40` -> `0x60`": _MEMORY_FROM_ZERO,
+    "_digest: number: `0x40` -> `0x20`": _MEMORY_FROM_ZERO,
     "_digest: number: `5` -> `0x6`": (
         "the loop also hashes what follows the attestations in calldata, and nothing reads those hashes: only dearer, "
         "which test_gas.py finds and the mutation check leaves out."

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import pytest
+from eth_abi.abi import encode
 
 from ledger.publication import Attestation, LocalSigner, Publication
 from tests.contracts.abi import Event, Refusal
@@ -143,6 +144,10 @@ def test_just_valid_is_accepted(attempt: Attempt, changes: list[Change]) -> None
         "bindings": tuple(item.binding for item in attempt.attestations),
     }
     assert outcome.events(attempt.ledger.abi) == [Event("Published", expected)]
+    # To the byte: a decoder passes over what follows, a hash of the log does not.
+    ((_, data),) = outcome.logs
+    told = [expected["watermarkMs"], expected["digest"], expected["bindings"]]
+    assert data == encode(["uint48", "bytes32", "bytes32[]"], told)
 
 
 @dataclass(frozen=True, slots=True)
