@@ -61,6 +61,16 @@ def start(folder: Path, *, block_time_s: float | None = None, history: bool = Tr
     return process, url
 
 
-def _call(url: str, method: str, *params: str) -> httpx.Response:
+def mine_when_told(url: str) -> None:
+    """From now on transactions wait for `mine`."""
+    _call(url, "evm_setAutomine", False).raise_for_status()
+
+
+def mine(url: str) -> None:
+    """Make a block of all that waits."""
+    _call(url, "evm_mine", timeout_s=60).raise_for_status()
+
+
+def _call(url: str, method: str, *params: str | bool, timeout_s: float = 2) -> httpx.Response:
     call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    return httpx.post(url, json=call, timeout=2)
+    return httpx.post(url, json=call, timeout=timeout_s)

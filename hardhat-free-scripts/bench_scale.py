@@ -35,15 +35,14 @@ from ledger.devnet import DEVNET_KEYS
 from ledger.publication import LocalSigner
 from ledger.service.database import Database, migrate
 
-#: A million too: `bench.py --only scale --sizes 1000 1000000`. To fill its ledger takes a quarter of an hour.
-SIZES = (1_000, 100_000)
+SIZES = (1_000, 100_000, 1_000_000)
 _BICS = ("YUNXCNB0", "BKCHCNBJ")
 _PLATFORM = "jinqiao-pay"
 _CONNECTIONS = 64
 _ROUND_S = 3.0
 #: Bindings that are asked for in one round, at random out of all.
 _ASKED = 50_000
-_SHARE = 10_000  # what a filling process does before it tells how far it is
+_SHARE = 15_000  # what a filling process does before it tells how far it is
 
 
 class Stage:
@@ -75,6 +74,7 @@ class Stage:
         database = Database(url)
         migrate(database, "gateway")
         database.close()
+        anvil.mine_when_told(self.url)
         vault_secret = bytes.fromhex((self.net.folder / "gateway" / "vault-secret").read_text())
         return [
             Share(self.url, self.net.contract, url, vault_secret, _PLATFORM, bic, key, payer, secrets.token_bytes(32))
