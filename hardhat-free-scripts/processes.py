@@ -1,10 +1,12 @@
 """Processes of a local network: start them, know when they answer, end exactly those that were started."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 BIN = Path(sys.executable).parent
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
+#: Below those that systems give to outgoing connections (Linux: 32768 and up; IANA: 49152 and up).
+_PORTS = range(20_000, 32_768)
+_PORT_ATTEMPTS = 100
 
 
 class ProcessDied(Exception):
@@ -24,9 +29,15 @@ class NotYet(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A loopback port that nothing listens on at the moment. Raises: OSError where none is found.
+
+    Not one that the system would choose: it gives those to outgoing connections as well, and may do so before the
+    process that is told the port listens there.
+    """
+    for port in secrets.SystemRandom().sample(_PORTS, _PORT_ATTEMPTS):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError(f"no free port among {_PORT_ATTEMPTS} from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 class Process:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -14,6 +13,7 @@ import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from processes import free_port
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
@@ -125,16 +125,10 @@ def test_bands_that_leave_an_amount_out_or_take_it_twice(bands: tuple[Any, ...])
         Policy.model_validate({"freshness": [{"up_to_minor": up_to, "max_staleness_ms": 1} for up_to in bands]})
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _file(rig: Rig, folder: Path, **changed: Any) -> Path:
     """The rig's settings as a TOML file, with a database and a port of its own."""
     stated = rig.settings.model_dump(mode="json", exclude_none=True)
-    stated |= {"database_url": f"sqlite:///{folder}/own.sqlite3", "listen_port": _free_port()} | changed
+    stated |= {"database_url": f"sqlite:///{folder}/own.sqlite3", "listen_port": free_port()} | changed
     lines = [f"{name} = {_toml(value)}" for name, value in stated.items() if value is not None]
     file = folder / "gateway.toml"
     file.write_text("\n".join(lines))
@@ -152,7 +146,7 @@ def _toml(value: Any) -> str:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        (lambda rig: {"ledger_url": f"http://127.0.0.1:{_free_port()}/"}, "answer"),
+        (lambda rig: {"ledger_url": f"http://127.0.0.1:{free_port()}/"}, "answer"),
         (lambda rig: {"chain_id": rig.ledger.domain.chain_id + 1}, "chain id"),
         (lambda rig: {"ledger_contract": "0x" + "11" * 20}, "no contract"),
         (lambda rig: {"vault_secret_files": ["/nonexistent"]}, "vault_secret_files"),
