@@ -39,6 +39,16 @@ class GroupCommit(Generic[Job, Result]):
         self._observe_s = observe_s
         self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
         self._running = False
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def turn(self) -> None:
+        """Return once no batch is being written; whoever waits for that goes on at the same moment.
+
+        A job that is made ready earlier would only wait. Made ready now, it is of what is true now, and those who make
+        theirs ready together may share the work.
+        """
+        await self._free.wait()
 
     async def submit(self, job: Job) -> Result:
         """Do `job` in the next batch. It is done also where the caller goes away meanwhile.
@@ -70,6 +80,7 @@ class GroupCommit(Generic[Job, Result]):
         if not self._waiting:
             self._running = False
             return
+        self._free.clear()
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
         committing = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, [job for job, _ in batch])
         committing.add_done_callback(partial(self._finish, [result for _, result in batch]))
@@ -79,6 +90,7 @@ class GroupCommit(Generic[Job, Result]):
         results: list[asyncio.Future[Result]],
         committing: "asyncio.Future[Sequence[Result | StandingError]]",
     ) -> None:
+        self._free.set()
         self._start()
         if committing.cancelled():
             for result in results:

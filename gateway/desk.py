@@ -1,8 +1,9 @@
 """The desk, where transactions are decided: read the ledger, then decide and record in one shared transaction.
 
-The path of one transaction: its binding's key from memory, one coalesced read of the ledger (`gateway.reading`), one
-group commit (`gateway.commits`). Inside the commit, for all that wait at the moment: lock the bindings, look for
-transactions decided before, tell the time, lock the usage rows, decide each in turn with usage adding up, write.
+The path of one transaction: its binding's key from memory; its turn, for what is read before the last commit has ended
+only grows old; one coalesced read of the ledger (`gateway.reading`); one group commit (`gateway.commits`). Inside the
+commit, for all that wait at the moment: lock the bindings, look for transactions decided before, tell the time, lock
+the usage rows, decide each in turn with usage adding up, write.
 """
 
 import asyncio
@@ -101,6 +102,7 @@ class Desk:
     async def _read_and_commit(
         self, transaction: Transaction, question: Question, bound: Bound, *, final: bool
     ) -> bytes:
+        await self._decisions.turn()
         try:
             seen = await self._reader.read(bound.bank_bytes, bound.binding)
         except LedgerUnreachable:
@@ -128,6 +130,7 @@ class Desk:
         self, transactions: Sequence[Transaction], *, final: bool
     ) -> list[bytes | StandingError]:
         bindings = list(dict.fromkeys(each.binding for each in transactions))
+        await self._decisions.turn()
         found = dict(zip(bindings, await asyncio.gather(*map(self._look, bindings)), strict=True))
         # One step of the loop puts all of them into the queue of commits, so that they are decided in this order.
         return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))

@@ -60,6 +60,28 @@ async def test_what_comes_while_a_batch_is_written_waits_for_the_next() -> None:
     assert committer.batches == [[1], [2, 3]]
 
 
+async def test_whose_turn_it_is_waits_for_the_batch_that_is_written_whatever_becomes_of_it() -> None:
+    committer = Committer()
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(committer, executor)
+        await commits.turn()  # nothing is written: at once
+        for job in (1, 13):
+            committer.gate.clear()
+            committer.entered.clear()
+            written = asyncio.create_task(commits.submit(job))
+            assert await asyncio.to_thread(committer.entered.wait, 20)
+            turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
+            gone = asyncio.create_task(commits.turn())
+            await asyncio.sleep(0)
+            gone.cancel()  # who goes away takes nobody along
+            done, _ = await asyncio.wait(turns, timeout=0.05)
+            assert not done
+            committer.gate.set()
+            await asyncio.gather(*turns)
+            await asyncio.wait({written})
+            assert (written.exception() is None) == (job == 1)
+
+
 async def test_an_error_of_one_job_is_its_own() -> None:
     with ThreadPoolExecutor(1) as executor:
         commits = group(Committer(), executor)

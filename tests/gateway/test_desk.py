@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,30 @@ async def test_a_read_that_was_outrun_by_a_later_one_is_read_again_and_no_rollba
         outrun = await slow
         assert (outrun["outcome"], outrun["publication"], rig.reader.reads) == ("approve", 2, reads + 1)
         assert len(rig.rows(schema.decisions)) == 3
+
+
+async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read before that would only grow old, and be a call of its own."""
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        written, entered, gate = rig.storage.write_all, threading.Event(), threading.Event()
+
+        def slowly(work: Any) -> Any:
+            entered.set()
+            assert gate.wait(20)
+            return written(work)
+
+        monkeypatch.setattr(rig.storage, "write_all", slowly)
+        first = asyncio.create_task(rig.decide(account))
+        assert await asyncio.to_thread(entered.wait, 20)
+        later = [asyncio.create_task(rig.decide(account)) for _ in range(3)]
+        await asyncio.wait(later, timeout=0.05)
+        assert rig.reader.reads == 1
+        gate.set()
+        assert {answer["outcome"] for answer in await asyncio.gather(first, *later)} == {"approve"}
+        assert rig.reader.reads == 4
 
 
 async def test_with_the_ledger_out_of_reach_a_decision_is_recorded_as_any_other(tmp_path: Path) -> None:
