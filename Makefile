@@ -28,14 +28,14 @@ test: setup ## Run the tests
 fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
 
-mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; half an hour)
+mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; an hour)
 	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
 
 .venv/.bench: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,bench]'
 	@touch $@
 
-bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server)
+bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server; half an hour)
 	$(BIN)/python hardhat-free-scripts/bench.py $(ARGS)
 
 # halmos and slither pin what the project itself wants newer, so they have an environment of their own.
