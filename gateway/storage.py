@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from gateway.errors import StorageUnavailable
@@ -76,7 +77,7 @@ def storage_errors() -> Iterator[None]:
         yield
     except IntegrityError:
         raise  # two writers met; who wrote knows what that means
-    except DBAPIError as error:
+    except (DBAPIError, NoConnectionFree) as error:
         raise StorageUnavailable(
             f"the gateway's database does not work for now ({type(error).__name__})", _RETRY_AFTER_S
         ) from error

@@ -42,6 +42,8 @@ class _Node:
 
     def ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         answer = self.provider.make_request(method, params)
+        if not isinstance(answer, dict):
+            raise BadResponseFormat(f"{self.name} answers with no JSON object")
         error = answer.get("error")
         if error is not None:
             text = str(error).lower()

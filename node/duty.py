@@ -196,6 +196,10 @@ class Duty:
                 work()
             except Deposed as error:
                 _log.warning("deposed", reason=str(error))
+            except BaseException as error:
+                # A fault of this program ends the thread for all to see; another node may take over.
+                self.trouble = f"its work ended by an unexpected {type(error).__name__}; see the log, and restart it"
+                raise
             finally:
                 self.leave()
 

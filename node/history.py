@@ -4,7 +4,7 @@ The number, the digest and the bindings of each are in its event; its content is
 by the digest, which hangs on the one before.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Findings:
 
     store_publication: int
     ledger_publication: int
+    given_up: int = 0
     new_deployment: bool = False
     rebuilt: int = 0
     rebuilt_without_content: int = 0
@@ -59,6 +60,15 @@ class History:
             last = min(first + _PAGE_BLOCKS - 1, end)
             yield first, last
             self._progress(last - start + 1, end - start + 1)
+
+    def fork(self, signed: Sequence[Row[Any]], start: int) -> int | None:
+        """The first number of `signed`, publications in no block yet, under which the ledger holds another."""
+        digests = {row.number: row.digest for row in signed}
+        for first_block, last_block in self._pages(start):
+            for event in self._client.published(first_block, last_block, self._issuer.bic):
+                if digests.get(event.number, event.digest) != event.digest:
+                    return event.number
+        return None
 
     def rebuild(
         self, connection: Connection, state: BankState, last: Row[Any] | None, findings: Findings, start: int

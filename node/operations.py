@@ -150,6 +150,14 @@ def recover(
     restored: Annotated[
         bool, typer.Option("--restored", help="The store is a backup, even if the ledger is not ahead of it")
     ] = False,
+    take_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--take-ledger",
+            help="Go on from what somebody else published under the bank's old key, and give up what this store "
+            "signed in its place",
+        ),
+    ] = False,
     fed_again: Annotated[
         bool, typer.Option("--fed-again", help="The core has fed again what the recovery asked for: go on signing")
     ] = False,
@@ -167,7 +175,7 @@ def recover(
                 return
             with _alone(database), _progress("blocks") as progress:
                 findings = _recovery(settings, secrets, database, progress).run(
-                    confirm=confirm, restored=restored, from_block=from_block
+                    confirm=confirm, restored=restored, take_ledger=take_ledger, from_block=from_block
                 )
         _report(findings, confirm=confirm)
 
@@ -197,6 +205,7 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         "last publication in the store": findings.store_publication,
         "last publication on the ledger": findings.ledger_publication,
         "the ledger is a new deployment": "yes" if findings.new_deployment else "no",
+        "publications signed here, given up": findings.given_up,
         "publications rebuilt": findings.rebuilt,
         "… of which by number and digest only": findings.rebuilt_without_content,
         "bindings to be stated again": findings.stated_again,

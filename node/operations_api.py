@@ -50,7 +50,7 @@ def healthz() -> Health:
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
 )
 def readyz(request: Request, response: Response) -> Health:
-    """Not ready while the node stands by, or while the publisher cannot publish; the reason is said."""
+    """Not ready while the node stands by, the publisher cannot publish, or a worker has ended; the reason is said."""
     trouble = why_not_ready(_node(request))
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+import structlog
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ledger.publication import Attestation, Domain, Publication, Signer
 from ledger.sealing import seal
@@ -19,6 +20,8 @@ from node.deployments import Deployment
 
 ATTESTATION_SIZE = 128
 _FIRST_PREVIOUS = bytes(32)
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,23 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
     return Publication(
         Domain(row.chain_id, row.contract), bic, row.number, row.previous, row.watermark_ms, attestations
     )
+
+
+def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:
+    """Forget the store's newest publications, which can never enter a block: what was in them waits again.
+
+    Their digests are logged, for whoever has to tell later what this bank has signed. Returns: the bindings in them.
+    """
+    bindings: set[bytes] = set()
+    for row in signed:
+        bindings.update(attestation.binding for attestation in stored_publication(row, bic).attestations)
+        _log.warning("publication_given_up", number=row.number, digest=f"0x{row.digest.hex()}", signer=row.signer)
+    numbers = [row.number for row in signed]
+    transactions, outbox, publications = schema.transactions, schema.outbox, schema.publications
+    connection.execute(update(outbox).where(outbox.c.publication.in_(numbers)).values(publication=None))
+    connection.execute(delete(transactions).where(transactions.c.publication.in_(numbers)))
+    connection.execute(delete(publications).where(publications.c.number.in_(numbers)))
+    return bindings
 
 
 def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any]]:

@@ -227,7 +227,7 @@ class Publisher:
         if state.publication and (here is None or here.digest != state.head):
             raise PublishingHalted(
                 f"publication {state.publication} on the ledger is not the one that this store signed: "
-                "two histories exist under one key, and a person must look"
+                "two histories exist under one key: stop the node, and see docs/runbook-signing-key.md"
             )
         expected_ms = 0 if deployment is None else outbox.watermark_floor_ms(here, deployment)
         if state.watermark_ms != expected_ms:

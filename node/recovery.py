@@ -11,6 +11,11 @@ lost: a new deployment goes on from the store's last number and head, and holds 
 3. Where the store is old, the core is asked to feed again what it said after the store's last entry. Until the operator
    says that it has, nothing is signed: a watermark that moved on would vouch for changes that this store never saw.
 
+A fourth comes before these where it has happened: somebody else published under the bank's key, so that the ledger
+holds another publication under a number that this store has signed. What the store signed from there on can never enter
+a block, for it hangs on a digest that the ledger does not hold. It is given up, on the operator's word and once another
+signer counts, and what it stated is stated again.
+
 All of it is one transaction, so a recovery that is killed has not begun.
 """
 
@@ -68,10 +73,11 @@ class Recovery:
         self._history = History(client, issuer, progress)
         self._faults = faults
 
-    def run(self, *, confirm: bool, restored: bool = False, from_block: int = 0) -> Findings:
+    def run(self, *, confirm: bool, restored: bool = False, take_ledger: bool = False, from_block: int = 0) -> Findings:
         """Recover, or without `confirm` only look what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
+        `take_ledger`: where the ledger holds what somebody else signed, go on from that.
         `from_block`: where the ledger's history of this bank begins, to save looking at the blocks before.
         Raises: CannotRecover, LedgerError, DatabaseUnavailable.
         """
@@ -87,7 +93,8 @@ class Recovery:
         findings = Findings(0, state.publication)
         try:
             with self._database.write() as connection:
-                self._mend(connection, state, findings, restored=restored, from_block=from_block)
+                touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
+                self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
                 if not confirm:
                     raise _OnlyLooked
         except _OnlyLooked:
@@ -110,9 +117,47 @@ class Recovery:
             recoveries.met(connection, self._clock.now_ms())
         self._faults("fed_again")
 
+    def _settle_fork(
+        self, connection: Connection, state: BankState, findings: Findings, *, take_ledger: bool, from_block: int
+    ) -> set[bytes]:
+        """Give up what the store has signed from where the ledger holds another publication, if it does anywhere.
+
+        Returns: the bindings that were stated in what is given up.
+        """
+        deployment = deployments.current(connection)
+        if deployment is None or deployment.domain != self._client.domain:
+            return set()
+        signed = outbox.unfinished(connection, deployment.base_number)
+        if not signed:
+            return set()
+        number = self._history.fork(signed, self._start_block(connection, deployment, findings, from_block))
+        if number is None:
+            return set()
+        if not take_ledger:
+            raise CannotRecover(
+                f"publication {number} on the ledger is not the one that this store signed: two histories exist under "
+                "one key; see docs/runbook-signing-key.md, whose end is `recover --take-ledger`"
+            )
+        lost = [row for row in signed if row.number >= number]
+        if state.signer in {row.signer for row in lost}:
+            raise CannotRecover(
+                f"the ledger still believes {state.signer}, under which two histories exist from publication {number} "
+                "on: first have the bank reinstated with a new signer, or rotate it, and start from its keystore"
+            )
+        findings.given_up = len(lost)
+        return outbox.give_up(connection, lost, self._issuer.bic)
+
     def _mend(
-        self, connection: Connection, state: BankState, findings: Findings, *, restored: bool, from_block: int
+        self,
+        connection: Connection,
+        state: BankState,
+        findings: Findings,
+        touched: set[bytes],
+        *,
+        restored: bool,
+        from_block: int,
     ) -> None:
+        """Level the store with the ledger. `touched`: bindings to be stated again, come what may."""
         last = outbox.last_publication(connection)
         deployment = deployments.current(connection)
         findings.store_publication = last.number if last is not None else 0
@@ -123,17 +168,17 @@ class Recovery:
             return
         if findings.new_deployment and not behind and last is not None:
             self._check_admission(state, last)
-        written: set[bytes] = set()
         if behind or findings.new_deployment:
             start = self._start_block(connection, deployment, findings, from_block)
             base_number, written = self._history.rebuild(connection, state, last, findings, start)
+            touched = touched | written
             if deployment is None or findings.new_deployment:
                 if base_number is None:
                     raise CannotRecover(
                         f"the bank's admission to this ledger is before block {start}: give an earlier --from-block"
                     )
                 deployments.begin(connection, self._client.domain, base_number, self._clock.now_ms())
-        self._plan_restatements(connection, written, findings)
+        self._plan_restatements(connection, touched, findings)
         if findings.feed_again:
             findings.core_from_ms = outbox.last_as_of_ms(connection)
             findings.core_until_ms = max(state.watermark_ms, findings.core_from_ms)
@@ -184,17 +229,17 @@ class Recovery:
         ).scalar_one_or_none()
         return int(known) if known is not None else from_block
 
-    def _plan_restatements(self, connection: Connection, written: set[bytes], findings: Findings) -> None:
-        """Note every binding that is to be stated again."""
+    def _plan_restatements(self, connection: Connection, touched: set[bytes], findings: Findings) -> None:
+        """Note every binding that is to be stated again: those `touched`, and on a new deployment all."""
         table = schema.bindings
         known = {row.id: row for row in connection.execute(select(table.c.id, table.c.platform, table.c.ended_at_ms))}
-        for binding, record in self._records(sorted(written)):
+        for binding, record in self._records(sorted(touched)):
             if binding in known:
                 self._plan_known(connection, known[binding], record, findings)
             else:
                 self._plan_unknown(connection, binding, record, findings)
         if findings.new_deployment:
-            for binding in known.keys() - written:
+            for binding in known.keys() - touched:
                 self._restate(connection, binding, 0, known=True)
                 findings.stated_again += 1
 

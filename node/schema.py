@@ -164,6 +164,14 @@ publications = Table(
     Column("in_block_at_ms", BigInteger),
 )
 
+# Asked at every step of the publisher. Each heartbeat leaves a row for ever, and all but the newest few are in blocks.
+Index(
+    "ix_publications_unfinished",
+    publications.c.number,
+    sqlite_where=publications.c.in_block_at_ms.is_(None),
+    postgresql_where=publications.c.in_block_at_ms.is_(None),
+)
+
 #: Terms on their way to the ledger, in order. `holds_from_ms`: until the row is published, the watermark stays below.
 outbox = Table(
     "outbox",

@@ -106,7 +106,8 @@ def why_not_ready(node: "Node") -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.duty.active:
         return f"standing by: {node.duty.trouble or 'another node on the same store is on duty'}"
-    return node.publisher.trouble
+    # A worker in trouble tries again, and says so in `worker_troubles`; one that has ended needs somebody.
+    return node.publisher.trouble or next(iter(node.workers.ended), None)
 
 
 def measure(node: "Node", now_ms: int) -> State:

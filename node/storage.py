@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ledger.errors import Unavailable
 from ledger.service.database import Database, migrate
@@ -60,6 +61,8 @@ def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
 def _database_errors() -> Iterator[None]:
     try:
         yield
+    except NoConnectionFree as error:
+        raise DatabaseUnavailable("no connection to the database became free in time", _RETRY_AFTER_S) from error
     except OperationalError as error:
         raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
     except DBAPIError as error:

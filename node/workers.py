@@ -37,6 +37,8 @@ class Worker:
         self.task = task
         #: Why the task does not get on; None while all is well.
         self.trouble: str | None = None
+        #: Whether a fault of this program has ended it.
+        self.ended = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
 
@@ -74,6 +76,7 @@ class Worker:
             except BaseException as error:
                 # Said here as well, for whoever asks the node how it is; the text may hold anything, so only its type.
                 self.trouble = f"ended by an unexpected {type(error).__name__}; see the log, and restart the node"
+                self.ended = True
                 log.critical("worker_ended", error=type(error).__name__)
                 raise
             else:
@@ -94,6 +97,11 @@ class Workers:
     def troubles(self) -> list[str]:
         """Why what does not get on, for each worker in trouble."""
         return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
+
+    @property
+    def ended(self) -> list[str]:
+        """The troubles of those that will not get on before the node is started again."""
+        return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.ended]
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -132,6 +132,7 @@ class Bank:
     bic: str
     clock: ManualClock
     client: LedgerClient
+    signer_key: bytes
     signer: LocalSigner
     folder: Path
     core_key: str
@@ -267,7 +268,7 @@ class World:
 
     def make_bank(self, bic: str = "YUNXCNB0", **settings_changed: Any) -> Bank:
         """Admit a bank, with everything its node needs, and do not start it yet."""
-        signer = LocalSigner(secrets.token_bytes(32))
+        signer = LocalSigner(signer_key := secrets.token_bytes(32))
         step = governance.admit(bic, signer.address, LocalSigner(BANK_ADMIN).address)
         governance.execute(self.client, step, REGISTRAR)
         folder = self.folder / bic
@@ -295,7 +296,7 @@ class World:
             publisher=publisher,
         )
         held = Secrets(secrets.token_bytes(32), secrets.token_bytes(32), signer, next(_SENDERS))
-        bank = Bank(bic, self.clock, self.client, signer, folder, core_key, platform_key, settings, held)
+        bank = Bank(bic, self.clock, self.client, signer_key, signer, folder, core_key, platform_key, settings, held)
         self.banks[bic] = bank
         self._stack.callback(bank.close)
         return bank

@@ -107,7 +107,8 @@ def settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:
     for name, secret in files.items():
         (folder / name).write_text(secret.hex())
     stated = bank.settings.model_dump(mode="json", exclude_none=True)
-    for role, key in (("signer", b"\x01" * 32), ("sender", b"\x02" * 32)):
+    assert isinstance(bank.secrets.sender_key, bytes)
+    for role, key in (("signer", bank.signer_key), ("sender", bank.secrets.sender_key)):
         (folder / f"{role}-password").write_text("password")
         encrypted = Keystore.encrypt(key, "password", kdf="scrypt", iterations=4096)
         (folder / role).write_text(json.dumps(encrypted))
