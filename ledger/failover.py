@@ -103,6 +103,13 @@ class Failover(JSONBaseProvider):
         assert failure is not None  # there is at least one node
         raise failure
 
+    def doubt(self) -> None:
+        """Let the node in use rest: it answers, but what it answers or does with transactions shows that it lags.
+
+        Where no other node answers, it is asked all the same.
+        """
+        self._rest(self._nodes[self._current])
+
     def check_all(self) -> list[str]:
         """Check every node now. Returns: those that do not answer. Raises: LedgerMismatch for one of another ledger."""
         silent = []

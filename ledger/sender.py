@@ -114,14 +114,15 @@ class Sender:
             )
         return asked
 
-    def bumped_wei(self, paid_wei: int) -> int:
-        """The gas price for sending a stuck transaction again: an eighth more, or what the network asks if more.
+    def again_wei(self, paid_wei: int, *, bump: bool) -> int:
+        """The gas price for sending a transaction again: what was paid, or what the network asks by now if more.
 
-        Never above the maximum; at the maximum, and where gas is free, it stays as it is. Raises: LedgerUnreachable.
+        `bump`, for a stuck one: an eighth more than was paid at least. Never above the maximum; at the maximum, and
+        where gas is free, it stays as it is. Raises: LedgerUnreachable.
         """
         with ledger_errors():
             asked = _number(self._client.w3.eth.gas_price, "gas price")
-        more = paid_wei + -(-paid_wei // _BUMP_DIVISOR)
+        more = paid_wei + -(-paid_wei // _BUMP_DIVISOR) if bump else paid_wei
         return max(paid_wei, min(max(asked, more), self._max_gas_price_wei))
 
     def prepare(self, data: bytes, *, gas: int, nonce: int | None = None, gas_price_wei: int | None = None) -> Prepared:

@@ -25,6 +25,15 @@ class Difference:
     change: AccountChange
     known: Account | None
 
+    def earliest_ms(self, last_ms: int) -> int:
+        """The first time from which the feed takes the change, where all up to `last_ms` has been promised.
+
+        One that replaces another number speaks of that one's bindings, too, and of them something was promised.
+        """
+        if self.known is None:
+            return 0 if self.change.replaces is None else last_ms + 1
+        return max(last_ms + 1, self.known.effective_at_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -138,7 +138,7 @@ def _read_jsonl(raw: BufferedReader) -> Iterator[Line]:
             return
         try:
             record = json.loads(text, object_pairs_hook=_distinct)
-        except ValueError:  # also bytes that are not UTF-8
+        except (ValueError, RecursionError):  # also bytes that are not UTF-8, and what is nested without end
             yield _bad(number, "line", "not JSON, or a name twice", "one JSON object in UTF-8 on each line", raw)
             continue
         if isinstance(record, dict):

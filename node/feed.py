@@ -94,7 +94,8 @@ class Feed:
                 return known
             last_ms = outbox.last_as_of_ms(connection)
             _check_turn(connection, entry, begun)
-            _check_not_ahead(entry, now_ms)
+            if entry.as_of_ms > self.latest_ms():
+                raise InvalidValue("as_of_ms", "ahead of this node's clock", f"at most {self.latest_ms()}")
             self._check_room(connection, entry.changes)
             receipt = FeedReceipt(
                 as_of_ms=entry.as_of_ms,
@@ -121,12 +122,22 @@ class Feed:
         it, for the ledger's time does not go back. Whole or not at all. Returns: how many attestations follow.
         Raises: InvalidValue (naming the change and field), Overloaded.
         """
+        latest_ms = self.latest_ms()
+        for index, change in enumerate(changes):
+            # Once signed it would block all that comes after it: the ledger refuses what takes effect in the future.
+            if change.effective_at_ms > latest_ms:
+                with _place(index):
+                    raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
         with self._database.write() as connection:
             self._check_room(connection, changes)
             queued = self._apply(connection, changes, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
         self._faults("feed_committed")
         self._on_change()
         return queued
+
+    def latest_ms(self) -> int:
+        """The latest time that the core may speak of now: a little more than this node's clock shows."""
+        return self._clock.now_ms() + AHEAD_ALLOWANCE_MS
 
     def last_as_of_ms(self) -> int:
         """How far the core has spoken; 0 before it has at all."""
@@ -253,13 +264,6 @@ def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None
         raise FeedOutOfOrder(f"part: {entry.part} of the entry of {entry.as_of_ms} is not next; allowed: {next_part}")
 
 
-def _check_not_ahead(entry: FeedEntry, now_ms: int) -> None:
-    if entry.as_of_ms > now_ms + AHEAD_ALLOWANCE_MS:
-        raise InvalidValue(
-            "as_of_ms", "ahead of this node's clock", f"at most {AHEAD_ALLOWANCE_MS} ms ahead of {now_ms}"
-        )
-
-
 def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
     """Store what comes in, before what follows from it refers to it."""
     if receipt.part == 1:
@@ -327,16 +331,19 @@ def _check_effective(
 ) -> AccountChange:
     """The change, if it took effect after all that was promised before, and not after the entry's own time.
 
-    An account that was not known yet had no binding, so nothing was promised about it. Without an entry, what comes too
-    late counts from the first time that it still can. Raises: InvalidValue.
+    An account that was not known yet had no binding, so nothing was promised about it. What was said of a number that
+    is replaced stands, so its successor counts from then on at the earliest. Without an entry, what comes too late
+    counts from the first time that it still can. Raises: InvalidValue.
     """
-    known = [known.effective_at_ms for known in (account, replaced) if known is not None]
-    lowest = max([last_ms + 1, *known]) if known else 0
+    lowest = 0
+    if account is not None or replaced is not None:
+        lowest = max(last_ms + 1, account.effective_at_ms if account is not None else 0)
+    effective_at_ms = max(change.effective_at_ms, replaced.effective_at_ms if replaced is not None else 0)
     if as_of_ms is None:
-        return change.model_copy(update={"effective_at_ms": max(lowest, change.effective_at_ms)})
-    if not lowest <= change.effective_at_ms <= as_of_ms:
+        effective_at_ms = max(lowest, effective_at_ms)
+    elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
-    return change
+    return change.model_copy(update={"effective_at_ms": effective_at_ms})
 
 
 @contextmanager

@@ -108,17 +108,21 @@ class FileCheck:
     ) -> list[InvalidValue]:
         """What is wrong with a change that is well-formed by itself, in its place in the file and beside the store."""
         account = known.get(number)
+        before, number_type = self._stated(stated, number) or (None, change.number_type)
         key = self._vault.lookup("number", number)
-        row = stated.execute("SELECT at_ms, number_type FROM stated WHERE number = ?", [key]).fetchone()
-        before, number_type = row or (None, change.number_type)
         stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, change.effective_at_ms, number_type])
         found = []
         if change.number_type not in {None, number_type}:
             found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
         if name.kind == "full" and before is not None:
             found.append(InvalidValue("number", "stated on an earlier line already", "each account once"))
+        predecessor, is_replacement = None, False
+        if change.replaces is not None:
+            replaced = canonical_number(change.replaces, "account")
+            predecessor = known.get(replaced)
+            is_replacement = predecessor is not None or self._stated(stated, replaced) is not None
         lowest = 0
-        if name.kind == "changes" and (account is not None or before is not None):
+        if name.kind == "changes" and (account is not None or before is not None or is_replacement):
             held = [] if account is None else [account.effective_at_ms]
             lowest = max([last_ms + 1, *held, *([] if before is None else [before])])
         if not lowest <= change.effective_at_ms <= name.as_of_ms:
@@ -127,13 +131,16 @@ class FileCheck:
             if account is not None:
                 apply_change(account, change)
             elif before is None and (name.kind == "full" or self._database is not None):
-                predecessor = (
-                    None if change.replaces is None else known.get(canonical_number(change.replaces, "account"))
-                )
                 open_account(change, number, predecessor)
         except InvalidValue as error:
             found.append(error)
         return found
+
+    def _stated(self, stated: sqlite3.Connection, number: str) -> tuple[int, str | None] | None:
+        """When an earlier line says that a number's state took effect, and its type; None where none speaks of it."""
+        key = self._vault.lookup("number", number)
+        row = stated.execute("SELECT at_ms, number_type FROM stated WHERE number = ?", [key]).fetchone()
+        return None if row is None else (row[0], row[1])
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:

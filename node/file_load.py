@@ -124,6 +124,10 @@ class FileLoader:
         elif not reconcile and name.as_of_ms <= last_ms:
             problem = "its time is not after that of the last feed entry"
             report.add(LineProblem(0, "file name", problem, f"a time after {last_ms} ms"))
+        latest_ms = self._feed.latest_ms()
+        if name.as_of_ms > latest_ms:
+            problem = "its time, which is in UTC, is ahead of this node's clock"
+            report.add(LineProblem(0, "file name", problem, f"a time up to {latest_ms} ms"))
 
     def _load_changes(self, work: _Work) -> None:
         for page in self._pages(work):

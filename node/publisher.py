@@ -220,6 +220,7 @@ class Publisher:
                 "run `standing-node recover`"
             )
         if state.publication < seen:
+            self._client.failover.doubt()
             raise LedgerUnreachable(
                 f"the ledger holds {bic}'s publication {state.publication}, but {seen} was seen in a block: its node "
                 "is behind, or the ledger has lost what it held; if so for good, run `standing-node recover`"

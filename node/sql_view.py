@@ -118,10 +118,10 @@ def _sort(
     """What should have been said before, what this entry promises, and what is said ahead of the next promise."""
     late, on_time, early = [], [], []
     for difference in differences:
-        change, known = difference.change, difference.known
+        change = difference.change
         if change.effective_at_ms > as_of_ms:
             early.append(change)
-        elif known is not None and change.effective_at_ms < max(last_ms + 1, known.effective_at_ms):
+        elif change.effective_at_ms < difference.earliest_ms(last_ms):
             late.append(change)
         else:
             on_time.append(change)

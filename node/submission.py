@@ -106,6 +106,10 @@ class Submitter:
         elif row.number not in self._sent:
             self._send_again(row, bump=False)
         elif self._clock.now_ms() - row.submitted_at_ms >= self._resend_after_ms:
+            if is_next:
+                # Too cheap, or this ledger node tells nobody of it: a higher fee is for the one, another node for the
+                # other.
+                self._client.failover.doubt()
             if is_next and row.transaction_nonce > self._sender.next_nonce("latest"):
                 # A transaction before it was lost whose publication is there already: nothing will ever fill the gap.
                 _log.warning("nonce_gap_closed", number=row.number)
@@ -122,9 +126,11 @@ class Submitter:
         self._transmit(row, self._prepare(row, attempt))
 
     def _send_again(self, row: Row[Any], *, bump: bool) -> None:
-        """Send the same transaction again, with a higher fee where `bump` says so and the bound allows."""
-        paid_wei = self._paid_wei(row.number, row.transaction_nonce)
-        price_wei = self._sender.bumped_wei(paid_wei) if bump else paid_wei
+        """Send the same transaction again, with a higher fee where `bump` says so and the bound allows.
+
+        Also without, it offers what the network asks by now: a node that has lost it may not take it for less.
+        """
+        price_wei = self._sender.again_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
         self._meters.sent_again.inc()
         self._transmit(row, self._prepare(row, _Attempt(row.transaction_nonce, price_wei)))

@@ -39,10 +39,11 @@ def parse(call: dict[str, Any]) -> Held:
 
 
 class Mempool:
-    """What is held. `refused` and `taken` keep what was said to whom, for tests to look at."""
+    """What is held. `taken` keeps what was, for tests to look at. Nothing cheaper than `least_wei` is taken."""
 
     def __init__(self) -> None:
         self.no_gaps = False
+        self.least_wei = 0
         self.taken: list[Held] = []
         self._held: dict[tuple[str, int], Held] = {}
 
@@ -58,6 +59,8 @@ class Mempool:
             return _refusal(call, f"nonce too low: next nonce {mined}, tx nonce {new.nonce}")
         if self.no_gaps and old is None and new.nonce > expected:
             return _refusal(call, f"invalid nonce; got {new.nonce}, expected {expected}: invalid sequence")
+        if new.gas_price_wei < self.least_wei:
+            return _refusal(call, "transaction underpriced: gas price below configured minimum")
         if old is not None and new.gas_price_wei * 10 < old.gas_price_wei * 11:
             return _refusal(call, "replacement transaction underpriced")
         self._held[key] = new

@@ -111,6 +111,8 @@ class Chain:
         if self.holding and call["method"] == "eth_sendRawTransaction":
             count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
             return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
+        if call["method"] == "eth_gasPrice" and self.mempool.least_wei:
+            return {"jsonrpc": "2.0", "id": call["id"], "result": hex(self.mempool.least_wei)}
         return self.devnet.call(call)
 
     def release(self) -> None:

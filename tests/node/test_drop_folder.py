@@ -25,10 +25,12 @@ from ledger.service.serve import served
 from ledger.terms import Status
 from node import schema
 from node.cli import app as command_line
+from node.drop_file import parse_name
 from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
 from node.feed_settings import DropFolderSettings
 from node.file_load import FileLoader
+from node.file_report import FileRejected
 from tests.node.parts import Killed, account, die_at, feed_of, grant_of, settings_on_disk, status_on_ledger, writes
 from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
 
@@ -179,6 +181,7 @@ BAD_FILES = [
     pytest.param("jsonl", _jsonl('{"number": "1234", "number": "12345"}'), "line", id="a name twice"),
     pytest.param("jsonl", _jsonl(" " * 70_000), "line", id="a line without end"),
     pytest.param("jsonl", b'{"number": "\xff"}\n', "line", id="not UTF-8"),
+    pytest.param("jsonl", _jsonl("[" * 60_000), "line", id="nested without end"),
     pytest.param("csv", _jsonl(_HEADER), "file", id="only a header"),
     pytest.param("csv", _jsonl("number,colour", "1234,red"), "header", id="an unknown column"),
     pytest.param("csv", _jsonl("status", "active"), "header", id="no column of numbers"),
@@ -199,6 +202,45 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
     _drop(bank, folder).step(_GO)
     assert _report(folder, "rejected", name)["problems"][0]["field"] == field
     assert _entries(bank) == []
+
+
+def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(bank: Bank, folder: Path) -> None:
+    bank.feed(ACCOUNT)
+    grant = grant_of(bank.bind())
+    file_ms = bank.clock.advance(1_000)
+    lost = {**ACCOUNT, "status": "lost", "effective_at_ms": file_ms - 100}
+    anew = {**account(1), "replaces": ACCOUNT["number"], "status": "frozen", "effective_at_ms": file_ms - 200}
+    name = _write(folder, "full", file_ms, lost, anew)
+    _drop(bank, folder, page_size=1).step(_GO)
+    assert _report(folder, "done", name)["changes"] == 2
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "stated in the same file"])
+def test_a_card_issued_anew_before_the_last_word_rejects_a_file_of_changes_whole(
+    bank: Bank, folder: Path, known: bool
+) -> None:
+    last_ms = bank.feed(*([ACCOUNT] if known else []))
+    file_ms = bank.clock.advance(1_000)
+    rows = [
+        {**(ACCOUNT if not known else account(2)), "effective_at_ms": file_ms - 1},
+        {**account(1), "replaces": ACCOUNT["number"], "effective_at_ms": last_ms},
+    ]
+    name = _write(folder, "changes", file_ms, *rows)
+    _drop(bank, folder, page_size=1).step(_GO)
+    problem = _report(folder, "rejected", name)["problems"][0]
+    assert (problem["line"], problem["field"]) == (2, "effective_at_ms")
+    assert len(_entries(bank)) == 1
+
+
+def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, folder: Path) -> None:
+    bank.feed(ACCOUNT)
+    name = _write(folder, "full", bank.clock.now_ms() + 8 * 3_600_000, {**ACCOUNT, "status": "frozen"})
+    loader = FileLoader(feed_of(bank, no_faults), bank.node.database, bank.secrets.vault())
+    for reconcile in (True, False):
+        with pytest.raises(FileRejected) as rejected:
+            loader.load(folder / name, parse_name(name), lambda _read, _of: None, _GO, reconcile=reconcile)
+        assert "in UTC" in rejected.value.report.problems[0].problem
 
 
 def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -97,3 +98,27 @@ def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
     assert first.duty.take()
     with pytest.raises(Standby, match="another node on the same store is on duty"):
         second.duty.require()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["publisher", "housekeeping"])
+def test_a_node_in_which_something_ended_unexpectedly_is_not_ready_and_says_what(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    with ExitStack() as stack:
+        bank.start(stack)
+        wait_until(lambda: httpx.get(bank.url + "/readyz").status_code == 200)
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        if part == "publisher":
+            monkeypatch.setattr(bank.node.publisher, "step", fail)
+            bank.node.publisher.wake()
+            said = "its work ended by an unexpected ZeroDivisionError"
+        else:
+            worker = bank.node.workers._workers[0]
+            monkeypatch.setattr(worker, "task", replace(worker.task, step=fail))
+            said = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
+        assert "ZeroDivisionError" in wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
+        wait_until(lambda: said in httpx.get(bank.url + "/readyz").json()["reason"])

@@ -17,9 +17,10 @@ from ledger.publication import Attestation, LocalSigner, Publication
 from ledger.sealing import unseal
 from ledger.sender import Sender, publication_gas
 from ledger.terms import Status, Terms
-from node import backup, schema
+from node import backup, cursors, file_load, schema, sql_view
 from node.app import Node, build
 from node.changes import FeedEntry
+from node.cursors import Cursor
 from node.history import CannotRecover, Findings
 from node.outbox import Issuer
 from node.recovery import Recovery
@@ -298,6 +299,22 @@ def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: Site
     site.node.bindings.unbind(PLATFORM, bytes.fromhex(grant.binding[2:]))
     site.publish()
     assert site.terms(grant).status is Status.UNBOUND
+
+
+def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_accounts_were_not_exported(
+    site: Site,
+) -> None:
+    with site.node.database.write() as connection:
+        cursors.save(connection, Cursor(sql_view.SOURCE, {"as_of_ms": 5}), 6)
+        cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    backup.import_(site.node.database, vault, site.bank.bic, file)
+    with site.node.database.read() as connection:
+        assert cursors.load(connection, sql_view.SOURCE) is None
+        assert cursors.load(connection, file_load.SOURCE) is not None
 
 
 def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: Site) -> None:

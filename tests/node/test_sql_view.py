@@ -153,6 +153,21 @@ def test_a_row_that_became_visible_after_its_time_was_promised_is_still_told(ban
     assert writes(bank, grant) == 2
 
 
+def test_a_card_issued_anew_that_became_visible_late_stops_nothing_and_takes_its_bindings_over(
+    bank: Bank, core: SqlCore
+) -> None:
+    core.put(bank.clock.now_ms(), ACCOUNT)
+    source = _source(bank, core, late_window_ms=10_000)
+    promised_ms = _pass(bank, core, source)
+    grant = grant_of(bank.bind())
+    core.change(ACCOUNT["number"], promised_ms - 400, status="lost")
+    core.put(promised_ms - 500, {**account(1), "replaces": ACCOUNT["number"]})  # committed only now
+    _pass(bank, core, source, later_ms=6_000)
+    core.change(account(1)["number"], bank.clock.now_ms() + 10, status="frozen")
+    _pass(bank, core, source)
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+
+
 def test_a_row_newer_than_the_promise_is_told_ahead_of_it_and_once(bank: Bank, core: SqlCore) -> None:
     """The view shows only the newest state: to wait for its time would leave out what was before."""
     core.put(bank.clock.now_ms(), ACCOUNT)
@@ -302,7 +317,12 @@ def test_a_core_whose_clock_is_far_ahead_is_refused_since_its_watermark_could_no
     core.tell_time(bank.clock.now_ms() + 60_000)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         _source(bank, core).step(_GO)
+    # Nor does a row get in ahead of the promise: signed, it would block all that comes after it.
+    core.put(bank.clock.now_ms() + 59_000, ACCOUNT)
+    with pytest.raises(InvalidValue, match="ahead of this node's clock"):
+        _source(bank, core, settle_ms=55_000).step(_GO)
     assert _entries(bank) == []
+    assert _stored(bank) == 0
 
 
 def test_the_node_cannot_change_the_core(bank: Bank, core: SqlCore) -> None:

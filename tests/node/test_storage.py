@@ -12,14 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from localnet import LocalNet
-from sqlalchemy import create_engine, text
+from sqlalchemy import QueuePool, create_engine, event, text
 
 from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
-from node import schema
+from node import outbox, schema
 from node.bank_secrets import BankSecrets
 from node.status import bindings_by_version
+from node.storage import DatabaseUnavailable, NodeDatabase
 from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
@@ -113,6 +114,34 @@ def test_an_upgrade_from_the_first_schema_keeps_every_row(tmp_path: Path) -> Non
         assert tuple(sent) == (1, 3)
         deployment = connection.execute(text("SELECT chain_id, contract, base_number FROM deployments")).one()
         assert tuple(deployment) == (5, "0x" + "11" * 20, 0)
+    database.close()
+
+
+def test_what_is_not_in_a_block_yet_is_found_without_a_look_at_all_that_is(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "node")
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    with database.read() as connection:
+        outbox.unfinished(connection)
+        plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
+    assert "ix_publications_unfinished" in str(plan)
+    database.close()
+
+
+def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path) -> None:
+    database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "node")
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    pool._timeout = 0.01
+    with ExitStack() as stack:
+        for _ in range(pool.size() + pool._max_overflow):
+            stack.enter_context(database.engine.connect())
+        with pytest.raises(DatabaseUnavailable, match="no connection"), database.read():
+            pass
+    with database.read():
+        pass
     database.close()
 
 

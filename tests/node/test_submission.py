@@ -26,6 +26,7 @@ from node import outbox, schema
 from node.app import Node, build
 from node.changes import FeedEntry
 from node.submission import PublishingHalted
+from tests.mempool import parse
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
 
 NUMBER = ACCOUNT["number"]
@@ -34,11 +35,12 @@ NUMBER = ACCOUNT["number"]
 class Stepped:
     """A node stepped by hand on a chain that holds transactions back."""
 
-    def __init__(self, made: World, **publisher: Any) -> None:
+    def __init__(self, made: World, urls: list[str] | None = None, **publisher: Any) -> None:
         self.world = made
-        self.bank: Bank = made.make_bank()
-        changed = self.bank.settings.publisher.model_copy(update={"resend_after_ms": 1_000, **publisher})
-        self.bank.settings = self.bank.settings.model_copy(update={"publisher": changed})
+        changed: dict[str, Any] = {} if urls is None else {"ledger_urls": urls}
+        self.bank: Bank = made.make_bank(**changed)
+        options = self.bank.settings.publisher.model_copy(update={"resend_after_ms": 1_000, **publisher})
+        self.bank.settings = self.bank.settings.model_copy(update={"publisher": options})
         self.node: Node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
         assert self.node.duty.take()
         self.feed(dict(ACCOUNT))
@@ -116,6 +118,19 @@ def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_a
     stepped.world.chain.release()
     stepped.settle()
     assert stepped.on_ledger == before + 1
+
+
+def test_a_lost_transaction_that_has_become_too_cheap_is_offered_again_for_what_the_network_asks(
+    stepped: Stepped,
+) -> None:
+    stepped.change_and_step(1)
+    first = stepped.world.chain.mempool.taken[0]
+    stepped.world.chain.mempool.drain()
+    stepped.world.chain.mempool.least_wei = 3 * first.gas_price_wei
+    stepped.node.publisher.send_again()
+    stepped.node.publisher.step()
+    again = stepped.world.chain.mempool.taken[-1]
+    assert (again.nonce, again.data, again.gas_price_wei) == (first.nonce, first.data, 3 * first.gas_price_wei)
 
 
 def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
@@ -259,12 +274,30 @@ class Free:
 
 
 @pytest.mark.parametrize(
-    ("asked", "paid", "bumped"),
-    [(0, 0, 0), (1, 1, 2), (1, 2, 3), (8, 8, 9), (100, 8, 100), (0, 1_000, 1_000), (5_000, 990, 1_000)],
+    ("asked", "paid", "bumped", "again"),
+    [
+        (0, 0, 0, 0),
+        (1, 1, 2, 1),
+        (1, 2, 3, 2),
+        (8, 8, 9, 8),
+        (100, 8, 100, 100),
+        (0, 1_000, 1_000, 1_000),
+        (5_000, 990, 1_000, 1_000),
+    ],
 )
-def test_bumps_on_free_one_wei_and_dear_networks(asked: int, paid: int, bumped: int) -> None:
+def test_what_is_offered_again_on_free_one_wei_and_dear_networks(
+    asked: int, paid: int, bumped: int, again: int
+) -> None:
     sender = Sender(Free(asked), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
-    assert sender.bumped_wei(paid) == bumped
+    assert sender.again_wei(paid, bump=True) == bumped
+    assert sender.again_wei(paid, bump=False) == again
+
+
+@pytest.mark.parametrize("answer", [None, "much"])
+def test_a_node_that_answers_no_number_is_a_ledger_that_does_not_answer(answer: Any) -> None:
+    sender = Sender(Free(answer), bytes(31) + b"\1")  # type: ignore[arg-type]
+    with pytest.raises(LedgerUnreachable, match="no gas price"):
+        sender.gas_price_wei()
 
 
 def test_a_network_that_asks_more_than_allowed_is_refused_with_what_to_change() -> None:
@@ -279,23 +312,39 @@ class Front:
     def __init__(self, chain_url: str, stack: ExitStack) -> None:
         self._chain_url = chain_url
         self.fault: str | None = None
+        #: What a node that is behind takes for the latest block.
+        self.last_block = "latest"
         self.calls = 0
         self.url = stack.enter_context(served(Starlette(routes=[Route("/", self._serve, methods=["POST"])])))
 
     async def _serve(self, request: Request) -> Response:
         self.calls += 1
         call = await request.json()
+        answer = self._of_fault(call)
+        if answer is not None:
+            return answer
+        if self.fault == "behind" and call["method"] == "eth_call":
+            call["params"][1] = self.last_block
+        async with httpx.AsyncClient() as chain:
+            return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
+
+    def _of_fault(self, call: dict[str, Any]) -> Response | None:
+        """What a node with this fault answers by itself."""
         if self.fault == "down":
             return Response(status_code=502)
+        if self.fault == "no object":
+            return JSONResponse([call])
         if self.fault == "closed":
             error = {"code": -32000, "message": "endpoint is closed"}
             return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "error": error})
-        if self.fault == "another chain" and call["method"] == "eth_chainId":
-            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": "0x7"})
-        if self.fault == "no contract" and call["method"] == "eth_getCode":
-            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": "0x"})
-        async with httpx.AsyncClient() as chain:
-            return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
+        results: dict[tuple[str | None, str], str] = {
+            ("another chain", "eth_chainId"): "0x7",
+            ("no contract", "eth_getCode"): "0x",
+        }
+        result = results.get((self.fault, call["method"]))
+        if self.fault == "swallows" and call["method"] == "eth_sendRawTransaction":
+            result = parse(call).hash
+        return None if result is None else JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": result})
 
 
 @pytest.fixture
@@ -308,7 +357,7 @@ def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
     return LedgerClient([front.url for front in fronts], made.contract)
 
 
-@pytest.mark.parametrize("fault", ["down", "closed"])
+@pytest.mark.parametrize("fault", ["down", "closed", "no object"])
 def test_a_node_that_fails_is_passed_over_and_left_to_rest(
     a_world: World, fronts: tuple[Front, Front], fault: str
 ) -> None:
@@ -352,6 +401,41 @@ def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World
         bank.change(ACCOUNT)
         fronts[0].fault = "down"
         bank.heartbeat()
+
+
+def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
+    a_world: World, fronts: tuple[Front, Front]
+) -> None:
+    made = Stepped(a_world, urls=[front.url for front in fronts])
+    a_world.chain.holding = False
+    fronts[0].fault = "swallows"
+    before = made.on_ledger
+    made.change_and_step(1)
+    a_world.clock.advance(500)
+    made.node.publisher.step()
+    assert made.on_ledger == before
+    a_world.clock.advance(501)
+    made.node.publisher.step()
+    assert made.on_ledger == before + 1
+    made.close()
+
+
+def test_a_node_that_falls_behind_what_was_seen_is_left_for_the_other(
+    a_world: World, fronts: tuple[Front, Front]
+) -> None:
+    made = Stepped(a_world, urls=[front.url for front in fronts])
+    a_world.chain.holding = False
+    fronts[0].last_block = hex(a_world.client.block_number())
+    made.change_and_step(1)
+    made.settle()
+    fronts[0].fault = "behind"
+    made.feed({"number": NUMBER, "daily_limit_minor": 2})
+    before = made.on_ledger
+    with pytest.raises(LedgerUnreachable, match="behind"):
+        made.node.publisher.step()
+    made.settle()
+    assert made.on_ledger == before + 1
+    made.close()
 
 
 def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Stepped) -> None:
