@@ -107,7 +107,7 @@ def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Re
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding by a new one with a new key",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, InvalidValue),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded),
 )
 def post_regrant(body: RegrantRequest, binding: BindingId, request: Request, caller: Platform) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""

@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-add_common_commands(app, roles=ROLES, example=EXAMPLE)
+add_common_commands(app, roles=ROLES, example=EXAMPLE, names_platforms=True)
 app.add_typer(governance.app, name="ledger")
 operations.add_to(app)
 app.add_typer(feed_cli.app, name="feed")

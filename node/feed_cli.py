@@ -19,6 +19,7 @@ from node.app import read_secrets
 from node.drop_file import FileName, parse_name
 from node.faults import kill_at, no_faults
 from node.feed import Feed
+from node.feed_settings import MAX_FILE_BYTES
 from node.file_check import FileCheck
 from node.file_check import Progress as Watch
 from node.file_load import FileLoader
@@ -32,7 +33,6 @@ app = typer.Typer(help="Feed files: see docs/FEED.md.", no_args_is_help=True)
 FeedFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 
 _PAGE = 1_000
-_MAX_BYTES = 4 * 1024**3
 
 
 @app.command()
@@ -40,14 +40,14 @@ def check(file: FeedFile, config: Config = None) -> None:
     """Judge a file line by line, and write nothing. With --config, also beside what the node's store has."""
     with one_line_errors(), ExitStack() as stack:
         name = parse_name(file.name)
-        database, vault = None, Vault([secrets.token_bytes(32)], "check")
+        database, vault, max_bytes = None, Vault([secrets.token_bytes(32)], "check"), MAX_FILE_BYTES
         if config is not None:
             settings = load(NodeSettings, config)
             database = NodeDatabase(settings.database_url)
             stack.callback(database.close)
-            vault = open_vault(settings)
+            vault, max_bytes = open_vault(settings), _max_bytes(settings)
         with _watched(file) as watch:
-            report = FileCheck(database, vault, page_size=_PAGE, max_bytes=_MAX_BYTES).check(file, name, watch)
+            report = FileCheck(database, vault, page_size=_PAGE, max_bytes=max_bytes).check(file, name, watch)
     _show(report)
     if report.problems:
         raise typer.Exit(1)
@@ -76,11 +76,15 @@ def send(
                 on_change=_nothing,
                 faults=no_faults if settings.fault_point is None else kill_at(settings.fault_point),
             )
-            loader = FileLoader(feed, database, all_secrets.vault(), page_size=_PAGE)
+            loader = FileLoader(feed, database, all_secrets.vault(), page_size=_PAGE, max_bytes=_max_bytes(settings))
             report = _load(loader, file, name, reconcile)
     _show(report)
     if report.outcome == "rejected":
         raise typer.Exit(1)
+
+
+def _max_bytes(settings: NodeSettings) -> int:
+    return MAX_FILE_BYTES if settings.drop_folder is None else settings.drop_folder.max_bytes
 
 
 def _load(loader: FileLoader, file: Path, name: FileName, reconcile: bool) -> FileReport:

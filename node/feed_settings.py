@@ -5,6 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+#: How long a feed file may be, in bytes, where nothing else is set.
+MAX_FILE_BYTES = 4 * 1024**3
+
 
 class SqlViewSettings(BaseModel):
     """A view of the core's database that the node polls; see `node.sql_view` and docs/FEED.md."""
@@ -40,4 +43,4 @@ class DropFolderSettings(BaseModel):
     poll_ms: int = Field(1_000, ge=50, le=3_600_000)
     page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes in one entry's part")
     require_checksum: bool = Field(False, description="Take a file only with its FILE.sha256 beside it")
-    max_bytes: int = Field(4 * 1024**3, ge=1_024, le=1024**4)
+    max_bytes: int = Field(MAX_FILE_BYTES, ge=1_024, le=1024**4)

@@ -18,7 +18,8 @@ def source_tasks(settings: NodeSettings, feed: Feed, database: Database, vault: 
         view = SqlViewSource(settings.sql_view, feed, database, vault)
         tasks.append(Task("sql_view", settings.sql_view.poll_ms, view.step, view.close))
     if settings.drop_folder is not None:
-        loader = FileLoader(feed, database, vault, page_size=settings.drop_folder.page_size)
-        folder = DropFolder(settings.drop_folder, loader, feed, faults)
-        tasks.append(Task("drop_folder", settings.drop_folder.poll_ms, folder.step))
+        stated = settings.drop_folder
+        loader = FileLoader(feed, database, vault, page_size=stated.page_size, max_bytes=stated.max_bytes)
+        folder = DropFolder(stated, loader, feed, faults)
+        tasks.append(Task("drop_folder", stated.poll_ms, folder.step))
     return tasks

@@ -24,6 +24,7 @@ from node.comparison import Comparison, compare_states
 from node.cursors import Cursor
 from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
 from node.feed import Feed
+from node.feed_settings import MAX_FILE_BYTES
 from node.file_check import FileCheck, Progress, pages, parse_line
 from node.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
 
@@ -55,7 +56,7 @@ class FileLoader:
     """Takes files in. Used by one thread at a time."""
 
     def __init__(
-        self, feed: Feed, database: Database, vault: Vault, *, page_size: int = 1_000, max_bytes: int = 4 * 1024**3
+        self, feed: Feed, database: Database, vault: Vault, *, page_size: int = 1_000, max_bytes: int = MAX_FILE_BYTES
     ) -> None:
         self._feed = feed
         self._database = database

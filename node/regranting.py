@@ -22,6 +22,8 @@ from node.granting import Granting
 from node.outbox import Issuer
 from node.storage import NodeDatabase
 
+_ID_USED = "request_id: used before for something else; allowed: a new id"
+
 
 class RegrantRequest(BaseModel):
     """`request_id` makes it safe to ask again after a lost answer."""
@@ -57,8 +59,7 @@ class Regranting:
         """End a binding of this platform and grant a new one of the same account, in one step.
 
         Asked again with the same request id, the same grant is answered. Raises: NotFound (also for one that has
-        ended), Conflict where the request id was used for something else,
-        PlatformOffBoarded.
+        ended), Conflict where the request id was used for something else, PlatformOffBoarded.
         """
         table = schema.bindings
         digest = self._vault.lookup("regrant", f"{binding.hex()} {request.request_id}")
@@ -68,8 +69,17 @@ class Regranting:
             ).one_or_none()
             if again is not None:
                 if not hmac.compare_digest(again.request_digest, digest):
-                    raise Conflict("request_id: used before for something else; allowed: a new id")
+                    raise Conflict(_ID_USED)
                 return self._granting.again(again, [])
+            # The binding that a deposit leads to has the deposit's request id.
+            deposits = schema.micro_deposits
+            deposit = connection.execute(
+                select(deposits.c.id).where(
+                    deposits.c.platform == platform, deposits.c.request_id == request.request_id
+                )
+            ).one_or_none()
+            if deposit is not None:
+                raise Conflict(_ID_USED)
             old = connection.execute(
                 select(table).where(table.c.id == binding, table.c.platform == platform, table.c.ended_at_ms.is_(None))
             ).one_or_none()

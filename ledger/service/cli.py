@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from re import fullmatch
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ledger.errors import StandingError
+from ledger.protocol import PLATFORM_PATTERN
 from ledger.service.auth import new_key
 from ledger.service.settings import write_private
 
@@ -31,8 +33,10 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def add_common_commands(app: typer.Typer, *, roles: tuple[str, ...], example: str) -> None:
-    """Adds `api-key new`, `secret new` and `config example`."""
+def add_common_commands(
+    app: typer.Typer, *, roles: tuple[str, ...], example: str, names_platforms: bool = False
+) -> None:
+    """Adds `api-key new`, `secret new` and `config example`. `names_platforms`: a platform's key says whose it is."""
     api_key = typer.Typer(help="API keys of callers.", no_args_is_help=True)
     secret = typer.Typer(help="Random secrets in files.", no_args_is_help=True)
     config = typer.Typer(help="Settings.", no_args_is_help=True)
@@ -41,13 +45,25 @@ def add_common_commands(app: typer.Typer, *, roles: tuple[str, ...], example: st
     def new_api_key(
         name: Annotated[str, typer.Option(help="Whose key it is; shown in logs")],
         role: Annotated[str, typer.Option(help="One of: " + ", ".join(roles))],
+        platform: Annotated[
+            str | None, typer.Option(help="The platform's id; with the role platform only", hidden=not names_platforms)
+        ] = None,
     ) -> None:
         """Make a key: show it once, and the lines for the settings, which hold only its hash."""
         if role not in roles:
             raise typer.BadParameter(f"allowed: {', '.join(roles)}", param_hint="--role")
+        if (platform is not None) != (names_platforms and role == "platform"):
+            raise typer.BadParameter(
+                "allowed: for the role platform of a bank's node, and for no other", param_hint="--platform"
+            )
+        if platform is not None and fullmatch(PLATFORM_PATTERN, platform) is None:
+            raise typer.BadParameter(
+                "allowed: 1 to 32 small letters, digits and inner hyphens", param_hint="--platform"
+            )
         key, digest = new_key()
+        whose = "" if platform is None else f'platform = "{platform}"\n'
         console.print(f"The key, shown only now: {key}\n\n\\[\\[api_keys]]", highlight=False)
-        console.print(f'name = "{name}"\nrole = "{role}"\nsha256 = "{digest}"', highlight=False, soft_wrap=True)
+        console.print(f'name = "{name}"\nrole = "{role}"\n{whose}sha256 = "{digest}"', highlight=False, soft_wrap=True)
 
     @secret.command("new")
     def new_secret(file: Path) -> None:

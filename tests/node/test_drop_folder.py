@@ -71,7 +71,8 @@ def _write(folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], for
 def _drop(bank: Bank, folder: Path, faults: Any = no_faults, **settings: Any) -> DropFolder:
     feed = feed_of(bank, faults)
     stated = DropFolderSettings(path=folder, **settings)
-    loader = FileLoader(feed, bank.node.database, bank.secrets.vault(), page_size=stated.page_size)
+    vault = bank.secrets.vault()
+    loader = FileLoader(feed, bank.node.database, vault, page_size=stated.page_size, max_bytes=stated.max_bytes)
     return DropFolder(stated, loader, feed, faults)
 
 
@@ -241,6 +242,18 @@ def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, f
         with pytest.raises(FileRejected) as rejected:
             loader.load(folder / name, parse_name(name), lambda _read, _of: None, _GO, reconcile=reconcile)
         assert "in UTC" in rejected.value.report.problems[0].problem
+
+
+def test_a_file_longer_than_the_settings_allow_is_rejected_and_a_shorter_one_taken_in(
+    a_world: World, folder: Path
+) -> None:
+    bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50, "max_bytes": 1_024})
+    long = _write(folder, "full", a_world.clock.advance(10), *(account(index) for index in range(12)))
+    short = _write(folder, "full", a_world.clock.advance(10), account(1))
+    wait_until((folder / "done" / short).exists)
+    problem = _report(folder, "rejected", long)["problems"][0]
+    assert (problem["field"], problem["allowed"]) == ("file", "1 to 1024 bytes")
+    assert len(_entries(bank)) == 1
 
 
 def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, folder: Path) -> None:
@@ -464,3 +477,16 @@ def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_ru
     assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"
+
+
+@pytest.mark.parametrize("command", ["check", "send"])
+def test_by_hand_no_file_is_taken_that_is_longer_than_the_settings_allow(
+    bank: Bank, folder: Path, tmp_path: Path, command: str
+) -> None:
+    config = tmp_path / "node.toml"
+    bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
+    long = _write(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
+    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config)])
+    assert (told.exit_code, '"allowed": "1 to 1024 bytes"' in told.output) == (1, True), told.output
+    assert _entries(bank) == []

@@ -368,6 +368,25 @@ def test_a_full_outbox_holds_an_off_boarding_back_until_there_is_room(
     wait_until(lambda: _active(bank, PLATFORM) == 0)
 
 
+def test_an_off_boarded_platform_is_granted_nothing_again_and_the_call_documents_that(
+    staffed: Staffed, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.feed(ACCOUNT)
+    grant = _bound(staffed)
+    monkeypatch.setattr(OffBoardings, "unfinished", lambda _self: [])  # the binding's turn has not come yet
+    bank.post(f"/v1/platforms/{PLATFORM}/off-board", staffed.operator_key)
+    path = f"/v1/bindings/{grant['binding']}/regrant"
+    answer = bank.post(path, bank.platform_key, json={"request_id": "regrant-1"})
+    assert answer.json()["type"] == "urn:standing:problem:platform-off-boarded"
+    documented = httpx.get(bank.url + "/openapi.json", timeout=30).json()["paths"]["/v1/bindings/{binding}/regrant"]
+    examples = {
+        code: set(told["content"]["application/problem+json"]["examples"])
+        for code, told in documented["post"]["responses"].items()
+        if code in {"403", "422"}
+    }
+    assert examples == {"403": {"wrong-role", "platform-off-boarded"}, "422": {"malformed-request"}}
+
+
 @pytest.mark.parametrize("platform", ["Not-A-Platform", "-", "x" * 33])
 def test_off_boarding_of_what_is_no_platform_is_refused(staffed: Staffed, bank: Bank, platform: str) -> None:
     assert bank.post(f"/v1/platforms/{platform}/off-board", staffed.operator_key).status_code == 422

@@ -200,6 +200,16 @@ def test_the_same_request_gets_the_same_deposit_and_one_payment(paying: Paying) 
     assert len(paying.orders()) == 1
 
 
+def test_a_deposits_request_id_does_not_also_grant_a_binding_again_and_its_amount_still_counts(paying: Paying) -> None:
+    deposit = paying.ask(request_id="only-once-1")
+    other = grant_of(paying.staffed.bind(account(1)))
+    path = f"/v1/bindings/{other['binding']}/regrant"
+    taken = paying.bank.post(path, paying.bank.platform_key, json={"request_id": "only-once-1"})
+    assert (taken.status_code, taken.json()["type"]) == (409, "urn:standing:problem:conflict")
+    grant_of(paying.confirm(deposit, paying.amount(deposit)))
+    assert paying.bank.post(path, paying.bank.platform_key, json={"request_id": "only-once-2"}).status_code == 200
+
+
 def test_no_amount_comes_twice_in_a_row_for_one_account(paying: Paying) -> None:
     amounts = []
     for _ in range(25):
