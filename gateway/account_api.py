@@ -1,7 +1,5 @@
 """The routes of users' accounts: the list with how each is, and the amount of a micro-deposit."""
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, Request, Response, status
 
 from gateway import care_documents as d
@@ -13,9 +11,6 @@ from gateway.errors import BankNotServed
 from ledger.errors import NotFound, Overloaded
 from ledger.service.auth import MissingKey, WrongRole
 from ledger.service.problems import MALFORMED, responses
-
-if TYPE_CHECKING:
-    pass
 
 router = APIRouter(route_class=AuditedRoute)
 

@@ -1,6 +1,6 @@
 """The gateway's routes: they parse, call one function and map the result."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response, status
 
@@ -35,9 +35,6 @@ from gateway.usage import State
 from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from ledger.service.auth import MissingKey, WrongRole
 from ledger.service.problems import BODY_TOO_LARGE, responses
-
-if TYPE_CHECKING:
-    pass
 
 TAGS = [
     {"name": "bindings", "description": "Bind accounts to users, look them up, end them."},

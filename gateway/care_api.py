@@ -3,8 +3,6 @@
 All that change something state why, and are audited, whoever calls.
 """
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, Request, Response, status
 
 from gateway import care_documents as d
@@ -27,9 +25,6 @@ from gateway.doors import (
 from gateway.errors import AlreadyLifted, BankNotServed
 from ledger.errors import InvalidValue, NotFound, Overloaded
 from ledger.service.problems import BODY_TOO_LARGE, responses
-
-if TYPE_CHECKING:
-    pass
 
 TAGS = [
     {"name": "care", "description": "Lift holds, change what a user is known by, ask a bank again; all of it audited."},

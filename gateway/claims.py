@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.decision import Kind, Outcome, Reason
 from gateway.policy import Caution, IdentityOutcomes
 from ledger.codec import Record
-from ledger.protocol import Hex32, TimeMs
+from ledger.protocol import Hex16, Hex32, TimeMs
 from ledger.terms import IdentityTags
 
 #: The form of the payload; a verifier refuses another.
@@ -25,13 +25,6 @@ COMMITTED_FIELDS = ("name", "id_document", "phone")
 _U48_MAX = 2**48 - 1
 
 
-def _hex16(text: str) -> str:
-    if len(text) != 34 or not text.startswith("0x"):
-        raise ValueError("0x and 32 hexadecimal digits")
-    return "0x" + bytes.fromhex(text[2:]).hex()
-
-
-_Hex16 = Annotated[str, AfterValidator(_hex16)]
 _U48 = Annotated[int, Field(ge=0, le=_U48_MAX, strict=True)]
 
 
@@ -45,7 +38,7 @@ class RecordClaims(_Claims):
 
     publication: _U48
     effective_at_ms: _U48
-    tag: _Hex16
+    tag: Hex16
     sealed_terms: Hex32
     watermark_ms: _U48
     suspended: bool
@@ -64,9 +57,9 @@ class RecordClaims(_Claims):
 class TagClaims(_Claims):
     """Commitments to the identity tags that the gateway expected."""
 
-    name: _Hex16
-    id_document: _Hex16
-    phone: _Hex16
+    name: Hex16
+    id_document: Hex16
+    phone: Hex16
 
 
 class PolicyClaims(_Claims):

@@ -14,7 +14,7 @@ from gateway.event_settings import WebhookSettings
 from gateway.events import LoggedEvent
 from gateway.storage import Storage
 from ledger.clock import Clock
-from ledger.errors import NotFound
+from ledger.errors import InvalidValue, NotFound
 
 _FILL_AT_ONCE = 500
 _table = schema.webhook_deliveries
@@ -138,7 +138,7 @@ class DeliveryQueues:
         """Note that the endpoint did not take the event, and when to try again. Returns: whether it is given up."""
         now_ms = self._clock.now_ms()
         given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
-        again_ms = now_ms + max(self.back_off_ms(attempt.number), min(retry_after_ms, self._settings.retry_max_ms))
+        again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
         state = "given_up" if given_up else "pending"
 
         def work(connection: Connection) -> None:
@@ -164,11 +164,15 @@ class DeliveryQueues:
             )
         )
 
-    def back_off_ms(self, failures: int) -> int:
-        """How long to wait after so many failures in a row: twice as long each time, up to the bound, ± 20 %."""
+    def back_off_ms(self, failures: int, retry_after_ms: int = 0) -> int:
+        """How long to wait after so many failures in a row: twice as long each time, up to the bound, ± 20 %.
+
+        Not less than the receiver asks for, up to the same bound.
+        """
         settings = self._settings
         doubled = settings.retry_initial_ms << min(failures - 1, 40)
-        return round(min(doubled, settings.retry_max_ms) * self._jitter.uniform(0.8, 1.2))
+        own_ms = round(min(doubled, settings.retry_max_ms) * self._jitter.uniform(0.8, 1.2))
+        return max(own_ms, min(retry_after_ms, settings.retry_max_ms))
 
     def replay_event(self, endpoint: str, event_id: str) -> int:
         """Send one event again, whatever became of it. Raises: NotFound. Returns: 1."""
@@ -187,14 +191,23 @@ class DeliveryQueues:
         return self._storage.write_all(work)
 
     def replay_after(self, endpoint: str, position: int) -> int:
-        """Send every event after a position again. Raises: NotFound. Returns: how many events that may be."""
+        """Send every event after a position again. Returns: how many events that may be.
+
+        Raises: NotFound; InvalidValue where no event has had that position yet, so there is nothing to send again.
+        """
 
         def work(connection: Connection) -> int:
-            _queued_to(connection, endpoint)
+            queued_to = _queued_to(connection, endpoint)
+            table = schema.events.c
+            # Where the whole log was pruned, what was queued once still tells how far it went.
+            newest = max(queued_to, connection.scalar(select(func.max(table.position))) or 0)
+            if position > newest:
+                raise InvalidValue("after", "beyond the newest event", f"0 to {newest}, that event's position")
             connection.execute(delete(_table).where(_table.c.endpoint == endpoint, _table.c.position > position))
             endpoints = schema.webhook_endpoints
-            connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=position))
-            table = schema.events.c
+            connection.execute(
+                update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=min(queued_to, position))
+            )
             return (
                 connection.scalar(select(func.count()).select_from(schema.events).where(table.position > position)) or 0
             )

@@ -99,7 +99,7 @@ async def post_endpoint(body: d.EndpointBody, request: Request, _caller: ActingA
     responses=responses(MissingKey, WrongRole, STORAGE),
 )
 async def get_endpoints(request: Request, _caller: Admin) -> d.EndpointList:
-    """Without their secrets."""
+    """Without their secrets. One that no secret of the vault opens is left out; the log names it."""
     found = await gateway_of(request).storage.reading(_following(request).endpoints.all)
     return d.EndpointList(endpoints=[d.EndpointDocument.of(endpoint) for endpoint in found])
 

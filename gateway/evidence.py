@@ -1,7 +1,7 @@
 """Evidence: what a decision rested on, signed by the gateway, so that a third party can check it later.
 
 A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `gateway.claims` describes it;
-the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.verification` is the other side.
+the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.verify` is the other side.
 """
 
 import json

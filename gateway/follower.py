@@ -25,7 +25,7 @@ from gateway.policy import Policy
 from gateway.storage import Storage
 from ledger.client import Head, LedgerClient, Published
 from ledger.clock import Clock
-from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
+from ledger.errors import LedgerUnreachable, StandingError
 from ledger.sealing import BINDING_SIZE
 from ledger.service.leader import Leader
 
@@ -108,37 +108,44 @@ class Follower:
         return self._leader is None or self._leader.led
 
     def run(self) -> None:
-        """Follow until stopped, while this process leads. A ledger or database that does not work is tried again, up to
-        every 5 seconds.
+        """Follow until stopped, while this process leads. What fails on purpose (a `StandingError`), such as a ledger
+        that does not answer, is tried again, up to every 5 seconds; what fails otherwise ends it for all to see.
 
         The lock spares work. That nothing is told twice, and no cursor goes back, is held by the transactions.
         """
-        failures = 0
-        ended = "the follower has ended by an unexpected error; see the log, and start the gateway again"
+        ended = "told to stop"
         try:
-            while not self._stop.is_set():
-                if self._leader is not None and not self._leader.leads():
-                    self._note(None)
-                    self._stop.wait(self._settings.poll_ms / 1000)
-                    continue
-                try:
-                    more = self.step()
-                except CursorMoved:
-                    more = False  # another process follows as well; next time from where it is
-                except (LedgerError, Unavailable) as error:
-                    failures += 1
-                    self._note(str(error))
-                    self._stop.wait(min(_MAX_BACKOFF_S, self._settings.poll_ms / 1000 * 2**failures))
-                    continue
-                failures = 0
-                self._note(None)
-                if not more:
-                    self._stop.wait(self._settings.poll_ms / 1000)
-            ended = "the follower was told to stop"
+            self._repeat()
+        except BaseException as error:
+            # Only the kind: what an unexpected error says may hold anything.
+            ended = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
+            structlog.get_logger().critical("follower_ended", error=type(error).__name__)
+            raise
         finally:
             self._trouble = ended
             if self._leader is not None:
                 self._leader.resign()
+
+    def _repeat(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            if self._leader is not None and not self._leader.leads():
+                self._note(None)
+                self._stop.wait(self._settings.poll_ms / 1000)
+                continue
+            try:
+                more = self.step()
+            except CursorMoved:
+                more = False  # another process follows as well; next time from where it is
+            except StandingError as error:
+                failures += 1
+                self._note(str(error))
+                self._stop.wait(min(_MAX_BACKOFF_S, self._settings.poll_ms / 1000 * 2 ** min(failures, 16)))
+                continue
+            failures = 0
+            self._note(None)
+            if not more:
+                self._stop.wait(self._settings.poll_ms / 1000)
 
     def _note(self, trouble: str | None) -> None:
         if (self._trouble is None) != (trouble is None):
@@ -151,7 +158,7 @@ class Follower:
     def step(self) -> bool:
         """Follow one range of blocks, or, where there is none left, look at what else is due.
 
-        Returns: whether there is more to do at once. Raises: LedgerUnreachable, Unavailable, CursorMoved.
+        Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable, VaultError.
         """
         head = self._head = self._final_head()
         cursor = self._load(head)

@@ -49,6 +49,12 @@ class Following:
         if self.thread is not None:
             self.thread.start()
 
+    @property
+    def troubles(self) -> list[str]:
+        """Why what follows the ledger, or sends what came of it, does not get on; empty while all is well."""
+        follower = self.follower.status.trouble
+        return ([f"follower: {follower}"] if follower is not None else []) + self.dispatcher.troubles
+
     async def close(self) -> None:
         """Stop; the database must still be open."""
         self.follower.stop()

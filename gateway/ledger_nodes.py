@@ -34,6 +34,7 @@ from ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 from ledger.failover import MAX_URLS
 
 _MAX_HASHES = 256
+_HASH_SIZE = 32
 _SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
 
 _T = TypeVar("_T")
@@ -319,6 +320,8 @@ class LedgerNodes:
             found = bytes.fromhex(header["hash"][2:])
         except (TypeError, KeyError, ValueError) as error:
             raise LedgerUnreachable("the ledger's node answers without a block") from error
+        if len(found) != _HASH_SIZE:
+            raise LedgerUnreachable("the ledger's node answers with a hash that is none")
         self._hashes[number, time_s] = found
         if len(self._hashes) > _MAX_HASHES:
             self._hashes.popitem(last=False)

@@ -1,7 +1,7 @@
 """Routes for who runs the gateway, and for who checks it: figures, status, the last reconciliation, evidence."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
 
@@ -16,9 +16,6 @@ from gateway.reconcile_report import to_html
 from gateway.verify.proof import questions, read_claims
 from ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from ledger.service.problems import MALFORMED, responses
-
-if TYPE_CHECKING:
-    pass
 
 router = APIRouter()
 

@@ -34,7 +34,8 @@ def reconcile_command(
 ) -> None:
     """Read every active binding at one block: which can no longer work, and what drifted apart.
 
-    Safe beside a running gateway. Exit code 0 where nothing is amiss, 2 where something is.
+    Safe beside a running gateway. Exit code 2 where a binding can no longer work or drifted apart, a bank's watermark
+    went back, or the block is gone from the chain; else 0. Silent and suspended banks are shown and do not count.
     """
     with one_line_errors():
         settings = load(GatewaySettings, config)
@@ -48,7 +49,9 @@ def reconcile_command(
             if file is not None:
                 _write(file, text())
     _show_report(report)
-    raise typer.Exit(2 if report.dead_count or report.drift_count or not report.block_is_still_there else 0)
+    went_back = any(bank.watermark_went_back for bank in report.banks)
+    amiss = report.dead_count or report.drift_count or went_back or not report.block_is_still_there
+    raise typer.Exit(2 if amiss else 0)
 
 
 def status_command(
@@ -140,6 +143,8 @@ def screen(status: dict[str, Any]) -> Group:
     head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
     head.add_row("followed", _word(status["followed_block"], "block {}"))
     head.add_row("webhooks", _word(status["pending_webhooks"], "{} pending"))
+    if status["worker_troubles"]:
+        head.add_row("events", f"[red]{escape('; '.join(status['worker_troubles']))}[/]")
     head.add_row("reconciled", _reconciled(status["reconcile"]))
     return Group(head, _nodes(status["ledger"]), _banks(status["banks"]))
 

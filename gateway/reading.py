@@ -15,7 +15,7 @@ import structlog
 
 from gateway.ledger_nodes import LedgerNode, LedgerNodes
 from gateway.metrics import Meters
-from ledger.codec import Reading, Record, decode_read, encode_read
+from ledger.codec import Reading, Record, check_query, decode_read, encode_read
 from ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 
 #: The most queries of one call. A node bounds the gas of a call; 500 reads are far below every usual bound.
@@ -102,8 +102,10 @@ class Reader:
     async def read(self, bank: bytes, binding: bytes) -> Seen:
         """The record of (bank as bytes11, binding), read after this was called.
 
-        Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded.
+        Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded; InvalidValue where one of
+        the two has another size, before it shares a call.
         """
+        check_query(bank, binding)
         if not self._open:
             raise LedgerUnreachable("the gateway is stopping")
         if len(self._waiting) >= self._max_waiting:

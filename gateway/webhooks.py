@@ -20,13 +20,13 @@ from gateway.event_settings import WebhookSettings
 from gateway.storage import Storage
 from gateway.wakeups import Wakeups
 from ledger.clock import Clock
-from ledger.errors import NotFound, Unavailable
+from ledger.errors import NotFound, StandingError
 
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
 #: So many failures in a row mean that the endpoint does not answer, and not that it dislikes one event.
 _DOES_NOT_ANSWER = 5
-_STORAGE_PAUSE_S = 1.0
+_TROUBLE_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,14 @@ class Dispatcher:
         self._settings = settings
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._supervisor: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
+        self._worker_troubles: dict[str, str] = {}
+
+    @property
+    def troubles(self) -> list[str]:
+        """Why nothing is sent, to anyone or to one endpoint, for reasons on our side; empty while all is well."""
+        told = [f"webhooks: {self._trouble}"] if self._trouble is not None else []
+        return told + [f"webhooks to {name}: {trouble}" for name, trouble in self._worker_troubles.items()]
 
     async def open(self) -> None:
         """Start a worker for each endpoint, now and as they come."""
@@ -82,24 +90,33 @@ class Dispatcher:
         self._workers.clear()
 
     async def _supervise(self) -> None:
-        while True:
-            try:
-                endpoints = await self._storage.reading(self._endpoints.all)
-            except Unavailable as error:
-                structlog.get_logger().warning("webhooks_interrupted", problem=str(error))
-            else:
-                active = {endpoint.id for endpoint in endpoints if endpoint.disabled_at_ms is None}
-                self._match(active)
-            await self._wakeups.wait(self._settings.poll_ms / 1000)
+        try:
+            while True:
+                try:
+                    active = await self._storage.reading(self._endpoints.active)
+                except StandingError as error:
+                    structlog.get_logger().warning("webhooks_interrupted", problem=str(error))
+                    self._trouble = str(error)
+                else:
+                    self._match(active)
+                    self._trouble = None
+                await self._wakeups.wait(self._settings.poll_ms / 1000)
+        except Exception as error:
+            # Only the kind: what an unexpected error says may hold anything.
+            self._trouble = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
+            structlog.get_logger().critical("webhooks_ended", error=type(error).__name__)
+            raise
 
     def _match(self, active: set[str]) -> None:
         """Let there be one worker for each active endpoint."""
         for name, worker in list(self._workers.items()):
             if worker.done():
                 del self._workers[name]
+                self._worker_troubles.pop(name, None)
                 error = None if worker.cancelled() else worker.exception()
                 if error is not None:
                     # Only the kind: what an unexpected error says may hold anything. It is started anew below.
+                    self._worker_troubles[name] = f"an unexpected {type(error).__name__}; see the log"
                     structlog.get_logger().error("webhook_worker_failed", endpoint=name, error=type(error).__name__)
             elif name not in active:
                 worker.cancel()
@@ -120,13 +137,17 @@ class Dispatcher:
         ) as session:
             while True:
                 try:
-                    if not await self._attempt(name, session, health):
+                    more = await self._attempt(name, session, health)
+                    self._worker_troubles.pop(name, None)
+                    if not more:
                         await self._wakeups.wait(self._settings.poll_ms / 1000)
                 except NotFound:
                     return
-                except Unavailable as error:
-                    structlog.get_logger().warning("webhooks_interrupted", endpoint=name, problem=str(error))
-                    await self._wakeups.wait(_STORAGE_PAUSE_S)
+                except StandingError as error:  # the database, or a row that no secret of the vault opens any more
+                    if self._worker_troubles.get(name) != str(error):
+                        structlog.get_logger().warning("webhooks_interrupted", endpoint=name, problem=str(error))
+                    self._worker_troubles[name] = str(error)
+                    await self._wakeups.wait(_TROUBLE_PAUSE_S)
 
     async def _attempt(self, name: str, session: aiohttp.ClientSession, health: _Health) -> bool:
         """Make one attempt, if one is due. Returns: whether there may be another at once."""
@@ -151,7 +172,8 @@ class Dispatcher:
     async def _fail(self, attempt: Attempt, result: _Result, health: _Health) -> None:
         name, event = attempt.endpoint, attempt.event
         health.failures += 1
-        health.paused_until_ms = self._clock.now_ms() + self._queues.back_off_ms(health.failures)
+        pause_ms = self._queues.back_off_ms(health.failures, result.retry_after_ms)
+        health.paused_until_ms = self._clock.now_ms() + pause_ms
         given_up = await self._storage.writing(self._queues.failed, attempt, result.word, result.retry_after_ms)
         log = structlog.get_logger()
         if given_up:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import requests
+import structlog
 from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress, HexStr
 from eth_utils import is_address, to_checksum_address
@@ -28,6 +29,8 @@ from ledger.contract import artifact, decode_rejection
 from ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
 from ledger.failover import Failover, NodeNotServing
 from ledger.publication import Attestation, Domain, Publication
+
+_HASH_SIZE = 32
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -81,7 +84,7 @@ class Admission:
 
 
 def published_event(log: EventData) -> Published:
-    """A `Published` log in our own words."""
+    """A `Published` log in our own words. Raises: InvalidValue where the bank's name is no BIC."""
     return Published(
         bank=bytes11_to_bic(log["args"]["bank"]),
         number=log["args"]["number"],
@@ -151,6 +154,7 @@ class LedgerClient:
         self.w3 = connect(url, timeout_s=timeout_s)
         self._contract = self.w3.eth.contract(address=self.address, abi=artifact()["abi"])
         self._chain_id: int | None = None
+        self._foreign: set[bytes] = set()
 
     @property
     def failover(self) -> Failover:
@@ -214,9 +218,12 @@ class LedgerClient:
         if not isinstance(found, dict):
             raise LedgerUnreachable(f"the ledger's node has no block {block}")
         try:
-            return Head(int(found["number"], 16), bytes.fromhex(found["hash"][2:]), int(found["timestamp"], 16))
+            head = Head(int(found["number"], 16), bytes.fromhex(found["hash"][2:]), int(found["timestamp"], 16))
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
+        if len(head.hash) != _HASH_SIZE:
+            raise LedgerUnreachable("the ledger's answer makes no sense: a block's hash that is none")
+        return head
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:
         """What the ledger holds about a bank."""
@@ -234,13 +241,28 @@ class LedgerClient:
         return decode_read(bytes(answer), len(queries))
 
     def published(self, from_block: int, to_block: int, bank: str | None = None) -> list[Published]:
-        """The `Published` events of a range of blocks (both ends included), in the order of the chain."""
+        """The `Published` events of a range of blocks (both ends included), in the order of the chain.
+
+        Those of a bank that was admitted under a name that is no BIC are left out: no party of Standing knows it.
+        """
         filters = {} if bank is None else {"bank": bic_to_bytes11(bank)}
         with ledger_errors():
             logs = self._contract.events.Published.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters=filters
             )
-        return [published_event(log) for log in logs]
+        found = []
+        for log in logs:
+            try:
+                found.append(published_event(log))
+            except InvalidValue:
+                self._tell_foreign(log["args"]["bank"])
+        return found
+
+    def _tell_foreign(self, bank: bytes) -> None:
+        """Log once that a bank's publications are passed over. Only the ledger's registrar can make such banks."""
+        if bank not in self._foreign:
+            self._foreign.add(bank)
+            structlog.get_logger().warning("foreign_bank_passed_over", bank="0x" + bank.hex())
 
     def publish_calldata(self, publication: Publication, signature: bytes) -> bytes:
         """The calldata that submits a publication."""

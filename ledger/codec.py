@@ -13,12 +13,16 @@ from typing import NamedTuple
 
 from eth_utils import keccak
 
-from ledger.errors import LedgerMismatch
+from ledger.errors import InvalidValue, LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
 _PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,uint48,bytes16,bytes32)[],bytes)")[:4]
 _ATTESTATION_SIZE = 4 * 32
 _HEAD_SIZE = 4 * 32
+_BANK_SIZE = 11
+_BANK_PADDING = bytes(32 - _BANK_SIZE)
+_BINDING_SIZE = 32
+_U48_MAX = 2**48 - 1
 # Of each word only the bytes that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
 _RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
 _HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
@@ -47,11 +51,20 @@ class Reading:
     records: tuple[Record, ...]
 
 
+def check_query(bank: bytes, binding: bytes) -> None:
+    """That both have the size that `read` takes; another would spoil its whole call. Raises: InvalidValue."""
+    if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:
+        allowed = f"a bank of {_BANK_SIZE}, a binding of {_BINDING_SIZE}"
+        raise InvalidValue("query", f"{len(bank)} and {len(binding)} bytes", allowed)
+
+
 def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Calldata of `read` for pairs of (bank as bytes11, binding)."""
+    """Calldata of `read` for pairs of (bank as bytes11, binding). Raises: InvalidValue."""
     parts = [_SELECTOR, (0x20).to_bytes(32, "big"), len(queries).to_bytes(32, "big")]
     for bank, binding in queries:
-        parts.append(bank.ljust(32, b"\0"))
+        if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:  # the call itself would cost more than the rest
+            check_query(bank, binding)
+        parts.append(bank + _BANK_PADDING)
         parts.append(binding)
     return b"".join(parts)
 
@@ -76,12 +89,17 @@ def encode_publish(
 def decode_read(answer: bytes, count: int) -> Reading:
     """The answer to a read of `count` queries.
 
-    Raises: LedgerMismatch where the answer has not the shape of one, such as from an address without the contract.
+    Raises: LedgerMismatch where the answer has not the shape of one, such as from an address without the contract, or
+    has numbers that the contract cannot hold.
     """
     if len(answer) != _HEAD_SIZE + count * _RECORD.size:
         raise LedgerMismatch(f"{len(answer)} bytes in answer to a read of {count}: is this the StatusLedger contract?")
     block_number, block_time_s, offset, given = _HEAD.unpack_from(answer)
     if offset != 0x60 or given != count:
         raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
-    records = tuple(map(Record._make, _RECORD.iter_unpack(answer[_HEAD_SIZE:])))
+    words = list(_RECORD.iter_unpack(answer[_HEAD_SIZE:]))
+    for publication, effective_at_ms, _, _, watermark_ms, _ in words:
+        if publication > _U48_MAX or effective_at_ms > _U48_MAX or watermark_ms > _U48_MAX:
+            raise LedgerMismatch("the answer to a read has numbers past the ledger's own bounds")
+    records = tuple(map(Record._make, words))
     return Reading(block_number, block_time_s, records)

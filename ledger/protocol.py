@@ -19,13 +19,17 @@ def _hex_of(size: int) -> AfterValidator:
         if len(text) != 2 + 2 * size or not text.startswith("0x"):
             raise ValueError(f"0x and {2 * size} hexadecimal digits")
         try:
-            return "0x" + bytes.fromhex(text[2:]).hex()
+            raw = bytes.fromhex(text[2:])
         except ValueError as error:
             raise ValueError(f"0x and {2 * size} hexadecimal digits") from error
+        if len(raw) != size:  # `fromhex` passes over white space
+            raise ValueError(f"0x and {2 * size} hexadecimal digits")
+        return "0x" + raw.hex()
 
     return AfterValidator(check)
 
 
+Hex16 = Annotated[str, _hex_of(16)]
 Hex32 = Annotated[str, _hex_of(32)]
 Hex65 = Annotated[str, _hex_of(65)]
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]

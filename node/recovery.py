@@ -29,6 +29,7 @@ from ledger.clock import Clock
 from ledger.codec import Record
 from ledger.errors import TermsUnreadable
 from ledger.sealing import unseal
+from ledger.service.database import take_time
 from ledger.terms import Status, Terms
 from node import deployments, outbox, recoveries, schema
 from node.deployments import Deployment
@@ -93,6 +94,7 @@ class Recovery:
         findings = Findings(0, state.publication)
         try:
             with self._database.write() as connection:
+                take_time(connection)  # it reads the ledger in between, as far back as it must
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
                 if not confirm:

@@ -20,6 +20,22 @@ _NO_LIMIT_IN_COLUMN = -1
 #: PostgreSQL: the advisory lock that every writing transaction holds to its end; advisory locks are per database.
 _WRITERS_LOCK = int.from_bytes(b"standwr\0")
 
+#: PostgreSQL: bounds on time, since whoever hangs while it holds the writers' lock would stop all others. Each is far
+#: above what an honest transaction needs between two statements, or for one; `take_time` lifts them where it is not.
+#: The keepalives are the server's: it lets go of the locks of a machine that is gone.
+_SESSION = (
+    "-c lock_timeout=10s -c statement_timeout=300s -c idle_in_transaction_session_timeout=60s "
+    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
+#: The same for this end of the connection: in seconds, the last one in milliseconds.
+_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
 
 class LimitMinor(TypeDecorator[int]):
     """A limit in minor units. NO_LIMIT, a u64, does not fit a signed column: it is stored as -1."""
@@ -81,10 +97,16 @@ class Database:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """How to connect: to a server, look first whether a pooled connection still lives, and bound the wait for locks."""
-    if make_url(url).get_backend_name() != "postgresql":
+    """How to connect: to a server, look first whether a pooled connection still lives, and bound every wait.
+
+    What the URL itself says goes before.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "postgresql":
         return {}
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5, "options": "-c lock_timeout=10000"}}
+    connection = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
+    options = f"{_SESSION} {parsed.query.get('options', '')}"
+    return {"pool_pre_ping": True, "connect_args": {**connection, "options": options}}
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -104,12 +126,20 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def take_time(connection: Connection) -> None:
+    """Lift the bounds on time from this transaction, whose work rightly takes long or waits for others in between."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 def migrate(database: Database, package: str) -> None:
     """Bring the schema of `package` (with a `migrations` folder) to its newest revision."""
     with as_file(files(package) / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
         with database.write() as connection:
+            take_time(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

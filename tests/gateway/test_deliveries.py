@@ -14,6 +14,7 @@ from gateway.event_settings import WebhookSettings
 from gateway.events import Event, EventType
 from gateway.storage import Storage
 from ledger.clock import ManualClock
+from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
 from tests.databases import new_database
 
@@ -107,6 +108,51 @@ def test_a_receiver_cannot_put_an_event_off_by_more_than_an_hour(storage: Storag
     assert attempt is not None
     queues.failed(attempt, "http_503", retry_after_ms=30 * _DAY_MS)
     assert _due_ms(storage) == _START_MS + _HOUR_MS
+
+
+def _more_events(storage: Storage, count: int) -> None:
+    event = Event(EventType.BANK_SILENT, "YUNXCNB0", None, None, 7, _START_MS, _START_MS, {})
+    with storage.write() as connection:
+        event_log.append(connection, [event] * count)
+
+
+def _take_all(queues: DeliveryQueues) -> list[int]:
+    """Take every event that is due. Returns: their positions."""
+    taken = []
+    while (attempt := queues.claim(_ENDPOINT, None)) is not None:
+        queues.delivered(attempt, "http_204", revive=False)
+        taken.append(attempt.event.position)
+    return taken
+
+
+def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
+    _more_events(storage, 9)
+    assert queues.claim(_ENDPOINT, None) is not None  # 1 and 2 are queued, the rest waits in the log
+    queues.replay_after(_ENDPOINT, 1)
+    assert queues.replay_after(_ENDPOINT, 8) == 2
+    assert _take_all(queues) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_none_to_come(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    assert _take_all(queues) == [1]
+    assert queues.replay_after(_ENDPOINT, 1) == 0
+    with pytest.raises(InvalidValue, match="after: beyond the newest event; allowed: 0 to 1"):
+        queues.replay_after(_ENDPOINT, 2)
+    _more_events(storage, 2)
+    assert _take_all(queues) == [2, 3]
+
+
+def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    _more_events(storage, 2)
+    assert _take_all(queues) == [1, 2, 3]
+    with storage.write() as connection:
+        event_log.prune(connection, _START_MS + 1, 10)
+    assert queues.replay_after(_ENDPOINT, 3) == 0
+    _more_events(storage, 1)
+    assert _take_all(queues) == [4]
 
 
 def test_what_was_given_up_is_sent_again_when_it_is_replayed(storage: Storage) -> None:

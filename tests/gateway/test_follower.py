@@ -1,18 +1,23 @@
 """The follower: what it tells, in which order, and that it tells it once, whatever chain, node or process do."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway import follower as follower_module
 from gateway.followed import CursorMoved
+from gateway.follower import Follower
 from gateway.ledger_nodes import BlockRule
 from gateway.observing import Observer
 from ledger import governance
-from ledger.errors import LedgerUnreachable
+from ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, StandingError
 from ledger.protocol import BindingAnswer, BindingRequest
+from ledger.service.vault import VaultError
 from ledger.terms import Status
 from tests.gateway.follow import Call, FollowRig, follow_rig, kinds
 from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR
@@ -414,7 +419,75 @@ def test_blocks_that_are_not_deep_enough_are_not_told_of(rig: FollowRig) -> None
     assert kinds(rig.follow(deep), person) == ["binding.frozen"]
 
 
+# --- data that makes no sense
+
+
+def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(rig: FollowRig) -> None:
+    person = rig.bound()
+    rig.follow()
+    rig.bank.change(person.number, status=Status.FROZEN)
+    rig.banks[_OTHER].publish()
+    rig.banks[_OTHER].publish()
+    other = "0x" + _OTHER.encode().ljust(32, b"\0").hex()
+    foreign = "0x" + b"\xffno bic".ljust(32, b"\0").hex()
+
+    def admitted_under_another_name(call: Call, answer: Call) -> Call:
+        if call["method"] != "eth_getLogs":
+            return answer
+        return answer | {
+            "result": [
+                log | {"topics": [foreign if t == other else t for t in log["topics"]]} for log in answer["result"]
+            ]
+        }
+
+    rig.alter = admitted_under_another_name
+    with capture_logs() as logs:
+        assert kinds(rig.follow(), person) == ["binding.frozen"]
+    told = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
+    assert told == [foreign[:24]]
+    assert rig.following.follower.status.block_number == rig.ledger.block_number()
+
+
 # --- in its thread
+
+
+@pytest.mark.parametrize("error", [LedgerMismatch("odd"), VaultError("odd"), InvalidValue("odd", "odd", "even")])
+def test_whatever_fails_on_purpose_is_tried_again_for_days(
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, error: StandingError
+) -> None:
+    follower = rig.another_follower()
+    pauses_s: list[float] = []
+    monkeypatch.setattr(follower._stop, "wait", pauses_s.append)
+
+    def step() -> bool:
+        if len(pauses_s) == 3_000:  # more doublings than a float holds
+            follower.stop()
+            return False
+        assert follower.status.trouble == (str(error) if pauses_s else None)
+        raise error
+
+    monkeypatch.setattr(follower, "step", step)
+    follower.run()
+    assert max(pauses_s) == 5.0
+    assert follower.status.trouble == "told to stop"
+
+
+def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_stays_fit_for_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_self: Follower) -> bool:
+        raise RuntimeError("text that is not to be told")
+
+    monkeypatch.setattr(Follower, "step", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    with capture_logs() as logs, follow_rig(tmp_path, follower={"enabled": True}) as rig:
+        wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
+        status = rig.support("GET", "/v1/status").json()
+    assert status["worker_troubles"] == [
+        "follower: ended by an unexpected RuntimeError; see the log, and start the gateway again"
+    ]
+    assert status["ready"]
+    assert {"event": "follower_ended", "error": "RuntimeError", "log_level": "critical"} in logs
 
 
 def test_the_follower_outlives_a_ledger_that_is_down_and_goes_on(a_world: World) -> None:

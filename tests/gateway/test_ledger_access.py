@@ -42,6 +42,7 @@ class Node:
         self.chain_id = CHAIN
         self.code = "0x6001"
         self.down = False
+        self.effective_at_ms = 1
         self.answers_for: int | None = None  # another block than the one asked for
         self.gate = asyncio.Event()
         self.gate.set()
@@ -71,7 +72,7 @@ class Node:
                 return {"number": hex(number), "timestamp": hex(self.time_s), "hash": hash_of(number)}
             case "eth_call":
                 number = self._number(call["params"][1]) if self.answers_for is None else self.answers_for
-                words = (number, self.time_s, 0x60, 1, number, 1, 0, 0, 2, 0)
+                words = (number, self.time_s, 0x60, 1, number, self.effective_at_ms, 0, 0, 2, 0)
                 return "0x" + b"".join(word.to_bytes(32, "big") for word in words).hex()
         raise AssertionError(call)
 
@@ -153,6 +154,17 @@ async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
         assert await it.look() == ["fit", "fit"]
         assert await it.read() == 100
         assert len(first.reads) == asked + 1
+
+
+async def test_a_node_that_tells_numbers_past_the_ledgers_bounds_is_passed_over_for_the_next_one() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second) as it:
+        first.effective_at_ms = 2**48
+        assert await it.read() == 100
+        assert it.states == ["failing", "fit"]
+        second.effective_at_ms = 2**63
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
 
 
 async def test_a_node_that_hangs_costs_a_part_of_the_budget_and_only_once() -> None:
@@ -321,6 +333,13 @@ async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() 
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
         assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(201)[2:])}
         assert node.hashes_asked == 1
+
+
+@pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
+async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
+    monkeypatch.setattr(f"{__name__}.hash_of", lambda _number: "0x" + digits)
+    async with rigged(Node()) as it:
+        assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
 async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:

@@ -164,6 +164,11 @@ def test_the_status_command_shows_one_screen_of_it(a_rig: Rig, tmp_path: Path) -
     assert len(shown.stdout.splitlines()) < 40
     for word in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
         assert word in shown.stdout
+    assert "webhooks to" not in shown.stdout
+    troubles = a_rig.app.state.gateway.following.dispatcher._worker_troubles
+    troubles["we_1"] = "does not open"
+    assert "webhooks to we_1: does not open" in CliRunner().invoke(app, command).stdout
+    del troubles["we_1"]
     as_json = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(as_json.stdout)["ready"] is True
     a_rig.chain.down = True

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from gateway.reading import MAX_QUERIES, Reader, Seen
-from ledger.errors import LedgerUnreachable, Overloaded
+from ledger.errors import InvalidValue, LedgerUnreachable, Overloaded
 from tests.gateway.fake_ledger import CONTRACT, fake_ledger
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,14 @@ async def test_whatever_is_no_answer_fails_the_requests_of_its_call_and_no_other
         failed = await asyncio.gather(*(reader.read(BANK, BINDING) for _ in range(3)), return_exceptions=True)
         assert [type(each) for each in failed] == [LedgerUnreachable] * 3
         assert (await reader.read(BANK, BINDING)).record.publication == 2
+
+
+async def test_a_binding_of_another_size_fails_alone_and_not_the_requests_it_would_share_a_call_with() -> None:
+    async with fake_ledger() as (ledger, reader):
+        asked = [reader.read(BANK, BINDING), reader.read(BANK, BINDING[:31]), reader.read(BANK, BINDING)]
+        well, short, other = await asyncio.gather(*asked, return_exceptions=True)
+        assert (type(well), type(short), type(other)) == (Seen, InvalidValue, Seen)
+        assert ledger.calls == [[BINDING, BINDING]]
 
 
 async def test_a_node_that_does_not_answer_in_time() -> None:

@@ -21,12 +21,14 @@ from gateway.messages import MESSAGES
 from gateway.reconcile import GRACE_MS, Pace, Reconciler
 from gateway.reconcile_report import NOT_SERVED, Drift, Report
 from gateway.reconcile_schedule import ReconcileSchedule
+from ledger import governance
 from ledger.client import LedgerClient
 from ledger.codec import Reading
 from ledger.errors import LedgerUnreachable
 from ledger.service.leader import Leader, NoLock
 from ledger.terms import Status
 from tests.gateway.rig import BICS, Person, Rig, rig
+from tests.world import GUARDIAN
 
 
 def reconciler(it: Rig, ledger: LedgerClient | None = None, **pace: Any) -> Reconciler:
@@ -389,6 +391,14 @@ def test_the_command_writes_both_reports_and_its_exit_code_says_whether_somethin
     well = CliRunner().invoke(app, command)
     assert well.exit_code == 0, well.output
     assert "1 checked, 0 can no longer work, 0 drifted apart" in well.stdout
+    seen = {"block_number": 0, "silent": False, "suspended": False}
+    change(alone, insert(schema.bank_states).values(bank=person.bank.bic, watermark_ms=2**47, **seen))
+    went_back = CliRunner().invoke(app, command)
+    assert (went_back.exit_code, "0 drifted apart" in went_back.stdout) == (2, True)
+    change(alone, delete(schema.bank_states))
+    governance.execute(alone.ledger, governance.suspend(BICS[1]), GUARDIAN)
+    suspended = CliRunner().invoke(app, command)
+    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), "decisions see that by themselves"
     person.bank.change(person.number, status=Status.CLOSED)
     amiss = CliRunner().invoke(app, command)
     assert amiss.exit_code == 2

@@ -199,7 +199,23 @@ def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Recei
     assert other.came == []
 
 
-def test_retry_after_is_honoured(rig: FollowRig, hook: Receiver) -> None:
+def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The endpoints that workers look after from now on, one for each look."""
+    looked: list[str] = []
+    dispatcher, plain = rig.following.dispatcher, rig.following.dispatcher._attempt
+
+    async def attempt(name: str, *args: Any) -> bool:
+        more = await plain(name, *args)
+        looked.append(name)
+        return more
+
+    monkeypatch.setattr(dispatcher, "_attempt", attempt)
+    return looked
+
+
+def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before(
+    rig: FollowRig, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint = add(rig, hook)
     hook.headers, hook.answers = {"retry-after": "120"}, [429]
     tell(rig)
@@ -208,6 +224,13 @@ def test_retry_after_is_honoured(rig: FollowRig, hook: Receiver) -> None:
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries")
     database.close()
     assert due_ms == rig.clock.now_ms() + 120_000
+    rig.clock.advance(119_999)
+    looked = count_looks(rig, monkeypatch)
+    tell(rig)  # nor is another event sent before that
+    wait_until(lambda: len(looked) >= 3)
+    assert len(hook.came) == 1
+    rig.clock.advance(1)
+    wait_until(lambda: len(hook.taken) == 2)
 
 
 def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
@@ -294,6 +317,7 @@ def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids
     assert [event["id"] for event in hook.taken[4:]] == [before[1], before[2], before[3]]
     for body in ({}, {"event": before[0], "after": 1}):
         assert rig.admin("POST", replay, json=body).status_code == 422
+    assert rig.admin("POST", replay, json={"after": hook.positions[3] + 1}).status_code == 422
     assert rig.admin("POST", replay, json={"event": "evt_" + "0" * 32}).status_code == 404
 
 
@@ -340,6 +364,41 @@ def test_a_deleted_endpoint_gets_nothing_more(rig: FollowRig, hook: Receiver, ot
     assert hook.came == []
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
+
+
+def test_an_endpoint_that_does_not_open_is_told_of_and_the_others_are_served(
+    rig: FollowRig, hook: Receiver, other: Receiver
+) -> None:
+    """As where an old secret of the vault was removed too early."""
+    bad = add(rig, other)
+    with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
+        database.execute("UPDATE webhook_endpoints SET secret_sealed = url_sealed, url_sealed = x'00'")
+    database.close()
+    good = add(rig, hook)
+    tell(rig)
+    wait_until(lambda: hook.taken)
+    troubles = wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
+    assert troubles == [f"webhooks to {bad}: stored data does not open: is a vault secret missing?"]
+    assert [each["id"] for each in rig.admin("GET", "/v1/webhook-endpoints").json()["endpoints"]] == [good]
+    assert rig.admin("DELETE", f"/v1/webhook-endpoints/{bad}").status_code == 204
+    wait_until(lambda: not rig.support("GET", "/v1/status").json()["worker_troubles"])
+    assert other.came == []
+
+
+def test_an_unexpected_end_of_the_webhooks_is_shown_and_the_gateway_stays_fit_for_work(tmp_path: Path) -> None:
+    with follow_rig(tmp_path) as rig:
+
+        def broken() -> set[str]:
+            raise RuntimeError("text that is not to be told")
+
+        rig.following.endpoints.active = broken  # type: ignore[method-assign]
+        rig.following.wakeups.wake()
+        wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
+        status = rig.support("GET", "/v1/status").json()
+        assert status["worker_troubles"] == [
+            "webhooks: ended by an unexpected RuntimeError; see the log, and start the gateway again"
+        ]
+        assert status["ready"]
 
 
 # --- addresses

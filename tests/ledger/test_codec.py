@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.codec import decode_read, encode_publish, encode_read
 from ledger.contract import artifact
-from ledger.errors import LedgerMismatch
+from ledger.errors import InvalidValue, LedgerMismatch
 from ledger.publication import Attestation
 
 _U48 = st.integers(0, 2**48 - 1)
@@ -56,6 +56,13 @@ def test_a_call_is_encoded_as_eth_abi_does(queries: list[tuple[bytes, bytes]]) -
     assert encode_read(queries) == expected
 
 
+@pytest.mark.parametrize(("bank", "binding"), [(11, 31), (11, 33), (10, 32), (12, 31), (11, 0)])
+def test_a_query_of_another_size_is_refused_before_it_spoils_its_whole_call(bank: int, binding: int) -> None:
+    well = (bytes(11), bytes(32))
+    with pytest.raises(InvalidValue, match=f"{bank} and {binding} bytes"):
+        encode_read([well, (bytes(bank), bytes(binding)), well])
+
+
 @given(st.integers(0, 2**63), st.integers(0, 2**40), _RECORDS)
 def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
     answer = encode(["uint256", "uint256", _RECORD_TYPE], [number, time_s, records])
@@ -82,6 +89,17 @@ def test_a_publication_is_encoded_as_eth_abi_does(
 def test_an_answer_from_something_else_is_refused(answer: bytes) -> None:
     with pytest.raises(LedgerMismatch):
         decode_read(answer, 1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+@pytest.mark.parametrize("value", [2**48, 2**63, 2**64 - 1])
+def test_an_answer_with_a_number_that_the_contract_cannot_hold_is_refused(place: int, value: int) -> None:
+    words: list[Any] = [1, 2, bytes(16), bytes(32), 3, False]
+    words[place] = value
+    wide = _RECORD_TYPE.replace("uint48", "uint256")
+    answer = encode(["uint256", "uint256", wide], [1, 1, [(1, 2, bytes(16), bytes(32), 3, False), tuple(words)]])
+    with pytest.raises(LedgerMismatch):
+        decode_read(answer, 2)
 
 
 def test_an_answer_to_fewer_queries_is_refused() -> None:

@@ -7,7 +7,7 @@ from secrets import token_bytes
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select, text
 
 from ledger import governance
 from ledger.client import LedgerClient, Published
@@ -21,12 +21,12 @@ from node import backup, cursors, file_load, schema, sql_view
 from node.app import Node, build
 from node.changes import FeedEntry
 from node.cursors import Cursor
-from node.history import CannotRecover, Findings
+from node.history import CannotRecover, Findings, History
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.storage import level_sequences
 from node.submission import PublishingHalted
-from tests.databases import new_database
+from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 CARD = ACCOUNT["number"]
@@ -199,6 +199,29 @@ def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(s
         site.node.publisher.step()
     assert site.client.bank(site.bank.bic).publication == before.publication
     assert site.terms(grant).status is Status.FROZEN
+
+
+@pytest.mark.skipif(not on_postgresql(), reason="about PostgreSQL; see `make test-postgresql`")
+def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_may_say_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    site.stop()
+    bound = {"options": "-c idle_in_transaction_session_timeout=500ms"}
+    site.start(make_url(old).update_query_dict(bound).render_as_string(hide_password=False))
+    rebuild = History.rebuild
+
+    def slowly(*args: Any) -> Any:
+        with site.node.database.read() as connection:
+            connection.execute(text("SELECT pg_sleep(1)"))
+        return rebuild(*args)
+
+    monkeypatch.setattr(History, "rebuild", slowly)
+    assert site.recover().rebuilt == 1
 
 
 def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: Site) -> None:

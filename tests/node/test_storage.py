@@ -19,6 +19,7 @@ from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
 from node import outbox, schema
 from node.bank_secrets import BankSecrets
+from node.duty import lock_of
 from node.status import bindings_by_version
 from node.storage import DatabaseUnavailable, NodeDatabase
 from tests.databases import new_database, on_postgresql
@@ -142,6 +143,21 @@ def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path)
             pass
     with database.read():
         pass
+    database.close()
+
+
+@pytest.mark.skipif(not on_postgresql(), reason="about PostgreSQL; see `make test-postgresql`")
+def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+    database = NodeDatabase(new_database(tmp_path, "node"))
+    lock = lock_of(database)
+    assert lock.acquire()
+    with database.read() as connection:
+        holders = text(
+            "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
+            "WHERE locktype = 'advisory' AND datname = current_database()"
+        )
+        assert connection.execute(holders).scalars().all() == ["idle"]
+    lock.release()
     database.close()
 
 
