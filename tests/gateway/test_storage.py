@@ -13,9 +13,7 @@ from gateway.errors import StorageUnavailable
 from gateway.storage import Storage
 from ledger.service.database import Database, migrate
 from ledger.service.leader import lock_of
-from tests.databases import new_database, on_postgresql
-
-_postgresql = pytest.mark.skipif(not on_postgresql(), reason="about PostgreSQL; see `make test-postgresql`")
+from tests.databases import new_database
 
 
 @pytest.mark.anyio
@@ -48,7 +46,7 @@ def _hurried(url: str, **settings: str) -> str:
     return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
-@_postgresql
+@pytest.mark.postgresql
 def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_path: Path) -> None:
     url = new_database(tmp_path, "gateway")
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
@@ -70,7 +68,7 @@ def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_pa
     database.close()
 
 
-@_postgresql
+@pytest.mark.postgresql
 def test_a_writer_that_hangs_in_its_transaction_does_not_stop_the_others_for_good(tmp_path: Path) -> None:
     url = _hurried(new_database(tmp_path, "gateway"), idle_in_transaction_session_timeout="200ms")
     hangs, other = Storage(Database(url)), Storage(Database(url))
@@ -89,7 +87,7 @@ def test_a_writer_that_hangs_in_its_transaction_does_not_stop_the_others_for_goo
     other.close()
 
 
-@_postgresql
+@pytest.mark.postgresql
 def test_a_migration_may_take_longer_than_any_other_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = {"statement_timeout": "200ms", "idle_in_transaction_session_timeout": "200ms"}
     database = Database(_hurried(new_database(tmp_path, "gateway"), **short))
@@ -110,7 +108,7 @@ def test_a_migration_may_take_longer_than_any_other_statement(tmp_path: Path, mo
     database.close()
 
 
-@_postgresql
+@pytest.mark.postgresql
 def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = Database(new_database(tmp_path, "gateway"))
     lock = lock_of(database, "follower")

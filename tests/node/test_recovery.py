@@ -26,7 +26,7 @@ from node.outbox import Issuer
 from node.recovery import Recovery
 from node.storage import level_sequences
 from node.submission import PublishingHalted
-from tests.databases import new_database, on_postgresql
+from tests.databases import new_database
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 CARD = ACCOUNT["number"]
@@ -201,7 +201,7 @@ def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(s
     assert site.terms(grant).status is Status.FROZEN
 
 
-@pytest.mark.skipif(not on_postgresql(), reason="about PostgreSQL; see `make test-postgresql`")
+@pytest.mark.postgresql
 def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_may_say_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,7 +146,7 @@ def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path)
     database.close()
 
 
-@pytest.mark.skipif(not on_postgresql(), reason="about PostgreSQL; see `make test-postgresql`")
+@pytest.mark.postgresql
 def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = NodeDatabase(new_database(tmp_path, "node"))
     lock = lock_of(database)
