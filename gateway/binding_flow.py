@@ -18,7 +18,7 @@ from gateway import holds, schema
 from gateway.admission import Admission
 from gateway.banks import Bank, BankDirectory, NodeClient
 from gateway.bindings import Bindings, StoredBinding, mask, stored_binding, trusted
-from gateway.errors import AlreadyBound, BankNotUsable
+from gateway.errors import BankNotUsable
 from gateway.policy import BindingBounds
 from gateway.storage import Storage
 from ledger.client import LedgerClient
@@ -113,24 +113,17 @@ class BindingFlow:
     async def rebind(self, binding: bytes, request: BindingRequest) -> Outcome:
         """Make a new binding of the same account in place of one whose word is not to be had, or not the user's.
 
-        The bank is asked first. Where it refuses, the old binding stays as it is; once the claim holds, the old one
-        ends, here and at the bank, and the new one goes on with the account's day. The same request may be made again,
-        and must be where the bank could not be reached in between. Raises: as `bind`, and NotFound, BankNotServed.
+        The old binding ends where the new one is granted: at the bank in that same step, then here. Until then, as
+        while a micro-deposit is on its way, and where the bank refuses, it stays as it is. The new one goes on with the
+        account's day. The same request may be made again, and must be where the bank could not be reached in between.
+        Raises: as `bind`, and NotFound, BankNotServed.
         """
         with self._admission:
             old = await self._bindings.row(binding)
             bank = self._banks.of_binding(old.bank)
             if self._account(bank, request.canonical_number()) != old.account:
                 raise InvalidValue("number", "of another account", "the account of this binding, or a new binding")
-            try:
-                outcome = await self._bind(bank, old.user_id, request, binding)
-            except AlreadyBound:
-                # All of the claim holds, or the bank would have refused it: only the old binding is in the way.
-                await self._bindings.end(binding)
-                return await self._bind(bank, old.user_id, request, binding)
-            if isinstance(outcome, Granted) and outcome.stored.binding != binding:
-                await self._bindings.end(binding)
-            return outcome
+            return await self._bind(bank, old.user_id, request, binding)
 
     async def resync(self, binding: bytes) -> bool:
         """Ask the bank to publish what it says of a binding once more; False where that was on its way already.
@@ -151,6 +144,7 @@ class BindingFlow:
             bank = self._banks.find(bic)
             pending = await self._storage.reading(self._pending, bank.bic, user_id, request_id)
             if pending.binding is not None:
+                await self._end_replaced(pending.replaces)
                 return Granted(await self._bindings.find(pending.binding), created=False)
             signer = await self._signer(bank)
             answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
@@ -161,7 +155,9 @@ class BindingFlow:
             values = self._values(bank, grant, user_id, identity, answer.mismatches) | {
                 name: getattr(pending, name) for name in ("number_masked", "number_type", "account", "replaces")
             }
-            return await self._storage.writing(self._store, values, (bank.bic, request_id))
+            granted = await self._storage.writing(self._store, values, (bank.bic, request_id))
+            await self._end_replaced(pending.replaces)
+            return granted
 
     async def pending_of(self, user_id: str) -> list[PendingBinding]:
         """What of a user waits for an amount, newest first. Raises: StorageUnavailable."""
@@ -192,7 +188,8 @@ class BindingFlow:
         signer = await self._signer(bank)
         # The bank bounds how often one user may guess; it learns no more of the user than that it is the same one.
         whose = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
-        answer = await self._nodes.bind(bank, request.model_copy(update={"on_behalf_of": whose}))
+        ends = None if replaces is None else "0x" + replaces.hex()
+        answer = await self._nodes.bind(bank, request.model_copy(update={"on_behalf_of": whose, "replaces": ends}))
         account = {
             "number_masked": mask(number),
             "number_type": request.number_type,
@@ -209,7 +206,13 @@ class BindingFlow:
         granted = await self._storage.writing(self._store, values, (bank.bic, request.request_id))
         if granted.created:
             structlog.get_logger().info("bound", binding="0x" + grant.binding.hex(), bank=bank.bic)
+        await self._end_replaced(replaces)
         return granted
+
+    async def _end_replaced(self, binding: bytes | None) -> None:
+        # The bank is told all the same: of a binding that it holds for another card by now, only this ends it there.
+        if binding is not None:
+            await self._bindings.end(binding)
 
     async def _signer(self, bank: Bank) -> str:
         state = await asyncio.to_thread(self._ledger.bank, bank.bic)

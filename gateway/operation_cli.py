@@ -143,8 +143,8 @@ def screen(status: dict[str, Any]) -> Group:
     head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
     head.add_row("followed", _word(status["followed_block"], "block {}"))
     head.add_row("webhooks", _word(status["pending_webhooks"], "{} pending"))
-    if status["worker_troubles"]:
-        head.add_row("events", f"[red]{escape('; '.join(status['worker_troubles']))}[/]")
+    for trouble in status["worker_troubles"]:
+        head.add_row("events", f"[red]{escape(trouble)}[/]")
     head.add_row("reconciled", _reconciled(status["reconcile"]))
     return Group(head, _nodes(status["ledger"]), _banks(status["banks"]))
 

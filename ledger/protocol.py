@@ -71,6 +71,11 @@ class BindingRequest(Claim):
         description="The platform's own, opaque id of the user who asks: the bank bounds how often one may guess. "
         "Not a name or a phone",
     )
+    replaces: Hex32 | None = Field(
+        None,
+        description="This platform's active binding of the same account that ends, in the same step, where the new one "
+        "is granted; until then, and where none is, it stays",
+    )
 
 
 class Mismatch(BaseModel):

@@ -156,7 +156,8 @@ class Bindings:
         by_deposit = self._deposits.needed(mismatches)
         if account is None or (mismatches and not by_deposit):
             return BindingAnswer(outcome="refused", mismatches=mismatches)
-        why_not = self._granting.why_not(connection, account, platform)
+        replaces = None if request.replaces is None else bytes.fromhex(request.replaces[2:])
+        why_not = self._granting.why_not(connection, account, platform, replaces)
         if why_not is not None:
             return why_not
         take = self._deposits.open if by_deposit else self._granting.grant
@@ -167,6 +168,7 @@ class Bindings:
             request_id=request.request_id,
             request_digest=digest,
             mismatches=mismatches,
+            replaces=replaces,
         )
 
     def _buckets(self, platform: str, request: BindingRequest) -> list[Bucket]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from ledger.clock import Clock
@@ -11,6 +11,7 @@ from ledger.grant import Grant, make_grant
 from ledger.protocol import BindingAnswer, GrantDocument, Mismatch
 from node import outbox, schema
 from node.accounts import Account
+from node.endings import end_and_tell
 from node.outbox import Issuer
 
 MAX_BINDINGS_PER_ACCOUNT = 32
@@ -27,16 +28,22 @@ class Granting:
         self._issuer = issuer
         self._clock = clock
 
-    def why_not(self, connection: Connection, account: Account, platform: str) -> Conflict | InvalidValue | None:
-        """What stands against one more binding of the account; None where nothing does."""
-        active = (schema.bindings.c.account_id == account.id, schema.bindings.c.ended_at_ms.is_(None))
-        here = connection.execute(
-            select(func.count()).select_from(schema.bindings).where(*active, schema.bindings.c.platform == platform)
-        ).scalar_one()
-        if here:
+    def why_not(
+        self, connection: Connection, account: Account, platform: str, replaces: bytes | None
+    ) -> Conflict | InvalidValue | None:
+        """What stands against a binding of the account, in place of `replaces` if that is active; None: nothing does."""
+        active = {
+            row.id: row.platform
+            for row in connection.execute(
+                select(schema.bindings.c.id, schema.bindings.c.platform).where(
+                    schema.bindings.c.account_id == account.id, schema.bindings.c.ended_at_ms.is_(None)
+                )
+            )
+            if (row.id, row.platform) != (replaces, platform)
+        }
+        if platform in active.values():
             return AlreadyBound("the account is bound at this platform already; allowed: unbind it first")
-        total = connection.execute(select(func.count()).select_from(schema.bindings).where(*active)).scalar_one()
-        if total >= MAX_BINDINGS_PER_ACCOUNT:
+        if len(active) >= MAX_BINDINGS_PER_ACCOUNT:
             return InvalidValue(
                 "number", "bound at too many platforms", f"at most {MAX_BINDINGS_PER_ACCOUNT} bindings an account"
             )
@@ -51,15 +58,22 @@ class Granting:
         request_id: str,
         request_digest: bytes,
         mismatches: list[Mismatch],
+        replaces: bytes | None,
     ) -> BindingAnswer:
-        """Make the binding, sign its grant, and queue its first attestation. `mismatches`: what is not vouched for."""
+        """Make the binding, sign its grant, and queue its first attestation. `mismatches`: what is not vouched for.
+
+        `replaces`, if it is an active binding of this account and platform, ends.
+        """
+        now_ms = self._clock.now_ms()
+        if replaces is not None and self._is_active(connection, account, platform, replaces):
+            end_and_tell(connection, self._issuer, account, binding=replaces, platform=platform, now_ms=now_ms)
         binding = self._issuer.secret.new_binding_id()
         grant = make_grant(
             self._issuer.signer,
             bank=self._issuer.bic,
             binding=binding,
             platform=platform,
-            granted_at_ms=self._clock.now_ms(),
+            granted_at_ms=now_ms,
             binding_key=self._issuer.secret.binding_key(binding, platform),
         )
         connection.execute(
@@ -81,6 +95,11 @@ class Granting:
             holds_from_ms=outbox.last_as_of_ms(connection) + 1,
         )
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant), mismatches=mismatches)
+
+    def _is_active(self, connection: Connection, account: Account, platform: str, binding: bytes) -> bool:
+        table = schema.bindings.c
+        mine = (table.id == binding, table.account_id == account.id, table.platform == platform)
+        return connection.execute(select(table.id).where(*mine, table.ended_at_ms.is_(None))).one_or_none() is not None
 
     def again(self, binding: Row[Any], mismatches: list[Mismatch]) -> BindingAnswer:
         """The answer that a stored binding was granted with."""

@@ -87,8 +87,12 @@ class MicroDeposits:
         request_id: str,
         request_digest: bytes,
         mismatches: list[Mismatch],
+        replaces: bytes | None,
     ) -> BindingAnswer | TooManyAttempts:
-        """Choose an amount and store the deposit; it is paid by `pay`, after the transaction."""
+        """Choose an amount and store the deposit; it is paid by `pay`, after the transaction.
+
+        `replaces`: what ends where the right amount is named, see `Granting.grant`.
+        """
         assert account.id is not None
         against = unbindable(account) or ([] if account.credit_allowed else [NO_CREDIT])
         if against:
@@ -117,6 +121,7 @@ class MicroDeposits:
             "amount_hash": self._hash(deposit, self._choose(earlier[0] if earlier else None)),
             "holder_hash": self._holder_hash(deposit, account),
             "wrong_hashes": b"",
+            "replaces": replaces,
             "created_at_ms": now_ms,
             "expires_at_ms": now_ms + self._rules.lifetime_ms,
         }
@@ -216,7 +221,7 @@ class MicroDeposits:
             against = [HOLDER_CHANGED]
         if against:
             return BindingAnswer(outcome="refused", mismatches=against)
-        why_not = self._granting.why_not(connection, account, row.platform)
+        why_not = self._granting.why_not(connection, account, row.platform, row.replaces)
         if why_not is not None:
             raise why_not
         answer = self._granting.grant(
@@ -226,6 +231,7 @@ class MicroDeposits:
             request_id=row.request_id,
             request_digest=row.request_digest,
             mismatches=differing(row),
+            replaces=row.replaces,
         )
         assert answer.grant is not None
         table = schema.micro_deposits

@@ -87,14 +87,6 @@ class Regranting:
                 raise NotFound("this platform has no such binding, or it has ended")
             off_boarding.check(connection, platform)
             account = self._accounts.get(connection, old.account_id)
-            end_and_tell(
-                connection,
-                self._issuer,
-                account,
-                binding=binding,
-                platform=platform,
-                now_ms=self._clock.now_ms(),
-            )
             answer = self._granting.grant(
                 connection,
                 account,
@@ -102,6 +94,7 @@ class Regranting:
                 request_id=request.request_id,
                 request_digest=digest,
                 mismatches=[],
+                replaces=binding,
             )
         self._faults("grant_committed")
         self._on_change()

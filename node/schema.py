@@ -130,6 +130,7 @@ micro_deposits = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("paid_at_ms", BigInteger),  # when the payout took the order; null: not yet
     Column("binding_id", LargeBinary, ForeignKey("bindings.id")),  # what it led to; null: nothing yet
+    Column("replaces", LargeBinary),  # the binding that ends with that
     UniqueConstraint("platform", "request_id", name="uq_micro_deposits_request"),
 )
 

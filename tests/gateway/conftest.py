@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from tests.gateway.rig import Rig, rig
+from tests.world import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,7 @@ def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def a_rig(shared_rig: Rig) -> Iterator[Rig]:
     """The module's rig with every fault undone, its banks heard just now, and people of the test's own."""
     shared_rig.heartbeat()
+    wait_until(lambda: not shared_rig.app.state.gateway.following.troubles)
     yield shared_rig
     shared_rig.chain.down = False
     for bank in shared_rig.banks.values():

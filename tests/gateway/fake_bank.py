@@ -175,7 +175,8 @@ class FakeBank:
             return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="amount", problem="another")])
         granted = self.asked[asked.request_id][1]
         if granted.grant is None:
-            granted = self._grant(self.accounts[asked.canonical_number()], asked.canonical_number())
+            number = asked.canonical_number()
+            granted = self._grant(self.accounts[number], number, _raw(asked.replaces))
             granted = granted.model_copy(update={"mismatches": self._mismatches(asked)})
             self.asked[asked.request_id] = (asked, granted)
         return granted
@@ -202,13 +203,14 @@ class FakeBank:
         mismatches = self._mismatches(body)
         if mismatches and (self.deposit_minor is None or [each.field for each in mismatches] != ["phone"]):
             return BindingAnswer(outcome="refused", mismatches=mismatches)
-        if any(bound == number and binding not in self.ended for binding, bound in self.bindings.items()):
+        replaced = _raw(body.replaces)
+        if any(bound == number and each not in self.ended | {replaced} for each, bound in self.bindings.items()):
             raise AlreadyBound("the account is bound already")
         if self.deposit_minor is not None:
             return self._ask_deposit(body, self.deposit_minor)
-        return self._grant(account, number)
+        return self._grant(account, number, replaced)
 
-    def _grant(self, account: Account, number: str) -> BindingAnswer:
+    def _grant(self, account: Account, number: str, replaced: bytes | None) -> BindingAnswer:
         binding = secrets.token_bytes(32)
         key = self.key(binding)
         grant = make_grant(
@@ -222,7 +224,9 @@ class FakeBank:
         if self.trouble == "wrong key":
             grant = replace(grant, binding_key=secrets.token_bytes(32))
         self.bindings[binding] = number
-        self.publish(binding)
+        ended = {replaced} & self.bindings.keys() - self.ended
+        self.ended |= ended
+        self.publish(*ended, binding)
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant))
 
     def _delete(
@@ -235,6 +239,10 @@ class FakeBank:
             self.ended.add(raw)
             self.publish(raw)
         return Response(status_code=204)
+
+
+def _raw(binding: str | None) -> bytes | None:
+    return None if binding is None else bytes.fromhex(binding[2:])
 
 
 _GRANT_TROUBLES = frozenset({"wrong signer", "wrong bank", "wrong platform", "wrong key"})

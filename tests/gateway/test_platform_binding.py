@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway import schema
+from gateway.errors import BankNodeUnreachable
 from gateway.policy import BindingBounds, Policy
 from gateway.risk import VelocityRule
 from ledger.service.database import Database
@@ -188,23 +189,49 @@ def test_a_bank_that_is_lost_while_binding_again_can_be_asked_again(a_rig: Rig) 
     assert rebind(person, person.binding).status_code == 201
 
 
-def test_where_the_bank_pays_an_amount_in_first_binding_again_ends_the_old_one_and_is_done_once_it_is_named(
-    a_rig: Rig,
-) -> None:
-    person = a_rig.bound(daily_limit_minor=1_500)
-    person.decide()
-    old, person.bank.deposit_minor = person.binding, 37
-    answer = rebind(person, old)
+def _asked_for_an_amount_to_bind_again(it: Rig) -> Person:
+    person = it.bound(daily_limit_minor=1_500)
+    person.bank.deposit_minor = 37
+    answer = rebind(person, person.binding)
     person.bank.deposit_minor = None
     assert (answer.status_code, answer.json()["outcome"]) == (200, "micro_deposit")
-    assert person.decide()["reason"] == "unbound"
-    assert accounts_of(person) == []
-    granted = confirm(person, request_id=f"again-{person.user_id:0>8}")
+    return person
+
+
+def test_where_the_bank_pays_an_amount_in_first_the_old_binding_is_good_until_it_is_named(a_rig: Rig) -> None:
+    person = _asked_for_an_amount_to_bind_again(a_rig)
+    old, request_id = person.binding, f"again-{person.user_id:0>8}"
+    assert confirm(person, request_id=request_id, amount_minor=38).json()["outcome"] == "refused"
+    assert [account["binding"] for account in accounts_of(person)] == [old]
+    assert person.decide(amount_minor=1_000)["outcome"] == "approve"
+    granted = confirm(person, request_id=request_id)
     assert granted.status_code == 201
     person.binding = granted.json()["binding"]
     assert person.binding != old
+    assert [account["binding"] for account in accounts_of(person)] == [person.binding]
+    assert person.decide(binding=old, amount_minor=1)["reason"] == "unbound"
     assert person.decide(amount_minor=501)["reason"] == "over_daily_limit"
     assert person.decide(amount_minor=500)["outcome"] == "approve"
+
+
+def test_a_gateway_that_stops_between_the_grant_and_the_old_ones_end_ends_it_when_asked_again(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = _asked_for_an_amount_to_bind_again(a_rig)
+    old, request_id = person.binding, f"again-{person.user_id:0>8}"
+
+    async def stops(_binding: bytes) -> None:
+        raise BankNodeUnreachable("the gateway stops here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(a_rig.app.state.gateway.binding_flow._bindings, "end", stops)
+        assert confirm(person, request_id=request_id).status_code == 503
+    assert person.decide(binding=old)["reason"] == "unbound"  # at the bank it has ended in the step of the grant
+    again = confirm(person, request_id=request_id)
+    assert again.status_code == 200
+    person.binding = again.json()["binding"]
+    assert [account["binding"] for account in accounts_of(person)] == [person.binding]
+    assert person.decide()["outcome"] == "approve"
 
 
 def test_an_ended_binding_can_be_bound_again_too(a_rig: Rig) -> None:

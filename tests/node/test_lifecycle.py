@@ -100,6 +100,44 @@ def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None
     assert status_on_ledger(bank, grant) == Status.ACTIVE
 
 
+# In place of another
+
+
+def test_a_binding_made_in_place_of_another_ends_that_one_in_the_same_step_and_is_made_once(
+    staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(ACCOUNT)
+    old, others = _bound(staffed), _bound(staffed, key=staffed.other_key)
+    assert staffed.bind(ACCOUNT).status_code == 409
+    changed = {"request_id": "in-its-place", "replaces": old["binding"]}
+    grant = grant_of(staffed.bind(ACCOUNT, **changed))
+    wait_until(lambda: status_on_ledger(bank, old) == Status.UNBOUND)
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    assert status_on_ledger(bank, others) == Status.ACTIVE
+    assert grant_of(staffed.bind(ACCOUNT, **changed)) == grant
+    assert staffed.bind(ACCOUNT, request_id="in-its-place").status_code == 409
+
+
+def test_a_claim_that_is_refused_ends_nothing_whatever_it_would_replace(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT)
+    old = _bound(staffed)
+    answer = staffed.bind({**ACCOUNT, "holder_name": "Nobody"}, replaces=old["binding"])
+    assert answer.json()["outcome"] == "refused"
+    bank.heartbeat()
+    assert status_on_ledger(bank, old) == Status.ACTIVE
+
+
+def test_no_request_ends_the_binding_of_another_account_or_platform_by_its_id(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT, account(1))
+    kept, others = _bound(staffed), _bound(staffed, account(1), staffed.other_key)
+    _bound(staffed, account(1))
+    assert staffed.bind(account(1), replaces=kept["binding"]).status_code == 409
+    assert staffed.bind(account(1), replaces=others["binding"]).status_code == 409
+    grant_of(staffed.bind(ACCOUNT, staffed.other_key, replaces=kept["binding"]))
+    bank.heartbeat()
+    assert status_on_ledger(bank, kept) == status_on_ledger(bank, others) == Status.ACTIVE
+
+
 # Resync
 
 

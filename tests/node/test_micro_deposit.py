@@ -106,6 +106,17 @@ def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> N
     assert terms.tags == identity_tags(binding, key, stored.identity)
 
 
+def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends(paying: Paying) -> None:
+    old = grant_of(paying.staffed.bind(ACCOUNT))
+    deposit = paying.ask(replaces=old["binding"])
+    assert paying.confirm(deposit, paying.wrong(deposit, 1)[0]).json()["outcome"] == "refused"
+    paying.bank.heartbeat()
+    assert status_on_ledger(paying.bank, old) == Status.ACTIVE
+    grant = grant_of(paying.confirm(deposit, paying.amount(deposit)))
+    wait_until(lambda: status_on_ledger(paying.bank, old) == Status.UNBOUND)
+    wait_until(lambda: status_on_ledger(paying.bank, grant) == Status.ACTIVE)
+
+
 @pytest.mark.parametrize(
     ("policy", "changed", "outcome"),
     [
