@@ -5,12 +5,15 @@ suspends, a bank's admin rotates its signer.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from eth_account import Account
 from eth_typing import ChecksumAddress
 from eth_utils import to_checksum_address
 from hexbytes import HexBytes
+from web3 import Web3
+from web3.contract import Contract
 
 from ledger.bic import bic_to_bytes11
 from ledger.client import LedgerClient, connect, ledger_errors
@@ -56,9 +59,14 @@ def rotate_signer(bic: str, signer: ChecksumAddress) -> Step:
     return Step("rotateSigner", (bic_to_bytes11(bic), signer))
 
 
-def _calldata(client: LedgerClient, step: Step) -> bytes:
-    contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
-    return bytes(HexBytes(contract.encode_abi(step.function, args=list(step.arguments))))
+@cache
+def _contract() -> type[Contract]:
+    """The contract, bound to no node and no address: enough to encode calls."""
+    return Web3().eth.contract(abi=artifact()["abi"])
+
+
+def _calldata(step: Step) -> bytes:
+    return bytes(HexBytes(_contract().encode_abi(step.function, args=list(step.arguments))))
 
 
 def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
@@ -67,7 +75,7 @@ def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
     Raises: LedgerRejected with the contract's error, such as a missing role.
     """
     with ledger_errors():
-        client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(_calldata(client, step))})
+        client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(_calldata(step))})
 
 
 def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
@@ -77,7 +85,7 @@ def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: 
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
-    prepared = sender.prepare(_calldata(client, step), gas=_GOVERNANCE_GAS)
+    prepared = sender.prepare(_calldata(step), gas=_GOVERNANCE_GAS)
     sender.transmit(prepared)
     sender.wait(prepared, timeout_s=timeout_s)
     return prepared.hash

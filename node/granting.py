@@ -31,7 +31,7 @@ class Granting:
     def why_not(
         self, connection: Connection, account: Account, platform: str, replaces: bytes | None
     ) -> Conflict | InvalidValue | None:
-        """What stands against a binding of the account, in place of `replaces` if that is active; None: nothing does."""
+        """What stands against binding the account, in place of `replaces` if that is active; None: nothing."""
         active = {
             row.id: row.platform
             for row in connection.execute(

@@ -16,7 +16,6 @@ from ledger.protocol import BindingAnswer
 from ledger.service.vault import Vault
 from node import off_boarding, schema
 from node.accounts import AccountStore
-from node.endings import end_and_tell
 from node.faults import Faults, no_faults
 from node.granting import Granting
 from node.outbox import Issuer
@@ -49,9 +48,7 @@ class Regranting:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
-        self._issuer = issuer
         self._granting = Granting(issuer, clock)
-        self._clock = clock
         self._on_change = on_change
         self._faults = faults
 

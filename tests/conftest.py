@@ -6,7 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from alembic import command
 
+from tests.schemas import played_once
 from tests.world import World, world
 
 
@@ -15,6 +17,13 @@ def _certificates_are_read_once() -> Iterator[None]:
     """Each HTTP client would read the CA certificates anew, for 40 ms; the tests make thousands of clients."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "upgrade", played_once(command.upgrade))
         yield
 
 

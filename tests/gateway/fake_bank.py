@@ -224,7 +224,7 @@ class FakeBank:
         if self.trouble == "wrong key":
             grant = replace(grant, binding_key=secrets.token_bytes(32))
         self.bindings[binding] = number
-        ended = {replaced} & self.bindings.keys() - self.ended
+        ended = {each for each in self.bindings if each == replaced} - self.ended
         self.ended |= ended
         self.publish(*ended, binding)
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant))

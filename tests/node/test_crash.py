@@ -137,7 +137,14 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
     return grant
 
 
-@pytest.mark.parametrize("point", FAULT_POINTS)
+#: The others in `make test-faults`: each costs several seconds of starting, and test_faults.py reaches all within one
+#: process.
+_ALWAYS = ("signed", "submitted")
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.faults) for point in FAULT_POINTS]
+)
 def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
     setting.start(point)
