@@ -35,7 +35,7 @@ from tests.contracts.ledger import (
 from tests.contracts.model import GOVERNOR_ROLE, GUARDIAN_ROLE, REGISTRAR_ROLE, Model, Refused
 
 # Of both machines together: few in `make test`, more in `make fuzz`, which CI runs as well.
-EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", "14"))
+EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", "8"))
 STEPS = 40
 MIN_STEPS = 30  # of a life, on average; Hypothesis makes some of them shorter than STEPS
 TIME_BOUNDS = {"EffectiveTimeAhead", "EffectiveTimeBackwards", "WatermarkAhead", "WatermarkBackwards"}
