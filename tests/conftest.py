@@ -21,6 +21,16 @@ def _certificates_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_proxies_are_looked_for() -> Iterator[None]:
+    """requests looks through the whole environment at each call, and fails where pytest writes to it meanwhile, as it
+    does for every test: a thread of a gateway or node would end."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("requests.utils", "httpx._utils"):
+            patch.setattr(f"{module}.getproxies", dict)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _schemas_are_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", played_once(command.upgrade))
