@@ -6,6 +6,7 @@ leaders for that while, so what a leader writes must bear being written twice; t
 """
 
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +80,10 @@ class AdvisoryLock:
         return self._session is not None
 
     def release(self) -> None:
+        if self._session is not None:
+            # Free at once, not only when the server comes to see that the session has ended.
+            with suppress(DBAPIError):  # gone before, and the lock with it
+                self._session.execute(select(func.pg_advisory_unlock(self._key)))
         self._drop()
 
     def _drop(self) -> None:
