@@ -13,7 +13,7 @@ from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 
 from ledger.bic import bic_to_bytes11
-from ledger.client import LedgerClient, connect, ledger_errors
+from ledger.client import LedgerClient, connect, ledger_errors, quantity
 from ledger.contract import artifact
 from ledger.errors import LedgerRejected, LedgerUnreachable
 from ledger.sender import Sender
@@ -103,16 +103,16 @@ def deploy(
         transaction = contract.constructor(governor, registrar, guardian).build_transaction(
             {
                 "from": account.address,
-                "nonce": w3.eth.get_transaction_count(account.address, "pending"),
-                "chainId": w3.eth.chain_id,
-                "gasPrice": w3.eth.gas_price,
+                "nonce": quantity(w3.eth.get_transaction_count(account.address, "pending"), "nonce"),
+                "chainId": quantity(w3.eth.chain_id, "chain id"),
+                "gasPrice": quantity(w3.eth.gas_price, "gas price"),
                 "gas": 4_000_000,
             }
         )
         transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
         receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
-    if receipt["status"] != 1:
-        raise LedgerRejected("deployment failed")
-    if receipt["contractAddress"] is None:
-        raise LedgerUnreachable("the node's receipt names no contract address")
-    return to_checksum_address(receipt["contractAddress"])
+        if receipt["status"] != 1:
+            raise LedgerRejected("deployment failed")
+        if receipt["contractAddress"] is None:
+            raise LedgerUnreachable("the node's receipt names no contract address")
+        return to_checksum_address(receipt["contractAddress"])
