@@ -81,6 +81,7 @@ _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",
     "extra_forbidden": "only the fields that the API documents",
+    "model_attributes_type": "a JSON object, sent as application/json",
 }
 
 
@@ -100,13 +101,20 @@ def _place(loc: Sequence[str | int], kind: str) -> str:
 
 def _told(item: Mapping[str, Any]) -> dict[str, str]:
     """One of pydantic's errors: where, what is wrong, and what is allowed."""
-    kind, problem = item["type"], str(item["msg"]).removeprefix("Value error, ")
+    kind, problem = item["type"], str(item["msg"])
     if kind == "json_invalid":  # its place is a character of the body
         problem = f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
         return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
+    if kind == "value_error":  # of a check of our own, which says what is allowed
+        return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
     should = _SHOULD.search(problem)
     allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
     return {"field": _place(item["loc"], kind), "problem": problem, "allowed": allowed}
+
+
+def _sentence(told: Mapping[str, str]) -> str:
+    more = "" if told["allowed"] in told["problem"] else f"; allowed: {told['allowed']}"
+    return f"{told['field']}: {told['problem']}{more}"
 
 
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
@@ -115,7 +123,7 @@ def _validation_problem(_handler: ExceptionHandler, _request: Request, error: Re
     return Problem(
         title="The request is malformed",
         type_="malformed-request",
-        detail="; ".join(f"{item['field']}: {item['problem']}" for item in errors[:5]),
+        detail="; ".join(_sentence(item) for item in errors[:5]),
         status=422,
         errors=errors[:50],
     )

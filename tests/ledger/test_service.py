@@ -143,7 +143,7 @@ def test_a_malformed_request_is_told_by_field_and_never_shown_back() -> None:
         (b"{}", "name", "it must be stated"),
         (b'{"name": "a", "even": 3}', "even", "an even number"),
         (b'{"name": ', "body", "JSON (RFC 8259)"),
-        (b"[]", "body", "a valid dictionary or object to extract fields from"),
+        (b"[]", "body", "a JSON object, sent as application/json"),
     ],
 )
 def test_a_malformed_request_is_told_where_it_is_wrong_and_what_is_allowed(
@@ -156,6 +156,8 @@ def test_a_malformed_request_is_told_where_it_is_wrong_and_what_is_allowed(
     assert {one["field"] for one in told} == {field}
     assert allowed in {one["allowed"] for one in told}
     assert all(one["problem"] for one in told)
+    assert field in answer.json()["detail"]
+    assert allowed in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 422), (101, 413)])
