@@ -55,6 +55,14 @@ class _Node:
         return answer
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none
+        return False
+
+
 class Failover(JSONBaseProvider):
     """A web3 provider over one or more nodes of one ledger.
 
@@ -66,6 +74,9 @@ class Failover(JSONBaseProvider):
         super().__init__()
         if not 1 <= len(urls) <= MAX_URLS:
             raise InvalidValue("ledger_urls", f"{len(urls)} URLs", f"1 to {MAX_URLS}")
+        for url in urls:
+            if not _is_url(url):  # which is not shown: it may hold a secret
+                raise InvalidValue("ledger_url", "not a URL", "such as http://127.0.0.1:8545")
         self._nodes = [_Node(url, timeout_s) for url in urls]
         self._current = 0
         self._monotonic_s = monotonic_s

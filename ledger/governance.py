@@ -12,32 +12,39 @@ from eth_typing import ChecksumAddress
 from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 
-from ledger.bic import bic_to_bytes11
+from ledger.bic import bic_to_bytes11, bytes11_to_bic
 from ledger.client import LedgerClient, connect, ledger_errors, quantity
 from ledger.contract import artifact
-from ledger.errors import LedgerRejected, LedgerUnreachable
+from ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
 from ledger.sender import Sender
 
 _DEPLOY_TIMEOUT_S = 120.0
 _GOVERNANCE_GAS = 300_000
+_U48_MAX = 2**48 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One governance transaction, ready to be tried or sent."""
+    """One governance transaction, ready to be tried or sent; the bank it is about is its first argument."""
 
     function: str
     arguments: tuple[Any, ...]
 
     def __str__(self) -> str:
-        shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in self.arguments)
-        return f"{self.function}({shown})"
+        bank, *others = self.arguments
+        shown = ["0x" + a.hex() if isinstance(a, bytes) else str(a) for a in others]
+        return f"{self.function}({', '.join([bytes11_to_bic(bank), *shown])})"
 
 
 def admit(
     bic: str, signer: ChecksumAddress, admin: ChecksumAddress, *, number: int = 0, head: bytes = bytes(32)
 ) -> Step:
-    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank."""
+    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank.
+
+    Raises: InvalidValue.
+    """
+    if not 0 <= number <= _U48_MAX:
+        raise InvalidValue("number", "out of range", "0 to 2^48-1")
     return Step("admit", (bic_to_bytes11(bic), signer, admin, number, head))
 
 
