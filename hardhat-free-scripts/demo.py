@@ -12,13 +12,14 @@ import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
 from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
-from localnet import LocalNet
+from localnet import LocalBank, LocalNet
 from processes import NotYet, ProcessDied
 from rich.console import Console, Group
 from rich.live import Live
@@ -31,6 +32,9 @@ from ledger.errors import StandingError
 
 console = Console()
 _SHOWN = 14
+#: What ends the demo: Ctrl-C, a polite `kill`, and a terminal that is closed.
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTED = 128 + signal.SIGINT
 _STYLE = {"approve": "green", "decline": "red", "review": "yellow"}
 
 
@@ -126,38 +130,44 @@ def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any
     console.print(Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False))
 
 
+def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) -> list[tuple[str, str]]:
+    """Three lines for a POSIX shell, each with its title: freeze an account, try a payment, see the reason."""
+    core, platform = (f"-H 'Authorization: Bearer {key}'" for key in (bank.core_key, net.gateway_key))
+    json_header = "-H 'Content-Type: application/json'"
+    change = f'{{"number": "{number}", "effective_at_ms": \'$AT\', "status": "frozen", "debit_allowed": false}}'
+    payment = (
+        f'{{"transaction_id": "\'$ID\'", "binding": "{binding}", "kind": "payment", "amount_minor": 100, '
+        f'"currency": "CNY"}}'
+    )
+    return [
+        (
+            "Freeze an account at the bank, and wait until the ledger has it:",
+            # Two seconds ahead of now, in whole seconds: later than the last heartbeat, on any shell's `date`.
+            f"AT=$(($(date +%s) + 2))000; curl -s {bank.url}/v1/feed {core} "
+            f"{json_header} -d '{{\"as_of_ms\": '$AT', \"changes\": [{change}]}}'; "
+            f"for _ in $(seq 100); do curl -s {bank.url}/v1/feed/$AT {core} | grep -q '\"on_ledger\":true' && break; "
+            "sleep 0.1; done",
+        ),
+        (
+            "Try a payment from it:",
+            f"ID=mine-$(date +%s); curl -s {net.gateway_url}/v1/decisions {platform} {json_header} -d '{payment}'",
+        ),
+        (
+            "See the reason again, later:",
+            f"curl -s {net.gateway_url}/v1/decisions/$ID {platform}",
+        ),
+    ]
+
+
 def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     """The URLs, and three lines to paste."""
-    bank = net.banks[user["bank"]]
-    binding = day.bindings[user["user_id"]]
     console.rule("It stays up until Ctrl-C")
     console.print(f"ledger   {net.ledger_url}   contract {net.contract}", soft_wrap=True, highlight=False)
     for one in net.banks.values():
         console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
     console.print(f"gateway  {net.gateway_url}/docs\n", soft_wrap=True, highlight=False)
-    json_header = "-H 'Content-Type: application/json'"
-    # Two seconds ahead of now, in whole seconds: later than the last heartbeat, on any shell's `date`.
-    change = f'{{"number": "{user["number"]}", "effective_at_ms": \'$AT\', "status": "frozen", "debit_allowed": false}}'
-    payment = (
-        f'{{"transaction_id": "mine-1", "binding": "{binding}", "kind": "payment", "amount_minor": 100, '
-        f'"currency": "CNY"}}'
-    )
-    for title, line in (
-        (
-            "Freeze an account at the bank:",
-            f"AT=$(($(date +%s) + 2))000; curl -s {bank.url}/v1/feed -H 'Authorization: Bearer {bank.core_key}' "
-            f"{json_header} -d '{{\"as_of_ms\": '$AT', \"changes\": [{change}]}}'",
-        ),
-        (
-            "Try a payment from it:",
-            f"curl -s {net.gateway_url}/v1/decisions -H 'Authorization: Bearer {net.gateway_key}' "
-            f"{json_header} -d '{payment}'",
-        ),
-        (
-            "See the reason again, later:",
-            f"curl -s {net.gateway_url}/v1/decisions/mine-1 -H 'Authorization: Bearer {net.gateway_key}'",
-        ),
-    ):
+    lines = lines_to_paste(net, net.banks[user["bank"]], user["number"], day.bindings[user["user_id"]])
+    for title, line in lines:
         console.print(f"[bold]{title}[/]")
         # Plain print: rich would break the line, and it is to be pasted whole.
         print(line + "\n")
@@ -169,6 +179,18 @@ def _unspoilt(day: Day) -> str:
     return next(
         str(user_id) for user_id, one in last.items() if one.standing == "approve" and one.event["currency"] == "CNY"
     )
+
+
+def _hear(what: Callable[..., None] | signal.Handlers) -> None:
+    """Do `what` on every signal that ends the demo."""
+    for ending in _ENDINGS:
+        signal.signal(ending, what)
+
+
+def _end(*_: object) -> None:
+    """Begin the end, which a second Ctrl-C must not break off: processes would be left behind."""
+    _hear(signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(folder: Path, once: bool) -> int:
@@ -191,12 +213,13 @@ def run(folder: Path, once: bool) -> int:
         return 1 if day.tally.unexpected else 0
     except KeyboardInterrupt:
         console.print("Ending every process that was started.")
-        return 0
+        return _INTERRUPTED if once else 0
     except (DayWentWrong, NotYet, ProcessDied, StandingError) as error:
         console.print(f"[bold red]The day went wrong:[/] {error}", soft_wrap=True)
         console.print(f"Logs were in {folder}; run with --keep to keep them.")
         return 1
     finally:
+        _hear(signal.SIG_IGN)
         if day is not None:
             day.close()
         net.stop()
@@ -207,7 +230,7 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end by itself, with an exit code that tells")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _hear(_end)  # also where they were ignored, as a shell does for what it starts in the background
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True)
         return run(arguments.keep, arguments.once)

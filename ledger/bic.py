@@ -29,11 +29,15 @@ def bic_to_bytes11(bic: str) -> bytes:
 def bytes11_to_bic(raw: bytes) -> str:
     """The BIC of the ledger's form.
 
-    Raises: InvalidValue where `raw` is not a zero-padded BIC.
+    Raises: InvalidValue where `raw` is not a zero-padded BIC, just as `bic_to_bytes11` writes it: to the ledger one in
+    small letters, or with a space, is another bank.
     """
     if len(raw) != 11:
         raise InvalidValue("bank", f"{len(raw)} bytes", "11 bytes")
     try:
-        return parse_bic(raw.rstrip(b"\0").decode("ascii"))
+        bic = parse_bic(raw.rstrip(b"\0").decode("ascii"))
     except UnicodeDecodeError as error:
         raise InvalidValue("bank", "not ASCII", _ALLOWED) from error
+    if bic_to_bytes11(bic) != raw:
+        raise InvalidValue("bank", "not in the ledger's form", _ALLOWED)
+    return bic

@@ -21,7 +21,7 @@ from web3.exceptions import (
     Web3Exception,
     Web3RPCError,
 )
-from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxReceipt
+from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from ledger.bic import bic_to_bytes11, bytes11_to_bic
 from ledger.codec import Reading, decode_read, encode_publish, encode_read
@@ -32,7 +32,12 @@ from ledger.publication import Attestation, Domain, Publication
 
 _HASH_SIZE = 32
 
+_WORD_MAX = 2**256 - 1
+
 ZERO_ADDRESS = "0x" + "00" * 20
+
+# What web3 raises on an answer whose parts are not of the kind that it takes them for without a look.
+_ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +89,18 @@ class Admission:
 
 
 def published_event(log: EventData) -> Published:
-    """A `Published` log in our own words. Raises: InvalidValue where the bank's name is no BIC."""
-    return Published(
-        bank=bytes11_to_bic(log["args"]["bank"]),
-        number=log["args"]["number"],
-        watermark_ms=log["args"]["watermarkMs"],
-        digest=bytes(log["args"]["digest"]),
-        bindings=tuple(bytes(binding) for binding in log["args"]["bindings"]),
-        block_number=log["blockNumber"],
-        block_hash=bytes(log["blockHash"]),
-        transaction_hash=bytes(log["transactionHash"]),
-    )
+    """A `Published` log in our own words. Raises: InvalidValue where the bank's name is no BIC, LedgerUnreachable."""
+    with ledger_errors():
+        return Published(
+            bank=bytes11_to_bic(log["args"]["bank"]),
+            number=log["args"]["number"],
+            watermark_ms=log["args"]["watermarkMs"],
+            digest=bytes(log["args"]["digest"]),
+            bindings=tuple(bytes(binding) for binding in log["args"]["bindings"]),
+            block_number=quantity(log["blockNumber"], "log's block number"),
+            block_hash=bytes(log["blockHash"]),
+            transaction_hash=bytes(log["transactionHash"]),
+        )
 
 
 def parse_address(text: str, field: str) -> ChecksumAddress:
@@ -127,12 +133,19 @@ def ledger_errors() -> Iterator[None]:
         if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
             raise decode_rejection(_revert_data(data)) from error
         raise LedgerUnreachable(f"the ledger's node answers with an error: {_shorten(error)}") from error
-    except (BadResponseFormat, ValueError) as error:
-        raise LedgerUnreachable(f"the ledger's answer makes no sense: {_shorten(error)}") from error
     except BadFunctionCallOutput as error:
         raise LedgerMismatch("there is no StatusLedger contract at this address") from error
+    except _ODD_ANSWER as error:
+        raise LedgerUnreachable(f"the ledger's answer makes no sense: {_shorten(error)}") from error
     except Web3Exception as error:
         raise LedgerUnreachable(f"the ledger's node fails: {_shorten(error)}") from error
+
+
+def quantity(answer: Any, of: str) -> int:
+    """A number that a node answered; it may be null, whatever web3's type says. Raises: LedgerUnreachable."""
+    if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
+        raise LedgerUnreachable(f"the ledger's node answers no {of}")
+    return answer
 
 
 def _shorten(error: Exception) -> str:
@@ -140,7 +153,11 @@ def _shorten(error: Exception) -> str:
 
 
 def _revert_data(data: Any) -> bytes:
-    return bytes(HexBytes(data)) if isinstance(data, str | bytes) and data not in {"", "0x"} else b""
+    """What a revert returned; nothing where the node does not tell it, or not in hexadecimal."""
+    try:
+        return bytes(HexBytes(data)) if isinstance(data, str | bytes) else b""
+    except ValueError:
+        return b""
 
 
 class LedgerClient:
@@ -195,7 +212,7 @@ class LedgerClient:
     def domain(self) -> Domain:
         """The EIP-712 domain of this contract; asks the node for its chain id once."""
         with ledger_errors():
-            return Domain(self.w3.eth.chain_id, self.address)
+            return Domain(quantity(self.w3.eth.chain_id, "chain id"), self.address)
 
     @cached_property
     def max_attestations(self) -> int:
@@ -206,7 +223,7 @@ class LedgerClient:
     def block_number(self) -> int:
         """The number of the latest block."""
         with ledger_errors():
-            return int(self.w3.eth.block_number)
+            return quantity(self.w3.eth.block_number, "block number")
 
     def head(self, block: int | Literal["latest", "finalized"] = "latest") -> Head:
         """A block's number, hash and time; the latest one unless another is named."""
@@ -292,16 +309,17 @@ class LedgerClient:
         """
         with ledger_errors():
             transaction = self.w3.eth.get_transaction(HexBytes(event.transaction_hash))
+            to, data = transaction.get("to"), HexBytes(transaction["input"])
         try:
-            function, arguments = self._contract.decode_function_input(transaction["input"])
+            function, arguments = self._contract.decode_function_input(data)
         except (ValueError, Web3Exception, DecodingError):
             return None
-        if function.fn_name != "publish" or transaction.get("to") != self.address:
+        if function.fn_name != "publish" or to != self.address or arguments["number"] != event.number:
             return None
         publication = Publication(
             domain=self.domain,
             bank=event.bank,
-            number=arguments["number"],
+            number=event.number,
             previous=previous,
             watermark_ms=arguments["watermarkMs"],
             attestations=tuple(
@@ -314,13 +332,16 @@ class LedgerClient:
     def block_time_ms(self, block_number: int) -> int:
         """The time of a block, in milliseconds."""
         with ledger_errors():
-            return int(self.w3.eth.get_block(block_number)["timestamp"]) * 1000
+            return quantity(self.w3.eth.get_block(block_number)["timestamp"], "block's time") * 1000
 
     def receipt(self, transaction_hash: bytes) -> TxReceipt | None:
         """The receipt of a transaction; None while it is in no block."""
         with ledger_errors():
             try:
-                return self.w3.eth.get_transaction_receipt(HexBytes(transaction_hash))
+                found = self.w3.eth.get_transaction_receipt(HexBytes(transaction_hash))
+                for field in ("status", "blockNumber", "gasUsed"):
+                    quantity(found[field], f"{field} of a receipt")
+                return found
             except TransactionNotFound:
                 return None
             except Web3RPCError as error:
@@ -332,13 +353,11 @@ class LedgerClient:
     def why_failed(self, receipt: TxReceipt) -> LedgerError:
         """The error behind a failed transaction, found by playing it again on the state before its block."""
         with ledger_errors():
-            transaction = self.w3.eth.get_transaction(receipt["transactionHash"])
+            sent = self.w3.eth.get_transaction(receipt["transactionHash"])
+            again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}
         try:
             with ledger_errors():
-                self.w3.eth.call(
-                    {"from": transaction["from"], "to": transaction["to"], "data": transaction["input"]},
-                    receipt["blockNumber"] - 1,
-                )
+                self.w3.eth.call(again, receipt["blockNumber"] - 1)
         except LedgerError as error:
             return error
         return LedgerRejected("out of gas, or overtaken by another transaction of its block")

@@ -11,6 +11,9 @@ from eth_utils import keccak
 
 from ledger.errors import LedgerRejected
 
+#: The contract's roles by the hash that its errors name them by; OpenZeppelin's zero is the governor's.
+_ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name in ("REGISTRAR_ROLE", "GUARDIAN_ROLE")}
+
 
 @cache
 def artifact() -> dict[str, Any]:
@@ -36,6 +39,8 @@ def decode_rejection(data: bytes) -> LedgerRejected:
     if not name:
         return LedgerRejected("without a reason" if not data else "unknown error", (data,) if data else ())
     try:
-        return LedgerRejected(name, decode(types, data[4:]))
+        arguments = decode(types, data[4:])
     except DecodingError:
         return LedgerRejected(name)
+    missing = _ROLES.get(arguments[1]) if name == "AccessControlUnauthorizedAccount" else None
+    return LedgerRejected(name, arguments, f"the caller does not have the role {missing}" if missing else "")

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from eth.exceptions import PyEVMError
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import BlockNotFound, TransactionFailed, ValidationError
 from eth_utils import to_dict
 from eth_utils.exceptions import ValidationError as EthValidationError
 from hexbytes import HexBytes
+from rlp.exceptions import RLPException
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,6 +35,8 @@ _BAD_CALLS = (
     BlockNotFound,
     ValidationError,
     EthValidationError,
+    PyEVMError,
+    RLPException,
     ValueError,
     TypeError,
     KeyError,
@@ -129,7 +133,8 @@ def _revert(identity: Any, failure: TransactionFailed) -> dict[str, Any]:
 @to_dict
 def _to_json_dict(value: dict[str, Any]) -> Any:
     for key, item in value.items():
-        yield key, _to_json(item)
+        # A receipt of eth-tester's says "" where the transaction made a contract; nodes say null.
+        yield key, None if key == "to" and item == "" else _to_json(item)
 
 
 def _to_json(value: Any) -> Any:

@@ -25,8 +25,13 @@ class LogIndex:
         """
         chain = self._tester.backend.chain
         head = chain.get_canonical_head().block_number
-        low = _block(log_filter.get("fromBlock", "latest"), head)
-        high = min(_block(log_filter.get("toBlock", "latest"), head), head)
+        if "blockHash" in log_filter:  # EIP-234: one block, named by its hash
+            if log_filter.keys() & {"fromBlock", "toBlock"}:
+                raise ValueError("blockHash and a range of blocks: one of the two")
+            low = high = int(self._tester.get_block_by_hash(log_filter["blockHash"])["number"])
+        else:
+            low = _block(log_filter.get("fromBlock", "latest"), head)
+            high = min(_block(log_filter.get("toBlock", "latest"), head), head)
         addresses = log_filter.get("address")
         wanted = None if addresses is None else {text.lower() for text in _listed(addresses)}
         topics = [

@@ -41,7 +41,10 @@ class _Node:
         self.rests_until = 0.0
 
     def ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        answer = self.provider.make_request(method, params)
+        try:
+            answer = self.provider.make_request(method, params)
+        except RecursionError as endless:
+            raise BadResponseFormat(f"{self.name} answers with JSON that is nested without end") from endless
         if not isinstance(answer, dict):
             raise BadResponseFormat(f"{self.name} answers with no JSON object")
         error = answer.get("error")
@@ -50,6 +53,14 @@ class _Node:
             if any(sign in text for sign in _NOT_SERVING):
                 raise NodeNotServing(f"{self.name} does not serve now")
         return answer
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none
+        return False
 
 
 class Failover(JSONBaseProvider):
@@ -63,6 +74,9 @@ class Failover(JSONBaseProvider):
         super().__init__()
         if not 1 <= len(urls) <= MAX_URLS:
             raise InvalidValue("ledger_urls", f"{len(urls)} URLs", f"1 to {MAX_URLS}")
+        for url in urls:
+            if not _is_url(url):  # which is not shown: it may hold a secret
+                raise InvalidValue("ledger_url", "not a URL", "such as http://127.0.0.1:8545")
         self._nodes = [_Node(url, timeout_s) for url in urls]
         self._current = 0
         self._monotonic_s = monotonic_s

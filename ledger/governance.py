@@ -15,32 +15,39 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 
-from ledger.bic import bic_to_bytes11
-from ledger.client import LedgerClient, connect, ledger_errors
+from ledger.bic import bic_to_bytes11, bytes11_to_bic
+from ledger.client import LedgerClient, connect, ledger_errors, quantity
 from ledger.contract import artifact
-from ledger.errors import LedgerRejected, LedgerUnreachable
+from ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
 from ledger.sender import Sender
 
 _DEPLOY_TIMEOUT_S = 120.0
 _GOVERNANCE_GAS = 300_000
+_U48_MAX = 2**48 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One governance transaction, ready to be tried or sent."""
+    """One governance transaction, ready to be tried or sent; the bank it is about is its first argument."""
 
     function: str
     arguments: tuple[Any, ...]
 
     def __str__(self) -> str:
-        shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in self.arguments)
-        return f"{self.function}({shown})"
+        bank, *others = self.arguments
+        shown = ["0x" + a.hex() if isinstance(a, bytes) else str(a) for a in others]
+        return f"{self.function}({', '.join([bytes11_to_bic(bank), *shown])})"
 
 
 def admit(
     bic: str, signer: ChecksumAddress, admin: ChecksumAddress, *, number: int = 0, head: bytes = bytes(32)
 ) -> Step:
-    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank."""
+    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank.
+
+    Raises: InvalidValue.
+    """
+    if not 0 <= number <= _U48_MAX:
+        raise InvalidValue("number", "out of range", "0 to 2^48-1")
     return Step("admit", (bic_to_bytes11(bic), signer, admin, number, head))
 
 
@@ -111,16 +118,16 @@ def deploy(
         transaction = contract.constructor(governor, registrar, guardian).build_transaction(
             {
                 "from": account.address,
-                "nonce": w3.eth.get_transaction_count(account.address, "pending"),
-                "chainId": w3.eth.chain_id,
-                "gasPrice": w3.eth.gas_price,
+                "nonce": quantity(w3.eth.get_transaction_count(account.address, "pending"), "nonce"),
+                "chainId": quantity(w3.eth.chain_id, "chain id"),
+                "gasPrice": quantity(w3.eth.gas_price, "gas price"),
                 "gas": 4_000_000,
             }
         )
         transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
         receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
-    if receipt["status"] != 1:
-        raise LedgerRejected("deployment failed")
-    if receipt["contractAddress"] is None:
-        raise LedgerUnreachable("the node's receipt names no contract address")
-    return to_checksum_address(receipt["contractAddress"])
+        if receipt["status"] != 1:
+            raise LedgerRejected("deployment failed")
+        if receipt["contractAddress"] is None:
+            raise LedgerUnreachable("the node's receipt names no contract address")
+        return to_checksum_address(receipt["contractAddress"])

@@ -14,7 +14,7 @@ from hexbytes import HexBytes
 from web3.types import EventData
 
 from ledger.bic import bic_to_bytes11
-from ledger.client import LedgerClient, Published, ledger_errors, published_event
+from ledger.client import LedgerClient, Published, ledger_errors, published_event, quantity
 from ledger.contract import artifact
 from ledger.errors import LedgerRejected, LedgerUnreachable
 from ledger.publication import Publication, recover
@@ -194,11 +194,15 @@ class History:
 
     def _logs(self, event: _Event, low: int, high: int, **filters: Any) -> list[EventData]:
         with ledger_errors():
-            return list(
+            logs = list(
                 self._contract.events[event].get_logs(
                     from_block=low, to_block=high, argument_filters={"bank": bic_to_bytes11(self.bank), **filters}
                 )
             )
+            for log in logs:  # a log of no block, as of a pending transaction, has no place in a history
+                quantity(log["blockNumber"], "log's block number")
+                quantity(log["logIndex"], "log's place in its block")
+        return logs
 
 
 def _narrower(window: int, refusal: LedgerUnreachable) -> int:

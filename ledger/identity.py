@@ -98,8 +98,9 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
             raise InvalidValue(f"{field}_country", "no national number known here", ", ".join(_NATIONAL_NUMBERS))
         try:
             number = module.validate(number)
-        except ValidationError as error:
-            raise InvalidValue(f"{field}_number", "not valid by its own checksum", "a national number") from error
+        except (ValidationError, LookupError) as error:
+            # A LookupError is python-stdnum's own: over a Chinese number whose province it knows and its county not.
+            raise InvalidValue(f"{field}_number", "not valid by its own rules", "a national number") from error
     elif document.scheme == "CCPT":
         if not _PASSPORT.fullmatch(number):
             raise InvalidValue(f"{field}_number", "not a passport number", "5 to 12 letters and digits")

@@ -56,7 +56,8 @@ _HEADER_FIELDS = (
     ("requestsHash", "bytes"),
 )
 _FIRST_FIELDS = 15
-_NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError)
+#: What py-trie raises on nodes that prove nothing; an IndexError on one whose path is empty.
+_NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError, IndexError)
 
 
 class ProofWrong(StandingError):
@@ -201,6 +202,6 @@ def _bytes(text: Any, field: str) -> bytes:
 def _number(text: Any, field: str) -> bytes:
     try:
         value = int(text, 16)
-    except (ValueError, TypeError) as error:
+        return value.to_bytes((value.bit_length() + 7) // 8, "big")
+    except (ValueError, TypeError, OverflowError) as error:  # a negative one overflows
         raise ProofWrong(f"{field} is not a number in hexadecimal") from error
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -9,7 +9,7 @@ nonce can count. Fees are legacy gas prices: permissioned networks have no fee m
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import rlp
 from eth_typing import ChecksumAddress
@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponenti
 from web3.exceptions import Web3RPCError
 from web3.types import TxReceipt
 
-from ledger.client import LedgerClient, ledger_errors
+from ledger.client import LedgerClient, ledger_errors, quantity
 from ledger.errors import LedgerError, LedgerUnreachable
 from ledger.publication import LocalSigner, Signer
 
@@ -101,12 +101,12 @@ class Sender:
         Raises: LedgerUnreachable.
         """
         with ledger_errors():
-            return _number(self._client.w3.eth.get_transaction_count(self.address, block), "nonce")
+            return quantity(self._client.w3.eth.get_transaction_count(self.address, block), "nonce")
 
     def gas_price_wei(self) -> int:
         """What the network asks for a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
         with ledger_errors():
-            asked = _number(self._client.w3.eth.gas_price, "gas price")
+            asked = quantity(self._client.w3.eth.gas_price, "gas price")
         if asked > self._max_gas_price_wei:
             raise FeeTooHigh(
                 f"the ledger asks {asked} wei for a unit of gas; allowed: at most {self._max_gas_price_wei} "
@@ -121,7 +121,7 @@ class Sender:
         where gas is free, it stays as it is. Raises: LedgerUnreachable.
         """
         with ledger_errors():
-            asked = _number(self._client.w3.eth.gas_price, "gas price")
+            asked = quantity(self._client.w3.eth.gas_price, "gas price")
         more = paid_wei + -(-paid_wei // _BUMP_DIVISOR) if bump else paid_wei
         return max(paid_wei, min(max(asked, more), self._max_gas_price_wei))
 
@@ -188,13 +188,6 @@ class Sender:
         if receipt["status"] != 1:
             raise self._client.why_failed(receipt)
         return receipt
-
-
-def _number(answer: Any, of: str) -> int:
-    """A node's answer, which may be null whatever its type says. Raises: LedgerUnreachable."""
-    if not isinstance(answer, int):
-        raise LedgerUnreachable(f"the ledger's node answers no {of}")
-    return answer
 
 
 def _says(text: str, signs: tuple[str, ...]) -> bool:

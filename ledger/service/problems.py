@@ -4,7 +4,8 @@ Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's cl
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,20 +73,57 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
+#: What would be right, as pydantic says it: "Input should be …", "String should have …".
+_SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
+
+#: What would be right, where pydantic says only what is wrong, by its type of error.
+_ALLOWED = {
+    "json_invalid": "JSON (RFC 8259)",
+    "missing": "it must be stated",
+    "extra_forbidden": "only the fields that the API documents",
+    "model_attributes_type": "a JSON object, sent as application/json",
+}
+
+
+def _place(loc: Sequence[str | int], kind: str) -> str:
+    """`changes[3].status` for pydantic's ("body", "changes", 3, "status").
+
+    What is no field of a body is left out: the branches of a union, which only pydantic has names for.
+    """
+    place = ""
+    for part in loc[1:]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif part.isidentifier() or loc[0] != "body" or kind == "extra_forbidden":
+            place += f".{part}"
+    return place.removeprefix(".") or str(loc[0])
+
+
+def _told(item: Mapping[str, Any]) -> dict[str, str]:
+    """One of pydantic's errors: where, what is wrong, and what is allowed."""
+    kind, problem = item["type"], str(item["msg"])
+    if kind == "json_invalid":  # its place is a character of the body
+        problem = f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
+        return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
+    if kind == "value_error":  # of a check of our own, which says what is allowed
+        return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
+    should = _SHOULD.search(problem)
+    allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
+    return {"field": _place(item["loc"], kind), "problem": problem, "allowed": allowed}
+
+
+def _sentence(told: Mapping[str, str]) -> str:
+    more = "" if told["allowed"] in told["problem"] else f"; allowed: {told['allowed']}"
+    return f"{told['field']}: {told['problem']}{more}"
+
+
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
     """What pydantic found, without the input that it found it in: that may be personal data."""
-    errors = [
-        {
-            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
-            "problem": item["msg"],
-            "allowed": "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error"),
-        }
-        for item in error.errors()
-    ]
+    errors = [_told(item) for item in error.errors()]
     return Problem(
         title="The request is malformed",
         type_="malformed-request",
-        detail="; ".join(f"{item['field']}: {item['problem']}" for item in errors[:5]),
+        detail="; ".join(_sentence(item) for item in errors[:5]),
         status=422,
         errors=errors[:50],
     )

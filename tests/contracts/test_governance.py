@@ -254,6 +254,20 @@ def test_the_governor_moves_the_roles_and_only_the_governor(ledger: StatusLedger
         assert not ledger.ask("hasRole", role, holder.address)
 
 
+def test_a_role_is_given_up_by_its_holder_and_by_nobody_else(ledger: StatusLedger, bank: Issuer) -> None:
+    """The holder names itself, so that a slip of the hand gives up nothing."""
+    guardian = ledger.guardian.address
+    for account, named in ((ledger.submitter, guardian), (ledger.governor, guardian), (ledger.guardian, KEY)):
+        refusal = ledger.refusal(ledger.transact(account, "renounceRole", GUARDIAN_ROLE, named))
+        assert refusal == Refusal("AccessControlBadConfirmation")
+    assert ledger.ask("hasRole", GUARDIAN_ROLE, guardian)
+    outcome = ledger.transact(ledger.guardian, "renounceRole", GUARDIAN_ROLE, guardian)
+    told = {"role": GUARDIAN_ROLE, "account": _lower(guardian), "sender": _lower(guardian)}
+    assert outcome.events(ledger.abi) == [Event("RoleRevoked", told)]
+    refusal = _refused(ledger, ledger.guardian, "suspend", bank.bank)
+    assert refusal == Refusal("AccessControlUnauthorizedAccount", (_lower(guardian), GUARDIAN_ROLE))
+
+
 def test_construction_gives_each_role_to_one_account(ledger: StatusLedger) -> None:
     holders = {
         GOVERNOR_ROLE: ledger.governor,

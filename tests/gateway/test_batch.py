@@ -222,7 +222,7 @@ def test_a_malformed_item_is_told_with_its_index_and_nothing_is_decided(a_rig: R
     person = a_rig.bound()
     items = [person.transaction(), person.transaction(amount_minor=-1)]
     answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "decisions.1.amount_minor")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "decisions[1].amount_minor")
     first = items[0]["transaction_id"]
     assert a_rig.platform("GET", f"/v1/decisions/{first}").status_code == 404
 

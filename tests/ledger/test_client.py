@@ -7,7 +7,7 @@ import pytest
 from ledger import governance
 from ledger.client import LedgerClient
 from ledger.devnet import DEVNET_KEYS
-from ledger.errors import LedgerMismatch, LedgerRejected, LedgerUnreachable
+from ledger.errors import InvalidValue, LedgerMismatch, LedgerRejected, LedgerUnreachable
 from ledger.publication import Attestation, LocalSigner, Publication
 from ledger.sender import Sender, publication_gas
 from tests.world import BANK_ADMIN, GUARDIAN, REGISTRAR, World
@@ -96,11 +96,31 @@ def test_a_dry_run_by_who_lacks_the_role_is_refused_and_changes_nothing(client: 
             governance.dry_run(client, step, LocalSigner(outsider).address)
         with pytest.raises(LedgerRejected):
             governance.execute(client, step, outsider)
+    with pytest.raises(LedgerRejected, match="the caller does not have the role GUARDIAN_ROLE"):
+        governance.dry_run(client, governance.suspend(_BIC), LocalSigner(REGISTRAR).address)
     assert not client.bank(_BIC).suspended
     governance.dry_run(client, governance.suspend(_BIC), LocalSigner(GUARDIAN).address)
     assert not client.bank(_BIC).suspended, "a dry run changes nothing"
     governance.execute(client, governance.suspend(_BIC), GUARDIAN)
     assert client.bank(_BIC).suspended
+
+
+def test_a_step_is_shown_by_the_banks_name_and_a_history_that_no_ledger_can_hold_is_refused() -> None:
+    assert str(governance.suspend(_BIC)) == f"suspend({_BIC})"
+    shown = str(governance.admit(_BIC, _SIGNER.address, _SIGNER.address, number=7, head=b"\x11" * 32))
+    assert shown == f"admit({_BIC}, {_SIGNER.address}, {_SIGNER.address}, 7, 0x{'11' * 32})"
+    for number in (-1, 2**48):
+        with pytest.raises(InvalidValue, match="number"):
+            governance.admit(_BIC, _SIGNER.address, _SIGNER.address, number=number)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ledger", "ledger.example:8545", "http://", "http://h:port", "http://h:99999", "ftp://h"]
+)
+def test_what_is_no_url_of_a_ledger_node_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        LedgerClient(url, "0x" + "11" * 20)
+    assert str(caught.value) == "ledger_url: not a URL; allowed: such as http://127.0.0.1:8545"
 
 
 def test_a_ledger_that_does_not_answer_is_unreachable_and_is_used_again_once_it_does(

@@ -67,7 +67,28 @@ def test_a_range_that_ends_after_the_head_ends_at_it(chain: Any) -> None:
     assert len(devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["result"]) == 1
 
 
-@pytest.mark.parametrize("asked", [{"fromBlock": 1}, {"fromBlock": "first"}, {"address": 5}, {"topics": 5}, "all", 5])
+def test_one_block_may_be_named_by_its_hash(chain: Any) -> None:
+    devnet, contract = chain
+    for number, count in ((0, 0), (2, 1)):
+        block = devnet.call({"id": 1, "method": "eth_getBlockByNumber", "params": [hex(number), False]})["result"]
+        asked = {"blockHash": block["hash"], "address": contract}
+        assert len(devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["result"]) == count
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"fromBlock": 1},
+        {"fromBlock": "first"},
+        {"address": 5},
+        {"topics": 5},
+        {"blockHash": "0x" + "11" * 32},
+        {"blockHash": "0x11"},
+        {"blockHash": "0x" + "11" * 32, "fromBlock": "0x0"},
+        "all",
+        5,
+    ],
+)
 def test_what_is_no_filter_is_told_so(chain: Any, asked: Any) -> None:
     devnet, _ = chain
     assert devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["error"]["code"] == -32602

@@ -69,6 +69,7 @@ def test_the_same_number_of_two_countries_or_schemes_is_two_documents() -> None:
     [
         (IdDocument("NIDN", "CN", "110105194912310021"), "id_document_number"),
         (IdDocument("NIDN", "CN", "11010519491331002X"), "id_document_number"),
+        (IdDocument("NIDN", "CN", "132853197606141350"), "id_document_number"),  # no such county in that province
         (IdDocument("NIDN", "XX", "1"), "id_document_country"),
         (IdDocument("NIDN", "cn", "11010519491231002X"), "id_document_country"),
         (IdDocument("CCPT", "DE", "12"), "id_document_number"),

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -56,6 +56,12 @@ def test_a_vault_without_good_secrets_is_refused(secrets: list[bytes]) -> None:
         Vault(secrets, "node")
 
 
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("an even number")
+    return number
+
+
 @contextmanager
 def _client(*keys: ApiKey) -> Iterator[httpx.Client]:
     app = FastAPI()
@@ -64,7 +70,11 @@ def _client(*keys: ApiKey) -> Iterator[httpx.Client]:
     app.add_middleware(BodyLimit, max_bytes=100)
 
     class Body(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
         name: str
+        limits: list[Annotated[int, Field(ge=0)] | Literal["none"]] = []
+        even: Annotated[int, AfterValidator(_even)] = 0
 
     @app.get("/who")
     def who(caller: Annotated[Caller, Depends(require("core"))]) -> str:
@@ -121,6 +131,33 @@ def test_a_malformed_request_is_told_by_field_and_never_shown_back() -> None:
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "name"
     assert "张伟" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "allowed"),
+    [
+        (b'{"name": ["a"]}', "name", "a valid string"),
+        (b'{"name": "a", "limits": [-1]}', "limits[0]", "greater than or equal to 0"),
+        (b'{"name": "a", "limits": ["x"]}', "limits[0]", "'none'"),
+        (b'{"name": "a", "no-such": 1}', "no-such", "only the fields that the API documents"),
+        (b"{}", "name", "it must be stated"),
+        (b'{"name": "a", "even": 3}', "even", "an even number"),
+        (b'{"name": ', "body", "JSON (RFC 8259)"),
+        (b"[]", "body", "a JSON object, sent as application/json"),
+    ],
+)
+def test_a_malformed_request_is_told_where_it_is_wrong_and_what_is_allowed(
+    body: bytes, field: str, allowed: str
+) -> None:
+    with _client() as client:
+        answer = client.post("/echo", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    told = answer.json()["errors"]
+    assert {one["field"] for one in told} == {field}
+    assert allowed in {one["allowed"] for one in told}
+    assert all(one["problem"] for one in told)
+    assert field in answer.json()["detail"]
+    assert allowed in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 422), (101, 413)])
@@ -192,6 +229,11 @@ def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: P
     file.write_text("\n")
     with pytest.raises(SettingsError, match="empty"):
         read_text_secret(file, "password")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        read_text_secret(file, "password")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load(_Settings, file)
 
 
 @pytest.mark.anyio
