@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import threading
+import tracemalloc
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from ledger.service.serve import served
 from ledger.terms import Status
 from node import schema
 from node.cli import app as command_line
-from node.drop_file import parse_name
+from node.drop_file import parse_name, read_lines
 from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
 from node.feed_settings import DropFolderSettings
@@ -205,6 +206,18 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
     assert _entries(bank) == []
 
 
+@pytest.mark.parametrize("more", ["," * 8_000_000, ',"\n"' * 2_000_000], ids=["one line", "many lines"])
+def test_a_csv_record_without_end_is_refused_before_it_is_in_memory(folder: Path, more: str) -> None:
+    path = folder / "changes-20260101T000000Z.csv"
+    path.write_text(f"number,status\n7300000001{more}\n")
+    tracemalloc.start()
+    lines = list(read_lines(path, "csv"))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [line.problem.problem for line in lines if line.problem is not None] == ["too long"]
+    assert most_bytes < 1_000_000
+
+
 def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(bank: Bank, folder: Path) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
@@ -232,6 +245,44 @@ def test_a_card_issued_anew_before_the_last_word_rejects_a_file_of_changes_whole
     problem = _report(folder, "rejected", name)["problems"][0]
     assert (problem["line"], problem["field"]) == (2, "effective_at_ms")
     assert len(_entries(bank)) == 1
+
+
+@pytest.mark.parametrize(
+    ("anew", "field"),
+    [
+        pytest.param({"replaces": account(1)["number"]}, "replaces", id="in its own place"),
+        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last word"),
+    ],
+)
+def test_a_line_that_the_feed_would_refuse_rejects_the_file_before_any_part_of_it_is_in(
+    bank: Bank, folder: Path, anew: Mapping[str, Any], field: str
+) -> None:
+    bank.feed(ACCOUNT, account(1))
+    file_ms = bank.clock.advance(1_000)
+    rows = [
+        {"number": ACCOUNT["number"], "status": "lost", "effective_at_ms": file_ms - 100},
+        # It counts from its predecessor's loss, whatever it says itself.
+        {"number": account(1)["number"], "replaces": ACCOUNT["number"], "effective_at_ms": file_ms - 500},
+        {"number": account(1)["number"], "status": "frozen", **anew},
+    ]
+    if "effective_at_ms" in anew:
+        rows[2]["effective_at_ms"] = file_ms + anew["effective_at_ms"]
+    name = _write(folder, "changes", file_ms, *rows)
+    _drop(bank, folder, page_size=1).step(_GO)
+    problem = _report(folder, "rejected", name)["problems"][0]
+    assert (problem["line"], problem["field"]) == (3, field)
+    assert len(_entries(bank)) == 1
+
+
+def test_a_card_that_came_and_was_issued_anew_between_two_files_needs_no_second_description(
+    bank: Bank, folder: Path
+) -> None:
+    bank.feed(ACCOUNT)
+    new = {"number": account(2)["number"], "status": "active", "replaces": account(1)["number"]}
+    name = _write(folder, "changes", bank.clock.advance(1_000), account(1), {**account(1), "status": "lost"}, new)
+    _drop(bank, folder, page_size=1).step(_GO)
+    assert _report(folder, "done", name)["changes"] == 3
+    assert grant_of(bank.bind(account(2)))
 
 
 def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, folder: Path) -> None:
