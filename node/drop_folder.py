@@ -63,8 +63,16 @@ class DropFolder:
             raise FolderUnavailable(f"{error.filename or self._folder}: {error.strerror}", _RETRY_AFTER_S) from error
 
     def _claimed(self) -> Path | None:
-        """The file that was being taken in when the node ended."""
-        return next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
+        """The file that was being taken in when the node ended, with its checksum beside it if it had one."""
+        path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
+        if path is not None and not _checksum_file(path).exists():
+            # It goes before the file, which would be judged anew without it.
+            for name in (DONE, REJECTED):
+                moved = _checksum_file(_free_name(self._folder / name, path.name))
+                if moved.exists():
+                    moved.rename(_checksum_file(path))
+                    break
+        return path
 
     def _claim_next(self) -> Path | None:
         """Claim the oldest file whose turn it is."""
@@ -107,6 +115,7 @@ class DropFolder:
         self._faults("file_reported")
         if _checksum_file(path).exists():
             _checksum_file(path).rename(_checksum_file(final))
+            self._faults("file_checksum_moved")
         path.rename(final)
         self._faults("file_moved")
 

@@ -54,7 +54,9 @@ def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y%m%dT%H%M%S}.{ms % 1000:03d}Z"
 
 
-def _write(folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], form: str = "jsonl") -> str:
+def _write(
+    folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], form: str = "jsonl", checksum: bool = False
+) -> str:
     """Put a file into the folder, as a core should: written elsewhere first. Returns: its name."""
     name = f"{kind}-{_time(as_of_ms)}.{form}"
     draft = folder / f".{name}"
@@ -65,6 +67,8 @@ def _write(folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], for
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+    if checksum:
+        (folder / f"{name}.sha256").write_text(hashlib.sha256(draft.read_bytes()).hexdigest())
     draft.rename(folder / name)
     return name
 
@@ -364,6 +368,21 @@ def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, 
     assert (_as_of_ms(bank) > 0) == (where == "done")
 
 
+@pytest.mark.parametrize("point", ["file_reported", "file_checksum_moved"])
+def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_is_killed_meanwhile(
+    bank: Bank, folder: Path, point: str
+) -> None:
+    name = _write(folder, "full", bank.clock.advance(10), ACCOUNT)
+    (folder / f"{name}.sha256").write_text("0" * 64)
+    with pytest.raises(Killed):
+        _drop(bank, folder, die_at(point)).step(_GO)
+    _drop(bank, folder).step(_GO)
+    assert "not that of the file" in _report(folder, "rejected", name)["problems"][0]["problem"]
+    assert (folder / "rejected" / f"{name}.sha256").exists()
+    assert not list((folder / "working").iterdir())
+    assert _entries(bank) == []
+
+
 def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Bank, folder: Path) -> None:
     first_ms, second_ms, third_ms = (bank.clock.advance(10) for _ in range(3))
     _write(folder, "changes", third_ms, {"number": ACCOUNT["number"], "status": "active"})
@@ -391,14 +410,16 @@ def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
     grants = [grant_of(bank.bind(stated[index])) for index in (0, 9, 10, 24)]
     frozen_ms = bank.clock.advance(1_000)
     if kind == "full":
-        name = _write(folder, kind, frozen_ms, *({**one, "status": "frozen"} for one in stated))
+        frozen = [{**one, "status": "frozen"} for one in stated]
+        name = _write(folder, kind, frozen_ms, *frozen, checksum=True)
     else:
         # The first account changes twice: taken up again, it must not go back.
         twice = {"number": stated[0]["number"], "status": "lost"}
-        name = _write(folder, kind, frozen_ms, twice, *({"number": o["number"], "status": "frozen"} for o in stated))
+        frozen = [{"number": one["number"], "status": "frozen"} for one in stated]
+        name = _write(folder, kind, frozen_ms, twice, *frozen, checksum=True)
     with pytest.raises(Killed):
-        _drop(bank, folder, die_at(point, times), page_size=10).step(_GO)
-    _drop(bank, folder, page_size=10).step(_GO)
+        _drop(bank, folder, die_at(point, times), page_size=10, require_checksum=True).step(_GO)
+    _drop(bank, folder, page_size=10, require_checksum=True).step(_GO)
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == frozen_ms)
     assert [status_on_ledger(bank, grant) for grant in grants] == [Status.FROZEN] * 4
@@ -483,7 +504,8 @@ def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tm
         folder.mkdir()
         bank = net.add_bank("YUNXCNB0", "Yunxi", drop_folder={"path": str(folder), "poll_ms": 50})
         process = net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": point})
-        name = _write(folder, "full", SystemClock().now_ms(), *(account(index) for index in range(3)))
+        stated = [account(index) for index in range(3)]
+        name = _write(folder, "full", SystemClock().now_ms(), *stated, checksum=True)
         assert process.wait_for_end(20) == -signal.SIGKILL
         net.start_bank(bank)
         wait_until((folder / "done" / name).exists)
