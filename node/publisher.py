@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Row, select
 
 from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock
+from ledger.clock import Clock, has_passed
 from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from node import deployments, outbox, recoveries, restating, schema
 from node.deployments import Deployment
@@ -164,15 +164,15 @@ class Publisher:
         floor_ms = outbox.watermark_floor_ms(last, deployment) if deployment is not None else 0
         if in_flight or outbox.last_as_of_ms(connection) <= floor_ms:
             return False
-        return last is None or self._clock.now_ms() - last.signed_at_ms >= self._options.heartbeat_ms
+        return last is None or has_passed(self._clock.now_ms(), last.signed_at_ms, self._options.heartbeat_ms)
 
     def _has_waited_enough(self, waiting: int) -> bool:
         """Whether the batch is full, or its oldest row has waited as long as it may."""
         now_ms = self._clock.now_ms()
         if self._waiting_since_ms is None:
             self._waiting_since_ms = now_ms
-        return (
-            waiting >= self._options.max_attestations or now_ms - self._waiting_since_ms >= self._options.batch_wait_ms
+        return waiting >= self._options.max_attestations or has_passed(
+            now_ms, self._waiting_since_ms, self._options.batch_wait_ms
         )
 
     def _check_ledger(self, deployment: Deployment | None) -> BankState:

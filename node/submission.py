@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, insert, select, update
 from web3.types import TxReceipt
 
 from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock
+from ledger.clock import Clock, has_passed
 from ledger.errors import LedgerRejected, StandingError
 from ledger.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
 from ledger.service.database import Database
@@ -105,7 +105,7 @@ class Submitter:
                 raise self._client.why_failed(failed)
         elif row.number not in self._sent:
             self._send_again(row, bump=False)
-        elif self._clock.now_ms() - row.submitted_at_ms >= self._resend_after_ms:
+        elif has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms):
             if is_next:
                 # Too cheap, or this ledger node tells nobody of it: a higher fee is for the one, another node for the
                 # other.

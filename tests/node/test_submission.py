@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from ledger import governance
 from ledger.client import LedgerClient
+from ledger.clock import ManualClock
 from ledger.errors import LedgerMismatch, LedgerUnreachable
 from ledger.protocol import BindingRequest
 from ledger.publication import LocalSigner
@@ -262,6 +263,35 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
     assert made.on_ledger == before + 2
     made.node.duty.leave()
     made.node.database.close()
+
+
+def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_what_is_stuck(a_world: World) -> None:
+    made = Stepped(a_world, batch_wait_ms=500)
+    clock = ManualClock(a_world.clock.now_ms())
+    made.node.publisher._clock = made.node.publisher._submitter._clock = clock
+    hour_ms = 3_600_000
+
+    clock.advance(hour_ms)
+    assert made.change_and_step(1) == 0, "it waits for company"
+    clock._now_ms -= hour_ms
+    assert made.node.publisher.step() == 1
+
+    clock.advance(hour_ms)
+    made.node.publisher.step()  # sent again, as late as it seems to be
+    sent = len(a_world.chain.mempool.taken)
+    clock._now_ms -= hour_ms
+    made.node.publisher.step()
+    assert len(a_world.chain.mempool.taken) == sent + 1
+
+    a_world.chain.release()
+    clock.advance(hour_ms)
+    made.feed()
+    made.settle()
+    clock._now_ms -= hour_ms
+    as_of_ms = made.feed()
+    made.settle()
+    assert a_world.client.bank(made.bank.bic).watermark_ms == as_of_ms
+    made.close()
 
 
 class Free:
