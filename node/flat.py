@@ -91,7 +91,7 @@ def _boolean(field: str, value: Any) -> bool:
 def _integer(field: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return int(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
         return int(value)
