@@ -12,16 +12,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from localnet import LocalNet
-from sqlalchemy import QueuePool, create_engine, event, text
+from sqlalchemy import QueuePool, create_engine, event, make_url, text
 
 from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
 from node import outbox, schema
 from node.bank_secrets import BankSecrets
-from node.duty import lock_of
+from node.duty import Duty, Standby, lock_of
 from node.status import bindings_by_version
-from node.storage import DatabaseUnavailable, NodeDatabase
+from node.storage import DatabaseUnavailable, NodeDatabase, opened
 from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
@@ -158,6 +158,20 @@ def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path)
         )
         assert connection.execute(holders).scalars().all() == ["idle"]
     lock.release()
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_a_server_that_takes_no_writes_after_a_fail_over_is_an_outage_that_passes(tmp_path: Path) -> None:
+    url = new_database(tmp_path, "node")
+    with opened(url):
+        pass
+    demoted = make_url(url).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    database = NodeDatabase(demoted.render_as_string(hide_password=False))
+    duty = Duty(database, SystemClock())
+    assert not duty.look()
+    with pytest.raises(Standby, match="the database cannot be used"):
+        duty.require()
     database.close()
 
 
