@@ -16,7 +16,7 @@ from node.settings import Pkcs11Settings
 from tests.world import ACCOUNT, BANK_ADMIN, World
 
 pytest.importorskip("pkcs11", reason="the extra standing[pkcs11] is not installed")
-from node.hsm import _ORDER, Pkcs11Signer, new_key
+from node.hsm import _ORDER, Pkcs11Signer, TokenUnavailable, new_key
 
 _MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 _MODULE = next((module for module in _MODULES if Path(module).exists()), None)
@@ -77,6 +77,19 @@ def test_the_ledger_takes_publications_and_a_platform_grants_signed_in_a_token(
     assert a_world.client.bank(bank.bic).watermark_ms == as_of_ms
     record = a_world.client.read([(bank.bic, bytes.fromhex(grant["binding"][2:]))]).records[0]
     assert record.publication > 0
+
+
+def test_a_token_that_is_gone_for_a_while_is_an_outage_and_no_mistake_in_the_settings(
+    signer: Pkcs11Signer, token: Pkcs11Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = b"\1" * 32
+    signer._session.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(signer, "_settings", token.model_copy(update={"token_label": "pulled out"}))
+        for _ in range(2):
+            with pytest.raises(TokenUnavailable, match="no token with the label"):
+                signer.sign(digest)
+    assert recover(digest, signer.sign(digest)) == signer.address
 
 
 def test_a_wrong_pin_token_or_label_is_said_without_the_pin(token: Pkcs11Settings, tmp_path: Path) -> None:
