@@ -70,10 +70,11 @@ def _versions(settings: NodeSettings, connection: Connection) -> str:
 
 def _trouble(settings: NodeSettings) -> str | None:
     """Why the running node is not fit for work, as it says itself."""
-    url = f"http://{settings.listen_host}:{settings.listen_port}/readyz"
+    url = httpx.URL("http:///readyz", host=settings.listen_host, port=settings.listen_port)
     try:
-        return httpx.get(url, timeout=_LOOK_TIMEOUT_S).json()["reason"]  # type: ignore[no-any-return]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+        # Never by the proxy that the environment may name: what listens here is asked.
+        return httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()["reason"]  # type: ignore[no-any-return]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         return f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
 
 
