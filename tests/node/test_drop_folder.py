@@ -24,8 +24,9 @@ from ledger.clock import SystemClock
 from ledger.publication import LocalSigner
 from ledger.service.serve import served
 from ledger.terms import Status
-from node import schema
+from node import file_load, schema
 from node.cli import app as command_line
+from node.comparison import compare_states
 from node.drop_file import parse_name, read_lines
 from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
@@ -451,6 +452,29 @@ def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(ba
     # The live feed goes on, about the account that was mended as well.
     bank.change({"number": stated[1]["number"], "status": "active"})
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
+
+
+def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
+    bank: Bank, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.feed(ACCOUNT, account(1), account(2))
+    grant = grant_of(bank.bind())
+    file_ms = bank.clock.advance(1_000)
+    stated = {**ACCOUNT, "daily_limit_minor": 7}, {**account(1), "daily_limit_minor": 7}, account(2)
+    name = _write(folder, "full", file_ms, *stated)
+    bank.feed()
+
+    def compare(*told: Any) -> Any:
+        found = compare_states(*told)
+        bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+        return found
+
+    monkeypatch.setattr(file_load, "compare_states", compare)
+    _drop(bank, folder, role="reconcile").step(_GO)
+    report = _report(folder, "done", name)
+    assert (report["changes"], report["changed_since"]) == (1, 1)
+    bank.heartbeat()
+    assert status_on_ledger(bank, grant) == Status.FROZEN
 
 
 def test_a_file_of_changes_beside_another_source_is_rejected(bank: Bank, folder: Path) -> None:
