@@ -9,6 +9,7 @@ A claim is a rename, so a file is never taken up twice. A file is to be put here
 another name, or in another folder of the same file system, first.
 """
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -28,6 +29,7 @@ CHECKSUM = ".sha256"
 _UNFINISHED = (".part", ".tmp", ".filepart")
 _RETRY_AFTER_S = 5
 _MAX_SAME_NAME = 1_000
+_MAX_NAME_BYTES = 180
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -80,7 +82,8 @@ class DropFolder:
         for path in _files(self._folder):
             if path.suffix == CHECKSUM:
                 continue
-            if self._settings.require_checksum and not _checksum_file(path).exists():
+            # Not by `Path.exists`, to which a name that is too long is an error.
+            if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
                 continue
             try:
                 as_of_ms = parse_name(path.name).as_of_ms
@@ -94,7 +97,7 @@ class DropFolder:
         if not waiting:
             return None
         path = min(waiting)[2]
-        claimed = self._folder / WORKING / path.name
+        claimed = self._folder / WORKING / _kept_name(path.name)
         path.rename(claimed)
         self._faults("file_claimed")
         return claimed
@@ -163,6 +166,11 @@ def _files(folder: Path) -> list[Path]:
         and path.is_file()
         and not path.is_symlink()
     )
+
+
+def _kept_name(name: str) -> str:
+    """The name under which a file is kept: its own, unless that is no UTF-8 or leaves no room for `.report.json`."""
+    return os.fsencode(name)[:_MAX_NAME_BYTES].decode("utf-8", "replace")
 
 
 def _checksum_file(path: Path) -> Path:

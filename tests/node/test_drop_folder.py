@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import signal
 import threading
 import tracemalloc
@@ -329,6 +330,20 @@ def test_a_file_whose_name_says_no_time_is_rejected(bank: Bank, folder: Path, na
     (folder / name).write_text(_GOOD + "\n")
     _drop(bank, folder).step(_GO)
     assert _report(folder, "rejected", name)["problems"][0]["field"] == "file name"
+
+
+@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["no UTF-8", "too long"])
+@pytest.mark.parametrize("require_checksum", [False, True])
+def test_a_file_with_a_name_that_nobody_expects_holds_up_no_other(
+    bank: Bank, folder: Path, name: bytes, require_checksum: bool
+) -> None:
+    (folder / os.fsdecode(name)).write_text(_GOOD + "\n")
+    good = _write(folder, "full", bank.clock.advance(10), account(1), checksum=True)
+    _drop(bank, folder, require_checksum=require_checksum).step(_GO)
+    assert _report(folder, "done", good)["changes"] == 1
+    rejected = [json.loads(path.read_text()) for path in (folder / "rejected").glob("*.report.json")]
+    assert [report["problems"][0]["field"] for report in rejected] == ["file name"] * (not require_checksum)
+    assert not list((folder / "working").iterdir())
 
 
 def test_a_file_that_is_still_being_written_is_left_alone(bank: Bank, folder: Path) -> None:
