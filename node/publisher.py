@@ -140,6 +140,8 @@ class Publisher:
         if not unfinished and not due and self._has_checked:
             return 0
         on_ledger = self._check_ledger(deployment)
+        if not self._has_checked:
+            self._submitter.check_in_flight()
         self._has_checked = True
         pending = self._submitter.mark_in_block(unfinished, on_ledger)
         if self._missed.is_set():

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,11 +22,14 @@ from ledger.errors import LedgerMismatch, LedgerUnreachable
 from ledger.protocol import BindingRequest
 from ledger.publication import LocalSigner
 from ledger.sender import FeeTooHigh, NonceAhead, Sender
+from ledger.service.database import migrate
 from ledger.service.serve import served
 from node import outbox, schema
 from node.app import Node, build
 from node.changes import FeedEntry
+from node.storage import NodeDatabase, level_sequences
 from node.submission import PublishingHalted
+from tests.databases import new_database
 from tests.mempool import parse
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
 
@@ -69,6 +72,22 @@ class Stepped:
             if self.node.publisher.step() == 0 and not waiting:
                 return
         raise AssertionError("the publisher does not come to rest")
+
+    def copy(self) -> Node:
+        """A node on a copy of the store as it is now."""
+        url = new_database(self.bank.folder, "copy")
+        target = NodeDatabase(url)
+        migrate(target, "node")
+        with self.node.database.read() as source, target.write() as connection:
+            for table in schema.metadata.sorted_tables:
+                rows = [dict(row) for row in source.execute(select(table)).mappings()]
+                connection.execute(delete(table))
+                if rows:
+                    connection.execute(insert(table), rows)
+            level_sequences(connection, schema.metadata.sorted_tables)
+        target.close()
+        settings = self.bank.settings.model_copy(update={"database_url": url})
+        return build(settings, self.bank.secrets, self.bank.clock)
 
     def digests(self) -> list[bytes]:
         """Of every publication that was signed, in order."""
@@ -292,6 +311,37 @@ def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_w
     made.settle()
     assert a_world.client.bank(made.bank.bic).watermark_ms == as_of_ms
     made.close()
+
+
+def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_its_number(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = stepped.world.chain.mempool.taken
+    copy = stepped.copy()
+    assert stepped.change_and_step(1) == 1
+    lost = {transaction.nonce for transaction in held}
+    counts = {"latest": min(lost), "pending": max(lost) + 1}
+    for node in (stepped.node, copy):
+        monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
+    stepped.node.publisher._has_checked = False
+    stepped.node.publisher.step()  # its own store knows them
+    stepped.node.duty.leave()
+    assert copy.duty.take()
+    as_of_ms = stepped.world.clock.advance(10)
+    frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": as_of_ms}
+    copy.feed.accept(FeedEntry.model_validate({"as_of_ms": as_of_ms, "changes": [frozen]}))
+    with pytest.raises(PublishingHalted, match="on their way that this store does not know"):
+        copy.publisher.step()
+    with copy.database.read() as connection:
+        last = outbox.last_publication(connection)
+    assert last is not None
+    assert last.number == stepped.on_ledger, "nothing more was signed"
+    counts["latest"] = counts["pending"]
+    stepped.world.chain.release()
+    with pytest.raises(PublishingHalted, match="standing-node recover"):
+        copy.publisher.step()
+    copy.duty.leave()
+    copy.database.close()
 
 
 class Free:
