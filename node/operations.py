@@ -24,7 +24,7 @@ from node.bank_secrets import BankSecrets
 from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.history import CannotRecover, Findings
-from node.keys import open_vault
+from node.keys import PKCS11_MISSING, open_vault
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
@@ -277,6 +277,8 @@ def hsm_new_key(config: Config = None) -> None:
         settings = load(NodeSettings, config)
         if settings.signer_pkcs11 is None:
             raise SettingsError("signer_pkcs11: not in the settings")
-        from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
-
+        try:
+            from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
+        except ModuleNotFoundError as error:
+            raise SettingsError(PKCS11_MISSING) from error
         console.print(new_key(settings.signer_pkcs11))
