@@ -28,6 +28,7 @@ from node.submission import PublishingHalted, Submitter
 
 _log = structlog.get_logger()
 _SLOWEST_RETRY_S = 5.0
+_IDLE_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ class Publisher:
                 # A new change must not wait for the receipts of what is on its way.
                 self._wake.wait(self._options.poll_ms / 1000)
             else:
-                self._wake.wait(self._options.heartbeat_ms / 1000)
+                # Not longer, however seldom the heartbeats: a command may have put something into the store.
+                self._wake.wait(min(_IDLE_LOOK_S, self._options.heartbeat_ms / 1000))
 
     def step(self) -> int:
         """Do whatever is due now, without waiting. Returns: how many publications are on their way.

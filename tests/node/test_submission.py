@@ -24,14 +24,17 @@ from ledger.publication import LocalSigner
 from ledger.sender import FeeTooHigh, NonceAhead, Sender
 from ledger.service.database import migrate
 from ledger.service.serve import served
+from ledger.terms import Status
 from node import outbox, schema
 from node.app import Node, build
 from node.changes import FeedEntry
+from node.faults import no_faults
 from node.storage import NodeDatabase, level_sequences
 from node.submission import PublishingHalted
 from tests.databases import new_database
 from tests.mempool import parse
-from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
+from tests.node.parts import feed_of, grant_of, status_on_ledger
+from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World, wait_until
 
 NUMBER = ACCOUNT["number"]
 
@@ -282,6 +285,19 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
     assert made.on_ledger == before + 2
     made.node.duty.leave()
     made.node.database.close()
+
+
+def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_heartbeats(a_world: World) -> None:
+    bank = a_world.start_bank(publisher={"heartbeat_ms": 3_600_000})
+    bank.feed(ACCOUNT)
+    grant = grant_of(bank.bind())
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0 and status_on_ledger(bank, grant))
+    feed = feed_of(bank, no_faults)
+    feed._on_change = lambda: None  # as in a process of its own
+    at = bank.clock.advance(10)
+    frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": at}
+    feed.accept(FeedEntry.model_validate({"as_of_ms": at, "changes": [frozen]}))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
 def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_what_is_stuck(a_world: World) -> None:
