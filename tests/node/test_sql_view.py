@@ -290,6 +290,21 @@ def test_a_row_without_a_time_is_said_and_not_overlooked(bank: Bank, core: SqlCo
         _pass(bank, core, _source(bank, core))
 
 
+def test_an_account_with_two_rows_is_named_and_never_told_as_the_one_that_was_read_last(
+    bank: Bank, core: SqlCore
+) -> None:
+    kept = ", ".join(column.name for column in core.table.columns if column.name not in {"changed_ms", "holder_name"})
+    core.run("DROP VIEW standing_accounts")
+    core.run(
+        f"CREATE VIEW standing_accounts AS SELECT {kept}, changed_ms AS effective_at_ms, holder_name FROM core_accounts"
+        f" UNION ALL SELECT {kept}, changed_ms, 'the other holder' FROM core_accounts"
+    )
+    core.put(bank.clock.now_ms(), account(1))
+    with pytest.raises(InvalidValue, match=r"row of …0001 at \d+\.number: stated twice"):
+        _pass(bank, core, _source(bank, core))
+    assert _entries(bank) == []
+
+
 def test_rows_whose_times_are_in_microseconds_are_said_and_nothing_is_promised_without_them(
     bank: Bank, core: SqlCore
 ) -> None:
