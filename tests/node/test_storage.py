@@ -17,8 +17,9 @@ from sqlalchemy import QueuePool, create_engine, event, make_url, text
 from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
-from node import outbox, schema
+from node import cursors, outbox, schema
 from node.bank_secrets import BankSecrets
+from node.cursors import Cursor
 from node.duty import Duty, Standby, lock_of
 from node.status import bindings_by_version
 from node.storage import DatabaseUnavailable, NodeDatabase, opened
@@ -143,6 +144,24 @@ def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path)
             pass
     with database.read():
         pass
+    database.close()
+
+
+def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "node")
+
+    def fill(pages: int) -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below what is used
+            for source in ("small", "large" * 100_000):
+                cursors.save(connection, Cursor("file", {"source": source}), 0)
+
+    with pytest.raises(DatabaseUnavailable):
+        fill(1)
+    with database.read() as connection:
+        assert cursors.load(connection, "file") is None
+    fill(1_000_000)
     database.close()
 
 
