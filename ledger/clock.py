@@ -32,3 +32,12 @@ class ManualClock:
             raise ValueError(f"a clock does not go back: {by_ms} ms")
         self._now_ms += by_ms
         return self._now_ms
+
+
+def has_passed(now_ms: int, since_ms: int, wait_ms: int) -> bool:
+    """Whether `wait_ms` have passed since a time that this clock, or another machine's, once showed.
+
+    So it is as well where that time is still to come: the clock was wrong then and has been put back, and nobody is to
+    wait for as long as it was wrong.
+    """
+    return not 0 <= now_ms - since_ms < wait_ms

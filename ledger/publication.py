@@ -4,6 +4,7 @@ The digest is computed here by the field layout of EIP-712 itself, because `eth_
 takes several times as long for a batch of hundreds; tests hold the two against each other.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,6 +17,11 @@ from eth_utils import ValidationError, keccak, to_canonical_address, to_checksum
 
 from ledger.bic import bic_to_bytes11
 from ledger.errors import InvalidValue
+
+# `eth_account` brings `py_ecc` along, whose import lets Python recurse 100,000 deep: more than the stack holds, so that
+# JSON nested deeply enough, which anybody can send, would end the process and not just the request. Nothing here
+# recurses, so Python's own limit it is again.
+sys.setrecursionlimit(1_000)
 
 ATTESTATION_FIELDS = (
     ("bytes32", "binding"),

@@ -12,7 +12,7 @@ from node.bindings import AlreadyBound
 from node.changes import FeedEntry, FeedReceipt
 from node.duty import Standby
 from node.feed import EntryDiffers, FeedOutOfOrder, FeedTaken
-from node.lifecycle_api import TOO_MANY
+from node.lifecycle_api import TOO_MANY, UNPARSED
 from node.off_boarding import PlatformOffBoarded
 from node.regranting import RegrantRequest
 from node.storage import DatabaseUnavailable
@@ -53,7 +53,9 @@ def _platform_of(caller: Caller) -> str:
     "/v1/feed",
     tags=["core"],
     summary="Say what changed, up to a time",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded),
+    responses=responses(
+        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded
+    ),
 )
 def post_feed(entry: FeedEntry, request: Request, _caller: Core) -> FeedReceipt:
     """Takes one feed entry in: `as_of_ms` and zero or more changes.
@@ -80,7 +82,9 @@ def get_feed(as_of_ms: AsOfMs, request: Request, _caller: CoreOrOperator) -> Cha
     "/v1/bindings",
     tags=["platforms"],
     summary="Verify who holds an account, and bind it",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded),
+    responses=responses(
+        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded
+    ),
 )
 def post_binding(body: BindingRequest, request: Request, caller: Platform) -> BindingAnswer:
     """Answers `granted` with a grant, `refused` with each field that does not match, or that a micro-deposit comes.
@@ -107,7 +111,7 @@ def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Re
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding by a new one with a new key",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded),
+    responses=responses(*_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded),
 )
 def post_regrant(body: RegrantRequest, binding: BindingId, request: Request, caller: Platform) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""

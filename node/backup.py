@@ -73,9 +73,19 @@ def export(
 ) -> int:
     """Write the export to a new `file`, readable by its owner only. Returns: how many rows.
 
-    Reads one state of a store that may be in use. Raises: SettingsError where the file exists, DatabaseUnavailable.
+    Reads one state of a store that may be in use. Raises: SettingsError where the file exists, DatabaseUnavailable,
+    BadExport where it cannot be written to its end.
     """
     write_private(file, "")
+    try:
+        return _write(database, vault, bic, clock, file, progress)
+    except OSError as error:
+        raise BadExport(f"{file} is not whole, and of no use: {error.strerror}") from error
+
+
+def _write(
+    database: NodeDatabase, vault: Vault, bic: str, clock: Clock, file: Path, progress: Callable[[int], None]
+) -> int:
     digest = sha256()
     rows = 0
     with file.open("w") as out, database.read() as connection:
@@ -142,7 +152,7 @@ def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
     count = 0
     end: dict[str, Any] | None = None
     try:
-        with file.open() as lines:
+        with file.open(encoding="ascii") as lines:
             while line := lines.readline(_MAX_LINE):
                 if end is not None:
                     raise BadExport(f"{file} goes on after its end")
@@ -156,7 +166,7 @@ def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
                 yield item
     except OSError as error:
         raise BadExport(f"{file}: {error.strerror}") from error
-    except VaultError as error:
+    except (VaultError, UnicodeDecodeError) as error:
         raise BadExport(f"{file} is damaged, or was made with another vault secret") from error
     if end is None or end != {"rows": count - 1, "sha256": digest.hexdigest()}:
         raise BadExport(f"{file} is not whole: lines are missing or not in their place")

@@ -49,10 +49,15 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
     What a state says about a replacement or an unbinding counts only while it has something to do: a state is stated
     again and again, and a binding made after an unbinding must not end by it. Raises: InvalidValue (with the index).
     """
-    numbers, replaced = [], {}
+    numbers: list[str] = []
+    stated, replaced = set(), {}
     for index, state in enumerate(states):
         try:
             numbers.append(canonical_number(state.number, state.number_type or "account"))
+            if numbers[-1] in stated:
+                # As of an account with two holders: each time the one that is read last would be the only one.
+                raise InvalidValue("number", "stated twice", "each account once")
+            stated.add(numbers[-1])
             if state.replaces is not None:
                 replaced[index] = canonical_number(state.replaces, "account", "replaces")
         except InvalidValue as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     RowMapping,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     inspect,
     literal_column,
     make_url,
+    or_,
     select,
     table,
     text,
@@ -32,6 +34,7 @@ from sqlalchemy.exc import (
 )
 
 from ledger.errors import InvalidValue, Unavailable
+from ledger.protocol import MAX_TIME_MS
 from node.changes import AccountChange
 from node.feed_settings import SqlViewSettings
 from node.flat import FIELDS
@@ -52,6 +55,19 @@ _ISOLATION = {
     "mssql": "SNAPSHOT",
     "oracle": "SERIALIZABLE",
 }
+#: What each driver calls its bound on connecting, in seconds.
+_CONNECT_TIMEOUT = {
+    "psycopg": "connect_timeout",
+    "psycopg2": "connect_timeout",
+    "pymysql": "connect_timeout",
+    "mysqldb": "connect_timeout",
+    "mysqlconnector": "connection_timeout",
+    "pyodbc": "timeout",
+    "oracledb": "tcp_connect_timeout",
+}
+#: So that a core's machine that is gone in the middle of a pass is noticed within about a minute; the last in
+#: milliseconds.
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
 _MAX_SHOWN = 300
 
@@ -73,7 +89,7 @@ class Snapshot:
             told = self._connection.execute(text(self._view.as_of_query)).scalar_one_or_none()
         try:
             return int(told)  # type: ignore[arg-type]  # the database may answer anything
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidValue("as_of_query", "no whole number", "one row, one column: milliseconds") from error
 
     @contextmanager
@@ -96,9 +112,10 @@ class Snapshot:
             result.close()
 
     def undated(self) -> bool:
-        """Whether a row does not say when it took effect: the node would never see it."""
+        """Whether a row does not say when it took effect, or not in milliseconds: the node would never see it."""
         view = table(self._view.name, column("effective_at_ms"), schema=self._view.schema)
-        undated = view.c.effective_at_ms.is_(None)
+        # Microseconds are above every bound; so is, to SQLite, any text.
+        undated = or_(view.c.effective_at_ms.is_(None), view.c.effective_at_ms > MAX_TIME_MS)
         query: Select[Any] = select(literal_column("1")).select_from(view).where(undated).limit(1)
         with core_errors():
             return self._connection.execute(query).first() is not None
@@ -120,7 +137,7 @@ class CoreView:
         url = settings.url.get_secret_value()
         try:
             dialect = make_url(url).get_backend_name()
-            self._engine = _engine(url, dialect)
+            self._engine = _engine(url, dialect, settings.timeout_ms)
         except (ArgumentError, ModuleNotFoundError) as error:
             # Without the error's own text, which may hold the URL and with it a password.
             raise InvalidValue("sql_view.url", "not usable", "a SQLAlchemy URL whose driver is installed") from error
@@ -169,7 +186,7 @@ class CoreView:
         self._engine.dispose()
 
 
-def _engine(url: str, dialect: str) -> Engine:
+def _engine(url: str, dialect: str, timeout_ms: int) -> Engine:
     if dialect == "sqlite":
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -177,11 +194,27 @@ def _engine(url: str, dialect: str) -> Engine:
         return engine
     if dialect not in _ISOLATION:
         raise InvalidValue("sql_view.url", f"no snapshot known for {dialect}", f"sqlite, {', '.join(_ISOLATION)}")
-    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=1, max_overflow=1)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=1,
+        max_overflow=1,
+        connect_args=_connect_args(make_url(url), timeout_ms),
+    )
     options: dict[str, Any] = {"isolation_level": _ISOLATION[dialect]}
     if dialect == "postgresql":
         options["postgresql_readonly"] = True
     return engine.execution_options(**options)
+
+
+def _connect_args(url: URL, timeout_ms: int) -> dict[str, Any]:
+    """The bounds on time of a connection to a server, as its driver names them; what the URL says goes before."""
+    driver = url.get_driver_name()
+    bounds = {_CONNECT_TIMEOUT[driver]: -(-timeout_ms // 1000)} if driver in _CONNECT_TIMEOUT else {}
+    if driver in {"psycopg", "psycopg2"}:
+        bounds |= _KEEPALIVE
+    return {name: value for name, value in bounds.items() if name not in url.query}
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

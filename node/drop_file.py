@@ -101,14 +101,48 @@ def read_lines(path: Path, file_format: Literal["csv", "jsonl"]) -> Iterator[Lin
             yield from _read_jsonl(raw)
             return
         with TextIOWrapper(raw, "utf-8-sig", newline="") as decoded:
-            yield from _read_csv(raw, csv.reader(decoded, strict=True))
+            yield from _read_csv(raw, decoded)
 
 
-def _read_csv(raw: BufferedReader, reader: Any) -> Iterator[Line]:
+class _RecordTooLong(Exception):
+    """A record of a CSV file has more characters than any needs."""
+
+
+class _RecordLines:
+    """The lines of a CSV file for its reader, which would gather a record without end in memory."""
+
+    def __init__(self, decoded: TextIOWrapper) -> None:
+        self._decoded = decoded
+        self._left = _MAX_LINE
+
+    def begin(self) -> None:
+        """The next line begins a record."""
+        self._left = _MAX_LINE
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._decoded.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
+            raise _RecordTooLong
+        return line
+
+
+def _read_csv(raw: BufferedReader, decoded: TextIOWrapper) -> Iterator[Line]:
+    lines = _RecordLines(decoded)
+    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     while True:
+        lines.begin()
         try:
             cells = next(reader, None)
+        except _RecordTooLong:
+            yield _bad(reader.line_num + 1, "line", "too long", f"at most {_MAX_LINE} characters", raw)
+            return
         except (csv.Error, UnicodeDecodeError) as error:
             problem = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not CSV"
             yield _bad(reader.line_num + 1, "line", problem, "CSV in UTF-8 (RFC 4180)", raw)

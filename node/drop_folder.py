@@ -9,6 +9,7 @@ A claim is a rename, so a file is never taken up twice. A file is to be put here
 another name, or in another folder of the same file system, first.
 """
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -28,6 +29,7 @@ CHECKSUM = ".sha256"
 _UNFINISHED = (".part", ".tmp", ".filepart")
 _RETRY_AFTER_S = 5
 _MAX_SAME_NAME = 1_000
+_MAX_NAME_BYTES = 180
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -63,8 +65,16 @@ class DropFolder:
             raise FolderUnavailable(f"{error.filename or self._folder}: {error.strerror}", _RETRY_AFTER_S) from error
 
     def _claimed(self) -> Path | None:
-        """The file that was being taken in when the node ended."""
-        return next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
+        """The file that was being taken in when the node ended, with its checksum beside it if it had one."""
+        path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
+        if path is not None and not _checksum_file(path).exists():
+            # It goes before the file, which would be judged anew without it.
+            for name in (DONE, REJECTED):
+                moved = _checksum_file(_free_name(self._folder / name, path.name))
+                if moved.exists():
+                    moved.rename(_checksum_file(path))
+                    break
+        return path
 
     def _claim_next(self) -> Path | None:
         """Claim the oldest file whose turn it is."""
@@ -72,7 +82,8 @@ class DropFolder:
         for path in _files(self._folder):
             if path.suffix == CHECKSUM:
                 continue
-            if self._settings.require_checksum and not _checksum_file(path).exists():
+            # Not by `Path.exists`, to which a name that is too long is an error.
+            if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
                 continue
             try:
                 as_of_ms = parse_name(path.name).as_of_ms
@@ -86,7 +97,7 @@ class DropFolder:
         if not waiting:
             return None
         path = min(waiting)[2]
-        claimed = self._folder / WORKING / path.name
+        claimed = self._folder / WORKING / _kept_name(path.name)
         path.rename(claimed)
         self._faults("file_claimed")
         return claimed
@@ -107,6 +118,7 @@ class DropFolder:
         self._faults("file_reported")
         if _checksum_file(path).exists():
             _checksum_file(path).rename(_checksum_file(final))
+            self._faults("file_checksum_moved")
         path.rename(final)
         self._faults("file_moved")
 
@@ -154,6 +166,11 @@ def _files(folder: Path) -> list[Path]:
         and path.is_file()
         and not path.is_symlink()
     )
+
+
+def _kept_name(name: str) -> str:
+    """The name under which a file is kept: its own, unless that is no UTF-8 or leaves no room for `.report.json`."""
+    return os.fsencode(name)[:_MAX_NAME_BYTES].decode("utf-8", "replace")
 
 
 def _checksum_file(path: Path) -> Path:

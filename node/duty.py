@@ -21,7 +21,7 @@ from ledger.errors import StandingError, Unavailable
 from ledger.service.database import is_memory_sqlite
 from node import schema
 from node.faults import Faults, no_faults
-from node.storage import DatabaseUnavailable, NodeDatabase
+from node.storage import DatabaseUnavailable, NodeDatabase, database_errors
 
 _LOOK_EVERY_S = 0.5
 _RETRY_AFTER_S = 2
@@ -116,7 +116,8 @@ def lock_of(database: NodeDatabase) -> Lock:
         return _AdvisoryLock(database.engine)
     if is_memory_sqlite(str(url)):
         return _NoLock()
-    return _FileLock(Path(f"{url.database}.duty"))
+    # By its real name: a link to the store is no store of its own.
+    return _FileLock(Path(f"{Path(str(url.database)).resolve()}.duty"))
 
 
 class Duty:
@@ -138,11 +139,9 @@ class Duty:
         """Take duty if it is free. Returns: whether this node is on duty now. Raises: DatabaseUnavailable."""
         if self.active:
             return True
-        try:
+        with database_errors():
             if not self._lock.acquire():
                 return False
-        except DBAPIError as error:
-            raise DatabaseUnavailable("the database cannot be used at the moment", _RETRY_AFTER_S) from error
         try:
             with self._database.write() as connection:
                 self._epoch = self._count_up(connection)
@@ -160,6 +159,9 @@ class Duty:
             taken, self.trouble = self.take(), None
         except DatabaseUnavailable as error:
             taken, self.trouble = False, str(error)
+        except BaseException as error:
+            self.trouble = f"its duty ended by an unexpected {type(error).__name__}; see the log, and restart it"
+            raise
         return taken
 
     def leave(self) -> None:

@@ -23,6 +23,7 @@ PART_FAULT_POINTS = (
     "file_claimed",  # a feed file is this node's, not yet read
     "file_loaded",  # all of it is taken in, its report not yet written
     "file_reported",  # its report is written, the file not yet moved away
+    "file_checksum_moved",  # the checksum that came with it is moved away, the file itself not yet
     "file_moved",  # it is moved away
     "deposit_committed",  # a micro-deposit is durable, its payout not yet ordered
     "deposit_paid",  # its payout is ordered, which the store does not know yet

@@ -6,7 +6,7 @@ Everything that a publication will need is checked here, so that nothing that ge
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -39,6 +39,15 @@ class FeedTaken(Conflict):
 
 class EntryDiffers(Conflict):
     """An entry with this time is here already, with another content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What became of changes without an entry: how many `attestations` follow, and how many were left out because their
+    account had `changed_since`."""
+
+    attestations: int
+    changed_since: int
 
 
 class Feed:
@@ -115,11 +124,12 @@ class Feed:
         self._on_change()
         return receipt
 
-    def correct(self, changes: Sequence[AccountChange]) -> int:
+    def correct(self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None) -> Correction:
         """Take in what the core should have said before its last entry, or says ahead of its next one.
 
         That promises nothing, so the watermark stays. What took effect before the last entry counts from right after
-        it, for the ledger's time does not go back. Whole or not at all. Returns: how many attestations follow.
+        it, for the ledger's time does not go back. Whole or not at all. `as_it_was_ms`: how old the changes' source is;
+        an account that has changed since is left as it is.
         Raises: InvalidValue (naming the change and field), Overloaded.
         """
         latest_ms = self.latest_ms()
@@ -130,10 +140,20 @@ class Feed:
                     raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
         with self._database.write() as connection:
             self._check_room(connection, changes)
-            queued = self._apply(connection, changes, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
+            wanted = changes if as_it_was_ms is None else self._not_changed_since(connection, changes, as_it_was_ms)
+            queued = self._apply(connection, wanted, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
         self._faults("feed_committed")
         self._on_change()
-        return queued
+        return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
+
+    def _not_changed_since(
+        self, connection: Connection, changes: Sequence[AccountChange], as_it_was_ms: int
+    ) -> list[AccountChange]:
+        """The changes of accounts that have not changed after a time."""
+        numbers, _ = _canonical_numbers(changes)
+        newest_ms = {n: found.effective_at_ms for n, found in self._accounts.find(connection, numbers).items()}
+        pairs = zip(numbers, changes, strict=True)
+        return [change for number, change in pairs if newest_ms.get(number, 0) <= as_it_was_ms]
 
     def latest_ms(self) -> int:
         """The latest time that the core may speak of now: a little more than this node's clock shows."""

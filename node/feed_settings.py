@@ -27,7 +27,7 @@ class SqlViewSettings(BaseModel):
     as_of_query: str | None = Field(
         None, max_length=1_000, description="Answers the core's time in milliseconds; has a default for known dialects"
     )
-    timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's database")
+    timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's server")
 
 
 class DropFolderSettings(BaseModel):

@@ -15,7 +15,7 @@ from node.accounts import Account, AccountStore, apply_change, open_account
 from node.changes import AccountChange
 from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
 from node.file_report import FileReport
-from node.flat import InvalidRecord, check_values, parse_change
+from node.flat import STAND_IN, InvalidRecord, check_values, parse_change
 
 #: Called with how many bytes of how many were read.
 Progress = Callable[[int, int], None]
@@ -109,20 +109,29 @@ class FileCheck:
         """What is wrong with a change that is well-formed by itself, in its place in the file and beside the store."""
         account = known.get(number)
         before, number_type = self._stated(stated, number) or (None, change.number_type)
-        key = self._vault.lookup("number", number)
-        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, change.effective_at_ms, number_type])
         found = []
+        predecessor, replaced_ms = None, None
+        if change.replaces is not None:
+            replaced = canonical_number(change.replaces, "account")
+            if replaced == number:
+                found.append(InvalidValue("replaces", "the account itself", "the number that it had before"))
+            predecessor = known.get(replaced)
+            earlier = self._stated(stated, replaced)
+            if earlier is not None:
+                # What it is by now stands in the file only; a successor need not state that again.
+                predecessor, replaced_ms = predecessor or STAND_IN, earlier[0]
+            elif predecessor is not None:
+                replaced_ms = predecessor.effective_at_ms
+        # As the feed will have it: a successor counts from the last word on what it replaces.
+        at_ms = max(change.effective_at_ms, replaced_ms or 0)
+        key = self._vault.lookup("number", number)
+        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, at_ms, number_type])
         if change.number_type not in {None, number_type}:
             found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
         if name.kind == "full" and before is not None:
             found.append(InvalidValue("number", "stated on an earlier line already", "each account once"))
-        predecessor, is_replacement = None, False
-        if change.replaces is not None:
-            replaced = canonical_number(change.replaces, "account")
-            predecessor = known.get(replaced)
-            is_replacement = predecessor is not None or self._stated(stated, replaced) is not None
         lowest = 0
-        if name.kind == "changes" and (account is not None or before is not None or is_replacement):
+        if name.kind == "changes" and (account is not None or before is not None or replaced_ms is not None):
             held = [] if account is None else [account.effective_at_ms]
             lowest = max([last_ms + 1, *held, *([] if before is None else [before])])
         if not lowest <= change.effective_at_ms <= name.as_of_ms:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 
@@ -29,6 +29,8 @@ from node.file_check import FileCheck, Progress, pages, parse_line
 from node.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
 
 SOURCE = "file"
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -172,9 +174,13 @@ class FileLoader:
                     continue
                 changes.append(difference.change)
                 work.report.new_accounts += known is None
-            work.report.changes += len(changes)
             if changes:
-                work.report.attestations += self._patiently(work, partial(self._feed.correct, changes))
+                # The other source goes on meanwhile: what it says since must not be undone.
+                correct = partial(self._feed.correct, changes, as_it_was_ms=work.name.as_of_ms)
+                done = self._patiently(work, correct)
+                work.report.changes += len(changes) - done.changed_since
+                work.report.changed_since += done.changed_since
+                work.report.attestations += done.attestations
         self._report_missing(work, newest_id)
 
     def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison]]:
@@ -227,7 +233,7 @@ class FileLoader:
             work.report.changes = row.changes + len(work.held)
             work.report.attestations = row.attestations
 
-    def _patiently(self, work: _Work, take: Callable[[], int]) -> int:
+    def _patiently(self, work: _Work, take: Callable[[], _T]) -> _T:
         """Do it once there is room in the outbox. Raises: Stopped, FileRejected."""
         while True:
             try:

@@ -65,6 +65,6 @@ def masked(number: str) -> str:
 def write_report(report: FileReport, path: Path) -> None:
     """Write a report, whole or not at all. Raises: OSError."""
     draft = path.with_name(f".{path.name}.part")
-    draft.write_text(report.model_dump_json(indent=2) + "\n")
+    draft.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draft.chmod(0o600)
     draft.replace(path)

@@ -71,7 +71,7 @@ def check_values(change: AccountChange) -> None:
         for name in ("id_document_scheme", "id_document_country", "id_document_number")
         if not all(part is not None for part in document)
     }
-    apply_change(_STAND_IN, change.model_copy(update={"number_type": None, **partial}))
+    apply_change(STAND_IN, change.model_copy(update={"number_type": None, **partial}))
 
 
 def _problem(item: Any) -> InvalidValue:
@@ -91,7 +91,7 @@ def _boolean(field: str, value: Any) -> bool:
 def _integer(field: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return int(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
         return int(value)
@@ -115,7 +115,8 @@ def _text(field: str, value: Any) -> str:
 
 _TEXTS = tuple(name for name in FIELDS if name not in {*_BOOLEANS, *_INTEGERS, *_LIMITS, "unbind"})
 
-_STAND_IN = open_account(
+#: Stands in for an account of which only what is stated is to be judged.
+STAND_IN = open_account(
     AccountChange(
         number="0000",
         effective_at_ms=0,

@@ -65,10 +65,10 @@ class Pkcs11Signer:
                 try:
                     self._open()
                     raw = self._sign_raw(digest)
-                except PKCS11Error as error:
-                    raise TokenUnavailable(
-                        f"the token does not sign: {type(error).__name__}", _RETRY_AFTER_S
-                    ) from error
+                except (PKCS11Error, SettingsError) as error:
+                    # What was there at the start is gone now: pulled out, or not up again yet.
+                    why = str(error) if isinstance(error, SettingsError) else type(error).__name__
+                    raise TokenUnavailable(f"the token does not sign: {why}", _RETRY_AFTER_S) from error
         r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
         s = min(s, _ORDER - s)
         for v in (27, 28):

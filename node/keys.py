@@ -13,6 +13,8 @@ from ledger.service.settings import SettingsError, read_secret, read_text_secret
 from ledger.service.vault import Vault
 from node.settings import NodeSettings
 
+PKCS11_MISSING = "signer_pkcs11: install the extra: pip install 'standing[pkcs11]'"
+
 
 def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
     """Open a keystore. Raises: SettingsError where a file is missing or the password is wrong."""
@@ -39,7 +41,7 @@ def open_signer(settings: NodeSettings) -> Signer:
         try:
             from node.hsm import Pkcs11Signer  # noqa: PLC0415 - an extra that only who has a token installs
         except ModuleNotFoundError as error:
-            raise SettingsError("signer_pkcs11: install the extra: pip install 'standing[pkcs11]'") from error
+            raise SettingsError(PKCS11_MISSING) from error
         return Pkcs11Signer(settings.signer_pkcs11)
     assert settings.signer_keystore is not None  # the settings have one or the other
     assert settings.signer_password_file is not None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from node.app import Node
 
 TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts for now")
+UNPARSED = Documented(status.HTTP_400_BAD_REQUEST, "http-bad-request", "The body cannot be parsed")
 
 router = APIRouter(responses=responses(Standby, DatabaseUnavailable))
 
@@ -40,7 +41,9 @@ def _node(request: Request) -> "Node":
     "/v1/micro-deposits/{deposit}/confirm",
     tags=["platforms"],
     summary="Name the amount that was paid in",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded),
+    responses=responses(
+        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded
+    ),
 )
 def post_confirmation(
     deposit: DepositId, body: DepositConfirmation, request: Request, caller: Platform

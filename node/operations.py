@@ -24,7 +24,7 @@ from node.bank_secrets import BankSecrets
 from node.duty import Duty
 from node.faults import Faults, kill_at, no_faults
 from node.history import CannotRecover, Findings
-from node.keys import open_vault
+from node.keys import PKCS11_MISSING, open_vault
 from node.outbox import Issuer
 from node.recovery import Recovery
 from node.settings import NodeSettings
@@ -70,10 +70,11 @@ def _versions(settings: NodeSettings, connection: Connection) -> str:
 
 def _trouble(settings: NodeSettings) -> str | None:
     """Why the running node is not fit for work, as it says itself."""
-    url = f"http://{settings.listen_host}:{settings.listen_port}/readyz"
+    url = httpx.URL("http:///readyz", host=settings.listen_host, port=settings.listen_port)
     try:
-        return httpx.get(url, timeout=_LOOK_TIMEOUT_S).json()["reason"]  # type: ignore[no-any-return]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+        # Never by the proxy that the environment may name: what listens here is asked.
+        return httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()["reason"]  # type: ignore[no-any-return]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         return f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
 
 
@@ -276,6 +277,8 @@ def hsm_new_key(config: Config = None) -> None:
         settings = load(NodeSettings, config)
         if settings.signer_pkcs11 is None:
             raise SettingsError("signer_pkcs11: not in the settings")
-        from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
-
+        try:
+            from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
+        except ModuleNotFoundError as error:
+            raise SettingsError(PKCS11_MISSING) from error
         console.print(new_key(settings.signer_pkcs11))

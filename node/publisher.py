@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Row, select
 
 from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock
+from ledger.clock import Clock, has_passed
 from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from node import deployments, outbox, recoveries, restating, schema
 from node.deployments import Deployment
@@ -28,6 +28,7 @@ from node.submission import PublishingHalted, Submitter
 
 _log = structlog.get_logger()
 _SLOWEST_RETRY_S = 5.0
+_IDLE_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ class Publisher:
                 # A new change must not wait for the receipts of what is on its way.
                 self._wake.wait(self._options.poll_ms / 1000)
             else:
-                self._wake.wait(self._options.heartbeat_ms / 1000)
+                # Not longer, however seldom the heartbeats: a command may have put something into the store.
+                self._wake.wait(min(_IDLE_LOOK_S, self._options.heartbeat_ms / 1000))
 
     def step(self) -> int:
         """Do whatever is due now, without waiting. Returns: how many publications are on their way.
@@ -140,6 +142,8 @@ class Publisher:
         if not unfinished and not due and self._has_checked:
             return 0
         on_ledger = self._check_ledger(deployment)
+        if not self._has_checked:
+            self._submitter.check_in_flight()
         self._has_checked = True
         pending = self._submitter.mark_in_block(unfinished, on_ledger)
         if self._missed.is_set():
@@ -164,15 +168,15 @@ class Publisher:
         floor_ms = outbox.watermark_floor_ms(last, deployment) if deployment is not None else 0
         if in_flight or outbox.last_as_of_ms(connection) <= floor_ms:
             return False
-        return last is None or self._clock.now_ms() - last.signed_at_ms >= self._options.heartbeat_ms
+        return last is None or has_passed(self._clock.now_ms(), last.signed_at_ms, self._options.heartbeat_ms)
 
     def _has_waited_enough(self, waiting: int) -> bool:
         """Whether the batch is full, or its oldest row has waited as long as it may."""
         now_ms = self._clock.now_ms()
         if self._waiting_since_ms is None:
             self._waiting_since_ms = now_ms
-        return (
-            waiting >= self._options.max_attestations or now_ms - self._waiting_since_ms >= self._options.batch_wait_ms
+        return waiting >= self._options.max_attestations or has_passed(
+            now_ms, self._waiting_since_ms, self._options.batch_wait_ms
         )
 
     def _check_ledger(self, deployment: Deployment | None) -> BankState:

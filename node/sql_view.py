@@ -57,7 +57,9 @@ class SqlViewSource:
             after_ms, checks_late = self._read_from(as_of_ms, last_ms)
             if checks_late and snapshot.undated():
                 raise InvalidValue(
-                    "effective_at_ms", "null in at least one row of the view", "milliseconds in every row"
+                    "effective_at_ms",
+                    "null, or no time in milliseconds, in a row of the view",
+                    "milliseconds in every row",
                 )
             part = self._feed.next_part(as_of_ms)
             held: list[AccountChange] = []

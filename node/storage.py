@@ -12,6 +12,9 @@ from ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
 
+#: PostgreSQL: writing where nothing may be written, as after a fail-over on the server that is no primary any more.
+_READ_ONLY = "25006"
+
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer, or gave a transaction up; what was not committed has no effect."""
@@ -23,13 +26,13 @@ class NodeDatabase(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent state, waiting for no writer. Raises: DatabaseUnavailable."""
-        with _database_errors(), super().read() as connection:
+        with database_errors(), super().read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes, alone among all writers. Raises: DatabaseUnavailable."""
-        with _database_errors(), super().write() as connection:
+        with database_errors(), super().write() as connection:
             yield connection
 
 
@@ -58,7 +61,8 @@ def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
 
 
 @contextmanager
-def _database_errors() -> Iterator[None]:
+def database_errors() -> Iterator[None]:
+    """Turns what SQLAlchemy raises about an outage into DatabaseUnavailable; a fault of this program passes through."""
     try:
         yield
     except NoConnectionFree as error:
@@ -66,7 +70,7 @@ def _database_errors() -> Iterator[None]:
     except OperationalError as error:
         raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) != _READ_ONLY:
             raise
         raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, insert, select, update
 from web3.types import TxReceipt
 
 from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock
+from ledger.clock import Clock, has_passed
 from ledger.errors import LedgerRejected, StandingError
 from ledger.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
 from ledger.service.database import Database
@@ -84,6 +84,27 @@ class Submitter:
             self._faults("in_block")
         return [row for row in pending if row.number > on_ledger.publication]
 
+    def check_in_flight(self) -> None:
+        """That this store knows every transaction of the sending account that is on its way.
+
+        Each was stored before it was sent; so another one tells that the store has lost what it signed, as a backup
+        has, or a replica that was a moment behind. What it signs next would have the number of what it lost.
+        Raises: PublishingHalted, LedgerError.
+        """
+        # In this order: what comes into a block in between is no transaction on its way.
+        pending, latest = self._sender.next_nonce("pending"), self._sender.next_nonce("latest")
+        if pending <= latest:
+            return
+        nonce = schema.transactions.c.nonce
+        query = select(func.count(nonce.distinct())).where(nonce >= latest, nonce < pending)
+        with self._database.read() as connection:
+            unknown = pending - latest - connection.execute(query).scalar_one()
+        if unknown > 0:
+            raise PublishingHalted(
+                f"{unknown} transactions of the sender {self._sender.address} are on their way that this store does "
+                "not know: it may be an older copy; nothing is signed until they are in blocks"
+            )
+
     def doubt(self) -> None:
         """Believe of no transaction that it is on its way: `see_through` sends each again, the same as before."""
         self._sent.clear()
@@ -105,7 +126,7 @@ class Submitter:
                 raise self._client.why_failed(failed)
         elif row.number not in self._sent:
             self._send_again(row, bump=False)
-        elif self._clock.now_ms() - row.submitted_at_ms >= self._resend_after_ms:
+        elif has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms):
             if is_next:
                 # Too cheap, or this ledger node tells nobody of it: a higher fee is for the one, another node for the
                 # other.

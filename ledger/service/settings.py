@@ -38,11 +38,12 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
     stated: dict[str, Any] = {}
     if file is not None:
         try:
-            stated = tomllib.loads(file.read_text(encoding="utf-8"))
+            # Some editors put a byte order mark in front.
+            stated = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise SettingsError(f"{file}: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise SettingsError(f"{file}: not text in UTF-8") from error
+            raise SettingsError(f"{file}: not UTF-8; allowed: TOML in UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{file}: {error}") from error
     try:
@@ -76,8 +77,9 @@ def read_text_secret(path: Path, field: str) -> str:
         text = path.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{field}: {path}: not text in UTF-8") from error
+    except UnicodeDecodeError:
+        # Not `from` it, which holds the content.
+        raise SettingsError(f"{field}: {path} is not UTF-8") from None
     if not text:
         raise SettingsError(f"{field}: {path} is empty")
     return text

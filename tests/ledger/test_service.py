@@ -184,6 +184,23 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     assert load(_Settings, None).name == "unnamed"
 
 
+def test_a_settings_file_may_begin_with_a_byte_order_mark_and_must_be_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes("\ufeffport = 1\r\nname = '银行'\r\n".encode())
+    assert load(_Settings, file) == _Settings(port=1, name="银行")
+    file.write_bytes("port = 1\nname = '银行'\n".encode("gbk"))
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load(_Settings, file)
+
+
+def test_a_password_that_is_no_text_is_refused_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b"secret\xff")
+    with pytest.raises(SettingsError, match=r"password: .* is not UTF-8") as caught:
+        read_text_secret(file, "password")
+    assert caught.value.__cause__ is None
+
+
 def test_malformed_json_in_the_environment_is_told_by_field_and_without_the_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -285,3 +302,10 @@ def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end() -> 
     assert "publisher" in end["event"]
     assert "ValueError: broken" in end["exception"]
     assert all(line["time"].endswith("Z") for line in (ours, library, end))
+
+
+@pytest.mark.parametrize("program", ["node.cli", "gateway.cli", "gateway.verify.cli"])
+def test_json_nested_without_end_is_an_error_and_not_the_end_of_the_process(program: str) -> None:
+    parse = f"import json, {program}; json.loads('[' * 200_000)"
+    ended = subprocess.run([sys.executable, "-c", parse], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "RecursionError" in ended.stderr) == (1, True)

@@ -4,6 +4,7 @@ Each says the same thing, and says it again after a kill as the way itself does.
 """
 
 import csv
+import hashlib
 import json
 import random
 import threading
@@ -67,7 +68,7 @@ class Files:
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
         self._random = random.Random(seed)
-        self.settings: dict[str, Any] = {"drop_folder": {"path": folder, "page_size": 1}}
+        self.settings: dict[str, Any] = {"drop_folder": {"path": folder, "page_size": 1, "require_checksum": True}}
 
     def say(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
         full = bool(accounts) and self._random.random() < 0.5
@@ -79,6 +80,7 @@ class Files:
             writer = csv.DictWriter(file, list(stated[0]) if stated else ["number", "effective_at_ms"])
             writer.writeheader()
             writer.writerows(stated)
+        (self._folder / f"{name}.sha256").write_text(hashlib.sha256(draft.read_bytes()).hexdigest())
         draft.rename(self._folder / name)
         alive(lambda node: work(node, "drop_folder"))
         report = json.loads((self._folder / "done" / f"{name}.report.json").read_text())

@@ -1,5 +1,8 @@
 """The node's OpenAPI against the node: no 5xx, and no answer that is not documented, whatever a caller sends."""
 
+import httpx
+import pytest
+
 from tests.openapi_fuzz import ask_everything
 from tests.world import ACCOUNT, World
 
@@ -13,3 +16,24 @@ def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_node(a_w
     assert bank.bind().json()["outcome"] == "granted"
     tried = ask_everything(bank.url, (bank.core_key, bank.platform_key, "sk_wrong"), examples=_EXAMPLES)
     assert {"POST /v1/feed", "POST /v1/bindings", "GET /readyz", "GET /metrics"} <= tried
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 200_000, id="nested without end"),
+        pytest.param(b'{"as_of_ms": ' + b"9" * 5_000 + b"}", id="a number without end"),
+        pytest.param(b'{"as_of_ms": "\xff"}', id="not UTF-8"),
+    ],
+)
+def test_a_body_that_cannot_be_parsed_is_refused_as_documented_and_the_node_lives_on(
+    a_world: World, body: bytes
+) -> None:
+    bank = a_world.start_bank()
+    documented = httpx.get(bank.url + "/openapi.json").json()["paths"]["/v1/feed"]["post"]["responses"]
+    # Nobody's key is needed to be parsed.
+    answer = httpx.post(bank.url + "/v1/feed", content=body, headers={"Content-Type": "application/json"}, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:standing:problem:http-bad-request"
+    assert "400" in documented
+    assert httpx.get(bank.url + "/healthz").status_code == 200

@@ -1,12 +1,18 @@
-"""`standing-node api-key new`: the lines that it prints are settings as they are."""
+"""`standing-node`: the lines that `api-key new` prints are settings as they are; `status` asks the node itself."""
 
 import tomllib
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+import tomli_w
 from typer.testing import CliRunner
 
 from ledger.service.auth import ApiKey
 from node.cli import app
+from tests.node.parts import settings_on_disk
+from tests.world import World, wait_until
 
 
 def _made(*options: str) -> tuple[int, str]:
@@ -36,3 +42,22 @@ def test_the_lines_of_a_new_key_are_what_the_settings_need(options: list[str], p
 def test_a_platform_is_named_by_a_platforms_key_and_by_no_other(options: list[str]) -> None:
     exit_code, output = _made(*options)
     assert (exit_code, "--platform" in output, "sk_" in output) == (2, True, False)
+
+
+@pytest.mark.parametrize(
+    ("host", "exit_code", "said"),
+    [("127.0.0.1", 0, "ready"), ("::1", 1, "no node answers at ::1")],
+    ids=["by no proxy", "an IPv6 address"],
+)
+def test_the_status_screen_asks_the_node_itself_and_says_where_none_answers(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, exit_code: int, said: str
+) -> None:
+    bank = a_world.start_bank()
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    config = tmp_path / "node.toml"
+    listening: dict[str, Any] = {"listen_host": host, "listen_port": httpx.URL(bank.url).port}
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | listening))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", httpx.URL(a_world.chain.url).netloc.decode())
+    told = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160"})
+    assert (told.exit_code, said in told.output) == (exit_code, True), told.output

@@ -3,8 +3,10 @@
 import csv
 import hashlib
 import json
+import os
 import signal
 import threading
+import tracemalloc
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -23,9 +25,10 @@ from ledger.clock import SystemClock
 from ledger.publication import LocalSigner
 from ledger.service.serve import served
 from ledger.terms import Status
-from node import schema
+from node import file_load, schema
 from node.cli import app as command_line
-from node.drop_file import parse_name
+from node.comparison import compare_states
+from node.drop_file import parse_name, read_lines
 from node.drop_folder import DropFolder
 from node.faults import PART_FAULT_POINTS, no_faults
 from node.feed_settings import DropFolderSettings
@@ -53,7 +56,9 @@ def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y%m%dT%H%M%S}.{ms % 1000:03d}Z"
 
 
-def _write(folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], form: str = "jsonl") -> str:
+def _write(
+    folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], form: str = "jsonl", checksum: bool = False
+) -> str:
     """Put a file into the folder, as a core should: written elsewhere first. Returns: its name."""
     name = f"{kind}-{_time(as_of_ms)}.{form}"
     draft = folder / f".{name}"
@@ -64,6 +69,8 @@ def _write(folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], for
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+    if checksum:
+        (folder / f"{name}.sha256").write_text(hashlib.sha256(draft.read_bytes()).hexdigest())
     draft.rename(folder / name)
     return name
 
@@ -205,6 +212,18 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
     assert _entries(bank) == []
 
 
+@pytest.mark.parametrize("more", ["," * 8_000_000, ',"\n"' * 2_000_000], ids=["one line", "many lines"])
+def test_a_csv_record_without_end_is_refused_before_it_is_in_memory(folder: Path, more: str) -> None:
+    path = folder / "changes-20260101T000000Z.csv"
+    path.write_text(f"number,status\n7300000001{more}\n")
+    tracemalloc.start()
+    lines = list(read_lines(path, "csv"))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [line.problem.problem for line in lines if line.problem is not None] == ["too long"]
+    assert most_bytes < 1_000_000
+
+
 def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(bank: Bank, folder: Path) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
@@ -232,6 +251,44 @@ def test_a_card_issued_anew_before_the_last_word_rejects_a_file_of_changes_whole
     problem = _report(folder, "rejected", name)["problems"][0]
     assert (problem["line"], problem["field"]) == (2, "effective_at_ms")
     assert len(_entries(bank)) == 1
+
+
+@pytest.mark.parametrize(
+    ("anew", "field"),
+    [
+        pytest.param({"replaces": account(1)["number"]}, "replaces", id="in its own place"),
+        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last word"),
+    ],
+)
+def test_a_line_that_the_feed_would_refuse_rejects_the_file_before_any_part_of_it_is_in(
+    bank: Bank, folder: Path, anew: Mapping[str, Any], field: str
+) -> None:
+    bank.feed(ACCOUNT, account(1))
+    file_ms = bank.clock.advance(1_000)
+    rows = [
+        {"number": ACCOUNT["number"], "status": "lost", "effective_at_ms": file_ms - 100},
+        # It counts from its predecessor's loss, whatever it says itself.
+        {"number": account(1)["number"], "replaces": ACCOUNT["number"], "effective_at_ms": file_ms - 500},
+        {"number": account(1)["number"], "status": "frozen", **anew},
+    ]
+    if "effective_at_ms" in anew:
+        rows[2]["effective_at_ms"] = file_ms + anew["effective_at_ms"]
+    name = _write(folder, "changes", file_ms, *rows)
+    _drop(bank, folder, page_size=1).step(_GO)
+    problem = _report(folder, "rejected", name)["problems"][0]
+    assert (problem["line"], problem["field"]) == (3, field)
+    assert len(_entries(bank)) == 1
+
+
+def test_a_card_that_came_and_was_issued_anew_between_two_files_needs_no_second_description(
+    bank: Bank, folder: Path
+) -> None:
+    bank.feed(ACCOUNT)
+    new = {"number": account(2)["number"], "status": "active", "replaces": account(1)["number"]}
+    name = _write(folder, "changes", bank.clock.advance(1_000), account(1), {**account(1), "status": "lost"}, new)
+    _drop(bank, folder, page_size=1).step(_GO)
+    assert _report(folder, "done", name)["changes"] == 3
+    assert grant_of(bank.bind(account(2)))
 
 
 def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, folder: Path) -> None:
@@ -275,6 +332,20 @@ def test_a_file_whose_name_says_no_time_is_rejected(bank: Bank, folder: Path, na
     assert _report(folder, "rejected", name)["problems"][0]["field"] == "file name"
 
 
+@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["no UTF-8", "too long"])
+@pytest.mark.parametrize("require_checksum", [False, True])
+def test_a_file_with_a_name_that_nobody_expects_holds_up_no_other(
+    bank: Bank, folder: Path, name: bytes, require_checksum: bool
+) -> None:
+    (folder / os.fsdecode(name)).write_text(_GOOD + "\n")
+    good = _write(folder, "full", bank.clock.advance(10), account(1), checksum=True)
+    _drop(bank, folder, require_checksum=require_checksum).step(_GO)
+    assert _report(folder, "done", good)["changes"] == 1
+    rejected = [json.loads(path.read_text()) for path in (folder / "rejected").glob("*.report.json")]
+    assert [report["problems"][0]["field"] for report in rejected] == ["file name"] * (not require_checksum)
+    assert not list((folder / "working").iterdir())
+
+
 def test_a_file_that_is_still_being_written_is_left_alone(bank: Bank, folder: Path) -> None:
     name = f"full-{_time(bank.clock.advance(10))}.jsonl"
     for unfinished in (f".{name}", f"{name}.part", f"{name}.tmp"):
@@ -313,6 +384,21 @@ def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, 
     assert (_as_of_ms(bank) > 0) == (where == "done")
 
 
+@pytest.mark.parametrize("point", ["file_reported", "file_checksum_moved"])
+def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_is_killed_meanwhile(
+    bank: Bank, folder: Path, point: str
+) -> None:
+    name = _write(folder, "full", bank.clock.advance(10), ACCOUNT)
+    (folder / f"{name}.sha256").write_text("0" * 64)
+    with pytest.raises(Killed):
+        _drop(bank, folder, die_at(point)).step(_GO)
+    _drop(bank, folder).step(_GO)
+    assert "not that of the file" in _report(folder, "rejected", name)["problems"][0]["problem"]
+    assert (folder / "rejected" / f"{name}.sha256").exists()
+    assert not list((folder / "working").iterdir())
+    assert _entries(bank) == []
+
+
 def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Bank, folder: Path) -> None:
     first_ms, second_ms, third_ms = (bank.clock.advance(10) for _ in range(3))
     _write(folder, "changes", third_ms, {"number": ACCOUNT["number"], "status": "active"})
@@ -340,14 +426,16 @@ def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
     grants = [grant_of(bank.bind(stated[index])) for index in (0, 9, 10, 24)]
     frozen_ms = bank.clock.advance(1_000)
     if kind == "full":
-        name = _write(folder, kind, frozen_ms, *({**one, "status": "frozen"} for one in stated))
+        frozen = [{**one, "status": "frozen"} for one in stated]
+        name = _write(folder, kind, frozen_ms, *frozen, checksum=True)
     else:
         # The first account changes twice: taken up again, it must not go back.
         twice = {"number": stated[0]["number"], "status": "lost"}
-        name = _write(folder, kind, frozen_ms, twice, *({"number": o["number"], "status": "frozen"} for o in stated))
+        frozen = [{"number": one["number"], "status": "frozen"} for one in stated]
+        name = _write(folder, kind, frozen_ms, twice, *frozen, checksum=True)
     with pytest.raises(Killed):
-        _drop(bank, folder, die_at(point, times), page_size=10).step(_GO)
-    _drop(bank, folder, page_size=10).step(_GO)
+        _drop(bank, folder, die_at(point, times), page_size=10, require_checksum=True).step(_GO)
+    _drop(bank, folder, page_size=10, require_checksum=True).step(_GO)
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == frozen_ms)
     assert [status_on_ledger(bank, grant) for grant in grants] == [Status.FROZEN] * 4
@@ -379,6 +467,29 @@ def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(ba
     # The live feed goes on, about the account that was mended as well.
     bank.change({"number": stated[1]["number"], "status": "active"})
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
+
+
+def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
+    bank: Bank, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.feed(ACCOUNT, account(1), account(2))
+    grant = grant_of(bank.bind())
+    file_ms = bank.clock.advance(1_000)
+    stated = {**ACCOUNT, "daily_limit_minor": 7}, {**account(1), "daily_limit_minor": 7}, account(2)
+    name = _write(folder, "full", file_ms, *stated)
+    bank.feed()
+
+    def compare(*told: Any) -> Any:
+        found = compare_states(*told)
+        bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+        return found
+
+    monkeypatch.setattr(file_load, "compare_states", compare)
+    _drop(bank, folder, role="reconcile").step(_GO)
+    report = _report(folder, "done", name)
+    assert (report["changes"], report["changed_since"]) == (1, 1)
+    bank.heartbeat()
+    assert status_on_ledger(bank, grant) == Status.FROZEN
 
 
 def test_a_file_of_changes_beside_another_source_is_rejected(bank: Bank, folder: Path) -> None:
@@ -435,7 +546,8 @@ def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tm
         folder.mkdir()
         bank = net.add_bank("YUNXCNB0", "Yunxi", drop_folder={"path": str(folder), "poll_ms": 50})
         process = net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": point})
-        name = _write(folder, "full", SystemClock().now_ms(), *(account(index) for index in range(3)))
+        stated = [account(index) for index in range(3)]
+        name = _write(folder, "full", SystemClock().now_ms(), *stated, checksum=True)
         assert process.wait_for_end(20) == -signal.SIGKILL
         net.start_bank(bank)
         wait_until((folder / "done" / name).exists)

@@ -8,12 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ledger.service.serve import served
 from node import schema
 from node.app import Node, build, create_app
 from node.changes import FeedEntry
-from node.duty import Deposed, Standby
+from node.duty import Deposed, Standby, lock_of
+from node.storage import NodeDatabase
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
@@ -91,6 +94,50 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
         wait_until(lambda: httpx.get(second_url + "/readyz").status_code == 200)
         assert bank.bind().json()["outcome"] == "granted"
         bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+
+
+def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "node.sqlite3")
+    databases = [NodeDatabase(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("node", "link")]
+    locks = [lock_of(database) for database in databases]
+    assert [lock.acquire() for lock in locks] == [True, False]
+    locks[0].release()
+    for database in databases:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "outage", [NoConnectionFree("no connection"), OperationalError("SELECT", {}, Exception("gone"))], ids=str
+)
+def test_a_standby_whose_database_is_out_for_a_while_takes_over_all_the_same(
+    twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, outage: Exception
+) -> None:
+    first, second = twins
+    assert first.duty.take()
+
+    def fail() -> bool:
+        raise outage
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second.duty._lock, "acquire", fail)
+        assert not second.duty.look()
+        with pytest.raises(Standby, match="database"):
+            second.duty.require()
+    first.duty.leave()
+    assert second.duty.look()
+
+
+def test_a_node_whose_duty_ended_unexpectedly_does_not_blame_another(
+    twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(twins[0].duty._lock, "acquire", fail)
+    with pytest.raises(PermissionError):
+        twins[0].duty.run(lambda: None)
+    with pytest.raises(Standby, match="unexpected PermissionError"):
+        twins[0].duty.require()
 
 
 def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:

@@ -2,21 +2,27 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli_w
+from typer.testing import CliRunner
 
 from ledger import governance
 from ledger.publication import recover
-from ledger.service.settings import SettingsError
-from node.settings import Pkcs11Settings
+from ledger.service.settings import SettingsError, load
+from node.cli import app as command_line
+from node.keys import open_signer
+from node.settings import NodeSettings, Pkcs11Settings
+from tests.node.parts import settings_on_disk
 from tests.world import ACCOUNT, BANK_ADMIN, World
 
 pytest.importorskip("pkcs11", reason="the extra standing[pkcs11] is not installed")
-from node.hsm import _ORDER, Pkcs11Signer, new_key
+from node.hsm import _ORDER, Pkcs11Signer, TokenUnavailable, new_key
 
 _MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 _MODULE = next((module for module in _MODULES if Path(module).exists()), None)
@@ -79,6 +85,19 @@ def test_the_ledger_takes_publications_and_a_platform_grants_signed_in_a_token(
     assert record.publication > 0
 
 
+def test_a_token_that_is_gone_for_a_while_is_an_outage_and_no_mistake_in_the_settings(
+    signer: Pkcs11Signer, token: Pkcs11Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = b"\1" * 32
+    signer._session.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(signer, "_settings", token.model_copy(update={"token_label": "pulled out"}))
+        for _ in range(2):
+            with pytest.raises(TokenUnavailable, match="no token with the label"):
+                signer.sign(digest)
+    assert recover(digest, signer.sign(digest)) == signer.address
+
+
 def test_a_wrong_pin_token_or_label_is_said_without_the_pin(token: Pkcs11Settings, tmp_path: Path) -> None:
     (tmp_path / "pin").write_text("9999")
     wrong = [
@@ -96,3 +115,17 @@ def test_a_wrong_pin_token_or_label_is_said_without_the_pin(token: Pkcs11Setting
 def test_a_key_is_never_made_twice_under_one_label(token: Pkcs11Settings) -> None:
     with pytest.raises(SettingsError, match="already"):
         new_key(token)
+
+
+def test_a_node_without_the_extra_says_what_to_install(
+    token: Pkcs11Settings, a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_on_disk(a_world.make_bank(), tmp_path)
+    del settings["signer_keystore"], settings["signer_password_file"]
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings | {"signer_pkcs11": token.model_dump(mode="json")}))
+    monkeypatch.setitem(sys.modules, "node.hsm", None)
+    told = CliRunner().invoke(command_line, ["hsm", "new-key", "-c", str(config)])
+    assert (told.exit_code, "pip install 'standing[pkcs11]'" in told.output) == (1, True), told.output
+    with pytest.raises(SettingsError, match="pip install"):
+        open_signer(load(NodeSettings, config))

@@ -1,5 +1,7 @@
 """Disasters: an old store, a lost store, a lost ledger. After each, the ledger says what the core and the bank know."""
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -604,6 +606,16 @@ def test_level_stores_have_nothing_to_recover(site: Site) -> None:
     site.publish()
 
 
+def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    file = site.folder / "export"
+    with pytest.raises(backup.BadExport, match="not whole, and of no use: No space left"):
+        backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
+
+
 def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: Site) -> None:
     site.feed(dict(ACCOUNT))
     site.bind()
@@ -617,7 +629,8 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
     lines = text.splitlines(keepends=True)
     site.stop()
     site.start(new_database(site.folder, "fresh"))
-    damaged = {
+    damaged: dict[str, list[str] | bytes] = {
+        "no text": b"\xff\xfe" + text.encode(),
         "dropped": lines[:1] + lines[2:],
         "moved": [lines[0], lines[2], lines[1], *lines[3:]],
         "cut": lines[:-1],
@@ -626,7 +639,7 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
     }
     for name, content in damaged.items():
         bad = site.folder / name
-        bad.write_text("".join(content))
+        bad.write_bytes("".join(content).encode() if isinstance(content, list) else content)
         with pytest.raises(backup.BadExport):
             backup.import_(site.node.database, vault, site.bank.bic, bad)
     with pytest.raises(backup.BadExport, match="is an export of"):

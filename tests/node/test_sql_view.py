@@ -1,12 +1,16 @@
 """The core's view, polled: what it states is told once, in order, and promised no sooner than it was all read."""
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine, func, select
 
 from ledger.errors import InvalidValue
@@ -15,6 +19,7 @@ from node import schema
 from node.core_database import CoreUnavailable
 from node.faults import no_faults
 from node.feed_settings import SqlViewSettings
+from node.flat import InvalidRecord, parse_change
 from node.sql_view import SqlViewSource
 from tests.databases import on_postgresql
 from tests.node.parts import Killed, SqlCore, account, die_at, feed_of, grant_of, status_on_ledger, writes
@@ -283,6 +288,50 @@ def test_a_row_without_a_time_is_said_and_not_overlooked(bank: Bank, core: SqlCo
     core.put(None, ACCOUNT)
     with pytest.raises(InvalidValue, match="effective_at_ms"):
         _pass(bank, core, _source(bank, core))
+
+
+def test_an_account_with_two_rows_is_named_and_never_told_as_the_one_that_was_read_last(
+    bank: Bank, core: SqlCore
+) -> None:
+    kept = ", ".join(column.name for column in core.table.columns if column.name not in {"changed_ms", "holder_name"})
+    core.run("DROP VIEW standing_accounts")
+    core.run(
+        f"CREATE VIEW standing_accounts AS SELECT {kept}, changed_ms AS effective_at_ms, holder_name FROM core_accounts"
+        f" UNION ALL SELECT {kept}, changed_ms, 'the other holder' FROM core_accounts"
+    )
+    core.put(bank.clock.now_ms(), account(1))
+    with pytest.raises(InvalidValue, match=r"row of …0001 at \d+\.number: stated twice"):
+        _pass(bank, core, _source(bank, core))
+    assert _entries(bank) == []
+
+
+def test_rows_whose_times_are_in_microseconds_are_said_and_nothing_is_promised_without_them(
+    bank: Bank, core: SqlCore
+) -> None:
+    core.put(bank.clock.now_ms() * 1_000, ACCOUNT)
+    with pytest.raises(InvalidValue, match="effective_at_ms"):
+        _pass(bank, core, _source(bank, core))
+    assert _entries(bank) == []
+
+
+@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN"), Decimal("1.5"), float("inf"), 1e3])
+def test_a_number_of_a_row_that_is_not_whole_is_named_by_its_column(value: Any) -> None:
+    row = {**account(1), "effective_at_ms": 1, "daily_limit_minor": value}
+    with pytest.raises(InvalidRecord, match="daily_limit_minor: no whole number"):
+        parse_change(row)
+
+
+def test_a_core_that_takes_the_call_and_says_nothing_is_given_up_in_time(bank: Bank) -> None:
+    pytest.importorskip("psycopg", reason="the extra standing[postgresql] is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://standing@127.0.0.1:{silent.getsockname()[1]}/core"
+        settings = SqlViewSettings(url=SecretStr(url), timeout_ms=1_000)
+        source = SqlViewSource(settings, feed_of(bank, no_faults), bank.node.database, bank.secrets.vault())
+        began_s = time.monotonic()
+        with pytest.raises(CoreUnavailable):
+            source.step(_GO)
+        assert time.monotonic() - began_s < 10
+        source.close()
 
 
 def test_a_core_that_does_not_answer_is_trouble_that_passes(a_world: World, core: SqlCore) -> None:

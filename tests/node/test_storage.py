@@ -12,16 +12,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from localnet import LocalNet
-from sqlalchemy import QueuePool, create_engine, event, text
+from sqlalchemy import QueuePool, create_engine, event, make_url, text
 
 from ledger.clock import SystemClock
 from ledger.errors import InvalidValue
 from ledger.service.database import Database, migrate
-from node import outbox, schema
+from node import cursors, outbox, schema
 from node.bank_secrets import BankSecrets
-from node.duty import lock_of
+from node.cursors import Cursor
+from node.duty import Duty, Standby, lock_of
 from node.status import bindings_by_version
-from node.storage import DatabaseUnavailable, NodeDatabase
+from node.storage import DatabaseUnavailable, NodeDatabase, opened
 from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
@@ -146,6 +147,24 @@ def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path)
     database.close()
 
 
+def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "node")
+
+    def fill(pages: int) -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below what is used
+            for source in ("small", "large" * 100_000):
+                cursors.save(connection, Cursor("file", {"source": source}), 0)
+
+    with pytest.raises(DatabaseUnavailable):
+        fill(1)
+    with database.read() as connection:
+        assert cursors.load(connection, "file") is None
+    fill(1_000_000)
+    database.close()
+
+
 @pytest.mark.postgresql
 def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = NodeDatabase(new_database(tmp_path, "node"))
@@ -158,6 +177,20 @@ def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path)
         )
         assert connection.execute(holders).scalars().all() == ["idle"]
     lock.release()
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_a_server_that_takes_no_writes_after_a_fail_over_is_an_outage_that_passes(tmp_path: Path) -> None:
+    url = new_database(tmp_path, "node")
+    with opened(url):
+        pass
+    demoted = make_url(url).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    database = NodeDatabase(demoted.render_as_string(hide_password=False))
+    duty = Duty(database, SystemClock())
+    assert not duty.look()
+    with pytest.raises(Standby, match="the database cannot be used"):
+        duty.require()
     database.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,17 +17,24 @@ from starlette.routing import Route
 
 from ledger import governance
 from ledger.client import LedgerClient
+from ledger.clock import ManualClock
 from ledger.errors import LedgerMismatch, LedgerUnreachable
 from ledger.protocol import BindingRequest
 from ledger.publication import LocalSigner
 from ledger.sender import FeeTooHigh, NonceAhead, Sender
+from ledger.service.database import migrate
 from ledger.service.serve import served
+from ledger.terms import Status
 from node import outbox, schema
 from node.app import Node, build
 from node.changes import FeedEntry
+from node.faults import no_faults
+from node.storage import NodeDatabase, level_sequences
 from node.submission import PublishingHalted
+from tests.databases import new_database
 from tests.mempool import parse
-from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
+from tests.node.parts import feed_of, grant_of, status_on_ledger
+from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World, wait_until
 
 NUMBER = ACCOUNT["number"]
 
@@ -68,6 +75,22 @@ class Stepped:
             if self.node.publisher.step() == 0 and not waiting:
                 return
         raise AssertionError("the publisher does not come to rest")
+
+    def copy(self) -> Node:
+        """A node on a copy of the store as it is now."""
+        url = new_database(self.bank.folder, "copy")
+        target = NodeDatabase(url)
+        migrate(target, "node")
+        with self.node.database.read() as source, target.write() as connection:
+            for table in schema.metadata.sorted_tables:
+                rows = [dict(row) for row in source.execute(select(table)).mappings()]
+                connection.execute(delete(table))
+                if rows:
+                    connection.execute(insert(table), rows)
+            level_sequences(connection, schema.metadata.sorted_tables)
+        target.close()
+        settings = self.bank.settings.model_copy(update={"database_url": url})
+        return build(settings, self.bank.secrets, self.bank.clock)
 
     def digests(self) -> list[bytes]:
         """Of every publication that was signed, in order."""
@@ -262,6 +285,79 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
     assert made.on_ledger == before + 2
     made.node.duty.leave()
     made.node.database.close()
+
+
+def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_heartbeats(a_world: World) -> None:
+    bank = a_world.start_bank(publisher={"heartbeat_ms": 3_600_000})
+    bank.feed(ACCOUNT)
+    grant = grant_of(bank.bind())
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0 and status_on_ledger(bank, grant))
+    feed = feed_of(bank, no_faults)
+    feed._on_change = lambda: None  # as in a process of its own
+    at = bank.clock.advance(10)
+    frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": at}
+    feed.accept(FeedEntry.model_validate({"as_of_ms": at, "changes": [frozen]}))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+
+
+def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_what_is_stuck(a_world: World) -> None:
+    made = Stepped(a_world, batch_wait_ms=500)
+    clock = ManualClock(a_world.clock.now_ms())
+    made.node.publisher._clock = made.node.publisher._submitter._clock = clock
+    hour_ms = 3_600_000
+
+    clock.advance(hour_ms)
+    assert made.change_and_step(1) == 0, "it waits for company"
+    clock._now_ms -= hour_ms
+    assert made.node.publisher.step() == 1
+
+    clock.advance(hour_ms)
+    made.node.publisher.step()  # sent again, as late as it seems to be
+    sent = len(a_world.chain.mempool.taken)
+    clock._now_ms -= hour_ms
+    made.node.publisher.step()
+    assert len(a_world.chain.mempool.taken) == sent + 1
+
+    a_world.chain.release()
+    clock.advance(hour_ms)
+    made.feed()
+    made.settle()
+    clock._now_ms -= hour_ms
+    as_of_ms = made.feed()
+    made.settle()
+    assert a_world.client.bank(made.bank.bic).watermark_ms == as_of_ms
+    made.close()
+
+
+def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_its_number(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = stepped.world.chain.mempool.taken
+    copy = stepped.copy()
+    assert stepped.change_and_step(1) == 1
+    lost = {transaction.nonce for transaction in held}
+    counts = {"latest": min(lost), "pending": max(lost) + 1}
+    for node in (stepped.node, copy):
+        monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
+    stepped.node.publisher._has_checked = False
+    stepped.node.publisher.step()  # its own store knows them
+    stepped.node.duty.leave()
+    assert copy.duty.take()
+    as_of_ms = stepped.world.clock.advance(10)
+    frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": as_of_ms}
+    copy.feed.accept(FeedEntry.model_validate({"as_of_ms": as_of_ms, "changes": [frozen]}))
+    with pytest.raises(PublishingHalted, match="on their way that this store does not know"):
+        copy.publisher.step()
+    with copy.database.read() as connection:
+        last = outbox.last_publication(connection)
+    assert last is not None
+    assert last.number == stepped.on_ledger, "nothing more was signed"
+    counts["latest"] = counts["pending"]
+    stepped.world.chain.release()
+    with pytest.raises(PublishingHalted, match="standing-node recover"):
+        copy.publisher.step()
+    copy.duty.leave()
+    copy.database.close()
 
 
 class Free:
