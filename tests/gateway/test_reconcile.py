@@ -23,6 +23,7 @@ from gateway.reconcile_report import NOT_SERVED, Drift, Report
 from gateway.reconcile_schedule import ReconcileSchedule
 from ledger import governance
 from ledger.client import LedgerClient
+from ledger.clock import ManualClock
 from ledger.codec import Reading
 from ledger.errors import LedgerUnreachable
 from ledger.service.leader import Leader, NoLock
@@ -159,9 +160,17 @@ def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(al
 def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
-    report = run(alone)
+    told = run(alone)
+    assert all(bank.silent for bank in told.banks)
+    assert (told.dead_count, told.reasons[BICS[0]]) == (0, {"well": 1})
+    # A clock too far ahead is silence to decisions, and is told as that here too.
+    alone.heartbeat()
+    assert not any(bank.silent for bank in run(alone).banks)
+    behind = reconciler(alone)
+    behind._clock = ManualClock(alone.clock.now_ms() - alone.settings.policy.ahead_allowance_ms - 1)
+    report = behind.run()
+    assert report is not None
     assert all(bank.silent for bank in report.banks)
-    assert (report.dead_count, report.reasons[BICS[0]]) == (0, {"well": 1})
 
 
 def _believe(it: Rig, person: Person, **changed: Any) -> None:
@@ -244,6 +253,26 @@ def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -
     assert {block for _, block in asked} == {report.block_number}
     assert (report.checked, report.dead_count) == (5, 0)
     assert run(alone).dead_count == 5
+
+
+def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
+    person = alone.bound()
+    decided: list[str] = []
+
+    class Busy(LedgerClient):
+        """Between the pin and the first batch the bank publishes, and a decision reads that."""
+
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            if not decided:
+                person.bank.publish(raw(person))
+                decided.append(person.decide()["outcome"])
+            return super().read(queries, block)
+
+    report = reconciler(alone, Busy(alone.chain_url, alone.contract)).run()
+    assert report is not None
+    assert decided == ["approve"]
+    assert (report.drift_count, report.dead_count) == (0, 0)
+    assert report.reasons[person.bank.bic] == {"well": 1}
 
 
 def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failure_is_borne(alone: Rig) -> None:
