@@ -26,6 +26,8 @@ BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
 MAX_LISTED = 200
 
 _MINUTE_MS = 60_000
+#: Sums are made in two parts: SQLite fails where a sum does not fit its 64 bits, and withdrawals have no limit.
+_PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class RiskBook:
                 table.kind,
                 table.currency,
                 func.count().label("approved"),
-                func.sum(table.amount_minor).label("sum_minor"),
+                func.sum(table.amount_minor // _PART).label("sum_high"),
+                func.sum(table.amount_minor % _PART).label("sum_low"),
             )
             .where(
                 table.binding.in_(bindings),
@@ -92,7 +95,7 @@ class RiskBook:
         )
         for row in rows:
             if rule.counts(row.kind, currency_number(row.currency)):
-                self._add(row.binding, rule.name, row.approved, int(row.sum_minor))
+                self._add(row.binding, rule.name, row.approved, int(row.sum_high) * _PART + int(row.sum_low))
 
     def _add(self, binding: bytes, rule: str, count: int, sum_minor: int) -> None:
         tallies = self._tallies.setdefault(binding, {})

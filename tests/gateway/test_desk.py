@@ -3,21 +3,27 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, text, update
+from sqlalchemy.exc import OperationalError
 
 from gateway import desk as desk_module
 from gateway import records, schema
 from gateway.decision import Kind
 from gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
+from gateway.policy import Policy
 from gateway.reading import Seen
+from gateway.risk import VelocityRule
 from gateway.usage import State
 from ledger.clock import ManualClock
 from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from ledger.money import MAX_AMOUNT_MINOR, NO_LIMIT
+from tests.databases import new_database
 from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
 
 pytestmark = pytest.mark.anyio
@@ -193,6 +199,29 @@ async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_mor
         assert (await rig.decide(account, 1))["outcome"] == "approve"
 
 
+async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_commit_with_them(tmp_path: Path) -> None:
+    burst = VelocityRule(
+        rule="velocity",
+        name="burst",
+        currency="CNY",
+        over_minor=MAX_AMOUNT_MINOR,
+        within_minutes=10,
+        hold_minutes=30,
+    )
+    payments = burst.model_copy(update={"kinds": ("payment",)})
+    url = new_database(tmp_path, "gateway")
+    with desk_rig(tmp_path, policy=Policy(risk=(payments,)), database_url=url) as rig:
+        large, other = rig.bind(), rig.bind()
+        for _ in range(2):
+            assert (await rig.decide(large, MAX_AMOUNT_MINOR, kind=Kind.WITHDRAWAL))["outcome"] == "approve"
+        both = await asyncio.gather(rig.decide(large), rig.decide(other))
+        assert [answer["outcome"] for answer in both] == ["approve", "approve"]
+    with desk_rig(tmp_path, policy=Policy(risk=(burst,)), database_url=url) as later:
+        later.accounts[large.binding] = large
+        held = await later.decide(large, 1, kind=Kind.WITHDRAWAL)
+        assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
+
+
 async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
     with desk_rig(tmp_path) as rig:
         account = rig.bind()
@@ -349,6 +378,24 @@ async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_pat
             await rig.decide(account, 11, transaction_id="t-1")
         assert rig.rows(schema.decisions) == rig.rows(schema.reservations) == rig.rows(schema.usage) == []
         assert (await rig.decide(account, 9, transaction_id="t-1"))["outcome"] == "approve"
+
+
+async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk_rig(tmp_path) as rig:
+        account, write = rig.bind(), rig.database.write
+
+        @contextmanager
+        def lost_at_commit() -> Iterator[Connection]:
+            with write() as connection:
+                yield connection
+                raise OperationalError("COMMIT", {}, Exception("the connection is lost"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.database, "write", lost_at_commit)
+            with pytest.raises(StorageUnavailable):
+                await rig.decide(account, transaction_id="t-1")
+        await rig.decide(account, transaction_id="t-1")
+        assert rig.desk._meters.outcomes == {"approve": 1, "decline": 0, "review": 0}
 
 
 async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_answer(
