@@ -285,6 +285,16 @@ async def test_a_running_node_that_changes_its_chain_id_is_found_out_by_the_next
         assert await it.look() == ["wrong", "fit"]
 
 
+async def test_what_a_node_told_before_it_is_found_to_be_of_another_ledger_makes_no_other_look_late() -> None:
+    moved, right = Node(), Node()
+    async with rigged(moved, right, max_lag_blocks=5) as it:
+        moved.head, moved.chain_id = 10**6, 1
+        await it.read()  # before the next look: that it is another chain now cannot be seen
+        assert await it.look() == ["wrong", "fit"]
+        assert it.reader.nodes.seen == 100
+        assert await it.read() == 100
+
+
 async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
     old, fresh = Node(), Node()
     old.time_s = NOW_S - 61
@@ -340,6 +350,19 @@ async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, d
     monkeypatch.setattr(f"{__name__}.hash_of", lambda _number: "0x" + digits)
     async with rigged(Node()) as it:
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
+
+
+async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
+    first, other = Node(200), Node(200)
+    plain = other._result
+
+    def lying(call: dict[str, Any]) -> Any:
+        result = plain(call)
+        return result | {"hash": "0x" + "ff" * 32} if call["method"] == "eth_getBlockByNumber" else result
+
+    other._result = lying  # type: ignore[method-assign]
+    async with rigged(first, other) as it:
+        assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
 
 
 async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
