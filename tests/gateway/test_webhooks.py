@@ -1,7 +1,10 @@
 """Webhooks: signed by the standard, retried, each endpoint by itself, never to a private address, nothing lost."""
 
+import os
 import secrets
+import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -162,6 +165,33 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     assert queue(rig, dead)["pending"] == 30
     other.gate.set()
     wait_until(lambda: len(other.taken) == 30)
+
+
+def test_names_whose_servers_never_answer_delay_no_other_endpoint(
+    tmp_path: Path, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, over, asked = socket.getaddrinfo, threading.Event(), []
+
+    def hanging(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).endswith(".dead.example"):
+            asked.append(host)
+            over.wait(60)
+            raise socket.gaierror("nobody answered")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the threads that everybody shares
+    with follow_rig(tmp_path, webhooks={"max_endpoints": count + 1, "timeout_ms": 60_000}) as rig:
+        try:
+            for number in range(count):
+                add(rig, f"http://{number}.dead.example/")
+            tell(rig)
+            wait_until(lambda: len(asked) == count)
+            add(rig, hook.url.replace("127.0.0.1", "localhost"))
+            tell(rig)
+            wait_until(lambda: hook.taken)
+        finally:
+            over.set()
 
 
 def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(tmp_path: Path, hook: Receiver) -> None:
