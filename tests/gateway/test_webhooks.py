@@ -219,6 +219,24 @@ def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: 
     wait_until(lambda: len(hook.taken) == 4)
 
 
+def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path: Path, hook: Receiver) -> None:
+    with follow_rig(tmp_path) as rig:
+        endpoint = add(rig, hook)
+        hook.answers = [410]
+        tell(rig, 3)
+        wait_until(
+            lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
+        )
+        hook.secrets = []  # its library goes by the real clock
+        rig.clock.advance(4 * _DAY_MS)
+        hook.answers = [500]
+        rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable")
+        failed(rig, endpoint, "http_500")
+        assert queue(rig, endpoint)["given_up"] == 0
+        rig.clock.advance(2 * _RETRY_MS)
+        wait_until(lambda: len(hook.taken) == 3)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Receiver, status: int) -> None:
     endpoint = add(rig, hook)
