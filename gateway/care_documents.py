@@ -14,7 +14,7 @@ from gateway.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from gateway.health import Health
 from gateway.holds import StoredHold
 from gateway.identity_change import NewIdentity
-from gateway.messages import ACCOUNT_GOOD, MESSAGES
+from gateway.messages import of_account
 from ledger.errors import InvalidValue
 from ledger.identity import IdDocument
 from ledger.protocol import MAX_DEPOSIT_MINOR, Hex32
@@ -160,7 +160,7 @@ class AccountDocument(BaseModel):
     @classmethod
     def of(cls, view: AccountView) -> "AccountDocument":
         how, stored = view.condition, view.stored
-        message = ACCOUNT_GOOD if how.reason is None else MESSAGES[how.reason]
+        message = of_account(how.reason)
         return cls(
             binding="0x" + stored.binding.hex(),
             bank=stored.bank,
