@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import tomli_w
 from sqlalchemy import delete, insert, select, update
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import schema
@@ -376,6 +377,28 @@ def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
             schedule.look()
         made.append(len(rows(alone, schema.reconcile_runs)))
     assert made == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
+    alone: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = alone.app.state.gateway.operation.schedule
+
+    def broken() -> None:
+        assert schedule.leader.leads()
+        raise RuntimeError("text that is not to be told")
+
+    monkeypatch.setattr(schedule, "look", broken)
+    monkeypatch.setattr(schedule, "_look_every_s", 0)
+    with capture_logs() as logs, pytest.raises(RuntimeError):
+        schedule._keep_looking()
+    assert not schedule.leader.led
+    assert {"event": "reconcile_ended", "error": "RuntimeError", "log_level": "critical"} in logs
+    status = alone.support("GET", "/v1/status").json()
+    assert status["worker_troubles"] == [
+        "reconciliation: ended by an unexpected RuntimeError; see the log, and start the gateway again"
+    ]
+    assert status["ready"]
 
 
 def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
