@@ -98,7 +98,7 @@ class Accounts:
         now_ms = self._clock.now_ms()
         looked = [_Looked.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
         with self._storage.read() as connection:
-            risk = RiskBook(connection, self._policy.risk, {row.binding for row in rows}, now_ms)
+            risk = RiskBook(connection, self._policy.risk, {row.binding: row.account for row in rows}, now_ms)
             used = used_now(connection, {each.day for each in looked}, now_ms)
         return [self._view(each, used.get(each.day, 0), risk, now_ms) for each in looked]
 

@@ -119,7 +119,7 @@ class HoldView(BaseModel):
     user_id: str
     rule: str = Field(description="Of the policy; BINDING_ATTEMPTS for attempts to bind", examples=["burst"])
     why: str
-    whole: bool = Field(description="Every transaction of the binding is held, and not only those that the rule is for")
+    whole: bool = Field(description="Every transaction of the account is held, and not only those that the rule is for")
     began_at_ms: int
     ends_at_ms: int
     lifted_at_ms: int | None

@@ -199,7 +199,7 @@ class Desk:
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
         expire_due(connection, {day.account for _, day in new}, now_ms)
         usage = UsageBook(connection, (day for _, day in new))
-        risk = RiskBook(connection, self._policy.risk, {r.bound.binding for r, _ in new}, now_ms)
+        risk = RiskBook(connection, self._policy.risk, {r.bound.binding: r.bound.account for r, _ in new}, now_ms)
         fresh: list[Decided] = []
         answers: list[bytes | StandingError] = []
         for read, day in zip(reads, days, strict=True):

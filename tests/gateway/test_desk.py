@@ -13,12 +13,12 @@ from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import OperationalError
 
 from gateway import desk as desk_module
-from gateway import records, schema
+from gateway import holds, records, schema
 from gateway.decision import Kind
 from gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
 from gateway.policy import Policy
 from gateway.reading import Seen
-from gateway.risk import VelocityRule
+from gateway.risk import NewBindingRule, VelocityRule
 from gateway.usage import State
 from ledger.clock import ManualClock
 from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
@@ -238,6 +238,40 @@ async def test_a_new_binding_of_an_account_goes_on_with_its_daily_limit(tmp_path
         await rig.decide(rig.bind("9156"), 4_000)
         assert (await rig.decide(rig.bind("9156"), 1_001))["reason"] == "over_daily_limit"
         assert (await rig.decide(rig.bind("9157"), 1_001))["outcome"] == "approve"
+
+
+async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_its_tally_behind(tmp_path: Path) -> None:
+    burst = VelocityRule(
+        rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
+    )
+    with desk_rig(tmp_path, policy=Policy(risk=(burst,))) as rig:
+        first = rig.bind("9156")
+        for _ in range(2):
+            assert (await rig.decide(first, 1))["outcome"] == "approve"
+        held = await rig.decide(rig.bind("9156"), 1)  # the tally goes on
+        assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
+        again = rig.bind("9156")
+        assert (await rig.decide(again, 1))["hold"] == held["hold"]  # and so does the hold
+        assert (await rig.decide(rig.bind("9157"), 1))["outcome"] == "approve"
+        with rig.database.read() as connection:
+            assert [each.hold_id for each in holds.listed(connection, binding=again.binding)] == [
+                held["hold"]["hold_id"]
+            ]
+        with rig.database.write() as connection:
+            holds.lift(connection, held["hold"]["hold_id"], "support", rig.clock.now_ms())
+        assert (await rig.decide(again, 1))["outcome"] == "approve"
+
+
+async def test_a_hold_that_looks_at_each_transaction_of_a_young_binding_is_that_bindings_alone(tmp_path: Path) -> None:
+    young = NewBindingRule(rule="new_binding", name="young", currency="CNY", over_minor=10, within_hours=24)
+    with desk_rig(tmp_path, policy=Policy(risk=(young,)), clock=ManualClock(1)) as rig:
+        first, second = rig.bind("9156"), rig.bind("9156")
+        one, other = await rig.decide(first, 11), await rig.decide(second, 11)
+        assert (one["reason"], other["reason"]) == ("risk_hold", "risk_hold")
+        assert one["hold"]["hold_id"] != other["hold"]["hold_id"]
+        with rig.database.read() as connection:
+            (only,) = holds.listed(connection, binding=second.binding)
+        assert only.hold_id == other["hold"]["hold_id"]
 
 
 async def test_an_ended_binding_declines_though_its_key_is_in_memory(tmp_path: Path) -> None:
