@@ -125,7 +125,7 @@ class NodeClient:
             raise _refusal(bank, answer)
         try:
             return bool(json.loads(answer.body)["queued"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
@@ -216,7 +216,7 @@ def _refusal(bank: Bank, answer: _Answer) -> Exception:
     status = answer.status
     try:
         problem = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = None
     told = problem if isinstance(problem, dict) else {}
     detail = str(told.get("detail", "no detail"))[:_MAX_SHOWN]

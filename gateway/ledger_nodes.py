@@ -36,6 +36,7 @@ from ledger.failover import MAX_URLS
 
 _MAX_HASHES = 256
 _HASH_SIZE = 32
+_MAX_QUANTITY = 2**63 - 1  # of blocks, of seconds, and by EIP-2294 of chain ids
 _SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
 
 _T = TypeVar("_T")
@@ -362,9 +363,12 @@ def _learn(node: LedgerNode, header: Any) -> tuple[int, int]:
 def _quantity(value: Any) -> int:
     """A number as JSON-RPC writes it. Raises: LedgerUnreachable."""
     try:
-        return int(value, 16)
+        number = int(value, 16)
     except (TypeError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a number") from error
+    if not 0 <= number <= _MAX_QUANTITY:  # one of a million digits could not even be shown
+        raise LedgerUnreachable("the ledger's node answers with a number that is none")
+    return number
 
 
 def _log_end(looking: asyncio.Task[None]) -> None:

@@ -41,7 +41,10 @@ class _Node:
         self.rests_until = 0.0
 
     def ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        answer = self.provider.make_request(method, params)
+        try:
+            answer = self.provider.make_request(method, params)
+        except RecursionError as endless:
+            raise BadResponseFormat(f"{self.name} answers with JSON that is nested without end") from endless
         if not isinstance(answer, dict):
             raise BadResponseFormat(f"{self.name} answers with no JSON object")
         error = answer.get("error")
