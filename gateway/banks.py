@@ -67,6 +67,10 @@ class BankDirectory:
             raise InvalidValue("bank", "not one of this platform's banks", "one that GET /v1/banks lists")
         return bank
 
+    def serves(self, bic: str) -> bool:
+        """Whether the bank of a stored binding is in the settings still."""
+        return bic in self._banks
+
     def of_binding(self, bic: str) -> Bank:
         """The bank of a binding that is stored here. Raises: BankNotServed where the settings list it no longer."""
         bank = self._banks.get(bic)

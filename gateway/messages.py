@@ -121,6 +121,12 @@ ACCOUNT_GOOD = Message(
     "该账户可正常付款和提现。",
 )
 
+#: For an account at a bank that is not in the settings any more: no decision has a reason for that.
+NOT_SERVED = Message(
+    "Accounts at this bank can no longer be used here. Bind an account at another bank.",
+    "本平台不再支持该银行的账户。请绑定其他银行的账户。",
+)
+
 #: What MESSAGES say of one transaction, said of an account that is not open to any.
 _OF_ACCOUNTS: dict[Reason, Message] = {
     Reason.OVER_TRANSACTION_LIMIT: Message(

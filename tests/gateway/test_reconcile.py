@@ -18,9 +18,9 @@ from gateway import schema
 from gateway.cli import app
 from gateway.decision import Reason
 from gateway.ledger_nodes import BlockRule
-from gateway.messages import MESSAGES
+from gateway.messages import MESSAGES, NOT_SERVED
 from gateway.reconcile import GRACE_MS, Pace, Reconciler
-from gateway.reconcile_report import NOT_SERVED, Drift, Report
+from gateway.reconcile_report import Drift, Report
 from gateway.reconcile_schedule import ReconcileSchedule
 from ledger import governance
 from ledger.client import LedgerClient
