@@ -7,7 +7,6 @@ from gateway.api import BINDING, bind_answer
 from gateway.audit import AuditedRoute
 from gateway.documents import BindAnswer
 from gateway.doors import STORAGE, Acting, AnyRole, gateway_of
-from gateway.errors import BankNotServed
 from ledger.errors import NotFound, Overloaded
 from ledger.service.auth import MissingKey, WrongRole
 from ledger.service.problems import MALFORMED, responses
@@ -19,7 +18,7 @@ router = APIRouter(route_class=AuditedRoute)
     "/v1/users/{user_id}/accounts",
     tags=["bindings"],
     summary="My bound accounts, and how each is now",
-    responses=responses(MissingKey, WrongRole, MALFORMED, BankNotServed, Overloaded, STORAGE),
+    responses=responses(MissingKey, WrongRole, MALFORMED, Overloaded, STORAGE),
 )
 async def get_accounts(user_id: d.UserPath, request: Request, _caller: AnyRole) -> d.AccountList:
     """Reads the ledger for this request. With the ledger out of reach the list is there, and each account `unknown`.

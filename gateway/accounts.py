@@ -16,7 +16,7 @@ from gateway.admission import Admission
 from gateway.banks import Bank, BankDirectory
 from gateway.bindings import MAX_LISTED, Bindings, StoredBinding, stored_binding
 from gateway.decision import Bound, Kind, Question, decide, open_record
-from gateway.health import Condition, condition
+from gateway.health import NOT_SERVED, Condition, condition
 from gateway.holds import RiskBook
 from gateway.policy import Policy
 from gateway.reading import Reader, Seen
@@ -37,10 +37,10 @@ _ANY_CURRENCY = 156
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One bound account of a user, and how it is."""
+    """One bound account of a user, and how it is; no `bank`: it is not in the settings any more."""
 
     stored: StoredBinding
-    bank: Bank
+    bank: Bank | None
     condition: Condition
     staleness_ms: int | None
 
@@ -70,13 +70,17 @@ class Accounts:
     async def of_user(self, user_id: str) -> list[AccountView]:
         """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
 
-        Raises: BankNotServed, Overloaded, StorageUnavailable, VaultError.
+        One of a bank that is not in the settings any more has ended, whatever that bank says, and stands last.
+        Raises: Overloaded, StorageUnavailable, VaultError.
         """
         with self._admission:
             rows = await self._storage.reading(self._rows, user_id)
-            bounds = [await self._bindings.bound(row.binding) for row in rows]
+            served = [row for row in rows if self._banks.serves(row.bank)]
+            bounds = [await self._bindings.bound(row.binding) for row in served]
             seen = await asyncio.gather(*(self._read(bound) for bound in bounds))
-            return await self._storage.reading(self._views, rows, bounds, seen)
+            views = await self._storage.reading(self._views, served, bounds, seen)
+        gone = [row for row in rows if not self._banks.serves(row.bank)]
+        return views + [AccountView(stored_binding(row), None, NOT_SERVED, None) for row in gone]
 
     async def _read(self, bound: Bound) -> Seen | None:
         try:
@@ -98,7 +102,7 @@ class Accounts:
         now_ms = self._clock.now_ms()
         looked = [_Looked.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
         with self._storage.read() as connection:
-            risk = RiskBook(connection, self._policy.risk, {row.binding for row in rows}, now_ms)
+            risk = RiskBook(connection, self._policy.risk, {row.binding: row.account for row in rows}, now_ms)
             used = used_now(connection, {each.day for each in looked}, now_ms)
         return [self._view(each, used.get(each.day, 0), risk, now_ms) for each in looked]
 

@@ -1,12 +1,17 @@
-"""Which addresses a webhook may be sent to: public ones, unless a setting says otherwise.
+"""How a webhook's name is looked up, and which addresses it may be sent to: public ones, unless a setting lifts that.
 
 The check is made on the very address that a connection is about to be opened to, after the name was resolved: a name
 that changes its address between a check and the connection (DNS rebinding) gains nothing.
 """
 
+import asyncio
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ledger.errors import InvalidValue
 
@@ -56,3 +61,36 @@ class PublicSockets:
             self.refused = True
             raise AddressRefused("the address is not public")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+class OwnResolver(AbstractResolver):
+    """Looks names up in one thread of its own; hand it to aiohttp as `resolver`, and close it.
+
+    A look-up cannot be ended, and may take far longer than who waits for it. In the threads that all share, a few names
+    whose servers do not answer would hold up everybody.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Raises: OSError."""
+        look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Look nothing more up; a look-up that hangs is waited for by nobody."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

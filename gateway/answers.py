@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from gateway.decision import Decision, Transaction
-from gateway.messages import MESSAGES
+from gateway.messages import of_decision
 from gateway.risk import Hold
 from gateway.usage import Reservation
 from ledger.money import NO_LIMIT
@@ -51,7 +51,7 @@ def decision_json(
     evidence: str,
 ) -> str:
     """The answer; `gateway.documents.DecisionDocument` says what is in it."""
-    message, remaining = MESSAGES[decision.reason], decision.remaining
+    message, remaining = of_decision(decision.reason, decision.outcome), decision.remaining
     return to_json(
         {
             "transaction_id": transaction.transaction_id,

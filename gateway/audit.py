@@ -5,6 +5,8 @@ known whether it had its effect, such as one that a crash came in between. Why i
 is encrypted at rest; the rest of a row holds nothing personal.
 """
 
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +33,9 @@ MAX_LISTED = 200
 DONE = "done"
 
 _MAX_OUTCOME = 64
+#: Fields of a body by which the platform names what the body is about, and what such a name may be.
+_NAMING = ("transaction_id", "user_id")
+_PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
 _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
 
 
@@ -163,13 +168,24 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
         except UnicodeDecodeError as error:
             raise InvalidValue("Standing-Reason", "not UTF-8", _REASON_ALLOWED) from error
         reason = check_reason(told)
-        subject = "/".join(str(value) for value in request.path_params.values()) or request.url.path
+        subject = "/".join(str(value) for value in request.path_params.values())
+        subject = subject or await _named_in_body(request) or request.url.path
         gateway: Gateway = request.app.state.gateway
         action = request.scope["route"].name
         request.state.audited = await gateway.audit.begin(caller, action, subject[:140], reason)
         return caller
 
     return begin
+
+
+async def _named_in_body(request: Request) -> str | None:
+    """The transaction or the user that a body is about: what the platform itself calls it, and nothing personal."""
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return None
+    found = next((body[name] for name in _NAMING if name in body), None) if isinstance(body, dict) else None
+    return found if isinstance(found, str) and re.fullmatch(_PLATFORMS_OWN_ID, found) else None
 
 
 class AuditedRoute(APIRoute):

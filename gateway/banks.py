@@ -67,6 +67,10 @@ class BankDirectory:
             raise InvalidValue("bank", "not one of this platform's banks", "one that GET /v1/banks lists")
         return bank
 
+    def serves(self, bic: str) -> bool:
+        """Whether the bank of a stored binding is in the settings still."""
+        return bic in self._banks
+
     def of_binding(self, bic: str) -> Bank:
         """The bank of a binding that is stored here. Raises: BankNotServed where the settings list it no longer."""
         bank = self._banks.get(bic)
@@ -125,7 +129,7 @@ class NodeClient:
             raise _refusal(bank, answer)
         try:
             return bool(json.loads(answer.body)["queued"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
@@ -216,7 +220,7 @@ def _refusal(bank: Bank, answer: _Answer) -> Exception:
     status = answer.status
     try:
         problem = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = None
     told = problem if isinstance(problem, dict) else {}
     detail = str(told.get("detail", "no detail"))[:_MAX_SHOWN]

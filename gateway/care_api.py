@@ -55,7 +55,7 @@ async def get_holds(
     "/v1/holds/{hold_id}/lift", summary="Lift a hold before its end", responses=responses(*_ACTING, AlreadyLifted)
 )
 async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, request: Request, caller: Staff) -> d.HoldView:
-    """From now on the binding is exempt from the hold's rule until the hold's own end; or the user may try to bind."""
+    """From now on what it held is exempt from the hold's rule until the hold's own end; or the user may try to bind."""
     gateway = gateway_of(request)
 
     def write() -> holds.StoredHold:

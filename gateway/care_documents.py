@@ -14,7 +14,7 @@ from gateway.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from gateway.health import Health
 from gateway.holds import StoredHold
 from gateway.identity_change import NewIdentity
-from gateway.messages import ACCOUNT_GOOD, MESSAGES
+from gateway.messages import NOT_SERVED, of_account
 from ledger.errors import InvalidValue
 from ledger.identity import IdDocument
 from ledger.protocol import MAX_DEPOSIT_MINOR, Hex32
@@ -119,7 +119,7 @@ class HoldView(BaseModel):
     user_id: str
     rule: str = Field(description="Of the policy; BINDING_ATTEMPTS for attempts to bind", examples=["burst"])
     why: str
-    whole: bool = Field(description="Every transaction of the binding is held, and not only those that the rule is for")
+    whole: bool = Field(description="Every transaction of the account is held, and not only those that the rule is for")
     began_at_ms: int
     ends_at_ms: int
     lifted_at_ms: int | None
@@ -150,7 +150,9 @@ class AccountDocument(BaseModel):
         description="good: payments and withdrawals are possible; limited: one of the two; blocked: neither, for now; "
         "ended: neither any more; unknown: it cannot be said now"
     )
-    reason: Reason | None = Field(description="Why it is not good; null where it is")
+    reason: Reason | None = Field(
+        description="Why it is not good; null where it is, and for a bank that this platform serves no longer"
+    )
     message: MessageDocument
     can_pay: bool
     can_withdraw: bool
@@ -160,11 +162,11 @@ class AccountDocument(BaseModel):
     @classmethod
     def of(cls, view: AccountView) -> "AccountDocument":
         how, stored = view.condition, view.stored
-        message = ACCOUNT_GOOD if how.reason is None else MESSAGES[how.reason]
+        message = of_account(how.reason) if view.bank is not None else NOT_SERVED
         return cls(
             binding="0x" + stored.binding.hex(),
             bank=stored.bank,
-            bank_name=view.bank.name,
+            bank_name=view.bank.name if view.bank is not None else stored.bank,
             number_masked=stored.number_masked,
             number_type=stored.number_type,
             health=how.health,

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.decision import Kind, Outcome, Reason
 from gateway.policy import Caution, IdentityOutcomes
+from ledger.clock import MAX_CALENDAR_MS
 from ledger.codec import Record
-from ledger.protocol import Hex16, Hex32, TimeMs
+from ledger.protocol import Hex16, Hex32
 from ledger.terms import IdentityTags
 
 #: The form of the payload; a verifier refuses another.
@@ -105,7 +106,7 @@ class EvidenceClaims(_Claims):
     held_by: str | None
     outcome: Outcome
     reason: Reason | None
-    decided_at_ms: TimeMs
+    decided_at_ms: Annotated[int, Field(ge=0, le=MAX_CALENDAR_MS, strict=True)]
 
     @property
     def binding_id(self) -> bytes:

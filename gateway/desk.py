@@ -183,9 +183,14 @@ class Desk:
         return await self._settlements.submit(Refund(transaction_id, refund_id, amount_minor))
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
-        return self._storage.write_all(lambda connection: self._decide_all(connection, reads))
+        answers, fresh = self._storage.write_all(lambda connection: self._decide_all(connection, reads))
+        # Not before the commit: what was rolled back, or done once more, was decided no more often than it is stored.
+        self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
+        return answers
 
-    def _decide_all(self, connection: Connection, reads: Sequence[_Read]) -> list[bytes | StandingError]:
+    def _decide_all(
+        self, connection: Connection, reads: Sequence[_Read]
+    ) -> tuple[list[bytes | StandingError], list[Decided]]:
         states = records.lock_bindings(connection, {read.bound.binding for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # Not before the locks are held: a decision that had to wait for them counts that as staleness.
@@ -194,7 +199,7 @@ class Desk:
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
         expire_due(connection, {day.account for _, day in new}, now_ms)
         usage = UsageBook(connection, (day for _, day in new))
-        risk = RiskBook(connection, self._policy.risk, {r.bound.binding for r, _ in new}, now_ms)
+        risk = RiskBook(connection, self._policy.risk, {r.bound.binding: r.bound.account for r, _ in new}, now_ms)
         fresh: list[Decided] = []
         answers: list[bytes | StandingError] = []
         for read, day in zip(reads, days, strict=True):
@@ -213,8 +218,7 @@ class Desk:
         usage.write()
         risk.write()
         records.write_bindings(connection, states.values())
-        self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
-        return answers
+        return answers, fresh
 
     def _decide_one(
         self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int

@@ -142,7 +142,8 @@ class Endpoints:
 
     def enable(self, endpoint: str) -> Endpoint:
         """Send to an endpoint again that was switched off; what came meanwhile is sent. Raises: NotFound."""
-        self._storage.write_all(lambda connection: _enable(connection, endpoint))
+        now_ms = self._clock.now_ms()
+        self._storage.write_all(lambda connection: _enable(connection, endpoint, now_ms))
         return self.find(endpoint)
 
     def disable(self, endpoint: str, reason: str) -> None:
@@ -213,12 +214,13 @@ def _set(connection: Connection, endpoint: str, **values: Any) -> None:
     connection.execute(update(table).where(table.c.id == endpoint).values(**values))
 
 
-def _enable(connection: Connection, endpoint: str) -> None:
+def _enable(connection: Connection, endpoint: str, now_ms: int) -> None:
     _row(connection, endpoint)
     _set(connection, endpoint, disabled_at_ms=None, disabled_reason=None)
     deliveries = schema.webhook_deliveries
     connection.execute(
         update(deliveries)
         .where(deliveries.c.endpoint == endpoint, deliveries.c.state == "pending")
-        .values(next_attempt_at_ms=0)
+        # Nothing was tried meanwhile, so the days for which it is tried begin anew.
+        .values(next_attempt_at_ms=now_ms, queued_at_ms=now_ms, attempts=0)
     )

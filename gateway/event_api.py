@@ -45,10 +45,11 @@ async def get_events(
     log, storage = _following(request).log, gateway_of(request).storage
     only = bytes.fromhex(binding[2:]) if binding is not None else None
     events = await storage.reading(log.page, after, limit, only)
-    oldest, _newest = await storage.reading(log.ends)
+    oldest, newest = await storage.reading(log.ends)
     return d.EventList(
         events=[d.EventDocument.of(event) for event in events],
-        next_after=events[-1].position if events else after,
+        # Nobody has seen more than there is, unless the database is an older one, restored.
+        next_after=events[-1].position if events else min(after, newest),
         oldest=oldest,
     )
 

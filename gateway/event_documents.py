@@ -27,7 +27,7 @@ AfterOrNow = Annotated[
 ]
 LastEventId = Annotated[
     str | None,
-    Header(max_length=20, pattern="^[0-9]*$", description="The position of the last event that was received"),
+    Header(max_length=18, pattern="^[0-9]*$", description="The position of the last event that was received"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 

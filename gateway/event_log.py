@@ -93,7 +93,8 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
     """Forget up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
 
-    An event that waits in an endpoint's queue is kept, however old.
+    An event that waits in an endpoint's queue is kept, however old; and the newest one, by which whoever comes back
+    sees how far the log went meanwhile.
     """
     table, deliveries = schema.events, schema.webhook_deliveries
     pending = select(deliveries.c.position).where(
@@ -101,7 +102,11 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     )
     old = (
         select(table.c.position)
-        .where(table.c.observed_at_ms < before_ms, ~pending.exists())
+        .where(
+            table.c.observed_at_ms < before_ms,
+            ~pending.exists(),
+            table.c.position < select(func.max(table.c.position)).scalar_subquery(),
+        )
         .order_by(table.c.position)
         .limit(limit)
     )

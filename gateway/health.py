@@ -42,6 +42,10 @@ class Condition:
     can_withdraw: bool
 
 
+#: Of an account at a bank that is not in the settings any more: there is nobody to ask, and no reason of a decision.
+NOT_SERVED = Condition(Health.ENDED, None, can_pay=False, can_withdraw=False)
+
+
 def condition(decisions: dict[Kind, Decision]) -> Condition:
     """The condition of an account by the decisions on the smallest payment and withdrawal."""
     payment, withdrawal = decisions[Kind.PAYMENT], decisions[Kind.WITHDRAWAL]

@@ -5,11 +5,11 @@ speaks in. What holds attempts to bind is that too many of a user's were refused
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from gateway import schema
 from gateway.decision import Decision, Outcome, Question
@@ -26,6 +26,8 @@ BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
 MAX_LISTED = 200
 
 _MINUTE_MS = 60_000
+#: Sums are made in two parts: SQLite fails where a sum does not fit its 64 bits, and withdrawals have no limit.
+_PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,57 +47,66 @@ class StoredHold:
 
 
 class RiskBook:
-    """What a policy's risk rules may know of some bindings, within one deciding transaction."""
+    """What a policy's risk rules may know of some bindings, within one deciding transaction.
+
+    `bindings`: each with its account. What was approved, and a hold of the whole, is the account's: to bind it anew
+    leaves neither behind.
+    """
 
     def __init__(
-        self, connection: Connection, rules: Sequence[RiskRule], bindings: Collection[bytes], now_ms: int
+        self, connection: Connection, rules: Sequence[RiskRule], bindings: Mapping[bytes, bytes], now_ms: int
     ) -> None:
         self._connection = connection
         self._rules = rules
+        self._accounts = bindings
         self._now_ms = now_ms
-        self._holds: dict[bytes, list[Hold]] = {}
-        self._tallies: dict[bytes, dict[str, Tally]] = {}
+        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding that it came from
+        self._tallies: dict[bytes, dict[str, Tally]] = {}  # by account
         self._fresh: list[dict[str, Any]] = []
         if rules and bindings:
-            self._read_holds(sorted(bindings))
+            accounts = sorted(set(bindings.values()))
+            self._read_holds(accounts)
             for rule in rules:
                 if rule.window_ms:
-                    self._read_tallies(rule, sorted(bindings))
+                    self._read_tallies(rule, accounts)
 
-    def _read_holds(self, bindings: Sequence[bytes]) -> None:
-        table = schema.holds.c
+    def _read_holds(self, accounts: Sequence[bytes]) -> None:
+        table, own = schema.holds.c, schema.bindings.c
         rows = self._connection.execute(
-            select(schema.holds)
-            .where(table.binding.in_(bindings), table.ends_at_ms > self._now_ms)
+            select(schema.holds, own.account)
+            .join(schema.bindings, own.binding == table.binding)
+            .where(own.account.in_(accounts), table.ends_at_ms > self._now_ms)
             .order_by(table.began_at_ms, table.hold_id)
         )
         for row in rows:
             hold = Hold(row.rule, row.why, row.ends_at_ms, row.whole, row.hold_id, row.lifted_at_ms is not None)
-            self._holds.setdefault(row.binding, []).append(hold)
+            self._holds.setdefault(row.account, []).append((row.binding, hold))
 
-    def _read_tallies(self, rule: RiskRule, bindings: Sequence[bytes]) -> None:
-        table = schema.decisions.c
+    def _read_tallies(self, rule: RiskRule, accounts: Sequence[bytes]) -> None:
+        table, own = schema.decisions.c, schema.bindings.c
         rows = self._connection.execute(
             select(
-                table.binding,
+                own.account,
                 table.kind,
                 table.currency,
                 func.count().label("approved"),
-                func.sum(table.amount_minor).label("sum_minor"),
+                func.sum(table.amount_minor // _PART).label("sum_high"),
+                func.sum(table.amount_minor % _PART).label("sum_low"),
             )
+            .join(schema.bindings, own.binding == table.binding)
             .where(
-                table.binding.in_(bindings),
+                own.account.in_(accounts),
                 table.decided_at_ms > self._now_ms - rule.window_ms,
                 table.outcome == Outcome.APPROVE.value,
             )
-            .group_by(table.binding, table.kind, table.currency)
+            .group_by(own.account, table.kind, table.currency)
         )
         for row in rows:
             if rule.counts(row.kind, currency_number(row.currency)):
-                self._add(row.binding, rule.name, row.approved, int(row.sum_minor))
+                self._add(row.account, rule.name, row.approved, int(row.sum_high) * _PART + int(row.sum_low))
 
-    def _add(self, binding: bytes, rule: str, count: int, sum_minor: int) -> None:
-        tallies = self._tallies.setdefault(binding, {})
+    def _add(self, account: bytes, rule: str, count: int, sum_minor: int) -> None:
+        tallies = self._tallies.setdefault(account, {})
         before = tallies.get(rule, _NOTHING)
         tallies[rule] = Tally(before.count + count, before.sum_minor + sum_minor)
 
@@ -103,15 +114,17 @@ class RiskBook:
         """What is known of a binding; None where the policy has no rules."""
         if not self._rules:
             return None
-        known = self._tallies.get(binding, {})
+        account = self._accounts[binding]
+        known = self._tallies.get(account, {})
         tallies = {rule.name: known.get(rule.name, _NOTHING) for rule in self._rules if rule.window_ms}
-        return RiskFacts(bound_at_ms, tallies, tuple(self._holds.get(binding, ())))
+        holds = [hold for came_from, hold in self._holds.get(account, ()) if hold.whole or came_from == binding]
+        return RiskFacts(bound_at_ms, tallies, holds)
 
     def approved(self, binding: bytes, question: Question) -> None:
         """Note that a transaction was approved."""
         for rule in self._rules:
             if rule.window_ms and rule.counts(question.kind.value, question.currency):
-                self._add(binding, rule.name, 1, question.amount_minor)
+                self._add(self._accounts[binding], rule.name, 1, question.amount_minor)
 
     def held(self, binding: bytes, user_id: str, decision: Decision) -> Decision:
         """A held decision with its hold's id; a new hold is stored with `write`."""
@@ -119,7 +132,7 @@ class RiskBook:
         if hold is None or hold.hold_id is not None:
             return decision
         stored = replace(hold, hold_id=_new_id())
-        self._holds.setdefault(binding, []).append(stored)
+        self._holds.setdefault(self._accounts[binding], []).append((binding, stored))
         self._fresh.append(_values(stored, binding, user_id, self._now_ms))
         return replace(decision, hold=stored)
 
@@ -187,11 +200,16 @@ def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
 
 
 def listed(connection: Connection, *, binding: bytes | None = None, user_id: str | None = None) -> list[StoredHold]:
-    """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED."""
-    table = schema.holds.c
+    """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED.
+
+    To a binding's belong those of the whole that came from another binding of its account.
+    """
+    table, own = schema.holds.c, schema.bindings.c
     query = select(schema.holds).order_by(table.began_at_ms.desc(), table.hold_id).limit(MAX_LISTED)
     if binding is not None:
-        query = query.where(table.binding == binding)
+        account = select(own.account).where(own.binding == binding).scalar_subquery()
+        of_account = table.binding.in_(select(own.binding).where(own.account == account))
+        query = query.where(or_(table.binding == binding, and_(table.whole, of_account)))
     if user_id is not None:
         query = query.where(table.user_id == user_id)
     return [_stored(row) for row in connection.execute(query)]

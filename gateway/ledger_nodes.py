@@ -12,7 +12,8 @@ regularly, where the nodes are watched: chain id, contract, number and time of t
 | wrong | another chain id, or no contract at the address | never, until it is right again |
 
 What was seen is the highest block number of any node, of three or more nodes the highest that two have told: a single
-one cannot make all others look late. It never goes back while the process lives.
+one cannot make all others look late. It never goes back while the process lives, but for what a node told that turned
+out to be of another ledger.
 
 A read asks the first node, the next one where that fails or is slow, and takes the first good answer, all inside the
 time budget of one read. States mend by themselves, with the next look.
@@ -21,7 +22,7 @@ time budget of one read. States mend by themselves, with the next look.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ from ledger.failover import MAX_URLS
 
 _MAX_HASHES = 256
 _HASH_SIZE = 32
+_MAX_QUANTITY = 2**63 - 1  # of blocks, of seconds, and by EIP-2294 of chain ids
 _SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
 
 _T = TypeVar("_T")
@@ -83,7 +85,7 @@ class LedgerNode:
     """One node, and what is known about it.
 
     `highest`: of the blocks that it let be read, ever. `checked`: it has shown to be of this ledger, and did not fail
-    since.
+    since. `hashes`: of its newest blocks, by number and time; no other node's word counts for what was read here.
     """
 
     endpoint: Endpoint
@@ -93,6 +95,7 @@ class LedgerNode:
     block_time_s: int | None = None
     highest: int = 0
     checked: bool = False
+    hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
 
     @property
     def name(self) -> str:
@@ -133,7 +136,6 @@ class LedgerNodes:
             )
             for url in urls
         ]
-        self._hashes: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._looking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -247,14 +249,14 @@ class LedgerNodes:
         """The hash of a block that `node` has just read; asked for once a block. None where it cannot be had."""
         if self._watch is None:
             return None
-        found = self._hashes.get((number, time_s))
+        found = node.hashes.get((number, time_s))
         if found is None:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    self._learn(await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
+                    _learn(node, await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
             except (LedgerUnreachable, TimeoutError):
                 return None  # evidence says that it has none; the decision does not rest on it
-            found = self._hashes.get((number, time_s))
+            found = node.hashes.get((number, time_s))
         return found
 
     # Watching
@@ -276,8 +278,8 @@ class LedgerNodes:
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
                 await self._check(node, watch.chain_id)
-                number, node.block_time_s = self._learn(
-                    await node.endpoint.call("eth_getBlockByNumber", [self.rule.tag, False])
+                number, node.block_time_s = _learn(
+                    node, await node.endpoint.call("eth_getBlockByNumber", [self.rule.tag, False])
                 )
         except (LedgerUnreachable, TimeoutError) as error:
             node.checked = False
@@ -298,6 +300,7 @@ class LedgerNodes:
             if not isinstance(code, str) or len(code) <= 2:
                 problem = f"there is no contract at {self.contract}"
         if problem is not None:
+            node.highest = 0  # what it told was of another ledger, beside which all nodes of this one may look late
             self._set(node, NodeState.WRONG, problem)
             raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
         node.checked = True
@@ -312,20 +315,6 @@ class LedgerNodes:
             self._set(node, NodeState.STALLED, f"its newest block is {age_ms // 1000} s old")
         else:
             self._set(node, NodeState.FIT, None)
-
-    def _learn(self, header: Any) -> tuple[int, int]:
-        """Keep a block's hash. Returns: its number and time. Raises: LedgerUnreachable where it is no header."""
-        try:
-            number, time_s = _quantity(header["number"]), _quantity(header["timestamp"])
-            found = bytes.fromhex(header["hash"][2:])
-        except (TypeError, KeyError, ValueError) as error:
-            raise LedgerUnreachable("the ledger's node answers without a block") from error
-        if len(found) != _HASH_SIZE:
-            raise LedgerUnreachable("the ledger's node answers with a hash that is none")
-        self._hashes[number, time_s] = found
-        if len(self._hashes) > _MAX_HASHES:
-            self._hashes.popitem(last=False)
-        return number, time_s
 
     def _set(self, node: LedgerNode, state: NodeState, problem: str | None) -> None:
         """Set a node's state; log where it stops or starts to count, not each look between."""
@@ -355,12 +344,31 @@ def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
             structlog.get_logger().warning("ledger_node_left_out", node=name, problem="does not answer")
 
 
+def _learn(node: LedgerNode, header: Any) -> tuple[int, int]:
+    """Keep the hash of a block that `node` told. Returns: its number and time. Raises: LedgerUnreachable where it is no
+    header."""
+    try:
+        number, time_s = _quantity(header["number"]), _quantity(header["timestamp"])
+        found = bytes.fromhex(header["hash"][2:])
+    except (TypeError, KeyError, ValueError) as error:
+        raise LedgerUnreachable("the ledger's node answers without a block") from error
+    if len(found) != _HASH_SIZE:
+        raise LedgerUnreachable("the ledger's node answers with a hash that is none")
+    node.hashes[number, time_s] = found
+    if len(node.hashes) > _MAX_HASHES:
+        node.hashes.popitem(last=False)
+    return number, time_s
+
+
 def _quantity(value: Any) -> int:
     """A number as JSON-RPC writes it. Raises: LedgerUnreachable."""
     try:
-        return int(value, 16)
+        number = int(value, 16)
     except (TypeError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a number") from error
+    if not 0 <= number <= _MAX_QUANTITY:  # one of a million digits could not even be shown
+        raise LedgerUnreachable("the ledger's node answers with a number that is none")
+    return number
 
 
 def _log_end(looking: asyncio.Task[None]) -> None:

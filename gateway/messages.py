@@ -5,7 +5,7 @@ No message says more than the user may know: that an account is frozen, but not 
 
 from dataclasses import dataclass
 
-from gateway.decision import Reason
+from gateway.decision import Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ MESSAGES: dict[Reason | None, Message] = {
         "银行登记的证件与绑定时不一致。请在本平台更新证件信息后重新绑定该账户。",
     ),
     Reason.PHONE_CHANGED: Message(
-        "The phone number at the bank is not the one you bound the account with. Our staff check this transaction; "
-        "to avoid that, bind the account again with your new number.",
-        "银行预留的手机号与绑定时不一致，本次交易需人工核对。请用新手机号重新绑定该账户，以免再次核对。",
+        "The phone number at the bank is not the one you bound the account with. Bring your number up to date here, or "
+        "bind the account again with the new one.",
+        "银行预留的手机号与绑定时不一致。请在本平台更新手机号，或用新手机号重新绑定该账户。",
     ),
     Reason.CURRENCY_NOT_ALLOWED: Message(
         "The account is kept in another currency. Choose the account's currency, or another account.",
@@ -111,8 +111,49 @@ MESSAGES: dict[Reason | None, Message] = {
     ),
 }
 
+#: Here the policy says whether staff look at the transaction; that is told beside what the user can do.
+_BY_POLICY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
+_CHECKED = Message(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
+
 #: For a bound account that is as it should be; every other is told by the reason why it is not.
 ACCOUNT_GOOD = Message(
     "This account can be used for payments and withdrawals.",
     "该账户可正常付款和提现。",
 )
+
+#: For an account at a bank that is not in the settings any more: no decision has a reason for that.
+NOT_SERVED = Message(
+    "Accounts at this bank can no longer be used here. Bind an account at another bank.",
+    "本平台不再支持该银行的账户。请绑定其他银行的账户。",
+)
+
+#: What MESSAGES say of one transaction, said of an account that is not open to any.
+_OF_ACCOUNTS: dict[Reason, Message] = {
+    Reason.OVER_TRANSACTION_LIMIT: Message(
+        "The bank's limit for one payment from this account is zero. Ask the bank to raise it, or pay from another "
+        "account.",
+        "银行规定该账户的单笔付款限额为零。请向银行申请提高限额，或使用其他账户付款。",
+    ),
+    Reason.OVER_DAILY_LIMIT: Message(
+        "Nothing is left today of the bank's daily limit for payments from this account. Wait until tomorrow, or pay "
+        "from another account.",
+        "该账户今日的付款限额已无剩余。请明日再试，或使用其他账户付款。",
+    ),
+    Reason.RISK_HOLD: Message(
+        "Transactions with this account are being checked by our staff for now; there is nothing for you to do.",
+        "该账户的交易目前需由工作人员核对，您暂时无需操作。",
+    ),
+}
+
+
+def of_decision(reason: Reason | None, outcome: Outcome) -> Message:
+    """What the user is told about a decision."""
+    message = MESSAGES[reason]
+    if outcome is Outcome.REVIEW and reason in _BY_POLICY:
+        return Message(message.en + _CHECKED.en, message.zh + _CHECKED.zh)
+    return message
+
+
+def of_account(reason: Reason | None) -> Message:
+    """What the user is told about a bound account; `reason`: why it is not good."""
+    return ACCOUNT_GOOD if reason is None else _OF_ACCOUNTS.get(reason, MESSAGES[reason])

@@ -13,6 +13,7 @@ from gateway import event_log, schema
 from gateway.events import Event, binding_changes
 from gateway.storage import Storage
 from ledger.client import Head, LedgerClient
+from ledger.clock import MAX_CALENDAR_MS
 from ledger.codec import Record
 from ledger.errors import LedgerUnreachable, TermsUnreadable
 from ledger.sealing import unseal
@@ -103,6 +104,10 @@ class Observer:
             if block.number >= newest.number:
                 raise
             records, block = self._ledger.read(queries, newest.number).records, newest
+        if any(record.effective_at_ms > MAX_CALENDAR_MS for record in records):
+            # The contract bounds it by the block's time. An event of it could not be told, nor any other after it.
+            self._ledger.failover.doubt()
+            raise LedgerUnreachable("the ledger's answer makes no sense: a change past the year 9999")
         return [Sighting(each, record, block) for each, record in zip(known, records, strict=True)]
 
     def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:

@@ -182,7 +182,8 @@ def status_document(
         "decisions": meters.outcomes,
         "reads_per_call": meters.reads_per_call,
         "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
-        "worker_troubles": gateway.following.troubles,
+        "worker_troubles": gateway.following.troubles
+        + ([f"reconciliation: {schedule.trouble}"] if schedule.trouble is not None else []),
         "follows": gateway.following.follower.leads,
         "followed_block": stored.followed_block if stored is not None else None,
         "pending_webhooks": stored.pending_webhooks if stored is not None else None,

@@ -84,8 +84,8 @@ class StatusDocument(BaseModel):
     reads_per_call: float | None = Field(description="How many reads shared a call, on average")
     waiting: WaitingDocument
     worker_troubles: list[str] = Field(
-        description="Why events do not get on in this process, from the ledger or to an endpoint; empty: all is well. "
-        "Decisions do not rest on that, so it is no `trouble`"
+        description="Why events do not get on in this process, from the ledger or to an endpoint, or why nothing is "
+        "reconciled; empty: all is well. Decisions do not rest on that, so it is no `trouble`"
     )
     follows: bool = Field(description="Whether this process is the one that follows the ledger")
     followed_block: int | None

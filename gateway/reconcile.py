@@ -10,7 +10,7 @@ than a batch's marks take.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from gateway import schema
+from gateway import bank_watch, schema
 from gateway.banks import Bank, BankDirectory
 from gateway.decision import Bound, Kind, Question, Reason, decide, open_record
 from gateway.ledger_nodes import BlockRule
@@ -178,7 +178,7 @@ class Reconciler:
                     watermark_ms=record.watermark_ms or None,
                     staleness_ms=staleness_ms,
                     suspended=record.suspended,
-                    silent=staleness_ms is None or staleness_ms > self._policy.widest_staleness_ms,
+                    silent=bank_watch.is_silent(record.watermark_ms, self._policy, now_ms),
                     watermark_went_back=row is not None
                     and row.block_number <= pinned.number
                     and row.watermark_ms > record.watermark_ms,
@@ -194,11 +194,13 @@ class Reconciler:
                 strict=True,
             )
         )
+        floors = self._floors(served, records)
         now_ms = self._clock.now_ms()
         marks: dict[bytes, str | None] = {}
         for row in rows:
             record = records.get(row.binding)
-            reason = self._reason(row, record, now_ms)
+            floor = floors.get(row.binding, row.floor)
+            reason = self._reason(row, record, floor, now_ms)
             report.checked += 1
             report.count(row.bank, reason)
             if reason in DEAD_REASONS or record is None:
@@ -210,17 +212,33 @@ class Reconciler:
                     report.dead.append(DeadFinding("0x" + row.binding.hex(), row.bank, row.user_id, word))
             elif row.dead_reason is not None:
                 marks[row.binding] = None
-            if record is not None and (drift := _drift(row, record, pinned, follower)) is not None:
+            if record is not None and (drift := _drift(row, record, floor, pinned, follower)) is not None:
                 report.drift_count += 1
                 if len(report.drift) < MAX_LISTED:
-                    believed = row.floor if drift is Drift.BELOW_FLOOR else row.told_publication
+                    believed = floor if drift is Drift.BELOW_FLOOR else row.told_publication
                     report.drift.append(
                         DriftFinding("0x" + row.binding.hex(), row.bank, drift, record.publication, believed)
                     )
         if marks:
             self._storage.writer.submit(self._mark, marks, pinned, now_ms).result()
 
-    def _reason(self, row: Row[Any], record: Record | None, now_ms: int) -> Reason | None:
+    def _floors(self, rows: Sequence[Row[Any]], records: Mapping[bytes, Record]) -> dict[bytes, int]:
+        """The floors to hold the records against, where they are others than the rows say.
+
+        A decision made since the block was pinned may have read a later one and raised the floor by it. Where the
+        ledger of now has come up to the floor, nothing went back.
+        """
+        below = [row for row in rows if records[row.binding].publication < row.floor]
+        if not below:
+            return {}
+        newest = self._read([(row.bank, row.binding) for row in below], self._pinned())
+        return {
+            row.binding: records[row.binding].publication
+            for row, now in zip(below, newest, strict=True)
+            if now.publication >= row.floor
+        }
+
+    def _reason(self, row: Row[Any], record: Record | None, floor: int, now_ms: int) -> Reason | None:
         """What the smallest payment, or else withdrawal, would be answered if the bank were not silent or suspended:
         whether a bank can be relied on is no matter of the binding. None: all is well, or it is too early to say."""
         if record is None:
@@ -237,7 +255,7 @@ class Reconciler:
                 record=heard,
                 bound=bound,
                 ended=False,
-                floor=row.floor,
+                floor=floor,
                 used_today_minor=0,
                 policy=self._bank_policy,
                 now_ms=now_ms,
@@ -313,10 +331,10 @@ def last_started_at_ms(storage: Storage) -> int | None:
         return found
 
 
-def _drift(row: Row[Any], record: Record, pinned: Head, follower: Row[Any] | None) -> Drift | None:
+def _drift(row: Row[Any], record: Record, floor: int, pinned: Head, follower: Row[Any] | None) -> Drift | None:
     """Where the ledger's record and what this gateway believes of the binding are apart; None where they are not, or
     where the follower is simply not there yet, or there already."""
-    if record.publication < row.floor:
+    if record.publication < floor:
         return Drift.BELOW_FLOOR
     drift = None
     if follower is None:

@@ -10,14 +10,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 
 from gateway.decision import Reason
-from gateway.messages import MESSAGES, Message
+from gateway.messages import MESSAGES, NOT_SERVED, Message
 from gateway.verify.lines import span, when
-
-#: The way out of what no decision has a reason for.
-NOT_SERVED = Message(
-    "Accounts at this bank can no longer be used here. Bind an account at another bank.",
-    "本平台不再支持该银行的账户。请绑定其他银行的账户。",
-)
 
 
 class Drift(StrEnum):

@@ -48,6 +48,8 @@ class ReconcileSchedule:
         self.leader = leader
         #: Done and all of the run that goes on now.
         self.progress: tuple[int, int] | None = None
+        #: Why no run will be made by this process any more; None while all is well.
+        self.trouble: str | None = None
 
     async def open(self) -> None:
         """Start looking whether a run is due."""
@@ -63,8 +65,17 @@ class ReconcileSchedule:
         self.leader.resign()
 
     def _keep_looking(self) -> None:
-        while not self._stop.wait(self._look_every_s):
-            self.look()
+        try:
+            while not self._stop.wait(self._look_every_s):
+                self.look()
+        except BaseException as error:
+            # Only the kind: what an unexpected error says may hold anything.
+            kind = type(error).__name__
+            self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
+            structlog.get_logger().critical("reconcile_ended", error=kind)
+            raise
+        finally:
+            self.leader.resign()  # another process may go on
 
     def look(self) -> None:
         """Make a run if one is due, and this process leads."""

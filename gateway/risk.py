@@ -3,7 +3,7 @@
 A rule is pure. It is given the question, what is known of the binding's recent past, and the time; it answers a hold,
 or nothing. Another rule is another class here with the shape of `RiskRule`, named in `AnyRule`.
 
-A hold has a reason and an end, and support may lift it before. A lifted hold exempts the binding from its rule until
+A hold has a reason and an end, and support may lift it before. A lifted hold exempts what it held from its rule until
 the hold's own end: to lift one that comes back with the next transaction would be no help to anyone.
 """
 
@@ -28,7 +28,7 @@ _KIND = Literal["payment", "withdrawal"]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many transactions of a binding were approved within a rule's window, and their sum in minor units."""
+    """How many transactions of an account were approved within a rule's window, and their sum in minor units."""
 
     count: int
     sum_minor: int
@@ -38,7 +38,7 @@ class Tally:
 class Hold:
     """Why transactions of a binding are held, and until when (ms). `rule` is the name of the rule that holds.
 
-    `whole`: every transaction of the binding is held until the end; else the rule looks at each one by itself.
+    `whole`: every transaction of the account is held until the end; else the rule looks at each one by itself.
     `hold_id` is None where the hold is new, and not stored yet.
     """
 
@@ -128,7 +128,7 @@ class NewBindingRule(_Rule):
 
 
 class VelocityRule(_Rule):
-    """Holds the whole binding for `hold_minutes` once more than `over_count` transactions, or more than `over_minor`
+    """Holds the whole account for `hold_minutes` once more than `over_count` transactions, or more than `over_minor`
     in sum, would be approved within `within_minutes`, this transaction included."""
 
     rule: Literal["velocity"]

@@ -57,7 +57,7 @@ class Endpoint:
             raise LedgerUnreachable(f"the ledger does not answer in time ({self.name})") from error
         except (aiohttp.ClientError, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested without end, it is no ValueError
             raise LedgerUnreachable(f"the ledger's answer is not of JSON-RPC ({self.name})") from error
 
     async def _post(self, body: bytes, max_bytes: int) -> bytes:

@@ -31,7 +31,7 @@ bindings = Table(
     Column("user_id", String(64), nullable=False, index=True),
     Column("number_masked", String(34), nullable=False),
     Column("number_type", String(8), nullable=False),
-    Column("account", LargeBinary, nullable=False),  # keyed hash of bank and number
+    Column("account", LargeBinary, nullable=False, index=True),  # keyed hash of bank and number
     Column("key_sealed", LargeBinary, nullable=False),
     Column("tags", LargeBinary, nullable=False),  # 12 bytes, as in the terms
     Column("granted_at_ms", BigInteger, nullable=False),

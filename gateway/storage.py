@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -18,6 +18,8 @@ _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
 #: With the writer, the lookups and two locks of leaders, less than the 15 connections that SQLAlchemy opens at most.
 _READERS = 8
+#: How many requests wait for a thread, or are in one; decisions have queues and bounds of their own.
+_MAX_WAITING = 4_000
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -31,6 +33,7 @@ class Storage:
         self._database = database
         self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self.looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookups")
+        self._inside = 0
         self._readers = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="reads")
 
     @contextmanager
@@ -56,12 +59,21 @@ class Storage:
         raise AssertionError("tenacity returns or raises")
 
     async def writing(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run `work`, which uses `write`, in the writing thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.writer, lambda: work(*args, **kwargs))
+        """Run `work`, which uses `write`, in the writing thread. Raises: StorageUnavailable; what `work` raises."""
+        return await self._run(self.writer, lambda: work(*args, **kwargs))
 
     async def reading(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run `work`, which uses `read`, in one of the reading threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: work(*args, **kwargs))
+        """Run `work`, which uses `read`, in a reading thread. Raises: StorageUnavailable; what `work` raises."""
+        return await self._run(self._readers, lambda: work(*args, **kwargs))
+
+    async def _run(self, threads: Executor, work: Callable[[], _T]) -> _T:
+        if self._inside >= _MAX_WAITING:
+            raise StorageUnavailable(f"{_MAX_WAITING} requests wait for the gateway's database already", _RETRY_AFTER_S)
+        self._inside += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        finally:
+            self._inside -= 1
 
     def close(self) -> None:
         """Let what is being written or read end, also where who asked went away meanwhile, then close."""

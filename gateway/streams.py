@@ -24,6 +24,8 @@ from ledger.errors import Unavailable
 _PAGE = 100
 _READS_AT_ONCE = 2
 _RETRY_MS = 1_000
+#: Nothing wakes a stream for what another process wrote: it looks for itself.
+_LOOK_S = 1.0
 
 
 class Streams:
@@ -47,7 +49,8 @@ class Streams:
         # The place is taken here, so that who gets none is told by a problem document, and given back with the stream.
         place = ExitStack()
         place.enter_context(self._admission)
-        start = newest if after is None else after
+        # Nobody has seen more than there is, unless the database is an older one, restored.
+        start = newest if after is None else min(after, newest)
         missed = after is not None and after + 1 < oldest
         settings = self._settings
         return _Stream(
@@ -75,7 +78,7 @@ class Streams:
                 yield _message(event)
                 position = event.position
             if not events:
-                await self._wakeups.wait(min(left_s, self._settings.heartbeat_ms / 1000))
+                await self._wakeups.wait(min(left_s, _LOOK_S))
 
 
 class _Stream(EventSourceResponse):

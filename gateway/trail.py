@@ -9,9 +9,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection, func, select
 
 from gateway import bank_watch, schema
@@ -24,7 +24,7 @@ from gateway.hops import Facts, Hop, HopName, HopState, hops_of
 from gateway.policy import Policy
 from gateway.reading import Reader, Seen
 from gateway.storage import Storage
-from ledger.clock import Clock
+from ledger.clock import MAX_CALENDAR_MS, Clock
 from ledger.errors import LedgerUnreachable, Overloaded
 
 #: The most changes of one trail.
@@ -42,21 +42,25 @@ class Cause(StrEnum):
     BANK_SUSPENDED = "bank_suspended"
 
 
+_Number = Annotated[int, Field(ge=1, le=2**48 - 1)]
+_TimeMs = Annotated[int, Field(ge=0, le=MAX_CALENDAR_MS)]
+
+
 class NodePublication(BaseModel):
     """A publication as a bank's node tells of it; more than this is not read."""
 
-    number: int
-    signed_at_ms: int
-    submitted_at_ms: int | None = None
-    in_block_at_ms: int | None = None
+    number: _Number
+    signed_at_ms: _TimeMs
+    submitted_at_ms: _TimeMs | None = None
+    in_block_at_ms: _TimeMs | None = None
 
 
 class NodeHop(BaseModel):
     """One attestation as a bank's node tells of it."""
 
-    effective_at_ms: int
-    entry_as_of_ms: int | None = None
-    received_at_ms: int | None = None
+    effective_at_ms: _TimeMs
+    entry_as_of_ms: _TimeMs | None = None
+    received_at_ms: _TimeMs | None = None
     publication: NodePublication | None = None
 
 

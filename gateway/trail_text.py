@@ -6,8 +6,9 @@ Nothing here says who the user is, or why a bank did what it did.
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from gateway.decision import Outcome
 from gateway.hops import Hop, HopName, HopState
-from gateway.messages import MESSAGES, Message
+from gateway.messages import Message, of_decision
 from gateway.trail import BindingTrail, Cause
 
 HOP_NAMES: dict[HopName, Message] = {
@@ -102,7 +103,8 @@ def _summary(trail: BindingTrail) -> list[Message]:
     lines += [REMEDIES[trouble] for trouble in trail.troubles if trouble is not trail.cause]
     decision = trail.last_decision
     if decision is not None:
-        at, told = _time(decision.decided_at_ms, trail.bank.zone), MESSAGES[decision.reason]
+        at = _time(decision.decided_at_ms, trail.bank.zone)
+        told = of_decision(decision.reason, Outcome(decision.outcome))
         lines.append(
             Message(
                 f"Last decision, {at}: {decision.outcome}. {told.en}",

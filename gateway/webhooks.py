@@ -6,6 +6,8 @@ everything else, a redirect included, is tried again later.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +15,7 @@ import aiohttp
 import structlog
 from standardwebhooks import Webhook
 
-from gateway.addresses import PublicSockets
+from gateway.addresses import OwnResolver, PublicSockets
 from gateway.deliveries import Attempt, DeliveryQueues
 from gateway.endpoints import Endpoint, Endpoints
 from gateway.event_settings import WebhookSettings
@@ -123,18 +125,27 @@ class Dispatcher:
         for name in active - self._workers.keys():
             self._workers[name] = asyncio.create_task(self._work(name), name=f"webhooks-{name}")
 
+    @asynccontextmanager
+    async def _session(self, health: _Health) -> AsyncIterator[aiohttp.ClientSession]:
+        """What one endpoint's messages go out by; shared with no other."""
+        private, resolver = self._settings.allow_private_addresses, OwnResolver()
+        connector = aiohttp.TCPConnector(
+            limit=1, resolver=resolver, use_dns_cache=False, socket_factory=None if private else health.sockets
+        )
+        try:
+            async with aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=self._settings.timeout_ms / 1000),
+            ) as session:
+                yield session
+        finally:
+            await resolver.close()
+
     async def _work(self, name: str) -> None:
         """Send one endpoint's events, one after the other, until it is deleted or switched off."""
         health = _Health()
-        private = self._settings.allow_private_addresses
-        connector = aiohttp.TCPConnector(
-            limit=1, use_dns_cache=False, socket_factory=None if private else health.sockets
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_ms / 1000),
-        ) as session:
+        async with self._session(health) as session:
             while True:
                 try:
                     more = await self._attempt(name, session, health)

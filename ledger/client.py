@@ -24,6 +24,7 @@ from web3.exceptions import (
 from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from ledger.bic import bic_to_bytes11, bytes11_to_bic
+from ledger.clock import MAX_CALENDAR_MS
 from ledger.codec import Reading, decode_read, encode_publish, encode_read
 from ledger.contract import artifact, decode_rejection
 from ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
@@ -31,6 +32,7 @@ from ledger.failover import Failover, NodeNotServing
 from ledger.publication import Attestation, Domain, Publication
 
 _HASH_SIZE = 32
+_MAX_BLOCK = 2**63 - 1  # what a database's column holds
 
 _WORD_MAX = 2**256 - 1
 
@@ -240,6 +242,8 @@ class LedgerClient:
             raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
         if len(head.hash) != _HASH_SIZE:
             raise LedgerUnreachable("the ledger's answer makes no sense: a block's hash that is none")
+        if not 0 <= head.number <= _MAX_BLOCK or not 0 <= head.time_s <= MAX_CALENDAR_MS // 1000:
+            raise LedgerUnreachable("the ledger's answer makes no sense: a block's number or time that is none")
         return head
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:

@@ -3,6 +3,9 @@
 import time
 from typing import Protocol
 
+#: 9999-12-30T23:59:59.999Z: the last millisecond that has a date in every time zone. Words of the ledger go further.
+MAX_CALENDAR_MS = 253_402_214_399_999
+
 
 class Clock(Protocol):
     """Tells the time in integer milliseconds since the Unix epoch, UTC."""

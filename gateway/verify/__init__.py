@@ -2,7 +2,7 @@
 
 | # | check | holds where |
 | --- | --- | --- |
-| 1 | signature | the gateway's key signed exactly these claims |
+| 1 | signature | the gateway's key signed exactly these claims; a decision that holds them says the same |
 | 2 | ledger | the ledger asked is the one that the claims name: contract and chain id |
 | 3 | block | that ledger has the block, with that hash, not from after the decision |
 | 4 | record | the state of that block holds exactly the record that the claims state |

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eth_typing import ChecksumAddress
 
+from gateway.claims import EvidenceClaims
+from gateway.evidence import transaction_digest
 from gateway.policy import Policy
 from ledger.errors import InvalidValue
 from ledger.grant import Grant
@@ -14,14 +16,34 @@ from ledger.grant import Grant
 _MAX_BYTES = 4 * 1024 * 1024
 _ALLOWED = "a JWS, or JSON that holds one as `evidence`, such as a decision as the gateway answered it"
 
+#: What a decision as the gateway answers it says in the same words as its claims.
+_DECISION_FIELDS = (
+    "binding",
+    "kind",
+    "amount_minor",
+    "currency",
+    "outcome",
+    "reason",
+    "staleness_ms",
+    "block_number",
+    "publication",
+    "watermark_ms",
+    "policy",
+    "decided_at_ms",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A file of evidence: the JWS, and with it perhaps a block and a storage proof, as nodes answer them."""
+    """A file of evidence: the JWS, and with it perhaps a block and a storage proof, as nodes answer them.
+
+    `beside`: what else the file says. Nobody has signed that; where it is a decision, it must say what the claims do.
+    """
 
     jws: str
     block: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +82,16 @@ def parse_evidence(raw: bytes) -> Evidence:
     if not isinstance(jws, str) or jws.count(".") != 2:
         raise InvalidValue("evidence", "no JWS in it", _ALLOWED)
     block, proof = document.get("block"), document.get("proof")
-    return Evidence(jws, block if isinstance(block, dict) else None, proof if isinstance(proof, dict) else None)
+    return Evidence(
+        jws, block if isinstance(block, dict) else None, proof if isinstance(proof, dict) else None, document
+    )
+
+
+def told_otherwise(beside: Mapping[str, Any], claims: EvidenceClaims) -> list[str]:
+    """The fields of a decision about which it says something else than the claims that came with it."""
+    signed = claims.model_dump(mode="json") | {"policy": claims.policy.version}
+    differing = [name for name in _DECISION_FIELDS if name in beside and beside[name] != signed[name]]
+    told_id = beside.get("transaction_id")
+    if told_id is not None and transaction_digest(str(told_id)) != claims.transaction_sha256:
+        differing.insert(0, "transaction_id")
+    return differing

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from ledger.clock import MAX_CALENDAR_MS
+
 
 class Verdict(StrEnum):
     """Of one check, or of all."""
@@ -68,7 +70,10 @@ class Lines:
 
 
 def when(time_ms: int) -> str:
-    """A time as people read it, UTC, with milliseconds."""
+    """A time as people read it, UTC, with milliseconds; the plain number where it is past the year 9999, which only
+    somebody who lies can have told."""
+    if time_ms > MAX_CALENDAR_MS:
+        return f"{time_ms} ms"
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

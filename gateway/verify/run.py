@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.claims import EvidenceClaims
 from gateway.evidence import TYPE
-from gateway.verify.case import Evidence, Means
+from gateway.verify.case import Evidence, Means, told_otherwise
 from gateway.verify.causes import Cause, find_cause
 from gateway.verify.content import check_decision, check_grant, check_policy, check_terms
 from gateway.verify.lines import Line, Lines, Verdict, when
@@ -86,7 +86,10 @@ def _check_content(lines: Lines, claims: EvidenceClaims, means: Means, history: 
 
 
 def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> EvidenceClaims | None:
-    """1: the gateway's key signed exactly these claims. Returns: them, where it did."""
+    """1: the gateway's key signed exactly these claims, and a decision beside them says the same.
+
+    Returns: the claims, where they are signed.
+    """
     try:
         key = jwt.PyJWK(dict(means.gateway_key), algorithm="EdDSA")
     except jwt.PyJWTError as error:
@@ -105,6 +108,10 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         lines.fails(1, f"signed by the gateway's key, but not what evidence says: {place or 'no claims'}")
         return None
+    differing = told_otherwise(evidence.beside, claims)
+    if differing:
+        lines.fails(1, f"the decision beside these claims says otherwise than they do about: {', '.join(differing)}")
+        return claims
     lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {when(claims.decided_at_ms)}")
     return claims
 

@@ -133,12 +133,22 @@ def test_an_admin_who_decides_is_audited_and_a_platform_that_decides_all_day_is_
     assert a_rig.platform("GET", f"/v1/decisions/{body['transaction_id']}").status_code == 404
     told = {"Standing-Reason": "核对差错".encode()}
     assert admin("POST", "/v1/decisions", json=body, headers=told).json()["outcome"] == "approve"
-    (entry, *_) = entries(a_rig, "/v1/decisions")
+    (entry,) = entries(a_rig, body["transaction_id"])
     assert (entry["action"], entry["reason"], entry["outcome"]) == ("post_decision", "核对差错", "done")
-    count = len(entries(a_rig, "/v1/decisions"))
-    person.decide()
-    assert len(entries(a_rig, "/v1/decisions")) == count
+    assert entries(a_rig, person.decide()["transaction_id"]) == []
     assert admin("POST", "/v1/decisions", json=body, headers={"Standing-Reason": b"\xff\xff\xff"}).status_code == 422
+
+
+def test_whom_an_admin_binds_is_audited_by_the_platforms_own_id_and_by_nothing_personal(a_rig: Rig) -> None:
+    person, other = a_rig.person(), a_rig.person()
+    body = {"bank": person.bank.bic, "user_id": person.user_id, "request_id": "by-admin", **person.claim}
+    admin = a_rig.door("admin")
+    assert admin("POST", "/v1/bindings", json=body, headers=WHY).status_code == 201
+    assert [entry["action"] for entry in entries(a_rig, person.user_id)] == ["post_binding"]
+    named = body | {"user_id": other.claim["holder_name"]}  # who puts a name where an id belongs
+    assert admin("POST", "/v1/bindings", json=named, headers=WHY).status_code == 422
+    (entry, *_) = entries(a_rig, "/v1/bindings")
+    assert entry["outcome"] == "RequestValidationError"
 
 
 def test_a_malformed_act_of_an_admin_is_audited_as_one_that_failed(a_rig: Rig) -> None:

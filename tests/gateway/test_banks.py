@@ -1,14 +1,16 @@
 """The client of a bank's node, against a node whose connections fail in every way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.banks import Bank, NodeClient
-from gateway.errors import BankNodeUnreachable
+from gateway.errors import BankNodeRefused, BankNodeUnreachable
+from ledger.errors import Conflict, InvalidValue
 from ledger.protocol import BindingRequest
 
 pytestmark = pytest.mark.anyio
@@ -120,3 +122,31 @@ async def test_a_node_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(BankNodeUnreachable):
         await client.unbind(bank, bytes(32))
     await client.close()
+
+
+@pytest.fixture
+def usual_depth() -> Iterator[None]:
+    """The recursion limit of production: the development chain raises it a hundredfold."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(raised)
+
+
+@pytest.mark.usefixtures("usual_depth")
+@pytest.mark.parametrize(
+    ("status", "expected"), [(200, BankNodeRefused), (409, Conflict), (422, InvalidValue), (503, BankNodeUnreachable)]
+)
+async def test_an_answer_that_is_nested_without_end_is_an_odd_answer_and_no_crash(
+    status: int, expected: type[Exception]
+) -> None:
+    body = b"[" * 50_000
+
+    async def nested(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
+        await incoming.readuntil(b"\r\n\r\n")
+        outgoing.write(b"HTTP/1.1 %d Odd\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+        await outgoing.drain()
+
+    async with node(nested) as (bank, client):
+        with pytest.raises(expected):
+            await client.resync(bank, bytes(32))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.decision import ISO20022, Bound, Decision, Kind, Outcome, Question, Reason, Remaining, decide
-from gateway.messages import MESSAGES
+from gateway.messages import MESSAGES, of_account, of_decision
 from gateway.policy import FreshnessBand, IdentityOutcomes, Policy
 from ledger.bic import bic_to_bytes11
 from ledger.codec import Record
@@ -344,3 +344,23 @@ def test_every_reason_has_a_message_in_both_languages() -> None:
         assert message.zh.endswith("。")
         assert not message.zh.isascii()
     assert len({message.en for message in MESSAGES.values()}) == len({m.zh for m in MESSAGES.values()}) == len(MESSAGES)
+
+
+@pytest.mark.parametrize("reason", [Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED])
+def test_that_staff_look_at_a_transaction_is_told_where_the_policy_says_so_and_nowhere_else(reason: Reason) -> None:
+    declined, reviewed = of_decision(reason, Outcome.DECLINE), of_decision(reason, Outcome.REVIEW)
+    assert "staff" not in declined.en
+    assert ("工作人员" in declined.zh, "人工" in declined.zh) == (False, False)
+    assert reviewed.en == declined.en + " This transaction is being checked by our staff."
+    assert reviewed.zh == declined.zh + "本次交易正在由工作人员核对。"
+
+
+# An account is asked about in its own currency.
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.CURRENCY_NOT_ALLOWED])
+def test_what_is_told_of_an_account_speaks_of_no_transaction(reason: Reason) -> None:
+    told = of_account(reason)
+    assert told.en
+    for of_one in ("this transaction", "smaller amount", "The amount"):
+        assert of_one not in told.en
+    for of_one in ("本次交易", "金额"):
+        assert of_one not in told.zh

@@ -3,21 +3,27 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, text, update
+from sqlalchemy.exc import OperationalError
 
 from gateway import desk as desk_module
-from gateway import records, schema
+from gateway import holds, records, schema
 from gateway.decision import Kind
 from gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
+from gateway.policy import Policy
 from gateway.reading import Seen
+from gateway.risk import NewBindingRule, VelocityRule
 from gateway.usage import State
 from ledger.clock import ManualClock
 from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from ledger.money import MAX_AMOUNT_MINOR, NO_LIMIT
+from tests.databases import new_database
 from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
 
 pytestmark = pytest.mark.anyio
@@ -193,6 +199,29 @@ async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_mor
         assert (await rig.decide(account, 1))["outcome"] == "approve"
 
 
+async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_commit_with_them(tmp_path: Path) -> None:
+    burst = VelocityRule(
+        rule="velocity",
+        name="burst",
+        currency="CNY",
+        over_minor=MAX_AMOUNT_MINOR,
+        within_minutes=10,
+        hold_minutes=30,
+    )
+    payments = burst.model_copy(update={"kinds": ("payment",)})
+    url = new_database(tmp_path, "gateway")
+    with desk_rig(tmp_path, policy=Policy(risk=(payments,)), database_url=url) as rig:
+        large, other = rig.bind(), rig.bind()
+        for _ in range(2):
+            assert (await rig.decide(large, MAX_AMOUNT_MINOR, kind=Kind.WITHDRAWAL))["outcome"] == "approve"
+        both = await asyncio.gather(rig.decide(large), rig.decide(other))
+        assert [answer["outcome"] for answer in both] == ["approve", "approve"]
+    with desk_rig(tmp_path, policy=Policy(risk=(burst,)), database_url=url) as later:
+        later.accounts[large.binding] = large
+        held = await later.decide(large, 1, kind=Kind.WITHDRAWAL)
+        assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
+
+
 async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
     with desk_rig(tmp_path) as rig:
         account = rig.bind()
@@ -209,6 +238,40 @@ async def test_a_new_binding_of_an_account_goes_on_with_its_daily_limit(tmp_path
         await rig.decide(rig.bind("9156"), 4_000)
         assert (await rig.decide(rig.bind("9156"), 1_001))["reason"] == "over_daily_limit"
         assert (await rig.decide(rig.bind("9157"), 1_001))["outcome"] == "approve"
+
+
+async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_its_tally_behind(tmp_path: Path) -> None:
+    burst = VelocityRule(
+        rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
+    )
+    with desk_rig(tmp_path, policy=Policy(risk=(burst,))) as rig:
+        first = rig.bind("9156")
+        for _ in range(2):
+            assert (await rig.decide(first, 1))["outcome"] == "approve"
+        held = await rig.decide(rig.bind("9156"), 1)  # the tally goes on
+        assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
+        again = rig.bind("9156")
+        assert (await rig.decide(again, 1))["hold"] == held["hold"]  # and so does the hold
+        assert (await rig.decide(rig.bind("9157"), 1))["outcome"] == "approve"
+        with rig.database.read() as connection:
+            assert [each.hold_id for each in holds.listed(connection, binding=again.binding)] == [
+                held["hold"]["hold_id"]
+            ]
+        with rig.database.write() as connection:
+            holds.lift(connection, held["hold"]["hold_id"], "support", rig.clock.now_ms())
+        assert (await rig.decide(again, 1))["outcome"] == "approve"
+
+
+async def test_a_hold_that_looks_at_each_transaction_of_a_young_binding_is_that_bindings_alone(tmp_path: Path) -> None:
+    young = NewBindingRule(rule="new_binding", name="young", currency="CNY", over_minor=10, within_hours=24)
+    with desk_rig(tmp_path, policy=Policy(risk=(young,)), clock=ManualClock(1)) as rig:
+        first, second = rig.bind("9156"), rig.bind("9156")
+        one, other = await rig.decide(first, 11), await rig.decide(second, 11)
+        assert (one["reason"], other["reason"]) == ("risk_hold", "risk_hold")
+        assert one["hold"]["hold_id"] != other["hold"]["hold_id"]
+        with rig.database.read() as connection:
+            (only,) = holds.listed(connection, binding=second.binding)
+        assert only.hold_id == other["hold"]["hold_id"]
 
 
 async def test_an_ended_binding_declines_though_its_key_is_in_memory(tmp_path: Path) -> None:
@@ -349,6 +412,24 @@ async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_pat
             await rig.decide(account, 11, transaction_id="t-1")
         assert rig.rows(schema.decisions) == rig.rows(schema.reservations) == rig.rows(schema.usage) == []
         assert (await rig.decide(account, 9, transaction_id="t-1"))["outcome"] == "approve"
+
+
+async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk_rig(tmp_path) as rig:
+        account, write = rig.bind(), rig.database.write
+
+        @contextmanager
+        def lost_at_commit() -> Iterator[Connection]:
+            with write() as connection:
+                yield connection
+                raise OperationalError("COMMIT", {}, Exception("the connection is lost"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.database, "write", lost_at_commit)
+            with pytest.raises(StorageUnavailable):
+                await rig.decide(account, transaction_id="t-1")
+        await rig.decide(account, transaction_id="t-1")
+        assert rig.desk._meters.outcomes == {"approve": 1, "decline": 0, "review": 0}
 
 
 async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_answer(

@@ -256,6 +256,11 @@ def test_old_events_are_forgotten_in_bounded_steps_and_their_positions_never_use
     rig.clock.advance(2 * day_ms)
     rig.heartbeat()
     assert [event["type"] for event in rig.follow()] == []
-    assert rig.platform("GET", "/v1/events").json() == {"events": [], "next_after": 0, "oldest": 0}
+    left = rig.platform("GET", "/v1/events").json()  # the newest stays, to say how far the log went
+    assert (left["oldest"], [event["position"] for event in left["events"]]) == (5, [5])
     put(rig, 1)
+    assert [event["position"] for event in rig.platform("GET", "/v1/events").json()["events"]] == [5, 6]
+    rig.clock.advance(day_ms // 24)
+    rig.heartbeat()
+    rig.follow()
     assert rig.platform("GET", "/v1/events").json()["oldest"] == 6

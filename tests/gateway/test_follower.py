@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -446,6 +446,32 @@ def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(
     told = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
     assert told == [foreign[:24]]
     assert rig.following.follower.status.block_number == rig.ledger.block_number()
+
+
+@pytest.mark.parametrize(
+    ("method", "spoil"),
+    [
+        ("eth_call", lambda words: words[:322] + f"{2**48 - 1:064x}" + words[386:]),  # when the change took effect
+        ("eth_getBlockByNumber", lambda block: block | {"timestamp": hex(2**64)}),
+        ("eth_getBlockByNumber", lambda block: block | {"number": hex(2**64)}),
+    ],
+)
+def test_a_number_that_no_honest_node_tells_stops_neither_the_follower_nor_what_was_told_before(
+    rig: FollowRig, method: str, spoil: Callable[[Any], Any]
+) -> None:
+    person = rig.bound()
+    rig.follow()
+    rig.bank.change(person.number, status=Status.FROZEN)
+    rig.alter = lambda call, answer: (
+        answer | {"result": spoil(answer["result"])} if call["method"] == method else answer
+    )
+    follower = rig.another_follower()
+    for _ in range(3):
+        with pytest.raises(LedgerUnreachable, match="makes no sense"):
+            follower.step()
+    assert rig.new_events() == []
+    rig.undo()
+    assert kinds(rig.follow(follower), person) == ["binding.frozen"]
 
 
 # --- in its thread

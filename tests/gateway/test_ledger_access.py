@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from gateway.app import create_app
 from gateway.ledger_nodes import BlockRule, LedgerNodes, NodeState, Watch
 from gateway.reading import Reader
+from ledger.client import LedgerClient
 from ledger.clock import ManualClock
 from ledger.errors import InvalidValue, LedgerUnreachable
 from ledger.service.serve import served
@@ -285,6 +287,16 @@ async def test_a_running_node_that_changes_its_chain_id_is_found_out_by_the_next
         assert await it.look() == ["wrong", "fit"]
 
 
+async def test_what_a_node_told_before_it_is_found_to_be_of_another_ledger_makes_no_other_look_late() -> None:
+    moved, right = Node(), Node()
+    async with rigged(moved, right, max_lag_blocks=5) as it:
+        moved.head, moved.chain_id = 10**6, 1
+        await it.read()  # before the next look: that it is another chain now cannot be seen
+        assert await it.look() == ["wrong", "fit"]
+        assert it.reader.nodes.seen == 100
+        assert await it.read() == 100
+
+
 async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
     old, fresh = Node(), Node()
     old.time_s = NOW_S - 61
@@ -342,6 +354,19 @@ async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, d
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
+async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
+    first, other = Node(200), Node(200)
+    plain = other._result
+
+    def lying(call: dict[str, Any]) -> Any:
+        result = plain(call)
+        return result | {"hash": "0x" + "ff" * 32} if call["method"] == "eth_getBlockByNumber" else result
+
+    other._result = lying  # type: ignore[method-assign]
+    async with rigged(first, other) as it:
+        assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
+
+
 async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
     node = Node(200)
     async with rigged(node) as it:
@@ -354,6 +379,57 @@ async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read(
         node._result = moved  # type: ignore[method-assign]
         node.head = 201
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
+
+
+@pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
+async def test_a_number_that_is_none_is_that_nodes_failure_and_the_watch_goes_on(told: str) -> None:
+    odd, right = Node(200), Node(200)
+    plain = odd._result
+
+    def lying(call: dict[str, Any]) -> Any:
+        result = plain(call)
+        return result | {"number": told} if call["method"] == "eth_getBlockByNumber" else result
+
+    odd._result = lying  # type: ignore[method-assign]
+    async with rigged(odd, right) as it:
+        assert it.states == ["failing", "fit"]
+        assert await it.look() == ["failing", "fit"]
+        assert await it.read() == 200
+
+
+@pytest.fixture
+def usual_depth() -> Iterator[None]:
+    """The recursion limit of production: the development chain raises it a hundredfold."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(raised)
+
+
+@pytest.mark.usefixtures("usual_depth")
+async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_the_watch_goes_on() -> None:
+    async def nested(_request: web.Request) -> web.Response:
+        return web.Response(body=b"[" * 50_000)
+
+    right = Node(200)
+    odd_app, right_app = web.Application(), web.Application()
+    odd_app.router.add_post("/", nested)
+    right_app.router.add_post("/", right.answer)
+    clock = ManualClock(NOW_S * 1000)
+    async with TestServer(odd_app) as odd, TestServer(right_app) as well:
+        urls = [str(server.make_url("/")) for server in (odd, well)]
+        watch = Watch(CHAIN, clock, probe_ms=3_600_000)
+        reader = Reader(
+            LedgerNodes(urls, CONTRACT, budget_ms=20_000, watch=watch), CONTRACT, budget_ms=20_000, max_waiting=9
+        )
+        await reader.open()
+        assert [node.state.word for node in reader.nodes.all] == ["failing", "fit"]
+        assert (await reader.read(BANK, BINDING)).block_number == 200
+        # The connection that the follower and the reconciliation have tells it apart as well.
+        client = LedgerClient(urls[0], CONTRACT)
+        with pytest.raises(LedgerUnreachable):
+            await asyncio.to_thread(client.head)
+        await reader.close()
 
 
 async def test_the_watch_looks_by_itself() -> None:

@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 import tomli_w
 from sqlalchemy import delete, insert, select, update
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import schema
 from gateway.cli import app
 from gateway.decision import Reason
 from gateway.ledger_nodes import BlockRule
-from gateway.messages import MESSAGES
+from gateway.messages import MESSAGES, NOT_SERVED
 from gateway.reconcile import GRACE_MS, Pace, Reconciler
-from gateway.reconcile_report import NOT_SERVED, Drift, Report
+from gateway.reconcile_report import Drift, Report
 from gateway.reconcile_schedule import ReconcileSchedule
 from ledger import governance
 from ledger.client import LedgerClient
+from ledger.clock import ManualClock
 from ledger.codec import Reading
 from ledger.errors import LedgerUnreachable
 from ledger.service.leader import Leader, NoLock
@@ -159,9 +161,17 @@ def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(al
 def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
-    report = run(alone)
+    told = run(alone)
+    assert all(bank.silent for bank in told.banks)
+    assert (told.dead_count, told.reasons[BICS[0]]) == (0, {"well": 1})
+    # A clock too far ahead is silence to decisions, and is told as that here too.
+    alone.heartbeat()
+    assert not any(bank.silent for bank in run(alone).banks)
+    behind = reconciler(alone)
+    behind._clock = ManualClock(alone.clock.now_ms() - alone.settings.policy.ahead_allowance_ms - 1)
+    report = behind.run()
+    assert report is not None
     assert all(bank.silent for bank in report.banks)
-    assert (report.dead_count, report.reasons[BICS[0]]) == (0, {"well": 1})
 
 
 def _believe(it: Rig, person: Person, **changed: Any) -> None:
@@ -244,6 +254,26 @@ def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -
     assert {block for _, block in asked} == {report.block_number}
     assert (report.checked, report.dead_count) == (5, 0)
     assert run(alone).dead_count == 5
+
+
+def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
+    person = alone.bound()
+    decided: list[str] = []
+
+    class Busy(LedgerClient):
+        """Between the pin and the first batch the bank publishes, and a decision reads that."""
+
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            if not decided:
+                person.bank.publish(raw(person))
+                decided.append(person.decide()["outcome"])
+            return super().read(queries, block)
+
+    report = reconciler(alone, Busy(alone.chain_url, alone.contract)).run()
+    assert report is not None
+    assert decided == ["approve"]
+    assert (report.drift_count, report.dead_count) == (0, 0)
+    assert report.reasons[person.bank.bic] == {"well": 1}
 
 
 def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failure_is_borne(alone: Rig) -> None:
@@ -347,6 +377,28 @@ def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
             schedule.look()
         made.append(len(rows(alone, schema.reconcile_runs)))
     assert made == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
+    alone: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = alone.app.state.gateway.operation.schedule
+
+    def broken() -> None:
+        assert schedule.leader.leads()
+        raise RuntimeError("text that is not to be told")
+
+    monkeypatch.setattr(schedule, "look", broken)
+    monkeypatch.setattr(schedule, "_look_every_s", 0)
+    with capture_logs() as logs, pytest.raises(RuntimeError):
+        schedule._keep_looking()
+    assert not schedule.leader.led
+    assert {"event": "reconcile_ended", "error": "RuntimeError", "log_level": "critical"} in logs
+    status = alone.support("GET", "/v1/status").json()
+    assert status["worker_troubles"] == [
+        "reconciliation: ended by an unexpected RuntimeError; see the log, and start the gateway again"
+    ]
+    assert status["ready"]
 
 
 def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:

@@ -149,6 +149,37 @@ def test_what_is_no_longer_kept_is_told_as_a_gap(rig: FollowRig) -> None:
         assert client.positions(2) == positions[3:]
 
 
+def test_a_gap_is_told_also_where_all_that_a_client_missed_and_all_after_it_is_too_old_to_be_kept(
+    rig: FollowRig,
+) -> None:
+    positions = tell(rig, 3)
+    with rig.app.state.gateway.storage.write() as connection:
+        event_log.prune(connection, rig.clock.now_ms() + 1, 1_000)
+    with stream(rig, **{"last-event-id": str(positions[0])}) as client:
+        message = client.event()
+        assert (message["event"], json.loads(message["data"])["oldest"]) == ("gap", positions[2])
+    assert rig.platform("GET", f"/v1/events?after={positions[0]}").json()["oldest"] == positions[2]
+
+
+def test_after_a_restored_backup_a_client_that_had_seen_more_misses_nothing_new(rig: FollowRig) -> None:
+    (newest,) = tell(rig)
+    ahead = newest + 10
+    listed = rig.platform("GET", f"/v1/events?after={ahead}").json()
+    assert (listed["events"], listed["next_after"]) == ([], newest)
+    with stream(rig, **{"last-event-id": str(ahead)}) as client:
+        assert tell(rig) == client.positions(1)
+
+
+def test_what_another_process_wrote_does_not_wait_for_a_heartbeat(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: dict[str, Any] = {"heartbeat_ms": 120_000}
+    with follow_rig(tmp_path_factory.mktemp("far"), streams=streams) as rig, stream(rig) as client:
+        monkeypatch.setattr(rig.following.wakeups, "wake", lambda: None)
+        assert tell(rig) == client.positions(1)
+    monkeypatch.undo()
+
+
 def test_past_the_bound_a_client_is_told_to_come_back_and_a_place_is_free_when_one_leaves(rig: FollowRig) -> None:
     with stream(rig), stream(rig):
         with stream(rig):
@@ -164,7 +195,7 @@ def _opens(rig: FollowRig) -> bool:
         return response.status_code == 200
 
 
-@pytest.mark.parametrize("position", ["x", "-1", "1" * 21, "1.5", "evt_1"])
+@pytest.mark.parametrize("position", ["x", "-1", "1" * 21, "9" * 20, "9" * 19, "1.5", "evt_1"])
 def test_a_position_that_is_none_is_refused(rig: FollowRig, position: str) -> None:
     answer = ask(rig, **{"last-event-id": position})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "last-event-id")

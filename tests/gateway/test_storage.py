@@ -46,6 +46,23 @@ def _hurried(url: str, **settings: str) -> str:
     return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
+@pytest.mark.anyio
+async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.storage._MAX_WAITING", 3)
+    storage, gate = Storage(Database(f"sqlite:///{tmp_path}/gateway.sqlite3")), threading.Event()
+    waiting = [asyncio.create_task(run(gate.wait, 20)) for run in (storage.reading, storage.writing, storage.reading)]
+    await asyncio.sleep(0)  # each has its place now
+    for run in (storage.reading, storage.writing):
+        with pytest.raises(StorageUnavailable, match="3 requests wait"):
+            await run(gate.wait, 20)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert await storage.reading(gate.wait, 20)
+    storage.close()
+
+
 @pytest.mark.postgresql
 def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_path: Path) -> None:
     url = new_database(tmp_path, "gateway")

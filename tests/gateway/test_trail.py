@@ -223,6 +223,29 @@ def test_a_node_that_is_down_or_odd_does_not_break_the_answer(rig: FollowRig, tr
     assert REMEDIES[Cause(cause)].en in trail["plain"]["en"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"number": 2**63, "signed_at_ms": 1},
+        {"number": -1, "signed_at_ms": 1},
+        {"number": 1, "signed_at_ms": 2**48 - 1},
+        {"number": 1, "signed_at_ms": -(2**48)},
+    ],
+)
+def test_a_node_that_tells_numbers_that_cannot_be_is_not_believed(
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, told: dict[str, int]
+) -> None:
+    rig.heartbeat()
+    person = rig.bound()
+
+    async def trail(*_args: object) -> bytes:
+        return json.dumps({"hops": [{"effective_at_ms": 1, "publication": told}]}).encode()
+
+    monkeypatch.setattr(rig.following.trails._nodes, "trail", trail)
+    answer = rig.support("GET", f"/v1/bindings/{person.binding}/trail")
+    assert (answer.status_code, answer.json()["troubles"]) == (200, ["bank_node_refuses"])
+
+
 def test_an_endpoint_that_does_not_take_the_event_is_what_stands_still_until_it_does(rig: FollowRig) -> None:
     rig.heartbeat()
     person = rig.bound()

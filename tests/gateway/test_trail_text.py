@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.banks import Bank
-from gateway.decision import Reason
+from gateway.decision import Outcome, Reason
 from gateway.hops import Hop, HopName, HopState
-from gateway.messages import MESSAGES
+from gateway.messages import of_decision
 from gateway.trail import BindingTrail, Cause, ChangeTrail, LastDecision
 from gateway.trail_text import HOP_NAMES, REMEDIES, plain, remedy
 
@@ -88,8 +88,8 @@ def test_every_cause_and_every_trouble_says_what_to_do_in_both_languages(cause: 
 @pytest.mark.parametrize("outcome", ["approve", "decline", "review"])
 def test_the_last_decision_is_told_with_its_reason_in_both_languages(outcome: str, reason: Reason | None) -> None:
     en, zh = check(trail(last_decision=LastDecision("t-1", outcome, reason, AT_MS, 7)))
-    assert en[1] == f"Last decision, 2026-01-01 12:00:00.580: {outcome}. {MESSAGES[reason].en}"
-    assert MESSAGES[reason].zh in zh[1]
+    assert en[1] == f"Last decision, 2026-01-01 12:00:00.580: {outcome}. {of_decision(reason, Outcome(outcome)).en}"
+    assert of_decision(reason, Outcome(outcome)).zh in zh[1]
 
 
 @pytest.mark.parametrize("staleness_ms", [-9_999, 0, 9_999, 599_999, 600_000, 35_999_999, 36_000_000])

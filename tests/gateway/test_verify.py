@@ -181,6 +181,31 @@ def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(appro
         assert failing(replace(approved, answer={"evidence": forged}).verify()) == [1]
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"outcome": "decline"},
+        {"reason": "account_frozen"},
+        {"transaction_id": "t-of-another"},
+        {"amount_minor": 1},
+        {"policy": "lax@0"},
+        {"binding": "0x" + "00" * 32},
+    ],
+)
+def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
+    approved: Exhibit, changed: dict[str, Any]
+) -> None:
+    report = replace(approved, answer=approved.answer | changed).verify()
+    assert failing(report) == [1]
+    assert report.lines[0].text.endswith(f"about: {next(iter(changed))}")
+
+
+@pytest.mark.parametrize("claim", ["decided_at_ms", "record__effective_at_ms", "record__watermark_ms"])
+def test_a_time_past_every_calendar_is_a_line_that_fails_and_no_crash(approved: Exhibit, claim: str) -> None:
+    changed: dict[str, Any] = {claim: 2**48 - 1}
+    assert failing(approved.resigned(**changed).verify())
+
+
 def test_another_document_that_the_gateways_key_signed_is_no_evidence(approved: Exhibit) -> None:
     assert failing(approved.resigned(typ="standing-receipt").verify()) == [1]
     assert failing(approved.resigned(form=1).verify()) == [1]

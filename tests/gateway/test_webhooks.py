@@ -1,7 +1,10 @@
 """Webhooks: signed by the standard, retried, each endpoint by itself, never to a private address, nothing lost."""
 
+import os
 import secrets
+import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -164,6 +167,33 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     wait_until(lambda: len(other.taken) == 30)
 
 
+def test_names_whose_servers_never_answer_delay_no_other_endpoint(
+    tmp_path: Path, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, over, asked = socket.getaddrinfo, threading.Event(), []
+
+    def hanging(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).endswith(".dead.example"):
+            asked.append(host)
+            over.wait(60)
+            raise socket.gaierror("nobody answered")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the threads that everybody shares
+    with follow_rig(tmp_path, webhooks={"max_endpoints": count + 1, "timeout_ms": 60_000}) as rig:
+        try:
+            for number in range(count):
+                add(rig, f"http://{number}.dead.example/")
+            tell(rig)
+            wait_until(lambda: len(asked) == count)
+            add(rig, hook.url.replace("127.0.0.1", "localhost"))
+            tell(rig)
+            wait_until(lambda: hook.taken)
+        finally:
+            over.set()
+
+
 def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"timeout_ms": 150}) as rig:
         endpoint = add(rig, hook)
@@ -187,6 +217,24 @@ def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: 
     assert len(hook.came) == 1
     assert rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable").json()["disabled_at_ms"] is None
     wait_until(lambda: len(hook.taken) == 4)
+
+
+def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path: Path, hook: Receiver) -> None:
+    with follow_rig(tmp_path) as rig:
+        endpoint = add(rig, hook)
+        hook.answers = [410]
+        tell(rig, 3)
+        wait_until(
+            lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
+        )
+        hook.secrets = []  # its library goes by the real clock
+        rig.clock.advance(4 * _DAY_MS)
+        hook.answers = [500]
+        rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable")
+        failed(rig, endpoint, "http_500")
+        assert queue(rig, endpoint)["given_up"] == 0
+        rig.clock.advance(2 * _RETRY_MS)
+        wait_until(lambda: len(hook.taken) == 3)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
