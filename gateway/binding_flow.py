@@ -151,11 +151,9 @@ class BindingFlow:
             if answer.grant is None:
                 return Refused(tuple(answer.mismatches))
             grant = trusted(answer.grant, bank, self._platform, signer)
-            identity = Identity(**json.loads(self._vault.unseal_text(pending.identity_sealed)))
-            values = self._values(bank, grant, user_id, identity, answer.mismatches) | {
-                name: getattr(pending, name) for name in ("number_masked", "number_type", "account", "replaces")
-            }
-            granted = await self._storage.writing(self._store, values, (bank.bic, request_id))
+            granted = await self._storage.writing(self._store_confirmed, bank, grant, request_id, answer.mismatches)
+            if granted is None:
+                granted = Granted(await self._bindings.find(grant.binding), created=False)
             await self._end_replaced(pending.replaces)
             return granted
 
@@ -294,6 +292,9 @@ class BindingFlow:
                 connection.execute(insert(table).values(**values))
             elif row.user_id != values["user_id"]:
                 raise Conflict("request_id: used before for another user; allowed: a new id")
+            elif row.deposit != values["deposit"]:
+                # The bank knows no more of the one before, as after a restored backup: only this one can be named.
+                connection.execute(update(table).where(*this, table.c.binding.is_(None)).values(**values))
 
         self._storage.write_all(store)
 
@@ -313,6 +314,24 @@ class BindingFlow:
     def _note_refusal(self, user_id: str) -> None:
         with self._storage.write() as connection:
             holds.note_refusal(connection, user_id, self._bounds, self._clock.now_ms())
+
+    def _store_confirmed(
+        self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]
+    ) -> Granted | None:
+        """Store what a deposit led to; None where the same amount, named twice at once, has stored it already."""
+        # Read in the thread that writes: while the bank was asked, the user's identity may have changed.
+        table = schema.pending_bindings
+        with self._storage.read() as connection:
+            pending = connection.execute(
+                select(table).where(table.c.bank == bank.bic, table.c.request_id == request_id)
+            ).one()
+        if pending.binding is not None:
+            return None
+        identity = Identity(**json.loads(self._vault.unseal_text(pending.identity_sealed)))
+        values = self._values(bank, grant, pending.user_id, identity, mismatches) | {
+            name: getattr(pending, name) for name in ("number_masked", "number_type", "account", "replaces")
+        }
+        return self._store(values, (bank.bic, request_id))
 
     def _store(self, values: dict[str, Any], asked: tuple[str, str]) -> Granted:
         same = select(schema.bindings).where(schema.bindings.c.binding == values["binding"])

@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from gateway import schema
 from gateway.errors import BankNodeUnreachable
+from gateway.identity_change import NewIdentity
 from gateway.policy import BindingBounds, Policy
 from gateway.risk import VelocityRule
+from ledger.protocol import BindingAnswer
 from ledger.service.database import Database
 from ledger.terms import Status
 from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
@@ -103,6 +105,33 @@ def test_nobody_else_can_confirm_and_nothing_that_does_not_wait(a_rig: Rig) -> N
     assert kind_of(confirm(person)) == (503, "bank-node-unreachable")
     person.bank.trouble = None
     assert confirm(person).status_code == 201
+
+
+def test_a_new_name_that_comes_while_the_bank_looks_at_the_amount_counts(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = _waiting(a_rig)
+    gateway = a_rig.app.state.gateway
+    ask = gateway.binding_flow._nodes.confirm
+
+    async def confirm_meanwhile(*arguments: Any) -> BindingAnswer:
+        await gateway.identity_change.apply(person.user_id, NewIdentity.parse(OTHER["holder_name"], None, None))
+        answer: BindingAnswer = await ask(*arguments)
+        return answer
+
+    monkeypatch.setattr(gateway.binding_flow._nodes, "confirm", confirm_meanwhile)
+    person.binding = confirm(person).json()["binding"]
+    assert person.decide()["reason"] == "name_changed"
+
+
+def test_a_bank_that_lost_its_deposit_and_pays_another_in_is_told_the_amount_of_that_one(a_rig: Rig) -> None:
+    person = _waiting(a_rig)
+    person.bank.deposits.clear()
+    person.bank.asked.clear()
+    person.bank.deposit_minor = 58
+    assert person.bind().json()["outcome"] == "micro_deposit"
+    person.bank.deposit_minor = None
+    assert confirm(person, 58).status_code == 201
 
 
 def test_a_deposit_that_was_never_named_is_forgotten_with_the_identity(a_rig: Rig) -> None:
