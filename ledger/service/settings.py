@@ -38,9 +38,11 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
     stated: dict[str, Any] = {}
     if file is not None:
         try:
-            stated = tomllib.loads(file.read_text())
+            stated = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise SettingsError(f"{file}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{file}: not text in UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{file}: {error}") from error
     try:
@@ -71,9 +73,11 @@ def read_secret(path: Path, field: str) -> bytes:
 def read_text_secret(path: Path, field: str) -> str:
     """A password or key kept in a file, without its last line break. Raises: SettingsError."""
     try:
-        text = path.read_text().rstrip("\n")
+        text = path.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{field}: {path}: not text in UTF-8") from error
     if not text:
         raise SettingsError(f"{field}: {path} is empty")
     return text

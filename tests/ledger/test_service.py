@@ -229,6 +229,11 @@ def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: P
     file.write_text("\n")
     with pytest.raises(SettingsError, match="empty"):
         read_text_secret(file, "password")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        read_text_secret(file, "password")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load(_Settings, file)
 
 
 @pytest.mark.anyio
