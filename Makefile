@@ -67,7 +67,7 @@ test-npm: setup ## What needs npm: signatures against ethers, evidence against a
 
 test-network: test-npm test-postgresql ## Both of the above
 
-check: setup ## Lint, types, import direction, docs, and the artifact against its source (needs npm)
+check: setup ## Lint, types, import direction, docs, the artifact against its source, gas against its file (needs npm)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -76,6 +76,7 @@ check: setup ## Lint, types, import direction, docs, and the artifact against it
 	$(BIN)/python hardhat-free-scripts/check_docs.py
 	$(BIN)/python examples/make_examples.py --check
 	$(BIN)/python hardhat-free-scripts/compile.py --check
+	$(BIN)/python hardhat-free-scripts/gas.py --check
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
