@@ -323,6 +323,9 @@ class World:
             "database_url": f"sqlite:///{folder}/gateway.sqlite3",
             "ledger_url": self.chain.url,
             "ledger_contract": self.contract,
+            # Longer than any machine needs: no test fails for being slow.
+            "ledger_read_timeout_ms": 20_000,
+            "bank_node_timeout_ms": 20_000,
             "vault_secret_files": [folder / "vault-secret"],
             "evidence_key_file": folder / "evidence-key.pem",
             "api_keys": [{"name": "checkout", "role": "platform", "sha256": hashed}],

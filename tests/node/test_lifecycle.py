@@ -49,9 +49,11 @@ def bank(staffed: Staffed) -> Bank:
     return staffed.bank
 
 
-def _bound(staffed: Staffed, stated: Mapping[str, Any] = ACCOUNT, key: str | None = None) -> dict[str, Any]:
+def _bound(
+    staffed: Staffed, stated: Mapping[str, Any] = ACCOUNT, key: str | None = None, **changed: Any
+) -> dict[str, Any]:
     """A grant whose first attestation is on the ledger."""
-    grant = grant_of(staffed.bind(stated, key))
+    grant = grant_of(staffed.bind(stated, key, **changed))
     wait_until(lambda: writes(staffed.bank, grant) == 1)
     return grant
 
@@ -133,8 +135,7 @@ def test_no_request_ends_the_binding_of_another_account_or_platform_by_its_id(st
     _bound(staffed, account(1))
     assert staffed.bind(account(1), replaces=kept["binding"]).status_code == 409
     assert staffed.bind(account(1), replaces=others["binding"]).status_code == 409
-    grant_of(staffed.bind(ACCOUNT, staffed.other_key, replaces=kept["binding"]))
-    bank.heartbeat()
+    _bound(staffed, key=staffed.other_key, replaces=kept["binding"])
     assert status_on_ledger(bank, kept) == status_on_ledger(bank, others) == Status.ACTIVE
 
 

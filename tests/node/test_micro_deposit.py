@@ -108,6 +108,7 @@ def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> N
 
 def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends(paying: Paying) -> None:
     old = grant_of(paying.staffed.bind(ACCOUNT))
+    wait_until(lambda: writes(paying.bank, old) == 1)
     deposit = paying.ask(replaces=old["binding"])
     assert paying.confirm(deposit, paying.wrong(deposit, 1)[0]).json()["outcome"] == "refused"
     paying.bank.heartbeat()
