@@ -111,7 +111,7 @@ def delete_binding(binding: BindingId, request: Request, caller: Platform) -> Re
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding by a new one with a new key",
-    responses=responses(*_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded),
+    responses=responses(*_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
 )
 def post_regrant(body: RegrantRequest, binding: BindingId, request: Request, caller: Platform) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""

@@ -137,7 +137,15 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         feed=feed,
         bindings=bindings,
         off_boardings=off_boardings,
-        regranting=Regranting(database, vault, issuer, clock, on_change=publisher.wake, faults=faults),
+        regranting=Regranting(
+            database,
+            vault,
+            issuer,
+            clock,
+            max_waiting=settings.max_waiting,
+            on_change=publisher.wake,
+            faults=faults,
+        ),
         resync=Resync(database, vault, issuer, clock, on_doubt=publisher.send_again, faults=faults),
         workers=Workers(
             [

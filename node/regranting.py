@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from ledger.clock import Clock
-from ledger.errors import Conflict, NotFound
+from ledger.errors import Conflict, NotFound, Overloaded
 from ledger.protocol import BindingAnswer
 from ledger.service.vault import Vault
-from node import off_boarding, schema
+from node import off_boarding, outbox, schema
 from node.accounts import AccountStore
 from node.faults import Faults, no_faults
 from node.granting import Granting
@@ -42,9 +42,12 @@ class Regranting:
         issuer: Issuer,
         clock: Clock,
         *,
+        max_waiting: int,
         on_change: Callable[[], None],
         faults: Faults = no_faults,
     ) -> None:
+        """`max_waiting`: half as many attestations may wait for the ledger, so that the core's changes find room."""
+        self._max_waiting = max(1, max_waiting // 2)
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
@@ -56,7 +59,7 @@ class Regranting:
         """End a binding of this platform and grant a new one of the same account, in one step.
 
         Asked again with the same request id, the same grant is answered. Raises: NotFound (also for one that has
-        ended), Conflict where the request id was used for something else, PlatformOffBoarded.
+        ended), Conflict where the request id was used for something else, PlatformOffBoarded, Overloaded.
         """
         table = schema.bindings
         digest = self._vault.lookup("regrant", f"{binding.hex()} {request.request_id}")
@@ -83,6 +86,8 @@ class Regranting:
             if old is None:
                 raise NotFound("this platform has no such binding, or it has ended")
             off_boarding.check(connection, platform)
+            if outbox.waiting(connection, self._max_waiting) >= self._max_waiting:
+                raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
             account = self._accounts.get(connection, old.account_id)
             answer = self._granting.grant(
                 connection,

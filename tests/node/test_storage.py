@@ -289,6 +289,24 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
     assert again.status_code == 404, "it has ended"
 
 
+def test_a_platform_that_asks_for_new_grants_without_end_leaves_room_for_what_the_core_says(a_world: World) -> None:
+    bank = a_world.start_bank(max_waiting=20)
+    bank.feed(ACCOUNT)
+    binding = bank.bind().json()["grant"]["binding"]
+    a_world.chain.down = True
+    for turn in range(200):
+        path, body = f"/v1/bindings/{binding}/regrant", {"request_id": f"regrant-{turn}"}
+        answer = bank.post(path, bank.platform_key, json=body)
+        if answer.status_code != 200:
+            break
+        binding = answer.json()["grant"]["binding"]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    a_world.chain.down = False
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    assert bank.post(path, bank.platform_key, json=body).status_code == 200
+
+
 def test_an_operator_sees_when_no_binding_is_left_under_an_old_secret(a_world: World) -> None:
     bank = a_world.make_bank()
     with ExitStack() as stack:
