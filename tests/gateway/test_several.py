@@ -113,6 +113,7 @@ def _endpoint(cluster: Cluster, receiver: Receiver) -> None:
     receiver.secrets.append(answer.json()["secret"])
 
 
+@pytest.mark.faults
 def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_is_killed(cluster: Cluster) -> None:
     one, two = cluster.members
     binding = cluster.bind()
