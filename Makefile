@@ -22,7 +22,7 @@ setup: .venv/.ready ## Make the virtual environment
 demo: setup ## Run a day: two banks, one platform, 465 payments and withdrawals (ONCE=1 ends by itself)
 	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
 
-test: setup ## Run the tests
+test: setup ## Run the tests, but for those that take minutes (test-faults) or need more than PyPI (test-network)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
@@ -51,7 +51,7 @@ prove: .cache/proof/.ready ## The contract's promises by symbolic execution, and
 analyse: .cache/proof/.ready ## Static analysis of the contract by slither (needs npm)
 	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
-test-faults: setup ## Kill the node at each durable step in 200 seeded runs; search the demo's logs for its people
+test-faults: setup ## Kill node and gateway at each durable step, 200 seeded runs among them; search the demo's logs for its people
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests $(ARGS)
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/test_reservation_machine.py \

@@ -50,7 +50,8 @@ def _children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-@pytest.mark.parametrize("ending", ["INT", pytest.param("HUP", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("ending", ["INT", "HUP"])
 def test_the_end_of_the_demo_is_the_end_of_every_process_it_started(tmp_path: Path, ending: str) -> None:
     """Also for the impatient, who press Ctrl-C again and again, and where a script started it in the background."""
     demo = [sys.executable, str(_DEMO), "--once", "--keep", str(tmp_path / "demo")]

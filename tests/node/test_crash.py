@@ -166,7 +166,13 @@ def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(se
     assert setting.client.bank(bank.bic).watermark_ms == freeze["as_of_ms"]
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["mined while the node is down", "lost by the network"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(False, id="mined while the node is down", marks=pytest.mark.faults),
+        pytest.param(True, id="lost by the network"),
+    ],
+)
 def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there_once(
     setting: Setting, lost: bool
 ) -> None:
@@ -204,6 +210,7 @@ def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there
     assert written == [bytes.fromhex(grant["binding"][2:])] * 2
 
 
+@pytest.mark.faults
 def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting: Setting, tmp_path: Path) -> None:
     bank = setting.bank
     setting.net.start_bank(bank)

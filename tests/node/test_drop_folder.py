@@ -529,10 +529,8 @@ def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Pa
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
-# One of them always, the others in `make test-faults`: each costs several seconds of starting.
-@pytest.mark.parametrize(
-    "point", [_FILE_POINTS[0], *(pytest.param(point, marks=pytest.mark.faults) for point in _FILE_POINTS[1:])]
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("point", _FILE_POINTS)
 def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
     with ExitStack() as stack:
         chain = Chain(SystemClock())
