@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, Overloaded
+from ledger.errors import Conflict, InvalidValue
 from ledger.identity import canonical_number
 from ledger.service.database import Database
 from ledger.service.vault import Vault
@@ -175,8 +175,8 @@ class Feed:
         return 1 if begun is None else int(begun) + 1
 
     def _check_room(self, connection: Connection, changes: Sequence[AccountChange]) -> None:
-        if changes and outbox.waiting(connection, self._max_waiting) >= self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
+        if changes:
+            outbox.check_room(connection, self._max_waiting)
 
     def _apply(
         self, connection: Connection, changes: Sequence[AccountChange], *, last_ms: int, as_of_ms: int | None

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ledger.clock import Clock
-from ledger.errors import NotAllowed, NotFound, Overloaded
+from ledger.errors import NotAllowed, NotFound
 from ledger.service.database import Database
 from ledger.service.vault import Vault
 from node import outbox, schema
@@ -97,8 +97,7 @@ class OffBoardings:
             state = _document(connection, platform)
             if state.finished_at_ms is not None:
                 return state
-            if outbox.waiting(connection, self._max_waiting) >= self._max_waiting:
-                raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
+            outbox.check_room(connection, self._max_waiting)
             ended = 0
             for row in _active(connection, platform):
                 account = self._accounts.get(connection, row.account_id)

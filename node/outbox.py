@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from ledger.errors import Overloaded
 from ledger.publication import Attestation, Domain, Publication, Signer
 from ledger.sealing import seal
 from ledger.terms import Terms
@@ -80,6 +81,12 @@ def waiting(connection: Connection, at_most: int | None = None) -> int:
     """How many rows wait to be published; counts no further than `at_most`, where that is all one needs to know."""
     rows = select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None)).limit(at_most).subquery()
     return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
+
+
+def check_room(connection: Connection, at_most: int) -> None:
+    """That fewer than `at_most` rows wait to be published. Raises: Overloaded."""
+    if waiting(connection, at_most) >= at_most:
+        raise Overloaded(f"{at_most} attestations wait for the ledger already", retry_after_s=5)
 
 
 def last_publication(connection: Connection) -> Row[Any] | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from ledger.clock import Clock
-from ledger.errors import Conflict, NotFound, Overloaded
+from ledger.errors import Conflict, NotFound
 from ledger.protocol import BindingAnswer
 from ledger.service.vault import Vault
 from node import off_boarding, outbox, schema
@@ -86,8 +86,7 @@ class Regranting:
             if old is None:
                 raise NotFound("this platform has no such binding, or it has ended")
             off_boarding.check(connection, platform)
-            if outbox.waiting(connection, self._max_waiting) >= self._max_waiting:
-                raise Overloaded(f"{self._max_waiting} attestations wait for the ledger already", retry_after_s=5)
+            outbox.check_room(connection, self._max_waiting)
             account = self._accounts.get(connection, old.account_id)
             answer = self._granting.grant(
                 connection,

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import ssl
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,15 @@ def _schemas_are_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", played_once(command.upgrade))
         yield
+
+
+@pytest.fixture
+def usual_depth() -> Iterator[None]:
+    """The recursion limit of production: the development chain raises it a hundredfold."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(raised)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """The client of a bank's node, against a node whose connections fail in every way."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from zoneinfo import ZoneInfo
 
@@ -122,15 +121,6 @@ async def test_a_node_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(BankNodeUnreachable):
         await client.unbind(bank, bytes(32))
     await client.close()
-
-
-@pytest.fixture
-def usual_depth() -> Iterator[None]:
-    """The recursion limit of production: the development chain raises it a hundredfold."""
-    raised = sys.getrecursionlimit()
-    sys.setrecursionlimit(1_000)
-    yield
-    sys.setrecursionlimit(raised)
 
 
 @pytest.mark.usefixtures("usual_depth")

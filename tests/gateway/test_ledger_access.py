@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -395,15 +394,6 @@ async def test_a_number_that_is_none_is_that_nodes_failure_and_the_watch_goes_on
         assert it.states == ["failing", "fit"]
         assert await it.look() == ["failing", "fit"]
         assert await it.read() == 200
-
-
-@pytest.fixture
-def usual_depth() -> Iterator[None]:
-    """The recursion limit of production: the development chain raises it a hundredfold."""
-    raised = sys.getrecursionlimit()
-    sys.setrecursionlimit(1_000)
-    yield
-    sys.setrecursionlimit(raised)
 
 
 @pytest.mark.usefixtures("usual_depth")

@@ -1,7 +1,6 @@
 """A ledger node that answers nonsense: every call of the client ends in its own errors, whatever it is told."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -166,12 +165,8 @@ def test_a_revert_whose_data_is_not_hexadecimal_is_a_refusal_without_a_reason(no
         LedgerClient(node.url, _ADDRESS).bank(_BIC)
 
 
+@pytest.mark.usefixtures("usual_depth")
 def test_json_that_is_nested_without_end_is_no_answer(node: OddNode) -> None:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(1_000)  # Python's own, which libraries lift
-    try:
-        node.body = "[" * 50_000
-        with pytest.raises(LedgerUnreachable):
-            LedgerClient(node.url, _ADDRESS).bank(_BIC)
-    finally:
-        sys.setrecursionlimit(before)
+    node.body = "[" * 50_000
+    with pytest.raises(LedgerUnreachable):
+        LedgerClient(node.url, _ADDRESS).bank(_BIC)
