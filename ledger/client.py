@@ -222,6 +222,12 @@ class LedgerClient:
         with ledger_errors():
             return int(self._contract.functions.MAX_ATTESTATIONS().call())
 
+    @cached_property
+    def ahead_allowance_ms(self) -> int:
+        """How far ahead of its block's time the contract takes a time."""
+        with ledger_errors():
+            return int(self._contract.functions.AHEAD_ALLOWANCE_MS().call())
+
     def block_number(self) -> int:
         """The number of the latest block."""
         with ledger_errors():
@@ -229,12 +235,8 @@ class LedgerClient:
 
     def head(self, block: int | Literal["latest", "finalized"] = "latest") -> Head:
         """A block's number, hash and time; the latest one unless another is named."""
-        asked = block if isinstance(block, str) else hex(block)
-        with ledger_errors():
-            # Asked for plainly: web3's own block type refuses the longer extraData of chains with a BFT engine.
-            answer = self.w3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [asked, False])
-        found = answer.get("result")
-        if not isinstance(found, dict):
+        found = self._plain_block(block if isinstance(block, str) else hex(block))
+        if found is None:
             raise LedgerUnreachable(f"the ledger's node has no block {block}")
         try:
             head = Head(int(found["number"], 16), bytes.fromhex(found["hash"][2:]), int(found["timestamp"], 16))
@@ -245,6 +247,28 @@ class LedgerClient:
         if not 0 <= head.number <= _MAX_BLOCK or not 0 <= head.time_s <= MAX_CALENDAR_MS // 1000:
             raise LedgerUnreachable("the ledger's answer makes no sense: a block's number or time that is none")
         return head
+
+    def latest_allowed_ms(self) -> int:
+        """The latest time that a publication sent now may speak of: the allowance after the block to come.
+
+        A node that tells of no block to come is asked for its latest one: early, where blocks are far between.
+        """
+        # Its number and hash need not be known yet, so it is no `Head`.
+        found = self._plain_block("pending")
+        try:
+            time_ms = self.head().time_s * 1000 if found is None else int(found["timestamp"], 16) * 1000
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
+        if not 0 <= time_ms <= MAX_CALENDAR_MS:
+            raise LedgerUnreachable("the ledger's answer makes no sense: a block's time that is none")
+        return time_ms + self.ahead_allowance_ms
+
+    def _plain_block(self, asked: str) -> dict[str, Any] | None:
+        """Asked for plainly: web3's own block type refuses the longer extraData of chains with a BFT engine."""
+        with ledger_errors():
+            answer = self.w3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [asked, False])
+        found = answer.get("result")
+        return found if isinstance(found, dict) else None
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:
         """What the ledger holds about a bank."""

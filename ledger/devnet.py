@@ -92,7 +92,7 @@ class Devnet:
         identity, method, params = call.get("id"), call["method"], call.get("params", [])
         with self._lock:
             try:
-                if method.startswith("eth_send"):
+                if method.startswith("eth_send") or (method == "eth_getBlockByNumber" and "pending" in params):
                     self._set_block_time()
                 if method == "eth_getLogs":
                     return {"jsonrpc": "2.0", "id": identity, "result": self._logs.find(params[0])}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from ledger.errors import Overloaded
 from ledger.publication import Attestation, Domain, Publication, Signer
@@ -111,8 +111,11 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def next_drafts(connection: Connection, limit: int) -> tuple[list[Draft], int]:
-    """The waiting rows that come next, at most `limit`, and the id of the last of them (0 where none waits)."""
+def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
+    """The waiting rows that come next, at most `limit`, and the id of the last of them (0 where none waits).
+
+    What is not `in_bounds` is moved there, in its row too.
+    """
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
         .join(schema.bindings, schema.bindings.c.id == schema.outbox.c.binding_id)
@@ -120,16 +123,32 @@ def next_drafts(connection: Connection, limit: int) -> tuple[list[Draft], int]:
         .order_by(schema.outbox.c.id)
         .limit(limit)
     ).all()
-    drafts = [Draft(row.binding_id, row.platform, row.effective_at_ms, Terms.unpack(row.terms)) for row in rows]
-    return in_order(connection, drafts), rows[-1].id if rows else 0
+    stated = [Draft(row.binding_id, row.platform, row.effective_at_ms, Terms.unpack(row.terms)) for row in rows]
+    drafts = in_bounds(connection, stated, latest_ms)
+    _note_times(connection, rows, drafts)
+    return drafts, rows[-1].id if rows else 0
 
 
-def in_order(connection: Connection, drafts: Sequence[Draft]) -> list[Draft]:
-    """The drafts, none older than what was published of its binding before.
+def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequence[Draft]) -> None:
+    """Let rows that were moved in time hold what is published of them: what comes later is measured by that."""
+    moved = [
+        {"row": row.id, "moved_to_ms": draft.effective_at_ms}
+        for row, draft in zip(rows, drafts, strict=True)
+        if draft.effective_at_ms != row.effective_at_ms
+    ]
+    if moved:
+        table = schema.outbox
+        query = update(table).where(table.c.id == bindparam("row")).values(effective_at_ms=bindparam("moved_to_ms"))
+        connection.execute(query, moved)
 
-    The ledger refuses a publication whole if one attestation in it goes back in time, and what is signed under a number
-    cannot be signed again in another form: one such row would block everything after it for ever. What is stated last
-    stands, so it takes effect no earlier than what was stated before it.
+
+def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -> list[Draft]:
+    """The drafts, none older than what was published of its binding before, and none later than `latest_ms`.
+
+    The ledger refuses a publication whole if one attestation in it goes back in time or is too far ahead of its block,
+    and what is signed under a number cannot be signed again in another form: one such row would block everything after
+    it. What is stated last stands, so it takes effect no earlier than what was stated before it. What is ahead comes
+    from a clock that runs ahead, the core's or this machine's; it has happened, so it counts from the ledger's now.
     """
     table = schema.outbox
     last: dict[bytes, int] = {
@@ -142,7 +161,7 @@ def in_order(connection: Connection, drafts: Sequence[Draft]) -> list[Draft]:
     }
     ordered = []
     for draft in drafts:
-        effective_at_ms = max(draft.effective_at_ms, last.get(draft.binding, 0))
+        effective_at_ms = max(min(draft.effective_at_ms, latest_ms), last.get(draft.binding, 0))
         last[draft.binding] = effective_at_ms
         ordered.append(replace(draft, effective_at_ms=effective_at_ms))
     return ordered
@@ -157,17 +176,18 @@ def mark_published(connection: Connection, up_to_id: int, number: int) -> None:
     )
 
 
-def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int) -> int:
+def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int, latest_ms: int) -> int:
     """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
 
-    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back.
+    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back, and below
+    `latest_ms`, from which a row to come may have to count.
     """
     holding = connection.execute(
         select(func.min(schema.outbox.c.holds_from_ms)).where(
             schema.outbox.c.publication.is_(None), schema.outbox.c.id > after_id
         )
     ).scalar_one_or_none()
-    as_of_ms = last_as_of_ms(connection)
+    as_of_ms = min(last_as_of_ms(connection), latest_ms - 1)
     return max(floor_ms, as_of_ms if holding is None else min(as_of_ms, holding - 1))
 
 
@@ -204,16 +224,23 @@ def sign(
 
 
 def sign_next(
-    connection: Connection, issuer: Issuer, deployment: Deployment, *, max_attestations: int, now_ms: int
+    connection: Connection,
+    issuer: Issuer,
+    deployment: Deployment,
+    *,
+    max_attestations: int,
+    latest_ms: int,
+    now_ms: int,
 ) -> Publication | None:
     """Seal, sign and store the next publication: the waiting rows in order, at most `max_attestations`, or a heartbeat.
 
+    `latest_ms`: the latest time that the ledger takes now.
     Returns None where there is nothing to say: no row waits and the watermark would not move.
     """
-    drafts, last_id = next_drafts(connection, max_attestations)
+    drafts, last_id = next_drafts(connection, max_attestations, latest_ms)
     last = last_publication(connection)
     floor_ms = watermark_floor_ms(last, deployment)
-    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms)
+    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms)
     if not drafts and watermark_ms == floor_ms:
         return None
     publication = sign(

@@ -20,6 +20,7 @@ from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from node import deployments, outbox, recoveries, restating, schema
 from node.deployments import Deployment
 from node.faults import Faults, no_faults
+from node.feed import AHEAD_ALLOWANCE_MS
 from node.metrics import Meters
 from node.outbox import Issuer
 from node.restating import Restating
@@ -82,6 +83,9 @@ class Publisher:
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
         self._waiting_since_ms: int | None = None
+        # The latest time that the ledger took when it was asked last; it takes no less since.
+        self._latest_ms = 0
+        self._is_clock_ahead = False
         # Whether store and ledger were level at some time; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
         #: Why nothing is published at the moment; None while all is well.
@@ -246,6 +250,7 @@ class Publisher:
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations)
         now_ms = self._clock.now_ms()
+        latest_ms = self._latest_allowed_ms(now_ms)
         with self._database.write() as connection:
             self._confirm_duty(connection)
             deployment = deployments.current(connection)
@@ -254,11 +259,23 @@ class Publisher:
             if deployment is None:
                 deployment = deployments.begin(connection, domain, 0, now_ms)
             publication = self._restating.sign_next(
-                connection, deployment, max_attestations=bound, now_ms=now_ms
-            ) or outbox.sign_next(connection, self.issuer, deployment, max_attestations=bound, now_ms=now_ms)
+                connection, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
+            ) or outbox.sign_next(
+                connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
+            )
             if publication is None:
                 return None
             row = outbox.last_publication(connection)
         self._waiting_since_ms = None
         self._faults("signed")
         return row
+
+    def _latest_allowed_ms(self, now_ms: int) -> int:
+        """The latest time that the ledger takes for sure. It is asked where something that waits may be later."""
+        if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
+            self._latest_ms = self._client.latest_allowed_ms()
+            is_ahead = now_ms > self._latest_ms
+            if is_ahead and not self._is_clock_ahead:
+                _log.warning("clock_ahead_of_ledger", latest_allowed_ms=self._latest_ms, now_ms=now_ms)
+            self._is_clock_ahead = is_ahead
+        return self._latest_ms

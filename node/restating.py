@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 
 from ledger.publication import Attestation, Publication
 from ledger.terms import TERMS_SIZE, Terms
@@ -34,15 +34,18 @@ class Restating:
         self._issuer = issuer
 
     def sign_next(
-        self, connection: Connection, deployment: Deployment, *, max_attestations: int, now_ms: int
+        self, connection: Connection, deployment: Deployment, *, max_attestations: int, latest_ms: int, now_ms: int
     ) -> Publication | None:
-        """Seal, sign and store the next of these publications; None where nothing is left to state again."""
+        """Seal, sign and store the next of these publications; None where nothing is left to state again.
+
+        `latest_ms`: the latest time that the ledger takes now.
+        """
         rows = connection.execute(
             select(schema.restatements).order_by(schema.restatements.c.binding_id).limit(max_attestations)
         ).all()
         if not rows:
             return None
-        drafts = outbox.in_order(connection, [self._draft(connection, row) for row in rows if row.known])
+        drafts = outbox.in_bounds(connection, [self._draft(connection, row) for row in rows if row.known], latest_ms)
         foreign = [row for row in rows if not row.known]
         last = outbox.last_publication(connection)
         publication = outbox.sign(
@@ -58,7 +61,7 @@ class Restating:
             watermark_ms=outbox.watermark_floor_ms(last, deployment),
             now_ms=now_ms,
         )
-        self._settle(connection, drafts, publication.number, deployment)
+        self._settle(connection, drafts, publication.number, deployment, latest_ms)
         done = [row.binding_id for row in rows]
         connection.execute(delete(schema.restatements).where(schema.restatements.c.binding_id.in_(done)))
         return publication
@@ -83,8 +86,10 @@ class Restating:
         draft = Draft(row.binding_id, row.platform, row.floor_ms, unbound(Terms.unpack(row.terms)))
         return outbox.attest(draft, self._issuer, number)
 
-    def _settle(self, connection: Connection, drafts: Sequence[Draft], number: int, deployment: Deployment) -> None:
-        """What waited for these bindings is in their present state: it went with it."""
+    def _settle(
+        self, connection: Connection, drafts: Sequence[Draft], number: int, deployment: Deployment, latest_ms: int
+    ) -> None:
+        """What waited for these bindings is in their present state: it went with it, no later than that."""
         if not drafts:
             return
         abandoned = select(schema.publications.c.number).where(
@@ -99,7 +104,10 @@ class Restating:
                     or_(table.c.publication.is_(None), table.c.publication.in_(abandoned)),
                 )
             )
-            .values(publication=number)
+            .values(
+                publication=number,
+                effective_at_ms=case((table.c.effective_at_ms > latest_ms, latest_ms), else_=table.c.effective_at_ms),
+            )
         )
         connection.execute(
             insert(table),

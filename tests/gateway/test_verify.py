@@ -324,7 +324,7 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     ("lie", "fails"),
     [
         (_lie_about("eth_getBlockByNumber", lambda block: block | {"hash": "0x" + "11" * 32}), {3}),
-        (_lie_about("eth_call", lambda text: text[:-130] + "1" + text[-129:]), {4}),
+        (_lie_about("eth_call", lambda text: _flip_last(text[:-129]) + text[-129:]), {4}),
         # The sealed terms in the input: not what the bank signed, nor what the event names.
         (_lie_about("eth_getTransactionByHash", _change_input(2 * (32 * 4 + 1))), {5, 8}),
         # The signature's s: what was published is right, but nobody signed it.

@@ -1,6 +1,8 @@
 """The typed client against a real chain: publish, read many, follow; and every way in which a ledger can be wrong."""
 
 import secrets
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from ledger.devnet import DEVNET_KEYS
 from ledger.errors import InvalidValue, LedgerMismatch, LedgerRejected, LedgerUnreachable
 from ledger.publication import Attestation, LocalSigner, Publication
 from ledger.sender import Sender, publication_gas
+from tests.gateway.proxy import proxied
 from tests.world import BANK_ADMIN, GUARDIAN, REGISTRAR, World
 
 _BIC = "YUNXCNB0"
@@ -74,6 +77,25 @@ def test_the_largest_publication_fits_the_gas_it_is_given(a_world: World, client
     publication = _publication(a_world, tuple(_attestation(a_world) for _ in range(client.max_attestations)))
     _submit(client, publication)
     assert client.bank(_BIC).publication == 1
+
+
+def test_the_latest_time_that_is_taken_is_measured_by_the_block_to_come_and_without_one_by_the_last(
+    a_world: World, client: LedgerClient
+) -> None:
+    last_ms = client.head().time_s * 1000
+    a_world.clock.advance(60_000)
+    assert client.latest_allowed_ms() == a_world.clock.now_ms() // 1000 * 1000 + 10_000
+
+    def knows_of_none(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"result": None} if "pending" in call["params"] else answer
+
+    with proxied(a_world.chain.url, knows_of_none) as node:
+        assert LedgerClient(node.url, client.address).latest_allowed_ms() == last_ms + 10_000
+    just_taken = replace(_attestation(a_world), effective_at_ms=client.latest_allowed_ms())
+    _submit(client, _publication(a_world, (just_taken,)))
+    too_late = replace(just_taken, effective_at_ms=client.latest_allowed_ms() + 1)
+    with pytest.raises(LedgerRejected, match="EffectiveTimeAhead"):
+        _submit(client, _publication(a_world, (too_late,)))
 
 
 def test_a_refused_publication_says_the_contracts_own_error(a_world: World, client: LedgerClient) -> None:

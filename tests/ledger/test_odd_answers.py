@@ -108,6 +108,8 @@ CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
     "max_attestations": lambda client: client.max_attestations,
     "block_number": lambda client: client.block_number(),
     "head": lambda client: client.head(),
+    "ahead_allowance_ms": lambda client: client.ahead_allowance_ms,
+    "latest_allowed_ms": lambda client: client.latest_allowed_ms(),
     "bank": lambda client: client.bank(_BIC),
     "read": lambda client: client.read([(_BIC, _WORD)]),
     "published": lambda client: client.published(0, 5),
@@ -140,7 +142,7 @@ def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
     ):
         for answer in answers:
             say(answer)
-            for once in ("domain", "max_attestations"):
+            for once in ("domain", "max_attestations", "ahead_allowance_ms"):
                 client.__dict__.pop(once, None)
             try:
                 call(client)
