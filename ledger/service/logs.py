@@ -3,8 +3,11 @@
 import logging
 import sys
 import threading
+from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import ExcInfo
 
 
 def configure(level: str = "info") -> None:
@@ -25,12 +28,24 @@ def configure(level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*common, structlog.stdlib.add_logger_name, structlog.processors.format_exc_info],
+            foreign_pre_chain=[
+                *common,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.ExceptionRenderer(_types_and_places),
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     threading.excepthook = _log_end_of_thread
+
+
+_with_text = ExceptionDictTransformer(show_locals=False)
+
+
+def _types_and_places(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """An exception and what it came from, by types and places alone: the text may hold anything, personal data too."""
+    return [{"type": each["exc_type"], "frames": each["frames"]} for each in _with_text(exc_info)]
 
 
 def _log_end_of_thread(args: threading.ExceptHookArgs) -> None:

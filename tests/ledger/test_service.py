@@ -280,7 +280,10 @@ import logging, threading, structlog
 from ledger.service import logs
 
 def fail():
-    raise ValueError("broken")
+    try:
+        raise ValueError("张伟")
+    except ValueError as error:
+        raise RuntimeError("13912345678") from error
 
 logs.configure("info")
 structlog.get_logger().info("ours", name="张伟")
@@ -292,7 +295,7 @@ thread.join()
 """
 
 
-def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end() -> None:
+def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end_without_an_errors_text() -> None:
     told = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
     ours, library, end = (json.loads(line) for line in told.splitlines())
     assert (ours["event"], ours["level"], ours["name"]) == ("ours", "info", "张伟")
@@ -300,7 +303,10 @@ def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end() -> 
     assert library["logger"] == "sqlalchemy.pool"
     assert end["level"] == "critical"
     assert "publisher" in end["event"]
-    assert "ValueError: broken" in end["exception"]
+    assert [each["type"] for each in end["exception"]] == ["RuntimeError", "ValueError"]
+    assert all(each["frames"][-1]["name"] == "fail" for each in end["exception"])
+    assert "张伟" not in str(end)
+    assert "13912345678" not in str(end)
     assert all(line["time"].endswith("Z") for line in (ours, library, end))
 
 
