@@ -186,7 +186,8 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         client = LedgerClient(url, net.contract)
         peer = _Issuer(client, "BKCHCNBJ", DEVNET_KEYS[-1]).begin(url)
         limit = _Issuer(client, "ICBKCNBJ", DEVNET_KEYS[-2]).begin(url)
-        standing = Figure("publish", f"{_CHANGES:,} changes of {_BINDINGS} bindings", "Standing, feed to block")
+        load = f"{_CHANGES:,} changes of {_BINDINGS} bindings"
+        standing = Figure("publish", load, "Standing, feed to block", ours=True)
         one_by_one = Figure("publish", f"{_ONE_BY_ONE} attestations", "web3.py, one transaction each")
         chain = Figure("publish", f"{_BINDINGS} in each", "the chain alone (limit)")
         from_block, status = client.block_number() + 1, iter(["frozen", "active"] * rounds)

@@ -1,5 +1,6 @@
 """Charts of the benchmarks: one picture a section, operations per second beside latency."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from matplotlib import pyplot as plt  # after the choice above
 from matplotlib.axes import Axes
 
 _INCHES_A_BAR = 0.32
+#: Bars that differ by more are drawn on a logarithmic axis.
+_LINEAR_UP_TO = 20
 _OURS, _OTHERS = "#1f6f5c", "#b0b7bd"
 
 
@@ -30,7 +33,8 @@ def chart(title: str, figures: Sequence[Figure], path: Path) -> None:
         else:
             _bars(axes, timed, [figure.latency_ms(50) for figure in timed], "ms, median (line: to p99)")
             for place, figure in enumerate(timed):
-                axes.plot([figure.latency_ms(50), figure.latency_ms(99)], [place, place], color="black", linewidth=1)
+                below = place + 0.35  # the middle is the label's
+                axes.plot([figure.latency_ms(50), figure.latency_ms(99)], [below, below], color="black", linewidth=1)
     drawing.suptitle(title)
     drawing.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(drawing)
@@ -43,7 +47,11 @@ def _bars(axes: Axes, figures: Sequence[Figure], values: Sequence[float], unit: 
     axes.bar_label(bars, [f" {value:,.0f}" if value >= 10 else f" {value:.2f}" for value in values], fontsize=7)
     axes.set_yticks(range(len(values)), labels, fontsize=7)
     axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.set_xlabel(f"{unit} (log)")
     axes.margins(x=0.15)
+    if max(values) > _LINEAR_UP_TO * min(values):
+        axes.set_xscale("log")
+        # From a whole power of ten: a bar's length means nothing there, and must not seem to.
+        axes.set_xlim(left=10.0 ** math.floor(math.log10(min(values))))
+        unit += " (log)"
+    axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
