@@ -220,6 +220,7 @@ reconcile_batch = 200                # bindings read at once
 reconcile_pause_ms = 20              # rest after each batch, for the traffic beside it
 
 vault_secret_files = ["/etc/standing/gateway-secret"]      # standing-gateway secret new FILE; newest first
+# in place of the files: vault_secrets, hexadecimal with commas between; from the environment alone
 evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway evidence-key new FILE
 
 max_body_bytes = 65536

@@ -127,14 +127,18 @@ bic = "BKCHCNBJ"
 database_url = "sqlite:////var/lib/standing/node.sqlite3"
 listen_host = "127.0.0.1"            # put TLS in front of it
 listen_port = 8100
+log_level = "info"                   # debug, info, warning, error
 
 ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
+ledger_timeout_ms = 5000             # for one answer of a ledger node
+max_gas_price_wei = 1000000000000    # never offer more for a unit of gas
 
 bank_secret_file = "/etc/standing/bank-secret"        # standing-node secret new FILE
 # newer_bank_secret_files = ["/etc/standing/bank-secret-2"]   # versions 2, 3 …; new bindings are under the last
 vault_secret_file = "/etc/standing/vault-secret"      # standing-node secret new FILE
+# older_vault_secret_files = ["/etc/standing/vault-secret-1"] # those before it, newest first
 signer_keystore = "/etc/standing/signer.json"         # standing-node keystore new FILE --password-file FILE
 signer_password_file = "/etc/standing/signer-password"
 # or, in the place of these two, a hardware token:
@@ -142,6 +146,7 @@ signer_password_file = "/etc/standing/signer-password"
 sender_keystore = "/etc/standing/sender.json"
 sender_password_file = "/etc/standing/sender-password"
 
+max_body_bytes = 4194304
 max_waiting = 100000                 # attestations that may wait for the ledger before the feed answers 503
 
 [publisher]
@@ -149,6 +154,8 @@ max_waiting = 100000                 # attestations that may wait for the ledger
 # max_in_flight = 4                  # publications on their way at once
 heartbeat_ms = 1000                  # how often the watermark moves while nothing changes
 max_attestations = 300               # in one publication
+# poll_ms = 50                       # how often to look for receipts
+# resend_after_ms = 15000            # how long a transaction may be missing before it is sent again
 
 # The core calls POST /v1/feed, unless the node reads it by one of these two; see docs/FEED.md.
 # [sql_view]

@@ -1,0 +1,47 @@
+"""`config example` of both programs, and the pages that it points to, are where an operator learns of a setting."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from gateway.settings import EXAMPLE as GATEWAY_EXAMPLE
+from gateway.settings import GatewaySettings
+from node.settings import EXAMPLE as NODE_EXAMPLE
+from node.settings import NodeSettings
+
+_DOCS = Path(__file__).parent.parent / "docs"
+
+#: For fault tests alone; no operator is to set it.
+_HIDDEN = {"fault_point"}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        for inner in _models(field.annotation):
+            yield from _names(inner)
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "pages"),
+    [(NodeSettings, NODE_EXAMPLE, ["FEED.md", "BINDING.md"]), (GatewaySettings, GATEWAY_EXAMPLE, ["GATEWAY.md"])],
+    ids=["node", "gateway"],
+)
+def test_every_setting_is_in_the_example_or_on_the_page_about_its_part(
+    model: type[BaseModel], example: str, pages: list[str]
+) -> None:
+    names = set(_names(model))
+    assert len(names) > 50
+    told = "\n".join([example, *((_DOCS / page).read_text() for page in pages)])
+    assert {name for name in names - _HIDDEN if not re.search(rf"\b{name}\b", told)} == set()
