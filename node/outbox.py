@@ -36,12 +36,14 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be sealed: terms of a binding for a platform."""
+    """What is to be sealed: terms of a binding for a platform. `floor_ms`: the ledger has seen this time of it already,
+    where this store may not know."""
 
     binding: bytes
     platform: str
     effective_at_ms: int
     terms: Terms
+    floor_ms: int = 0
 
 
 def put(
@@ -71,10 +73,16 @@ def put(
 
 
 def last_as_of_ms(connection: Connection) -> int:
-    """How far the core has spoken; 0 before it has at all. An entry that is not complete yet promises nothing."""
+    """How far the core has spoken; 0 before it has at all."""
+    entry = _last_entry(connection)
+    return int(entry.as_of_ms) if entry is not None else 0
+
+
+def _last_entry(connection: Connection) -> Row[Any, Any] | None:
+    """The last entry of the core's; one that is not complete yet promises nothing."""
     table = schema.feed_entries
-    query = select(table.c.as_of_ms).where(table.c.complete).order_by(table.c.as_of_ms.desc()).limit(1)
-    return int(connection.execute(query).scalar_one_or_none() or 0)
+    query = select(table.c.as_of_ms, table.c.received_at_ms).where(table.c.complete)
+    return connection.execute(query.order_by(table.c.as_of_ms.desc()).limit(1)).one_or_none()
 
 
 def waiting(connection: Connection, at_most: int | None = None) -> int:
@@ -161,7 +169,7 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
     }
     ordered = []
     for draft in drafts:
-        effective_at_ms = max(min(draft.effective_at_ms, latest_ms), last.get(draft.binding, 0))
+        effective_at_ms = max(min(draft.effective_at_ms, latest_ms), draft.floor_ms, last.get(draft.binding, 0))
         last[draft.binding] = effective_at_ms
         ordered.append(replace(draft, effective_at_ms=effective_at_ms))
     return ordered
@@ -176,19 +184,24 @@ def mark_published(connection: Connection, up_to_id: int, number: int) -> None:
     )
 
 
-def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int, latest_ms: int) -> int:
+def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int, *, latest_ms: int, now_ms: int) -> int:
     """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
 
-    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back, and below
-    `latest_ms`, from which a row to come may have to count.
+    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back, and below the
+    latest time that the ledger took when the core said so (and a row of that moment may have to count from).
     """
     holding = connection.execute(
         select(func.min(schema.outbox.c.holds_from_ms)).where(
             schema.outbox.c.publication.is_(None), schema.outbox.c.id > after_id
         )
     ).scalar_one_or_none()
-    as_of_ms = min(last_as_of_ms(connection), latest_ms - 1)
-    return max(floor_ms, as_of_ms if holding is None else min(as_of_ms, holding - 1))
+    entry = _last_entry(connection)
+    age_ms = now_ms - entry.received_at_ms if entry is not None else -1
+    if entry is None or age_ms < 0:
+        # This clock was put back: nobody knows when the core said so, and one that is silent must not look awake.
+        return floor_ms
+    reachable_ms: int = min(entry.as_of_ms, latest_ms - age_ms - 1)
+    return max(floor_ms, reachable_ms if holding is None else min(reachable_ms, holding - 1))
 
 
 def watermark_floor_ms(last: Row[Any] | None, deployment: Deployment) -> int:
@@ -240,7 +253,7 @@ def sign_next(
     drafts, last_id = next_drafts(connection, max_attestations, latest_ms)
     last = last_publication(connection)
     floor_ms = watermark_floor_ms(last, deployment)
-    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms)
+    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms=latest_ms, now_ms=now_ms)
     if not drafts and watermark_ms == floor_ms:
         return None
     publication = sign(

@@ -71,10 +71,10 @@ class Restating:
         binding = connection.execute(select(schema.bindings).where(schema.bindings.c.id == row.binding_id)).one()
         account = self._accounts.get(connection, binding.account_id)
         terms = account.terms(self._issuer.secret, binding.id, binding.platform)
-        effective_at_ms = max(account.effective_at_ms, row.floor_ms)
+        effective_at_ms = account.effective_at_ms
         if binding.ended_at_ms is not None:
             terms, effective_at_ms = unbound(terms), max(effective_at_ms, binding.ended_at_ms)
-        return Draft(binding.id, binding.platform, effective_at_ms, terms)
+        return Draft(binding.id, binding.platform, effective_at_ms, terms, floor_ms=row.floor_ms)
 
     def _end(self, row: Row[Any], number: int) -> Attestation:
         """The end of a binding that the store does not know."""

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 from structlog.testing import capture_logs
 
 from ledger.clock import ManualClock
-from ledger.terms import Status
+from ledger.terms import IdentityTags, Status, Terms
+from node import outbox, schema
 from tests.node.parts import account, grant_of, status_on_ledger
-from tests.world import Bank, World, wait_until
+from tests.world import PLATFORM, Bank, World, wait_until
 
 _HOUR_MS = 3_600_000
 _ALLOWANCE_MS = 10_000
@@ -82,3 +85,53 @@ def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and
         assert ledger_ms <= state.watermark_ms < effective_ms
         seen_ms.append(state.watermark_ms)
     assert seen_ms == sorted(set(seen_ms))
+
+
+def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_ledgers_time_goes_on(
+    a_world: World, ahead: Bank
+) -> None:
+    """The last word was about the time when it came, however far ahead it named; nobody speaks for what came since."""
+    _say(ahead, ahead.clock.now_ms(), account(1))
+    wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
+    said_ms = ahead.client.bank(ahead.bic).watermark_ms
+    for _ in range(3):
+        a_world.clock.advance(60_000)
+        ahead.clock.advance(60_000)
+        # A grant is published at once, and would take the watermark along.
+        grant = grant_of(ahead.bind(account(1)))
+        wait_until(lambda grant=grant: status_on_ledger(ahead, grant) == Status.ACTIVE)  # type: ignore[misc]
+        _unbind(ahead, grant)
+        wait_until(lambda grant=grant: status_on_ledger(ahead, grant) == Status.UNBOUND)  # type: ignore[misc]
+        assert ahead.client.bank(ahead.bic).watermark_ms == said_ms
+
+
+def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_between(
+    a_world: World, ahead: Bank
+) -> None:
+    with ahead.node.database.write() as connection:
+        at_ms = a_world.clock.now_ms()
+        connection.execute(
+            insert(schema.feed_entries).values(
+                as_of_ms=at_ms + _HOUR_MS,
+                digest=b"",
+                received_at_ms=at_ms + _HOUR_MS,
+                changes=0,
+                attestations=0,
+                complete=True,
+                parts=1,
+            )
+        )
+        reach = partial(outbox.reachable_watermark_ms, connection, 0, 7, latest_ms=at_ms + _ALLOWANCE_MS)
+        assert reach(now_ms=at_ms) == 7
+        assert reach(now_ms=at_ms + _HOUR_MS) == at_ms + _ALLOWANCE_MS - 1
+
+
+def test_what_the_ledger_has_seen_of_a_binding_is_never_gone_behind_whatever_its_node_says_of_the_time(
+    ahead: Bank,
+) -> None:
+    terms = Terms(Status.ACTIVE, True, True, 156, 1, 1, IdentityTags(*[b"\x01" * 4] * 3))
+    drafts = [outbox.Draft(bytes(32), PLATFORM, effective_ms, terms, floor_ms=9) for effective_ms in (5, 12, 8)]
+    with ahead.node.database.read() as connection:
+        placed = outbox.in_bounds(connection, drafts, 7)
+        assert [draft.effective_at_ms for draft in placed] == [9, 9, 9]
+        assert [draft.effective_at_ms for draft in outbox.in_bounds(connection, drafts, 20)] == [9, 12, 12]
