@@ -261,7 +261,7 @@ class Publisher:
             publication = self._restating.sign_next(
                 connection, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
             ) or outbox.sign_next(
-                connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
+                connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, clock=self._clock
             )
             if publication is None:
                 return None
