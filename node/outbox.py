@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from ledger.clock import Clock
 from ledger.errors import Overloaded
 from ledger.publication import Attestation, Domain, Publication, Signer
 from ledger.sealing import seal
@@ -185,9 +184,7 @@ def mark_published(connection: Connection, up_to_id: int, number: int) -> None:
     )
 
 
-def reachable_watermark_ms(
-    connection: Connection, after_id: int, floor_ms: int, *, latest_ms: int, clock: Clock
-) -> int:
+def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int, *, latest_ms: int, now_ms: int) -> int:
     """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
 
     The core's own `as_of_ms`, but below the time from which any row that still waits holds it back, and below the
@@ -199,8 +196,7 @@ def reachable_watermark_ms(
         )
     ).scalar_one_or_none()
     entry = _last_entry(connection)
-    # The clock is read after the entry: one that came in a moment ago is not from a time to come.
-    age_ms = clock.now_ms() - entry.received_at_ms if entry is not None else -1
+    age_ms = now_ms - entry.received_at_ms if entry is not None else -1
     if entry is None or age_ms < 0:
         # This clock was put back: nobody knows when the core said so, and one that is silent must not look awake.
         return floor_ms
@@ -247,7 +243,7 @@ def sign_next(
     *,
     max_attestations: int,
     latest_ms: int,
-    clock: Clock,
+    now_ms: int,
 ) -> Publication | None:
     """Seal, sign and store the next publication: the waiting rows in order, at most `max_attestations`, or a heartbeat.
 
@@ -257,7 +253,7 @@ def sign_next(
     drafts, last_id = next_drafts(connection, max_attestations, latest_ms)
     last = last_publication(connection)
     floor_ms = watermark_floor_ms(last, deployment)
-    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms=latest_ms, clock=clock)
+    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms=latest_ms, now_ms=now_ms)
     if not drafts and watermark_ms == floor_ms:
         return None
     publication = sign(
@@ -267,7 +263,7 @@ def sign_next(
         last,
         lambda number: [attest(draft, issuer, number) for draft in drafts],
         watermark_ms=watermark_ms,
-        now_ms=clock.now_ms(),
+        now_ms=now_ms,
     )
     mark_published(connection, last_id, publication.number)
     return publication

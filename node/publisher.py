@@ -249,10 +249,11 @@ class Publisher:
         """Sign and store the next publication; None where there is nothing to say, or only a heartbeat too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations)
-        now_ms = self._clock.now_ms()
-        latest_ms = self._latest_allowed_ms(now_ms)
+        latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_duty(connection)
+            # Not before: an entry that came in while the ledger was asked would be from a time to come.
+            now_ms = self._clock.now_ms()
             deployment = deployments.current(connection)
             if not self._is_due(connection, deployment, in_flight):
                 return None
@@ -261,7 +262,7 @@ class Publisher:
             publication = self._restating.sign_next(
                 connection, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
             ) or outbox.sign_next(
-                connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, clock=self._clock
+                connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
             )
             if publication is None:
                 return None
@@ -270,8 +271,9 @@ class Publisher:
         self._faults("signed")
         return row
 
-    def _latest_allowed_ms(self, now_ms: int) -> int:
+    def _latest_allowed_ms(self) -> int:
         """The latest time that the ledger takes for sure. It is asked where something that waits may be later."""
+        now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()
             is_ahead = now_ms > self._latest_ms

@@ -165,9 +165,9 @@ class Bank:
         """Any GET to the node."""
         return httpx.get(self.url + path, headers={"Authorization": f"Bearer {key or self.core_key}"}, timeout=30)
 
-    def feed(self, *changes: Mapping[str, Any], later_ms: int = 10) -> int:
-        """Let the core state changes that took effect just now, `later_ms` after the last. Returns: as_of_ms."""
-        as_of_ms = self.clock.advance(later_ms)
+    def feed(self, *changes: Mapping[str, Any]) -> int:
+        """Let the core state changes that took effect just now, 10 ms after the last. Returns: as_of_ms."""
+        as_of_ms = self.clock.advance(10)
         stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
         answer = self.post("/v1/feed", self.core_key, json={"as_of_ms": as_of_ms, "changes": stated})
         assert answer.status_code == 200, answer.text

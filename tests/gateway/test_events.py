@@ -119,8 +119,7 @@ class City:
         self.world = made
         self.bank: Bank = made.start_bank()
         self.bank.change({**ACCOUNT, "number": "A000", "number_type": "account"})
-        # Before the bank has spoken on the ledger, a gateway that starts would tell of a bank that is silent.
-        wait_until(lambda: self.bank.client.bank(self.bank.bic).watermark_ms)
+        self.bank.heartbeat()  # before it has spoken on the ledger, the gateway would tell of a bank that is silent
         self.platform: Platform = made.start_platform(follower={"poll_ms": 10})
         self._accounts = 0
 

@@ -122,8 +122,8 @@ def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_bet
             )
         )
         reach = partial(outbox.reachable_watermark_ms, connection, 0, 7, latest_ms=at_ms + _ALLOWANCE_MS)
-        assert reach(clock=ManualClock(at_ms)) == 7
-        assert reach(clock=ManualClock(at_ms + _HOUR_MS)) == at_ms + _ALLOWANCE_MS - 1
+        assert reach(now_ms=at_ms) == 7
+        assert reach(now_ms=at_ms + _HOUR_MS) == at_ms + _ALLOWANCE_MS - 1
 
 
 def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_along(
@@ -137,13 +137,13 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
     publisher = bank.node.publisher
     ask = publisher._latest_allowed_ms
 
-    def asked(now_ms: int) -> int:
+    def asked() -> int:
         if not said_ms:
             said_ms.append(bank.feed({"number": account(1)["number"], "status": "frozen"}))
-        return ask(now_ms)
+        return ask()
 
     monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
-    bank.feed(later_ms=bank.settings.publisher.heartbeat_ms + 1)
+    bank.heartbeat()
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
 
