@@ -36,7 +36,7 @@ mutants: setup ## One small fault in the contract after the other: do its tests 
 	@touch $@
 
 bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server; half an hour)
-	$(BIN)/python hardhat-free-scripts/bench.py $(ARGS)
+	PYTHONPATH=.:hardhat-free-scripts $(BIN)/python -m bench.run $(ARGS)
 
 # halmos and slither pin what the project itself wants newer, so they have an environment of their own.
 .cache/proof/.ready: Makefile

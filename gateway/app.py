@@ -9,37 +9,44 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from gateway import account_api, api, care_api, doors, event_api, following, openapi, operation_api
-from gateway.accounts import Accounts
-from gateway.audit import Audit
-from gateway.banks import Bank, BankDirectory, NodeClient
-from gateway.binding_flow import BindingFlow
-from gateway.bindings import Bindings
-from gateway.desk import Desk
-from gateway.errors import StorageUnavailable
-from gateway.evidence import EvidenceSigner, load_evidence_key
-from gateway.following import Following
-from gateway.identity_change import IdentityChange
-from gateway.ledger_nodes import LedgerNodes, Watch, check_ledger
-from gateway.metrics import Meters
-from gateway.operation import Operation
-from gateway.policy import Policy
-from gateway.reading import Reader
-from gateway.reconcile import Pace, Reconciler
-from gateway.reconcile_schedule import ReconcileSchedule
-from gateway.rekey import open_vault
-from gateway.settings import GatewaySettings, read_policy, read_vault_secrets
-from gateway.storage import Storage
-from ledger.client import LedgerClient
-from ledger.clock import Clock, SystemClock
-from ledger.errors import LedgerUnreachable, Overloaded
-from ledger.sealing import BINDING_SIZE
-from ledger.service import problems
-from ledger.service.auth import Keyring
-from ledger.service.bounds import BodyLimit, Shed
-from ledger.service.database import Database, migrate
-from ledger.service.leader import Leader, lock_of
-from ledger.service.settings import SettingsError
+from standing.gateway.access import dependencies as doors
+from standing.gateway.access.audit import Audit
+from standing.gateway.accounts import routes as account_api
+from standing.gateway.accounts.service import Accounts
+from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
+from standing.gateway.bindings.flow import BindingFlow
+from standing.gateway.bindings.identity_change import IdentityChange
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions import routes as api
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.service import Desk
+from standing.gateway.errors import StorageUnavailable
+from standing.gateway.events import routes as event_api
+from standing.gateway.evidence.signing import EvidenceSigner, load_evidence_key
+from standing.gateway.following import assembly as following
+from standing.gateway.following.assembly import Following
+from standing.gateway.following.reconcile import Pace, Reconciler
+from standing.gateway.following.reconcile_schedule import ReconcileSchedule
+from standing.gateway.ledger_reading.nodes import LedgerNodes, Watch, check_ledger
+from standing.gateway.ledger_reading.reader import Reader
+from standing.gateway.metrics import Meters
+from standing.gateway.operations import openapi
+from standing.gateway.operations import routes as operation_api
+from standing.gateway.operations.rekey import open_vault
+from standing.gateway.operations.service import Operation
+from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.storage.database import Storage
+from standing.gateway.support import routes as care_api
+from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.errors import LedgerUnreachable, Overloaded
+from standing.ledger.service import problems
+from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.leader import Leader, lock_of
+from standing.ledger.service.request_limits import BodyLimit, Shed
+from standing.ledger.service.settings import SettingsError
 
 #: No binding has this id; a query for it answers what the ledger holds about the bank alone.
 _NO_BINDING = bytes(BINDING_SIZE)
@@ -146,7 +153,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
     try:
-        migrate(database, "gateway")
+        migrate(database, "standing.gateway.storage")
     except DBAPIError as error:
         raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
     storage = Storage(database)

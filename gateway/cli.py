@@ -6,20 +6,20 @@ from pathlib import Path
 import typer
 from rich.progress import Progress
 
-from gateway.app import create_app
-from gateway.evidence import new_evidence_key
-from gateway.operation_cli import reconcile_command, status_command
-from gateway.policy_file import PolicyFileWrong, load_policy
-from gateway.rekey import count_sealed, open_vault
-from gateway.rekey import rekey as renew
-from gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_vault_secrets
-from gateway.storage import Storage
-from gateway.verify.cli import prove_command, verify_command
-from ledger.service import logs
-from ledger.service.cli import Config, add_common_commands, console, one_line_errors
-from ledger.service.database import Database, migrate
-from ledger.service.serve import serve as serve_app
-from ledger.service.settings import load
+from standing.gateway.app import create_app
+from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
+from standing.gateway.evidence.signing import new_evidence_key
+from standing.gateway.evidence.verification.commands import prove_command, verify_command
+from standing.gateway.operations.commands import reconcile_command, status_command
+from standing.gateway.operations.rekey import count_sealed, open_vault
+from standing.gateway.operations.rekey import rekey as renew
+from standing.gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_vault_secrets
+from standing.gateway.storage.database import Storage
+from standing.ledger.service import logs
+from standing.ledger.service.commands import Config, add_common_commands, console, one_line_errors
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.serve import serve as serve_app
+from standing.ledger.service.settings import load
 
 app = typer.Typer(
     name="standing-gateway",
@@ -65,7 +65,7 @@ def rekey(config: Config = None) -> None:
     with one_line_errors():
         settings = load(GatewaySettings, config)
         database = Database(settings.database_url)
-        migrate(database, "gateway")
+        migrate(database, "standing.gateway.storage")
         storage = Storage(database)
         try:
             vault = open_vault(storage, read_vault_secrets(settings))

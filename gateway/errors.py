@@ -1,4 +1,5 @@
-"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.doors` says which HTTP status each one is.
+"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.access.dependencies` says which HTTP status
+each one is.
 
 StandingError
 ├── Conflict
@@ -18,7 +19,7 @@ StandingError
     └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
 
-from ledger.errors import Conflict, StandingError, Unavailable
+from standing.ledger.errors import Conflict, StandingError, Unavailable
 
 
 class AlreadyBound(Conflict):

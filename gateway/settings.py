@@ -9,19 +9,19 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, S
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
-from gateway.event_settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
-from gateway.ledger_nodes import BlockRule
-from gateway.policy import Policy
-from gateway.policy_file import load_policy
-from gateway.usage import RESERVATION_LIFETIME_MS
-from ledger.bic import parse_bic
-from ledger.client import parse_address
-from ledger.errors import InvalidValue
-from ledger.failover import MAX_URLS
-from ledger.protocol import PLATFORM_PATTERN
-from ledger.service.auth import ApiKey
-from ledger.service.database import is_memory_sqlite
-from ledger.service.settings import ServiceSettings, SettingsError, read_secret
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.policy_file import load_policy
+from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
+from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.failover import MAX_URLS
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.api_keys import ApiKey
+from standing.ledger.service.database import is_memory_sqlite
+from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret
 
 ROLES = ("platform", "support", "admin")
 

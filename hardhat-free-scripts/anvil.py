@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import httpx
-from processes import Process, free_port
 
-from ledger.devnet import DEVNET_KEYS
-from ledger.publication import LocalSigner
+from processes import Process, free_port
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.devnet.chain import DEVNET_KEYS
 
 NPM = Path(__file__).with_name("npm")
 

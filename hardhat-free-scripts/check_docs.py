@@ -6,14 +6,14 @@ from pathlib import Path
 
 import typer.main
 
-import gateway.cli
-import node.cli
+from standing.gateway.cli import app as gateway_app
+from standing.node.cli import app as node_app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 COMMANDS = {
-    "standing-node": typer.main.get_command(node.cli.app),
-    "standing-gateway": typer.main.get_command(gateway.cli.app),
+    "standing-node": typer.main.get_command(node_app),
+    "standing-gateway": typer.main.get_command(gateway_app),
 }
 _FOLDERS = ("contracts", "ledger", "node", "gateway", "tests", "hardhat-free-scripts", "docs", "examples")
 

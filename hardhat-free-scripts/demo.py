@@ -17,10 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
-from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
-from localnet import LocalBank, LocalNet
-from processes import NotYet, ProcessDied
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -28,7 +24,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ledger.errors import StandingError
+from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
+from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
+from localnet import LocalBank, LocalNet
+from processes import NotYet, ProcessDied
+from standing.ledger.errors import StandingError
 
 console = Console()
 _SHOWN = 14

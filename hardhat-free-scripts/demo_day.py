@@ -16,18 +16,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
-from localnet import LocalBank, LocalNet
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from gateway.decision import Bound, Kind, Outcome, Question, decide
-from gateway.policy import Policy
-from ledger.bic import bic_to_bytes11
-from ledger.clock import Clock, SystemClock
-from ledger.codec import Record
-from ledger.identity import IdDocument, canonical_identity
-from ledger.money import NO_LIMIT, currency_number
-from ledger.sealing import identity_tags, seal
-from ledger.terms import Status, Terms
+from localnet import LocalBank, LocalNet
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Bound, Kind, Outcome, Question, decide
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.identity import IdDocument, canonical_identity
+from standing.ledger.attestations.money import NO_LIMIT, currency_number
+from standing.ledger.attestations.sealing import identity_tags, seal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import Clock, SystemClock
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PLATFORM = "jinqiao-pay"

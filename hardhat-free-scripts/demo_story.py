@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from demo_day import PATIENCE_S, Core, DayWentWrong, wait_for
 from eth_utils import keccak
-from localnet import LocalBank, LocalNet
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ledger.service.serve import served
+from demo_day import PATIENCE_S, Core, DayWentWrong, wait_for
+from localnet import LocalBank, LocalNet
+from standing.ledger.service.serve import served
 
 #: How long a publication may be on its way into a block before the demo's trail calls that hop stalled. A bank's node
 #: takes a transaction for lost by itself after 15 s.

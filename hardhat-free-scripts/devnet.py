@@ -2,8 +2,8 @@
 
 import argparse
 
-from ledger.devnet import Devnet
-from ledger.service.serve import serve
+from standing.ledger.devnet.chain import Devnet
+from standing.ledger.service.serve import serve
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

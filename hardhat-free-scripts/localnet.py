@@ -16,14 +16,14 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from eth_account import Account
-from processes import BIN, Process, free_port
 
-from ledger import governance
-from ledger.client import LedgerClient
-from ledger.devnet import DEVNET_KEYS
-from ledger.publication import LocalSigner
-from ledger.service.auth import new_key
-from ledger.service.settings import write_private
+from processes import BIN, Process, free_port
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.devnet.chain import DEVNET_KEYS
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.settings import write_private
 
 # Two hundred thousand rounds protect a key that is worth something; these are not, and every start opens four.
 _KEYSTORE_ITERATIONS = 2**12

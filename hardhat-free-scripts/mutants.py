@@ -29,6 +29,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import pytest  # noqa: E402  # the path is set above
+
 from compile import (  # noqa: E402
     CONTRACTS,
     CompileError,
@@ -39,7 +40,6 @@ from compile import (  # noqa: E402
     run_solc,
 )
 from mutations import Mutant, Mutator  # noqa: E402
-
 from tests.contracts.abi import ARTIFACT_VARIABLE, ledger_artifact  # noqa: E402
 
 CONTRACT = "StatusLedger.sol"

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from processes import free_port
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from processes import free_port
 
 VARIABLE = "STANDING_TEST_DATABASE"
 _START_TIMEOUT_S = 30.0

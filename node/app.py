@@ -9,41 +9,44 @@ from dataclasses import dataclass
 import structlog
 from fastapi import FastAPI
 
-from ledger.client import LedgerClient
-from ledger.clock import Clock, SystemClock
-from ledger.publication import Signer
-from ledger.sender import Sender
-from ledger.service import problems
-from ledger.service.auth import Keyring
-from ledger.service.bounds import BodyLimit
-from ledger.service.database import migrate
-from ledger.service.settings import read_secret
-from ledger.service.vault import Vault
-from node import api, lifecycle_api, operations_api, status
-from node.accounts import AccountStore
-from node.bank_secrets import BankSecrets
-from node.binding_parts import make_bindings
-from node.bindings import Bindings
-from node.duty import Duty
-from node.faults import Faults, kill_at, no_faults
-from node.feed import Feed
-from node.feed_sources import source_tasks
-from node.housekeeping import housekeeping_tasks
-from node.keys import open_sender, open_signer
-from node.metrics import Meters, StateCollector
-from node.off_boarding import OffBoardings
-from node.outbox import Issuer
-from node.publisher import Publisher, PublisherOptions
-from node.regranting import Regranting
-from node.restating import Restating
-from node.resync import Resync
-from node.settings import NodeSettings
-from node.standby import StandbyGate
-from node.storage import NodeDatabase
-from node.submission import Submitter
-from node.trail import Trail
-from node.velocity import TooManyAttempts, Velocity
-from node.workers import Workers
+from standing.ledger.attestations.publication import Signer
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import Sender
+from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.service import problems
+from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.database import migrate
+from standing.ledger.service.request_limits import BodyLimit
+from standing.ledger.service.settings import read_secret
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.store import AccountStore
+from standing.node.bindings import routes as lifecycle_api
+from standing.node.bindings.assembly import make_bindings
+from standing.node.bindings.off_boarding import OffBoardings
+from standing.node.bindings.regranting import Regranting
+from standing.node.bindings.resync import Resync
+from standing.node.bindings.service import Bindings
+from standing.node.bindings.velocity import TooManyAttempts, Velocity
+from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.feed import routes as api
+from standing.node.feed.service import Feed
+from standing.node.feed.sources import source_tasks
+from standing.node.operations import routes as operations_api
+from standing.node.operations import status
+from standing.node.operations.housekeeping import housekeeping_tasks
+from standing.node.operations.metrics import Meters, StateCollector
+from standing.node.operations.standby import StandbyGate
+from standing.node.publishing.keys import open_sender, open_signer
+from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.publisher import Publisher, PublisherOptions
+from standing.node.publishing.restating import Restating
+from standing.node.publishing.submission import Submitter
+from standing.node.publishing.trail import Trail
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import NodeDatabase
+from standing.node.storage.leadership import Duty
+from standing.node.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
-    migrate(database, "node")
+    migrate(database, "standing.node.storage")
     vault = secrets.vault()
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
     duty, meters = Duty(database, clock, faults), Meters()

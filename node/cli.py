@@ -5,14 +5,18 @@ from typing import Annotated
 
 import typer
 
-from ledger.service import logs
-from ledger.service.cli import Config, add_common_commands, console, one_line_errors
-from ledger.service.serve import serve as serve_app
-from ledger.service.settings import load
-from node import account_cli, feed_cli, governance, operations, platform_cli
-from node.app import build, create_app, read_secrets
-from node.keys import new_keystore
-from node.settings import EXAMPLE, ROLES, NodeSettings
+from standing.ledger.service import logs
+from standing.ledger.service.commands import Config, add_common_commands, console, one_line_errors
+from standing.ledger.service.serve import serve as serve_app
+from standing.ledger.service.settings import load
+from standing.node.app import build, create_app, read_secrets
+from standing.node.operations import account_commands as account_cli
+from standing.node.operations import commands as operations
+from standing.node.operations import feed_commands as feed_cli
+from standing.node.operations import governance_commands as governance
+from standing.node.operations import platform_commands as platform_cli
+from standing.node.publishing.keys import new_keystore
+from standing.node.settings import EXAMPLE, ROLES, NodeSettings
 
 app = typer.Typer(
     name="standing-node",

@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from ledger.bic import parse_bic
-from ledger.errors import InvalidValue
-from ledger.service.auth import ApiKey
-from ledger.service.settings import ServiceSettings
-from node.binding_settings import MicroDepositSettings, VelocitySettings
-from node.feed_settings import DropFolderSettings, SqlViewSettings
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.api_keys import ApiKey
+from standing.ledger.service.settings import ServiceSettings
+from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
+from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
 
 ROLES = ("core", "platform", "operator")
 
@@ -24,7 +24,7 @@ def _bic(text: str) -> str:
 
 
 class PublisherSettings(BaseModel):
-    """How the publisher works; see `node.publisher.PublisherOptions`."""
+    """How the publisher works; see `node.publishing.publisher.PublisherOptions`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class PublisherSettings(BaseModel):
 
 
 class Pkcs11Settings(BaseModel):
-    """A signing key that lives in a hardware token; see `node.hsm`."""
+    """A signing key that lives in a hardware token; see `node.publishing.hsm`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -88,7 +88,7 @@ class NodeSettings(ServiceSettings):
     sql_view: SqlViewSettings | None = None
     drop_folder: DropFolderSettings | None = None
 
-    #: For fault tests: die by SIGKILL at this point (`node.faults.FAULT_POINTS`). Never set it in production.
+    #: For fault tests: die by SIGKILL at this point (`node.fault_points.FAULT_POINTS`). Never set it in production.
     fault_point: str | None = None
 
     @model_validator(mode="after")

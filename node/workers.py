@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ledger.errors import StandingError
+from standing.ledger.errors import StandingError
 
 _SLOWEST_RETRY_S = 60.0
 _END_TIMEOUT_S = 10.0

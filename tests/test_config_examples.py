@@ -8,10 +8,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from gateway.settings import EXAMPLE as GATEWAY_EXAMPLE
-from gateway.settings import GatewaySettings
-from node.settings import EXAMPLE as NODE_EXAMPLE
-from node.settings import NodeSettings
+from standing.gateway.settings import EXAMPLE as GATEWAY_EXAMPLE
+from standing.gateway.settings import GatewaySettings
+from standing.node.settings import EXAMPLE as NODE_EXAMPLE
+from standing.node.settings import NodeSettings
 
 _DOCS = Path(__file__).parent.parent / "docs"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import tomli_w
+
 from localnet import LocalNet
 from processes import BIN, free_port
-
-from ledger import governance
+from standing.ledger.chain import governance
 from tests.world import (
     ACCOUNT,
     CLAIM_FIELDS,

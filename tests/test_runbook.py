@@ -17,22 +17,22 @@ from eth_account import Account
 from hexbytes import HexBytes
 from typer.testing import CliRunner
 
-from ledger.bic import bic_to_bytes11
-from ledger.client import LedgerClient, ledger_errors
-from ledger.codec import Record
-from ledger.devnet import DEVNET_KEYS
-from ledger.errors import LedgerRejected
-from ledger.protocol import BindingRequest
-from ledger.publication import Attestation, LocalSigner, Publication, Signer
-from ledger.sealing import unseal
-from ledger.sender import Sender, publication_gas
-from ledger.service.settings import load, write_private
-from ledger.terms import Status, Terms
-from node.app import Node, build, read_secrets
-from node.changes import FeedEntry
-from node.cli import app
-from node.settings import NodeSettings
-from node.submission import PublishingHalted
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.binding_protocol import BindingRequest
+from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication, Signer
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.chain.client import LedgerClient, ledger_errors
+from standing.ledger.chain.codec import Record
+from standing.ledger.chain.sender import Sender, publication_gas
+from standing.ledger.devnet.chain import DEVNET_KEYS
+from standing.ledger.errors import LedgerRejected
+from standing.ledger.service.settings import load, write_private
+from standing.node.accounts.changes import FeedEntry
+from standing.node.app import Node, build, read_secrets
+from standing.node.cli import app
+from standing.node.publishing.submission import PublishingHalted
+from standing.node.settings import NodeSettings
 from tests.contracts.abi import ROOT
 from tests.node.parts import settings_on_disk
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World

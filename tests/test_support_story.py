@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ledger.service.auth import new_key
+from standing.ledger.service.api_keys import new_key
 from tests.world import ACCOUNT, World, wait_until
 
 _NUMBER = ACCOUNT["number"]

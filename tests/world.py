@@ -19,21 +19,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from gateway.app import create_app as create_gateway
-from gateway.evidence import new_evidence_key
-from gateway.settings import GatewaySettings
-from ledger import governance
-from ledger.client import LedgerClient
-from ledger.clock import Clock, ManualClock, SystemClock
-from ledger.devnet import DEVNET_KEYS, Devnet
-from ledger.publication import LocalSigner
-from ledger.service.auth import new_key
-from ledger.service.serve import served
-from ledger.service.settings import write_private
-from node.app import Node, Secrets, build, create_app
-from node.faults import Faults, no_faults
-from node.settings import NodeSettings
-from node.storage import NodeDatabase
+from standing.gateway.app import create_app as create_gateway
+from standing.gateway.evidence.signing import new_evidence_key
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import Clock, ManualClock, SystemClock
+from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.serve import served
+from standing.ledger.service.settings import write_private
+from standing.node.app import Node, Secrets, build, create_app
+from standing.node.fault_points import Faults, no_faults
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import NodeDatabase
 from tests.databases import new_database
 from tests.mempool import Mempool, parse
 

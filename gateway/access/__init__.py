@@ -1,1 +1,4 @@
-"""TODO-ROOM"""
+"""Who may call what: roles, the audit of support and administration, and admission control.
+
+Routes use `dependencies`; `audit.Audit` keeps the record.
+"""

@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-from ledger.errors import Overloaded
+from standing.ledger.errors import Overloaded
 
 _RETRY_AFTER_S = 1
 

@@ -16,15 +16,15 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy import Row, insert, select, update
 
-from gateway import schema
-from gateway.storage import Storage
-from ledger.clock import Clock
-from ledger.errors import InvalidValue
-from ledger.service.auth import Caller, require
-from ledger.service.vault import Vault
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.api_keys import Caller, require
+from standing.ledger.service.vault import Vault
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    from standing.gateway.app import Gateway
 
 MAX_REASON = 300
 MAX_LISTED = 200

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from gateway.audit import acting
-from gateway.errors import (
+from standing.gateway.access.audit import acting
+from standing.gateway.errors import (
     BankNodeRefused,
     BankNodeUnreachable,
     BindingHeld,
@@ -14,12 +14,12 @@ from gateway.errors import (
     StorageUnavailable,
     TooManyAttempts,
 )
-from ledger.errors import StandingError
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import MALFORMED, Documented
+from standing.ledger.errors import StandingError
+from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.problems import MALFORMED, Documented
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    from standing.gateway.app import Gateway
 
 #: HTTP status and title of the gateway's own errors; what is not here is in `ledger.service.problems`.
 PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {

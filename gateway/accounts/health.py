@@ -7,7 +7,7 @@ withdrawal in the account's own currency.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.decision import Decision, Kind, Outcome, Reason
+from standing.gateway.decisions.rules import Decision, Kind, Outcome, Reason
 
 
 class Health(StrEnum):

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response, status
 
-from gateway import care_documents as d
-from gateway.api import BINDING, bind_answer
-from gateway.audit import AuditedRoute
-from gateway.documents import BindAnswer
-from gateway.doors import STORAGE, Acting, AnyRole, gateway_of
-from ledger.errors import NotFound, Overloaded
-from ledger.service.auth import MissingKey, WrongRole
-from ledger.service.problems import MALFORMED, responses
+from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.dependencies import STORAGE, Acting, AnyRole, gateway_of
+from standing.gateway.decisions.routes import BINDING, bind_answer
+from standing.gateway.decisions.schemas import BindAnswer
+from standing.gateway.support import schemas as d
+from standing.ledger.errors import NotFound, Overloaded
+from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.problems import MALFORMED, responses
 
 router = APIRouter(route_class=AuditedRoute)
 

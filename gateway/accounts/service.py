@@ -11,24 +11,24 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from gateway import schema
-from gateway.admission import Admission
-from gateway.banks import Bank, BankDirectory
-from gateway.bindings import MAX_LISTED, Bindings, StoredBinding, stored_binding
-from gateway.decision import Bound, Kind, Question, decide, open_record
-from gateway.health import NOT_SERVED, Condition, condition
-from gateway.holds import RiskBook
-from gateway.policy import Policy
-from gateway.reading import Reader, Seen
-from gateway.records import adopt
-from gateway.reservations import used_now
-from gateway.storage import Storage
-from gateway.usage import AccountDay, day_of
-from ledger.clock import Clock
-from ledger.codec import Record
-from ledger.errors import LedgerUnreachable
-from ledger.money import currency_code
-from ledger.terms import IdentityTags
+from standing.gateway.access.admission import Admission
+from standing.gateway.accounts.health import NOT_SERVED, Condition, condition
+from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
+from standing.gateway.decisions.holds import RiskBook
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.records import adopt
+from standing.gateway.decisions.reservations import used_now
+from standing.gateway.decisions.rules import Bound, Kind, Question, decide, open_record
+from standing.gateway.decisions.usage import AccountDay, day_of
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.money import currency_code
+from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import Clock
+from standing.ledger.errors import LedgerUnreachable
 
 _SMALLEST_MINOR = 1
 #: What an account is asked about where no terms open; no decision comes to look at it then.

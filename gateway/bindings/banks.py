@@ -11,12 +11,12 @@ import httpx
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
-from gateway.settings import BankSettings
-from ledger.bic import bic_to_bytes11, parse_bic
-from ledger.errors import Conflict, InvalidValue, NotFound
-from ledger.protocol import BindingAnswer, BindingRequest, DepositConfirmation
-from ledger.service.settings import read_text_secret
+from standing.gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
+from standing.gateway.settings import BankSettings
+from standing.ledger.attestations.bic import bic_to_bytes11, parse_bic
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, DepositConfirmation
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.settings import read_text_secret
 
 _ATTEMPTS = 2
 _MAX_ANSWER_BYTES = 64 * 1024

@@ -14,21 +14,22 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from gateway import holds, schema
-from gateway.admission import Admission
-from gateway.banks import Bank, BankDirectory, NodeClient
-from gateway.bindings import Bindings, StoredBinding, mask, stored_binding, trusted
-from gateway.errors import BankNotUsable
-from gateway.policy import BindingBounds
-from gateway.storage import Storage
-from ledger.client import LedgerClient
-from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, NotFound
-from ledger.grant import Grant
-from ledger.identity import Identity
-from ledger.protocol import BindingAnswer, BindingRequest, Mismatch
-from ledger.sealing import identity_tags
-from ledger.service.vault import Vault
+from standing.gateway.access.admission import Admission
+from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
+from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, trusted
+from standing.gateway.decisions import holds
+from standing.gateway.decisions.policy import BindingBounds
+from standing.gateway.errors import BankNotUsable
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, Mismatch
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.identity import Identity
+from standing.ledger.attestations.sealing import identity_tags
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.vault import Vault
 
 _TAG_FIELDS = ("name", "id_document", "phone")
 _MAX_FORGOTTEN = 500

@@ -10,13 +10,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from gateway import schema
-from gateway.storage import Storage
-from ledger.errors import InvalidValue, NotFound
-from ledger.identity import IdDocument, Identity, canonical_id_document, canonical_name, canonical_phone
-from ledger.sealing import identity_tags
-from ledger.service.vault import Vault
-from ledger.terms import IdentityTags
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.identity import (
+    IdDocument,
+    Identity,
+    canonical_id_document,
+    canonical_name,
+    canonical_phone,
+)
+from standing.ledger.attestations.sealing import identity_tags
+from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.errors import InvalidValue, NotFound
+from standing.ledger.service.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Bindings, as they are stored: look up, read live, end. How they come to be is in `gateway.binding_flow`.
+"""Bindings, as they are stored: look up, read live, end. How they come to be is in `gateway.bindings.flow`.
 
 Of a binding what is asked of it at every decision is kept ready in memory; whether it has ended, its floor and the tags
 of its user come from the database only, within the transaction that decides. What the bank says of it comes from the
@@ -12,22 +12,22 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, select, update
 
-from gateway import schema
-from gateway.admission import Admission
-from gateway.banks import Bank, BankDirectory, NodeClient
-from gateway.commits import GroupCommit
-from gateway.decision import Bound, open_record
-from gateway.errors import BankNotServed, GrantNotTrusted
-from gateway.reading import Reader, Seen
-from gateway.records import adopt
-from gateway.storage import Storage
-from ledger.bic import parse_bic
-from ledger.clock import Clock
-from ledger.errors import InvalidValue, NotFound, StandingError
-from ledger.grant import Grant
-from ledger.protocol import GrantDocument
-from ledger.service.vault import Vault, VaultError
-from ledger.terms import IdentityTags, Terms
+from standing.gateway.access.admission import Admission
+from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
+from standing.gateway.decisions.records import adopt
+from standing.gateway.decisions.rules import Bound, open_record
+from standing.gateway.errors import BankNotServed, GrantNotTrusted
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.gateway.storage.group_commit import GroupCommit
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.attestations.binding_protocol import GrantDocument
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.clock import Clock
+from standing.ledger.errors import InvalidValue, NotFound, StandingError
+from standing.ledger.service.vault import Vault, VaultError
 
 #: The most bindings of one user that a list shows.
 MAX_LISTED = 500

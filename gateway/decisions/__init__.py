@@ -1,1 +1,4 @@
-"""TODO-ROOM"""
+"""The hot path, top to bottom: routes, service, rules, policy, risk, usage, reservations.
+
+`service.DecisionService` decides; `rules.decide` is the pure decision.
+"""

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from gateway.decision import Decision, Transaction
-from gateway.messages import of_decision
-from gateway.risk import Hold
-from gateway.usage import Reservation
-from ledger.money import NO_LIMIT
+from standing.gateway.decisions.messages import of_decision
+from standing.gateway.decisions.risk import Hold
+from standing.gateway.decisions.rules import Decision, Transaction
+from standing.gateway.decisions.usage import Reservation
+from standing.ledger.attestations.money import NO_LIMIT
 
 
 def limit_word(limit_minor: int) -> int | str:
@@ -50,7 +50,7 @@ def decision_json(
     decided_at_ms: int,
     evidence: str,
 ) -> str:
-    """The answer; `gateway.documents.DecisionDocument` says what is in it."""
+    """The answer; `gateway.decisions.schemas.DecisionDocument` says what is in it."""
     message, remaining = of_decision(decision.reason, decision.outcome), decision.remaining
     return to_json(
         {

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from ledger.errors import StandingError
-from ledger.service.problems import PROBLEM_TYPE, merged, problem_of
+from standing.ledger.errors import StandingError
+from standing.ledger.service.problems import PROBLEM_TYPE, merged, problem_of
 
 
 def batch_answer(

@@ -1,7 +1,7 @@
 """Holds: why transactions of a binding, or a user's attempts to bind, are held; until when; and how support lifts them.
 
-What holds transactions are the rules of the policy (`gateway.risk`): a hold is stored by the decision that it first
-speaks in. What holds attempts to bind is that too many of a user's were refused by banks.
+What holds transactions are the rules of the policy (`gateway.decisions.risk`): a hold is stored by the decision that it
+first speaks in. What holds attempts to bind is that too many of a user's were refused by banks.
 """
 
 import secrets
@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
-from gateway import schema
-from gateway.decision import Decision, Outcome, Question
-from gateway.errors import AlreadyLifted, BindingHeld
-from gateway.policy import BindingBounds
-from gateway.risk import Hold, RiskFacts, RiskRule, Tally
-from ledger.errors import NotFound
-from ledger.money import currency_number
+from standing.gateway.decisions.policy import BindingBounds
+from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally
+from standing.gateway.decisions.rules import Decision, Outcome, Question
+from standing.gateway.errors import AlreadyLifted, BindingHeld
+from standing.gateway.storage import schema
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.errors import NotFound
 
 #: The rule's name of a hold on a user's attempts to bind; no rule of a policy can have it, for its capitals.
 BINDING_ATTEMPTS = "BINDING_ATTEMPTS"

@@ -5,7 +5,7 @@ No message says more than the user may know: that an account is frozen, but not 
 
 from dataclasses import dataclass
 
-from gateway.decision import Outcome, Reason
+from standing.gateway.decisions.rules import Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)

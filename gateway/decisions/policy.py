@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway.risk import AnyRule, Currency
-from ledger.money import MAX_AMOUNT_MINOR, currency_code
+from standing.gateway.decisions.risk import AnyRule, Currency
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code
 
 #: An outcome that a policy may choose: approving is not among them, silence is not consent.
 Caution = Literal["decline", "review"]
@@ -68,7 +68,7 @@ def _check_bands(bands: tuple[FreshnessBand, ...], field: str) -> None:
 
 
 class Policy(BaseModel):
-    """Everything that checks 4, 11 and 15 of `gateway.decision` leave to the platform, and the time for check 1.
+    """Everything that checks 4, 11 and 15 of `gateway.decisions.rules` leave to the platform, and the time for check 1.
 
     Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts of `freshness`
     are in minor units of whatever currency the transaction has; a currency in `freshness_of` has its own bands.

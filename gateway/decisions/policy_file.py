@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gateway.policy import Policy
-from ledger.service.settings import SettingsError
+from standing.gateway.decisions.policy import Policy
+from standing.ledger.service.settings import SettingsError
 
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50

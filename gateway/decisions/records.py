@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import schema
-from gateway.answers import reservation_document, to_json
-from gateway.decision import Bound, Decision, Kind, Transaction, open_record
-from gateway.reading import Seen
-from gateway.reservations import as_it_is
-from gateway.usage import AccountDay, Reservation
-from ledger.errors import NotFound
-from ledger.terms import IdentityTags
+from standing.gateway.decisions.answers import reservation_document, to_json
+from standing.gateway.decisions.reservations import as_it_is
+from standing.gateway.decisions.rules import Bound, Decision, Kind, Transaction, open_record
+from standing.gateway.decisions.usage import AccountDay, Reservation
+from standing.gateway.ledger_reading.reader import Seen
+from standing.gateway.storage import schema
+from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.errors import NotFound
 
 _BINDING = schema.bindings.c
 # Made once: every deciding transaction asks them, and to build them costs as much as to run them.

@@ -18,10 +18,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from gateway import schema
-from gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
-from gateway.usage import AccountDay, Reservation, State, add_to_rows
-from ledger.errors import Conflict, InvalidValue, NotFound, StandingError
+from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows
+from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
+from standing.gateway.storage import schema
+from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingError
 
 #: The most refunds of one captured payment.
 MAX_REFUNDS = 100

@@ -1,4 +1,5 @@
-"""Risk rules: check 15 of `gateway.decision`, the only one that is the platform's own opinion and not the bank's word.
+"""Risk rules: check 15 of `gateway.decisions.rules`, the only one that is the platform's own opinion and not the bank's
+word.
 
 A rule is pure. It is given the question, what is known of the binding's recent past, and the time; it answers a hold,
 or nothing. Another rule is another class here with the shape of `RiskRule`, named in `AnyRule`.
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ledger.errors import InvalidValue
-from ledger.money import MAX_AMOUNT_MINOR, currency_number
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
+from standing.ledger.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from gateway.decision import Question
+    from standing.gateway.decisions.rules import Question
 
 _MINUTE_MS = 60 * 1000
 _HOUR_MS = 60 * _MINUTE_MS

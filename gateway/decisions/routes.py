@@ -4,11 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response, status
 
-from gateway import documents as d
-from gateway.audit import AuditedRoute
-from gateway.batch import batch_answer
-from gateway.binding_flow import DepositAsked, Granted, Outcome, Refused
-from gateway.doors import (
+from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.dependencies import (
     GRANT_ODD,
     HELD,
     LOOKING_UP,
@@ -22,7 +19,12 @@ from gateway.doors import (
     AnyRole,
     gateway_of,
 )
-from gateway.errors import (
+from standing.gateway.bindings.flow import DepositAsked, Granted, Outcome, Refused
+from standing.gateway.decisions import schemas as d
+from standing.gateway.decisions.batch import batch_answer
+from standing.gateway.decisions.examples import DECISION_REQUEST_EXAMPLES
+from standing.gateway.decisions.usage import State
+from standing.gateway.errors import (
     AlreadyBound,
     AlreadySettled,
     BankNotServed,
@@ -30,11 +32,9 @@ from gateway.errors import (
     NothingReserved,
     ReservationExpired,
 )
-from gateway.examples import DECISION_REQUEST_EXAMPLES
-from gateway.usage import State
-from ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
-from ledger.service.auth import MissingKey, WrongRole
-from ledger.service.problems import BODY_TOO_LARGE, responses
+from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 TAGS = [
     {"name": "bindings", "description": "Bind accounts to users, look them up, end them."},

@@ -25,7 +25,7 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 13 | `over_transaction_limit` | decline | AM02 | a payment above the limit of one transaction |
 | 14 | `over_daily_limit` | decline | AM14 | a payment that, with what is reserved and captured today in the bank's |
 |    |                    |         |      | time zone, is above the daily limit |
-| 15 | `risk_hold` | review | | a rule of the platform's risk policy holds it (`gateway.risk`) |
+| 15 | `risk_hold` | review | | a rule of the platform's risk policy holds it (`gateway.decisions.risk`) |
 
 A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Checks 13 and 14 are
 for debits only. A limit that the bank does not state bounds nothing but what can be counted: a day's usage is at most
@@ -38,13 +38,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from gateway.policy import Policy
-from gateway.risk import Hold, RiskFacts, first_hold
-from ledger.codec import Record
-from ledger.errors import TermsUnreadable
-from ledger.money import MAX_AMOUNT_MINOR
-from ledger.sealing import unseal
-from ledger.terms import IdentityTags, Status, Terms
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.chain.codec import Record
+from standing.ledger.errors import TermsUnreadable
 
 
 class Kind(StrEnum):

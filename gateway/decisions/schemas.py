@@ -1,7 +1,7 @@
 """What goes over the gateway's doors: bodies and answers, with what OpenAPI says about them.
 
-Answers of the hot path are written as JSON by `gateway.desk`; their models here are documentation, and tests hold the
-two against each other.
+Answers of the hot path are written as JSON by `gateway.decisions.service`; their models here are documentation, and
+tests hold the two against each other.
 """
 
 from typing import Annotated, Any, Literal
@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.answers import limit_word
-from gateway.bindings import LiveBinding, StoredBinding
-from gateway.decision import Kind, Outcome, Reason, Transaction
-from gateway.desk import MAX_BATCH
-from gateway.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
-from gateway.usage import State
-from ledger.money import MAX_AMOUNT_MINOR, currency_code
-from ledger.protocol import BindingRequest, Claim, Hex32, Mismatch
+from standing.gateway.bindings.service import LiveBinding, StoredBinding
+from standing.gateway.decisions.answers import limit_word
+from standing.gateway.decisions.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
+from standing.gateway.decisions.rules import Kind, Outcome, Reason, Transaction
+from standing.gateway.decisions.service import MAX_BATCH
+from standing.gateway.decisions.usage import State
+from standing.ledger.attestations.binding_protocol import BindingRequest, Claim, Hex32, Mismatch
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code
 
 USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
 _TRANSACTION_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"

@@ -1,9 +1,9 @@
 """The desk, where transactions are decided: read the ledger, then decide and record in one shared transaction.
 
 The path of one transaction: its binding's key from memory; its turn, for what is read before the last commit has ended
-only grows old; one coalesced read of the ledger (`gateway.reading`); one group commit (`gateway.commits`). Inside the
-commit, for all that wait at the moment: lock the bindings, look for transactions decided before, tell the time, lock
-the usage rows, decide each in turn with usage adding up, write.
+only grows old; one coalesced read of the ledger (`gateway.ledger_reading.reader`); one group commit
+(`gateway.storage.group_commit`). Inside the commit, for all that wait at the moment: lock the bindings, look for
+transactions decided before, tell the time, lock the usage rows, decide each in turn with usage adding up, write.
 """
 
 import asyncio
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from gateway import records
-from gateway.admission import Admission
-from gateway.answers import decision_json, limit_word
-from gateway.bindings import Bindings
-from gateway.commits import GroupCommit
-from gateway.decision import Bound, Decision, Kind, Outcome, Question, Reason, Transaction, decide
-from gateway.evidence import Basis, EvidenceSigner
-from gateway.holds import RiskBook
-from gateway.metrics import Meters
-from gateway.policy import Policy
-from gateway.reading import Reader, Seen
-from gateway.records import BindingState, Decided
-from gateway.reservations import Capture, Refund, Void, Wish, expire_due, settle
-from gateway.storage import Storage
-from gateway.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
-from ledger.clock import Clock
-from ledger.errors import Conflict, LedgerUnreachable, StandingError
-from ledger.money import currency_number
+from standing.gateway.access.admission import Admission
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions import records
+from standing.gateway.decisions.answers import decision_json, limit_word
+from standing.gateway.decisions.holds import RiskBook
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.records import BindingState, Decided
+from standing.gateway.decisions.reservations import Capture, Refund, Void, Wish, expire_due, settle
+from standing.gateway.decisions.rules import Bound, Decision, Kind, Outcome, Question, Reason, Transaction, decide
+from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
+from standing.gateway.evidence.signing import Basis, EvidenceSigner
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.metrics import Meters
+from standing.gateway.storage.database import Storage
+from standing.gateway.storage.group_commit import GroupCommit
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
 
 __all__ = ["MAX_BATCH", "Desk", "Transaction", "limit_word"]
 

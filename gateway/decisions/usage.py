@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import schema
+from standing.gateway.storage import schema
 
 #: How long an approved payment may wait for its capture, where the settings say nothing else.
 RESERVATION_LIFETIME_MS = 3_600_000

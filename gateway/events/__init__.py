@@ -1,1 +1,4 @@
-"""TODO-ROOM"""
+"""What a platform is told: the durable event log, webhooks and server-sent events.
+
+`log` appends events; `webhooks` and `streams` deliver them.
+"""

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 _UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has given out for the Internet

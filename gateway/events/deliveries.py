@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from gateway import event_log, schema
-from gateway.event_settings import WebhookSettings
-from gateway.events import LoggedEvent
-from gateway.storage import Storage
-from ledger.clock import Clock
-from ledger.errors import InvalidValue, NotFound
+from standing.gateway.events import log as event_log
+from standing.gateway.events.settings import WebhookSettings
+from standing.gateway.events.types import LoggedEvent
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import InvalidValue, NotFound
 
 _FILL_AT_ONCE = 500
 _table = schema.webhook_deliveries

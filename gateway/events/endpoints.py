@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from gateway import schema
-from gateway.addresses import check_host
-from gateway.event_settings import WebhookSettings
-from gateway.events import EventType
-from gateway.storage import Storage
-from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, NotFound
-from ledger.service.vault import Vault, VaultError
+from standing.gateway.events.addresses import check_host
+from standing.gateway.events.settings import WebhookSettings
+from standing.gateway.events.types import EventType
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.vault import Vault, VaultError
 
 OVERLAP_MS = 24 * 3600 * 1000
 _MAX_URL = 2_000

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from gateway import schema
-from gateway.events import Event, LoggedEvent, new_event_id
-from gateway.storage import Storage
-from ledger.errors import NotFound
+from standing.gateway.events.types import Event, LoggedEvent, new_event_id
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.errors import NotFound
 
 #: The most events of one page.
 MAX_PAGE = 500

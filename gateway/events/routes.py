@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request, Response, status
 from sse_starlette import EventSourceResponse
 
-from gateway import event_documents as d
-from gateway.audit import AuditedRoute
-from gateway.doors import LOOKING_UP, STORAGE, ActingAdmin, Admin, AnyRole, Platform, gateway_of
-from gateway.endpoints import TooManyEndpoints
-from gateway.errors import BankNotServed
-from ledger.errors import InvalidValue, NotFound, Overloaded
-from ledger.service.auth import MissingKey, WrongRole
-from ledger.service.problems import BODY_TOO_LARGE, responses
+from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.dependencies import LOOKING_UP, STORAGE, ActingAdmin, Admin, AnyRole, Platform, gateway_of
+from standing.gateway.errors import BankNotServed
+from standing.gateway.events import schemas as d
+from standing.gateway.events.endpoints import TooManyEndpoints
+from standing.ledger.errors import InvalidValue, NotFound, Overloaded
+from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 if TYPE_CHECKING:
-    from gateway.following import Following
+    from standing.gateway.following.assembly import Following
 
 TAGS = [
     {"name": "events", "description": "What changed, as a list, a stream, or webhooks."},

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.deliveries import QueueState
-from gateway.documents import MessageDocument
-from gateway.endpoints import Endpoint
-from gateway.event_log import MAX_PAGE
-from gateway.events import EventType, LoggedEvent
-from gateway.hops import HopName, HopState
-from gateway.trail import BindingTrail, Cause, ChangeTrail
-from gateway.trail_text import plain, remedy
-from ledger.protocol import Hex32
+from standing.gateway.decisions.schemas import MessageDocument
+from standing.gateway.events.deliveries import QueueState
+from standing.gateway.events.endpoints import Endpoint
+from standing.gateway.events.log import MAX_PAGE
+from standing.gateway.events.types import EventType, LoggedEvent
+from standing.gateway.support.hops import HopName, HopState
+from standing.gateway.support.trail import BindingTrail, Cause, ChangeTrail
+from standing.gateway.support.trail_text import plain, remedy
+from standing.ledger.attestations.binding_protocol import Hex32
 
 _BINDING = "0x4f2d8a6c1be09d73a5c4e8f7061b2d3c9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b"
 _EVENT_ID = "evt_5f0c1e7a9b3d2468ace013579bdf0246"

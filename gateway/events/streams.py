@@ -13,13 +13,13 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from gateway.admission import Admission
-from gateway.event_log import EventLog
-from gateway.event_settings import StreamSettings
-from gateway.events import LoggedEvent
-from gateway.storage import Storage
-from gateway.wakeups import Wakeups
-from ledger.errors import Unavailable
+from standing.gateway.access.admission import Admission
+from standing.gateway.events.log import EventLog
+from standing.gateway.events.settings import StreamSettings
+from standing.gateway.events.types import LoggedEvent
+from standing.gateway.events.wakeups import Wakeups
+from standing.gateway.storage.database import Storage
+from standing.ledger.errors import Unavailable
 
 _PAGE = 100
 _READS_AT_ONCE = 2

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from ledger.terms import IdentityTags, Status, Terms
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 
 
 class EventType(StrEnum):

@@ -15,14 +15,14 @@ import aiohttp
 import structlog
 from standardwebhooks import Webhook
 
-from gateway.addresses import OwnResolver, PublicSockets
-from gateway.deliveries import Attempt, DeliveryQueues
-from gateway.endpoints import Endpoint, Endpoints
-from gateway.event_settings import WebhookSettings
-from gateway.storage import Storage
-from gateway.wakeups import Wakeups
-from ledger.clock import Clock
-from ledger.errors import NotFound, StandingError
+from standing.gateway.events.addresses import OwnResolver, PublicSockets
+from standing.gateway.events.deliveries import Attempt, DeliveryQueues
+from standing.gateway.events.endpoints import Endpoint, Endpoints
+from standing.gateway.events.settings import WebhookSettings
+from standing.gateway.events.wakeups import Wakeups
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import NotFound, StandingError
 
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})

@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""What lets a third party check a decision later: claims, signing, and offline verification."""

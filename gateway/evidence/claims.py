@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.decision import Kind, Outcome, Reason
-from gateway.policy import Caution, IdentityOutcomes
-from ledger.clock import MAX_CALENDAR_MS
-from ledger.codec import Record
-from ledger.protocol import Hex16, Hex32
-from ledger.terms import IdentityTags
+from standing.gateway.decisions.policy import Caution, IdentityOutcomes
+from standing.gateway.decisions.rules import Kind, Outcome, Reason
+from standing.ledger.attestations.binding_protocol import Hex16, Hex32
+from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import MAX_CALENDAR_MS
 
 #: The form of the payload; a verifier refuses another.
 FORM = 2

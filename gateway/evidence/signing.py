@@ -1,7 +1,8 @@
 """Evidence: what a decision rested on, signed by the gateway, so that a third party can check it later.
 
-A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `gateway.claims` describes it;
-the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.verify` is the other side.
+A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `gateway.evidence.claims` describes
+it; the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.evidence.verification` is the other
+side.
 """
 
 import json
@@ -23,13 +24,13 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import PyJWS
 from jwt.algorithms import OKPAlgorithm
 
-from gateway.claims import FORM, tag_commitments
-from gateway.decision import Bound, Decision, Question
-from gateway.policy import Policy
-from gateway.reading import Seen
-from ledger.codec import Record
-from ledger.publication import Domain
-from ledger.service.settings import SettingsError, write_private
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Bound, Decision, Question
+from standing.gateway.evidence.claims import FORM, tag_commitments
+from standing.gateway.ledger_reading.reader import Seen
+from standing.ledger.attestations.publication import Domain
+from standing.ledger.chain.codec import Record
+from standing.ledger.service.settings import SettingsError, write_private
 
 _ALGORITHM = "EdDSA"
 #: The `typ` of the JWS's header.
@@ -38,7 +39,7 @@ TYPE = "standing-evidence"
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a decision was made from, beside the question and the binding; as `gateway.decision.decide` takes it.
+    """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
 
     `day`: the bank's day whose usage `used_today_minor` is.
     """

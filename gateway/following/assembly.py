@@ -4,26 +4,26 @@ import asyncio
 import threading
 from dataclasses import dataclass
 
-from gateway.banks import BankDirectory, NodeClient
-from gateway.bindings import Bindings
-from gateway.deliveries import DeliveryQueues
-from gateway.endpoints import Endpoints
-from gateway.event_log import EventLog
-from gateway.event_settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
-from gateway.follower import Follower
-from gateway.ledger_nodes import BlockRule
-from gateway.observing import Observer
-from gateway.policy import Policy
-from gateway.reading import Reader
-from gateway.storage import Storage
-from gateway.streams import Streams
-from gateway.trail import Trails
-from gateway.wakeups import Wakeups
-from gateway.webhooks import Dispatcher
-from ledger.client import LedgerClient
-from ledger.clock import Clock
-from ledger.service.leader import Leader
-from ledger.service.vault import Vault
+from standing.gateway.bindings.banks import BankDirectory, NodeClient
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.events.deliveries import DeliveryQueues
+from standing.gateway.events.endpoints import Endpoints
+from standing.gateway.events.log import EventLog
+from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from standing.gateway.events.streams import Streams
+from standing.gateway.events.wakeups import Wakeups
+from standing.gateway.events.webhooks import Dispatcher
+from standing.gateway.following.follower import Follower
+from standing.gateway.following.observing import Observer
+from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.gateway.ledger_reading.reader import Reader
+from standing.gateway.storage.database import Storage
+from standing.gateway.support.trail import Trails
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import Clock
+from standing.ledger.service.leader import Leader
+from standing.ledger.service.vault import Vault
 
 _STOP_TIMEOUT_S = 15.0
 

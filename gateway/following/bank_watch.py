@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway import event_log, schema
-from gateway.events import Event, EventType
-from gateway.policy import Policy
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.events import log as event_log
+from standing.gateway.events.types import Event, EventType
+from standing.gateway.storage import schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from gateway import schema
-from ledger.client import Head
+from standing.gateway.storage import schema
+from standing.ledger.chain.client import Head
 
 _ROW = 1
 

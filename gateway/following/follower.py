@@ -15,19 +15,20 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy import Connection
 
-from gateway import bank_watch, event_log, followed
-from gateway.bank_watch import BankSighting
-from gateway.event_settings import FollowerSettings
-from gateway.followed import Cursor, CursorMoved
-from gateway.ledger_nodes import BlockRule
-from gateway.observing import MAX_AT_ONCE, Observer, Sighting
-from gateway.policy import Policy
-from gateway.storage import Storage
-from ledger.client import Head, LedgerClient, Published
-from ledger.clock import Clock
-from ledger.errors import LedgerUnreachable, StandingError
-from ledger.sealing import BINDING_SIZE
-from ledger.service.leader import Leader
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.events import log as event_log
+from standing.gateway.events.settings import FollowerSettings
+from standing.gateway.following import bank_watch, followed
+from standing.gateway.following.bank_watch import BankSighting
+from standing.gateway.following.followed import Cursor, CursorMoved
+from standing.gateway.following.observing import MAX_AT_ONCE, Observer, Sighting
+from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.chain.client import Head, LedgerClient, Published
+from standing.ledger.clock import Clock
+from standing.ledger.errors import LedgerUnreachable, StandingError
+from standing.ledger.service.leader import Leader
 
 _NO_BINDING = bytes(BINDING_SIZE)
 _MAX_BACKOFF_S = 5.0

@@ -9,16 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway import event_log, schema
-from gateway.events import Event, binding_changes
-from gateway.storage import Storage
-from ledger.client import Head, LedgerClient
-from ledger.clock import MAX_CALENDAR_MS
-from ledger.codec import Record
-from ledger.errors import LedgerUnreachable, TermsUnreadable
-from ledger.sealing import unseal
-from ledger.service.vault import Vault
-from ledger.terms import IdentityTags, Terms
+from standing.gateway.events import log as event_log
+from standing.gateway.events.types import Event, binding_changes
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.chain.client import Head, LedgerClient
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.errors import LedgerUnreachable, TermsUnreadable
+from standing.ledger.service.vault import Vault
 
 #: The most records of one call, and of one transaction.
 MAX_AT_ONCE = 500

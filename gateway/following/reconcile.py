@@ -18,22 +18,23 @@ import structlog
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from gateway import bank_watch, schema
-from gateway.banks import Bank, BankDirectory
-from gateway.decision import Bound, Kind, Question, Reason, decide, open_record
-from gateway.ledger_nodes import BlockRule
-from gateway.policy import Policy
-from gateway.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
-from gateway.records import adopt
-from gateway.storage import Storage
-from ledger.client import Head, LedgerClient
-from ledger.clock import Clock
-from ledger.codec import Record
-from ledger.errors import LedgerUnreachable
-from ledger.money import currency_number
-from ledger.sealing import BINDING_SIZE
-from ledger.service.vault import Vault
-from ledger.terms import IdentityTags
+from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.records import adopt
+from standing.gateway.decisions.rules import Bound, Kind, Question, Reason, decide, open_record
+from standing.gateway.following import bank_watch
+from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
+from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.chain.client import Head, LedgerClient
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import Clock
+from standing.ledger.errors import LedgerUnreachable
+from standing.ledger.service.vault import Vault
 
 #: Reasons after which a binding does not work again by itself.
 DEAD_REASONS = frozenset({Reason.NO_ATTESTATION, Reason.ATTESTATION_UNREADABLE, Reason.UNBOUND, Reason.ACCOUNT_CLOSED})

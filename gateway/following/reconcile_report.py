@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from gateway.decision import Reason
-from gateway.messages import MESSAGES, NOT_SERVED, Message
-from gateway.verify.lines import span, when
+from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED, Message
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.evidence.verification.lines import span, when
 
 
 class Drift(StrEnum):
@@ -110,4 +110,4 @@ def to_html(document: dict[str, Any]) -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"when": when, "span": span}
-    return environment.from_string((files("gateway") / "templates" / "reconcile.html").read_text())
+    return environment.from_string((files("standing.gateway.following") / "templates" / "reconcile.html").read_text())

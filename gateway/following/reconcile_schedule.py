@@ -5,13 +5,13 @@ import threading
 
 import structlog
 
-from gateway.errors import StorageUnavailable
-from gateway.reconcile import Reconciler, last_started_at_ms
-from gateway.storage import Storage
-from ledger.clock import Clock
-from ledger.errors import LedgerError
-from ledger.service.leader import Leader
-from ledger.service.vault import VaultError
+from standing.gateway.errors import StorageUnavailable
+from standing.gateway.following.reconcile import Reconciler, last_started_at_ms
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import LedgerError
+from standing.ledger.service.leader import Leader
+from standing.ledger.service.vault import VaultError
 
 _MINUTE_MS = 60 * 1000
 _FIRST_AFTER_MS = 10 * _MINUTE_MS

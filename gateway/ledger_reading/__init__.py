@@ -1,1 +1,2 @@
-"""TODO-ROOM"""
+"""Reading the ledger at transaction time: coalesced calls over several ledger nodes. `reader.Reader` is what others
+use."""

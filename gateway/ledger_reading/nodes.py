@@ -28,11 +28,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gateway.rpc import Endpoint
-from ledger.client import LedgerClient
-from ledger.clock import Clock
-from ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
-from ledger.failover import MAX_URLS
+from standing.gateway.ledger_reading.rpc import Endpoint
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.failover import MAX_URLS
+from standing.ledger.clock import Clock
+from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 
 _MAX_HASHES = 256
 _HASH_SIZE = 32
@@ -107,7 +107,7 @@ class LedgerNodes:
     """All nodes of one ledger contract. Belongs to one event loop, from `open` to `close`.
 
     Without a `watch` a node is what its answers show, and no block's hash is asked for. Raises: InvalidValue for no
-    URL, or more than `ledger.failover.MAX_URLS`.
+    URL, or more than `ledger.chain.failover.MAX_URLS`.
     """
 
     def __init__(

@@ -2,7 +2,8 @@
 
 That is batching, not caching. A call takes the requests that wait when it is sent and no other, so each answer comes
 from a state that was read after its request arrived; no answer is kept. A call is raw JSON-RPC (`eth_call`), encoded
-and decoded by `ledger.codec`; which node it goes to, and whether its answer counts, says `gateway.ledger_nodes`.
+and decoded by `ledger.chain.codec`; which node it goes to, and whether its answer counts, says
+`gateway.ledger_reading.nodes`.
 """
 
 import asyncio
@@ -13,10 +14,10 @@ from typing import NamedTuple
 
 import structlog
 
-from gateway.ledger_nodes import LedgerNode, LedgerNodes
-from gateway.metrics import Meters
-from ledger.codec import Reading, Record, check_query, decode_read, encode_read
-from ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
+from standing.gateway.ledger_reading.nodes import LedgerNode, LedgerNodes
+from standing.gateway.metrics import Meters
+from standing.ledger.chain.codec import Reading, Record, check_query, decode_read, encode_read
+from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 
 #: The most queries of one call. A node bounds the gas of a call; 500 reads are far below every usual bound.
 MAX_QUERIES = 500

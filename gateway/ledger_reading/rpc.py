@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from ledger.errors import LedgerUnreachable
+from standing.ledger.errors import LedgerUnreachable
 
 _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions' hashes, a contract's code, a proof
 

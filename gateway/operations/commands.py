@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gateway.app import build
-from gateway.reconcile_report import Report
-from gateway.settings import GatewaySettings
-from gateway.verify.lines import span, when
-from ledger.errors import InvalidValue, Unavailable
-from ledger.service import logs
-from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.settings import load, read_text_secret
+from standing.gateway.app import build
+from standing.gateway.evidence.verification.lines import span, when
+from standing.gateway.following.reconcile_report import Report
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.errors import InvalidValue, Unavailable
+from standing.ledger.service import logs
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.settings import load, read_text_secret
 
 _KEY_VARIABLE = "STANDING_GATEWAY_KEY"
 _RETRY_AFTER_S = 1

@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway.examples import BIND_EXAMPLES, DECISION_EXAMPLES
+from standing.gateway.decisions.examples import BIND_EXAMPLES, DECISION_EXAMPLES
 
 _EXAMPLES = {"DecisionDocument": DECISION_EXAMPLES, "BindAnswer": BIND_EXAMPLES}
 
 
 def install(app: FastAPI) -> None:
-    """Let `app` show the examples of `gateway.examples` with each answer that is such a document."""
+    """Let `app` show the examples of `gateway.decisions.examples` with each answer that is such a document."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

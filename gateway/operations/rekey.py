@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, tuple_, update
 
-from gateway import schema
-from gateway.storage import Storage
-from ledger.service.vault import Vault
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.service.vault import Vault
 
 _PURPOSE = "gateway"
 _LOOKUP = "lookup"

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from gateway import documents as d
-from gateway.doors import KEYED, STORAGE, AnyRole, Staff, gateway_of
-from gateway.ledger_nodes import LedgerNodes
-from gateway.metrics import CONTENT_TYPE, exposition
-from gateway.operation import banks_now, gauges, status_document, stored_now
-from gateway.operation_documents import EvidenceFile, ReportDocument, StatusDocument
-from gateway.reconcile import last_run
-from gateway.reconcile_report import to_html
-from gateway.verify.proof import questions, read_claims
-from ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
-from ledger.service.problems import MALFORMED, responses
+from standing.gateway.access.dependencies import KEYED, STORAGE, AnyRole, Staff, gateway_of
+from standing.gateway.decisions import schemas as d
+from standing.gateway.evidence.verification.proof import questions, read_claims
+from standing.gateway.following.reconcile import last_run
+from standing.gateway.following.reconcile_report import to_html
+from standing.gateway.ledger_reading.nodes import LedgerNodes
+from standing.gateway.metrics import CONTENT_TYPE, exposition
+from standing.gateway.operations.schemas import EvidenceFile, ReportDocument, StatusDocument
+from standing.gateway.operations.service import banks_now, gauges, status_document, stored_now
+from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.service.problems import MALFORMED, responses
 
 router = APIRouter()
 

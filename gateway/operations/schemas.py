@@ -1,10 +1,10 @@
-"""What the routes of `gateway.operation_api` answer, with what OpenAPI says about it."""
+"""What the routes of `gateway.operations.routes` answer, with what OpenAPI says about it."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.documents import EvidenceKeyDocument
+from standing.gateway.decisions.schemas import EvidenceKeyDocument
 
 
 class LedgerNodeDocument(BaseModel):

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from gateway import schema
-from gateway.errors import StorageUnavailable
-from gateway.ledger_nodes import NodeState
-from gateway.metrics import Gauge, Meters
-from gateway.reconcile import Reconciler, last_run
-from gateway.reconcile_schedule import ReconcileSchedule
-from gateway.storage import Storage
-from ledger.errors import LedgerUnreachable, Overloaded
+from standing.gateway.errors import StorageUnavailable
+from standing.gateway.following.reconcile import Reconciler, last_run
+from standing.gateway.following.reconcile_schedule import ReconcileSchedule
+from standing.gateway.ledger_reading.nodes import NodeState
+from standing.gateway.metrics import Gauge, Meters
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.errors import LedgerUnreachable, Overloaded
 
 if TYPE_CHECKING:
-    from gateway.app import BankState, Gateway
+    from standing.gateway.app import BankState, Gateway
 
 #: What of a report `GET /v1/status` shows.
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
@@ -146,7 +146,7 @@ def _stored_gauges(stored: Stored) -> list[Gauge]:
 def status_document(
     gateway: "Gateway", trouble: str | None, banks: "list[BankState] | None", stored: Stored | None
 ) -> dict[str, Any]:
-    """One screen's worth, as `gateway.operation_documents.StatusDocument` describes it."""
+    """One screen's worth, as `gateway.operations.schemas.StatusDocument` describes it."""
     nodes, meters, schedule = gateway.reader.nodes, gateway.operation.meters, gateway.operation.schedule
     progress = schedule.progress
     return {

@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""The gateway's database: schema, migrations, connections, and group commit."""

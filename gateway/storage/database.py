@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from gateway.errors import StorageUnavailable
-from ledger.service.database import Database
+from standing.gateway.errors import StorageUnavailable
+from standing.ledger.service.database import Database
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Generic, TypeVar
 
-from ledger.errors import Overloaded, StandingError
+from standing.ledger.errors import Overloaded, StandingError
 
 _RETRY_AFTER_S = 1
 

@@ -18,7 +18,7 @@ Each machine tells its own time, so a duration between two machines carries the 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.event_settings import TrailSettings
+from standing.gateway.events.settings import TrailSettings
 
 
 class HopName(StrEnum):

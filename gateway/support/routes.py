@@ -5,12 +5,8 @@ All that change something state why, and are audited, whoever calls.
 
 from fastapi import APIRouter, Request, Response, status
 
-from gateway import care_documents as d
-from gateway import holds
-from gateway.api import BINDING, bind_answer
-from gateway.audit import check_reason
-from gateway.documents import BindAnswer, BindingId
-from gateway.doors import (
+from standing.gateway.access.audit import check_reason
+from standing.gateway.access.dependencies import (
     LOOKING_UP,
     NODE_DOWN,
     NODE_ODD,
@@ -22,9 +18,13 @@ from gateway.doors import (
     Staff,
     gateway_of,
 )
-from gateway.errors import AlreadyLifted, BankNotServed
-from ledger.errors import InvalidValue, NotFound, Overloaded
-from ledger.service.problems import BODY_TOO_LARGE, responses
+from standing.gateway.decisions import holds
+from standing.gateway.decisions.routes import BINDING, bind_answer
+from standing.gateway.decisions.schemas import BindAnswer, BindingId
+from standing.gateway.errors import AlreadyLifted, BankNotServed
+from standing.gateway.support import schemas as d
+from standing.ledger.errors import InvalidValue, NotFound, Overloaded
+from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 TAGS = [
     {"name": "care", "description": "Lift holds, change what a user is known by, ask a bank again; all of it audited."},

@@ -5,19 +5,19 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.accounts import AccountView
-from gateway.audit import MAX_REASON, AuditEntry
-from gateway.binding_flow import PendingBinding
-from gateway.decision import Reason
-from gateway.documents import USER_PATTERN, ClaimBody, MessageDocument
-from gateway.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
-from gateway.health import Health
-from gateway.holds import StoredHold
-from gateway.identity_change import NewIdentity
-from gateway.messages import NOT_SERVED, of_account
-from ledger.errors import InvalidValue
-from ledger.identity import IdDocument
-from ledger.protocol import MAX_DEPOSIT_MINOR, Hex32
+from standing.gateway.access.audit import MAX_REASON, AuditEntry
+from standing.gateway.accounts.health import Health
+from standing.gateway.accounts.service import AccountView
+from standing.gateway.bindings.flow import PendingBinding
+from standing.gateway.bindings.identity_change import NewIdentity
+from standing.gateway.decisions.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
+from standing.gateway.decisions.holds import StoredHold
+from standing.gateway.decisions.messages import NOT_SERVED, of_account
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.decisions.schemas import USER_PATTERN, ClaimBody, MessageDocument
+from standing.ledger.attestations.binding_protocol import MAX_DEPOSIT_MINOR, Hex32
+from standing.ledger.attestations.identity import IdDocument
+from standing.ledger.errors import InvalidValue
 
 UserPath = Annotated[str, Path(pattern=USER_PATTERN, description="The platform's own id of a user")]
 UserQuery = Annotated[str | None, Query(pattern=USER_PATTERN, description="The platform's own id of a user")]

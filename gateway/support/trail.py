@@ -14,18 +14,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection, func, select
 
-from gateway import bank_watch, schema
-from gateway.banks import Bank, BankDirectory, NodeClient
-from gateway.bindings import Bindings
-from gateway.decision import Bound, Reason
-from gateway.errors import BankNodeRefused, BankNodeUnreachable
-from gateway.event_settings import TrailSettings
-from gateway.hops import Facts, Hop, HopName, HopState, hops_of
-from gateway.policy import Policy
-from gateway.reading import Reader, Seen
-from gateway.storage import Storage
-from ledger.clock import MAX_CALENDAR_MS, Clock
-from ledger.errors import LedgerUnreachable, Overloaded
+from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Bound, Reason
+from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
+from standing.gateway.events.settings import TrailSettings
+from standing.gateway.following import bank_watch
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.gateway.support.hops import Facts, Hop, HopName, HopState, hops_of
+from standing.ledger.clock import MAX_CALENDAR_MS, Clock
+from standing.ledger.errors import LedgerUnreachable, Overloaded
 
 #: The most changes of one trail.
 MAX_CHANGES = 10

@@ -6,10 +6,10 @@ Nothing here says who the user is, or why a bank did what it did.
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gateway.decision import Outcome
-from gateway.hops import Hop, HopName, HopState
-from gateway.messages import Message, of_decision
-from gateway.trail import BindingTrail, Cause
+from standing.gateway.decisions.messages import Message, of_decision
+from standing.gateway.decisions.rules import Outcome
+from standing.gateway.support.hops import Hop, HopName, HopState
+from standing.gateway.support.trail import BindingTrail, Cause
 
 HOP_NAMES: dict[HopName, Message] = {
     HopName.EFFECTIVE: Message("took effect at the bank", "在银行生效"),

@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""The formats both sides agree on: terms, sealing, publications, grants, identity, money, BICs. Pure: no I/O and no
+clock.
+
+`binding_protocol` holds the bodies that a gateway and a bank's node exchange over HTTP.
+"""

@@ -3,7 +3,7 @@
 from stdnum import bic as _bic
 from stdnum.exceptions import ValidationError
 
-from ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue
 
 _ALLOWED = "a BIC of 8 or 11 characters (ISO 9362), such as BKCHCNBJ"
 

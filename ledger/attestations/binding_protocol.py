@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ledger.grant import Grant
-from ledger.identity import IdDocument, Identity, canonical_identity, canonical_number
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.identity import IdDocument, Identity, canonical_identity, canonical_number
 
 #: A platform's id: it enters key derivation, so its form is fixed.
 PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"

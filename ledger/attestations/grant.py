@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from eth_typing import ChecksumAddress
 from eth_utils import keccak
 
-from ledger.bic import bic_to_bytes11
-from ledger.publication import Signer, recover
-from ledger.sealing import key_commitment
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import Signer, recover
+from standing.ledger.attestations.sealing import key_commitment
 
 _DOMAIN_SEPARATOR = keccak(
     keccak(text="EIP712Domain(string name,string version)") + keccak(text="Standing Grant") + keccak(text="1")

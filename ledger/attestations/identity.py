@@ -12,7 +12,7 @@ import phonenumbers
 from stdnum import get_cc_module, luhn
 from stdnum.exceptions import ValidationError
 
-from ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue
 
 #: The dots that people type inside a name: interpuncts, bullets, katakana middle dots, full stops.
 _NAME_DOTS = "·•‧・･∙⋅.。．"

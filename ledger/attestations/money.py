@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from iso4217 import Currency
 
-from ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue
 
 #: The sentinel "no limit stated". It is the largest u64, so `amount > limit` needs no special case; 0 means nothing.
 NO_LIMIT = 2**64 - 1

@@ -15,8 +15,8 @@ from eth_keys.exceptions import BadSignature
 from eth_typing import ChecksumAddress, HexStr
 from eth_utils import ValidationError, keccak, to_canonical_address, to_checksum_address
 
-from ledger.bic import bic_to_bytes11
-from ledger.errors import InvalidValue
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.errors import InvalidValue
 
 # `eth_account` brings `py_ecc` along, whose import lets Python recurse 100,000 deep: more than the stack holds, so that
 # JSON nested deeply enough, which anybody can send, would end the process and not just the request. Nothing here

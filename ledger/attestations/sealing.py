@@ -9,7 +9,7 @@ Cipher: AES-256-GCM-SIV (RFC 8452). Nonce: the publication's number in 6 bytes b
 Associated data: bank (11) ‖ binding (32) ‖ publication (6) ‖ effectiveAtMs (6). A binding that occurs twice in one
 publication repeats the nonce; GCM-SIV is made to bear that: it shows only whether the two are equal in every part.
 
-The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.grant`).
+The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.attestations.grant`).
 """
 
 import hmac
@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ledger.bic import bic_to_bytes11
-from ledger.errors import InvalidValue, TermsUnreadable
-from ledger.identity import Identity
-from ledger.terms import TAG_SIZE, TERMS_SIZE, IdentityTags, Terms
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.identity import Identity
+from standing.ledger.attestations.terms import TAG_SIZE, TERMS_SIZE, IdentityTags, Terms
+from standing.ledger.errors import InvalidValue, TermsUnreadable
 
 KEY_SIZE = 32
 BINDING_SIZE = 32

@@ -14,8 +14,8 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ledger.errors import InvalidValue, TermsUnreadable
-from ledger.money import check_limit, currency_code
+from standing.ledger.attestations.money import check_limit, currency_code
+from standing.ledger.errors import InvalidValue, TermsUnreadable
 
 TERMS_SIZE = 32
 TAG_SIZE = 4
@@ -43,7 +43,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdentityTags:
-    """Short keyed tags of the holder's name, ID document and phone; see `ledger.sealing.identity_tags`."""
+    """Short keyed tags of the holder's name, ID document and phone; see `ledger.attestations.sealing.identity_tags`."""
 
     name: bytes
     id_document: bytes
@@ -68,7 +68,7 @@ class Terms:
     """What a bank states about a binding.
 
     `currency` is an ISO 4217 numeric code. Limits are in minor units, apply to debits only, and are
-    `ledger.money.NO_LIMIT` where the bank states none; 0 means nothing may be debited.
+    `ledger.attestations.money.NO_LIMIT` where the bank states none; 0 means nothing may be debited.
 
     Raises: InvalidValue where a field is out of bounds.
     """

@@ -23,13 +23,13 @@ from web3.exceptions import (
 )
 from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
-from ledger.bic import bic_to_bytes11, bytes11_to_bic
-from ledger.clock import MAX_CALENDAR_MS
-from ledger.codec import Reading, decode_read, encode_publish, encode_read
-from ledger.contract import artifact, decode_rejection
-from ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
-from ledger.failover import Failover, NodeNotServing
-from ledger.publication import Attestation, Domain, Publication
+from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
+from standing.ledger.attestations.publication import Attestation, Domain, Publication
+from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_read
+from standing.ledger.chain.contract import artifact, decode_rejection
+from standing.ledger.chain.failover import Failover, NodeNotServing
+from standing.ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
 
 _HASH_SIZE = 32
 _MAX_BLOCK = 2**63 - 1  # what a database's column holds
@@ -113,7 +113,7 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
 
 
 def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
-    """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.failover`).
+    """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.chain.failover`).
 
     Without web3's own retries: who calls decides on those.
     """

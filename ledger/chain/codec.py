@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from eth_utils import keccak
 
-from ledger.errors import InvalidValue, LedgerMismatch
+from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
 _PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,uint48,bytes16,bytes32)[],bytes)")[:4]

@@ -9,7 +9,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils import keccak
 
-from ledger.errors import LedgerRejected
+from standing.ledger.errors import LedgerRejected
 
 #: The contract's roles by the hash that its errors name them by; OpenZeppelin's zero is the governor's.
 _ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name in ("REGISTRAR_ROLE", "GUARDIAN_ROLE")}
@@ -18,7 +18,7 @@ _ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name i
 @cache
 def artifact() -> dict[str, Any]:
     """The artifact: `abi`, `bytecode`, and the compiler settings it was made with."""
-    loaded: dict[str, Any] = json.loads((files("contracts") / "artifacts" / "StatusLedger.json").read_text())
+    loaded: dict[str, Any] = json.loads((files("standing.ledger.chain") / "StatusLedger.json").read_text())
     return loaded
 
 

@@ -17,7 +17,7 @@ from web3.exceptions import BadResponseFormat
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from ledger.errors import InvalidValue, LedgerMismatch
+from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 MAX_URLS = 8
 _REST_S = 5.0

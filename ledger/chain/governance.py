@@ -15,11 +15,11 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 
-from ledger.bic import bic_to_bytes11, bytes11_to_bic
-from ledger.client import LedgerClient, connect, ledger_errors, quantity
-from ledger.contract import artifact
-from ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
-from ledger.sender import Sender
+from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
+from standing.ledger.chain.client import LedgerClient, connect, ledger_errors, quantity
+from standing.ledger.chain.contract import artifact
+from standing.ledger.chain.sender import Sender
+from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
 
 _DEPLOY_TIMEOUT_S = 120.0
 _GOVERNANCE_GAS = 300_000

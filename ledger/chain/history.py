@@ -13,11 +13,11 @@ from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3.types import EventData
 
-from ledger.bic import bic_to_bytes11
-from ledger.client import LedgerClient, Published, ledger_errors, published_event, quantity
-from ledger.contract import artifact
-from ledger.errors import LedgerRejected, LedgerUnreachable
-from ledger.publication import Publication, recover
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import Publication, recover
+from standing.ledger.chain.client import LedgerClient, Published, ledger_errors, published_event, quantity
+from standing.ledger.chain.contract import artifact
+from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 
 _Event = Literal["Published", "BankAdmitted", "BankReinstated", "SignerRotated"]
 

@@ -21,9 +21,9 @@ from rlp.exceptions import RLPException
 from trie.exceptions import BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError
 from trie.hexary import HexaryTrie
 
-from ledger.bic import bic_to_bytes11
-from ledger.codec import Record
-from ledger.errors import StandingError
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.chain.codec import Record
+from standing.ledger.errors import StandingError
 
 _BANKS_SLOT = 3
 _RECORDS_SLOT = 4

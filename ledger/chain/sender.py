@@ -20,9 +20,9 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponenti
 from web3.exceptions import Web3RPCError
 from web3.types import TxReceipt
 
-from ledger.client import LedgerClient, ledger_errors, quantity
-from ledger.errors import LedgerError, LedgerUnreachable
-from ledger.publication import LocalSigner, Signer
+from standing.ledger.attestations.publication import LocalSigner, Signer
+from standing.ledger.chain.client import LedgerClient, ledger_errors, quantity
+from standing.ledger.errors import LedgerError, LedgerUnreachable
 
 #: What a publication may use at most: a fixed part, and for each attestation two fresh storage slots and its calldata.
 #: `tests/contracts` hold the real figures against it. Given instead of asked for, because `eth_estimateGas` plays the

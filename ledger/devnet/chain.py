@@ -26,7 +26,7 @@ from starlette.routing import Route
 from web3 import EthereumTesterProvider, Web3
 from web3.types import RPCEndpoint
 
-from ledger.devnet_logs import LogIndex
+from standing.ledger.devnet.logs import LogIndex
 
 #: The well-known private keys of eth-tester's funded accounts: 1, 2, 3 … as 32 bytes. Worth nothing anywhere else.
 DEVNET_KEYS = tuple(number.to_bytes(32, "big") for number in range(1, 11))

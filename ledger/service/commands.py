@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ledger.errors import StandingError
-from ledger.protocol import PLATFORM_PATTERN
-from ledger.service.auth import new_key
-from ledger.service.settings import write_private
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.errors import StandingError
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.settings import write_private
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; see `config example`. The environment goes before it.")

@@ -12,8 +12,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeDecorator
 
-from ledger.errors import InvalidValue
-from ledger.money import NO_LIMIT
+from standing.ledger.attestations.money import NO_LIMIT
+from standing.ledger.errors import InvalidValue
 
 _NO_LIMIT_IN_COLUMN = -1
 

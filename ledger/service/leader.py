@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
-from ledger.service.database import Database, is_memory_sqlite
+from standing.ledger.service.database import Database, is_memory_sqlite
 
 
 class Lock(Protocol):

@@ -18,7 +18,7 @@ from rfc9457 import error_class_to_type
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.errors import (
+from standing.ledger.errors import (
     Conflict,
     InvalidValue,
     LedgerError,

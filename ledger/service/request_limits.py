@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from fastapi_problem.error import Problem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.errors import Overloaded
-from ledger.service.problems import problem_of, problem_response
+from standing.ledger.errors import Overloaded
+from standing.ledger.service.problems import problem_of, problem_response
 
 
 class Shed:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
-from ledger.errors import StandingError
+from standing.ledger.errors import StandingError
 
 
 class SettingsError(StandingError):

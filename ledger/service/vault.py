@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ledger.errors import InvalidValue, StandingError
+from standing.ledger.errors import InvalidValue, StandingError
 
 _MIN_SECRET = 32
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ledger.errors import InvalidValue
-from ledger.sealing import BINDING_SIZE, KEY_SIZE, derive_binding_key
+from standing.ledger.attestations.sealing import BINDING_SIZE, KEY_SIZE, derive_binding_key
+from standing.ledger.errors import InvalidValue
 
 MAX_VERSIONS = 16
 
@@ -59,7 +59,7 @@ class BankSecrets:
         return 1
 
     def binding_key(self, binding: bytes, platform: str) -> bytes:
-        """The key of a binding, as `ledger.sealing.derive_binding_key` says. Raises: InvalidValue."""
+        """The key of a binding, as `ledger.attestations.sealing.derive_binding_key` says. Raises: InvalidValue."""
         return derive_binding_key(self._versions[self.version_of(binding) - 1], binding, platform)
 
 

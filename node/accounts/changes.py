@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from ledger.money import MAX_AMOUNT_MINOR
-from ledger.protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000

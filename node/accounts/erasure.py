@@ -5,11 +5,11 @@ The ledger keeps sealed terms that nobody can tie to the account: which bindings
 
 from sqlalchemy import Connection, delete, func, or_, select
 
-from ledger.errors import Conflict, NotFound
-from ledger.identity import canonical_number
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import schema
+from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.storage import schema
 
 
 class StillBound(Conflict):

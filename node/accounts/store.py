@@ -7,15 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ledger.errors import InvalidValue
-from ledger.identity import IdDocument, Identity, canonical_id_document, canonical_name, canonical_phone
-from ledger.money import NO_LIMIT, currency_number
-from ledger.sealing import identity_tags
-from ledger.service.vault import Vault
-from ledger.terms import Status, Terms
-from node import schema
-from node.bank_secrets import BankSecrets
-from node.changes import AccountChange, LimitValue
+from standing.ledger.attestations.identity import (
+    IdDocument,
+    Identity,
+    canonical_id_document,
+    canonical_name,
+    canonical_phone,
+)
+from standing.ledger.attestations.money import NO_LIMIT, currency_number
+from standing.ledger.attestations.sealing import identity_tags
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.changes import AccountChange, LimitValue
+from standing.node.storage import schema
 
 _STATE_COLUMNS = (
     "holder_sealed",
@@ -38,7 +44,7 @@ _CHUNK = 500  # how many keys one SELECT … IN names at most
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. `id` is the store's own, None before it is saved; limits as in `ledger.terms`."""
+    """One account. `id` is the store's own, None before it is saved; limits as in `ledger.attestations.terms`."""
 
     id: int | None
     number: str

@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""Bindings of accounts at platforms: verification, grants, micro-deposits, velocity limits, unbinding, off-boarding,
+resync.
+
+`service.Bindings` answers a platform's request; `routes` is its HTTP side.
+"""

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from ledger.clock import Clock
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node.bindings import Bindings
-from node.faults import Faults
-from node.granting import Granting
-from node.micro_deposit import MicroDeposits
-from node.outbox import Issuer
-from node.payout import FilePayout
-from node.settings import NodeSettings
+from standing.ledger.clock import Clock
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.bindings.granting import Granting
+from standing.node.bindings.micro_deposit import MicroDeposits
+from standing.node.bindings.payout import FilePayout
+from standing.node.bindings.service import Bindings
+from standing.node.fault_points import Faults
+from standing.node.publishing.outbox import Issuer
+from standing.node.settings import NodeSettings
 
 
 def make_bindings(

@@ -5,14 +5,15 @@ from typing import Any
 from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
-from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue
-from ledger.grant import Grant, make_grant
-from ledger.protocol import BindingAnswer, GrantDocument, Mismatch
-from node import outbox, schema
-from node.accounts import Account
-from node.endings import end_and_tell
-from node.outbox import Issuer
+from standing.ledger.attestations.binding_protocol import BindingAnswer, GrantDocument, Mismatch
+from standing.ledger.attestations.grant import Grant, make_grant
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, InvalidValue
+from standing.node.accounts.store import Account
+from standing.node.bindings.unbinding import end_and_tell
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 MAX_BINDINGS_PER_ACCOUNT = 32
 

@@ -15,19 +15,25 @@ import structlog
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
-from ledger.clock import Clock
-from ledger.errors import Conflict, NotFound
-from ledger.money import currency_code
-from ledger.protocol import MAX_DEPOSIT_MINOR, BindingAnswer, MicroDepositDocument, Mismatch
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import off_boarding, schema
-from node.accounts import Account, AccountStore
-from node.faults import Faults, no_faults
-from node.granting import Granting
-from node.payout import Payout, PayoutFailed, PayoutOrder
-from node.velocity import TooManyAttempts
-from node.verification import HOLDER_CHANGED, NO_CREDIT, PHONE_DIFFERS, unbindable
+from standing.ledger.attestations.binding_protocol import (
+    MAX_DEPOSIT_MINOR,
+    BindingAnswer,
+    MicroDepositDocument,
+    Mismatch,
+)
+from standing.ledger.attestations.money import currency_code
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.store import Account, AccountStore
+from standing.node.bindings import off_boarding
+from standing.node.bindings.granting import Granting
+from standing.node.bindings.payout import Payout, PayoutFailed, PayoutOrder
+from standing.node.bindings.velocity import TooManyAttempts
+from standing.node.bindings.verification import HOLDER_CHANGED, NO_CREDIT, PHONE_DIFFERS, unbindable
+from standing.node.fault_points import Faults, no_faults
+from standing.node.storage import schema
 
 #: Never; where all but the phone matches; or for every binding.
 Policy = Literal["never", "phone_differs", "always"]

@@ -6,15 +6,16 @@ Each batch is one transaction, and what has not ended yet is found by looking; s
 from pydantic import BaseModel
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from ledger.clock import Clock
-from ledger.errors import NotAllowed, NotFound
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import outbox, schema
-from node.accounts import AccountStore
-from node.endings import end_and_tell
-from node.faults import Faults, no_faults
-from node.outbox import Issuer
+from standing.ledger.clock import Clock
+from standing.ledger.errors import NotAllowed, NotFound
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.store import AccountStore
+from standing.node.bindings.unbinding import end_and_tell
+from standing.node.fault_points import Faults, no_faults
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 BATCH = 200
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from ledger.errors import Unavailable
+from standing.ledger.errors import Unavailable
 
 _RETRY_AFTER_S = 60
 

@@ -10,16 +10,18 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from ledger.clock import Clock
-from ledger.errors import Conflict, NotFound
-from ledger.protocol import BindingAnswer
-from ledger.service.vault import Vault
-from node import off_boarding, outbox, schema
-from node.accounts import AccountStore
-from node.faults import Faults, no_faults
-from node.granting import Granting
-from node.outbox import Issuer
-from node.storage import NodeDatabase
+from standing.ledger.attestations.binding_protocol import BindingAnswer
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.store import AccountStore
+from standing.node.bindings import off_boarding
+from standing.node.bindings.granting import Granting
+from standing.node.fault_points import Faults, no_faults
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase
 
 _ID_USED = "request_id: used before for something else; allowed: a new id"
 

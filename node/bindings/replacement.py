@@ -6,10 +6,11 @@ that was replaced stays as the core states it, under its own number; it is only 
 
 from sqlalchemy import Connection, update
 
-from node import outbox, schema
-from node.accounts import Account, unbound
-from node.bank_secrets import BankSecrets
-from node.endings import end_binding
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.store import Account, unbound
+from standing.node.bindings.unbinding import end_binding
+from standing.node.publishing import outbox
+from standing.node.storage import schema
 
 
 def take_over(

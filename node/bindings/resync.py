@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from ledger.clock import Clock
-from ledger.errors import NotFound
-from ledger.protocol import Hex32
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import outbox, schema
-from node.accounts import AccountStore, unbound
-from node.faults import Faults, no_faults
-from node.outbox import Issuer
-from node.velocity import Bucket, Rate, Velocity
+from standing.ledger.attestations.binding_protocol import Hex32
+from standing.ledger.clock import Clock
+from standing.ledger.errors import NotFound
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.store import AccountStore, unbound
+from standing.node.bindings.velocity import Bucket, Rate, Velocity
+from standing.node.fault_points import Faults, no_faults
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 #: A platform may ask for this many at once, and this many in an hour.
 RESYNC_RATE = Rate(capacity=60, refill_per_hour=600)

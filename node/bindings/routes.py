@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, status
 
-from ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
-from ledger.protocol import PLATFORM_PATTERN, BindingAnswer, DepositConfirmation, Hex32
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
-from node.bindings import AlreadyBound
-from node.duty import Standby
-from node.off_boarding import OffBoarding, PlatformOffBoarded
-from node.resync import ResyncAnswer
-from node.storage import DatabaseUnavailable
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, BindingAnswer, DepositConfirmation, Hex32
+from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
+from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+from standing.node.bindings.off_boarding import OffBoarding, PlatformOffBoarded
+from standing.node.bindings.resync import ResyncAnswer
+from standing.node.bindings.service import AlreadyBound
+from standing.node.storage.database import DatabaseUnavailable
+from standing.node.storage.leadership import Standby
 
 if TYPE_CHECKING:
-    from node.app import Node
+    from standing.node.app import Node
 
 TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts for now")
 UNPARSED = Documented(status.HTTP_400_BAD_REQUEST, "http-bad-request", "The body cannot be parsed")

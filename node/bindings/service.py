@@ -8,21 +8,22 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
-from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue, NotFound, StandingError
-from ledger.identity import Identity
-from ledger.protocol import BindingAnswer, BindingRequest
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import off_boarding, schema
-from node.accounts import AccountStore
-from node.endings import end_and_tell
-from node.faults import Faults, no_faults
-from node.granting import AlreadyBound, Granting
-from node.micro_deposit import MicroDeposits, differing
-from node.outbox import Issuer
-from node.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
-from node.verification import NO_SUCH_ACCOUNT, compare
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest
+from standing.ledger.attestations.identity import Identity
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingError
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.store import AccountStore
+from standing.node.bindings import off_boarding
+from standing.node.bindings.granting import AlreadyBound, Granting
+from standing.node.bindings.micro_deposit import MicroDeposits, differing
+from standing.node.bindings.unbinding import end_and_tell
+from standing.node.bindings.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
+from standing.node.bindings.verification import NO_SUCH_ACCOUNT, compare
+from standing.node.fault_points import Faults, no_faults
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 __all__ = ["AlreadyBound", "AttemptRates", "Bindings"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from node.bindings import AttemptRates
-from node.micro_deposit import DepositRules, Policy
-from node.velocity import UNKNOWN_COST, Rate
+from standing.node.bindings.micro_deposit import DepositRules, Policy
+from standing.node.bindings.service import AttemptRates
+from standing.node.bindings.velocity import UNKNOWN_COST, Rate
 
 _DAY_MS = 86_400_000
 
@@ -32,7 +32,7 @@ class VelocitySettings(BaseModel):
 
 
 class MicroDepositSettings(BaseModel):
-    """When a small amount is paid in before a binding is granted; see `node.micro_deposit`."""
+    """When a small amount is paid in before a binding is granted; see `node.bindings.micro_deposit`."""
 
     model_config = ConfigDict(extra="forbid")
 

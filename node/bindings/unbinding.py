@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection, update
 
-from node import outbox, schema
-from node.accounts import Account, unbound
-from node.outbox import Issuer
+from standing.node.accounts.store import Account, unbound
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 
 def end_binding(connection: Connection, binding: bytes, ended_at_ms: int) -> None:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ledger.clock import Clock
-from ledger.errors import Unavailable
-from ledger.service.vault import Vault
-from node import schema
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Unavailable
+from standing.ledger.service.vault import Vault
+from standing.node.storage import schema
 
 #: What an attempt costs: at an account that the bank has, and at one that it has not.
 KNOWN_COST = 1

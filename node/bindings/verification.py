@@ -1,9 +1,9 @@
 """Verification: a claim about an account beside what the bank has, field by field."""
 
-from ledger.identity import Identity
-from ledger.protocol import Mismatch
-from ledger.terms import Status
-from node.accounts import Account
+from standing.ledger.attestations.binding_protocol import Mismatch
+from standing.ledger.attestations.identity import Identity
+from standing.ledger.attestations.terms import Status
+from standing.node.accounts.store import Account
 
 # ISO 20022 ExternalVerificationReason1Code, where the meaning is truly the same; there is none for a phone.
 _ISO_NUMBER = "AC01"  # account number invalid or missing

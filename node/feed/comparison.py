@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from ledger.errors import InvalidValue
-from ledger.identity import canonical_number
-from node import schema
-from node.accounts import Account, AccountStore, apply_change
-from node.changes import AccountChange
+from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.errors import InvalidValue
+from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.store import Account, AccountStore, apply_change
+from standing.node.storage import schema
 
 _PLACE = re.compile(r"changes\[(\d+)\]\.(.*)", re.DOTALL)
 _CHUNK = 500

@@ -33,11 +33,11 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from ledger.errors import InvalidValue, Unavailable
-from ledger.protocol import MAX_TIME_MS
-from node.changes import AccountChange
-from node.feed_settings import SqlViewSettings
-from node.flat import FIELDS
+from standing.ledger.attestations.binding_protocol import MAX_TIME_MS
+from standing.ledger.errors import InvalidValue, Unavailable
+from standing.node.accounts.changes import AccountChange
+from standing.node.feed.records import FIELDS
+from standing.node.feed.settings import SqlViewSettings
 
 #: How each dialect tells its time in milliseconds: not after the snapshot of the transaction that asks.
 _AS_OF = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from node import schema
+from standing.node.storage import schema
 
 
 @dataclass(frozen=True, slots=True)

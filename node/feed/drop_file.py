@@ -16,8 +16,8 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 
-from ledger.errors import InvalidValue
-from node.flat import FIELDS
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.records import FIELDS
 
 _NAME = re.compile(
     r"(?P<kind>full|changes)-(?P<time>\d{8}T\d{6})(?:\.(?P<ms>\d{3}))?Z(?:-[A-Za-z0-9_-]{1,64})?\.(?P<format>csv|jsonl)"

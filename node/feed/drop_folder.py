@@ -16,13 +16,13 @@ from pathlib import Path
 
 import structlog
 
-from ledger.errors import InvalidValue, Unavailable
-from node.drop_file import LineProblem, parse_name, sha256_of
-from node.faults import Faults, no_faults
-from node.feed import Feed
-from node.feed_settings import DropFolderSettings
-from node.file_load import FileLoader, Stopped
-from node.file_report import FileRejected, FileReport, write_report
+from standing.ledger.errors import InvalidValue, Unavailable
+from standing.node.fault_points import Faults, no_faults
+from standing.node.feed.drop_file import LineProblem, parse_name, sha256_of
+from standing.node.feed.file_load import FileLoader, Stopped
+from standing.node.feed.file_report import FileRejected, FileReport, write_report
+from standing.node.feed.service import Feed
+from standing.node.feed.settings import DropFolderSettings
 
 WORKING, DONE, REJECTED = "working", "done", "rejected"
 CHECKSUM = ".sha256"

@@ -6,16 +6,16 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from ledger.errors import InvalidValue
-from ledger.identity import canonical_number
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import outbox
-from node.accounts import Account, AccountStore, apply_change, open_account
-from node.changes import AccountChange
-from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
-from node.file_report import FileReport
-from node.flat import STAND_IN, InvalidRecord, check_values, parse_change
+from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
+from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
+from standing.node.feed.file_report import FileReport
+from standing.node.feed.records import STAND_IN, InvalidRecord, check_values, parse_change
+from standing.node.publishing import outbox
 
 #: Called with how many bytes of how many were read.
 Progress = Callable[[int, int], None]

@@ -13,20 +13,21 @@ from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 
-from ledger.errors import Conflict, InvalidValue, Overloaded
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from ledger.terms import Status
-from node import cursors, schema
-from node.accounts import AccountStore
-from node.changes import AccountChange, FeedEntry
-from node.comparison import Comparison, compare_states
-from node.cursors import Cursor
-from node.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
-from node.feed import Feed
-from node.feed_settings import MAX_FILE_BYTES
-from node.file_check import FileCheck, Progress, pages, parse_line
-from node.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+from standing.ledger.attestations.terms import Status
+from standing.ledger.errors import Conflict, InvalidValue, Overloaded
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.changes import AccountChange, FeedEntry
+from standing.node.accounts.store import AccountStore
+from standing.node.feed import cursors
+from standing.node.feed.comparison import Comparison, compare_states
+from standing.node.feed.cursors import Cursor
+from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
+from standing.node.feed.file_check import FileCheck, Progress, pages, parse_line
+from standing.node.feed.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+from standing.node.feed.service import Feed
+from standing.node.feed.settings import MAX_FILE_BYTES
+from standing.node.storage import schema
 
 SOURCE = "file"
 

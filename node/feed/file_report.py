@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ledger.errors import StandingError
-from node.drop_file import LineProblem
+from standing.ledger.errors import StandingError
+from standing.node.feed.drop_file import LineProblem
 
 MAX_PROBLEMS = 100
 MAX_MISSING_SHOWN = 1_000

@@ -1,8 +1,8 @@
 """Flat records: one change or one account a row, as a CSV line, a JSON line or a row of a view gives it.
 
-The columns are the fields of `node.changes.AccountChange`. An empty cell or a null states nothing. Booleans may be
-`true` and `false` in any case, or 1 and 0; limits are whole numbers or `none`; `unbind` names platforms, separated by
-commas. Errors name the field and never show a value.
+The columns are the fields of `node.accounts.changes.AccountChange`. An empty cell or a null states nothing. Booleans
+may be `true` and `false` in any case, or 1 and 0; limits are whole numbers or `none`; `unbind` names platforms,
+separated by commas. Errors name the field and never show a value.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ledger.errors import InvalidValue, StandingError
-from ledger.identity import canonical_number
-from node.accounts import apply_change, open_account
-from node.changes import AccountChange
+from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.errors import InvalidValue, StandingError
+from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.store import apply_change, open_account
 
 FIELDS: tuple[str, ...] = tuple(AccountChange.model_fields)
 

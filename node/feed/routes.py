@@ -4,22 +4,22 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response, status
 
-from ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
-from ledger.protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, Hex32
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
-from node.bindings import AlreadyBound
-from node.changes import FeedEntry, FeedReceipt
-from node.duty import Standby
-from node.feed import EntryDiffers, FeedOutOfOrder, FeedTaken
-from node.lifecycle_api import TOO_MANY, UNPARSED
-from node.off_boarding import PlatformOffBoarded
-from node.regranting import RegrantRequest
-from node.storage import DatabaseUnavailable
-from node.trail import BindingTrail, ChangeTrail
+from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, Hex32
+from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
+from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
+from standing.node.accounts.changes import FeedEntry, FeedReceipt
+from standing.node.bindings.off_boarding import PlatformOffBoarded
+from standing.node.bindings.regranting import RegrantRequest
+from standing.node.bindings.routes import TOO_MANY, UNPARSED
+from standing.node.bindings.service import AlreadyBound
+from standing.node.feed.service import EntryDiffers, FeedOutOfOrder, FeedTaken
+from standing.node.publishing.trail import BindingTrail, ChangeTrail
+from standing.node.storage.database import DatabaseUnavailable
+from standing.node.storage.leadership import Standby
 
 if TYPE_CHECKING:
-    from node.app import Node
+    from standing.node.app import Node
 
 TAGS = [
     {"name": "core", "description": "For the core banking system: say what changed."},

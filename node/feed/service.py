@@ -11,19 +11,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from ledger.clock import Clock
-from ledger.errors import Conflict, InvalidValue
-from ledger.identity import canonical_number
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import cursors, outbox, schema
-from node.accounts import Account, AccountStore, apply_change, open_account, unbound
-from node.bank_secrets import BankSecrets
-from node.changes import AccountChange, FeedEntry, FeedReceipt
-from node.cursors import Cursor
-from node.endings import end_binding
-from node.faults import Faults, no_faults
-from node.replacement import take_over
+from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, InvalidValue
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt
+from standing.node.accounts.store import Account, AccountStore, apply_change, open_account, unbound
+from standing.node.bindings.replacement import take_over
+from standing.node.bindings.unbinding import end_binding
+from standing.node.fault_points import Faults, no_faults
+from standing.node.feed import cursors
+from standing.node.feed.cursors import Cursor
+from standing.node.publishing import outbox
+from standing.node.storage import schema
 
 #: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
 AHEAD_ALLOWANCE_MS = 5_000

@@ -10,7 +10,7 @@ MAX_FILE_BYTES = 4 * 1024**3
 
 
 class SqlViewSettings(BaseModel):
-    """A view of the core's database that the node polls; see `node.sql_view` and docs/FEED.md."""
+    """A view of the core's database that the node polls; see `node.feed.sql_view` and docs/FEED.md."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class SqlViewSettings(BaseModel):
 
 
 class DropFolderSettings(BaseModel):
-    """A folder that the core, or a nightly job, puts files into; see `node.drop_folder` and docs/FEED.md."""
+    """A folder that the core, or a nightly job, puts files into; see `node.feed.drop_folder` and docs/FEED.md."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,14 +1,14 @@
 """The sources by which the node itself reads the core, as tasks, from the settings."""
 
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node.drop_folder import DropFolder
-from node.faults import Faults
-from node.feed import Feed
-from node.file_load import FileLoader
-from node.settings import NodeSettings
-from node.sql_view import SqlViewSource
-from node.workers import Task
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.fault_points import Faults
+from standing.node.feed.drop_folder import DropFolder
+from standing.node.feed.file_load import FileLoader
+from standing.node.feed.service import Feed
+from standing.node.feed.sql_view import SqlViewSource
+from standing.node.settings import NodeSettings
+from standing.node.workers import Task
 
 
 def source_tasks(settings: NodeSettings, feed: Feed, database: Database, vault: Vault, faults: Faults) -> list[Task]:

@@ -15,18 +15,18 @@ from typing import Any
 
 import structlog
 
-from ledger.errors import InvalidValue
-from ledger.service.database import Database
-from ledger.service.vault import Vault
-from node import cursors
-from node.accounts import AccountStore
-from node.changes import AccountChange, FeedEntry
-from node.comparison import Difference, compare_states, place_of
-from node.core_database import CoreView
-from node.cursors import Cursor
-from node.feed import Feed
-from node.feed_settings import SqlViewSettings
-from node.flat import InvalidRecord, parse_change
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.database import Database
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.changes import AccountChange, FeedEntry
+from standing.node.accounts.store import AccountStore
+from standing.node.feed import cursors
+from standing.node.feed.comparison import Difference, compare_states, place_of
+from standing.node.feed.core_database import CoreView
+from standing.node.feed.cursors import Cursor
+from standing.node.feed.records import InvalidRecord, parse_change
+from standing.node.feed.service import Feed
+from standing.node.feed.settings import SqlViewSettings
 
 SOURCE = "sql_view"
 _SHOWN_DIGITS = 4

@@ -2,12 +2,12 @@
 
 import typer
 
-from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.settings import load
-from node.erasure import erase as erase_account
-from node.keys import open_vault
-from node.settings import NodeSettings
-from node.storage import opened
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.settings import load
+from standing.node.accounts.erasure import erase as erase_account
+from standing.node.publishing.keys import open_vault
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import opened
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -13,23 +13,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 from sqlalchemy import Connection
 
-from ledger.clock import SystemClock
-from ledger.errors import LedgerError
-from ledger.sender import Sender
-from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.settings import SettingsError, load, read_secret
-from node import backup
-from node.app import Secrets, connect_ledger, read_secrets
-from node.bank_secrets import BankSecrets
-from node.duty import Duty
-from node.faults import Faults, kill_at, no_faults
-from node.history import CannotRecover, Findings
-from node.keys import PKCS11_MISSING, open_vault
-from node.outbox import Issuer
-from node.recovery import Recovery
-from node.settings import NodeSettings
-from node.status import StoredStatus, bindings_by_version, stored
-from node.storage import NodeDatabase, opened
+from standing.ledger.chain.sender import Sender
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import LedgerError
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.settings import SettingsError, load, read_secret
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.app import Secrets, connect_ledger, read_secrets
+from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.operations.status import StoredStatus, bindings_by_version, stored
+from standing.node.publishing.keys import PKCS11_MISSING, open_vault
+from standing.node.publishing.outbox import Issuer
+from standing.node.recovery import backup
+from standing.node.recovery.history import CannotRecover, Findings
+from standing.node.recovery.service import Recovery
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import NodeDatabase, opened
+from standing.node.storage.leadership import Duty
 
 _LOOK_TIMEOUT_S = 2.0
 
@@ -278,7 +278,7 @@ def hsm_new_key(config: Config = None) -> None:
         if settings.signer_pkcs11 is None:
             raise SettingsError("signer_pkcs11: not in the settings")
         try:
-            from node.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
+            from standing.node.publishing.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
         except ModuleNotFoundError as error:
             raise SettingsError(PKCS11_MISSING) from error
         console.print(new_key(settings.signer_pkcs11))

@@ -10,23 +10,23 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ledger.clock import SystemClock
-from ledger.errors import InvalidValue
-from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.settings import load
-from ledger.service.vault import Vault
-from node.app import read_secrets
-from node.drop_file import FileName, parse_name
-from node.faults import kill_at, no_faults
-from node.feed import Feed
-from node.feed_settings import MAX_FILE_BYTES
-from node.file_check import FileCheck
-from node.file_check import Progress as Watch
-from node.file_load import FileLoader
-from node.file_report import FileRejected, FileReport
-from node.keys import open_vault
-from node.settings import NodeSettings
-from node.storage import NodeDatabase, opened
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.settings import load
+from standing.ledger.service.vault import Vault
+from standing.node.app import read_secrets
+from standing.node.fault_points import kill_at, no_faults
+from standing.node.feed.drop_file import FileName, parse_name
+from standing.node.feed.file_check import FileCheck
+from standing.node.feed.file_check import Progress as Watch
+from standing.node.feed.file_load import FileLoader
+from standing.node.feed.file_report import FileRejected, FileReport
+from standing.node.feed.service import Feed
+from standing.node.feed.settings import MAX_FILE_BYTES
+from standing.node.publishing.keys import open_vault
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import NodeDatabase, opened
 
 app = typer.Typer(help="Feed files: see docs/FEED.md.", no_args_is_help=True)
 

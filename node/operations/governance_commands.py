@@ -11,13 +11,13 @@ import typer
 from eth_account import Account
 from rich.table import Table
 
-from ledger import governance
-from ledger.bic import parse_bic
-from ledger.client import BankState, LedgerClient, connect, ledger_errors, parse_address
-from ledger.errors import InvalidValue
-from ledger.governance import Step
-from ledger.service.cli import console, one_line_errors
-from node.keys import load_private_key
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import BankState, LedgerClient, connect, ledger_errors, parse_address
+from standing.ledger.chain.governance import Step
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.commands import console, one_line_errors
+from standing.node.publishing.keys import load_private_key
 
 app = typer.Typer(help="Govern banks on the ledger; roles are the contract's own.", no_args_is_help=True)
 

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Callable
 
-from ledger.service.database import Database
-from node.micro_deposit import MicroDeposits
-from node.off_boarding import OffBoardings
-from node.resync import RESYNC_RATE
-from node.settings import NodeSettings
-from node.velocity import Velocity
-from node.workers import Task
+from standing.ledger.service.database import Database
+from standing.node.bindings.micro_deposit import MicroDeposits
+from standing.node.bindings.off_boarding import OffBoardings
+from standing.node.bindings.resync import RESYNC_RATE
+from standing.node.bindings.velocity import Velocity
+from standing.node.settings import NodeSettings
+from standing.node.workers import Task
 
 _OFTEN_MS = 1_000
 _SELDOM_MS = 600_000

@@ -9,17 +9,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tenacity import Retrying, retry_if_exception_type, wait_fixed
 
-from ledger.clock import SystemClock
-from ledger.errors import InvalidValue, Overloaded
-from ledger.protocol import PLATFORM_PATTERN
-from ledger.service.cli import Config, console, one_line_errors
-from ledger.service.settings import load
-from node.app import read_secrets
-from node.faults import kill_at, no_faults
-from node.off_boarding import OffBoardings
-from node.outbox import Issuer
-from node.settings import NodeSettings
-from node.storage import opened
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue, Overloaded
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.settings import load
+from standing.node.app import read_secrets
+from standing.node.bindings.off_boarding import OffBoardings
+from standing.node.fault_points import kill_at, no_faults
+from standing.node.publishing.outbox import Issuer
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import opened
 
 app = typer.Typer(help="Payment platforms.", no_args_is_help=True)
 

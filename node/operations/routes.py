@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Request, Response, status
 from pydantic import BaseModel
 
-from ledger.service.auth import Caller, MissingKey, WrongRole, require
-from ledger.service.problems import responses
-from node.metrics import CONTENT_TYPE, exposition
-from node.status import NodeStatus, look, why_not_ready
-from node.storage import DatabaseUnavailable
+from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.problems import responses
+from standing.node.operations.metrics import CONTENT_TYPE, exposition
+from standing.node.operations.status import NodeStatus, look, why_not_ready
+from standing.node.storage.database import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from node.app import Node
+    from standing.node.app import Node
 
 router = APIRouter(tags=["operation"])
 

@@ -7,8 +7,8 @@ writer is also the easier thing to reason about at three in the morning.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ledger.service.problems import problem_of, problem_response
-from node.duty import Duty, Standby
+from standing.ledger.service.problems import problem_of, problem_response
+from standing.node.storage.leadership import Duty, Standby
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
-from node import deployments, outbox, recoveries, restating, schema
-from node.bank_secrets import BankSecrets
-from node.metrics import State
-from node.storage import DatabaseUnavailable
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.operations.metrics import State
+from standing.node.publishing import deployments, outbox, recoveries, restating
+from standing.node.storage import schema
+from standing.node.storage.database import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from node.app import Node
+    from standing.node.app import Node
 
 
 class RecoveryWanted(BaseModel):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from ledger.client import parse_address
-from ledger.publication import Domain
-from node import schema
+from standing.ledger.attestations.publication import Domain
+from standing.ledger.chain.client import parse_address
+from standing.node.storage import schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from eth_utils import keccak, to_checksum_address
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from ledger.errors import Unavailable
-from ledger.publication import recover
-from ledger.service.settings import SettingsError, read_text_secret
-from node.settings import Pkcs11Settings
+from standing.ledger.attestations.publication import recover
+from standing.ledger.errors import Unavailable
+from standing.ledger.service.settings import SettingsError, read_text_secret
+from standing.node.settings import Pkcs11Settings
 
 #: Order of the group of secp256k1 (SEC 2, 2.4.1).
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

@@ -1,6 +1,6 @@
 """The node's keys, each in an encrypted keystore file (Web3 Secret Storage, scrypt).
 
-What signs is behind `ledger.publication.Signer`: a key in an HSM or a KMS takes the keystore's place there.
+What signs is behind `ledger.attestations.publication.Signer`: a key in an HSM or a KMS takes the keystore's place.
 """
 
 import json
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from eth_account import Account
 
-from ledger.publication import LocalSigner, Signer
-from ledger.service.settings import SettingsError, read_secret, read_text_secret, write_private
-from ledger.service.vault import Vault
-from node.settings import NodeSettings
+from standing.ledger.attestations.publication import LocalSigner, Signer
+from standing.ledger.service.settings import SettingsError, read_secret, read_text_secret, write_private
+from standing.ledger.service.vault import Vault
+from standing.node.settings import NodeSettings
 
 PKCS11_MISSING = "signer_pkcs11: install the extra: pip install 'standing[pkcs11]'"
 
@@ -39,7 +39,8 @@ def open_signer(settings: NodeSettings) -> Signer:
     """What signs publications and grants: a key in a token, or in a keystore. Raises: SettingsError."""
     if settings.signer_pkcs11 is not None:
         try:
-            from node.hsm import Pkcs11Signer  # noqa: PLC0415 - an extra that only who has a token installs
+            # Imported only here: the library is an extra that only those with a token install.
+            from standing.node.publishing.hsm import Pkcs11Signer  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise SettingsError(PKCS11_MISSING) from error
         return Pkcs11Signer(settings.signer_pkcs11)

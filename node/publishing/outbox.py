@@ -1,7 +1,8 @@
 """The outbox: terms on their way to the ledger, in the order in which they were stated, and the next publication.
 
 The watermark of a publication is the core's own `as_of_ms`, and never passes a row that is not yet published: each row
-names the time from which it holds the watermark back. What a recovery has to state again (`node.restating`) goes first.
+names the time from which it holds the watermark back. What a recovery has to state again (`node.publishing.restating`)
+goes first.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +12,13 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from ledger.errors import Overloaded
-from ledger.publication import Attestation, Domain, Publication, Signer
-from ledger.sealing import seal
-from ledger.terms import Terms
-from node import schema
-from node.bank_secrets import BankSecrets
-from node.deployments import Deployment
+from standing.ledger.attestations.publication import Attestation, Domain, Publication, Signer
+from standing.ledger.attestations.sealing import seal
+from standing.ledger.attestations.terms import Terms
+from standing.ledger.errors import Overloaded
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.publishing.deployments import Deployment
+from standing.node.storage import schema
 
 ATTESTATION_SIZE = 128
 _FIRST_PREVIOUS = bytes(32)

@@ -1,9 +1,10 @@
 """The publisher: signs what waits in the outbox, and has it submitted and seen into a block.
 
 The order of the steps is the crash rule: a publication is signed and stored in one transaction, and only what is stored
-is ever sent; its transaction is stored before it is sent, too (`node.submission`). After a crash, the ledger's own
-`publication` and `head` say where things were. Submitting a publication twice is harmless: the contract takes each
-number once. Only the node on duty signs (`node.duty`), which is proved inside the transaction that signs.
+is ever sent; its transaction is stored before it is sent, too (`node.publishing.submission`). After a crash, the
+ledger's own `publication` and `head` say where things were. Submitting a publication twice is harmless: the contract
+takes each number once. Only the node on duty signs (`node.storage.leadership`), which is proved inside the transaction
+that signs.
 """
 
 import threading
@@ -14,18 +15,19 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock, has_passed
-from ledger.errors import LedgerError, LedgerUnreachable, Unavailable
-from node import deployments, outbox, recoveries, restating, schema
-from node.deployments import Deployment
-from node.faults import Faults, no_faults
-from node.feed import AHEAD_ALLOWANCE_MS
-from node.metrics import Meters
-from node.outbox import Issuer
-from node.restating import Restating
-from node.storage import NodeDatabase
-from node.submission import PublishingHalted, Submitter
+from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.clock import Clock, has_passed
+from standing.ledger.errors import LedgerError, LedgerUnreachable, Unavailable
+from standing.node.fault_points import Faults, no_faults
+from standing.node.feed.service import AHEAD_ALLOWANCE_MS
+from standing.node.operations.metrics import Meters
+from standing.node.publishing import deployments, outbox, recoveries, restating
+from standing.node.publishing.deployments import Deployment
+from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.restating import Restating
+from standing.node.publishing.submission import PublishingHalted, Submitter
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase
 
 _log = structlog.get_logger()
 _SLOWEST_RETRY_S = 5.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from node import schema
+from standing.node.storage import schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 
-from ledger.publication import Attestation, Publication
-from ledger.terms import TERMS_SIZE, Terms
-from node import outbox, schema
-from node.accounts import AccountStore, unbound
-from node.deployments import Deployment
-from node.outbox import Draft, Issuer
+from standing.ledger.attestations.publication import Attestation, Publication
+from standing.ledger.attestations.terms import TERMS_SIZE, Terms
+from standing.node.accounts.store import AccountStore, unbound
+from standing.node.publishing import outbox
+from standing.node.publishing.deployments import Deployment
+from standing.node.publishing.outbox import Draft, Issuer
+from standing.node.storage import schema
 
 _SEAL_TAG_SIZE = 16
 

@@ -13,15 +13,16 @@ import structlog
 from sqlalchemy import Row, func, insert, select, update
 from web3.types import TxReceipt
 
-from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock, has_passed
-from ledger.errors import LedgerRejected, StandingError
-from ledger.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
-from ledger.service.database import Database
-from node import outbox, schema
-from node.faults import Faults, no_faults
-from node.metrics import Meters
-from node.outbox import Issuer
+from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.chain.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
+from standing.ledger.clock import Clock, has_passed
+from standing.ledger.errors import LedgerRejected, StandingError
+from standing.ledger.service.database import Database
+from standing.node.fault_points import Faults, no_faults
+from standing.node.operations.metrics import Meters
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 _log = structlog.get_logger()
 

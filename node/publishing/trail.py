@@ -5,9 +5,10 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Row, func, select
 
-from ledger.errors import NotFound
-from node import outbox, schema
-from node.storage import NodeDatabase
+from standing.ledger.errors import NotFound
+from standing.node.publishing import outbox
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase
 
 
 class PublicationHops(BaseModel):

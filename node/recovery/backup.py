@@ -19,13 +19,14 @@ from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Select, Table, insert, select
 
-from ledger.clock import Clock
-from ledger.errors import StandingError
-from ledger.service.settings import write_private
-from ledger.service.vault import Vault, VaultError
-from node import schema, sql_view
-from node.faults import Faults, no_faults
-from node.storage import NodeDatabase, level_sequences
+from standing.ledger.clock import Clock
+from standing.ledger.errors import StandingError
+from standing.ledger.service.settings import write_private
+from standing.ledger.service.vault import Vault, VaultError
+from standing.node.fault_points import Faults, no_faults
+from standing.node.feed import sql_view
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase, level_sequences
 
 _FORMAT = "standing-node export 1"
 _CHUNK = 500

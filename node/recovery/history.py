@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from ledger.client import BankState, LedgerClient, Published
-from ledger.errors import StandingError
-from ledger.publication import Publication, recover
-from node import outbox, schema
-from node.outbox import Issuer
+from standing.ledger.attestations.publication import Publication, recover
+from standing.ledger.chain.client import BankState, LedgerClient, Published
+from standing.ledger.errors import StandingError
+from standing.node.publishing import outbox
+from standing.node.publishing.outbox import Issuer
+from standing.node.storage import schema
 
 _PAGE_BLOCKS = 2_000
 

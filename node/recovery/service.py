@@ -5,11 +5,12 @@ whole: the ledger is ahead of an empty store, into which the bank's own export m
 lost: a new deployment goes on from the store's last number and head, and holds no record. In each case:
 
 1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt out of its
-   event and its transaction's input, and proved by its digest, which hangs on the one before.
-2. Each binding that the missing publications wrote, or on a new deployment each binding there is, is to be stated again
-   (`node.restating`). One that the ledger says is unbound ends here too; one that the store does not know is ended.
-3. Where the store is old, the core is asked to feed again what it said after the store's last entry. Until the operator
-   says that it has, nothing is signed: a watermark that moved on would vouch for changes that this store never saw.
+event and its transaction's input, and proved by its digest, which hangs on the one before. 2. Each binding that the
+missing publications wrote, or on a new deployment each binding there is, is to be stated again
+(`node.publishing.restating`). One that the ledger says is unbound ends here too; one that the store does not know is
+ended. 3. Where the store is old, the core is asked to feed again what it said after the store's last entry. Until the
+operator says that it has, nothing is signed: a watermark that moved on would vouch for changes that this store never
+saw.
 
 A fourth comes before these where it has happened: somebody else published under the bank's key, so that the ledger
 holds another publication under a number that this store has signed. What the store signed from there on can never enter
@@ -24,20 +25,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from ledger.client import BankState, LedgerClient
-from ledger.clock import Clock
-from ledger.codec import Record
-from ledger.errors import TermsUnreadable
-from ledger.sealing import unseal
-from ledger.service.database import take_time
-from ledger.terms import Status, Terms
-from node import deployments, outbox, recoveries, schema
-from node.deployments import Deployment
-from node.endings import end_binding
-from node.faults import Faults, no_faults
-from node.history import CannotRecover, Findings, History
-from node.outbox import Issuer
-from node.storage import NodeDatabase
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import Clock
+from standing.ledger.errors import TermsUnreadable
+from standing.ledger.service.database import take_time
+from standing.node.bindings.unbinding import end_binding
+from standing.node.fault_points import Faults, no_faults
+from standing.node.publishing import deployments, outbox, recoveries
+from standing.node.publishing.deployments import Deployment
+from standing.node.publishing.outbox import Issuer
+from standing.node.recovery.history import CannotRecover, Findings, History
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase
 
 _READ_AT_ONCE = 200
 

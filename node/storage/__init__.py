@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""The node's database: schema, migrations, connections, and leader election among the nodes on one database."""

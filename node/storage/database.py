@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from ledger.errors import Unavailable
-from ledger.service.database import Database, migrate
+from standing.ledger.errors import Unavailable
+from standing.ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
 
@@ -41,7 +41,7 @@ def opened(url: str) -> Iterator[NodeDatabase]:
     """The node's database for a command, its schema brought up to date; closed at the end. Raises: InvalidValue."""
     database = NodeDatabase(url)
     try:
-        migrate(database, "node")
+        migrate(database, "standing.node.storage")
         yield database
     finally:
         database.close()

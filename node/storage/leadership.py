@@ -16,12 +16,12 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from ledger.clock import Clock
-from ledger.errors import StandingError, Unavailable
-from ledger.service.database import is_memory_sqlite
-from node import schema
-from node.faults import Faults, no_faults
-from node.storage import DatabaseUnavailable, NodeDatabase, database_errors
+from standing.ledger.clock import Clock
+from standing.ledger.errors import StandingError, Unavailable
+from standing.ledger.service.database import is_memory_sqlite
+from standing.node.fault_points import Faults, no_faults
+from standing.node.storage import schema
+from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, database_errors
 
 _LOOK_EVERY_S = 0.5
 _RETRY_AFTER_S = 2

@@ -20,7 +20,7 @@ from sqlalchemy import (
     true,
 )
 
-from ledger.service.database import LimitMinor
+from standing.ledger.service.database import LimitMinor
 
 metadata = MetaData()
 

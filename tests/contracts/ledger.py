@@ -8,8 +8,8 @@ from eth_typing import ChecksumAddress
 from eth_utils import keccak
 from hexbytes import HexBytes
 
-from ledger.bic import bic_to_bytes11
-from ledger.publication import Attestation, Domain, LocalSigner, Publication
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import Attestation, Domain, LocalSigner, Publication
 from tests.contracts.abi import Abi, Refusal, ledger_artifact
 from tests.contracts.chain import Account, Chain, Outcome
 

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec
 
 from eth_utils import keccak
 
-from ledger.publication import Domain, recover
+from standing.ledger.attestations.publication import Domain, recover
 from tests.contracts.abi import Event, Refusal
 from tests.contracts.ledger import (
     AHEAD_ALLOWANCE_MS,

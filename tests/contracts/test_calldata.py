@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from eth_utils import keccak
 
-from ledger.publication import Publication
+from standing.ledger.attestations.publication import Publication
 from tests.contracts.abi import Refusal
 from tests.contracts.ledger import Issuer, StatusLedger, attestation, binding
 

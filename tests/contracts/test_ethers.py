@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.publication import LocalSigner, Publication
+from standing.ledger.attestations.publication import LocalSigner, Publication
 from tests.contracts.ledger import Issuer, StatusLedger, attestation
 from tests.contracts.npm_packages import FOLDER, NpmMissing, install
 

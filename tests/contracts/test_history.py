@@ -6,8 +6,8 @@ import pytest
 from eth_abi.abi import decode
 from hexbytes import HexBytes
 
-from ledger.bic import bytes11_to_bic
-from ledger.publication import Attestation, Publication, recover
+from standing.ledger.attestations.bic import bytes11_to_bic
+from standing.ledger.attestations.publication import Attestation, Publication, recover
 from tests.contracts.abi import Refusal
 from tests.contracts.ledger import ZERO_HASH, Issuer, StatusLedger, attestation, binding, signer
 

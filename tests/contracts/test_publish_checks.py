@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from eth_abi.abi import encode
 
-from ledger.publication import Attestation, LocalSigner, Publication
+from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
 from tests.contracts.abi import Event, Refusal
 from tests.contracts.chain import Outcome
 from tests.contracts.ledger import MAX_ATTESTATIONS, Issuer, StatusLedger, attestation, binding, signer

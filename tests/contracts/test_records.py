@@ -2,7 +2,7 @@
 
 from eth_utils import keccak, to_canonical_address
 
-from ledger.codec import Record, decode_read, encode_read
+from standing.ledger.chain.codec import Record, decode_read, encode_read
 from tests.contracts.abi import ledger_artifact
 from tests.contracts.chain import Outcome
 from tests.contracts.ledger import NO_RECORD, Issuer, RecordState, StatusLedger, attestation, binding

@@ -10,7 +10,7 @@ from eth_typing import ChecksumAddress
 from eth_utils import to_canonical_address, to_checksum_address
 from hexbytes import HexBytes
 
-from ledger.publication import Domain, LocalSigner, Publication
+from standing.ledger.attestations.publication import Domain, LocalSigner, Publication
 from tests.contracts.abi import ROOT, Abi, Refusal, load_artifact
 from tests.contracts.ledger import ZERO_ADDRESS, Issuer, StatusLedger, attestation, binding, signer
 

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ledger.bic import bic_to_bytes11
-from ledger.publication import Domain, LocalSigner, Publication
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import Domain, LocalSigner, Publication
 from tests.contracts.abi import Event, Refusal
 from tests.contracts.chain import Account, Chain, Outcome
 from tests.contracts.ledger import (

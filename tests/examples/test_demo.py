@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from demo import lines_to_paste
 from localnet import LocalBank, LocalNet
-
-from ledger.clock import SystemClock
+from standing.ledger.clock import SystemClock
 from tests.world import ACCOUNT, PLATFORM, Bank, Platform, World, wait_until
 
 _DEMO = Path(__file__).parents[2] / "hardhat-free-scripts" / "demo.py"

@@ -12,24 +12,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_utils import to_checksum_address
 from sqlalchemy import insert, select
 
-from gateway import schema
-from gateway.banks import BankDirectory, NodeClient
-from gateway.bindings import Bindings
-from gateway.decision import Kind
-from gateway.desk import Desk, Transaction
-from gateway.evidence import EvidenceSigner
-from gateway.policy import Policy
-from gateway.reading import Reader, Seen
-from gateway.settings import BankSettings
-from gateway.storage import Storage
-from gateway.usage import RESERVATION_LIFETIME_MS, State
-from ledger.clock import ManualClock
-from ledger.codec import Record
-from ledger.publication import Domain
-from ledger.sealing import seal
-from ledger.service.database import Database, migrate
-from ledger.service.vault import Vault
-from ledger.terms import IdentityTags, Status, Terms
+from standing.gateway.bindings.banks import BankDirectory, NodeClient
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Kind
+from standing.gateway.decisions.service import Desk, Transaction
+from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, State
+from standing.gateway.evidence.signing import EvidenceSigner
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.settings import BankSettings
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.publication import Domain
+from standing.ledger.attestations.sealing import seal
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.chain.codec import Record
+from standing.ledger.clock import ManualClock
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.vault import Vault
 
 BANK = "YUNXCNB0"
 CONTRACT = "0x" + "ab" * 20
@@ -97,7 +97,7 @@ class DeskRig:
     ) -> None:
         self.clock = clock
         self.database = Database(database_url or f"sqlite:///{folder}/gateway.sqlite3")
-        migrate(self.database, "gateway")
+        migrate(self.database, "standing.gateway.storage")
         self.storage = Storage(self.database)
         self.vault = Vault([_SECRET], "gateway")
         key_file = folder / "node-key"

@@ -8,16 +8,16 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.evidence import TYPE, load_evidence_key
-from gateway.verify.case import Evidence, Means, parse_evidence
-from gateway.verify.lines import Verdict
-from gateway.verify.run import Report, verify
-from ledger.client import LedgerClient, parse_address
-from ledger.grant import Grant
-from ledger.publication import Attestation, Publication
-from ledger.sealing import seal
-from ledger.sender import Sender, publication_gas
-from ledger.terms import Status
+from standing.gateway.evidence.signing import TYPE, load_evidence_key
+from standing.gateway.evidence.verification.case import Evidence, Means, parse_evidence
+from standing.gateway.evidence.verification.lines import Verdict
+from standing.gateway.evidence.verification.run import Report, verify
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.publication import Attestation, Publication
+from standing.ledger.attestations.sealing import seal
+from standing.ledger.attestations.terms import Status
+from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.sender import Sender, publication_gas
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.rig import Person, Rig
 

@@ -12,12 +12,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from ledger.client import LedgerClient
-from ledger.clock import Clock
-from ledger.errors import Conflict, NotFound
-from ledger.grant import make_grant
-from ledger.money import currency_number
-from ledger.protocol import (
+from standing.ledger.attestations.binding_protocol import (
     BindingAnswer,
     BindingRequest,
     Claim,
@@ -27,12 +22,17 @@ from ledger.protocol import (
     MicroDepositDocument,
     Mismatch,
 )
-from ledger.publication import Attestation, LocalSigner, Publication
-from ledger.sealing import derive_binding_key, identity_tags, seal
-from ledger.sender import Sender, publication_gas
-from ledger.service import problems
-from ledger.service.auth import ApiKey, Caller, Keyring, new_key, require
-from ledger.terms import Status, Terms
+from standing.ledger.attestations.grant import make_grant
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
+from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, seal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import Sender, publication_gas
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.service import problems
+from standing.ledger.service.api_keys import ApiKey, Caller, Keyring, new_key, require
 
 PLATFORM = "jinqiao-pay"
 DEPOSIT_LIFETIME_MS = 7 * 24 * 3_600_000

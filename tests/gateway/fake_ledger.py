@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.reading import Reader
+from standing.gateway.ledger_reading.reader import Reader
 
 CONTRACT = "0x" + "ab" * 20
 _BLOCK_TIME_S = 1_767_225_600

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gateway.follower import Follower
-from gateway.following import Following
-from gateway.ledger_nodes import LATEST, BlockRule
-from gateway.observing import Observer
-from ledger.client import LedgerClient
+from standing.gateway.following.assembly import Following
+from standing.gateway.following.follower import Follower
+from standing.gateway.following.observing import Observer
+from standing.gateway.ledger_reading.nodes import LATEST, BlockRule
+from standing.ledger.chain.client import LedgerClient
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.rig import BICS, Person, Rig
 

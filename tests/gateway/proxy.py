@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ledger.service.serve import served
+from standing.ledger.service.serve import served
 
 #: Is given a call and the honest answer, and says what is answered.
 Lie = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]

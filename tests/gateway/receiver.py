@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ledger.service.serve import served
+from standing.ledger.service.serve import served
 
 
 @dataclass

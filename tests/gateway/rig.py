@@ -15,17 +15,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from stdnum import luhn
 
-from gateway.app import create_app
-from gateway.evidence import new_evidence_key
-from gateway.settings import GatewaySettings
-from ledger import governance
-from ledger.client import LedgerClient
-from ledger.clock import ManualClock, SystemClock
-from ledger.devnet import DEVNET_KEYS, Devnet
-from ledger.protocol import Claim
-from ledger.publication import LocalSigner
-from ledger.service.auth import new_key
-from ledger.service.serve import served
+from standing.gateway.app import create_app
+from standing.gateway.evidence.signing import new_evidence_key
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.attestations.binding_protocol import Claim
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import ManualClock, SystemClock
+from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.serve import served
 from tests.databases import new_database
 from tests.gateway.fake_bank import PLATFORM, Account, FakeBank
 

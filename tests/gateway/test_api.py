@@ -9,10 +9,10 @@ import httpx
 import jwt
 import pytest
 
-from gateway.documents import BindAnswer, BindBody, DecisionDocument
-from gateway.evidence import transaction_digest
-from ledger.money import MAX_AMOUNT_MINOR
-from ledger.terms import Status
+from standing.gateway.decisions.schemas import BindAnswer, BindBody, DecisionDocument
+from standing.gateway.evidence.signing import transaction_digest
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
+from standing.ledger.attestations.terms import Status
 from tests.gateway.fake_bank import PLATFORM
 from tests.gateway.rig import BICS, Rig, rig
 

@@ -15,12 +15,12 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from localnet import LocalBank, LocalNet
-from processes import Process
 from sqlalchemy import select
 
-from gateway import schema
-from ledger.service.database import Database
+from localnet import LocalBank, LocalNet
+from processes import Process
+from standing.gateway.storage import schema
+from standing.ledger.service.database import Database
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 

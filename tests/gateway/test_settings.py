@@ -13,18 +13,18 @@ import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from processes import free_port
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from gateway.cli import app
-from gateway.evidence import load_evidence_key
-from gateway.policy import FreshnessBand, Policy
-from gateway.schema import metadata
-from gateway.settings import EXAMPLE, GatewaySettings
-from ledger.money import MAX_AMOUNT_MINOR
-from ledger.service.database import Database, migrate
-from ledger.service.settings import SettingsError, load
+from processes import free_port
+from standing.gateway.cli import app
+from standing.gateway.decisions.policy import FreshnessBand, Policy
+from standing.gateway.evidence.signing import load_evidence_key
+from standing.gateway.settings import EXAMPLE, GatewaySettings
+from standing.gateway.storage.schema import metadata
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.settings import SettingsError, load
 from tests.gateway.rig import Rig
 
 
@@ -214,7 +214,7 @@ def test_making_keys(tmp_path: Path) -> None:
 def test_the_newest_migration_makes_exactly_the_tables_of_the_schema(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     for _ in range(2):  # a second start changes nothing
-        migrate(database, "gateway")
+        migrate(database, "standing.gateway.storage")
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []

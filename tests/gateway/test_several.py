@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from localnet import LocalBank, LocalNet
 from processes import Process, free_port
-
-from ledger.service.auth import new_key
+from standing.ledger.service.api_keys import new_key
 from tests.databases import new_database
 from tests.gateway.receiver import Receiver, receiver
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until

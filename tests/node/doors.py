@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from node.app import Node
-from node.changes import FeedEntry
+from standing.node.accounts.changes import FeedEntry
+from standing.node.app import Node
 from tests.node.parts import SqlCore
 
 Accounts = Sequence[Mapping[str, Any]]

@@ -14,17 +14,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ledger.client import Published
-from ledger.errors import LedgerError, LedgerRejected
-from ledger.identity import Identity
-from ledger.money import NO_LIMIT, currency_number
-from ledger.protocol import BindingAnswer, BindingRequest, GrantDocument
-from ledger.publication import LocalSigner
-from ledger.sealing import identity_tags, unseal
-from ledger.terms import Status, Terms
-from node import outbox, schema
-from node.app import Node, build
-from node.faults import FAULT_POINTS, PART_FAULT_POINTS
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, GrantDocument
+from standing.ledger.attestations.identity import Identity
+from standing.ledger.attestations.money import NO_LIMIT, currency_number
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.attestations.sealing import identity_tags, unseal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.chain.client import Published
+from standing.ledger.errors import LedgerError, LedgerRejected
+from standing.node.app import Node, build
+from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
+from standing.node.publishing import outbox
+from standing.node.storage import schema
 from tests.node.doors import Door, work
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
 

@@ -15,12 +15,12 @@ import httpx
 from eth_account import Account as Keystore
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, create_engine, delete, insert, text, update
 
-from ledger.protocol import GrantDocument
-from ledger.sealing import unseal
-from ledger.service.auth import ApiKey, new_key
-from ledger.terms import Status, Terms
-from node.faults import Faults
-from node.feed import Feed
+from standing.ledger.attestations.binding_protocol import GrantDocument
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.service.api_keys import ApiKey, new_key
+from standing.node.fault_points import Faults
+from standing.node.feed.service import Feed
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, Bank, World
 

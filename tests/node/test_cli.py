@@ -9,8 +9,8 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from ledger.service.auth import ApiKey
-from node.cli import app
+from standing.ledger.service.api_keys import ApiKey
+from standing.node.cli import app
 from tests.node.parts import settings_on_disk
 from tests.world import World, wait_until
 

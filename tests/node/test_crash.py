@@ -1,6 +1,6 @@
 """A node killed by SIGKILL at each of its durable steps: nothing is lost, nothing is repeated, no number signed twice.
 
-The node is a process of its own, started by its real command; the fault points are named in `node.faults`.
+The node is a process of its own, started by its real command; `node.fault_points` names the fault points.
 """
 
 import signal
@@ -11,16 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from localnet import LocalBank, LocalNet
-from processes import ProcessDied
 from sqlalchemy import create_engine, text
 
-from ledger import governance
-from ledger.client import LedgerClient, Published
-from ledger.clock import SystemClock
-from ledger.publication import LocalSigner
-from ledger.service.serve import served
-from node.faults import FAULT_POINTS
+from localnet import LocalBank, LocalNet
+from processes import ProcessDied
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient, Published
+from standing.ledger.clock import SystemClock
+from standing.ledger.service.serve import served
+from standing.node.fault_points import FAULT_POINTS
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Chain, wait_until
 

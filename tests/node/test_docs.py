@@ -10,13 +10,13 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import LargeBinary
 
-from ledger.protocol import BindingAnswer, BindingRequest
-from node import schema
-from node.binding_settings import MicroDepositSettings, VelocitySettings
-from node.changes import FeedEntry
-from node.feed_settings import DropFolderSettings, SqlViewSettings
-from node.file_report import FileReport
-from node.flat import FIELDS
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest
+from standing.node.accounts.changes import FeedEntry
+from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
+from standing.node.feed.file_report import FileReport
+from standing.node.feed.records import FIELDS
+from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
+from standing.node.storage import schema
 from tests.world import World
 
 _DOCS = Path(__file__).parents[2] / "docs"

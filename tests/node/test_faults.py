@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ledger import governance
-from node import off_boarding
-from node.faults import FAULT_POINTS, PART_FAULT_POINTS
+from standing.ledger.chain import governance
+from standing.node.bindings import off_boarding
+from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
 from tests.node.doors import Door, Files, Push, View
 from tests.node.faulty import FaultyNode, Kill, SigningSpy, assert_level
 from tests.world import BANK_ADMIN, Bank, World, world

@@ -7,11 +7,11 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from gateway.claims import EvidenceClaims
-from gateway.evidence import transaction_digest
-from gateway.policy import Policy
-from ledger.errors import InvalidValue
-from ledger.grant import Grant
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.evidence.claims import EvidenceClaims
+from standing.gateway.evidence.signing import transaction_digest
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.errors import InvalidValue
 
 _MAX_BYTES = 4 * 1024 * 1024
 _ALLOWED = "a JWS, or JSON that holds one as `evidence`, such as a decision as the gateway answered it"

@@ -8,14 +8,14 @@ decision; the gateway's access to the ledger, where it was there before, and an 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.claims import EvidenceClaims, RecordClaims
-from gateway.decision import Reason
-from gateway.verify.lines import span, when
-from gateway.verify.redo import redo
-from ledger.codec import Record
-from ledger.errors import InvalidValue
-from ledger.history import History, Signed
-from ledger.publication import Attestation
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
+from standing.gateway.evidence.verification.lines import span, when
+from standing.gateway.evidence.verification.redo import redo
+from standing.ledger.attestations.publication import Attestation
+from standing.ledger.chain.codec import Record
+from standing.ledger.chain.history import History, Signed
+from standing.ledger.errors import InvalidValue
 
 #: How many later publications are looked through for a change that was late.
 MAX_SCANNED = 20_000

@@ -9,16 +9,16 @@ from pydantic import ValidationError
 from rich.markup import escape
 from web3.types import RPCEndpoint
 
-from gateway.policy_file import load_policy
-from gateway.verify.case import Means, parse_evidence
-from gateway.verify.lines import Verdict
-from gateway.verify.proof import questions, read_claims
-from gateway.verify.run import Report, verify, verify_offline
-from ledger.client import LedgerClient, ledger_errors, parse_address
-from ledger.errors import InvalidValue, LedgerUnreachable
-from ledger.grant import Grant
-from ledger.protocol import GrantDocument
-from ledger.service.cli import console, one_line_errors
+from standing.gateway.decisions.policy_file import load_policy
+from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.lines import Verdict
+from standing.gateway.evidence.verification.proof import questions, read_claims
+from standing.gateway.evidence.verification.run import Report, verify, verify_offline
+from standing.ledger.attestations.binding_protocol import GrantDocument
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.chain.client import LedgerClient, ledger_errors, parse_address
+from standing.ledger.errors import InvalidValue, LedgerUnreachable
+from standing.ledger.service.commands import console, one_line_errors
 
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
 _COLOUR = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNKNOWN: "yellow"}

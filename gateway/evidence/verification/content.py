@@ -1,16 +1,16 @@
 """Checks 9 to 12: the grant, the terms, the policy, and the decision made again."""
 
-from gateway.claims import EvidenceClaims
-from gateway.decision import Outcome, Reason
-from gateway.policy import Policy
-from gateway.usage import day_of
-from gateway.verify.case import Means
-from gateway.verify.lines import Lines
-from gateway.verify.redo import opened, redo, zone_of
-from ledger.errors import InvalidValue, LedgerUnreachable
-from ledger.grant import Grant
-from ledger.history import History
-from ledger.money import currency_number
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.usage import day_of
+from standing.gateway.evidence.claims import EvidenceClaims
+from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.lines import Lines
+from standing.gateway.evidence.verification.redo import opened, redo, zone_of
+from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.chain.history import History
+from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
 #: Reasons that a decision comes to before it opens the terms.
 _BEFORE_TERMS = frozenset(

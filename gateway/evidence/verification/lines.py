@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.clock import MAX_CALENDAR_MS
 
 
 class Verdict(StrEnum):
@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One check, by the numbers of `gateway.verify`, and its result."""
+    """One check, by the numbers of `gateway.evidence.verification`, and its result."""
 
     number: int
     check: str

@@ -5,9 +5,9 @@ from typing import Any
 import jwt
 from pydantic import ValidationError
 
-from gateway.claims import EvidenceClaims
-from ledger.errors import InvalidValue
-from ledger.proofs import storage_slots
+from standing.gateway.evidence.claims import EvidenceClaims
+from standing.ledger.chain.proofs import storage_slots
+from standing.ledger.errors import InvalidValue
 
 
 def read_claims(jws: str) -> EvidenceClaims:

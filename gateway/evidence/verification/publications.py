@@ -1,9 +1,9 @@
 """Checks 5 to 8: the publications behind record and watermark, who signed them, and their place in the chain."""
 
-from gateway.claims import EvidenceClaims, RecordClaims
-from gateway.verify.lines import Lines
-from ledger.errors import LedgerUnreachable
-from ledger.history import History, Placed, Signed
+from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
+from standing.gateway.evidence.verification.lines import Lines
+from standing.ledger.chain.history import History, Placed, Signed
+from standing.ledger.errors import LedgerUnreachable
 
 
 def check_publications(

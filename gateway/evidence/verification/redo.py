@@ -2,14 +2,14 @@
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.claims import COMMITTED_FIELDS, EvidenceClaims, tag_commitments
-from gateway.decision import Bound, Decision, Question, decide, open_record
-from gateway.policy import FreshnessBand, Policy
-from ledger.bic import bic_to_bytes11
-from ledger.codec import Record
-from ledger.errors import InvalidValue
-from ledger.money import currency_number
-from ledger.terms import IdentityTags, Terms
+from standing.gateway.decisions.policy import FreshnessBand, Policy
+from standing.gateway.decisions.rules import Bound, Decision, Question, decide, open_record
+from standing.gateway.evidence.claims import COMMITTED_FIELDS, EvidenceClaims, tag_commitments
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.chain.codec import Record
+from standing.ledger.errors import InvalidValue
 
 _ANY_ZONE = ZoneInfo("UTC")
 _NO_TAGS = IdentityTags(bytes(4), bytes(4), bytes(4))

@@ -7,18 +7,18 @@ from typing import Any
 import jwt
 from pydantic import ValidationError
 
-from gateway.claims import EvidenceClaims
-from gateway.evidence import TYPE
-from gateway.verify.case import Evidence, Means, told_otherwise
-from gateway.verify.causes import Cause, find_cause
-from gateway.verify.content import check_decision, check_grant, check_policy, check_terms
-from gateway.verify.lines import Line, Lines, Verdict, when
-from gateway.verify.publications import check_publications
-from gateway.verify.state import check_block, check_header, check_proof, check_record
-from ledger.client import LedgerClient
-from ledger.errors import InvalidValue, LedgerUnreachable
-from ledger.history import History
-from ledger.publication import Domain
+from standing.gateway.evidence.claims import EvidenceClaims
+from standing.gateway.evidence.signing import TYPE
+from standing.gateway.evidence.verification.case import Evidence, Means, told_otherwise
+from standing.gateway.evidence.verification.causes import Cause, find_cause
+from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
+from standing.gateway.evidence.verification.lines import Line, Lines, Verdict, when
+from standing.gateway.evidence.verification.publications import check_publications
+from standing.gateway.evidence.verification.state import check_block, check_header, check_proof, check_record
+from standing.ledger.attestations.publication import Domain
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.history import History
+from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.claims import EvidenceClaims, RecordClaims
-from gateway.verify.case import Evidence, Means
-from gateway.verify.lines import Lines, when
-from ledger.client import LedgerClient
-from ledger.codec import Record
-from ledger.errors import LedgerMismatch, LedgerUnreachable
-from ledger.proofs import Header, ProofWrong, parse_header, prove
+from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
+from standing.gateway.evidence.verification.case import Evidence, Means
+from standing.gateway.evidence.verification.lines import Lines, when
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.codec import Record
+from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove
+from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 
 #: What nodes say of a state that they no longer have; they agree on no error code for it.
 _PRUNED = (

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs the migrations on the connection that `ledger.service.database.migrate` hands over."""
+"""Alembic: runs the gateway's migrations on the connection that `migrate` passes in."""
 
 from alembic import context
 
-from gateway.schema import metadata
+from standing.gateway.storage.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs the node's migrations on the connection that `ledger.service.database.migrate` hands over."""
+"""Alembic: runs the node's migrations on the connection that `migrate` passes in."""
 
 from alembic import context
 
-from node.schema import metadata
+from standing.node.storage.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -1,0 +1,184 @@
+"""Deciding over HTTP, one worker: the live ledger while a bank publishes, beside the same app on a copied snapshot."""
+
+import asyncio
+import itertools
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import tomli_w
+
+import anvil
+from bench import read as bench_read
+from bench.bank import BIC, Heart, bind_users, start_bank
+from bench.figures import Figure, Ratio, rate_ratio
+from bench.http_load import drive, request
+from localnet import LocalNet
+from processes import Process, free_port
+from standing.ledger.attestations.bic import bic_to_bytes11
+
+KINDS = {
+    "ledger": "live ledger",
+    "snapshot": "in-process snapshot",
+    "redis": "snapshot in Redis",
+    "empty": "empty FastAPI route",
+}
+_BINDINGS = 200
+_CONNECTIONS = 64
+_BATCH = 100
+_BATCH_CONNECTIONS = 4
+_ROUND_S = 3.0
+_WARM_S = 1.0
+
+
+class RedisMissing(Exception):
+    """There is no Redis server to measure beside."""
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis server of its own, in memory only; yields its URL. Raises: RedisMissing."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise RedisMissing("redis-server is missing: apt-get install redis-server")
+    port = free_port()
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = Process("redis", [*command, "--dir", str(folder)], folder / "redis.log")
+    try:
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.stop()
+
+
+@contextmanager
+def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iterator[str]:
+    """A benchmark gateway of one kind, with its own copy of the database; yields its URL."""
+    port = free_port()
+    config = folder / f"{kind}.toml"
+    database = folder / f"{kind}.sqlite3"
+    database.write_bytes((net.folder / "gateway" / "gateway.sqlite3").read_bytes())
+    config.write_text(tomli_w.dumps(net.gateway_settings | {"database_url": f"sqlite:///{database}"}))
+    command = [sys.executable, "-m", "bench.server", kind, str(config), "--port", str(port), "--redis", redis_url]
+    process = Process(kind, command, folder / f"{kind}.log")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        process.wait_for(url + "/openapi.json")
+        yield url
+    finally:
+        process.stop()
+
+
+def requests(url: str, key: str, bindings: list[str], batch: int | None = None) -> Callable[[], bytes]:
+    """Payments of one minor unit, a new transaction each, over all bindings in turn; one a request, or `batch`."""
+    run, number, turn = secrets.token_hex(4), itertools.count(), itertools.cycle(bindings)
+
+    def payment() -> dict[str, object]:
+        return {
+            "transaction_id": f"{run}-{next(number)}",
+            "binding": next(turn),
+            "kind": "payment",
+            "amount_minor": 1,
+            "currency": "CNY",
+        }
+
+    def one() -> bytes:
+        return request(url + "/v1/decisions", key, json.dumps(payment()).encode())
+
+    def many() -> bytes:
+        body = {"decisions": [payment() for _ in range(batch or 0)]}
+        return request(url + "/v1/decisions:batch", key, json.dumps(body).encode())
+
+    return one if batch is None else many
+
+
+class Measured:
+    """The figures of one section, filled round by round."""
+
+    def __init__(self) -> None:
+        self.full, self.half, self.batch = (
+            {kind: Figure("decide", load, name, ours=kind == "ledger") for kind, name in KINDS.items()}
+            for load in (f"{_CONNECTIONS} connections", "half of the live ledger's capacity", f"batches of {_BATCH}")
+        )
+        self.raw = Figure("decide", "alone", "one raw eth_call")
+
+    @property
+    def all(self) -> list[Figure]:
+        """Every figure that was measured."""
+        figures = [*self.full.values(), *self.half.values(), *self.batch.values(), self.raw]
+        return [figure for figure in figures if figure.rates]
+
+    def ratios(self) -> list[Ratio]:
+        bound_ms = 2 * self.half["snapshot"].latency_ms(99) + self.raw.latency_ms(50)
+        p99 = Ratio(
+            "decide: p99 at half load / (2 × the snapshot's + one raw eth_call)",
+            self.half["ledger"].latency_ms(99) / bound_ms,
+            1.0,
+            at_least=False,
+        )
+        live = "decide: {}, live ledger / in-process snapshot"
+        return [
+            rate_ratio(live.format("one each"), self.full["ledger"], self.full["snapshot"], 0.9),
+            rate_ratio(live.format("batches of 100"), self.batch["ledger"], self.batch["snapshot"], 0.9),
+            p99,
+        ]
+
+    def measure(self, kind: str, url: str, key: str, bindings: list[str], half_rate: float | None) -> float:
+        """One round of one kind. `half_rate`: the load to measure latency at; its own half where None.
+
+        Returns: decisions per second.
+        """
+        make = requests(url, key, bindings)
+        _checked(url, make, _CONNECTIONS, _WARM_S)
+        rate = _checked(url, make, _CONNECTIONS, _ROUND_S, self.full[kind])
+        _checked(url, make, _CONNECTIONS, _ROUND_S, self.half[kind], per_second=half_rate or rate / 2)
+        if kind != "empty":  # it knows no batches
+            batches = requests(url, key, bindings, _BATCH)
+            _checked(url, batches, _BATCH_CONNECTIONS, _ROUND_S, self.batch[kind], each=_BATCH)
+        return rate
+
+
+def _checked(
+    url: str,
+    make: Callable[[], bytes],
+    connections: int,
+    for_s: float,
+    figure: Figure | None = None,
+    *,
+    per_second: float | None = None,
+    each: int = 1,
+) -> float:
+    load = asyncio.run(drive(url, make, connections=connections, for_s=for_s, per_second=per_second))
+    if set(load.statuses) != {200}:
+        raise RuntimeError(f"not every answer is 200: {load.statuses}")
+    if figure is not None:
+        figure.rates.append(load.rate * each)
+        figure.latencies_ms += load.latencies_ms
+    return load.rate * each
+
+
+def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
+    """Measure deciding. Raises: anvil.AnvilMissing; RedisMissing."""
+    measured = Measured()
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(redis_server(folder))
+        process, url = anvil.start(folder)
+        stack.callback(process.stop)
+        net = LocalNet(folder, "jinqiao-pay", ledger_url=url)
+        stack.callback(net.stop)
+        bank = start_bank(net)
+        bindings = bind_users(net, bank, _BINDINGS)
+        there = [bytes.fromhex(binding.removeprefix("0x")) for binding in bindings]
+        setup = bench_read.Setup(url, net.contract, bic_to_bytes11(BIC), there)
+        with Heart(bank):
+            for _ in range(rounds):
+                half_rate = None
+                for kind in KINDS:
+                    with serving(net, kind, folder, redis_url) as served:
+                        rate = measured.measure(kind, served, net.gateway_key, bindings, half_rate)
+                        half_rate = half_rate or rate / 2
+                bench_read.run_loop(bench_read.raw(setup, measured.raw, 1))
+    return measured.all, measured.ratios()

@@ -1,0 +1,173 @@
+"""Scale: reading and deciding at a thousand, a hundred thousand and a million bindings.
+
+Each size has a ledger, a database and a gateway of its own, and all run at once, so that the rounds of one size lie
+between those of the others. Every binding is real: its terms are sealed, published in batches of 500 under its bank's
+signature, and its key is in the gateway's database as the binding of a user would be. Two banks share each ledger, one
+for each process that fills it. The gateway finds what a follower that was always there would have left behind.
+"""
+
+import asyncio
+import itertools
+import random
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import anvil
+from bench.decide import requests
+from bench.figures import Figure, Ratio, interleave, rate_ratio
+from bench.fill import Share, fill
+from bench.http_load import drive
+from bench.read import Setup
+from bench.read import standing as read_by_standing
+from localnet import BANK_ADMIN, REGISTRAR, LocalBank, LocalNet
+from processes import Process
+from standing.gateway.following import followed
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import SystemClock
+from standing.ledger.devnet.chain import DEVNET_KEYS
+from standing.ledger.service.database import Database, migrate
+
+SIZES = (1_000, 100_000, 1_000_000)
+_BICS = ("YUNXCNB0", "BKCHCNBJ")
+_PLATFORM = "jinqiao-pay"
+_CONNECTIONS = 64
+_ROUND_S = 3.0
+#: Bindings that are asked for in one round, at random out of all.
+_ASKED = 50_000
+_SHARE = 15_000  # what a filling process does before it tells how far it is
+
+
+class Stage:
+    """A ledger, a database and a gateway with a number of bindings."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.size = size
+        self.bindings: list[list[bytes]] = [[] for _ in _BICS]
+        folder.mkdir()
+        self.anvil, self.url = anvil.start(folder, history=False)
+        self.net = LocalNet(folder, _PLATFORM, ledger_url=self.url)
+        self.gateway: Process | None = None
+        self._dice = random.Random(size)  # noqa: S311 - no secret
+
+    def prepare(self) -> list[Share]:
+        """Deploy the contract, admit the banks, and make the gateway's settings and database."""
+        self.net.deploy()
+        client = LedgerClient(self.url, self.net.contract)
+        keys = {bic: secrets.token_bytes(32) for bic in _BICS}
+        for bic, key in keys.items():
+            step = governance.admit(bic, LocalSigner(key).address, LocalSigner(BANK_ADMIN).address)
+            governance.execute(client, step, REGISTRAR)
+            # No node: nothing that is measured here asks for one.
+            self.net.banks[bic] = LocalBank(bic, bic, self.net.folder, "http://127.0.0.1:9", "", "unused", {})
+        self.net.add_gateway(policy={"freshness": [{"up_to_minor": "any", "max_staleness_ms": 86_400_000}]})
+        # A run over all bindings is paced, and no part of what is measured.
+        self.net.gateway_settings["reconcile_every_minutes"] = "never"
+        url = self.net.gateway_settings["database_url"]
+        database = Database(url)
+        migrate(database, "standing.gateway.storage")
+        database.close()
+        anvil.mine_when_told(self.url)
+        vault_secret = bytes.fromhex((self.net.folder / "gateway" / "vault-secret").read_text())
+        return [
+            Share(self.url, self.net.contract, url, vault_secret, _PLATFORM, bic, key, payer, secrets.token_bytes(32))
+            for (bic, key), payer in zip(keys.items(), DEVNET_KEYS[3:], strict=False)
+        ]
+
+    def start_gateway(self) -> None:
+        """Start the gateway, as one whose follower has seen every binding, and let it get warm."""
+        database = Database(self.net.gateway_settings["database_url"])
+        with database.write() as connection:
+            followed.start(connection, LedgerClient(self.url, self.net.contract).head())
+            followed.adopted(connection, SystemClock().now_ms() + 1)
+        database.close()
+        self.gateway = self.net.start_gateway()
+        self.decide(Figure("", "", ""))
+
+    def read(self, figure: Figure) -> None:
+        """A round of reading."""
+        asked = self._dice.choices(self.bindings[0], k=_ASKED)
+        setup = Setup(self.url, self.net.contract, bic_to_bytes11(_BICS[0]), asked)
+        asyncio.run(read_by_standing(setup, figure, _CONNECTIONS))
+
+    def decide(self, figure: Figure) -> None:
+        """A round of deciding. Raises: RuntimeError where one is not decided."""
+        every = list(itertools.chain(*self.bindings))
+        asked = ["0x" + binding.hex() for binding in self._dice.choices(every, k=_ASKED)]
+        make = requests(self.net.gateway_url, self.net.gateway_key, asked)
+        load = asyncio.run(drive(self.net.gateway_url, make, connections=_CONNECTIONS, for_s=_ROUND_S))
+        if set(load.statuses) != {200}:
+            raise RuntimeError(f"{self.size:,} bindings: {load.statuses}")
+        figure.rates.append(load.rate)
+        figure.latencies_ms += load.latencies_ms
+
+    def memory(self) -> dict[str, float]:
+        """What it takes now."""
+        assert self.gateway is not None
+        database = (self.net.folder / "gateway" / "gateway.sqlite3").stat().st_size / 2**20
+        return {
+            "anvil_mib": self.anvil.memory_mib(),
+            "gateway_mib": self.gateway.memory_mib(),
+            "database_mib": database,
+        }
+
+    def stop(self) -> None:
+        self.net.stop()
+        self.anvil.stop()
+
+
+def _populate(stages: Sequence[Stage]) -> None:
+    """Fill all stages, both banks of each at once."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ProcessPoolExecutor(len(_BICS), mp_context=get_context("spawn")) as pool, Progress(*columns) as progress:
+        for stage in stages:
+            task = progress.add_task(f"{stage.size:,} bindings", total=stage.size)
+            shares = stage.prepare()
+            for count in _portions(stage.size // len(shares)):
+                filled: list[Future[list[bytes]]] = [pool.submit(fill, share, count) for share in shares]
+                for bindings, future in zip(stage.bindings, filled, strict=True):
+                    bindings.extend(future.result())
+                    progress.advance(task, count)
+
+
+def _portions(count: int) -> Iterator[int]:
+    for start in range(0, count, _SHARE):
+        yield min(_SHARE, count - start)
+
+
+def run(folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[Figure], list[Ratio]]:
+    """Measure reading and deciding at each of `sizes`. Raises: anvil.AnvilMissing."""
+    stages: list[Stage] = []
+    try:
+        for size in sizes:
+            stages.append(Stage(folder / str(size), size))  # noqa: PERF401 - what was started is stopped
+        _populate(stages)
+        for stage in stages:
+            stage.start_gateway()
+        figures = {
+            (what, stage.size): Figure("scale", f"{stage.size:,} bindings", f"{what}, {_CONNECTIONS} at once")
+            for what in ("read", "decide")
+            for stage in stages
+        }
+        measures = {}
+        for stage in stages:
+            measures[f"read {stage.size}"] = lambda stage=stage: stage.read(figures["read", stage.size])
+            measures[f"decide {stage.size}"] = lambda stage=stage: stage.decide(figures["decide", stage.size])
+        interleave(rounds, measures)
+        for stage in stages:
+            figures["decide", stage.size].extra |= stage.memory()
+    finally:
+        for stage in stages:
+            stage.stop()
+    first, last = sizes[0], sizes[-1]
+    return list(figures.values()), [
+        rate_ratio(f"scale: {what}, {last:,} bindings / {first:,}", figures[what, last], figures[what, first], 1 / 1.2)
+        for what in ("read", "decide")
+    ]

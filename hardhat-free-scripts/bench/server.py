@@ -1,0 +1,111 @@
+"""The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
+
+The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
+the process (the cached snapshot that Standing replaces), or the same copy in Redis. `empty` is a FastAPI route that
+does nothing, with the same key check: the framework's own limit.
+"""
+
+import argparse
+import struct
+from pathlib import Path
+from typing import Annotated
+from unittest.mock import patch
+
+import redis
+import redis.asyncio
+from fastapi import Depends, FastAPI
+from sqlalchemy import select
+
+from standing.gateway.app import create_app
+from standing.gateway.ledger_reading.reader import Reader, Seen
+from standing.gateway.settings import GatewaySettings
+from standing.gateway.storage.schema import bindings
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.codec import Record
+from standing.ledger.service.api_keys import Caller, Keyring, require
+from standing.ledger.service.database import Database
+from standing.ledger.service.serve import serve
+from standing.ledger.service.settings import load
+
+
+def _copy(settings: GatewaySettings) -> dict[bytes, Seen]:
+    """Every binding's record, as the ledger has it now."""
+    client = LedgerClient(str(settings.ledger_url), settings.ledger_contract)
+    database = Database(settings.database_url)
+    with database.read() as connection:
+        rows = connection.execute(select(bindings.c.bank, bindings.c.binding)).all()
+    database.close()
+    copy = {}
+    for start in range(0, len(rows), 500):
+        queries = [(row.bank, row.binding) for row in rows[start : start + 500]]
+        reading = client.read(queries)
+        for (_, binding), record in zip(queries, reading.records, strict=True):
+            copy[binding] = Seen(record, reading.block_number)
+    return copy
+
+
+def snapshot_reader(copy: dict[bytes, Seen]) -> type[Reader]:
+    """A reader that answers from a copy of all records, made at the start."""
+
+    class SnapshotReader(Reader):
+        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+            return copy[binding]
+
+    return SnapshotReader
+
+
+_STORED = struct.Struct(">QQ16s32sQ?Q")  # a record and its block
+
+
+def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
+    """A reader that answers from a copy in Redis, one GET a request; what is there already is replaced."""
+    with redis.Redis.from_url(url) as server:
+        server.mset({binding: _STORED.pack(*seen.record, seen.block_number) for binding, seen in copy.items()})
+    # Requests beyond its connections wait; the plain pool would refuse them.
+    client = redis.asyncio.Redis(connection_pool=redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=64))
+
+    class RedisReader(Reader):
+        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+            stored = await client.get(binding)
+            assert isinstance(stored, bytes)  # the client decodes nothing unless it is told to
+            *record, block_number = _STORED.unpack(stored)
+            return Seen(Record._make(record), block_number)
+
+    return RedisReader
+
+
+def empty_app(settings: GatewaySettings) -> FastAPI:
+    """One route that does nothing."""
+    app = FastAPI()
+    app.state.keyring = Keyring(settings.api_keys)
+
+    @app.post("/v1/decisions")
+    async def nothing(_caller: Annotated[Caller, Depends(require("platform"))]) -> dict[str, str]:
+        return {"outcome": "none"}
+
+    return app
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty"])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--redis", help="URL of the Redis server")
+    arguments = parser.parse_args()
+    settings = load(GatewaySettings, arguments.config)
+    if arguments.kind == "empty":
+        serve(empty_app(settings), "127.0.0.1", arguments.port)
+        return
+    reader = Reader
+    if arguments.kind == "snapshot":
+        reader = snapshot_reader(_copy(settings))
+    if arguments.kind == "redis":
+        reader = redis_reader(arguments.redis, _copy(settings))
+    with patch("standing.gateway.app.Reader", reader):
+        app = create_app(settings)
+    serve(app, "127.0.0.1", arguments.port)
+
+
+if __name__ == "__main__":
+    main()

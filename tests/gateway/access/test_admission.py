@@ -1,0 +1,16 @@
+"""A bound on what is in progress."""
+
+import pytest
+
+from standing.gateway.access.admission import Admission
+from standing.ledger.errors import Overloaded
+
+
+def test_a_place_is_free_again_after_whatever_end() -> None:
+    admission = Admission(2, "things")
+    for _ in range(3):
+        with admission, admission, pytest.raises(Overloaded) as caught, admission:
+            pass
+        assert caught.value.retry_after_s == 1
+        with pytest.raises(ZeroDivisionError), admission:
+            raise ZeroDivisionError

@@ -1,0 +1,30 @@
+"""The list of a user's bound accounts where not everything about one of them can be had."""
+
+from pathlib import Path
+
+from sqlalchemy import update
+
+from standing.gateway.decisions.messages import NOT_SERVED
+from standing.gateway.storage import schema
+from tests.gateway.rig import BICS, rig
+
+
+def test_an_account_at_a_bank_that_is_served_no_longer_has_ended_and_hides_no_other(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        gone, other = made.bound(), made.bound(BICS[1])
+        table = schema.bindings
+        with made.app.state.gateway.storage.write() as connection:
+            connection.execute(update(table).where(table.c.user_id == gone.user_id).values(user_id=other.user_id))
+            connection.execute(
+                update(table).where(table.c.binding == bytes.fromhex(gone.binding[2:])).values(bank="GONECNB0")
+            )
+        accounts = made.platform("GET", f"/v1/users/{other.user_id}/accounts").json()["accounts"]
+        assert [(each["binding"], each["health"]) for each in accounts] == [
+            (other.binding, "good"),
+            (gone.binding, "ended"),
+        ]
+        last = accounts[-1]
+        assert (last["bank_name"], last["reason"]) == ("GONECNB0", None)
+        assert not last["can_pay"]
+        assert not last["can_withdraw"]
+        assert last["message"] == {"en": NOT_SERVED.en, "zh": NOT_SERVED.zh}

@@ -1,0 +1,142 @@
+"""The client of a bank's node, against a node whose connections fail in every way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from standing.gateway.bindings.banks import Bank, NodeClient
+from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
+from standing.ledger.attestations.binding_protocol import BindingRequest
+from standing.ledger.errors import Conflict, InvalidValue
+
+pytestmark = pytest.mark.anyio
+
+BIC = "YUNXCNB0"
+REQUEST = BindingRequest(
+    request_id="request-1",
+    number="9156023807855775",
+    number_type="card",
+    holder_name="欧阳测试",
+    id_document_scheme="CCPT",
+    id_document_country="CN",
+    id_document_number="E00000001",
+    phone="+8613800138000",
+)
+REFUSED = b'{"outcome": "refused", "mismatches": []}'
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]
+
+
+async def read_request(incoming: asyncio.StreamReader) -> bytes:
+    head = await incoming.readuntil(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return head + await incoming.readexactly(length)
+
+
+async def refuse(outgoing: asyncio.StreamWriter) -> None:
+    outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(REFUSED), REFUSED))
+    await outgoing.drain()
+
+
+@asynccontextmanager
+async def node(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[tuple[Bank, NodeClient]]:
+    """A node that handles its connections, numbered from 1, by `handler`."""
+    connections = 0
+
+    async def handle(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        try:
+            await handler(incoming, outgoing, connections)
+        finally:
+            outgoing.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = NodeClient(timeout_s)
+    await client.open()
+    try:
+        yield Bank(BIC, BIC.encode().ljust(11, b"\0"), "Bank", ZoneInfo("UTC"), url, "sk_test"), client
+    finally:
+        await client.close()
+        server.close()
+
+
+async def test_a_connection_that_is_lost_is_tried_once_more_with_the_same_request() -> None:
+    requests = []
+
+    async def lose_the_first(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, number: int) -> None:
+        requests.append(await read_request(incoming))
+        if number > 1:
+            await refuse(outgoing)
+
+    async with node(lose_the_first) as (bank, client):
+        answer = await client.bind(bank, REQUEST)
+    assert answer.outcome == "refused"
+    assert len(requests) == 2
+    assert requests[0] == requests[1]
+    assert b"Authorization: Bearer sk_test" in requests[0]
+
+
+async def test_a_node_that_loses_every_connection_is_unreachable() -> None:
+    numbers = []
+
+    async def lose(incoming: asyncio.StreamReader, _outgoing: asyncio.StreamWriter, number: int) -> None:
+        numbers.append(number)
+        await read_request(incoming)
+
+    async with node(lose) as (bank, client):
+        with pytest.raises(BankNodeUnreachable, match=BIC):
+            await client.bind(bank, REQUEST)
+    assert numbers == [1, 2]
+
+
+async def test_a_node_that_trickles_its_answer_is_given_up_on_in_time() -> None:
+    async def trickle(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
+        await read_request(incoming)
+        outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
+        with suppress(ConnectionError):  # the client gives up, which is what this is about
+            for _ in range(60_000):  # each byte within any time-out between bytes
+                outgoing.write(b" ")
+                await outgoing.drain()
+                await asyncio.sleep(0.005)
+
+    async with node(trickle, timeout_s=0.1) as (bank, client):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(BankNodeUnreachable):
+            await client.bind(bank, REQUEST)
+        assert loop.time() - began < 5
+
+
+async def test_a_node_that_is_not_there_is_unreachable() -> None:
+    async def never(_incoming: asyncio.StreamReader, _outgoing: asyncio.StreamWriter, _number: int) -> None:
+        raise AssertionError("nobody listens any more")
+
+    async with node(never) as (bank, client):
+        pass
+    await client.open()
+    with pytest.raises(BankNodeUnreachable):
+        await client.unbind(bank, bytes(32))
+    await client.close()
+
+
+@pytest.mark.usefixtures("usual_depth")
+@pytest.mark.parametrize(
+    ("status", "expected"), [(200, BankNodeRefused), (409, Conflict), (422, InvalidValue), (503, BankNodeUnreachable)]
+)
+async def test_an_answer_that_is_nested_without_end_is_an_odd_answer_and_no_crash(
+    status: int, expected: type[Exception]
+) -> None:
+    body = b"[" * 50_000
+
+    async def nested(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
+        await incoming.readuntil(b"\r\n\r\n")
+        outgoing.write(b"HTTP/1.1 %d Odd\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+        await outgoing.drain()
+
+    async with node(nested) as (bank, client):
+        with pytest.raises(expected):
+            await client.resync(bank, bytes(32))

@@ -1,0 +1,226 @@
+"""Binding at a bank's node: what is stored, what is refused, and what an end means."""
+
+import pytest
+from sqlalchemy import select
+
+from standing.gateway.bindings.service import mask
+from standing.gateway.storage import schema
+from standing.ledger.chain import governance
+from standing.ledger.service.database import Database
+from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
+
+
+def stored(rig: Rig, person: Person) -> list[str]:
+    """The user's bindings as the gateway lists them."""
+    listed = rig.support("GET", f"/v1/bindings?user_id={person.user_id}")
+    assert listed.status_code == 200
+    return [binding["binding"] for binding in listed.json()["bindings"]]
+
+
+def problem(answer_type: str) -> str:
+    return f"urn:standing:problem:{answer_type}"
+
+
+def test_bind_look_up_and_read(a_rig: Rig) -> None:
+    person = a_rig.person(transaction_limit_minor=700, daily_limit_minor=2**64 - 1, credit_allowed=False)
+    answer = person.bind()
+    assert answer.status_code == 201
+    granted = answer.json()
+    number = person.number
+    assert granted == {
+        "outcome": "granted",
+        "binding": granted["binding"],
+        "number_masked": number[:6] + "******" + number[-4:],
+        "created_at_ms": a_rig.clock.now_ms(),
+        "mismatches": [],
+        "micro_deposit": None,
+    }
+    assert stored(a_rig, person) == [granted["binding"]]
+    live = a_rig.support("GET", f"/v1/bindings/{granted['binding']}").json()
+    assert live["terms"] == {
+        "status": "active",
+        "debit_allowed": True,
+        "credit_allowed": False,
+        "currency": "CNY",
+        "transaction_limit_minor": 700,
+        "daily_limit_minor": "none",
+        "identity": {"name": "same", "id_document": "same", "phone": "same"},
+    }
+    assert (live["problem"], live["bank_suspended"], live["ended_at_ms"]) == (None, False, None)
+    assert live["publication"] == person.bank.number
+    assert live["watermark_ms"] == live["effective_at_ms"] == a_rig.clock.now_ms()
+
+
+def test_what_is_read_of_a_binding_is_what_the_ledger_says_now(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    holder = person.bank.accounts[person.number].holder.model_copy(update={"holder_name": "别人"})
+    person.bank.change(person.number, debit_allowed=False, holder=holder)
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert live["terms"]["debit_allowed"] is False
+    assert live["terms"]["identity"] == {"name": "changed", "id_document": "same", "phone": "same"}
+    a_rig.chain.down = True
+    assert a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()["type"] == problem("ledger-unreachable")
+
+
+def test_a_record_that_does_not_open_is_said_so(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert (live["problem"], live["terms"]) == ("attestation_unreadable", None)
+    assert person.decide()["reason"] == "attestation_unreadable"
+
+
+def test_asking_again_after_a_lost_answer_gives_the_same_binding(a_rig: Rig) -> None:
+    person = a_rig.person()
+    first, again = person.bind(), person.bind()
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    assert len(stored(a_rig, person)) == 1
+
+
+def test_a_request_id_with_another_claim_or_user_is_a_conflict(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    for change in ({"user_id": "u-other"}, {"phone": "+8613900000000"}):
+        answer = person.bind(**change)
+        assert (answer.status_code, answer.json()["type"]) == (409, problem("conflict"))
+    assert stored(a_rig, person) == [person.binding]
+
+
+def test_what_does_not_match_is_told_by_field_and_nothing_is_stored(a_rig: Rig) -> None:
+    person = a_rig.person()
+    answer = person.bind(holder_name="另一个人")
+    assert answer.status_code == 200
+    assert answer.json()["outcome"] == "refused"
+    assert answer.json()["mismatches"] == [{"field": "name", "problem": "differs", "iso_reason": None}]
+    assert stored(a_rig, person) == []
+
+
+def test_an_account_that_is_bound_already(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    answer = person.bind(request_id="another-request")
+    assert (answer.status_code, answer.json()["type"]) == (409, problem("already-bound"))
+    assert stored(a_rig, person) == [person.binding]
+
+
+@pytest.mark.parametrize("trouble", ["wrong signer", "wrong bank", "wrong platform", "wrong key"])
+def test_a_grant_that_does_not_hold_is_not_stored(a_rig: Rig, trouble: str) -> None:
+    person = a_rig.person()
+    person.bank.trouble = trouble
+    answer = person.bind()
+    assert (answer.status_code, answer.json()["type"]) == (502, problem("grant-not-trusted"))
+    assert stored(a_rig, person) == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "word"),
+    [
+        ("500", 503, "bank-node-unreachable"),
+        ("503", 503, "bank-node-unreachable"),
+        ("429", 503, "bank-node-unreachable"),
+        ("401", 502, "bank-node-refused"),
+        ("403", 502, "bank-node-refused"),
+        ("404", 502, "bank-node-refused"),
+        ("301", 502, "bank-node-refused"),
+        ("422", 422, "invalid-value"),
+        ("409", 409, "conflict"),
+        ("garbage", 502, "bank-node-refused"),
+        ("flood", 502, "bank-node-refused"),
+    ],
+)
+def test_a_node_in_trouble(a_rig: Rig, trouble: str, status: int, word: str) -> None:
+    person = a_rig.person()
+    person.bank.trouble = trouble
+    answer = person.bind()
+    assert (answer.status_code, answer.json()["type"]) == (status, problem(word))
+    assert stored(a_rig, person) == []
+    person.bank.trouble = None
+    assert person.bind().status_code == 201
+
+
+def test_a_bank_that_the_ledger_suspends_cannot_be_bound_at_and_declines(a_rig: Rig) -> None:
+    person, late = a_rig.bound(BICS[1]), a_rig.person(BICS[1])
+    governance.execute(a_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
+    answer = late.bind()
+    assert (answer.status_code, answer.json()["type"]) == (409, problem("bank-not-usable"))
+    assert person.decide()["reason"] == "bank_suspended"
+    assert a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()["bank_suspended"] is True
+    banks = {bank["bic"]: bank["suspended"] for bank in a_rig.platform("GET", "/v1/banks").json()["banks"]}
+    assert banks == {BICS[0]: False, BICS[1]: True}
+    reinstated = governance.reinstate(BICS[1], person.bank.signer.address, person.bank.signer.address)
+    governance.execute(a_rig.ledger, reinstated, REGISTRAR)
+    assert late.bind().status_code == 201
+
+
+def test_with_the_ledger_down_nothing_is_asked_of_the_bank(a_rig: Rig) -> None:
+    person = a_rig.person()
+    a_rig.chain.down = True
+    answer = person.bind()
+    assert (answer.status_code, answer.json()["type"]) == (503, problem("ledger-unreachable"))
+    assert not any(number == person.number for number in person.bank.bindings.values())
+    a_rig.chain.down = False
+    assert person.bind().status_code == 201
+
+
+def test_an_end_holds_here_at_once_and_at_the_bank(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    for _ in range(2):
+        assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    assert person.decide()["reason"] == "unbound"
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert live["terms"]["status"] == "unbound"
+    assert live["ended_at_ms"] == live["bank_told_at_ms"] == a_rig.clock.now_ms()
+    assert person.bind().json()["type"] == problem("conflict")  # the old request's binding has ended
+    assert person.bind(request_id="bind-again-1").status_code == 201
+
+
+def test_an_end_that_the_bank_cannot_be_told_of_holds_here_and_may_be_asked_again(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    person.bank.trouble = "503"
+    answer = a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
+    assert (answer.status_code, answer.json()["type"]) == (503, problem("bank-node-unreachable"))
+    assert person.decide()["reason"] == "unbound"  # though the bank's word is still active
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert (live["terms"]["status"], live["bank_told_at_ms"]) == ("active", None)
+    ended_at_ms = live["ended_at_ms"]
+    person.bank.trouble = None
+    a_rig.clock.advance(5)
+    assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert (live["ended_at_ms"], live["bank_told_at_ms"]) == (ended_at_ms, ended_at_ms + 5)
+
+
+def test_an_end_of_a_binding_that_the_bank_does_not_know_any_more(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    del person.bank.bindings[bytes.fromhex(person.binding[2:])]
+    assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    assert person.decide()["reason"] == "unbound"
+
+
+def test_what_is_stored_of_a_binding(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    database = Database(a_rig.settings.database_url)
+    with database.read() as connection:
+        row = connection.execute(
+            select(schema.bindings).where(schema.bindings.c.binding == bytes.fromhex(person.binding[2:]))
+        ).one()
+    database.close()
+    key = person.bank.key(row.binding)
+    assert key not in row.key_sealed
+    assert len(row.tags) == 12
+    assert person.number.encode() not in row.account
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [
+        ("9156023807855775", "915602******5775"),
+        ("9156010708800389733", "915601*********9733"),
+        ("123456789012345", "123456*****2345"),
+        ("12345678901234", "**********1234"),
+        ("123456789", "*****6789"),
+        ("12345678", "********"),
+        ("1234", "****"),
+    ],
+)
+def test_a_number_shows_the_first_6_and_last_4_at_most(number: str, masked: str) -> None:
+    assert mask(number) == masked

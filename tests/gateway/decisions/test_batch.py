@@ -1,0 +1,232 @@
+"""Batches: an answer or a problem for each, in order, as one by one."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standing.gateway.decisions import records
+from standing.gateway.decisions.rules import Kind, Transaction
+from standing.gateway.decisions.schemas import BatchAnswer
+from standing.gateway.decisions.service import MAX_BATCH
+from standing.gateway.errors import StorageUnavailable
+from standing.gateway.ledger_reading.reader import Seen
+from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from tests.gateway.desks import Account, DeskRig, desk_rig
+from tests.gateway.rig import Rig
+
+
+def _payments(account: Account, amounts: list[int], prefix: str = "t") -> list[Transaction]:
+    return [
+        Transaction(f"{prefix}-{index}", account.binding, Kind.PAYMENT, amount, "CNY")
+        for index, amount in enumerate(amounts)
+    ]
+
+
+async def _decide_all(rig: DeskRig, transactions: list[Transaction]) -> list[Any]:
+    """Each answer as a document, each error as it is."""
+    answers = await rig.desk.decide_all(transactions)
+    return [json.loads(answer) if isinstance(answer, bytes) else answer for answer in answers]
+
+
+@pytest.mark.anyio
+async def test_a_batch_is_decided_in_the_order_of_the_request(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()  # 5000 a day
+        amounts = [2_000, 4_000, 3_000, 1_000, 1]
+        outcomes = [answer["outcome"] for answer in await _decide_all(rig, _payments(account, amounts))]
+        assert outcomes == ["approve", "decline", "approve", "decline", "decline"]
+        assert rig.used() == [("2026-01-01", "CNY", 5_000)]
+
+
+@pytest.mark.anyio
+async def test_the_order_holds_over_more_than_one_commit_and_beside_single_decisions(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        batch = asyncio.create_task(_decide_all(rig, _payments(account, [10] * MAX_BATCH)))
+        singles = [asyncio.create_task(rig.decide(account, 10)) for _ in range(50)]
+        outcomes = [answer["outcome"] for answer in await batch]
+        # Once one of the batch is declined for the day's limit, none after it is approved.
+        assert outcomes == sorted(outcomes)
+        approved = outcomes.count("approve") + sum([(await each)["outcome"] == "approve" for each in singles])
+        assert approved == 500
+        assert rig.used() == [("2026-01-01", "CNY", 5_000)]
+
+
+@pytest.mark.anyio
+async def test_all_bindings_of_a_batch_are_read_once_each_after_the_request_came(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        accounts = [rig.bind() for _ in range(5)]
+        transactions = [
+            Transaction(f"t-{number}-{index}", account.binding, Kind.PAYMENT, 1, "CNY")
+            for number, account in enumerate(accounts)
+            for index in range(4)
+        ]
+        before = rig.reader.reads
+        assert {answer["outcome"] for answer in await _decide_all(rig, transactions)} == {"approve"}
+        assert rig.reader.reads - before == len(accounts)
+
+
+@pytest.mark.anyio
+async def test_one_items_problem_is_its_own(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        good = _payments(account, [1, 2])
+        await _decide_all(rig, [Transaction("t-old", account.binding, Kind.PAYMENT, 5, "CNY")])
+        batch = [
+            good[0],
+            Transaction("t-nobody", bytes(32), Kind.PAYMENT, 1, "CNY"),
+            Transaction("t-odd", account.binding, Kind.PAYMENT, 1, "XQX"),
+            Transaction("t-old", account.binding, Kind.PAYMENT, 6, "CNY"),
+            good[1],
+            good[1],
+            Transaction(good[1].transaction_id, account.binding, Kind.PAYMENT, 3, "CNY"),
+        ]
+        answers = await _decide_all(rig, batch)
+        assert [type(answer) for answer in answers] == [dict, NotFound, InvalidValue, Conflict, dict, dict, Conflict]
+        assert answers[4] == answers[5]
+        assert rig.used() == [("2026-01-01", "CNY", 8)]
+
+
+@pytest.mark.anyio
+async def test_a_batch_asked_again_gets_the_same_answers_and_reserves_nothing_more(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        transactions = _payments(account, [600] * 20)
+        first = await _decide_all(rig, transactions)
+        account.terms["daily_limit_minor"] = 1_000_000
+        rig.clock.advance(1)
+        assert await _decide_all(rig, transactions) == first
+        assert await rig.decide(account, 600, transaction_id="t-3") == first[3]
+        assert rig.used() == [("2026-01-01", "CNY", 4_800)]
+
+
+@pytest.mark.anyio
+async def test_with_the_ledger_out_of_reach_every_item_is_a_review(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+
+        async def unreachable(_binding: bytes) -> Seen:
+            raise LedgerUnreachable("no answer")
+
+        rig.reader.script = unreachable
+        answers = await _decide_all(rig, _payments(rig.bind(), [1, 2, 3]))
+        assert [answer["reason"] for answer in answers] == ["ledger_unreachable"] * 3
+
+
+@pytest.mark.anyio
+async def test_items_that_a_later_read_outran_are_read_again_in_order(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account, other = rig.bind(), rig.bind()
+        old = Seen(account.record(rig.clock.now_ms()), 1)
+        account.publication = 2
+        await rig.decide(account, 1)  # publication 2 is recorded now
+        reads: list[bytes] = []
+
+        async def late_once(binding: bytes) -> Seen:
+            reads.append(binding)
+            return old if binding == account.binding and len(reads) < 3 else await rig._answer(binding)
+
+        rig.reader.script = late_once
+        mixed = [*_payments(account, [3_000, 1_000, 2_000]), *_payments(other, [5], "o")]
+        answers = await _decide_all(rig, mixed)
+        assert [answer["outcome"] for answer in answers] == ["approve", "approve", "decline", "approve"]
+        assert [answer["publication"] for answer in answers] == [2, 2, 2, 1]
+        assert reads == [account.binding, other.binding, account.binding]
+
+
+@pytest.mark.anyio
+async def test_a_record_that_is_older_even_when_read_again_is_a_rollback(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        account.publication = 2
+        await rig.decide(account, 1)
+        account.publication = 1
+        answers = await _decide_all(rig, _payments(account, [1, 1]))
+        assert [answer["reason"] for answer in answers] == ["ledger_rolled_back"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_commit_that_fails_is_every_items_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+
+        def broken(*_args: Any) -> None:
+            raise StorageUnavailable("gone", 1)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(records, "write_bindings", broken)  # the last thing before the commit
+            answers = await _decide_all(rig, _payments(account, [1, 2]))
+        assert [type(answer) for answer in answers] == [StorageUnavailable] * 2
+        assert rig.used() == []
+        assert {answer["outcome"] for answer in await _decide_all(rig, _payments(account, [1, 2]))} == {"approve"}
+
+
+@pytest.mark.anyio
+async def test_past_the_bound_of_batches_it_is_overloaded(tmp_path: Path) -> None:
+    with desk_rig(tmp_path, max_waiting=MAX_BATCH) as rig:
+        account, held = rig.bind(), asyncio.Event()
+
+        async def slow(binding: bytes) -> Seen:
+            await held.wait()
+            return await rig._answer(binding)
+
+        rig.reader.script = slow
+        first = asyncio.create_task(_decide_all(rig, _payments(account, [1])))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await rig.desk.decide_all(_payments(account, [1], "late"))
+        held.set()
+        assert (await first)[0]["outcome"] == "approve"
+
+
+def test_a_batch_over_http_has_a_decision_or_a_problem_for_each(a_rig: Rig) -> None:
+    person, other = a_rig.bound(daily_limit_minor=1_500), a_rig.bound()
+    items = [
+        person.transaction(),
+        person.transaction(binding="0x" + "11" * 32),
+        person.transaction(),
+        other.transaction(kind="withdrawal"),
+        other.transaction(currency="XQX"),
+    ]
+    answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items})
+    assert answer.status_code == 200
+    document = BatchAnswer.model_validate(answer.json())
+    assert document.model_dump(mode="json") == answer.json()
+    assert [item.status for item in document.answers] == [200, 404, 200, 200, 422]
+    outcomes = [item.decision.outcome if item.decision is not None else None for item in document.answers]
+    assert outcomes == ["approve", None, "decline", "approve", None]
+    problems = [item.problem["type"].rpartition(":")[2] for item in document.answers if item.problem is not None]
+    assert problems == ["not-found", "invalid-value"]
+    for item, asked in zip(answer.json()["answers"], items, strict=True):
+        alone = a_rig.platform("POST", "/v1/decisions", json=asked)
+        assert alone.status_code == item["status"]
+        assert alone.json() == (item["decision"] or item["problem"])
+
+
+def test_five_hundred_fit_into_a_batch_and_one_more_does_not(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    items = [person.transaction(transaction_id=f"batch-{index:057d}x", amount_minor=1) for index in range(501)]
+    answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items[:500]})
+    assert answer.status_code == 200
+    assert {item["decision"]["outcome"] for item in answer.json()["answers"]} == {"approve"}
+    for wrong, field in ((items, "decisions"), ([], "decisions")):
+        refused = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_a_malformed_item_is_told_with_its_index_and_nothing_is_decided(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    items = [person.transaction(), person.transaction(amount_minor=-1)]
+    answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "decisions[1].amount_minor")
+    first = items[0]["transaction_id"]
+    assert a_rig.platform("GET", f"/v1/decisions/{first}").status_code == 404
+
+
+def test_a_batch_has_a_body_bound_of_its_own(a_rig: Rig) -> None:
+    assert a_rig.platform("POST", "/v1/decisions:batch", content=b"[" * 70_000).status_code == 422
+    assert a_rig.platform("POST", "/v1/decisions:batch", content=b"x" * (256 * 1024 + 1)).status_code == 413

@@ -1,0 +1,335 @@
+"""What becomes of a reservation: capture, in part or whole; void; expiry; refunds; each over and over."""
+
+import asyncio
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import select
+
+from standing.gateway import storage
+from standing.gateway.decisions.reservations import MAX_REFUNDS, used_now
+from standing.gateway.decisions.rules import Kind
+from standing.gateway.decisions.usage import AccountDay, State
+from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
+from standing.gateway.storage import schema
+from standing.ledger.clock import ManualClock
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.database import Database, migrate
+from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
+from tests.gateway.rig import Rig
+
+HOUR_MS = 3_600_000
+
+
+async def _reserved(rig: DeskRig, account: Account, amount_minor: int) -> str:
+    answer = await rig.decide(account, amount_minor)
+    assert answer["outcome"] == "approve"
+    name: str = answer["transaction_id"]
+    return name
+
+
+def _used(rig: DeskRig) -> int:
+    return sum(used for _, _, used in rig.used())
+
+
+@pytest.mark.anyio
+async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 5_000)
+        for _ in range(2):
+            captured = await rig.settle(name, State.CAPTURED, 3_200)
+            assert (captured["state"], captured["amount_minor"], captured["captured_minor"]) == (
+                "captured",
+                5_000,
+                3_200,
+            )
+            assert _used(rig) == 3_200
+        for other in (3_201, 3_199, None):
+            with pytest.raises(AlreadySettled):
+                await rig.settle(name, State.CAPTURED, other)
+        with pytest.raises(AlreadySettled):
+            await rig.settle(name, State.VOIDED)
+        assert (await rig.decide(account, 1_800))["outcome"] == "approve"
+        assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
+
+
+@pytest.mark.anyio
+async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 1_000)
+        with pytest.raises(InvalidValue) as caught:
+            await rig.settle(name, State.CAPTURED, 1_001)
+        assert caught.value.allowed == "1 to 1000"
+        assert _used(rig) == 1_000
+        assert (await rig.settle(name, State.CAPTURED, 1_000))["captured_minor"] == 1_000
+        assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # all of it is the same amount
+
+
+@pytest.mark.anyio
+async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_alone(tmp_path: Path) -> None:
+    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 5_000)
+        rig.clock.advance(HOUR_MS - 1)
+        assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
+        assert b'"state":"reserved"' in await rig.desk.find(name)
+        rig.clock.advance(1)
+        # Nothing has run: it is expired because of the time it is.
+        assert b'"state":"expired"' in await rig.desk.find(name)
+        assert (await rig.decide(account, 5_000))["outcome"] == "approve"
+        assert _used(rig) == 5_000
+        with pytest.raises(ReservationExpired):
+            await rig.settle(name, State.CAPTURED)
+        assert (await rig.settle(name, State.VOIDED))[
+            "state"
+        ] == "expired"  # there is nothing to void, and that is fine
+        assert _used(rig) == 5_000
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("state", [State.CAPTURED, State.VOIDED])
+async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path: Path, state: State) -> None:
+    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 5_000)
+        rig.clock.advance(HOUR_MS)
+        for _ in range(2):
+            outcome = await asyncio.gather(rig.settle(name, state), return_exceptions=True)
+            assert isinstance(outcome[0], dict if state is State.VOIDED else ReservationExpired)
+            assert _used(rig) == 0
+        await rig.decide(account, 1)
+        assert _used(rig) == 1
+
+
+@pytest.mark.anyio
+async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> None:
+    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind()
+        kept, gone = await _reserved(rig, account, 2_000), await _reserved(rig, account, 1_000)
+        await rig.settle(kept, State.CAPTURED)
+        await rig.settle(gone, State.VOIDED)
+        rig.clock.advance(2 * HOUR_MS)
+        await rig.decide(account, 1)
+        assert _used(rig) == 2_001
+        assert (await rig.settle(kept, State.CAPTURED))["state"] == "captured"
+        assert (await rig.settle(gone, State.VOIDED))["state"] == "voided"
+
+
+@pytest.mark.anyio
+async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_the_next(tmp_path: Path) -> None:
+    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind(daily_limit_minor=1_200)
+        await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
+        assert _used(rig) == 1_200
+        rig.clock.advance(HOUR_MS)
+        # A decision finds a bounded number of them; what is left over makes it careful, never careless.
+        assert (await rig.decide(account, 1_200))["reason"] == "over_daily_limit"
+        assert _used(rig) == 200
+        assert (await rig.decide(account, 1_200))["outcome"] == "approve"
+        assert _used(rig) == 1_200
+
+
+@pytest.mark.anyio
+async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp_path: Path) -> None:
+    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind()
+        kept = await _reserved(rig, account, 1_000)
+        await rig.settle(kept, State.CAPTURED)
+        await _reserved(rig, account, 2_000)
+        (row,) = rig.rows(schema.usage)
+        day = AccountDay(row.account, date(2026, 1, 1), "CNY")
+        other = AccountDay(row.account, date(2026, 1, 2), "CNY")
+        for now_ms, used in ((NOON_MS + HOUR_MS - 1, 3_000), (NOON_MS + HOUR_MS, 1_000)):
+            with rig.database.read() as connection:
+                assert used_now(connection, {day, other}, now_ms) == {day: used}
+
+
+@pytest.mark.anyio
+async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 5_000)
+        await rig.settle(name, State.CAPTURED, 4_000)
+        for _ in range(2):  # the same again changes nothing
+            assert b'"refunded_minor":1500' in await rig.desk.refund(name, "r-1", 1_500)
+            assert _used(rig) == 2_500
+        with pytest.raises(Conflict):
+            await rig.desk.refund(name, "r-1", 1_501)
+        with pytest.raises(InvalidValue) as caught:
+            await rig.desk.refund(name, "r-2", 2_501)
+        assert caught.value.allowed == "at most 2500"
+        assert b'"refunded_minor":4000' in await rig.desk.refund(name, "r-2", 2_500)
+        assert _used(rig) == 0
+        with pytest.raises(InvalidValue):
+            await rig.desk.refund(name, "r-3", 1)
+        assert (await rig.settle(name, State.CAPTURED, 4_000))["refunded_minor"] == 4_000
+
+
+@pytest.mark.anyio
+async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 5_000)
+        await rig.settle(name, State.CAPTURED)
+        rig.clock.advance(24 * HOUR_MS)
+        await _reserved(rig, account, 5_000)
+        await rig.desk.refund(name, "r-1", 5_000)
+        assert rig.used() == [("2026-01-01", "CNY", 0), ("2026-01-02", "CNY", 5_000)]
+        assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
+
+
+@pytest.mark.anyio
+async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        reserved, voided = await _reserved(rig, account, 10), await _reserved(rig, account, 10)
+        await rig.settle(voided, State.VOIDED)
+        withdrawal = (await rig.decide(account, kind=Kind.WITHDRAWAL))["transaction_id"]
+        for name in (reserved, voided, withdrawal):
+            with pytest.raises(NothingReserved):
+                await rig.desk.refund(name, "r-1", 1)
+        with pytest.raises(NotFound):
+            await rig.desk.refund("t-none", "r-1", 1)
+        assert _used(rig) == 10
+
+
+@pytest.mark.anyio
+async def test_the_number_of_refunds_of_one_payment_is_bounded(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        name = await _reserved(rig, rig.bind(), 5_000)
+        await rig.settle(name, State.CAPTURED)
+        await asyncio.gather(*(rig.desk.refund(name, f"r-{index}", 1) for index in range(MAX_REFUNDS)))
+        with pytest.raises(Conflict):
+            await rig.desk.refund(name, "r-more", 1)
+        assert _used(rig) == 5_000 - MAX_REFUNDS
+
+
+@pytest.mark.anyio
+async def test_wishes_that_contradict_each_other_in_one_batch_are_taken_in_their_order(tmp_path: Path) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 1_000)
+        outcomes: list[Any] = await asyncio.gather(
+            rig.settle(name, State.CAPTURED, 600),
+            rig.desk.refund(name, "r-1", 100),
+            rig.desk.refund(name, "r-1", 100),
+            rig.settle(name, State.VOIDED),
+            rig.desk.refund(name, "r-2", 501),
+            return_exceptions=True,
+        )
+        kinds = [type(outcome) for outcome in outcomes]
+        assert kinds == [dict, bytes, bytes, AlreadySettled, InvalidValue]
+        assert _used(rig) == 500
+        assert len(rig.rows(schema.refunds)) == 1
+
+
+@pytest.mark.anyio
+async def test_reservations_of_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
+    """A database of the revision before is filled, and brought up to now."""
+    database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO bindings (binding, bank, user_id, number_masked, number_type, account, key_sealed, tags, "
+            "granted_at_ms, grant_signature, created_at_ms, floor) "
+            "VALUES (x'01', 'YUNXCNB0', 'u', '*', 'card', x'02', x'03', x'04', 1, x'05', 1, 0)"
+        )
+        for name, state in (("t-open", "reserved"), ("t-kept", "captured")):
+            connection.exec_driver_sql(
+                "INSERT INTO decisions VALUES (?, x'01', 'payment', 5, 'CNY', 'approve', NULL, ?, '{}')",
+                (name, NOON_MS),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', 5, ?, NULL)", (name, state)
+            )
+    migrate(database, "standing.gateway.storage")
+    with database.read() as connection:
+        rows = {row.transaction_id: row for row in connection.execute(select(schema.reservations))}
+    database.close()
+    assert rows["t-open"].expires_at_ms == NOON_MS + 24 * HOUR_MS
+    assert (rows["t-open"].captured_minor, rows["t-open"].refunded_minor) == (None, 0)
+    assert rows["t-kept"].captured_minor == 5
+
+
+@pytest.mark.anyio
+async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
+    clock = ManualClock(NOON_MS)
+    with desk_rig(tmp_path, clock) as one, desk_rig(tmp_path, clock) as other:
+        account = one.bind()
+        other.accounts = one.accounts
+        names = [await _reserved(one, account, 100) for _ in range(20)]
+        wishes = [
+            rig.settle(name, state, amount)
+            for name in names
+            for rig, state, amount in ((one, State.CAPTURED, 60), (other, State.VOIDED, None))
+        ]
+        outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+        for captured, voided in zip(outcomes[::2], outcomes[1::2], strict=True):
+            assert [isinstance(outcome, AlreadySettled) for outcome in (captured, voided)].count(True) == 1
+        states = [row.state for row in one.rows(schema.reservations)]
+        assert _used(one) == 60 * states.count("captured")
+
+
+@pytest.mark.anyio
+async def test_a_limit_that_the_bank_lowers_under_what_is_used_gives_no_room_until_enough_is_given_back(
+    tmp_path: Path,
+) -> None:
+    with desk_rig(tmp_path) as rig:
+        account = rig.bind()
+        name = await _reserved(rig, account, 4_000)
+        account.terms["daily_limit_minor"] = 3_000
+        answer = await rig.decide(account, 1)
+        assert (answer["reason"], answer["remaining"]["daily_limit_minor"]) == ("over_daily_limit", 0)
+        await rig.settle(name, State.CAPTURED, 2_999)
+        assert (await rig.decide(account, 1))["outcome"] == "approve"
+        assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
+
+
+def test_partial_capture_and_refund_over_http(a_rig: Rig) -> None:
+    person = a_rig.bound(daily_limit_minor=2_000)
+    decided = person.decide(amount_minor=2_000)
+    path = f"/v1/decisions/{decided['transaction_id']}"
+    assert decided["reservation"] == {
+        "state": "reserved",
+        "amount_minor": 2_000,
+        "day": decided["reservation"]["day"],
+        "expires_at_ms": a_rig.clock.now_ms() + HOUR_MS,
+        "captured_minor": None,
+        "refunded_minor": 0,
+    }
+    captured = a_rig.platform("POST", f"{path}/capture", json={"amount_minor": 1_500})
+    assert captured.json()["reservation"]["captured_minor"] == 1_500
+    refunded = a_rig.platform("POST", f"{path}/refunds", json={"refund_id": "r-1", "amount_minor": 500})
+    assert (refunded.status_code, refunded.json()["reservation"]["refunded_minor"]) == (200, 500)
+    assert person.decide(amount_minor=1_001)["reason"] == "over_daily_limit"
+    assert person.decide(amount_minor=1_000)["outcome"] == "approve"
+    not_amounts: list[dict[str, Any]] = [{"amount_minor": 0}, {"amount_minor": "1"}, {"amount": 1}]
+    for wrong in not_amounts:
+        assert a_rig.platform("POST", f"{path}/capture", json=wrong).status_code == 422
+    not_refunds: list[dict[str, Any]] = [
+        {"refund_id": "r 1", "amount_minor": 1},
+        {"refund_id": "r-2"},
+        {"refund_id": "r-2", "amount_minor": 0},
+    ]
+    for wrong in not_refunds:
+        assert a_rig.platform("POST", f"{path}/refunds", json=wrong).status_code == 422
+    too_much = a_rig.platform("POST", f"{path}/refunds", json={"refund_id": "r-2", "amount_minor": 1_001})
+    assert (too_much.status_code, too_much.json()["errors"][0]["field"]) == (422, "amount_minor")
+
+
+def test_an_expired_reservation_over_http(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    name = person.decide()["transaction_id"]
+    a_rig.clock.advance(HOUR_MS)
+    refused = a_rig.platform("POST", f"/v1/decisions/{name}/capture")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:standing:problem:reservation-expired")
+    assert a_rig.platform("GET", f"/v1/decisions/{name}").json()["reservation"]["state"] == "expired"

@@ -1,0 +1,170 @@
+"""The schedule of a webhook's attempts, over three days and by the settings' own defaults."""
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from standing.gateway.events import log as event_log
+from standing.gateway.events.deliveries import DeliveryQueues
+from standing.gateway.events.settings import WebhookSettings
+from standing.gateway.events.types import Event, EventType
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import ManualClock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.database import Database, migrate
+from tests.databases import new_database
+
+_START_MS = 1_700_000_000_000
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_ENDPOINT = "we_1"
+
+
+class _NoJitter(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return (a + b) / 2
+
+
+class _Early(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return min(a, b)
+
+
+class _Late(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    """A database with one endpoint and one event that it wants."""
+    database = Database(new_database(tmp_path, "gateway"))
+    migrate(database, "standing.gateway.storage")
+    made = Storage(database)
+    endpoint = {"id": _ENDPOINT, "url_sealed": b"", "secret_sealed": b"", "created_at_ms": _START_MS, "queued_to": 0}
+    with made.write() as connection:
+        connection.execute(insert(schema.webhook_endpoints).values(**endpoint))
+        event_log.append(
+            connection, [Event(EventType.BANK_SILENT, "YUNXCNB0", None, None, 7, _START_MS, _START_MS, {})]
+        )
+    yield made
+    made.close()
+
+
+def _due_ms(storage: Storage) -> int:
+    with storage.read() as connection:
+        due_ms: int = connection.execute(select(schema.webhook_deliveries.c.next_attempt_at_ms)).scalar_one()
+    return due_ms
+
+
+def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
+    """Refuse every attempt at the moment it is due, and none a millisecond before. Returns: the times of attempts."""
+    attempts: list[int] = []
+    while True:
+        attempt = queues.claim(_ENDPOINT, None)
+        assert attempt is not None
+        assert attempt.number == len(attempts) + 1
+        attempts.append(clock.now_ms())
+        if queues.failed(attempt, "http_500"):
+            clock.advance(_DAY_MS)
+            assert not queues.has_work(_ENDPOINT)
+            return attempts
+        clock.advance(_due_ms(storage) - clock.now_ms() - 1)
+        assert queues.claim(_ENDPOINT, None) is None
+        clock.advance(1)
+
+
+def test_attempts_are_twice_as_far_apart_each_time_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
+    clock = ManualClock(_START_MS)
+    queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
+    attempts = _fail_until_given_up(storage, clock, queues)
+    gaps_s = [(later - earlier) / 1000 for earlier, later in pairwise(attempts)]
+    assert gaps_s[:10] == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560]
+    assert set(gaps_s[10:]) == {3600}
+    assert 3 * _DAY_MS <= attempts[-1] - attempts[0] < 3 * _DAY_MS + _HOUR_MS
+    assert queues.state(_ENDPOINT).given_up == 1
+
+
+@pytest.mark.parametrize(("jitter", "factor"), [(_Early(), 0.8), (_Late(), 1.2)])
+def test_each_back_off_is_spread_by_a_fifth_to_both_sides(
+    storage: Storage, jitter: random.Random, factor: float
+) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), jitter)
+    assert [queues.back_off_ms(failures) for failures in (1, 2, 10_000)] == [
+        5_000 * factor,
+        10_000 * factor,
+        _HOUR_MS * factor,
+    ]
+
+
+def test_a_receiver_cannot_put_an_event_off_by_more_than_an_hour(storage: Storage) -> None:
+    clock = ManualClock(_START_MS)
+    queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
+    attempt = queues.claim(_ENDPOINT, None)
+    assert attempt is not None
+    queues.failed(attempt, "http_503", retry_after_ms=30 * _DAY_MS)
+    assert _due_ms(storage) == _START_MS + _HOUR_MS
+
+
+def _more_events(storage: Storage, count: int) -> None:
+    event = Event(EventType.BANK_SILENT, "YUNXCNB0", None, None, 7, _START_MS, _START_MS, {})
+    with storage.write() as connection:
+        event_log.append(connection, [event] * count)
+
+
+def _take_all(queues: DeliveryQueues) -> list[int]:
+    """Take every event that is due. Returns: their positions."""
+    taken = []
+    while (attempt := queues.claim(_ENDPOINT, None)) is not None:
+        queues.delivered(attempt, "http_204", revive=False)
+        taken.append(attempt.event.position)
+    return taken
+
+
+def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
+    _more_events(storage, 9)
+    assert queues.claim(_ENDPOINT, None) is not None  # 1 and 2 are queued, the rest waits in the log
+    queues.replay_after(_ENDPOINT, 1)
+    assert queues.replay_after(_ENDPOINT, 8) == 2
+    assert _take_all(queues) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_none_to_come(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    assert _take_all(queues) == [1]
+    assert queues.replay_after(_ENDPOINT, 1) == 0
+    with pytest.raises(InvalidValue, match="after: beyond the newest event; allowed: 0 to 1"):
+        queues.replay_after(_ENDPOINT, 2)
+    _more_events(storage, 2)
+    assert _take_all(queues) == [2, 3]
+
+
+def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    _more_events(storage, 2)
+    assert _take_all(queues) == [1, 2, 3]
+    with storage.write() as connection:
+        event_log.prune(connection, _START_MS + 1, 10)
+    assert queues.replay_after(_ENDPOINT, 3) == 0
+    _more_events(storage, 1)
+    assert _take_all(queues) == [4]
+
+
+def test_what_was_given_up_is_sent_again_when_it_is_replayed(storage: Storage) -> None:
+    clock = ManualClock(_START_MS)
+    queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
+    _fail_until_given_up(storage, clock, queues)
+    with storage.read() as connection:
+        (event,) = event_log.page(connection, 0, 10)
+    assert queues.replay_event(_ENDPOINT, event.id) == 1
+    attempt = queues.claim(_ENDPOINT, None)
+    assert attempt is not None
+    assert (attempt.event.id, attempt.number) == (event.id, 1)
+    # Its three days begin anew.
+    assert not queues.failed(attempt, "http_500")

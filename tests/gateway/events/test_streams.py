@@ -1,0 +1,214 @@
+"""Server-sent events: as they come, resumed where a client was, bounded, alive while nothing happens."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from standing.gateway.app import create_app
+from standing.gateway.events import log as event_log
+from standing.gateway.events.types import Event, EventType
+from standing.ledger.service.serve import served
+from tests.gateway.follow import FollowRig, follow_rig
+from tests.world import wait_until
+
+_MAX_CLIENTS = 3
+_HEARTBEAT_MS = 50
+#: So many comments in a row are 20 seconds in which no event came.
+_MAX_COMMENTS = 20_000 // _HEARTBEAT_MS
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
+    streams = {"max_clients": _MAX_CLIENTS, "heartbeat_ms": _HEARTBEAT_MS}
+    with follow_rig(tmp_path_factory.mktemp("sse"), streams=streams) as made:
+        yield made
+
+
+def tell(rig: FollowRig, count: int = 1) -> list[int]:
+    """Write events as the follower does, and wake the streams. Returns: their positions."""
+    _, before = rig.following.log.ends()
+    at_ms = rig.clock.now_ms()
+    events = [
+        Event(EventType.FROZEN, rig.bank.bic, secrets.token_bytes(32), 1, 7, at_ms, at_ms, {}) for _ in range(count)
+    ]
+    with rig.app.state.gateway.storage.write() as connection:
+        event_log.append(connection, events)
+    rig.following.wakeups.wake()
+    return list(range(before + 1, before + 1 + count))
+
+
+class Stream:
+    """A client of the stream, read field by field."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.iter_lines()
+
+    def message(self) -> dict[str, str]:
+        """The next message or comment, as its fields."""
+        fields: dict[str, str] = {}
+        for line in self._lines:
+            if not line:
+                if fields:
+                    return fields
+                continue
+            name, _, value = line.partition(": ")
+            fields["comment" if not name or name == ":" else name] = value
+        raise AssertionError("the stream has ended")
+
+    def event(self) -> dict[str, str]:
+        """The next event; comments are passed over."""
+        for _ in range(_MAX_COMMENTS):
+            message = self.message()
+            if "event" in message:
+                return message
+        raise AssertionError("nothing but comments comes")
+
+    def positions(self, count: int) -> list[int]:
+        return [int(self.event()["id"]) for _ in range(count)]
+
+
+@contextmanager
+def stream(rig: FollowRig, url: str = "", role: str = "platform", **headers: str) -> Iterator[Stream]:
+    headers["authorization"] = f"Bearer {rig.keys[role]}"
+    with httpx.stream("GET", (url or rig.url) + "/v1/events/stream", headers=headers, timeout=20) as response:
+        assert response.status_code == 200, response.read()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        opened = Stream(response)
+        # From the first comment on, whatever is told is in the stream.
+        assert opened.message()["comment"] == "standing events"
+        yield opened
+
+
+def ask(rig: FollowRig, role: str | None = "platform", **headers: str) -> httpx.Response:
+    """Ask for a stream that is to be refused."""
+    if role is not None:
+        headers["authorization"] = f"Bearer {rig.keys[role]}"
+    with httpx.stream("GET", rig.url + "/v1/events/stream", headers=headers, timeout=20) as response:
+        assert response.status_code != 200, "a stream was opened"
+        response.read()
+        return response
+
+
+def test_an_event_comes_to_every_client_as_it_is_in_the_list(rig: FollowRig) -> None:
+    with stream(rig) as one, stream(rig, role="admin") as two:
+        (position,) = tell(rig)
+        listed = rig.platform("GET", f"/v1/events?after={position - 1}").json()["events"][0]
+        for client in (one, two):
+            message = client.event()
+            assert (message["id"], message["event"]) == (str(position), "binding.frozen")
+            assert json.loads(message["data"]) == listed
+
+
+def test_without_a_position_a_stream_begins_now(rig: FollowRig) -> None:
+    tell(rig, 2)
+    with stream(rig) as client:
+        assert tell(rig) == client.positions(1)
+
+
+def test_a_client_that_comes_back_gets_everything_it_missed_in_order_and_nothing_twice(rig: FollowRig) -> None:
+    with stream(rig) as client:
+        first = tell(rig, 2)
+        assert client.positions(2) == first
+    missed = tell(rig, 250)  # more than one page
+    with stream(rig, **{"last-event-id": str(first[-1])}) as client:
+        assert client.positions(250) == missed
+        assert tell(rig) == client.positions(1)
+
+
+def test_a_client_that_comes_back_to_another_process_misses_nothing(rig: FollowRig) -> None:
+    first = tell(rig, 3)
+    again = {"last-event-id": str(first[0])}
+    with served(create_app(rig.settings, rig.clock)) as url, stream(rig, url, **again) as client:
+        assert client.positions(2) == first[1:]
+        # Nothing wakes a stream for what another process wrote; it looks for itself.
+        assert tell(rig) == client.positions(1)
+
+
+def test_an_idle_stream_says_that_it_lives(rig: FollowRig) -> None:
+    with stream(rig) as client:
+        assert client.message() == {"comment": "heartbeat"}
+        assert client.message() == {"comment": "heartbeat"}
+
+
+def test_what_is_no_longer_kept_is_told_as_a_gap(rig: FollowRig) -> None:
+    positions = tell(rig, 5)
+    with rig.app.state.gateway.storage.write() as connection:
+        connection.exec_driver_sql(f"DELETE FROM events WHERE position < {positions[3]}")
+    with stream(rig, **{"last-event-id": str(positions[0])}) as client:
+        message = client.event()
+        assert message["event"] == "gap"
+        assert json.loads(message["data"]) == {"after": positions[0], "oldest": positions[3]}
+        assert client.positions(2) == positions[3:]
+    with stream(rig, **{"last-event-id": str(positions[2])}) as client:
+        assert client.positions(2) == positions[3:]
+
+
+def test_a_gap_is_told_also_where_all_that_a_client_missed_and_all_after_it_is_too_old_to_be_kept(
+    rig: FollowRig,
+) -> None:
+    positions = tell(rig, 3)
+    with rig.app.state.gateway.storage.write() as connection:
+        event_log.prune(connection, rig.clock.now_ms() + 1, 1_000)
+    with stream(rig, **{"last-event-id": str(positions[0])}) as client:
+        message = client.event()
+        assert (message["event"], json.loads(message["data"])["oldest"]) == ("gap", positions[2])
+    assert rig.platform("GET", f"/v1/events?after={positions[0]}").json()["oldest"] == positions[2]
+
+
+def test_after_a_restored_backup_a_client_that_had_seen_more_misses_nothing_new(rig: FollowRig) -> None:
+    (newest,) = tell(rig)
+    ahead = newest + 10
+    listed = rig.platform("GET", f"/v1/events?after={ahead}").json()
+    assert (listed["events"], listed["next_after"]) == ([], newest)
+    with stream(rig, **{"last-event-id": str(ahead)}) as client:
+        assert tell(rig) == client.positions(1)
+
+
+def test_what_another_process_wrote_does_not_wait_for_a_heartbeat(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: dict[str, Any] = {"heartbeat_ms": 120_000}
+    with follow_rig(tmp_path_factory.mktemp("far"), streams=streams) as rig, stream(rig) as client:
+        monkeypatch.setattr(rig.following.wakeups, "wake", lambda: None)
+        assert tell(rig) == client.positions(1)
+    monkeypatch.undo()
+
+
+def test_past_the_bound_a_client_is_told_to_come_back_and_a_place_is_free_when_one_leaves(rig: FollowRig) -> None:
+    with stream(rig), stream(rig):
+        with stream(rig):
+            answer = ask(rig)
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:standing:problem:overloaded")
+            assert int(answer.headers["retry-after"]) >= 1
+        wait_until(lambda: _opens(rig))
+
+
+def _opens(rig: FollowRig) -> bool:
+    headers: dict[str, str] = {"authorization": f"Bearer {rig.keys['platform']}"}
+    with httpx.stream("GET", rig.url + "/v1/events/stream", headers=headers, timeout=20) as response:
+        return response.status_code == 200
+
+
+@pytest.mark.parametrize("position", ["x", "-1", "1" * 21, "9" * 20, "9" * 19, "1.5", "evt_1"])
+def test_a_position_that_is_none_is_refused(rig: FollowRig, position: str) -> None:
+    answer = ask(rig, **{"last-event-id": position})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "last-event-id")
+
+
+def test_only_the_platform_may_listen(rig: FollowRig) -> None:
+    assert ask(rig, None).status_code == 401
+    assert ask(rig, "support").status_code == 403
+
+
+def test_a_stream_ends_after_its_time_so_that_a_key_that_was_taken_away_does_not_listen_for_ever(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    streams: dict[str, Any] = {"max_age_ms": 200, "heartbeat_ms": _HEARTBEAT_MS}
+    with follow_rig(tmp_path_factory.mktemp("aged"), streams=streams) as rig, stream(rig) as client:
+        assert list(client._lines)[-1] == ""  # it ends by itself, after whole messages

@@ -1,0 +1,276 @@
+"""Evidence with a storage proof, verified offline against a block's header; proofs by a real node (anvil)."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+import anvil
+from standing.gateway.cli import app
+from standing.gateway.evidence.verification.case import parse_evidence
+from standing.gateway.evidence.verification.lines import Verdict
+from standing.gateway.evidence.verification.run import Report, verify, verify_offline
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove, storage_slots
+from tests.gateway.exhibits import Exhibit, exhibit, failing, unknown, write
+from tests.gateway.proxy import proxied
+from tests.gateway.rig import BICS, GUARDIAN, Rig, rig
+
+_OFFLINE = [1, 2, 3, 4, 10, 12, 13]
+
+
+def rpc(url: str, method: str, *params: Any) -> Any:
+    """A node's answer, asked without any of the code under test."""
+    answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30).json()
+    assert "result" in answer, answer
+    return answer["result"]
+
+
+@pytest.fixture(scope="module")
+def anvil_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("anvil")
+    try:
+        process, url = anvil.start(folder)
+    except anvil.AnvilMissing as error:
+        pytest.skip(str(error))
+    try:
+        with rig(folder, chain_url=url) as made:
+            yield made
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def shown(anvil_rig: Rig) -> Exhibit:
+    """A decision whose evidence file carries a storage proof."""
+    anvil_rig.heartbeat()
+    made = exhibit(anvil_rig, anvil_rig.bound())
+    path = f"/v1/decisions/{made.answer['transaction_id']}/evidence?proof=true"
+    file = anvil_rig.support("GET", path).json()
+    assert file["no_proof_because"] is None
+    assert file["evidence"] == made.answer["evidence"]
+    return Exhibit(anvil_rig, made.person, file, made.means)
+
+
+@pytest.fixture(scope="module")
+def header(shown: Exhibit) -> dict[str, Any]:
+    """The block, got from a node by the verifier itself."""
+    block: dict[str, Any] = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(shown.claims["block_number"]), False)
+    return block
+
+
+def offline(shown: Exhibit, header: dict[str, Any], **changed: Any) -> Report:
+    evidence = parse_evidence(json.dumps(shown.answer | changed).encode())
+    return verify_offline(evidence, shown.means, header)
+
+
+@pytest.mark.network
+def test_a_decision_is_verified_with_nothing_but_a_header(shown: Exhibit, header: dict[str, Any]) -> None:
+    report = offline(shown, header)
+    assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in _OFFLINE]
+
+
+@pytest.mark.network
+def test_a_header_is_hashed_from_all_of_its_fields(shown: Exhibit, header: dict[str, Any]) -> None:
+    for number in range(shown.rig.ledger.block_number() + 1):
+        block = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(number), False)
+        assert "0x" + parse_header(block).hash.hex() == block["hash"]
+    assert "0x" + parse_header(header | {"extraData": "0x01"}).hash.hex() != header["hash"]
+
+
+def _proof(it: Rig, bank: str, binding: bytes) -> tuple[dict[str, Any], Header]:
+    block = rpc(it.chain_url, "eth_getBlockByNumber", "latest", False)
+    slots = ["0x" + slot.hex() for slot in storage_slots(bank, binding)]
+    return rpc(it.chain_url, "eth_getProof", it.contract, slots, block["number"]), parse_header(block)
+
+
+@pytest.mark.network
+def test_a_proof_says_what_read_answers_also_of_what_is_not_there(anvil_rig: Rig) -> None:
+    person = anvil_rig.bound(BICS[1])
+    binding = bytes.fromhex(person.binding[2:])
+    governance.execute(anvil_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
+    for bank, asked in ((BICS[1], binding), (BICS[1], b"\x11" * 32), (BICS[0], binding), ("NONECNB0", b"\x11" * 32)):
+        proof, header = _proof(anvil_rig, bank, asked)
+        proved = prove(proof, header, contract=anvil_rig.contract, bank=bank, binding=asked)
+        reading = anvil_rig.ledger.read([(bank, asked)], header.number)
+        assert proved.record == reading.records[0], bank
+        state = anvil_rig.ledger.bank(bank, header.number)
+        assert (proved.bank_publication, proved.bank_head) == (state.publication, state.head)
+    assert anvil_rig.ledger.read([(BICS[1], binding)]).records[0].suspended
+
+
+def _flip(text: str, at: int = -1) -> str:
+    digits = list(text)
+    digits[at] = "0" if digits[at] != "0" else "1"
+    return "".join(digits)
+
+
+def _change(path: list[Any], change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
+    def apply(proof: dict[str, Any]) -> None:
+        place: Any = proof
+        for part in path[:-1]:
+            place = place[part]
+        place[path[-1]] = change(place[path[-1]])
+
+    return apply
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        _change(["accountProof", -1], _flip),
+        _change(["accountProof", 0], _flip),
+        _change(["accountProof"], lambda nodes: nodes[:-1]),
+        _change(["accountProof"], lambda _: []),
+        _change(["accountProof"], lambda _: None),
+        _change(["accountProof"], lambda nodes: nodes * 40),
+        _change(["accountProof", 0], lambda _: "0xzz"),
+        _change(["accountProof", 0], lambda _: 5),
+        _change(["storageProof", 0, "proof", -1], _flip),
+        _change(["storageProof", 4, "proof", -1], _flip),
+        _change(["storageProof", 1, "proof"], lambda nodes: nodes[:-1]),
+        _change(["storageProof", 1, "proof"], lambda _: []),
+        _change(["storageProof"], lambda entries: entries[:-1]),
+        _change(["storageProof"], lambda _: "0x"),
+        _change(["storageProof", 3, "key"], _flip),
+        _change(["storageProof", 0, "key"], lambda _: None),
+    ],
+)
+def test_a_proof_that_was_tampered_with_proves_nothing(
+    shown: Exhibit, header: dict[str, Any], tamper: Callable[[dict[str, Any]], None]
+) -> None:
+    proof = copy.deepcopy(shown.answer["proof"])
+    tamper(proof)
+    assert failing(offline(shown, header, proof=proof)) == [4]
+
+
+@pytest.mark.network
+def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
+    shown: Exhibit, header: dict[str, Any]
+) -> None:
+    proof = copy.deepcopy(shown.answer["proof"])
+    for entry in proof["storageProof"]:
+        entry["value"] = "0x1"
+    proof["storageHash"] = "0x" + "11" * 32
+    assert offline(shown, header, proof=proof).verdict is Verdict.HOLDS
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"stateRoot": "0x" + "11" * 32},
+        {"number": "0x1"},
+        {"timestamp": "0x1"},
+        {"stateRoot": None},
+        {"gasUsed": "many"},
+        {"miner": 5},
+    ],
+)
+def test_another_header_is_not_the_blocks(shown: Exhibit, header: dict[str, Any], changed: dict[str, Any]) -> None:
+    report = offline(shown, header | changed)
+    assert failing(report) == [3]
+    assert [line.number for line in report.lines] == [1, 2, 3, 10, 12, 13]
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("changed", "fails"),
+    [
+        ({"record__watermark_ms": 1}, [4, 12]),
+        ({"record__publication": 1}, [4, 10, 12]),
+        ({"record__sealed_terms": "0x" + "11" * 32}, [4, 10, 12]),
+        ({"outcome": "decline"}, [12]),
+        ({"block_hash": "0x" + "11" * 32}, [3]),
+    ],
+)
+def test_a_gateway_that_lies_is_caught_offline_as_well(
+    shown: Exhibit, header: dict[str, Any], changed: dict[str, Any], fails: list[int]
+) -> None:
+    lie = shown.resigned(**changed)
+    assert failing(offline(shown, header, evidence=lie.answer["evidence"])) == fails
+
+
+@pytest.mark.network
+def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(shown: Exhibit, header: dict[str, Any]) -> None:
+    assert unknown(offline(shown, header, proof=None)) == [4]
+    without = shown.resigned(block_hash=None)
+    assert unknown(offline(shown, header, evidence=without.answer["evidence"])) == [3]
+
+
+@pytest.mark.network
+def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: Exhibit) -> None:
+    def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_call":
+            return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": "state is pruned"}}
+        return answer
+
+    with proxied(shown.rig.chain_url, pruned) as node:
+        client = LedgerClient(node.url, shown.rig.contract)
+        held = verify(shown.evidence, shown.means, client)
+        assert held.verdict is Verdict.HOLDS, held.lines
+        proof = copy.deepcopy(shown.answer["proof"])
+        proof["storageProof"][0]["proof"][-1] = _flip(proof["storageProof"][0]["proof"][-1])
+        forged = parse_evidence(json.dumps(shown.answer | {"proof": proof}).encode())
+        assert failing(verify(forged, shown.means, client)) == [4]
+        bare = parse_evidence(json.dumps({"evidence": shown.answer["evidence"]}).encode())
+        assert unknown(verify(bare, shown.means, client)) == [4]
+
+
+@pytest.mark.network
+def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
+    shown: Exhibit, header: dict[str, Any], tmp_path: Path
+) -> None:
+    runner = CliRunner()
+    bare = write(tmp_path, "evidence.json", {"evidence": shown.answer["evidence"]})
+    proved = tmp_path / "proved.json"
+    assert shown.means.binding_key is not None
+    made = runner.invoke(app, ["prove", str(bare), "--ledger", shown.rig.chain_url, "--output", str(proved)])
+    assert made.exit_code == 0, made.output
+    command = [
+        "verify",
+        str(proved),
+        "--offline",
+        "--header",
+        str(write(tmp_path, "header.json", header)),
+        "--contract",
+        shown.rig.contract,
+        "--gateway-key",
+        json.dumps(dict(shown.means.gateway_key)),
+        "--binding-key",
+        shown.means.binding_key.hex(),
+    ]
+    held = runner.invoke(app, command)
+    assert held.exit_code == 0, held.output
+    assert [int(line.split()[0]) for line in held.stdout.splitlines()[:-1]] == _OFFLINE
+    missing = runner.invoke(app, [part for part in command if "header" not in part])
+    assert missing.exit_code == 1
+    assert "header" in missing.stderr
+
+
+@pytest.mark.parametrize("block", [{}, {"number": "0x1"}, {"parentHash": 5}, {"parentHash": "0xzz"}])
+def test_what_is_no_header(block: dict[str, Any]) -> None:
+    with pytest.raises(ProofWrong):
+        parse_header(block)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [{}, {"accountProof": []}, {"accountProof": ["0x"]}, {"accountProof": "0x"}, {"accountProof": ["0xc0"] * 65}],
+)
+def test_what_is_no_proof(proof: dict[str, Any]) -> None:
+    with pytest.raises(ProofWrong):
+        prove(
+            proof,
+            Header(1, 1, bytes(32), b"\x11" * 32),
+            contract="0x" + "ab" * 20,
+            bank="YUNXCNB0",
+            binding=bytes(32),
+        )

@@ -1,0 +1,462 @@
+"""Reconciliation: every binding at one block, the dead marked with the way out, drift told, nothing in the way."""
+
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from sqlalchemy import delete, insert, select, update
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from standing.gateway.cli import app
+from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.following.reconcile import GRACE_MS, Pace, Reconciler
+from standing.gateway.following.reconcile_report import Drift, Report
+from standing.gateway.following.reconcile_schedule import ReconcileSchedule
+from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.gateway.storage import schema
+from standing.ledger.attestations.terms import Status
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.codec import Reading
+from standing.ledger.clock import ManualClock
+from standing.ledger.errors import LedgerUnreachable
+from standing.ledger.service.leader import Leader, NoLock
+from tests.gateway.rig import BICS, Person, Rig, rig
+from tests.world import GUARDIAN
+
+
+def reconciler(it: Rig, ledger: LedgerClient | None = None, **pace: Any) -> Reconciler:
+    gateway = it.app.state.gateway
+    return Reconciler(
+        storage=gateway.storage,
+        vault=gateway.operation.reconciler._vault,
+        banks=gateway.banks,
+        ledger=ledger or it.ledger,
+        policy=gateway.policy,
+        clock=it.clock,
+        rule=BlockRule(),
+        pace=Pace(**({"pause_ms": 0} | pace)),
+    )
+
+
+def run(it: Rig, **pace: Any) -> Report:
+    report = reconciler(it, **pace).run()
+    assert report is not None
+    return report
+
+
+def rows(it: Rig, table: Any) -> list[Any]:
+    with it.app.state.gateway.storage.read() as connection:
+        return list(connection.execute(select(table)))
+
+
+def change(it: Rig, *statements: Any) -> None:
+    with it.app.state.gateway.storage.write() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def raw(person: Person) -> bytes:
+    return bytes.fromhex(person.binding[2:])
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Any:
+    """A rig whose gateway follows nothing by itself, so that a test says what it believes."""
+    with rig(tmp_path, follower={"enabled": False}) as made:
+        yield made
+
+
+def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
+    people = [alone.bound(), alone.bound(BICS[1])]
+    report = run(alone)
+    assert (report.checked, report.dead_count, report.drift_count) == (2, 0, 0)
+    assert report.reasons == {person.bank.bic: {"well": 1} for person in people}
+    assert report.block_is_still_there
+    assert [bank.bank for bank in report.banks] == sorted(BICS)
+    assert not any(bank.silent or bank.suspended or bank.watermark_went_back for bank in report.banks)
+
+
+@pytest.mark.parametrize(
+    ("account", "reason", "dead"),
+    [
+        ({"status": Status.CLOSED}, Reason.ACCOUNT_CLOSED, True),
+        ({"status": Status.UNBOUND}, Reason.UNBOUND, True),
+        ({"status": Status.LOST}, Reason.ACCOUNT_LOST, False),
+        ({"status": Status.FROZEN, "debit_allowed": False}, Reason.ACCOUNT_FROZEN, False),
+        ({"status": Status.DORMANT}, Reason.ACCOUNT_DORMANT, False),
+        ({"credit_allowed": False}, Reason.CREDIT_NOT_ALLOWED, False),
+    ],
+)
+def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
+    a_rig: Rig, account: dict[str, Any], reason: Reason, dead: bool
+) -> None:
+    person = a_rig.bound()
+    person.bank.change(person.number, **account)
+    report = run(a_rig)
+    found = [each for each in report.dead if each.binding == person.binding]
+    marked = [row.reason for row in rows(a_rig, schema.dead_bindings) if row.binding == raw(person)]
+    if dead:
+        assert [(each.reason, each.user_id) for each in found] == [(reason, person.user_id)]
+        assert found[0].way_out == MESSAGES[reason]
+        assert marked == [reason]
+        entry = next(each for each in report.document()["dead"] if each["binding"] == person.binding)
+        assert entry["way_out"] == {"en": MESSAGES[reason].en, "zh": MESSAGES[reason].zh}
+    else:
+        assert (found, marked) == ([], [])
+        assert report.reasons[person.bank.bic][reason] >= 1
+
+
+def test_a_binding_that_is_well_again_is_marked_no_more(alone: Rig) -> None:
+    person = alone.bound()
+    person.bank.change(person.number, status=Status.CLOSED)
+    assert run(alone).dead_count == 1
+    first = rows(alone, schema.dead_bindings)
+    alone.clock.advance(1_000)
+    assert run(alone).dead_count == 1
+    assert rows(alone, schema.dead_bindings) == first  # since when it is dead stays
+    person.bank.change(person.number, status=Status.ACTIVE)
+    assert run(alone).dead_count == 0
+    assert rows(alone, schema.dead_bindings) == []
+
+
+def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig) -> None:
+    person = alone.bound()
+    person.bank.change(person.number, status=Status.CLOSED)
+    assert run(alone).dead_count == 1
+    assert alone.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    assert run(alone).checked == 0
+    assert rows(alone, schema.dead_bindings) == []
+
+
+def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_while(alone: Rig) -> None:
+    unreadable, missing = alone.bound(), alone.bound()
+    unreadable.bank.publish(raw(unreadable), terms=b"\x55" * 32)
+    # What a bank never published: the same row under an id that the ledger does not know.
+    change(
+        alone,
+        update(schema.bindings).where(schema.bindings.c.binding == raw(missing)).values(binding=b"\x01" * 32),
+    )
+    report = run(alone)
+    assert [each.reason for each in report.dead] == [Reason.ATTESTATION_UNREADABLE]
+    alone.clock.advance(GRACE_MS)
+    assert {each.reason for each in run(alone).dead} == {Reason.ATTESTATION_UNREADABLE, Reason.NO_ATTESTATION}
+
+
+def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(alone: Rig) -> None:
+    person = alone.bound()
+    change(alone, update(schema.bindings).values(bank="GONECNB0"))
+    (found,) = run(alone).dead
+    assert (found.binding, found.reason, found.way_out) == (person.binding, "bank_not_served", NOT_SERVED)
+
+
+def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
+    alone.bound()
+    alone.clock.advance(400_000)
+    told = run(alone)
+    assert all(bank.silent for bank in told.banks)
+    assert (told.dead_count, told.reasons[BICS[0]]) == (0, {"well": 1})
+    # A clock too far ahead is silence to decisions, and is told as that here too.
+    alone.heartbeat()
+    assert not any(bank.silent for bank in run(alone).banks)
+    behind = reconciler(alone)
+    behind._clock = ManualClock(alone.clock.now_ms() - alone.settings.policy.ahead_allowance_ms - 1)
+    report = behind.run()
+    assert report is not None
+    assert all(bank.silent for bank in report.banks)
+
+
+def _believe(it: Rig, person: Person, **changed: Any) -> None:
+    """Let the follower have been at the head, and believe what the ledger says of a binding, or something else."""
+    head = it.ledger.head()
+    record = it.ledger.read([(person.bank.bic, raw(person))]).records[0]
+    values = {
+        "binding": raw(person),
+        "publication": record.publication,
+        "effective_at_ms": record.effective_at_ms,
+        "tag": record.tag,
+        "sealed_terms": record.sealed_terms,
+        "block_number": head.number,
+        "recheck": False,
+    }
+    change(
+        it,
+        delete(schema.follower),
+        insert(schema.follower).values(
+            id=1, block_number=head.number, block_hash=head.hash, adopted_to_ms=it.clock.now_ms() + 1
+        ),
+        insert(schema.binding_states).values(values | changed),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({}, None),
+        ({"publication": 10**6}, Drift.LEDGER_WENT_BACK),
+        ({"publication": 10**6, "block_number": 10**6}, None),  # it has seen a later block
+        ({"publication": 1}, Drift.FOLLOWER_MISSED),
+        ({"sealed_terms": b"\x55" * 32}, Drift.WORDS_DIFFER),
+        ({"effective_at_ms": 1}, Drift.WORDS_DIFFER),
+    ],
+)
+def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str, Any], kind: Drift | None) -> None:
+    person = alone.bound()
+    _believe(alone, person, **changed)
+    report = run(alone)
+    assert [(found.binding, found.kind) for found in report.drift] == ([(person.binding, kind)] if kind else [])
+
+
+def test_a_binding_that_the_follower_passed_over_is_drift(alone: Rig) -> None:
+    seen, passed_over = alone.bound(), alone.bound()
+    _believe(alone, seen)
+    assert [(found.binding, found.kind) for found in run(alone).drift] == [(passed_over.binding, Drift.NOT_FOLLOWED)]
+
+
+def test_a_record_below_the_floor_and_a_watermark_that_went_back_are_drift(alone: Rig) -> None:
+    person = alone.bound()
+    change(
+        alone,
+        update(schema.bindings).values(floor=10**6),
+        insert(schema.bank_states).values(
+            bank=person.bank.bic, watermark_ms=2**47, block_number=0, silent=False, suspended=False
+        ),
+    )
+    report = run(alone)
+    assert [(found.kind, found.believed) for found in report.drift] == [(Drift.BELOW_FLOOR, 10**6)]
+    assert [bank.bank for bank in report.banks if bank.watermark_went_back] == [person.bank.bic]
+
+
+def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -> None:
+    people = [alone.bound() for _ in range(5)]
+    asked: list[Any] = []
+
+    class Busy(LedgerClient):
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            asked.append((len(queries), block))
+            # Between two batches the bank closes every account.
+            for person in people:
+                person.bank.accounts[person.number].__dict__["status"] = Status.CLOSED
+            people[0].bank.publish(*map(raw, people))
+            return super().read(queries, block)
+
+    report = reconciler(alone, Busy(alone.chain_url, alone.contract), batch=2).run()
+    assert report is not None
+    assert [count for count, _ in asked] == [len(BICS), 2, 2, 1]
+    assert {block for _, block in asked} == {report.block_number}
+    assert (report.checked, report.dead_count) == (5, 0)
+    assert run(alone).dead_count == 5
+
+
+def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
+    person = alone.bound()
+    decided: list[str] = []
+
+    class Busy(LedgerClient):
+        """Between the pin and the first batch the bank publishes, and a decision reads that."""
+
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            if not decided:
+                person.bank.publish(raw(person))
+                decided.append(person.decide()["outcome"])
+            return super().read(queries, block)
+
+    report = reconciler(alone, Busy(alone.chain_url, alone.contract)).run()
+    assert report is not None
+    assert decided == ["approve"]
+    assert (report.drift_count, report.dead_count) == (0, 0)
+    assert report.reasons[person.bank.bic] == {"well": 1}
+
+
+def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failure_is_borne(alone: Rig) -> None:
+    alone.bound()
+    failures = [LedgerUnreachable("for a moment")]
+
+    class Faulty(LedgerClient):
+        other_block = False
+
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            if failures:
+                raise failures.pop()
+            return super().read(queries, "latest" if self.other_block else block)
+
+    faulty = Faulty(alone.chain_url, alone.contract)
+    report = reconciler(alone, faulty).run()
+    assert report is not None
+    assert report.checked == 1
+    runs = len(rows(alone, schema.reconcile_runs))
+
+    class OnAnother(LedgerClient):
+        def read(self, queries: Any, block: Any = "latest") -> Reading:
+            return super().read(queries, int(block) - 1)
+
+    with pytest.raises(LedgerUnreachable, match="answers for block"):
+        reconciler(alone, OnAnother(alone.chain_url, alone.contract)).run()
+    assert len(rows(alone, schema.reconcile_runs)) == runs  # no half report
+
+
+def test_decisions_go_on_beside_it(alone: Rig) -> None:
+    people = [alone.bound() for _ in range(6)]
+    stop = threading.Event()
+
+    def reconcile_on_and_on() -> int:
+        runs = 0
+        while not stop.is_set():
+            runs += run(alone, batch=1).checked == len(people)
+        return runs
+
+    with ThreadPoolExecutor(2) as pool:
+        reconciling = pool.submit(reconcile_on_and_on)
+        answers = [person.decide()["outcome"] for _ in range(5) for person in people]
+        stop.set()
+        assert reconciling.result(timeout=60) >= 1
+    assert answers == ["approve"] * 30
+
+
+def test_it_stops_between_batches_when_told_to_and_leaves_no_report(alone: Rig) -> None:
+    for _ in range(3):
+        alone.bound()
+    seen: list[tuple[int, int]] = []
+    stopped = reconciler(alone, batch=1).run(lambda *done: seen.append(done), lambda: len(seen) == 2)
+    assert stopped is None
+    assert seen == [(1, 3), (2, 3)]
+    assert rows(alone, schema.reconcile_runs) == []
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_page_is_whole_escaped_and_has_nothing_from_elsewhere(alone: Rig) -> None:
+    person = alone.bound()
+    person.bank.change(person.number, status=Status.CLOSED)
+    change(alone, update(schema.bindings).values(user_id='<script>alert("1")</script>'))
+    text = run(alone).to_html()
+    page = _Page()
+    page.feed(text)
+    assert not {tag for tag, _ in page.tags} & {"script", "img", "link", "iframe", "object", "form"}
+    assert not [
+        name for _, attributes in page.tags for name in attributes if name in {"src", "href"} or name[:2] == "on"
+    ]
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert "&lt;script&gt;" in text
+    assert MESSAGES[Reason.ACCOUNT_CLOSED].zh in text
+    assert person.binding in text
+
+
+def _schedule(it: Rig, leader: Leader) -> ReconcileSchedule:
+    gateway = it.app.state.gateway
+    return ReconcileSchedule(reconciler(it), gateway.storage, it.clock, leader, every_minutes=60)
+
+
+def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
+    alone.bound()
+
+    class Taken(NoLock):
+        def hold(self) -> bool:
+            return False
+
+    mine, other = _schedule(alone, Leader(NoLock(), "reconcile")), _schedule(alone, Leader(Taken(), "reconcile"))
+    made = []
+    for minutes in (0, 9, 1, 59, 1, 59, 1):
+        alone.clock.advance(minutes * 60_000)
+        for schedule in (other, mine):
+            schedule.look()
+        made.append(len(rows(alone, schema.reconcile_runs)))
+    assert made == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
+    alone: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = alone.app.state.gateway.operation.schedule
+
+    def broken() -> None:
+        assert schedule.leader.leads()
+        raise RuntimeError("text that is not to be told")
+
+    monkeypatch.setattr(schedule, "look", broken)
+    monkeypatch.setattr(schedule, "_look_every_s", 0)
+    with capture_logs() as logs, pytest.raises(RuntimeError):
+        schedule._keep_looking()
+    assert not schedule.leader.led
+    assert {"event": "reconcile_ended", "error": "RuntimeError", "log_level": "critical"} in logs
+    status = alone.support("GET", "/v1/status").json()
+    assert status["worker_troubles"] == [
+        "reconciliation: ended by an unexpected RuntimeError; see the log, and start the gateway again"
+    ]
+    assert status["ready"]
+
+
+def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
+    schedule = _schedule(alone, Leader(NoLock(), "reconcile"))
+    alone.clock.advance(600_000)
+    alone.chain.down = True
+    schedule.look()
+    alone.chain.down = False
+    alone.clock.advance(59_999)
+    schedule.look()
+    assert rows(alone, schema.reconcile_runs) == []
+    alone.clock.advance(1)
+    schedule.look()
+    assert len(rows(alone, schema.reconcile_runs)) == 1
+
+
+def test_the_last_report_is_had_by_staff_as_json_and_as_a_page(alone: Rig) -> None:
+    assert alone.support("GET", "/v1/reconciliation").status_code == 404
+    assert alone.platform("GET", "/v1/reconciliation").status_code == 403
+    person = alone.bound()
+    person.bank.change(person.number, status=Status.CLOSED)
+    report = run(alone)
+    assert alone.support("GET", "/v1/reconciliation").json() == json.loads(report.to_json())
+    page = alone.support("GET", "/v1/reconciliation.html")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text == report.to_html()
+
+
+def test_the_command_writes_both_reports_and_its_exit_code_says_whether_something_is_amiss(
+    alone: Rig, tmp_path: Path
+) -> None:
+    person = alone.bound()
+    config = tmp_path / "gateway.toml"
+    stated = alone.settings.model_dump(mode="json", exclude_none=True) | {
+        "ledger_url": alone.chain_url,
+        "database_url": alone.settings.database_url,
+    }
+    stated.pop("ledger_urls", None)
+    config.write_text(tomli_w.dumps(stated))
+    files = [tmp_path / "report.json", tmp_path / "report.html"]
+    command = ["reconcile", "--config", str(config), "--json", str(files[0]), "--html", str(files[1])]
+    well = CliRunner().invoke(app, command)
+    assert well.exit_code == 0, well.output
+    assert "1 checked, 0 can no longer work, 0 drifted apart" in well.stdout
+    seen = {"block_number": 0, "silent": False, "suspended": False}
+    change(alone, insert(schema.bank_states).values(bank=person.bank.bic, watermark_ms=2**47, **seen))
+    went_back = CliRunner().invoke(app, command)
+    assert (went_back.exit_code, "0 drifted apart" in went_back.stdout) == (2, True)
+    change(alone, delete(schema.bank_states))
+    governance.execute(alone.ledger, governance.suspend(BICS[1]), GUARDIAN)
+    suspended = CliRunner().invoke(app, command)
+    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), "decisions see that by themselves"
+    person.bank.change(person.number, status=Status.CLOSED)
+    amiss = CliRunner().invoke(app, command)
+    assert amiss.exit_code == 2
+    assert f"dead   {person.binding}" in amiss.stdout
+    assert json.loads(files[0].read_text())["dead_count"] == 1
+    assert person.binding in files[1].read_text()
+    alone.chain.down = True
+    down = CliRunner().invoke(app, command)
+    assert (down.exit_code, down.stderr.splitlines()[-1][:6]) == (1, "error:")

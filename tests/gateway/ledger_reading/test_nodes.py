@@ -1,0 +1,491 @@
+"""Several ledger nodes: fail-over inside the budget of one read, nodes that lag or lie left out, and their return."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import ValidationError
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+
+from standing.gateway.app import create_app
+from standing.gateway.ledger_reading.nodes import BlockRule, LedgerNodes, NodeState, Watch
+from standing.gateway.ledger_reading.reader import Reader
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import ManualClock
+from standing.ledger.errors import InvalidValue, LedgerUnreachable
+from standing.ledger.service.serve import served
+from tests.gateway.proxy import proxied
+from tests.gateway.rig import rig
+
+pytestmark = pytest.mark.anyio
+
+BANK = b"YUNXCNB0\0\0\0"
+BINDING = b"\x01" * 32
+CONTRACT = "0x" + "ab" * 20
+CHAIN = 777
+NOW_S = 1_767_225_600
+
+
+class Node:
+    """A JSON-RPC node whose chain a test writes. A record's publication is the number of the block it is of."""
+
+    def __init__(self, head: int = 100) -> None:
+        self.head = head
+        self.finalized = head
+        self.time_s = NOW_S
+        self.chain_id = CHAIN
+        self.code = "0x6001"
+        self.down = False
+        self.effective_at_ms = 1
+        self.answers_for: int | None = None  # another block than the one asked for
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reads: list[str] = []
+        self.hashes_asked = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        call = json.loads(await request.read())
+        if call["method"] == "eth_call":
+            self.reads.append(call["params"][1])
+        await self.gate.wait()
+        if self.down:
+            return web.Response(status=502)
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": self._result(call)})
+
+    def _result(self, call: dict[str, Any]) -> Any:
+        match call["method"]:
+            case "eth_chainId":
+                return hex(self.chain_id)
+            case "eth_getCode":
+                return self.code
+            case "eth_blockNumber":
+                return hex(self.head)
+            case "eth_getBlockByNumber":
+                self.hashes_asked += call["params"][0].startswith("0x")
+                number = self._number(call["params"][0])
+                return {"number": hex(number), "timestamp": hex(self.time_s), "hash": hash_of(number)}
+            case "eth_call":
+                number = self._number(call["params"][1]) if self.answers_for is None else self.answers_for
+                words = (number, self.time_s, 0x60, 1, number, self.effective_at_ms, 0, 0, 2, 0)
+                return "0x" + b"".join(word.to_bytes(32, "big") for word in words).hex()
+        raise AssertionError(call)
+
+    def _number(self, block: str) -> int:
+        return {"latest": self.head, "finalized": self.finalized}.get(block) or int(block, 16)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Wait until `look` says so."""
+    retrying = AsyncRetrying(
+        retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.005), stop=stop_after_delay(20)
+    )
+
+    async def looked() -> bool:
+        return look()
+
+    await retrying(looked)
+
+
+def hash_of(number: int) -> str:
+    return "0x" + number.to_bytes(32, "big").hex()
+
+
+class Rigged:
+    """Nodes, a reader of them, and the clock they are judged by."""
+
+    def __init__(self, nodes: list[Node], reader: Reader, clock: ManualClock, watch: Watch) -> None:
+        self.nodes, self.reader, self.clock, self.watch = nodes, reader, clock, watch
+
+    async def read(self) -> int:
+        """The block that a read is of."""
+        return (await self.reader.read(BANK, BINDING)).block_number
+
+    async def look(self) -> list[str]:
+        """Look at every node now. Returns: their states."""
+        await self.reader.nodes.probe(self.watch)
+        return self.states
+
+    @property
+    def states(self) -> list[str]:
+        return [node.state.word for node in self.reader.nodes.all]
+
+
+@asynccontextmanager
+async def rigged(*nodes: Node, budget_ms: int = 20_000, **changed: Any) -> AsyncIterator[Rigged]:
+    """Looks come only when a test asks for one: the watch's own rhythm is an hour."""
+    clock = ManualClock(NOW_S * 1000)
+    watch = Watch(CHAIN, clock, probe_ms=3_600_000, max_head_age_ms=60_000)
+    async with AsyncExitStack() as stack:
+        urls = []
+        for node in nodes:
+            app = web.Application()
+            app.router.add_post("/", node.answer)
+            urls.append(str((await stack.enter_async_context(TestServer(app))).make_url("/")))
+        ledger = LedgerNodes(urls, CONTRACT, budget_ms=budget_ms, watch=watch, **changed)
+        reader = Reader(ledger, CONTRACT, budget_ms=budget_ms, max_waiting=100)
+        await reader.open()
+        try:
+            yield Rigged(list(nodes), reader, clock, watch)
+        finally:
+            for node in nodes:
+                node.gate.set()
+            await reader.close()
+
+
+async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second) as it:
+        assert await it.read() == 100
+        assert (len(first.reads), len(second.reads)) == (1, 0)
+        first.down = True
+        assert await it.read() == 100
+        assert it.states == ["failing", "fit"]
+        # It is not asked first again before it has shown to be well.
+        asked = len(first.reads)
+        assert await it.read() == 100
+        assert len(first.reads) == asked
+        first.down = False
+        assert await it.look() == ["fit", "fit"]
+        assert await it.read() == 100
+        assert len(first.reads) == asked + 1
+
+
+async def test_a_node_that_tells_numbers_past_the_ledgers_bounds_is_passed_over_for_the_next_one() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second) as it:
+        first.effective_at_ms = 2**48
+        assert await it.read() == 100
+        assert it.states == ["failing", "fit"]
+        second.effective_at_ms = 2**63
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
+
+
+async def test_a_node_that_hangs_costs_a_part_of_the_budget_and_only_once() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second, budget_ms=1_500) as it:
+        first.gate.clear()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await it.read() == 100
+        assert 0.45 <= loop.time() - began < 1.5
+        assert it.states == ["failing", "fit"]
+        began = loop.time()
+        assert await it.read() == 100
+        assert loop.time() - began < 0.45
+
+
+async def test_a_node_that_was_asked_for_help_and_not_needed_is_not_held_to_be_slow() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second, budget_ms=600) as it:
+        first.gate.clear()
+        second.gate.clear()
+        reading = asyncio.create_task(it.read())
+        await until(lambda: len(second.reads) == 1)
+        first.gate.set()
+        assert await reading == 100
+        assert it.states == ["fit", "fit"]
+        second.gate.set()
+
+
+async def test_where_every_node_hangs_the_budget_is_kept() -> None:
+    nodes = [Node(), Node(), Node()]
+    async with rigged(*nodes, budget_ms=400) as it:
+        for node in nodes:
+            node.gate.clear()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
+        assert 0.4 <= loop.time() - began < 5
+        for node in nodes:
+            node.gate.set()
+        assert await it.read() == 100  # all are still tried where none is well
+
+
+async def test_a_node_that_goes_back_behind_what_was_seen_is_left_out_and_back_once_it_has_caught_up() -> None:
+    first, second = Node(200), Node(200)
+    async with rigged(first, second, max_lag_blocks=5) as it:
+        assert await it.read() == 200
+        first.head = 194
+        assert await it.read() == 200  # the answer of block 194 counts for nothing
+        assert it.states == ["behind", "fit"]
+        assert await it.look() == ["behind", "fit"]
+        first.head = 195
+        assert await it.look() == ["fit", "fit"]
+        assert await it.read() == 195
+
+
+async def test_a_single_node_that_goes_back_too_far_is_no_ledger_to_decide_by() -> None:
+    node = Node(200)
+    async with rigged(node, max_lag_blocks=5) as it:
+        assert await it.read() == 200
+        node.head = 100
+        with pytest.raises(LedgerUnreachable, match="100 blocks behind"):
+            await it.read()
+        node.head = 196
+        assert await it.read() == 196
+
+
+async def test_a_node_that_is_far_ahead_alone_does_not_make_two_others_look_late() -> None:
+    liar, *honest = nodes = [Node(10**9), Node(200), Node(201)]
+    async with rigged(*nodes, max_lag_blocks=5) as it:
+        assert it.states == ["fit", "fit", "fit"]
+        assert it.reader.nodes.seen == 201
+        liar.down = True
+        await it.look()
+        assert await it.read() in {node.head for node in honest}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"chain_id": 1}, "chain id is 1, expected 777"), ({"code": "0x"}, "no contract")],
+)
+async def test_a_node_of_another_ledger_is_never_read_until_it_is_right_again(
+    change: dict[str, Any], problem: str
+) -> None:
+    wrong, right = Node(), Node()
+    for name, value in change.items():
+        setattr(wrong, name, value)
+    async with rigged(wrong, right) as it:
+        assert it.states == ["wrong", "fit"]
+        assert problem in str(it.reader.nodes.all[0].problem)
+        right.down = True
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
+        assert wrong.reads == []
+        wrong.chain_id, wrong.code = CHAIN, "0x6001"
+        assert (await it.look())[0] == "fit"
+        assert await it.read() == 100
+
+
+async def test_a_node_that_comes_back_as_another_chain_is_found_out_before_it_is_read() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second) as it:
+        first.down = second.down = True
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
+        first.down, first.chain_id = False, 1
+        asked = len(first.reads)
+        with pytest.raises(LedgerUnreachable):
+            await it.read()
+        assert (len(first.reads), it.states[0]) == (asked, "wrong")
+
+
+async def test_a_running_node_that_changes_its_chain_id_is_found_out_by_the_next_look() -> None:
+    first, second = Node(), Node()
+    async with rigged(first, second) as it:
+        first.chain_id = 1
+        assert await it.look() == ["wrong", "fit"]
+
+
+async def test_what_a_node_told_before_it_is_found_to_be_of_another_ledger_makes_no_other_look_late() -> None:
+    moved, right = Node(), Node()
+    async with rigged(moved, right, max_lag_blocks=5) as it:
+        moved.head, moved.chain_id = 10**6, 1
+        await it.read()  # before the next look: that it is another chain now cannot be seen
+        assert await it.look() == ["wrong", "fit"]
+        assert it.reader.nodes.seen == 100
+        assert await it.read() == 100
+
+
+async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
+    old, fresh = Node(), Node()
+    old.time_s = NOW_S - 61
+    async with rigged(old, fresh) as it:
+        assert it.states == ["stalled", "fit"]
+        assert await it.read() == 100
+        assert (len(old.reads), len(fresh.reads)) == (0, 1)
+        # On a chain that makes no blocks for a while every node is old, and read all the same.
+        it.clock.advance(3_600_000)
+        assert await it.look() == ["stalled", "stalled"]
+        assert await it.read() == 100
+
+
+async def test_what_is_read_is_the_finalised_block() -> None:
+    node = Node(200)
+    node.finalized = 140
+    async with rigged(node, rule=BlockRule("finalized")) as it:
+        assert await it.read() == 140
+        assert node.reads == ["finalized"]
+
+
+async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_counts_for_nothing() -> None:
+    node = Node(200)
+    async with rigged(node, rule=BlockRule(depth=12)) as it:
+        assert await it.read() == 188
+        node.head = 201  # asked for anew at each read
+        assert await it.read() == 189
+        assert node.reads == [hex(188), hex(189)]
+        node.answers_for = 201
+        with pytest.raises(LedgerUnreachable, match="answers for block 201; 189 was asked for"):
+            await it.read()
+
+
+async def test_a_young_chain_is_read_from_its_beginning_at_any_depth() -> None:
+    async with rigged(Node(5), rule=BlockRule(depth=12)) as it:
+        assert await it.read() == 0
+
+
+async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() -> None:
+    node = Node(200)
+    async with rigged(node) as it:
+        seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
+        assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(200)[2:])}
+        assert node.hashes_asked == 0  # the look had it
+        node.head = 201
+        seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
+        assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(201)[2:])}
+        assert node.hashes_asked == 1
+
+
+@pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
+async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
+    monkeypatch.setattr(f"{__name__}.hash_of", lambda _number: "0x" + digits)
+    async with rigged(Node()) as it:
+        assert (await it.reader.read(BANK, BINDING)).block_hash is None
+
+
+async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
+    first, other = Node(200), Node(200)
+    plain = other._result
+
+    def lying(call: dict[str, Any]) -> Any:
+        result = plain(call)
+        return result | {"hash": "0x" + "ff" * 32} if call["method"] == "eth_getBlockByNumber" else result
+
+    other._result = lying  # type: ignore[method-assign]
+    async with rigged(first, other) as it:
+        assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
+
+
+async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
+    node = Node(200)
+    async with rigged(node) as it:
+        asked = node._result
+
+        def moved(call: dict[str, Any]) -> Any:
+            result = asked(call)
+            return result | {"timestamp": hex(NOW_S + 1)} if call["method"] == "eth_getBlockByNumber" else result
+
+        node._result = moved  # type: ignore[method-assign]
+        node.head = 201
+        assert (await it.reader.read(BANK, BINDING)).block_hash is None
+
+
+@pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
+async def test_a_number_that_is_none_is_that_nodes_failure_and_the_watch_goes_on(told: str) -> None:
+    odd, right = Node(200), Node(200)
+    plain = odd._result
+
+    def lying(call: dict[str, Any]) -> Any:
+        result = plain(call)
+        return result | {"number": told} if call["method"] == "eth_getBlockByNumber" else result
+
+    odd._result = lying  # type: ignore[method-assign]
+    async with rigged(odd, right) as it:
+        assert it.states == ["failing", "fit"]
+        assert await it.look() == ["failing", "fit"]
+        assert await it.read() == 200
+
+
+@pytest.mark.usefixtures("usual_depth")
+async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_the_watch_goes_on() -> None:
+    async def nested(_request: web.Request) -> web.Response:
+        return web.Response(body=b"[" * 50_000)
+
+    right = Node(200)
+    odd_app, right_app = web.Application(), web.Application()
+    odd_app.router.add_post("/", nested)
+    right_app.router.add_post("/", right.answer)
+    clock = ManualClock(NOW_S * 1000)
+    async with TestServer(odd_app) as odd, TestServer(right_app) as well:
+        urls = [str(server.make_url("/")) for server in (odd, well)]
+        watch = Watch(CHAIN, clock, probe_ms=3_600_000)
+        reader = Reader(
+            LedgerNodes(urls, CONTRACT, budget_ms=20_000, watch=watch), CONTRACT, budget_ms=20_000, max_waiting=9
+        )
+        await reader.open()
+        assert [node.state.word for node in reader.nodes.all] == ["failing", "fit"]
+        assert (await reader.read(BANK, BINDING)).block_number == 200
+        # The connection that the follower and the reconciliation have tells it apart as well.
+        client = LedgerClient(urls[0], CONTRACT)
+        with pytest.raises(LedgerUnreachable):
+            await asyncio.to_thread(client.head)
+        await reader.close()
+
+
+async def test_the_watch_looks_by_itself() -> None:
+    node = Node()
+    app = web.Application()
+    app.router.add_post("/", node.answer)
+    clock = ManualClock(NOW_S * 1000)
+    async with TestServer(app) as server:
+        ledger = LedgerNodes(
+            [str(server.make_url("/"))], CONTRACT, budget_ms=5_000, watch=Watch(CHAIN, clock, probe_ms=50)
+        )
+        await ledger.open()
+        node.chain_id = 1
+        await until(lambda: ledger.all[0].state is NodeState.WRONG)
+        node.chain_id = CHAIN
+        await until(lambda: ledger.all[0].state is NodeState.FIT)
+        await ledger.close()
+
+
+def test_a_node_is_named_without_what_its_url_may_hide() -> None:
+    nodes = LedgerNodes(["https://user:secret@node.example:8545/v3/api-key"], CONTRACT, budget_ms=1_000)
+    assert nodes.all[0].name == "node.example:8545"
+    for urls in ([], ["http://127.0.0.1:9/"] * 9):
+        with pytest.raises(InvalidValue):
+            LedgerNodes(urls, CONTRACT, budget_ms=1_000)
+
+
+# With the real chain behind real doors
+
+
+def test_the_gateway_goes_on_deciding_while_one_node_is_down_and_another_is_of_another_chain(tmp_path: Path) -> None:
+    def other_chain(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"result": "0x1"} if call["method"] == "eth_chainId" else answer
+
+    with rig(tmp_path) as it, proxied(it.chain_url) as one, proxied(it.chain_url, other_chain) as wrong:
+        urls = {"ledger_url": None, "ledger_urls": [one.url, wrong.url, it.chain_url], "ledger_probe_ms": 50}
+        settings = type(it.settings)(**(it.settings.model_dump() | urls))
+        with served(create_app(settings, it.clock)) as url, httpx.Client(base_url=url, timeout=60) as client:
+            client.headers["Authorization"] = f"Bearer {it.keys['platform']}"
+            person = it.bound()
+
+            def decide() -> str:
+                answer = client.post("/v1/decisions", json=person.transaction())
+                assert answer.status_code == 200, answer.text
+                outcome: str = answer.json()["outcome"]
+                return outcome
+
+            assert decide() == "approve"
+            assert "eth_call" in one.calls
+            one.down = True
+            assert [decide() for _ in range(5)] == ["approve"] * 5
+            nodes = client.get("/v1/status").json()["ledger"]["nodes"]
+            assert [node["state"] for node in nodes][:2] == ["failing", "wrong"]
+            assert "chain id is 1" in nodes[1]["problem"]
+            assert "eth_call" not in wrong.calls
+
+
+def test_several_nodes_need_the_chain_id_to_be_known(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        stated = it.settings.model_dump()
+        for changed, told in (
+            ({"ledger_url": None, "ledger_urls": [it.chain_url] * 2, "chain_id": None}, "chain_id"),
+            ({"ledger_urls": [it.chain_url]}, "exactly one"),
+            ({"ledger_url": None}, "exactly one"),
+            ({"ledger_block": {"depth": 0}}, "ledger_block"),
+            ({"ledger_block": "pending"}, "ledger_block"),
+        ):
+            with pytest.raises(ValidationError, match=told):
+                type(it.settings)(**(stated | changed))

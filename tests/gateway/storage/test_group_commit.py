@@ -1,0 +1,128 @@
+"""Group commit: what shares a transaction, in which order, and who gets which error."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from standing.gateway.storage.group_commit import GroupCommit
+from standing.ledger.errors import Conflict, Overloaded, StandingError
+
+pytestmark = pytest.mark.anyio
+
+
+class Committer:
+    """Doubles each job; waits at `gate`; fails a whole batch that holds 13, and by itself a job that is negative."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, jobs: Sequence[int]) -> list[int | StandingError]:
+        self.batches.append(list(jobs))
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        assert self.gate.wait(20)
+        if 13 in jobs:
+            raise ZeroDivisionError("the whole transaction fails")
+        return [job * 2 if job >= 0 else Conflict("negative") for job in jobs]
+
+
+def group(committer: Committer, executor: ThreadPoolExecutor, max_waiting: int = 100) -> GroupCommit[int, int]:
+    return GroupCommit(committer, executor, max_waiting=max_waiting, max_batch=4)
+
+
+async def test_what_waits_shares_a_batch_in_order_and_batches_are_bounded() -> None:
+    committer = Committer()
+    with ThreadPoolExecutor(1, "writer") as executor:
+        commits = group(committer, executor)
+        assert await asyncio.gather(*(commits.submit(job) for job in range(10))) == [job * 2 for job in range(10)]
+    assert committer.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert committer.threads == {"writer_0"}
+
+
+async def test_what_comes_while_a_batch_is_written_waits_for_the_next() -> None:
+    committer = Committer()
+    committer.gate.clear()
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(committer, executor)
+        first = asyncio.create_task(commits.submit(1))
+        assert await asyncio.to_thread(committer.entered.wait, 20)
+        later = [asyncio.create_task(commits.submit(job)) for job in (2, 3)]
+        await asyncio.sleep(0)
+        committer.gate.set()
+        assert await asyncio.gather(first, *later) == [2, 4, 6]
+    assert committer.batches == [[1], [2, 3]]
+
+
+async def test_whose_turn_it_is_waits_for_the_batch_that_is_written_whatever_becomes_of_it() -> None:
+    committer = Committer()
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(committer, executor)
+        await commits.turn()  # nothing is written: at once
+        for job in (1, 13):
+            committer.gate.clear()
+            committer.entered.clear()
+            written = asyncio.create_task(commits.submit(job))
+            assert await asyncio.to_thread(committer.entered.wait, 20)
+            turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
+            gone = asyncio.create_task(commits.turn())
+            await asyncio.sleep(0)
+            gone.cancel()  # who goes away takes nobody along
+            done, _ = await asyncio.wait(turns, timeout=0.05)
+            assert not done
+            committer.gate.set()
+            await asyncio.gather(*turns)
+            await asyncio.wait({written})
+            assert (written.exception() is None) == (job == 1)
+
+
+async def test_an_error_of_one_job_is_its_own() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(Committer(), executor)
+        good, bad, also = await asyncio.gather(
+            commits.submit(1), commits.submit(-1), commits.submit(2), return_exceptions=True
+        )
+    assert (good, also) == (2, 4)
+    assert isinstance(bad, Conflict)
+
+
+async def test_an_error_of_the_transaction_is_everyones_and_the_next_batch_works() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(Committer(), executor)
+        failed = await asyncio.gather(*(commits.submit(job) for job in (12, 13)), return_exceptions=True)
+        assert [type(each) for each in failed] == [ZeroDivisionError] * 2
+        assert await commits.submit(5) == 10
+
+
+async def test_past_the_bound_nothing_is_taken() -> None:
+    committer = Committer()
+    committer.gate.clear()
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(committer, executor, max_waiting=2)
+        waiting = [asyncio.create_task(commits.submit(job)) for job in (1, 2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await commits.submit(3)
+        committer.gate.set()
+        assert await asyncio.gather(*waiting) == [2, 4]
+    assert [job for batch in committer.batches for job in batch] == [1, 2]
+
+
+async def test_a_job_whose_caller_goes_away_is_done_all_the_same() -> None:
+    committer = Committer()
+    committer.gate.clear()
+    with ThreadPoolExecutor(1) as executor:
+        commits = group(committer, executor)
+        gone, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
+        assert await asyncio.to_thread(committer.entered.wait, 20)
+        gone.cancel()
+        await asyncio.sleep(0)
+        committer.gate.set()
+        assert await stays == 4
+    assert committer.batches == [[1, 2]]

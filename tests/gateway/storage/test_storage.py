@@ -1,0 +1,141 @@
+"""The gateway's database is closed only once nobody uses it any more, and nobody who hangs holds up the others."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, make_url, select, text
+
+from standing.gateway.errors import StorageUnavailable
+from standing.gateway.storage.database import Storage
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.leader import lock_of
+from tests.databases import new_database
+
+
+@pytest.mark.anyio
+async def test_a_read_whose_caller_went_away_ends_before_the_database_is_closed(tmp_path: Path) -> None:
+    """Else its connection would come back to a pool that is gone, and never be closed."""
+    storage = Storage(Database(new_database(tmp_path, "gateway")))
+    began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def look() -> None:
+        with storage.read() as connection:
+            connection.execute(select(1))
+            began.set()
+            may_end.wait()
+        ended.set()
+
+    caller = asyncio.create_task(storage.reading(look))
+    await asyncio.to_thread(began.wait)
+    caller.cancel()
+    closing = asyncio.create_task(asyncio.to_thread(storage.close))
+    too_early, _ = await asyncio.wait({closing}, timeout=0.2)
+    may_end.set()
+    await closing
+    assert not too_early
+    assert ended.is_set()
+
+
+def _hurried(url: str, **settings: str) -> str:
+    """The URL with other bounds of a session than the gateway's own."""
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+@pytest.mark.anyio
+async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standing.gateway.storage.database._MAX_WAITING", 3)
+    storage, gate = Storage(Database(f"sqlite:///{tmp_path}/gateway.sqlite3")), threading.Event()
+    waiting = [asyncio.create_task(run(gate.wait, 20)) for run in (storage.reading, storage.writing, storage.reading)]
+    await asyncio.sleep(0)  # each has its place now
+    for run in (storage.reading, storage.writing):
+        with pytest.raises(StorageUnavailable, match="3 requests wait"):
+            await run(gate.wait, 20)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert await storage.reading(gate.wait, 20)
+    storage.close()
+
+
+@pytest.mark.postgresql
+def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_path: Path) -> None:
+    url = new_database(tmp_path, "gateway")
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
+    for changed, expected in (
+        (url, ["10s", "5min", "1min", "30"]),
+        (_hurried(url, statement_timeout="7min"), ["10s", "7min", "1min", "30"]),
+    ):
+        database = Database(changed)
+        with database.read() as connection:
+            assert [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names] == expected
+            driver: Any = connection.connection.driver_connection
+            told = {each.keyword: each.val for each in driver.pgconn.info if each.val is not None}
+        assert (told[b"tcp_user_timeout"], told[b"keepalives_idle"]) == (b"60000", b"30")
+        database.close()
+    database = Database(make_url(url).update_query_dict({"tcp_user_timeout": "20000"}).render_as_string(False))
+    with database.read() as connection:
+        driver = connection.connection.driver_connection
+        assert driver.info.get_parameters()["tcp_user_timeout"] == "20000"
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_a_writer_that_hangs_in_its_transaction_does_not_stop_the_others_for_good(tmp_path: Path) -> None:
+    url = _hurried(new_database(tmp_path, "gateway"), idle_in_transaction_session_timeout="200ms")
+    hangs, other = Storage(Database(url)), Storage(Database(url))
+
+    def hang() -> None:
+        with hangs.write() as connection:
+            with other.write():
+                pass  # waited for the writers' lock, and had it
+            connection.execute(select(1))
+
+    with pytest.raises(StorageUnavailable):
+        hang()
+    with hangs.write() as connection:
+        connection.execute(select(1))
+    hangs.close()
+    other.close()
+
+
+@pytest.mark.postgresql
+def test_a_migration_may_take_longer_than_any_other_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {"statement_timeout": "200ms", "idle_in_transaction_session_timeout": "200ms"}
+    database = Database(_hurried(new_database(tmp_path, "gateway"), **short))
+    shown = []
+
+    def upgrade(config: Any, _revision: str) -> None:
+        connection: Connection = config.attributes["connection"]
+        connection.execute(text("SELECT pg_sleep(0.5)"))
+        shown.append(connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one())
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    migrate(database, "standing.gateway.storage")
+    assert shown == ["0"]
+    with database.read() as connection:  # for that transaction only, not for its session
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "200ms"
+    with pytest.raises(StorageUnavailable), Storage(database).read() as connection:
+        connection.execute(text("SELECT pg_sleep(0.5)"))
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "gateway"))
+    lock = lock_of(database, "follower")
+    for _ in range(2):  # taken, and looked at
+        assert lock.hold()
+        with database.read() as connection:
+            holders = text(
+                "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
+                "WHERE locktype = 'advisory' AND datname = current_database()"
+            )
+            assert connection.execute(holders).scalars().all() == ["idle"]
+    lock.release()
+    database.close()

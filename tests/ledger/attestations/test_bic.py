@@ -1,0 +1,44 @@
+"""A bank's name: many spellings of a BIC for people, and just one on the ledger."""
+
+import pytest
+
+from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic, parse_bic
+from standing.ledger.errors import InvalidValue
+
+
+@pytest.mark.parametrize("text", ["YUNXCNB0", "yunxcnb0", " YUNX CNB0 "])
+def test_spellings_of_one_bic_are_one(text: str) -> None:
+    assert parse_bic(text) == "YUNXCNB0"
+    assert bic_to_bytes11(text) == b"YUNXCNB0\0\0\0"
+
+
+@pytest.mark.parametrize("text", ["", "YUNXCNB", "YUNXCNB00", "YUNXZZB0", "1UNXCNB0", "YUNXCNB0" * 5, "ＹUNXCNB0"])
+def test_what_is_no_bic_is_refused_and_told_what_one_is(text: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_bic(text)
+    assert (caught.value.field, caught.value.problem) == ("bank", "not a BIC")
+    assert "8 or 11 characters" in caught.value.allowed
+
+
+@pytest.mark.parametrize("bic", ["YUNXCNB0", "HAIYCNS0001"])
+def test_the_ledgers_form_is_read_back(bic: str) -> None:
+    assert bytes11_to_bic(bic_to_bytes11(bic)) == bic
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"yunxcnb0\0\0\0",
+        b"YUNXCNB0   ",
+        b" YUNXCNB0\0\0",
+        b"YUN XCNB0\0\0",
+        b"YUNXCNB-0\0\0",
+        b"YUNXCNB0\n\0\0",
+        b"\0YUNXCNB0\0\0",
+        b"YUNXCNB0\0\0",
+        b"\xffUNXCNB0\0\0\0",
+    ],
+)
+def test_a_bank_with_a_look_alike_name_on_the_ledger_is_not_taken_for_the_real_one(raw: bytes) -> None:
+    with pytest.raises(InvalidValue):
+        bytes11_to_bic(raw)

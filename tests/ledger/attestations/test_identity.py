@@ -1,0 +1,123 @@
+"""Canonical forms: two spellings of one thing are one, two things are two."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from standing.ledger.attestations.identity import (
+    IdDocument,
+    Identity,
+    canonical_id_document,
+    canonical_name,
+    canonical_number,
+    canonical_phone,
+)
+from standing.ledger.errors import InvalidValue
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("阿依古丽·买买提", "阿依古丽•买买提", "阿依古丽・买买提", "阿依古丽 买买提", "阿依古丽.买买提"),
+        ("JOHN SMITH", "John  Smith", "ｊｏｈｎ　ｓｍｉｔｈ", "John\tSmith"),
+        ("Straße", "STRASSE"),
+        ("José", "Jose\u0301"),
+    ],
+)
+def test_spellings_of_one_name_are_one(spellings: tuple[str, ...]) -> None:
+    assert len({canonical_name(name) for name in spellings}) == 1
+
+
+def test_different_names_stay_different() -> None:
+    assert len({canonical_name(name) for name in ("张伟", "张炜", "章伟", "Zhang Wei")}) == 4
+
+
+@given(st.text(min_size=1, max_size=140))
+def test_a_canonical_name_is_its_own_canonical_form(name: str) -> None:
+    try:
+        canonical = canonical_name(name)
+    except InvalidValue:
+        return
+    if len(canonical) <= 140:
+        assert canonical_name(canonical) == canonical
+
+
+@pytest.mark.parametrize("name", ["", "   ", "···", "123", "x" * 141])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="holder_name"):
+        canonical_name(name)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["11010519491231002X", "11010519491231002x", "110105 19491231 002X", "１１０１０５１９４９１２３１００２Ｘ"],
+)
+def test_spellings_of_one_resident_number_are_one(number: str) -> None:
+    assert canonical_id_document(IdDocument("NIDN", "CN", number)) == "nidn:cn:11010519491231002x"
+
+
+def test_the_same_number_of_two_countries_or_schemes_is_two_documents() -> None:
+    documents = {
+        canonical_id_document(IdDocument(scheme, country, "E12345678"))
+        for scheme, country in (("CCPT", "DE"), ("CCPT", "FR"))
+    }
+    assert len(documents) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        (IdDocument("NIDN", "CN", "110105194912310021"), "id_document_number"),
+        (IdDocument("NIDN", "CN", "11010519491331002X"), "id_document_number"),
+        (IdDocument("NIDN", "CN", "132853197606141350"), "id_document_number"),  # no such county in that province
+        (IdDocument("NIDN", "XX", "1"), "id_document_country"),
+        (IdDocument("NIDN", "cn", "11010519491231002X"), "id_document_country"),
+        (IdDocument("CCPT", "DE", "12"), "id_document_number"),
+        (IdDocument("DRLC", "DE", "E12345678"), "id_document_scheme"),
+        (IdDocument("CCPT", "DE", "1" * 36), "id_document_number"),
+    ],
+)
+def test_a_document_that_its_own_rules_refuse_is_named_without_its_number(document: IdDocument, field: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        canonical_id_document(document)
+    assert caught.value.field == field
+    assert document.number not in str(caught.value) or len(document.number) < 3
+
+
+@pytest.mark.parametrize("phone", ["+8613800138000", "+86 138 0013 8000", "138 0013 8000", "１３８００１３８０００"])
+def test_spellings_of_one_phone_are_one(phone: str) -> None:
+    assert canonical_phone(phone) == "+8613800138000"
+
+
+@pytest.mark.parametrize("phone", ["12345", "+86 138", "phone", "", "1" * 41])
+def test_what_is_no_phone_is_refused(phone: str) -> None:
+    with pytest.raises(InvalidValue, match="phone"):
+        canonical_phone(phone)
+
+
+@pytest.mark.parametrize(
+    ("number", "number_type", "right"),
+    [
+        ("6222 0200 0000 0000", "card", False),
+        ("9156026831789191", "card", True),
+        ("9156 0268 3178 9191", "card", True),
+        ("9156026831789192", "card", False),
+        ("73-01083300015", "account", True),
+        ("DE89370400440532013000", "account", True),
+        ("12", "account", False),
+        ("1" * 65, "account", False),
+    ],
+)
+def test_card_numbers_pass_the_luhn_check_and_account_numbers_their_shape(
+    number: str, number_type: str, right: bool
+) -> None:
+    if right:
+        assert canonical_number(number, number_type).isalnum()
+    else:
+        with pytest.raises(InvalidValue, match="number"):
+            canonical_number(number, number_type)
+
+
+def test_an_identity_never_shows_itself() -> None:
+    identity = Identity("张伟", "nidn:cn:11010519491231002x", "+8613800138000")
+    assert "张伟" not in f"{identity!r} {identity}"

@@ -1,0 +1,174 @@
+"""A ledger node that answers nonsense: every call of the client ends in its own errors, whatever it is told."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from eth_utils import keccak
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient, Published
+from standing.ledger.chain.history import History
+from standing.ledger.chain.sender import Prepared, Sender
+from standing.ledger.errors import LedgerError, LedgerRejected, LedgerUnreachable
+from standing.ledger.service.serve import served
+
+_BIC = "YUNXCNB0"
+_WORD = b"\x01" * 32
+_KEY = b"\x07" * 32
+_ADDRESS = LocalSigner(_KEY).address
+
+
+class OddNode:
+    """Answers every call with `body`, where `ID` stands for the call's own id."""
+
+    def __init__(self) -> None:
+        self.body = ""
+        self.url = ""
+
+    def result(self, value: Any) -> None:
+        self.body = f'{{"jsonrpc": "2.0", "id": ID, "result": {json.dumps(value)}}}'
+
+    def error(self, value: Any) -> None:
+        self.body = f'{{"jsonrpc": "2.0", "id": ID, "error": {json.dumps(value)}}}'
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = await Request(scope, receive).json()
+        await Response(self.body.replace("ID", str(call["id"])), media_type="application/json")(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[OddNode]:
+    made = OddNode()
+    with served(made.app) as made.url:
+        yield made
+
+
+def _log(**changed: Any) -> dict[str, Any]:
+    """A good `Published` log but for what is changed."""
+    topics = [
+        "0x" + keccak(text="Published(bytes11,uint48,uint48,bytes32,bytes32[])").hex(),
+        "0x" + b"YUNXCNB0".ljust(32, b"\0").hex(),
+        f"0x{5:064x}",
+    ]
+    return {
+        "address": _ADDRESS,
+        "topics": topics,
+        "data": f"0x{7:064x}{'01' * 32}{0x60:064x}{0:064x}",
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "22" * 32,
+        "transactionHash": "0x" + "33" * 32,
+        "transactionIndex": "0x0",
+        "logIndex": "0x0",
+        "removed": False,
+        **changed,
+    }
+
+
+RESULTS: list[Any] = [
+    *(None, True, 0, -1, 1.5, 10**30, "", "0x", "0x1", "-0x1", "0xzz", "word", "0x" + "ff" * 33, "0x" + "ff" * 224),
+    *([], [None], ["0x"], [[]], [{}], {}, {"status": None}, {"status": "0x1"}, {"input": None}, {"input": "0x"}),
+    {"number": None, "hash": None, "timestamp": None},
+    {"number": "-0x1", "hash": "0x" + "00" * 31, "timestamp": "never"},
+    {"status": "0x1", "blockNumber": "0x1", "gasUsed": None, "logs": 3},
+    {"from": None, "to": "nobody", "input": "0x"},
+    *([_log(**{field: None})] for field in _log()),
+    [_log(topics=[])],
+    [_log(data="0x")],
+    [_log(data=f"0x{7:064x}{'01' * 32}{0x60:064x}{2**64:064x}")],
+    [_log(data=f"0x{7:064x}{'01' * 32}{2**255:064x}{0:064x}")],
+]
+_REVERT_DATA: list[Any] = [
+    None,
+    {},
+    [1],
+    1,
+    "0x",
+    "0xzzzzzzzzzzzz",
+    "Reverted zz",
+    "0x123456789",
+    "0x08c379a0" + "ff" * 64,
+]
+ERRORS: list[Any] = [
+    *({}, [], "text", 1, {"code": None}, {"message": None}, {"message": ["x"]}, {"code": -32000, "message": 5}),
+    {"code": 3, "message": "execution reverted"},
+    *({"code": code, "message": "execution reverted", "data": data} for code in (3, -32000) for data in _REVERT_DATA),
+]
+BODIES = ["", "null", "[]", "5", '"x"', "{}", "<html>", '{"jsonrpc": "2.0", "id": ID, "result": ' + "9" * 5_000 + "}"]
+
+_EVENT = Published(_BIC, 1, 1, _WORD, (), 1, _WORD, _WORD)
+CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
+    "check": lambda client: client.check(),
+    "domain": lambda client: client.domain.separator,
+    "max_attestations": lambda client: client.max_attestations,
+    "block_number": lambda client: client.block_number(),
+    "head": lambda client: client.head(),
+    "ahead_allowance_ms": lambda client: client.ahead_allowance_ms,
+    "latest_allowed_ms": lambda client: client.latest_allowed_ms(),
+    "bank": lambda client: client.bank(_BIC),
+    "read": lambda client: client.read([(_BIC, _WORD)]),
+    "published": lambda client: client.published(0, 5),
+    "admission": lambda client: client.admission(0, 5, _BIC),
+    "publication_of": lambda client: client.publication_of(_EVENT, _WORD),
+    "block_time_ms": lambda client: client.block_time_ms(5),
+    "receipt": lambda client: client.receipt(_WORD),
+    "why_failed": lambda client: client.why_failed({"transactionHash": _WORD, "blockNumber": 5}),  # type: ignore[typeddict-item]
+    "next_nonce": lambda client: Sender(client, _KEY).next_nonce(),
+    "gas_price_wei": lambda client: Sender(client, _KEY).gas_price_wei(),
+    "prepare": lambda client: Sender(client, _KEY).prepare(b"", gas=1),
+    "transmit": lambda client: Sender(client, _KEY).transmit(Prepared(b"\x01", _WORD, 3, 1)),
+    "wait": lambda client: Sender(client, _KEY).wait(Prepared(b"\x01", _WORD, 3, 1), timeout_s=0.01),
+    "dry_run": lambda client: governance.dry_run(client, governance.suspend(_BIC), _ADDRESS),
+    "newest": lambda client: History(client, _BIC).newest(20),
+    "after": lambda client: list(History(client, _BIC).after(0, 20)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
+    node: OddNode, call: Callable[[LedgerClient], Any]
+) -> None:
+    """Anything else would look like a fault of the program, and end the publisher for good."""
+    client, failed = LedgerClient(node.url, _ADDRESS), 0
+    for say, answers in (
+        (node.result, RESULTS),
+        (node.error, ERRORS),
+        (lambda body: setattr(node, "body", body), BODIES),
+    ):
+        for answer in answers:
+            say(answer)
+            for once in ("domain", "max_attestations", "ahead_allowance_ms"):
+                client.__dict__.pop(once, None)
+            try:
+                call(client)
+            except LedgerError:
+                failed += 1
+            except Exception as error:
+                raise AssertionError(f"{node.body[:200]} ends in {error!r}") from error
+    assert failed > len(BODIES) + len(ERRORS) // 2, "nonsense was taken for an answer"
+
+
+@pytest.mark.parametrize("name", ["domain", "block_number", "bank", "read", "block_time_ms", "gas_price_wei"])
+def test_null_is_no_answer(node: OddNode, name: str) -> None:
+    """What nodes say that lag behind, or that are only starting."""
+    node.result(None)
+    with pytest.raises(LedgerUnreachable):
+        CALLS[name](LedgerClient(node.url, _ADDRESS))
+
+
+def test_a_revert_whose_data_is_not_hexadecimal_is_a_refusal_without_a_reason(node: OddNode) -> None:
+    node.error({"code": 3, "message": "execution reverted", "data": "0xzzzzzzzzzzzz"})
+    with pytest.raises(LedgerRejected, match="without a reason"):
+        LedgerClient(node.url, _ADDRESS).bank(_BIC)
+
+
+@pytest.mark.usefixtures("usual_depth")
+def test_json_that_is_nested_without_end_is_no_answer(node: OddNode) -> None:
+    node.body = "[" * 50_000
+    with pytest.raises(LedgerUnreachable):
+        LedgerClient(node.url, _ADDRESS).bank(_BIC)

@@ -1,0 +1,84 @@
+"""The storage slots of a record, held against what the contract itself answers, without a node that gives proofs; and
+odd headers and proofs, which prove nothing."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rlp
+from eth_utils import keccak, to_canonical_address
+from trie.hexary import HexaryTrie
+
+from standing.ledger.chain import governance
+from standing.ledger.chain.proofs import _HEADER_FIELDS, Header, ProofWrong, Proved, parse_header, prove, storage_slots
+from tests.gateway.rig import BICS, GUARDIAN, rig
+
+_CONTRACT = "0x" + "11" * 20
+_BINDING = b"\x01" * 32
+_HEADER: dict[str, Any] = {name: "0x1" if kind == "number" else "0x" + "11" * 32 for name, kind in _HEADER_FIELDS}
+
+
+def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        binding = bytes.fromhex(made.bound(BICS[1]).binding[2:])
+        made.clock.advance(1_000)
+        made.heartbeat()
+        governance.execute(made.ledger, governance.suspend(BICS[1]), GUARDIAN)
+        state = made.chain.devnet.tester.backend.chain.get_vm().state
+        contract = to_canonical_address(made.contract)
+        for bank, asked in (
+            (BICS[1], binding),
+            (BICS[0], binding),
+            (BICS[1], secrets.token_bytes(32)),
+            ("NONECNB0", binding),
+        ):
+            words = [state.get_storage(contract, int.from_bytes(slot)) for slot in storage_slots(bank, asked)]
+            said, stands = Proved.of_words(words), made.ledger.bank(bank)
+            assert said.record == made.ledger.read([(bank, asked)]).records[0], bank
+            assert (said.bank_publication, said.bank_head) == (stands.publication, stands.head)
+        record = made.ledger.read([(BICS[1], binding)]).records[0]
+        # Each word of it is one that would show if it stood at another place.
+        assert record.suspended
+        assert 0 < record.publication < made.ledger.bank(BICS[1]).publication
+        assert 0 < record.effective_at_ms < record.watermark_ms
+        assert record.tag != bytes(16)
+
+
+@pytest.mark.parametrize("odd", [None, 1, "", "0x", "0xzz", "-0x1", "0x" + "ff" * 40, []])
+@pytest.mark.parametrize("field", ["number", "timestamp", "stateRoot", "gasUsed"])
+def test_a_header_with_an_odd_field_is_refused_or_has_another_hash(field: str, odd: Any) -> None:
+    try:
+        assert parse_header(_HEADER | {field: odd}).hash != parse_header(_HEADER).hash
+    except ProofWrong as refused:
+        assert field in str(refused)  # noqa: PT017 - either is right
+
+
+ODD_NODES: dict[str, Any] = {
+    "a value": b"\x01" * 33,
+    "nothing": [],
+    "an empty path": [b"", b"x"],
+    "a path that is a list": [[], b"x"],
+    "neither leaf nor branch": [b"x"] * 3,
+    "a branch of nodes within nodes": [[b"", b"x"]] * 17,
+}
+
+
+@pytest.mark.parametrize("odd", ODD_NODES.values(), ids=ODD_NODES.keys())
+@pytest.mark.parametrize("where", ["account", "storage"])
+def test_an_odd_node_at_the_root_of_a_trie_proves_nothing(where: str, odd: Any) -> None:
+    raw = rlp.encode(odd)
+    root, account_proof = keccak(raw), [raw]
+    if where == "storage":
+        name, trie = keccak(to_canonical_address(_CONTRACT)), HexaryTrie({})
+        trie[name] = rlp.encode([b"\x01", b"\x02", root, b"\x03" * 32])
+        nodes = trie.get_proof(name)  # type: ignore[no-untyped-call]
+        root, account_proof = trie.root_hash, [rlp.encode(node) for node in nodes]
+    stated = {
+        "accountProof": ["0x" + node.hex() for node in account_proof],
+        "storageProof": [
+            {"key": "0x" + slot.hex(), "proof": ["0x" + raw.hex()]} for slot in storage_slots(BICS[0], _BINDING)
+        ],
+    }
+    with pytest.raises(ProofWrong):
+        prove(stated, Header(1, 1, b"", root), contract=_CONTRACT, bank=BICS[0], binding=_BINDING)

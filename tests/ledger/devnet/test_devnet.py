@@ -1,0 +1,55 @@
+"""The development chain answers as any node does: also what it cannot do, it says in the words of JSON-RPC."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import rlp
+
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
+from standing.ledger.service.serve import served
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served(Devnet().app) as served_at:
+        yield served_at
+
+
+def _ask(url: str, method: str, *params: Any) -> dict[str, Any]:
+    answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30)
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["0x", "0x00", "0x01c0", "0x7fc0", "0xf8", "0xzz", "0x" + rlp.encode([b"a"] * 9).hex(), 5, None, {}],
+)
+def test_what_is_no_transaction_is_refused_in_the_words_of_json_rpc(url: str, raw: Any) -> None:
+    assert _ask(url, "eth_sendRawTransaction", raw)["error"]["code"] == -32602
+    assert _ask(url, "eth_blockNumber")["result"] == "0x0"
+
+
+def test_a_method_that_is_not_here_is_told_so(url: str) -> None:
+    assert _ask(url, "eth_nope")["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [(b"{", -32700), (b"5", -32600), (b"{}", -32600), (b'{"method": 5}', -32600)]
+)
+def test_what_is_no_call_is_told_so(url: str, body: bytes, code: int) -> None:
+    assert httpx.post(url, content=body).json()["error"]["code"] == code
+
+
+def test_what_made_a_contract_went_to_nobody_which_json_rpc_writes_as_null(url: str) -> None:
+    address = LocalSigner(DEVNET_KEYS[0]).address
+    contract = governance.deploy(url, DEVNET_KEYS[0], governor=address, registrar=address, guardian=address)
+    (made,) = _ask(url, "eth_getBlockByNumber", "latest", False)["result"]["transactions"]
+    receipt = _ask(url, "eth_getTransactionReceipt", made)["result"]
+    assert (receipt["to"], receipt["contractAddress"]) == (None, contract)
+    assert _ask(url, "eth_getTransactionByHash", made)["result"]["to"] is None

@@ -1,0 +1,96 @@
+"""Leadership: one process at a time, and another as soon as that one is gone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from standing.ledger.service.database import Database
+from standing.ledger.service.leader import Leader, NoLock, lock_of
+from with_postgres import PostgresMissing, postgres
+
+_HOLD = """
+import sys
+from standing.ledger.service.database import Database
+from standing.ledger.service.leader import lock_of
+lock = lock_of(Database(sys.argv[1]), "follower")
+assert lock.hold()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_leads_and_the_next_one_does_once_it_resigns(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.sqlite3"
+    first, second = (Leader(lock_of(Database(url), "follower"), "follower") for _ in range(2))
+    assert [first.leads(), second.leads(), first.leads()] == [True, False, True]
+    assert [first.led, second.led] == [True, False]
+    first.resign()
+    assert [second.leads(), first.leads()] == [True, False]
+    second.resign()
+
+
+def test_two_things_have_two_locks(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
+    follower, reconciler = (Leader(lock_of(database, name), name) for name in ("follower", "reconcile"))
+    assert follower.leads()
+    assert reconciler.leads()
+    follower.resign()
+    reconciler.resign()
+
+
+def test_a_leader_that_is_killed_leads_no_more(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.sqlite3"
+    mine = Leader(lock_of(Database(url), "follower"), "follower")
+    other = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdin is not None
+    assert other.stdout.readline() == "held\n"
+    assert not mine.leads()
+    other.kill()
+    other.wait()
+    other.stdout.close()
+    other.stdin.close()
+    assert mine.leads()
+    mine.resign()
+
+
+def test_a_database_in_memory_has_nobody_to_share_with() -> None:
+    assert isinstance(lock_of(Database("sqlite://"), "follower"), NoLock)
+
+
+@pytest.mark.network
+def test_a_session_of_postgresql_that_is_lost_is_noticed_and_another_process_leads() -> None:
+    with postgres_or_skip() as url:
+        first, second = Database(url), Database(url)
+        one, other = (Leader(lock_of(database, "follower"), "follower") for database in (first, second))
+        assert [one.leads(), other.leads(), one.leads()] == [True, False, True]
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+        engine.dispose()
+        assert [one.leads(), other.leads(), one.leads()] == [False, True, False]
+        other.resign()
+        assert one.leads()
+        one.resign()
+        first.close()
+        second.close()
+
+
+@contextmanager
+def postgres_or_skip() -> Iterator[str]:
+    try:
+        server = postgres()
+        url = server.__enter__()
+    except PostgresMissing as error:
+        pytest.skip(str(error))
+    try:
+        yield url
+    finally:
+        server.__exit__(None, None, None)

@@ -1,0 +1,179 @@
+"""Guessing accounts and holders is slow: an attempt costs, an unknown account costs twenty times as much."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from standing.node.storage import schema
+from tests.node.parts import Staffed, account, grant_of
+from tests.world import ACCOUNT, World
+
+_HOUR_MS = 3_600_000
+_VELOCITY = {
+    "platform_capacity": 100,
+    "platform_refill_per_hour": 60,
+    "caller_capacity": 40,
+    "caller_refill_per_hour": 20,
+}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as made:
+        yield made
+
+
+@pytest.fixture
+def staffed(a_world: World, stack: ExitStack) -> Staffed:
+    made = Staffed(a_world, stack, velocity=_VELOCITY)
+    made.bank.feed(*(account(index) for index in range(10)))
+    return made
+
+
+def _wrong(index: int) -> dict[str, Any]:
+    """A claim on a known account by the wrong name."""
+    return account(index, holder_name="Nobody Atall")
+
+
+def _unknown(index: int) -> dict[str, Any]:
+    return account(900 + index)
+
+
+def _refused(answer: httpx.Response) -> bool:
+    assert answer.status_code in {200, 429}, answer.text
+    return answer.status_code == 429
+
+
+def test_a_user_who_guesses_at_unknown_accounts_is_stopped_after_two(staffed: Staffed) -> None:
+    told = [_refused(staffed.bind(_unknown(index), on_behalf_of="u-1")) for index in range(4)]
+    assert told == [False, False, True, True]
+
+
+def test_a_user_who_guesses_at_a_known_account_has_twenty_times_as_many_attempts(staffed: Staffed) -> None:
+    told = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
+    assert told == [False] * 40 + [True]
+
+
+def test_one_users_guesses_do_not_stop_another(staffed: Staffed) -> None:
+    for index in range(3):
+        staffed.bind(_unknown(index), on_behalf_of="u-1")
+    assert _refused(staffed.bind(account(1), on_behalf_of="u-1"))
+    grant_of(staffed.bind(account(1), on_behalf_of="u-2"))
+
+
+def test_a_platform_is_bounded_whichever_users_it_names_and_whether_it_names_any(staffed: Staffed) -> None:
+    told = [_refused(staffed.bind(_unknown(index), on_behalf_of=f"u-{index}")) for index in range(6)]
+    assert told == [False] * 5 + [True]
+    assert _refused(staffed.bind(account(1)))
+    # Another platform is not held for it.
+    grant_of(staffed.bind(account(1), staffed.other_key))
+
+
+def test_the_answer_says_when_to_come_back_and_then_it_is_so(staffed: Staffed) -> None:
+    clock = staffed.bank.clock
+    for index in range(3):
+        answer = staffed.bind(_unknown(index), on_behalf_of="u-1")
+    assert answer.status_code == 429
+    assert answer.json()["type"] == "urn:standing:problem:too-many-attempts"
+    assert answer.headers["content-type"] == "application/problem+json"
+    retry_after_s = int(answer.headers["retry-after"])
+    # The bucket holds 0 of 40 after two guesses, and gets 20 an hour: one more attempt after three minutes.
+    assert retry_after_s == 180
+    assert "allowed: again at 20" in answer.json()["detail"]
+    clock.advance(retry_after_s * 1000 - 2_000)
+    assert _refused(staffed.bind(account(1), on_behalf_of="u-1"))
+    clock.advance(2_000)
+    grant_of(staffed.bind(account(1), on_behalf_of="u-1"))
+
+
+def test_a_debt_is_paid_off_before_there_is_another_attempt(staffed: Staffed) -> None:
+    for _ in range(39):
+        staffed.bind(_wrong(1), on_behalf_of="u-1")
+    # With one token left, a question that costs twenty is still answered: else its refusal would be an answer, too.
+    assert not _refused(staffed.bind(_unknown(1), on_behalf_of="u-1"))
+    answer = staffed.bind(account(1), on_behalf_of="u-1")
+    assert int(answer.headers["retry-after"]) == (19 + 1) * 180
+
+
+def test_an_account_of_another_type_costs_as_much_as_an_unknown_one(staffed: Staffed) -> None:
+    """The two get the same answer; that one of them cost less would tell them apart."""
+    card = {**ACCOUNT, "number": "9156026831789191"}
+    staffed.bank.feed(card)
+    for _ in range(2):
+        answer = staffed.bind({**card, "number_type": "account"}, on_behalf_of="u-1")
+        assert answer.json()["mismatches"] == [{"field": "number", "problem": "no such account", "iso_reason": "AC01"}]
+    assert _refused(staffed.bind(card, on_behalf_of="u-1"))
+
+
+def test_a_restart_does_not_refill_anything(a_world: World) -> None:
+    with ExitStack() as stack:
+        staffed = Staffed(a_world, stack, velocity=_VELOCITY)
+        staffed.bank.feed(account(1))
+        for index in range(2):
+            staffed.bind(_unknown(index), on_behalf_of="u-1")
+    with ExitStack() as stack:
+        staffed.bank.start(stack)
+        assert _refused(staffed.bind(account(1), on_behalf_of="u-1"))
+
+
+def test_asking_for_a_lost_answer_again_costs_nothing(staffed: Staffed) -> None:
+    stated = account(1)
+    first = staffed.bind(stated, on_behalf_of="u-1", request_id="request-1")
+    for _ in range(60):
+        again = staffed.bind(stated, on_behalf_of="u-1", request_id="request-1")
+        assert again.json() == first.json()
+
+
+def test_an_attempt_that_ends_in_a_conflict_is_charged_as_well(staffed: Staffed) -> None:
+    grant_of(staffed.bind(account(1)))
+    told = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
+    assert told == [409] * 40 + [429]
+
+
+def test_a_lost_grant_is_answered_to_the_same_platform_for_the_same_request_only(staffed: Staffed) -> None:
+    stated = account(1)
+    grant_of(staffed.bind(stated, request_id="request-1"))
+    other_content = staffed.bind(account(2), request_id="request-1")
+    assert other_content.status_code == 409
+    assert "binding_key" not in other_content.text
+    other_id = staffed.bind(stated, request_id="request-2")
+    assert other_id.json()["type"] == "urn:standing:problem:already-bound"
+    # The same request of another platform is a request of its own, with a binding of its own.
+    other = grant_of(staffed.bind(stated, staffed.other_key, request_id="request-1"))
+    assert other["binding"] != grant_of(staffed.bind(stated, request_id="request-1"))["binding"]
+
+
+def test_a_request_without_a_user_is_refused_where_the_bank_wants_one(a_world: World, stack: ExitStack) -> None:
+    staffed = Staffed(a_world, stack, velocity={**_VELOCITY, "require_on_behalf_of": True})
+    staffed.bank.feed(account(1))
+    answer = staffed.bind(account(1))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "on_behalf_of"
+    grant_of(staffed.bind(account(1), on_behalf_of="u-1"))
+
+
+@pytest.mark.parametrize("wrong", ["", "a b", "张三", "x" * 65])
+def test_a_users_id_that_could_be_a_name_is_refused(staffed: Staffed, wrong: str) -> None:
+    answer = staffed.bind(account(1), on_behalf_of=wrong)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:standing:problem:malformed-request"
+
+
+def test_who_asked_is_in_the_database_as_a_keyed_hash_only_and_not_for_ever(staffed: Staffed) -> None:
+    bank = staffed.bank
+    staffed.bind(_wrong(1), on_behalf_of="u-very-special")
+    bank.clock.advance(20 * _HOUR_MS)
+    staffed.bind(_wrong(1), on_behalf_of="u-2")
+    with bank.node.database.read() as connection:
+        buckets = [row.bucket for row in connection.execute(select(schema.velocity))]
+    assert len(buckets) == 3
+    assert not any(b"u-very-special" in bucket for bucket in buckets)
+    purge = next(task for task in bank.node.workers.tasks if task.name == "velocity")
+    purge.step(threading.Event())
+    with bank.node.database.read() as connection:
+        assert len(connection.execute(select(schema.velocity)).all()) == 2

@@ -1,0 +1,160 @@
+"""Clocks that are ahead, the node's or the core's with it. The ledger refuses whole what is far ahead of its blocks."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import insert
+from structlog.testing import capture_logs
+
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.clock import ManualClock
+from standing.node.publishing import outbox
+from standing.node.storage import schema
+from tests.node.parts import account, grant_of, status_on_ledger
+from tests.world import PLATFORM, Bank, World, wait_until
+
+_HOUR_MS = 3_600_000
+_ALLOWANCE_MS = 10_000
+
+
+@pytest.fixture
+def ahead(a_world: World) -> Iterator[Bank]:
+    """A bank whose node's clock is an hour ahead of the ledger's."""
+    with ExitStack() as stack:
+        bank = a_world.make_bank()
+        bank.clock = ManualClock(a_world.clock.now_ms() + _HOUR_MS)
+        bank.start(stack)
+        yield bank
+
+
+def _say(bank: Bank, as_of_ms: int, *changes: Mapping[str, Any]) -> None:
+    stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
+    answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": stated})
+    assert answer.status_code == 200, answer.text
+
+
+def _unbind(bank: Bank, grant: Mapping[str, Any]) -> None:
+    headers = {"Authorization": f"Bearer {bank.platform_key}"}
+    answer = httpx.delete(f"{bank.url}/v1/bindings/{grant['binding']}", headers=headers, timeout=30)
+    assert answer.status_code == 204, answer.text
+
+
+def _effective_ms(bank: Bank, grant: Mapping[str, Any]) -> int:
+    reading = bank.client.read([(bank.bic, bytes.fromhex(grant["binding"][2:]))])
+    return reading.records[0].effective_at_ms
+
+
+def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_comes_after_it(
+    a_world: World, ahead: Bank
+) -> None:
+    _say(ahead, a_world.clock.now_ms(), account(1), account(2))
+    leaving, staying = grant_of(ahead.bind(account(1))), grant_of(ahead.bind(account(2)))
+    wait_until(lambda: status_on_ledger(ahead, staying) == Status.ACTIVE)
+    _unbind(ahead, leaving)
+    wait_until(lambda: status_on_ledger(ahead, leaving) == Status.UNBOUND)
+    ledger_ms = ahead.client.head().time_s * 1000
+    assert ledger_ms <= _effective_ms(ahead, leaving) <= ledger_ms + _ALLOWANCE_MS
+    frozen_at_ms = a_world.clock.advance(10)
+    _say(ahead, frozen_at_ms, {"number": account(2)["number"], "status": "frozen"})
+    wait_until(lambda: status_on_ledger(ahead, staying) == Status.FROZEN)
+    assert _effective_ms(ahead, staying) == frozen_at_ms, "the core's clock is right"
+    assert ahead.client.bank(ahead.bic).watermark_ms == frozen_at_ms
+
+
+def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and_its_watermark_goes_on(
+    a_world: World, ahead: Bank
+) -> None:
+    with capture_logs() as logs:
+        _say(ahead, ahead.clock.now_ms(), account(1))
+        grant = grant_of(ahead.bind(account(1)))
+        wait_until(lambda: status_on_ledger(ahead, grant) == Status.ACTIVE)
+    assert [line["event"] for line in logs].count("clock_ahead_of_ledger") == 1
+    seen_ms = []
+    for status in (Status.FROZEN, Status.ACTIVE):
+        a_world.clock.advance(5_000)
+        ahead.clock.advance(5_000)
+        _say(ahead, ahead.clock.now_ms(), {"number": account(1)["number"], "status": status.name.lower()})
+        wait_until(lambda status=status: status_on_ledger(ahead, grant) == status)  # type: ignore[misc]
+        state, ledger_ms = ahead.client.bank(ahead.bic), ahead.client.head().time_s * 1000
+        effective_ms = _effective_ms(ahead, grant)
+        assert ledger_ms <= effective_ms <= ledger_ms + _ALLOWANCE_MS
+        # A change of the same moment may follow, and must not come after a watermark that has passed it.
+        assert ledger_ms <= state.watermark_ms < effective_ms
+        seen_ms.append(state.watermark_ms)
+    assert seen_ms == sorted(set(seen_ms))
+
+
+def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_ledgers_time_goes_on(
+    a_world: World, ahead: Bank
+) -> None:
+    """The last word was about the time when it came, however far ahead it named; nobody speaks for what came since."""
+    _say(ahead, ahead.clock.now_ms(), account(1))
+    wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
+    said_ms = ahead.client.bank(ahead.bic).watermark_ms
+    for _ in range(3):
+        a_world.clock.advance(60_000)
+        ahead.clock.advance(60_000)
+        # A grant is published at once, and would take the watermark along.
+        grant = grant_of(ahead.bind(account(1)))
+        wait_until(lambda grant=grant: status_on_ledger(ahead, grant) == Status.ACTIVE)  # type: ignore[misc]
+        _unbind(ahead, grant)
+        wait_until(lambda grant=grant: status_on_ledger(ahead, grant) == Status.UNBOUND)  # type: ignore[misc]
+        assert ahead.client.bank(ahead.bic).watermark_ms == said_ms
+
+
+def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_between(
+    a_world: World, ahead: Bank
+) -> None:
+    with ahead.node.database.write() as connection:
+        at_ms = a_world.clock.now_ms()
+        connection.execute(
+            insert(schema.feed_entries).values(
+                as_of_ms=at_ms + _HOUR_MS,
+                digest=b"",
+                received_at_ms=at_ms + _HOUR_MS,
+                changes=0,
+                attestations=0,
+                complete=True,
+                parts=1,
+            )
+        )
+        reach = partial(outbox.reachable_watermark_ms, connection, 0, 7, latest_ms=at_ms + _ALLOWANCE_MS)
+        assert reach(now_ms=at_ms) == 7
+        assert reach(now_ms=at_ms + _HOUR_MS) == at_ms + _ALLOWANCE_MS - 1
+
+
+def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_along(
+    a_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = a_world.start_bank()
+    bank.change(account(1))
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    said_ms: list[int] = []
+    publisher = bank.node.publisher
+    ask = publisher._latest_allowed_ms
+
+    def asked() -> int:
+        if not said_ms:
+            said_ms.append(bank.feed({"number": account(1)["number"], "status": "frozen"}))
+        return ask()
+
+    monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
+    bank.heartbeat()
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
+
+
+def test_what_the_ledger_has_seen_of_a_binding_is_never_gone_behind_whatever_its_node_says_of_the_time(
+    ahead: Bank,
+) -> None:
+    terms = Terms(Status.ACTIVE, True, True, 156, 1, 1, IdentityTags(*[b"\x01" * 4] * 3))
+    drafts = [outbox.Draft(bytes(32), PLATFORM, effective_ms, terms, floor_ms=9) for effective_ms in (5, 12, 8)]
+    with ahead.node.database.read() as connection:
+        placed = outbox.in_bounds(connection, drafts, 7)
+        assert [draft.effective_at_ms for draft in placed] == [9, 9, 9]
+        assert [draft.effective_at_ms for draft in outbox.in_bounds(connection, drafts, 20)] == [9, 12, 12]

@@ -1,0 +1,171 @@
+"""Two nodes on one store: one is on duty, the other stands by and takes over; never do two sign."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from standing.ledger.service.serve import served
+from standing.node.accounts.changes import FeedEntry
+from standing.node.app import Node, build, create_app
+from standing.node.storage import schema
+from standing.node.storage.database import NodeDatabase
+from standing.node.storage.leadership import Deposed, Standby, lock_of
+from tests.world import ACCOUNT, Bank, World, wait_until
+
+
+@pytest.fixture
+def bank(a_world: World) -> Bank:
+    return a_world.make_bank()
+
+
+@pytest.fixture
+def twins(bank: Bank) -> Iterator[tuple[Node, Node]]:
+    """Two nodes on one store; neither on duty yet."""
+    first, second = (build(bank.settings, bank.secrets, bank.clock) for _ in range(2))
+    yield first, second
+    for node in (first, second):
+        node.duty.leave()
+        node.database.close()
+
+
+def test_only_one_of_two_nodes_is_on_duty_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
+    first, second = twins
+    assert first.duty.take()
+    assert not second.duty.take()
+    assert not second.duty.active
+    first.duty.leave()
+    assert second.duty.take()
+    assert not first.duty.take()
+
+
+def test_a_node_that_lost_its_lock_without_noticing_cannot_sign_any_more(twins: tuple[Node, Node], bank: Bank) -> None:
+    first, second = twins
+    assert first.duty.take()
+    bank.node, bank.url = first, ""
+    first.feed.accept(_entry(bank))
+    # As when the session that held the lock was cut: the lock is free, and the first node does not know.
+    first.duty._lock.release()
+    assert second.duty.take()
+    assert first.duty.active
+    with pytest.raises(Deposed):
+        first.publisher.step()
+    with second.database.read() as connection:
+        assert connection.execute(select(schema.publications)).all() == []
+    assert second.publisher.step() == 1
+
+
+def _entry(bank: Bank) -> FeedEntry:
+    at = bank.clock.advance(10)
+    return FeedEntry.model_validate({"as_of_ms": at, "changes": [{**ACCOUNT, "effective_at_ms": at}]})
+
+
+def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank: Bank, tmp_path: Path) -> None:
+    with ExitStack() as first_stack, ExitStack() as second_stack:
+        bank.start(first_stack)
+        first_url = bank.url
+        second = build(bank.settings, bank.secrets, bank.clock)
+        second_url = second_stack.enter_context(served(create_app(second)))
+        assert httpx.get(first_url + "/readyz").status_code == 200
+        assert httpx.get(second_url + "/healthz").status_code == 200
+        ready = httpx.get(second_url + "/readyz")
+        assert ready.status_code == 503
+        assert "another node on the same store is on duty" in ready.json()["reason"]
+
+        as_of_ms = bank.feed(ACCOUNT)
+        bank.url = second_url
+        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby reads"
+        for answer in (
+            bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": []}),
+            bank.bind(),
+        ):
+            assert answer.status_code == 503
+            assert answer.json()["type"] == "urn:standing:problem:standby"
+            assert answer.headers["retry-after"] == "2"
+        assert "standing_node_on_duty 0.0" in httpx.get(second_url + "/metrics").text
+
+        first_stack.close()
+        wait_until(lambda: httpx.get(second_url + "/readyz").status_code == 200)
+        assert bank.bind().json()["outcome"] == "granted"
+        bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+
+
+def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "node.sqlite3")
+    databases = [NodeDatabase(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("node", "link")]
+    locks = [lock_of(database) for database in databases]
+    assert [lock.acquire() for lock in locks] == [True, False]
+    locks[0].release()
+    for database in databases:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "outage", [NoConnectionFree("no connection"), OperationalError("SELECT", {}, Exception("gone"))], ids=str
+)
+def test_a_standby_whose_database_is_out_for_a_while_takes_over_all_the_same(
+    twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, outage: Exception
+) -> None:
+    first, second = twins
+    assert first.duty.take()
+
+    def fail() -> bool:
+        raise outage
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second.duty._lock, "acquire", fail)
+        assert not second.duty.look()
+        with pytest.raises(Standby, match="database"):
+            second.duty.require()
+    first.duty.leave()
+    assert second.duty.look()
+
+
+def test_a_node_whose_duty_ended_unexpectedly_does_not_blame_another(
+    twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(twins[0].duty._lock, "acquire", fail)
+    with pytest.raises(PermissionError):
+        twins[0].duty.run(lambda: None)
+    with pytest.raises(Standby, match="unexpected PermissionError"):
+        twins[0].duty.require()
+
+
+def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
+    first, second = twins
+    assert first.duty.take()
+    with pytest.raises(Standby, match="another node on the same store is on duty"):
+        second.duty.require()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["publisher", "housekeeping"])
+def test_a_node_in_which_something_ended_unexpectedly_is_not_ready_and_says_what(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    with ExitStack() as stack:
+        bank.start(stack)
+        wait_until(lambda: httpx.get(bank.url + "/readyz").status_code == 200)
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        if part == "publisher":
+            monkeypatch.setattr(bank.node.publisher, "step", fail)
+            bank.node.publisher.wake()
+            said = "its work ended by an unexpected ZeroDivisionError"
+        else:
+            worker = bank.node.workers._workers[0]
+            monkeypatch.setattr(worker, "task", replace(worker.task, step=fail))
+            said = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
+        assert "ZeroDivisionError" in wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
+        wait_until(lambda: said in httpx.get(bank.url + "/readyz").json()["reason"])

@@ -1,0 +1,335 @@
+"""The node's database: migrations keep what is there, and make what the code says; nothing personal in clear."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import QueuePool, create_engine, event, make_url, text
+
+from localnet import LocalNet
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.database import Database, migrate
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.feed import cursors
+from standing.node.feed.cursors import Cursor
+from standing.node.operations.status import bindings_by_version
+from standing.node.publishing import outbox
+from standing.node.storage import schema
+from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, opened
+from standing.node.storage.leadership import Duty, Standby, lock_of
+from tests.databases import new_database, on_postgresql
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
+
+_FOLDER = Path(schema.__file__).parent / "migrations"
+
+
+def _upgrade(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_the_newest_revision_makes_exactly_what_the_code_says(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "node"))
+    migrate(database, "standing.node.storage")
+    with database.write() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    database.close()
+
+
+def test_an_upgrade_from_the_first_schema_keeps_every_row(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "node"))
+    _upgrade(database, "0001")
+    rows: dict[str, dict[str, Any]] = {
+        "feed_entries": {"as_of_ms": 7, "digest": b"d", "received_at_ms": 8, "changes": 1, "attestations": 1},
+        "accounts": {
+            "id": 1,
+            "number_lookup": b"l",
+            "number_sealed": b"n",
+            "number_type": "card",
+            "holder_sealed": b"h",
+            "status": 1,
+            "debit_allowed": True,
+            "credit_allowed": False,
+            "currency": 156,
+            "transaction_limit_minor": -1,
+            "daily_limit_minor": 5,
+            "effective_at_ms": 6,
+        },
+        "bindings": {
+            "id": b"b" * 32,
+            "account_id": 1,
+            "platform": PLATFORM,
+            "request_id": "request-1",
+            "request_digest": b"r",
+            "granted_at_ms": 6,
+            "grant_signature": b"s",
+            "ended_at_ms": None,
+        },
+        "publications": {
+            "number": 1,
+            "chain_id": 5,
+            "contract": "0x" + "11" * 20,
+            "previous": b"p",
+            "watermark_ms": 7,
+            "digest": b"d",
+            "attestations": b"a",
+            "signer": "0x" + "22" * 20,
+            "signature": b"s",
+            "signed_at_ms": 9,
+            "transaction_hash": b"t",
+            "transaction_nonce": 3,
+            "submitted_at_ms": 9,
+            "block_number": 2,
+            "in_block_at_ms": 10,
+        },
+        "outbox": {
+            "id": 1,
+            "binding_id": b"b" * 32,
+            "effective_at_ms": 6,
+            "terms": b"t",
+            "holds_from_ms": 1,
+            "entry_as_of_ms": 7,
+            "publication": 1,
+        },
+    }
+    with database.write() as connection:
+        for table, row in rows.items():
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+    migrate(database, "standing.node.storage")
+    with database.read() as connection:
+        for table, row in rows.items():
+            kept = connection.execute(text(f"SELECT {', '.join(row)} FROM {table}")).one()._mapping
+            assert {name: bytes(v) if isinstance(v, memoryview) else v for name, v in kept.items()} == row
+        sent = connection.execute(text("SELECT publication, nonce FROM transactions")).one()
+        assert tuple(sent) == (1, 3)
+        deployment = connection.execute(text("SELECT chain_id, contract, base_number FROM deployments")).one()
+        assert tuple(deployment) == (5, "0x" + "11" * 20, 0)
+    database.close()
+
+
+def test_what_is_not_in_a_block_yet_is_found_without_a_look_at_all_that_is(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "standing.node.storage")
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    with database.read() as connection:
+        outbox.unfinished(connection)
+        plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
+    assert "ix_publications_unfinished" in str(plan)
+    database.close()
+
+
+def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path) -> None:
+    database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "standing.node.storage")
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    pool._timeout = 0.01
+    with ExitStack() as stack:
+        for _ in range(pool.size() + pool._max_overflow):
+            stack.enter_context(database.engine.connect())
+        with pytest.raises(DatabaseUnavailable, match="no connection"), database.read():
+            pass
+    with database.read():
+        pass
+    database.close()
+
+
+def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "standing.node.storage")
+
+    def fill(pages: int) -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below what is used
+            for source in ("small", "large" * 100_000):
+                cursors.save(connection, Cursor("file", {"source": source}), 0)
+
+    with pytest.raises(DatabaseUnavailable):
+        fill(1)
+    with database.read() as connection:
+        assert cursors.load(connection, "file") is None
+    fill(1_000_000)
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+    database = NodeDatabase(new_database(tmp_path, "node"))
+    lock = lock_of(database)
+    assert lock.acquire()
+    with database.read() as connection:
+        holders = text(
+            "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
+            "WHERE locktype = 'advisory' AND datname = current_database()"
+        )
+        assert connection.execute(holders).scalars().all() == ["idle"]
+    lock.release()
+    database.close()
+
+
+@pytest.mark.postgresql
+def test_a_server_that_takes_no_writes_after_a_fail_over_is_an_outage_that_passes(tmp_path: Path) -> None:
+    url = new_database(tmp_path, "node")
+    with opened(url):
+        pass
+    demoted = make_url(url).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    database = NodeDatabase(demoted.render_as_string(hide_password=False))
+    duty = Duty(database, SystemClock())
+    assert not duty.look()
+    with pytest.raises(Standby, match="the database cannot be used"):
+        duty.require()
+    database.close()
+
+
+PERSONAL = (
+    ACCOUNT["number"],
+    ACCOUNT["holder_name"],
+    ACCOUNT["id_document_number"],
+    ACCOUNT["phone"],
+    ACCOUNT["phone"].removeprefix("+86"),
+)
+
+
+def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_path: Path) -> None:
+    net = LocalNet(tmp_path, PLATFORM)
+    try:
+        net.start_ledger()
+        bank = net.add_bank("YUNXCNB0", "Yunxi", database_url=new_database(tmp_path, "node"), log_level="debug")
+        net.start_bank(bank)
+        core, platform = ({"Authorization": f"Bearer {key}"} for key in (bank.core_key, bank.platform_key))
+        at = SystemClock().now_ms()
+        change = {**ACCOUNT, "effective_at_ms": at}
+        claim = {"request_id": "request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS}}
+        calls: list[tuple[str, dict[str, str], Any]] = [
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [{**change, "currency": "XXY"}]}),
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [{**change, "colour": ACCOUNT["holder_name"]}]}),
+            ("/v1/feed", core, {"as_of_ms": at, "changes": [change]}),
+            ("/v1/bindings", platform, {**claim, "holder_name": "somebody else", "request_id": "request-2"}),
+            ("/v1/bindings", platform, {**claim, "id_document_number": ACCOUNT["number"], "request_id": "request-3"}),
+            ("/v1/bindings", platform, claim),
+            ("/v1/bindings", platform, {**claim, "request_id": "request-4"}),
+        ]
+        answers = [httpx.post(bank.url + path, headers=key, json=body, timeout=20) for path, key, body in calls]
+        assert [answer.status_code for answer in answers] == [422, 422, 200, 200, 422, 200, 409]
+        refused = [answer.text for answer in answers if answer.status_code >= 400]
+        wait_until(lambda: httpx.get(bank.url + "/v1/status", headers=core).json()["on_ledger"] >= 1)
+        metrics = httpx.get(bank.url + "/metrics").text
+        assert bank.process is not None
+        bank.process.stop()
+        log = bank.process.log.read_text()
+        assert "duty_taken" in log
+        for value in PERSONAL:
+            for where, content in {"log": log, "metrics": metrics, "refusals": "".join(refused)}.items():
+                assert value not in content, f"{value} is in the {where}"
+        _assert_sealed(bank.settings["database_url"], tmp_path)
+    finally:
+        net.stop()
+
+
+def _assert_sealed(url: str, folder: Path) -> None:
+    if on_postgresql():
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
+            held = [connection.execute(text(f"SELECT CAST(t AS text) FROM {name} t")).scalars().all() for name in names]
+        engine.dispose()
+        content = str(held).encode()
+        assert b"jinqiao-pay" in content, "the bindings were looked at"
+        as_hex = True
+    else:
+        files = [path for path in folder.rglob("node.sqlite3*") if path.is_file()]
+        content = b"".join(path.read_bytes() for path in files)
+        assert b"jinqiao-pay" in content
+        as_hex = False
+    for value in PERSONAL:
+        assert value.encode() not in content
+        assert not as_hex or value.encode().hex().encode() not in content
+
+
+def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
+    first, second = b"\1" * 32, b"\2" * 32
+    old = BankSecrets([first])
+    made_before = old.new_binding_id()
+    both = BankSecrets([first, second])
+    made_after = both.new_binding_id()
+    assert (both.version_of(made_before), both.version_of(made_after)) == (1, 2)
+    assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
+    assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
+    assert BankSecrets([second]).binding_key(made_after, PLATFORM) == both.binding_key(made_after, PLATFORM), (
+        "without the old one, once nothing is under it any more"
+    )
+
+
+def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends(a_world: World) -> None:
+    bank = a_world.start_bank()
+    bank.feed(ACCOUNT)
+    old = bank.bind().json()["grant"]
+    path = f"/v1/bindings/{old['binding']}/regrant"
+    answers = [bank.post(path, bank.platform_key, json={"request_id": "regrant-1"}) for _ in range(2)]
+    assert answers[0].json() == answers[1].json(), "a lost answer can be asked for again"
+    new = answers[0].json()["grant"]
+    assert new["binding"] != old["binding"]
+    assert new["binding_key"] != old["binding_key"]
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    bank.change({"number": ACCOUNT["number"], "status": "frozen"})
+    again = bank.post(path, bank.platform_key, json={"request_id": "regrant-2"})
+    assert again.status_code == 404, "it has ended"
+
+
+def test_a_platform_that_asks_for_new_grants_without_end_leaves_room_for_what_the_core_says(a_world: World) -> None:
+    bank = a_world.start_bank(max_waiting=20)
+    bank.feed(ACCOUNT)
+    binding = bank.bind().json()["grant"]["binding"]
+    a_world.chain.down = True
+    for turn in range(200):
+        path, body = f"/v1/bindings/{binding}/regrant", {"request_id": f"regrant-{turn}"}
+        answer = bank.post(path, bank.platform_key, json=body)
+        if answer.status_code != 200:
+            break
+        binding = answer.json()["grant"]["binding"]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    a_world.chain.down = False
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    assert bank.post(path, bank.platform_key, json=body).status_code == 200
+
+
+def test_an_operator_sees_when_no_binding_is_left_under_an_old_secret(a_world: World) -> None:
+    bank = a_world.make_bank()
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.feed(ACCOUNT)
+        old = bank.bind().json()["grant"]["binding"]
+    bank.secrets = replace(bank.secrets, newer_bank_secrets=(b"\2" * 32,))
+    with ExitStack() as stack:
+        bank.start(stack)
+        wait_until(lambda: bank.get("/readyz").status_code == 200)
+
+        def counted() -> dict[int, int]:
+            with bank.node.database.read() as connection:
+                return bindings_by_version(connection, bank.secrets.bank_secrets())
+
+        assert counted() == {1: 1, 2: 0}
+        bank.post(f"/v1/bindings/{old}/regrant", bank.platform_key, json={"request_id": "regrant-1"})
+        assert counted() == {1: 0, 2: 1}
+
+
+@pytest.mark.parametrize("versions", [[], [b"short"], [b"\1" * 32, b"\1" * 32], [bytes([n]) * 32 for n in range(17)]])
+def test_secrets_that_are_missing_short_repeated_or_too_many_are_refused(versions: list[bytes]) -> None:
+    with pytest.raises(InvalidValue):
+        BankSecrets(versions)
