@@ -54,9 +54,9 @@ analyse: .cache/proof/.ready ## Static analysis of the contract by slither (need
 test-faults: setup ## Kill node and gateway at each durable step, 200 seeded runs among them; search the demo's logs for its people
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests $(ARGS)
 
-ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/test_reservation_machine.py \
-  tests/gateway/test_several.py tests/gateway/test_storage.py tests/gateway/test_operation.py \
-  tests/gateway/test_events.py tests/gateway/test_reconcile.py
+ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/test_reservation_machine.py \
+  tests/gateway/test_several.py tests/gateway/storage tests/gateway/operations/test_operation.py \
+  tests/gateway/events/test_events.py tests/gateway/following/test_reconcile.py
 
 test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \

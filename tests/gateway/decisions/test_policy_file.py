@@ -209,7 +209,7 @@ def test_a_gateway_does_not_start_with_a_wrong_policy_and_says_where_it_is_wrong
     assert result.stderr.count("\n") == 1
 
 
-GUIDE = Path(__file__).parents[2] / "docs" / "GATEWAY.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "GATEWAY.md"
 
 
 def test_the_policy_of_the_guide_is_complete_and_right(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from standing.gateway.decisions.usage import day_of
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.codec import Record
-from tests.gateway.test_decision import BOUND, CNY, FAULTS, GOOD, NOW_MS, OTHER_KEY, POLICY, TAGS, USD, Case
+from tests.gateway.decisions.test_rules import BOUND, CNY, FAULTS, GOOD, NOW_MS, OTHER_KEY, POLICY, TAGS, USD, Case
 
 JPY = 392
 HOUR_MS = 3_600_000

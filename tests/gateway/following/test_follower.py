@@ -265,7 +265,7 @@ def test_a_node_without_the_old_state_has_what_came_between_told_as_one_change(r
     assert kinds(rig.follow(), person) == ["binding.lost"]
 
 
-@pytest.mark.parametrize("broken", ["followed.advance", "event_log.append"])
+@pytest.mark.parametrize("broken", ["following.followed.advance", "events.log.append"])
 def test_a_crash_in_the_middle_of_a_commit_loses_nothing_and_tells_nothing_twice(
     rig: FollowRig, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -277,7 +277,7 @@ def test_a_crash_in_the_middle_of_a_commit_loses_nothing_and_tells_nothing_twice
         raise RuntimeError("the process ends here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"gateway.{broken}", crash)
+        patch.setattr(f"standing.gateway.{broken}", crash)
         with pytest.raises(RuntimeError):
             rig.following.follower.step()
     assert rig.new_events() == []

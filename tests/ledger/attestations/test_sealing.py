@@ -12,7 +12,7 @@ from standing.ledger.attestations.identity import IdDocument, canonical_identity
 from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, key_commitment, seal, unseal
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import InvalidValue, TermsUnreadable
-from tests.ledger.test_terms import TERMS, VECTOR
+from tests.ledger.attestations.test_terms import TERMS, VECTOR
 
 _SECRET = b"\x11" * 32
 _BINDING = bytes(range(32))

@@ -398,7 +398,7 @@ def test_passwords_in_the_url_are_in_no_error_and_no_settings_dump(core: SqlCore
 def test_the_view_that_the_documentation_shows_is_one_that_the_node_reads(
     bank: Bank, core: SqlCore, tmp_path: Path
 ) -> None:
-    example = (Path(__file__).parents[2] / "docs" / "FEED.md").read_text().split("```sql\n")[1].split("```")[0]
+    example = (Path(__file__).parents[3] / "docs" / "FEED.md").read_text().split("```sql\n")[1].split("```")[0]
     url = f"sqlite:///{tmp_path}/documented.sqlite3"
     engine = create_engine(url)
     with engine.begin() as connection:
