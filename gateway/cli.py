@@ -11,10 +11,11 @@ from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
 from standing.gateway.evidence.signing import new_evidence_key
 from standing.gateway.evidence.verification.commands import prove_command, verify_command
 from standing.gateway.operations.commands import reconcile_command, status_command
-from standing.gateway.operations.rekey import count_sealed, open_vault
+from standing.gateway.operations.rekey import count_sealed
 from standing.gateway.operations.rekey import rekey as renew
 from standing.gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import open_vault
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, add_common_commands, console, one_line_errors
 from standing.ledger.service.database import Database, migrate

@@ -1,51 +1,26 @@
 """The gateway's settings: `STANDING_GATEWAY_…` in the environment, or a TOML file. Secrets stay in their own files."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
+from standing.gateway.bindings.settings import BankSettings, checked
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import load_policy
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
 from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
-from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.client import parse_address
 from standing.ledger.chain.failover import MAX_URLS
-from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret
 
 ROLES = ("platform", "support", "admin")
-
-_T = TypeVar("_T")
-
-
-def _checked(check: Callable[[str], _T]) -> AfterValidator:
-    """Lets pydantic report what one of our own parsers refuses."""
-
-    def parse(text: str) -> _T:
-        try:
-            return check(text)
-        except InvalidValue as error:
-            raise ValueError(str(error)) from error
-
-    return AfterValidator(parse)
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("not a time zone; allowed: an IANA name, such as Asia/Shanghai") from error
-    return name
 
 
 def _database_url(url: str) -> str:
@@ -66,20 +41,6 @@ class BlockDepth(BaseModel):
     depth: int = Field(ge=1, le=10_000)
 
 
-class BankSettings(BaseModel):
-    """One bank whose accounts may be bound, and where its node is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bic: Annotated[str, _checked(parse_bic)]
-    name: str = Field(min_length=1, max_length=140)
-    node_url: AnyHttpUrl
-    node_api_key_file: Path
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
-        description="IANA name: where the bank's day, and with it a daily limit, begins and ends"
-    )
-
-
 class GatewaySettings(ServiceSettings):
     """Everything a gateway must be told. Nothing here has a default that would be unsafe in production."""
 
@@ -93,7 +54,7 @@ class GatewaySettings(ServiceSettings):
 
     ledger_url: AnyHttpUrl | None = Field(None, repr=False, description="The ledger's node; or several in ledger_urls")
     ledger_urls: list[AnyHttpUrl] = Field([], repr=False, max_length=MAX_URLS, description="Several, for fail-over")
-    ledger_contract: Annotated[str, _checked(lambda text: parse_address(text, "ledger_contract"))]
+    ledger_contract: Annotated[str, checked(lambda text: parse_address(text, "ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_read_timeout_ms: int = Field(800, ge=10, le=30_000, description="From a request's arrival to its answer")
     ledger_calls_in_flight: int = Field(2, ge=1, le=16)

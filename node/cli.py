@@ -9,7 +9,8 @@ from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, add_common_commands, console, one_line_errors
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import load
-from standing.node.app import build, create_app, read_secrets
+from standing.node.app import create_app
+from standing.node.composition import build, read_secrets
 from standing.node.operations import account_commands as account_cli
 from standing.node.operations import commands as operations
 from standing.node.operations import feed_commands as feed_cli

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from standing.ledger.attestations.bic import parse_bic
@@ -12,6 +12,7 @@ from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.settings import ServiceSettings
 from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
+from standing.node.publishing.settings import Pkcs11Settings, PublisherSettings
 
 ROLES = ("core", "platform", "operator")
 
@@ -21,30 +22,6 @@ def _bic(text: str) -> str:
         return parse_bic(text, "bic")
     except InvalidValue as error:
         raise ValueError(str(error)) from error
-
-
-class PublisherSettings(BaseModel):
-    """How the publisher works; see `node.publishing.publisher.PublisherOptions`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    heartbeat_ms: int = Field(1_000, ge=50, le=3_600_000)
-    poll_ms: int = Field(50, ge=5, le=10_000)
-    batch_wait_ms: int = Field(0, ge=0, le=60_000)
-    resend_after_ms: int = Field(15_000, ge=1_000, le=3_600_000)
-    max_attestations: int = Field(300, ge=1, le=500)
-    max_in_flight: int = Field(4, ge=1, le=64)
-
-
-class Pkcs11Settings(BaseModel):
-    """A signing key that lives in a hardware token; see `node.publishing.hsm`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    module: Path = Field(description="The token's PKCS#11 library")
-    token_label: str = Field(min_length=1, max_length=32)
-    key_label: str = Field(min_length=1, max_length=64)
-    pin_file: Path
 
 
 class NodeSettings(ServiceSettings):

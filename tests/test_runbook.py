@@ -29,8 +29,8 @@ from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.errors import LedgerRejected
 from standing.ledger.service.settings import load, write_private
 from standing.node.accounts.changes import FeedEntry
-from standing.node.app import Node, build, read_secrets
 from standing.node.cli import app
+from standing.node.composition import Node, build, read_secrets
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.settings import NodeSettings
 from tests.contracts.abi import ROOT

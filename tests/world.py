@@ -30,7 +30,8 @@ from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import write_private
-from standing.node.app import Node, Secrets, build, create_app
+from standing.node.app import create_app
+from standing.node.composition import Node, Secrets, build
 from standing.node.fault_points import Faults, no_faults
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -21,10 +21,8 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, require
+from standing.ledger.service.injection import provided
 from standing.ledger.service.vault import Vault
-
-if TYPE_CHECKING:
-    from standing.gateway.app import Gateway
 
 MAX_REASON = 300
 MAX_LISTED = 200
@@ -158,7 +156,10 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
     check = require(*roles)
 
     async def begin(
-        request: Request, caller: Annotated[Caller, Depends(check)], standing_reason: Reason = None
+        request: Request,
+        caller: Annotated[Caller, Depends(check)],
+        audit: Annotated[Audit, Depends(provided(Audit))],
+        standing_reason: Reason = None,
     ) -> Caller:
         if caller.role == "platform":
             return caller
@@ -170,9 +171,8 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
         reason = check_reason(told)
         subject = "/".join(str(value) for value in request.path_params.values())
         subject = subject or await _named_in_body(request) or request.url.path
-        gateway: Gateway = request.app.state.gateway
         action = request.scope["route"].name
-        request.state.audited = await gateway.audit.begin(caller, action, subject[:140], reason)
+        request.state.audited = audit, await audit.begin(caller, action, subject[:140], reason)
         return caller
 
     return begin
@@ -207,7 +207,7 @@ class AuditedRoute(APIRoute):
 
 
 async def _finish(request: Request, outcome: str) -> None:
-    position: int | None = getattr(request.state, "audited", None)
-    if position is not None:
-        gateway: Gateway = request.app.state.gateway
-        await gateway.audit.finish(position, outcome)
+    audited: tuple[Audit, int] | None = getattr(request.state, "audited", None)
+    if audited is not None:
+        audit, position = audited
+        await audit.finish(position, outcome)

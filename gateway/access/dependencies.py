@@ -1,9 +1,9 @@
 """What the routes have in common: who may enter, and which problems may stand in the way, with their HTTP status."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from standing.gateway.access.audit import acting
 from standing.gateway.errors import (
@@ -17,9 +17,6 @@ from standing.gateway.errors import (
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.problems import MALFORMED, Documented
-
-if TYPE_CHECKING:
-    from standing.gateway.app import Gateway
 
 #: HTTP status and title of the gateway's own errors; what is not here is in `ledger.service.problems`.
 PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
@@ -48,9 +45,3 @@ NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
 GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
 HELD = Documented(429, "binding-held", PROBLEMS[BindingHeld][1])
 TOO_MANY = Documented(429, "too-many-attempts", PROBLEMS[TooManyAttempts][1])
-
-
-def gateway_of(request: Request) -> "Gateway":
-    """The gateway that a request came to."""
-    gateway: Gateway = request.app.state.gateway
-    return gateway

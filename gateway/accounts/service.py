@@ -14,12 +14,12 @@ from sqlalchemy import Row, select
 from standing.gateway.access.admission import Admission
 from standing.gateway.accounts.health import NOT_SERVED, Condition, condition
 from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.records import adopt
 from standing.gateway.decisions.reservations import used_now
-from standing.gateway.decisions.rules import Bound, Kind, Question, decide, open_record
+from standing.gateway.decisions.rules import Kind, Question, decide
 from standing.gateway.decisions.usage import AccountDay, day_of
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema

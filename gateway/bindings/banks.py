@@ -11,8 +11,8 @@ import httpx
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
-from standing.gateway.settings import BankSettings
 from standing.ledger.attestations.bic import bic_to_bytes11, parse_bic
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, DepositConfirmation
 from standing.ledger.errors import Conflict, InvalidValue, NotFound

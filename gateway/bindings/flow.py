@@ -15,10 +15,9 @@ import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from standing.gateway.access.admission import Admission
+from standing.gateway.bindings.attempts import BindingBounds, check_may_bind, note_refusal
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
 from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, trusted
-from standing.gateway.decisions import holds
-from standing.gateway.decisions.policy import BindingBounds
 from standing.gateway.errors import BankNotUsable
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
@@ -310,11 +309,11 @@ class BindingFlow:
 
     def _check_may_bind(self, user_id: str) -> None:
         with self._storage.read() as connection:
-            holds.check_may_bind(connection, user_id, self._clock.now_ms())
+            check_may_bind(connection, user_id, self._clock.now_ms())
 
     def _note_refusal(self, user_id: str) -> None:
         with self._storage.write() as connection:
-            holds.note_refusal(connection, user_id, self._bounds, self._clock.now_ms())
+            note_refusal(connection, user_id, self._bounds, self._clock.now_ms())
 
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]

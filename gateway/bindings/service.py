@@ -14,8 +14,7 @@ from sqlalchemy import Row, select, update
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
-from standing.gateway.decisions.records import adopt
-from standing.gateway.decisions.rules import Bound, open_record
+from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.errors import BankNotServed, GrantNotTrusted
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema

@@ -7,12 +7,7 @@ from standing.gateway.decisions.messages import of_decision
 from standing.gateway.decisions.risk import Hold
 from standing.gateway.decisions.rules import Decision, Transaction
 from standing.gateway.decisions.usage import Reservation
-from standing.ledger.attestations.money import NO_LIMIT
-
-
-def limit_word(limit_minor: int) -> int | str:
-    """A limit as the API writes it: minor units, or "none" where the bank states none."""
-    return "none" if limit_minor == NO_LIMIT else limit_minor
+from standing.ledger.attestations.money import limit_word
 
 
 def to_json(document: dict[str, Any]) -> str:

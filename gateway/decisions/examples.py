@@ -2,20 +2,7 @@
 
 from typing import Any
 
-BINDING_EXAMPLE = "0x4f2d8a6c1be09d73a5c4e8f7061b2d3c9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b"
-
-CLAIM_EXAMPLE: dict[str, Any] = {
-    "bank": "BKCHCNBJ",
-    "user_id": "u-001",
-    "request_id": "bind-u-001-0001",
-    "number": "6216 6100 0000 0000 00",
-    "number_type": "card",
-    "holder_name": "张伟",
-    "id_document_scheme": "NIDN",
-    "id_document_country": "CN",
-    "id_document_number": "11010519491231002X",
-    "phone": "+86 138 0013 8000",
-}
+from standing.gateway.bindings.examples import BINDING_EXAMPLE
 
 _DECISION: dict[str, Any] = {
     "transaction_id": "t-0001",
@@ -96,43 +83,6 @@ DECISION_EXAMPLES: dict[str, Any] = {
             "policy": _POLICY,
             "decided_at_ms": 1_767_225_600_000,
             "evidence": "eyJ…",
-        },
-    },
-}
-
-
-BIND_EXAMPLES: dict[str, Any] = {
-    "granted": {
-        "summary": "Granted",
-        "value": {
-            "outcome": "granted",
-            "binding": BINDING_EXAMPLE,
-            "number_masked": "621661********0000",
-            "created_at_ms": 1_767_225_000_000,
-            "mismatches": [],
-            "micro_deposit": None,
-        },
-    },
-    "micro_deposit": {
-        "summary": "The bank pays a small amount in, and the user is to name it",
-        "value": {
-            "outcome": "micro_deposit",
-            "binding": None,
-            "number_masked": None,
-            "created_at_ms": None,
-            "mismatches": [],
-            "micro_deposit": {"currency": "CNY", "expires_at_ms": 1_767_829_800_000},
-        },
-    },
-    "refused": {
-        "summary": "Refused by the bank: the name is another",
-        "value": {
-            "outcome": "refused",
-            "binding": None,
-            "number_masked": None,
-            "created_at_ms": None,
-            "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
-            "micro_deposit": None,
         },
     },
 }

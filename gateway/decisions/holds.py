@@ -4,28 +4,25 @@ What holds transactions are the rules of the policy (`gateway.decisions.risk`): 
 first speaks in. What holds attempts to bind is that too many of a user's were refused by banks.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from standing.gateway.decisions.policy import BindingBounds
+from standing.gateway.bindings.attempts import new_hold_id
 from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally
 from standing.gateway.decisions.rules import Decision, Outcome, Question
-from standing.gateway.errors import AlreadyLifted, BindingHeld
+from standing.gateway.errors import AlreadyLifted
 from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.money import currency_number
+from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
-
-#: The rule's name of a hold on a user's attempts to bind; no rule of a policy can have it, for its capitals.
-BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
 
 #: The most holds that a list shows, newest first.
 MAX_LISTED = 200
 
-_MINUTE_MS = 60_000
 #: Sums are made in two parts: SQLite fails where a sum does not fit its 64 bits, and withdrawals have no limit.
 _PART = 2**32
 
@@ -131,7 +128,7 @@ class RiskBook:
         hold = decision.hold
         if hold is None or hold.hold_id is not None:
             return decision
-        stored = replace(hold, hold_id=_new_id())
+        stored = replace(hold, hold_id=new_hold_id())
         self._holds.setdefault(self._accounts[binding], []).append((binding, stored))
         self._fresh.append(_values(stored, binding, user_id, self._now_ms))
         return replace(decision, hold=stored)
@@ -145,11 +142,7 @@ class RiskBook:
 _NOTHING = Tally(0, 0)
 
 
-def _new_id() -> str:
-    return "h_" + secrets.token_hex(12)
-
-
-def _values(hold: Hold, binding: bytes | None, user_id: str, now_ms: int) -> dict[str, Any]:
+def _values(hold: Hold, binding: bytes, user_id: str, now_ms: int) -> dict[str, Any]:
     return {
         "hold_id": hold.hold_id,
         "binding": binding,
@@ -162,48 +155,37 @@ def _values(hold: Hold, binding: bytes | None, user_id: str, now_ms: int) -> dic
     }
 
 
-def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
-    """Note that a bank refused to bind for a user; one too many holds the user's next attempts."""
-    table = schema.binding_refusals
-    since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
-    connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
-    connection.execute(insert(table).values(user_id=user_id, at_ms=now_ms))
-    count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
-    if count < bounds.max_refusals:
-        return
-    # Counting begins anew with the hold: lifted or ended, the user has as many attempts as before.
-    connection.execute(delete(table).where(table.c.user_id == user_id))
-    why = f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes"
-    hold = Hold(BINDING_ATTEMPTS, why, now_ms + bounds.hold_minutes * _MINUTE_MS, whole=True, hold_id=_new_id())
-    connection.execute(insert(schema.holds).values(**_values(hold, None, user_id, now_ms)))
+class Holds:
+    """Lists and lifts holds, for support."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def listed(self, *, binding: bytes | None = None, user_id: str | None = None) -> list[StoredHold]:
+        """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED.
+
+        A binding's list includes holds of the whole account that came from another binding of it.
+        Raises: StorageUnavailable.
+        """
+
+        def read() -> list[StoredHold]:
+            with self._storage.read() as connection:
+                return _listed(connection, binding, user_id)
+
+        return await self._storage.reading(read)
+
+    async def lift(self, hold_id: str, lifted_by: str) -> StoredHold:
+        """Lift a hold before its end. Raises: NotFound, AlreadyLifted (lifted before, or ended), StorageUnavailable."""
+
+        def write() -> StoredHold:
+            with self._storage.write() as connection:
+                return _lift(connection, hold_id, lifted_by, self._clock.now_ms())
+
+        return await self._storage.writing(write)
 
 
-def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
-    """That no hold is on the user's attempts to bind. Raises: BindingHeld."""
-    table = schema.holds.c
-    row = connection.execute(
-        select(schema.holds)
-        .where(
-            table.user_id == user_id,
-            table.rule == BINDING_ATTEMPTS,
-            table.lifted_at_ms.is_(None),
-            table.ends_at_ms > now_ms,
-        )
-        .order_by(table.ends_at_ms.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is not None:
-        raise BindingHeld(
-            f"{row.why}; the hold {row.hold_id} ends at {row.ends_at_ms}, or when support lifts it",
-            -(-(row.ends_at_ms - now_ms) // 1000),
-        )
-
-
-def listed(connection: Connection, *, binding: bytes | None = None, user_id: str | None = None) -> list[StoredHold]:
-    """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED.
-
-    To a binding's belong those of the whole that came from another binding of its account.
-    """
+def _listed(connection: Connection, binding: bytes | None, user_id: str | None) -> list[StoredHold]:
     table, own = schema.holds.c, schema.bindings.c
     query = select(schema.holds).order_by(table.began_at_ms.desc(), table.hold_id).limit(MAX_LISTED)
     if binding is not None:
@@ -215,8 +197,7 @@ def listed(connection: Connection, *, binding: bytes | None = None, user_id: str
     return [_stored(row) for row in connection.execute(query)]
 
 
-def lift(connection: Connection, hold_id: str, lifted_by: str, now_ms: int) -> StoredHold:
-    """Lift a hold before its end. Raises: NotFound, AlreadyLifted (lifted before, or ended)."""
+def _lift(connection: Connection, hold_id: str, lifted_by: str, now_ms: int) -> StoredHold:
     table = schema.holds
     query = select(table).where(table.c.hold_id == hold_id)
     row = connection.execute(query.with_for_update()).one_or_none()

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.decisions.risk import AnyRule, Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code
 
@@ -42,17 +43,6 @@ class IdentityOutcomes(BaseModel):
     name: Caution = "decline"
     id_document: Caution = "decline"
     phone: Caution = "review"
-
-
-class BindingBounds(BaseModel):
-    """How often a user may try to bind in vain: `max_refusals` by banks within `within_minutes`, then no attempt of
-    theirs reaches a bank for `hold_minutes`, or until support lifts the hold."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_refusals: int = Field(default=5, ge=1, le=1_000)
-    within_minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
-    hold_minutes: int = Field(default=24 * 60, ge=1, le=30 * 24 * 60)
 
 
 Bands = Annotated[tuple[FreshnessBand, ...], Field(min_length=1, max_length=_MAX_BANDS)]

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.decisions.answers import reservation_document, to_json
 from standing.gateway.decisions.reservations import as_it_is
-from standing.gateway.decisions.rules import Bound, Decision, Kind, Transaction, open_record
+from standing.gateway.decisions.rules import Decision, Kind, Transaction
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
@@ -79,12 +80,6 @@ class Decided:
     answer: str
     reservation: Reservation | None
     day: AccountDay
-
-
-def adopt(tags: bytes, unvouched: str, stated: IdentityTags) -> bytes:
-    """The 12 bytes of `tags`, with those of the `unvouched` fields (comma-separated) as the bank states them."""
-    adopted = IdentityTags.unpack(tags)
-    return replace(adopted, **{field: getattr(stated, field) for field in unvouched.split(",")}).pack()
 
 
 def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:

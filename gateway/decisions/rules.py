@@ -36,15 +36,13 @@ ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
+from standing.gateway.bindings.bound import Bound, open_record
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
-from standing.ledger.attestations.sealing import unseal
-from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.codec import Record
-from standing.ledger.errors import TermsUnreadable
 
 
 class Kind(StrEnum):
@@ -127,26 +125,6 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """What a binding is, ready to use: its names, its key, the tags of its user, and the time zone of its bank's days.
-
-    Of these only the tags ever change, where the user's name, document or phone changes on the platform.
-    `account` is a keyed hash of bank and number: two bindings of one account, one after the other, share a daily limit.
-    """
-
-    binding: bytes
-    bank: str
-    bank_bytes: bytes
-    account: bytes
-    key: bytes
-    tags: IdentityTags
-    zone: ZoneInfo
-
-    def __repr__(self) -> str:  # the key must not reach a log by accident
-        return f"Bound(bank={self.bank!r}, binding=0x{self.binding.hex()})"
-
-
-@dataclass(frozen=True, slots=True)
 class Remaining:
     """What debits are still possible after the decision, minor units; NO_LIMIT where the bank states no limit."""
 
@@ -214,24 +192,6 @@ def decide(
         remaining=_remaining(question, reason, terms, used_today_minor),
         hold=hold,
     )
-
-
-def open_record(record: Record, bound: Bound) -> Terms | None:
-    """The terms of a record; None where there is none, or it does not open with the binding's key."""
-    if record.publication == 0:
-        return None
-    try:
-        return unseal(
-            record.tag,
-            record.sealed_terms,
-            key=bound.key,
-            bank=bound.bank,
-            binding=bound.binding,
-            publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
-        )
-    except TermsUnreadable:
-        return None
 
 
 # One list on purpose: its order is the reasons' precedence, and to split it would hide that.

@@ -1,4 +1,4 @@
-"""The desk, where transactions are decided: read the ledger, then decide and record in one shared transaction.
+"""Decides transactions: read the ledger, then decide and record in one shared transaction.
 
 The path of one transaction: its binding's key from memory; its turn, for what is read before the last commit has ended
 only grows old; one coalesced read of the ledger (`gateway.ledger_reading.reader`); one group commit
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from standing.gateway.access.admission import Admission
+from standing.gateway.bindings.bound import Bound
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions import records
-from standing.gateway.decisions.answers import decision_json, limit_word
+from standing.gateway.decisions.answers import decision_json
+from standing.gateway.decisions.basis import Basis, SignsEvidence
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.records import BindingState, Decided
 from standing.gateway.decisions.reservations import Capture, Refund, Void, Wish, expire_due, settle
-from standing.gateway.decisions.rules import Bound, Decision, Kind, Outcome, Question, Reason, Transaction, decide
+from standing.gateway.decisions.rules import Decision, Kind, Outcome, Question, Reason, Transaction, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
-from standing.gateway.evidence.signing import Basis, EvidenceSigner
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.metrics import Meters
 from standing.gateway.storage.database import Storage
@@ -30,8 +31,6 @@ from standing.gateway.storage.group_commit import GroupCommit
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
-
-__all__ = ["MAX_BATCH", "Desk", "Transaction", "limit_word"]
 
 #: The most transactions of one batch.
 MAX_BATCH = 500
@@ -48,11 +47,11 @@ class _Read:
     final: bool  # False: where another request has seen a newer record meanwhile, the ledger may be read again
 
 
-class _Outrun(StandingError):
+class _Overtaken(StandingError):
     """Another request's later read was recorded first, so this one looks older than what has been seen."""
 
 
-class Desk:
+class DecisionService:
     """Decides transactions, records the decisions, and settles what they reserved."""
 
     def __init__(
@@ -61,7 +60,7 @@ class Desk:
         storage: Storage,
         bindings: Bindings,
         reader: Reader,
-        evidence: EvidenceSigner,
+        evidence: SignsEvidence,
         policy: Policy,
         clock: Clock,
         max_waiting: int,
@@ -95,7 +94,7 @@ class Desk:
             bound = await self._bindings.bound(transaction.binding)
             try:
                 return await self._read_and_commit(transaction, question, bound, final=False)
-            except _Outrun:
+            except _Overtaken:
                 # A read that starts now is later than what was recorded: if it is older still, that is a rollback.
                 return await self._read_and_commit(transaction, question, bound, final=True)
 
@@ -123,7 +122,7 @@ class Desk:
             for final in (False, True):
                 outcomes = await self._decide_in_order([each for _, each in waiting], final=final)
                 answers |= {index: outcome for (index, _), outcome in zip(waiting, outcomes, strict=True)}
-                waiting = [(index, each) for index, each in waiting if isinstance(answers[index], _Outrun)]
+                waiting = [(index, each) for index, each in waiting if isinstance(answers[index], _Overtaken)]
         return [answers[index] for index in range(len(transactions))]
 
     async def _decide_in_order(
@@ -209,7 +208,7 @@ class Desk:
                 continue
             made = self._decide_one(read, day, states[read.bound.binding], usage, risk, now_ms)
             if made is None:
-                answers.append(_Outrun("a later read was recorded first"))
+                answers.append(_Overtaken("a later read was recorded first"))
                 continue
             fresh.append(made)
             decided[read.transaction.transaction_id] = (read.transaction, made.answer)

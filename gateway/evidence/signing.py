@@ -7,8 +7,6 @@ side.
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,10 +22,11 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import PyJWS
 from jwt.algorithms import OKPAlgorithm
 
+from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.basis import Basis
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Bound, Decision, Question
+from standing.gateway.decisions.rules import Decision, Question
 from standing.gateway.evidence.claims import FORM, tag_commitments
-from standing.gateway.ledger_reading.reader import Seen
 from standing.ledger.attestations.publication import Domain
 from standing.ledger.chain.codec import Record
 from standing.ledger.service.settings import SettingsError, write_private
@@ -35,22 +34,6 @@ from standing.ledger.service.settings import SettingsError, write_private
 _ALGORITHM = "EdDSA"
 #: The `typ` of the JWS's header.
 TYPE = "standing-evidence"
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
-
-    `day`: the bank's day whose usage `used_today_minor` is.
-    """
-
-    seen: Seen | None
-    ended: bool
-    floor: int
-    used_today_minor: int
-    day: date
-    policy: Policy
-    decided_at_ms: int
 
 
 class EvidenceSigner:

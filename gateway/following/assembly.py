@@ -1,25 +1,22 @@
-"""Everything that follows the ledger, put together: follower, log of events, webhooks, streams and trails."""
+"""Everything that follows the ledger, put together: follower, event log, webhooks and streams."""
 
 import asyncio
 import threading
 from dataclasses import dataclass
 
-from standing.gateway.bindings.banks import BankDirectory, NodeClient
-from standing.gateway.bindings.service import Bindings
+from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events.deliveries import DeliveryQueues
 from standing.gateway.events.endpoints import Endpoints
 from standing.gateway.events.log import EventLog
-from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from standing.gateway.events.settings import FollowerSettings, StreamSettings, WebhookSettings
 from standing.gateway.events.streams import Streams
 from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.events.webhooks import Dispatcher
 from standing.gateway.following.follower import Follower
 from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import BlockRule
-from standing.gateway.ledger_reading.reader import Reader
 from standing.gateway.storage.database import Storage
-from standing.gateway.support.trail import Trails
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock
 from standing.ledger.service.leader import Leader
@@ -38,7 +35,6 @@ class Following:
     queues: DeliveryQueues
     dispatcher: Dispatcher
     streams: Streams
-    trails: Trails
     wakeups: Wakeups
     thread: threading.Thread | None
 
@@ -70,10 +66,7 @@ def build(
     storage: Storage,
     vault: Vault,
     ledger: LedgerClient,
-    reader: Reader,
-    bindings: Bindings,
     banks: BankDirectory,
-    nodes: NodeClient,
     policy: Policy,
     clock: Clock,
     rule: BlockRule,
@@ -81,7 +74,6 @@ def build(
     follower_settings: FollowerSettings,
     webhook_settings: WebhookSettings,
     stream_settings: StreamSettings,
-    trail_settings: TrailSettings,
 ) -> Following:
     """Put the parts together; nothing runs before `Following.open`."""
     wakeups = Wakeups()
@@ -110,16 +102,6 @@ def build(
             storage=storage, endpoints=endpoints, queues=queues, wakeups=wakeups, clock=clock, settings=webhook_settings
         ),
         streams=Streams(storage, log, wakeups, stream_settings),
-        trails=Trails(
-            storage=storage,
-            bindings=bindings,
-            banks=banks,
-            nodes=nodes,
-            reader=reader,
-            policy=policy,
-            clock=clock,
-            settings=trail_settings,
-        ),
         wakeups=wakeups,
         thread=thread,
     )

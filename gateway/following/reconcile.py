@@ -19,9 +19,9 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.records import adopt
-from standing.gateway.decisions.rules import Bound, Kind, Question, Reason, decide, open_record
+from standing.gateway.decisions.rules import Kind, Question, Reason, decide
 from standing.gateway.following import bank_watch
 from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
 from standing.gateway.ledger_reading.nodes import BlockRule

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from standing.gateway.app import build
 from standing.gateway.evidence.verification.lines import span, when
 from standing.gateway.following.reconcile_report import Report
 from standing.gateway.settings import GatewaySettings
@@ -40,9 +39,11 @@ def reconcile_command(
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
+        from standing.gateway.composition import build  # noqa: PLC0415 - imports the whole gateway
+
         gateway = build(settings)
         try:
-            report = _run_with_bar(gateway.operation.reconciler.run)
+            report = _run_with_bar(gateway.reconciler.run)
         finally:
             gateway.storage.close()
         for file, text in ((json_file, report.to_json), (html_file, report.to_html)):

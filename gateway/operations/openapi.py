@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from standing.gateway.decisions.examples import BIND_EXAMPLES, DECISION_EXAMPLES
+from standing.gateway.bindings.examples import BIND_EXAMPLES
+from standing.gateway.decisions.examples import DECISION_EXAMPLES
 
 _EXAMPLES = {"DecisionDocument": DECISION_EXAMPLES, "BindAnswer": BIND_EXAMPLES}
 

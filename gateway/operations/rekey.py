@@ -6,18 +6,16 @@ encrypted like the rest. Who had both an old secret and a copy of the database o
 against the hashes; a new secret does not undo that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Column, Connection, Table, bindparam, func, select, tuple_, update
 
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.service.vault import Vault
 
-_PURPOSE = "gateway"
-_LOOKUP = "lookup"
 _BATCH = 500
 
 
@@ -34,25 +32,6 @@ def sealed_columns() -> list[Column[Any]]:
     return [
         column for table in schema.metadata.sorted_tables for column in table.columns if column.name.endswith("_sealed")
     ]
-
-
-def open_vault(storage: Storage, secrets: Sequence[bytes]) -> Vault:
-    """The gateway's vault. Raises: VaultError where a secret is missing, StorageUnavailable."""
-    vault = Vault(secrets, _PURPOSE)
-    table = schema.vault_keys
-
-    def lookup_key(connection: Connection) -> bytes:
-        sealed = connection.scalar(select(table.c.key_sealed).where(table.c.purpose == _LOOKUP))
-        if sealed is not None:
-            return vault.unseal(sealed)
-        # The first start, or the first with this table: nothing is kept before these secrets are known to be right.
-        some_key = connection.scalar(select(schema.bindings.c.key_sealed).limit(1))
-        if some_key is not None:
-            vault.unseal(some_key)
-        connection.execute(insert(table).values(purpose=_LOOKUP, key_sealed=vault.seal(vault.lookup_key)))
-        return vault.lookup_key
-
-    return Vault(secrets, _PURPOSE, storage.write_all(lookup_key))
 
 
 def count_sealed(storage: Storage) -> int:

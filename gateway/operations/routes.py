@@ -1,23 +1,32 @@
-"""Routes for who runs the gateway, and for who checks it: figures, status, the last reconciliation, evidence."""
+"""Routes for operators: probes, metrics, status, banks, the last reconciliation."""
 
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Response, status
 
-from standing.gateway.access.dependencies import KEYED, STORAGE, AnyRole, Staff, gateway_of
-from standing.gateway.decisions import schemas as d
-from standing.gateway.evidence.verification.proof import questions, read_claims
+from standing.gateway.access.dependencies import KEYED, STORAGE, AnyRole, Staff
+from standing.gateway.composition import Gateway
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.following.reconcile_report import to_html
-from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.metrics import CONTENT_TYPE, exposition
-from standing.gateway.operations.schemas import EvidenceFile, ReportDocument, StatusDocument
-from standing.gateway.operations.service import banks_now, gauges, status_document, stored_now
-from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
-from standing.ledger.service.problems import MALFORMED, responses
+from standing.gateway.operations import schemas as d
+from standing.gateway.operations.service import GatewayStatus
+from standing.gateway.storage.database import Storage
+from standing.ledger.errors import LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.injection import provided
+from standing.ledger.service.problems import responses
+
+TAGS = [
+    {"name": "banks", "description": "The banks, and how lately each has spoken."},
+    {"name": "operation", "description": "For those who run the gateway, and those who check its evidence."},
+]
 
 router = APIRouter()
+
+Status = Annotated[GatewayStatus, Depends(provided(GatewayStatus))]
+StorageDep = Annotated[Storage, Depends(provided(Storage))]
 
 
 @router.get(
@@ -32,11 +41,10 @@ router = APIRouter()
         }
     },
 )
-async def metrics(request: Request) -> Response:
+async def metrics(gateway: Annotated[Gateway, Depends(provided(Gateway))], now: Status) -> Response:
     """Counts of this process, and figures of the moment: a scrape reads the ledger once. Nothing in them names an
     account, a user or a transaction."""
-    gateway = gateway_of(request)
-    return Response(exposition(gateway.operation.meters, await gauges(gateway)), media_type=CONTENT_TYPE)
+    return Response(exposition(gateway.meters, await now.gauges()), media_type=CONTENT_TYPE)
 
 
 @router.get(
@@ -45,12 +53,9 @@ async def metrics(request: Request) -> Response:
     summary="The gateway on one screen",
     responses=responses(*KEYED),
 )
-async def get_status(request: Request, _caller: AnyRole) -> StatusDocument:
+async def get_status(now: Status, _caller: AnyRole) -> d.StatusDocument:
     """What `standing-gateway status` shows. Asks the database and the ledger now."""
-    gateway = gateway_of(request)
-    trouble = await gateway.trouble()
-    document = status_document(gateway, trouble, await banks_now(gateway), await stored_now(gateway))
-    return StatusDocument.model_validate(document)
+    return d.StatusDocument.model_validate(await now.document())
 
 
 @router.get(
@@ -59,9 +64,9 @@ async def get_status(request: Request, _caller: AnyRole) -> StatusDocument:
     summary="The last reconciliation",
     responses=responses(*KEYED, NotFound, STORAGE),
 )
-async def get_reconciliation(request: Request, _caller: Staff) -> ReportDocument:
+async def get_reconciliation(storage: StorageDep, _caller: Staff) -> d.ReportDocument:
     """Which active bindings can no longer work and what their users can do; where ledger and follower are apart."""
-    return ReportDocument.model_validate(await _last_report(request))
+    return d.ReportDocument.model_validate(await _last_report(storage))
 
 
 @router.get(
@@ -77,14 +82,13 @@ async def get_reconciliation(request: Request, _caller: Staff) -> ReportDocument
         }
     },
 )
-async def get_reconciliation_page(request: Request, _caller: Staff) -> Response:
+async def get_reconciliation_page(storage: StorageDep, _caller: Staff) -> Response:
     """As /v1/reconciliation, to look at."""
-    return Response(to_html(await _last_report(request)), media_type="text/html")
+    return Response(to_html(await _last_report(storage)), media_type="text/html")
 
 
-async def _last_report(request: Request) -> dict[str, Any]:
-    gateway = gateway_of(request)
-    found = await gateway.storage.reading(last_run, gateway.storage)
+async def _last_report(storage: Storage) -> dict[str, Any]:
+    found = await storage.reading(last_run, storage)
     if found is None:
         raise NotFound("reconciliation: none was made yet; allowed: after the first, see reconcile_every_minutes")
     report: dict[str, Any] = json.loads(found)
@@ -92,43 +96,45 @@ async def _last_report(request: Request) -> dict[str, Any]:
 
 
 @router.get(
-    "/v1/decisions/{transaction_id}/evidence",
-    tags=["decisions"],
-    summary="A decision's evidence, to be verified without this gateway",
-    responses=responses(*KEYED, MALFORMED, NotFound, Overloaded, STORAGE),
+    "/v1/banks",
+    tags=["banks"],
+    summary="The banks, and how lately each has spoken",
+    responses=responses(MissingKey, WrongRole, LedgerUnreachable, Overloaded),
 )
-async def get_evidence(
-    transaction_id: d.TransactionId,
-    request: Request,
-    _caller: AnyRole,
-    proof: Annotated[
-        bool, Query(description="With a storage proof, which verifies offline. Ask soon: nodes prune")
-    ] = False,
-) -> EvidenceFile:
-    """What `standing-gateway verify` takes."""
-    gateway = gateway_of(request)
-    jws = json.loads(await gateway.desk.find(transaction_id))["evidence"]
-    found: dict[str, Any] = {"block": None, "proof": None, "no_proof_because": None}
-    if proof:
-        try:
-            found |= await _prove(gateway.reader.nodes, jws)
-        except (LedgerUnreachable, InvalidValue) as error:
-            found["no_proof_because"] = str(error)
-    key = d.EvidenceKeyDocument.model_validate(gateway.evidence.jwk)
-    return EvidenceFile(evidence=jws, key=key, **found)
+async def get_banks(now: Status, _caller: AnyRole) -> d.BankList:
+    """Reads the ledger for this request."""
+    return d.BankList(
+        banks=[
+            d.BankDocument(
+                bic=state.bank.bic,
+                name=state.bank.name,
+                time_zone=state.bank.zone.key,
+                watermark_ms=state.watermark_ms,
+                staleness_ms=state.staleness_ms,
+                suspended=state.suspended,
+                within_widest_bound=state.within_widest_bound,
+                block_number=state.block_number,
+            )
+            for state in await now.bank_states()
+        ]
+    )
 
 
-async def _prove(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
-    """Block and proof, both of one node. Raises: LedgerUnreachable where no node gives them; InvalidValue."""
-    asked = questions(read_claims(jws))
-    failure = LedgerUnreachable("no ledger node can be asked")
-    for node in nodes.usable():
-        try:
-            found = {name: await node.endpoint.call(method, params) for name, (method, params) in asked.items()}
-        except LedgerUnreachable as error:
-            failure = error  # it may do for reads all the same
-            continue
-        if all(isinstance(value, dict) for value in found.values()):
-            return found
-        failure = LedgerUnreachable(f"{node.name} gives no proof of that block")
-    raise failure
+@router.get("/healthz", tags=["operation"], summary="The process is up")
+async def healthz() -> d.Health:
+    """Says nothing about the ledger or the database."""
+    return d.Health(ok=True)
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Fit for work, or why not",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.Health, "description": "Not fit for work"}},
+)
+async def readyz(now: Status, response: Response) -> d.Health:
+    """Asks the database and the ledger now."""
+    trouble = await now.trouble()
+    if trouble is not None:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    return d.Health(ok=trouble is None, reason=trouble)

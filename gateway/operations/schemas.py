@@ -4,8 +4,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from standing.gateway.decisions.schemas import EvidenceKeyDocument
-
 
 class LedgerNodeDocument(BaseModel):
     """One node of the ledger, by host and port."""
@@ -93,16 +91,6 @@ class StatusDocument(BaseModel):
     reconcile: ReconcileDocument
 
 
-class EvidenceFile(BaseModel):
-    """Evidence of one decision, as `standing-gateway verify` takes it."""
-
-    evidence: str = Field(description="JWS, EdDSA")
-    key: EvidenceKeyDocument = Field(description="For convenience; a verifier gets it from /v1/evidence-key itself")
-    block: dict[str, Any] | None = Field(description="The block, as its node told it; with a proof only")
-    proof: dict[str, Any] | None = Field(description="eth_getProof's answer, where it was asked for and can be had")
-    no_proof_because: str | None
-
-
 class ReportDocument(BaseModel):
     """The last reconciliation, whole."""
 
@@ -119,3 +107,31 @@ class ReportDocument(BaseModel):
     banks: list[dict[str, Any]]
     dead: list[dict[str, Any]] = Field(description="At most 1000, each with its reason and the user's way out")
     drift: list[dict[str, Any]] = Field(description="At most 1000")
+
+
+class BankDocument(BaseModel):
+    """A bank, with what the ledger says about it now."""
+
+    bic: str = Field(examples=["BKCHCNBJ"])
+    name: str = Field(examples=["Bank of China"])
+    time_zone: str = Field(examples=["Asia/Shanghai"])
+    watermark_ms: int | None = Field(description="null: the bank has not spoken yet", examples=[1_767_225_599_580])
+    staleness_ms: int | None = Field(examples=[420])
+    suspended: bool
+    within_widest_bound: bool = Field(
+        description="Whether the bank has spoken lately enough for the policy's most lenient band"
+    )
+    block_number: int = Field(examples=[1207])
+
+
+class BankList(BaseModel):
+    """All banks whose accounts may be bound."""
+
+    banks: list[BankDocument]
+
+
+class Health(BaseModel):
+    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
+
+    ok: bool
+    reason: str | None = None

@@ -1,40 +1,41 @@
-"""How the gateway is at one moment, for whoever runs it; and the parts that only operation needs."""
+"""How the gateway is at one moment: for `/readyz`, `/v1/status`, `/v1/banks` and `/metrics`."""
 
+import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import func, select
 
+from standing.gateway.bindings.banks import Bank
+from standing.gateway.composition import Gateway
 from standing.gateway.errors import StorageUnavailable
-from standing.gateway.following.reconcile import Reconciler, last_run
-from standing.gateway.following.reconcile_schedule import ReconcileSchedule
+from standing.gateway.following.reconcile import last_run
 from standing.gateway.ledger_reading.nodes import NodeState
-from standing.gateway.metrics import Gauge, Meters
+from standing.gateway.metrics import Gauge
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.errors import LedgerUnreachable, Overloaded
-
-if TYPE_CHECKING:
-    from standing.gateway.app import BankState, Gateway
 
 #: What of a report `GET /v1/status` shows.
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
 
 
+#: No binding has this id: a query for it answers what the ledger holds about the bank alone.
+_NO_BINDING = bytes(BINDING_SIZE)
+
+
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """Meters, the reconciler and its schedule. `open` and `close` belong to one event loop."""
+class BankState:
+    """What the ledger says about a bank now."""
 
-    meters: Meters
-    reconciler: Reconciler
-    schedule: ReconcileSchedule
-
-    async def open(self) -> None:
-        await self.schedule.open()
-
-    async def close(self) -> None:
-        await self.schedule.close()
+    bank: Bank
+    watermark_ms: int | None
+    staleness_ms: int | None
+    suspended: bool
+    within_widest_bound: bool
+    block_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,74 +60,172 @@ def look_up(storage: Storage) -> Stored:
     return Stored(followed, pending, dead, {name: run[name] for name in _RUN_FIELDS} if run is not None else None)
 
 
-async def banks_now(gateway: "Gateway") -> "list[BankState] | None":
-    """The banks by the ledger of this moment; None where it cannot be read."""
-    try:
-        return await gateway.bank_states()
-    except (LedgerUnreachable, Overloaded):
-        return None
+class GatewayStatus:
+    """Looks at a running gateway: its ledger nodes, its database, the banks."""
 
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
-async def stored_now(gateway: "Gateway") -> Stored | None:
-    """What the database says; None where it cannot be read."""
-    try:
-        return await gateway.storage.reading(look_up, gateway.storage)
-    except StorageUnavailable:
-        return None
+    async def bank_states(self) -> list[BankState]:
+        """All banks, read in one call. Raises: LedgerUnreachable, Overloaded."""
+        banks = list(self._gateway.banks)
+        seen = await asyncio.gather(*(self._gateway.reader.read(bank.bic_bytes, _NO_BINDING) for bank in banks))
+        now_ms = self._gateway.clock.now_ms()
+        states = []
+        for bank, each in zip(banks, seen, strict=True):
+            watermark_ms = each.record.watermark_ms or None
+            staleness_ms = now_ms - watermark_ms if watermark_ms is not None else None
+            states.append(
+                BankState(
+                    bank=bank,
+                    watermark_ms=watermark_ms,
+                    staleness_ms=staleness_ms,
+                    suspended=each.record.suspended,
+                    within_widest_bound=staleness_ms is not None
+                    and -self._gateway.policy.ahead_allowance_ms
+                    <= staleness_ms
+                    <= self._gateway.policy.widest_staleness_ms,
+                    block_number=each.block_number,
+                )
+            )
+        return states
 
+    async def trouble(self) -> str | None:
+        """Why this gateway is not fit for work now; None where it is."""
+        troubles = []
+        try:
+            await self._gateway.storage.reading(self._touch_database)
+        except StorageUnavailable as error:
+            troubles.append(f"database: {error}")
+        try:
+            await self._gateway.reader.read(next(iter(self._gateway.banks)).bic_bytes, _NO_BINDING)
+        except (LedgerUnreachable, Overloaded) as error:
+            troubles.append(f"ledger: {error}")
+        return "; ".join(troubles) or None
 
-async def gauges(gateway: "Gateway") -> list[Gauge]:
-    """The figures of this moment; what cannot be looked up is left out."""
-    banks, stored, nodes = await banks_now(gateway), await stored_now(gateway), gateway.reader.nodes
-    found = [
-        Gauge("ledger_up", "1 while the ledger can be read, else 0.", {"": float(banks is not None)}),
-        Gauge("database_up", "1 while the database can be read, else 0.", {"": float(stored is not None)}),
-        Gauge(
-            "ledger_node_up",
-            "1 while a ledger node is fit or stalled, 0 while it is left out.",
-            {node.name: float(node.state < NodeState.FAILING) for node in nodes.all},
-            "node",
-        ),
-        Gauge(
-            "ledger_node_blocks_behind",
-            "How far a ledger node is behind the highest block seen.",
-            {node.name: nodes.seen - node.block_number for node in nodes.all if node.block_number is not None},
-            "node",
-        ),
-        Gauge(
-            "waiting",
-            "What waits now: reads for their call, decisions for their commit.",
-            {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
-            "queue",
-        ),
-        Gauge(
-            "leads",
-            "1 where this process is the one, of all on the database, that does it.",
-            {
-                "follow": float(gateway.following.follower.leads),
-                "reconcile": float(gateway.operation.schedule.leader.led),
-            },
-            "what",
-        ),
-    ]
-    if banks is not None:
-        found += [
+    def _touch_database(self) -> None:
+        with self._gateway.storage.read() as connection:
+            connection.execute(select(1))
+
+    async def banks(self) -> list[BankState] | None:
+        """The banks by the ledger of this moment; None where it cannot be read."""
+        try:
+            return await self.bank_states()
+        except (LedgerUnreachable, Overloaded):
+            return None
+
+    async def stored(self) -> Stored | None:
+        """What the database says; None where it cannot be read."""
+        try:
+            return await self._gateway.storage.reading(look_up, self._gateway.storage)
+        except StorageUnavailable:
+            return None
+
+    async def gauges(self) -> list[Gauge]:
+        """The figures of this moment; what cannot be looked up is left out."""
+        gateway = self._gateway
+        banks, stored, nodes = await self.banks(), await self.stored(), gateway.reader.nodes
+        found = [
+            Gauge("ledger_up", "1 while the ledger can be read, else 0.", {"": float(banks is not None)}),
+            Gauge("database_up", "1 while the database can be read, else 0.", {"": float(stored is not None)}),
             Gauge(
-                "bank_staleness_seconds",
-                "How old a bank's watermark is; no sample: it has never spoken.",
-                {state.bank.bic: state.staleness_ms / 1000 for state in banks if state.staleness_ms is not None},
-                "bank",
+                "ledger_node_up",
+                "1 while a ledger node is fit or stalled, 0 while it is left out.",
+                {node.name: float(node.state < NodeState.FAILING) for node in nodes.all},
+                "node",
             ),
             Gauge(
-                "bank_suspended",
-                "1 while a bank is suspended on the ledger.",
-                {state.bank.bic: float(state.suspended) for state in banks},
-                "bank",
+                "ledger_node_blocks_behind",
+                "How far a ledger node is behind the highest block seen.",
+                {node.name: nodes.seen - node.block_number for node in nodes.all if node.block_number is not None},
+                "node",
+            ),
+            Gauge(
+                "waiting",
+                "What waits now: reads for their call, decisions for their commit.",
+                {"reads": gateway.reader.waiting, "decisions": gateway.decisions.waiting},
+                "queue",
+            ),
+            Gauge(
+                "leads",
+                "1 where this process is the one, of all on the database, that does it.",
+                {
+                    "follow": float(gateway.following.follower.leads),
+                    "reconcile": float(gateway.reconcile_schedule.leader.led),
+                },
+                "what",
             ),
         ]
-    if stored is not None:
-        found += _stored_gauges(stored)
-    return found
+        if banks is not None:
+            found += [
+                Gauge(
+                    "bank_staleness_seconds",
+                    "How old a bank's watermark is; no sample: it has never spoken.",
+                    {state.bank.bic: state.staleness_ms / 1000 for state in banks if state.staleness_ms is not None},
+                    "bank",
+                ),
+                Gauge(
+                    "bank_suspended",
+                    "1 while a bank is suspended on the ledger.",
+                    {state.bank.bic: float(state.suspended) for state in banks},
+                    "bank",
+                ),
+            ]
+        if stored is not None:
+            found += _stored_gauges(stored)
+        return found
+
+    async def document(self) -> dict[str, Any]:
+        """One screen's worth, as `gateway.operations.schemas.StatusDocument` describes it."""
+        trouble, banks, stored = await self.trouble(), await self.banks(), await self.stored()
+        gateway = self._gateway
+        nodes, meters, schedule = gateway.reader.nodes, gateway.meters, gateway.reconcile_schedule
+        progress = schedule.progress
+        return {
+            "now_ms": gateway.clock.now_ms(),
+            "ready": trouble is None,
+            "trouble": trouble,
+            "policy": gateway.policy.version,
+            "ledger": {
+                "reads": str(nodes.rule),
+                "seen_block": nodes.seen,
+                "nodes": [
+                    {
+                        "node": node.name,
+                        "state": node.state.word,
+                        "problem": node.problem,
+                        "block_number": node.block_number,
+                        "block_time_ms": node.block_time_s * 1000 if node.block_time_s is not None else None,
+                    }
+                    for node in nodes.all
+                ],
+            },
+            "banks": [
+                {
+                    "bic": state.bank.bic,
+                    "staleness_ms": state.staleness_ms,
+                    "suspended": state.suspended,
+                    "within_widest_bound": state.within_widest_bound,
+                }
+                for state in banks
+            ]
+            if banks is not None
+            else None,
+            "decisions": meters.outcomes,
+            "reads_per_call": meters.reads_per_call,
+            "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.decisions.waiting},
+            "worker_troubles": gateway.following.troubles
+            + ([f"reconciliation: {schedule.trouble}"] if schedule.trouble is not None else []),
+            "follows": gateway.following.follower.leads,
+            "followed_block": stored.followed_block if stored is not None else None,
+            "pending_webhooks": stored.pending_webhooks if stored is not None else None,
+            "reconcile": {
+                "leads": schedule.leader.led,
+                "running": {"done": progress[0], "total": progress[1]} if progress is not None else None,
+                "last": stored.last_run if stored is not None else None,
+                "dead_bindings": stored.dead_bindings if stored is not None else None,
+            },
+        }
 
 
 def _stored_gauges(stored: Stored) -> list[Gauge]:
@@ -141,56 +240,3 @@ def _stored_gauges(stored: Stored) -> list[Gauge]:
         ),
     }
     return [Gauge(name, text, {"": value}) for (name, text), value in figures.items() if value is not None]
-
-
-def status_document(
-    gateway: "Gateway", trouble: str | None, banks: "list[BankState] | None", stored: Stored | None
-) -> dict[str, Any]:
-    """One screen's worth, as `gateway.operations.schemas.StatusDocument` describes it."""
-    nodes, meters, schedule = gateway.reader.nodes, gateway.operation.meters, gateway.operation.schedule
-    progress = schedule.progress
-    return {
-        "now_ms": gateway.clock.now_ms(),
-        "ready": trouble is None,
-        "trouble": trouble,
-        "policy": gateway.policy.version,
-        "ledger": {
-            "reads": str(nodes.rule),
-            "seen_block": nodes.seen,
-            "nodes": [
-                {
-                    "node": node.name,
-                    "state": node.state.word,
-                    "problem": node.problem,
-                    "block_number": node.block_number,
-                    "block_time_ms": node.block_time_s * 1000 if node.block_time_s is not None else None,
-                }
-                for node in nodes.all
-            ],
-        },
-        "banks": [
-            {
-                "bic": state.bank.bic,
-                "staleness_ms": state.staleness_ms,
-                "suspended": state.suspended,
-                "within_widest_bound": state.within_widest_bound,
-            }
-            for state in banks
-        ]
-        if banks is not None
-        else None,
-        "decisions": meters.outcomes,
-        "reads_per_call": meters.reads_per_call,
-        "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.desk.waiting},
-        "worker_troubles": gateway.following.troubles
-        + ([f"reconciliation: {schedule.trouble}"] if schedule.trouble is not None else []),
-        "follows": gateway.following.follower.leads,
-        "followed_block": stored.followed_block if stored is not None else None,
-        "pending_webhooks": stored.pending_webhooks if stored is not None else None,
-        "reconcile": {
-            "leads": schedule.leader.led,
-            "running": {"done": progress[0], "total": progress[1]} if progress is not None else None,
-            "last": stored.last_run if stored is not None else None,
-            "dead_bindings": stored.dead_bindings if stored is not None else None,
-        },
-    }

@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection, func, select
 
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
+from standing.gateway.bindings.bound import Bound
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Bound, Reason
+from standing.gateway.decisions.rules import Reason
 from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
 from standing.gateway.events.settings import TrailSettings
 from standing.gateway.following import bank_watch

@@ -102,7 +102,7 @@ def main() -> None:
         reader = snapshot_reader(_copy(settings))
     if arguments.kind == "redis":
         reader = redis_reader(arguments.redis, _copy(settings))
-    with patch("standing.gateway.app.Reader", reader):
+    with patch("standing.gateway.composition.Reader", reader):
         app = create_app(settings)
     serve(app, "127.0.0.1", arguments.port)
 

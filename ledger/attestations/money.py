@@ -45,3 +45,8 @@ def check_limit(field: str, limit_minor: int) -> int:
     if limit_minor != NO_LIMIT and not 0 <= limit_minor <= MAX_AMOUNT_MINOR:
         raise InvalidValue(field, "out of range", f"0 to {MAX_AMOUNT_MINOR} minor units, or none stated")
     return limit_minor
+
+
+def limit_word(limit_minor: int) -> int | str:
+    """A limit as the API writes it: minor units, or "none" where the bank states none."""
+    return "none" if limit_minor == NO_LIMIT else limit_minor

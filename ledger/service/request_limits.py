@@ -9,7 +9,7 @@ from standing.ledger.errors import Overloaded
 from standing.ledger.service.problems import problem_of, problem_response
 
 
-class Shed:
+class LoadShedding:
     """ASGI middleware: of the requests to `path` at most `limit` are inside at once; the others are answered 503.
 
     It is to be the outermost one. Refusing has to cost a small part of serving, or a service that is asked for more

@@ -9,13 +9,14 @@ from standing.node.bindings.granting import Granting
 from standing.node.bindings.micro_deposit import MicroDeposits
 from standing.node.bindings.payout import FilePayout
 from standing.node.bindings.service import Bindings
+from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
 from standing.node.fault_points import Faults
 from standing.node.publishing.outbox import Issuer
-from standing.node.settings import NodeSettings
 
 
 def make_bindings(
-    settings: NodeSettings,
+    micro_deposit: MicroDepositSettings,
+    velocity: VelocitySettings,
     database: Database,
     vault: Vault,
     issuer: Issuer,
@@ -24,14 +25,14 @@ def make_bindings(
     faults: Faults,
 ) -> tuple[Bindings, MicroDeposits]:
     """Bindings, and the micro-deposits that some of them need first."""
-    folder = settings.micro_deposit.payout_folder
+    folder = micro_deposit.payout_folder
     granting = Granting(issuer, clock)
     deposits = MicroDeposits(
         database,
         vault,
         granting,
         clock,
-        settings.micro_deposit.rules(),
+        micro_deposit.rules(),
         None if folder is None else FilePayout(folder),
         faults,
     )
@@ -42,7 +43,7 @@ def make_bindings(
         clock,
         granting=granting,
         deposits=deposits,
-        rates=settings.velocity.rates(),
+        rates=velocity.rates(),
         on_change=on_change,
         faults=faults,
     )

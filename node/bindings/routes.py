@@ -1,24 +1,32 @@
-"""The routes for what a binding needs after the first question: a micro-deposit's amount, a resync, an off-boarding."""
+"""The routes of bindings: verify and bind, micro-deposits, resync, unbind, off-board."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, status
+from fastapi import APIRouter, Depends, Path, Response, status
 
-from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, BindingAnswer, DepositConfirmation, Hex32
+from standing.ledger.attestations.binding_protocol import (
+    PLATFORM_PATTERN,
+    BindingAnswer,
+    BindingRequest,
+    DepositConfirmation,
+    Hex32,
+)
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
-from standing.node.bindings.off_boarding import OffBoarding, PlatformOffBoarded
-from standing.node.bindings.resync import ResyncAnswer
-from standing.node.bindings.service import AlreadyBound
+from standing.node.bindings.off_boarding import OffBoarding, OffBoardings, PlatformOffBoarded
+from standing.node.bindings.regranting import Regranting, RegrantRequest
+from standing.node.bindings.resync import Resync, ResyncAnswer
+from standing.node.bindings.service import AlreadyBound, Bindings
+from standing.node.publishing.trail import BindingTrail, Trail
 from standing.node.storage.database import DatabaseUnavailable
 from standing.node.storage.leadership import Standby
 
-if TYPE_CHECKING:
-    from standing.node.app import Node
-
 TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts for now")
 UNPARSED = Documented(status.HTTP_400_BAD_REQUEST, "http-bad-request", "The body cannot be parsed")
+
+PLATFORMS_TAG = {"name": "platforms", "description": "For payment platforms: bind an account, end a binding."}
 
 router = APIRouter(responses=responses(Standby, DatabaseUnavailable))
 
@@ -29,12 +37,10 @@ DepositId = Annotated[Hex32, Path(description="The micro-deposit's id: 0x and 64
 BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
 PlatformId = Annotated[str, Path(pattern=PLATFORM_PATTERN, description="The platform's id")]
 
+BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
+OffBoardingsDep = Annotated[OffBoardings, Depends(provided(OffBoardings))]
+
 _ALWAYS = (MissingKey, WrongRole, MALFORMED)
-
-
-def _node(request: Request) -> "Node":
-    node: Node = request.app.state.node
-    return node
 
 
 @router.post(
@@ -46,14 +52,13 @@ def _node(request: Request) -> "Node":
     ),
 )
 def post_confirmation(
-    deposit: DepositId, body: DepositConfirmation, request: Request, caller: Platform
+    deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, caller: Platform
 ) -> BindingAnswer:
     """Answers `granted` with the grant, or `refused` with how many tries are left.
 
     The right amount again gets the same grant again, so a lost answer can be asked for.
     """
-    assert caller.platform is not None  # settings refuse a platform's key without one
-    return _node(request).bindings.confirm(caller.platform, bytes.fromhex(deposit[2:]), body.amount_minor)
+    return bindings.confirm(_platform_of(caller), bytes.fromhex(deposit[2:]), body.amount_minor)
 
 
 @router.post(
@@ -62,9 +67,11 @@ def post_confirmation(
     summary="Publish a binding's present terms again",
     responses=responses(*_ALWAYS, NotFound, TOO_MANY),
 )
-def post_resync(binding: BindingId, request: Request, caller: PlatformOrOperator) -> ResyncAnswer:
+def post_resync(
+    binding: BindingId, resync: Annotated[Resync, Depends(provided(Resync))], caller: PlatformOrOperator
+) -> ResyncAnswer:
     """For a record that does not open, or is doubted. A platform resyncs its own bindings only, at a bounded rate."""
-    return _node(request).resync.resync(caller.platform, bytes.fromhex(binding[2:]))
+    return resync.resync(caller.platform, bytes.fromhex(binding[2:]))
 
 
 @router.post(
@@ -74,9 +81,9 @@ def post_resync(binding: BindingId, request: Request, caller: PlatformOrOperator
     status_code=status.HTTP_202_ACCEPTED,
     responses=responses(*_ALWAYS, Overloaded),
 )
-def post_off_boarding(platform: PlatformId, request: Request, _caller: Operator) -> OffBoarding:
+def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
     """From now on the platform is granted nothing; its bindings end in batches. Asked again, it says how far it is."""
-    return _node(request).off_boardings.begin(platform)
+    return off_boardings.begin(platform)
 
 
 @router.get(
@@ -85,6 +92,69 @@ def post_off_boarding(platform: PlatformId, request: Request, _caller: Operator)
     summary="How far an off-boarding is",
     responses=responses(*_ALWAYS, NotFound),
 )
-def get_off_boarding(platform: PlatformId, request: Request, _caller: Operator) -> OffBoarding:
+def get_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
     """`finished_at_ms` is null while bindings are left to end."""
-    return _node(request).off_boardings.state(platform)
+    return off_boardings.state(platform)
+
+
+def _platform_of(caller: Caller) -> str:
+    assert caller.platform is not None  # settings refuse a platform's key without one
+    return caller.platform
+
+
+@router.post(
+    "/v1/bindings",
+    tags=["platforms"],
+    summary="Verify who holds an account, and bind it",
+    responses=responses(
+        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded
+    ),
+)
+def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
+    """Answers `granted` with a grant, `refused` with each field that does not match, or that a micro-deposit comes.
+
+    The same request id with the same content gets the same answer again, so a lost answer can be asked for.
+    """
+    return bindings.bind(_platform_of(caller), body)
+
+
+@router.delete(
+    "/v1/bindings/{binding}",
+    tags=["platforms"],
+    summary="End a binding",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_ALWAYS, NotFound),
+)
+def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) -> Response:
+    """Ends a binding of the calling platform; one that has ended already stays so."""
+    bindings.unbind(_platform_of(caller), bytes.fromhex(binding[2:]))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.post(
+    "/v1/bindings/{binding}/regrant",
+    tags=["platforms"],
+    summary="Replace a binding by a new one with a new key",
+    responses=responses(*_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
+)
+def post_regrant(
+    body: RegrantRequest,
+    binding: BindingId,
+    regranting: Annotated[Regranting, Depends(provided(Regranting))],
+    caller: Platform,
+) -> BindingAnswer:
+    """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""
+    return regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
+
+
+@router.get(
+    "/v1/bindings/{binding}/trail",
+    tags=["platforms", "operation"],
+    summary="Where a binding's attestations are",
+    responses=responses(*_ALWAYS, NotFound),
+)
+def get_binding_trail(
+    binding: BindingId, trail: Annotated[Trail, Depends(provided(Trail))], caller: PlatformOrOperator
+) -> BindingTrail:
+    """The newest attestations of a binding with their hops; a platform sees its own bindings only."""
+    return trail.binding(caller.platform, bytes.fromhex(binding[2:]))

@@ -25,10 +25,8 @@ from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing import outbox
+from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
-
-#: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
-AHEAD_ALLOWANCE_MS = 5_000
 
 
 class FeedOutOfOrder(Conflict):

@@ -5,7 +5,7 @@ import typer
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import load
 from standing.node.accounts.erasure import erase as erase_account
-from standing.node.publishing.keys import open_vault
+from standing.node.composition import open_vault
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import opened
 

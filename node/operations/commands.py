@@ -19,10 +19,10 @@ from standing.ledger.errors import LedgerError
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import SettingsError, load, read_secret
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.app import Secrets, connect_ledger, read_secrets
+from standing.node.composition import Secrets, connect_ledger, open_vault, read_secrets
 from standing.node.fault_points import Faults, kill_at, no_faults
 from standing.node.operations.status import StoredStatus, bindings_by_version, stored
-from standing.node.publishing.keys import PKCS11_MISSING, open_vault
+from standing.node.publishing.keys import PKCS11_MISSING
 from standing.node.publishing.outbox import Issuer
 from standing.node.recovery import backup
 from standing.node.recovery.history import CannotRecover, Findings

@@ -15,7 +15,7 @@ from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
-from standing.node.app import read_secrets
+from standing.node.composition import open_vault, read_secrets
 from standing.node.fault_points import kill_at, no_faults
 from standing.node.feed.drop_file import FileName, parse_name
 from standing.node.feed.file_check import FileCheck
@@ -24,7 +24,6 @@ from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected, FileReport
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_FILE_BYTES
-from standing.node.publishing.keys import open_vault
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase, opened
 

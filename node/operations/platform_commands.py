@@ -14,8 +14,8 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue, Overloaded
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import load
-from standing.node.app import read_secrets
 from standing.node.bindings.off_boarding import OffBoardings
+from standing.node.composition import read_secrets
 from standing.node.fault_points import kill_at, no_faults
 from standing.node.publishing.outbox import Issuer
 from standing.node.settings import NodeSettings

@@ -1,25 +1,23 @@
-"""The routes for who runs the node: is it up, is it fit for work, how is it doing, and its figures."""
+"""Routes for operators: probes, status and metrics."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Depends, Response, status
 from pydantic import BaseModel
 
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import responses
+from standing.node.composition import Node
 from standing.node.operations.metrics import CONTENT_TYPE, exposition
 from standing.node.operations.status import NodeStatus, look, why_not_ready
 from standing.node.storage.database import DatabaseUnavailable
 
-if TYPE_CHECKING:
-    from standing.node.app import Node
+TAG = {"name": "operation", "description": "For those who run the node."}
 
 router = APIRouter(tags=["operation"])
 
-
-def _node(request: Request) -> "Node":
-    node: Node = request.app.state.node
-    return node
+NodeDep = Annotated[Node, Depends(provided(Node))]
 
 
 @router.get(
@@ -27,9 +25,9 @@ def _node(request: Request) -> "Node":
     summary="How the node is doing",
     responses=responses(MissingKey, WrongRole, DatabaseUnavailable),
 )
-def get_status(request: Request, _caller: Annotated[Caller, Depends(require("core", "operator"))]) -> NodeStatus:
+def get_status(node: NodeDep, _caller: Annotated[Caller, Depends(require("core", "operator"))]) -> NodeStatus:
     """Watermark, publication, what waits, and why nothing moves if nothing does."""
-    return look(_node(request))
+    return look(node)
 
 
 class Health(BaseModel):
@@ -49,9 +47,9 @@ def healthz() -> Health:
     summary="Fit for work, or why not",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
 )
-def readyz(request: Request, response: Response) -> Health:
+def readyz(node: NodeDep, response: Response) -> Health:
     """Not ready while the node stands by, the publisher cannot publish, or a worker has ended; the reason is said."""
-    trouble = why_not_ready(_node(request))
+    trouble = why_not_ready(node)
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     return Health(ok=trouble is None, reason=trouble)
@@ -68,6 +66,6 @@ def readyz(request: Request, response: Response) -> Health:
         }
     },
 )
-def metrics(request: Request) -> Response:
+def metrics(node: NodeDep) -> Response:
     """Counters of this process, and gauges of its store. Nothing in them names an account, a binding or a platform."""
-    return Response(exposition(_node(request).meters.registry), media_type=CONTENT_TYPE)
+    return Response(exposition(node.meters.registry), media_type=CONTENT_TYPE)

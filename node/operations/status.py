@@ -1,19 +1,16 @@
 """How the node is doing: for its API, for Prometheus, and for the screen of `standing-node status`."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
 from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.composition import Node
 from standing.node.operations.metrics import State
 from standing.node.publishing import deployments, outbox, recoveries, restating
 from standing.node.storage import schema
 from standing.node.storage.database import DatabaseUnavailable
-
-if TYPE_CHECKING:
-    from standing.node.app import Node
 
 
 class RecoveryWanted(BaseModel):
@@ -85,7 +82,7 @@ def bindings_by_version(connection: Connection, secrets: BankSecrets) -> dict[in
     return {version: counted[version] for version in range(1, secrets.newest + 1)}
 
 
-def look(node: "Node") -> NodeStatus:
+def look(node: Node) -> NodeStatus:
     """How a running node is doing. Raises: DatabaseUnavailable."""
     with node.database.read() as connection:
         told = stored(connection)
@@ -103,7 +100,7 @@ def look(node: "Node") -> NodeStatus:
     )
 
 
-def why_not_ready(node: "Node") -> str | None:
+def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.duty.active:
         return f"standing by: {node.duty.trouble or 'another node on the same store is on duty'}"
@@ -111,7 +108,7 @@ def why_not_ready(node: "Node") -> str | None:
     return node.publisher.trouble or next(iter(node.workers.ended), None)
 
 
-def measure(node: "Node", now_ms: int) -> State:
+def measure(node: Node, now_ms: int) -> State:
     """The gauges of a running node. Where the database does not answer, what it would tell is not a number."""
     try:
         with node.database.read() as connection:

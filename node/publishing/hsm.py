@@ -19,7 +19,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 from standing.ledger.attestations.publication import recover
 from standing.ledger.errors import Unavailable
 from standing.ledger.service.settings import SettingsError, read_text_secret
-from standing.node.settings import Pkcs11Settings
+from standing.node.publishing.settings import Pkcs11Settings
 
 #: Order of the group of secp256k1 (SEC 2, 2.4.1).
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

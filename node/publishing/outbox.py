@@ -348,3 +348,7 @@ def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any
         .where(schema.publications.c.in_block_at_ms.is_(None), schema.publications.c.number > base_number)
         .order_by(schema.publications.c.number)
     ).all()
+
+
+#: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
+AHEAD_ALLOWANCE_MS = 5_000

@@ -19,11 +19,10 @@ from standing.ledger.chain.client import BankState, LedgerClient
 from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from standing.node.fault_points import Faults, no_faults
-from standing.node.feed.service import AHEAD_ALLOWANCE_MS
-from standing.node.operations.metrics import Meters
 from standing.node.publishing import deployments, outbox, recoveries, restating
 from standing.node.publishing.deployments import Deployment
-from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.metrics import Meters
+from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS, Issuer
 from standing.node.publishing.restating import Restating
 from standing.node.publishing.submission import PublishingHalted, Submitter
 from standing.node.storage import schema

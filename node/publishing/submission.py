@@ -19,8 +19,8 @@ from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerRejected, StandingError
 from standing.ledger.service.database import Database
 from standing.node.fault_points import Faults, no_faults
-from standing.node.operations.metrics import Meters
 from standing.node.publishing import outbox
+from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 

@@ -9,7 +9,8 @@ import httpx
 import jwt
 import pytest
 
-from standing.gateway.decisions.schemas import BindAnswer, BindBody, DecisionDocument
+from standing.gateway.bindings.schemas import BindAnswer, BindBody
+from standing.gateway.decisions.schemas import DecisionDocument
 from standing.gateway.evidence.signing import transaction_digest
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.attestations.terms import Status

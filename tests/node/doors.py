@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from standing.node.accounts.changes import FeedEntry
-from standing.node.app import Node
+from standing.node.composition import Node
 from tests.node.parts import SqlCore
 
 Accounts = Sequence[Mapping[str, Any]]

@@ -22,7 +22,7 @@ from standing.ledger.attestations.sealing import identity_tags, unseal
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.client import Published
 from standing.ledger.errors import LedgerError, LedgerRejected
-from standing.node.app import Node, build
+from standing.node.composition import Node, build
 from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
 from standing.node.publishing import outbox
 from standing.node.storage import schema

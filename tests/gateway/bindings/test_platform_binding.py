@@ -6,8 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.bindings.identity_change import NewIdentity
-from standing.gateway.decisions.policy import BindingBounds, Policy
+from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import VelocityRule
 from standing.gateway.errors import BankNodeUnreachable
 from standing.gateway.storage import schema

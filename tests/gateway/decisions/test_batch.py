@@ -14,7 +14,7 @@ from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.errors import StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
-from tests.gateway.desks import Account, DeskRig, desk_rig
+from tests.gateway.decision_rig import Account, DecisionRig, decision_rig
 from tests.gateway.rig import Rig
 
 
@@ -25,15 +25,15 @@ def _payments(account: Account, amounts: list[int], prefix: str = "t") -> list[T
     ]
 
 
-async def _decide_all(rig: DeskRig, transactions: list[Transaction]) -> list[Any]:
+async def _decide_all(rig: DecisionRig, transactions: list[Transaction]) -> list[Any]:
     """Each answer as a document, each error as it is."""
-    answers = await rig.desk.decide_all(transactions)
+    answers = await rig.decisions.decide_all(transactions)
     return [json.loads(answer) if isinstance(answer, bytes) else answer for answer in answers]
 
 
 @pytest.mark.anyio
 async def test_a_batch_is_decided_in_the_order_of_the_request(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()  # 5000 a day
         amounts = [2_000, 4_000, 3_000, 1_000, 1]
         outcomes = [answer["outcome"] for answer in await _decide_all(rig, _payments(account, amounts))]
@@ -43,7 +43,7 @@ async def test_a_batch_is_decided_in_the_order_of_the_request(tmp_path: Path) ->
 
 @pytest.mark.anyio
 async def test_the_order_holds_over_more_than_one_commit_and_beside_single_decisions(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         batch = asyncio.create_task(_decide_all(rig, _payments(account, [10] * MAX_BATCH)))
         singles = [asyncio.create_task(rig.decide(account, 10)) for _ in range(50)]
@@ -57,7 +57,7 @@ async def test_the_order_holds_over_more_than_one_commit_and_beside_single_decis
 
 @pytest.mark.anyio
 async def test_all_bindings_of_a_batch_are_read_once_each_after_the_request_came(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         accounts = [rig.bind() for _ in range(5)]
         transactions = [
             Transaction(f"t-{number}-{index}", account.binding, Kind.PAYMENT, 1, "CNY")
@@ -71,7 +71,7 @@ async def test_all_bindings_of_a_batch_are_read_once_each_after_the_request_came
 
 @pytest.mark.anyio
 async def test_one_items_problem_is_its_own(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         good = _payments(account, [1, 2])
         await _decide_all(rig, [Transaction("t-old", account.binding, Kind.PAYMENT, 5, "CNY")])
@@ -92,7 +92,7 @@ async def test_one_items_problem_is_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_batch_asked_again_gets_the_same_answers_and_reserves_nothing_more(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         transactions = _payments(account, [600] * 20)
         first = await _decide_all(rig, transactions)
@@ -105,7 +105,7 @@ async def test_a_batch_asked_again_gets_the_same_answers_and_reserves_nothing_mo
 
 @pytest.mark.anyio
 async def test_with_the_ledger_out_of_reach_every_item_is_a_review(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
 
         async def unreachable(_binding: bytes) -> Seen:
             raise LedgerUnreachable("no answer")
@@ -117,7 +117,7 @@ async def test_with_the_ledger_out_of_reach_every_item_is_a_review(tmp_path: Pat
 
 @pytest.mark.anyio
 async def test_items_that_a_later_read_outran_are_read_again_in_order(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account, other = rig.bind(), rig.bind()
         old = Seen(account.record(rig.clock.now_ms()), 1)
         account.publication = 2
@@ -138,7 +138,7 @@ async def test_items_that_a_later_read_outran_are_read_again_in_order(tmp_path: 
 
 @pytest.mark.anyio
 async def test_a_record_that_is_older_even_when_read_again_is_a_rollback(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         account.publication = 2
         await rig.decide(account, 1)
@@ -151,7 +151,7 @@ async def test_a_record_that_is_older_even_when_read_again_is_a_rollback(tmp_pat
 async def test_a_commit_that_fails_is_every_items_error_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
 
         def broken(*_args: Any) -> None:
@@ -167,7 +167,7 @@ async def test_a_commit_that_fails_is_every_items_error_and_leaves_nothing(
 
 @pytest.mark.anyio
 async def test_past_the_bound_of_batches_it_is_overloaded(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, max_waiting=MAX_BATCH) as rig:
+    with decision_rig(tmp_path, max_waiting=MAX_BATCH) as rig:
         account, held = rig.bind(), asyncio.Event()
 
         async def slow(binding: bytes) -> Seen:
@@ -178,7 +178,7 @@ async def test_past_the_bound_of_batches_it_is_overloaded(tmp_path: Path) -> Non
         first = asyncio.create_task(_decide_all(rig, _payments(account, [1])))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await rig.desk.decide_all(_payments(account, [1], "late"))
+            await rig.decisions.decide_all(_payments(account, [1], "late"))
         held.set()
         assert (await first)[0]["outcome"] == "approve"
 

@@ -28,7 +28,7 @@ from standing.gateway.storage import schema
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, StandingError
 from tests.databases import new_database, on_postgresql
-from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
+from tests.gateway.decision_rig import NOON_MS, Account, DecisionRig, decision_rig
 
 LIFETIME_MS = 3_600_000
 DAY_MS = 24 * LIFETIME_MS
@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.runner = self.stack.enter_context(asyncio.Runner())
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.clock = ManualClock(NOON_MS)
-        self.rigs: list[DeskRig] = []
+        self.rigs: list[DecisionRig] = []
         self.open({})
         self.account: Account = self.rigs[0].bind(transaction_limit_minor=2**64 - 1)
         self.warm_up()
@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
         """Start both gateways."""
         self.gateways = ExitStack()
         options = {"reservation_lifetime_ms": LIFETIME_MS, "database_url": _server_database()}
-        self.rigs = [self.gateways.enter_context(desk_rig(self.folder, self.clock, **options)) for _ in range(2)]
+        self.rigs = [self.gateways.enter_context(decision_rig(self.folder, self.clock, **options)) for _ in range(2)]
         for rig in self.rigs:
             rig.accounts = accounts
 
@@ -149,8 +149,8 @@ class Machine(RuleBasedStateMachine):
 
         async def ask() -> list[Any]:
             if batch:
-                return await rig.desk.decide_all(asked)
-            return await asyncio.gather(*(rig.desk.decide(each) for each in asked))
+                return await rig.decisions.decide_all(asked)
+            return await asyncio.gather(*(rig.decisions.decide(each) for each in asked))
 
         answers = self.run(ask())
         for each, answer in zip(asked, answers, strict=True):
@@ -164,12 +164,12 @@ class Machine(RuleBasedStateMachine):
         """A lost answer is asked for again; another body under the same id is a conflict."""
         amount, answer = self.answers[name]
         asked = Transaction(name, self.account.binding, Kind.PAYMENT, amount + other, "CNY")
-        desk = self.rigs[gateway].desk
+        service = self.rigs[gateway].decisions
         if other:
             with pytest.raises(Conflict):
-                self.run(desk.decide(asked))
+                self.run(service.decide(asked))
         else:
-            assert self.run(desk.decide(asked)) == answer
+            assert self.run(service.decide(asked)) == answer
 
     @rule(name=payments, gateway=st.integers(0, 1), part=st.none() | st.integers(1, 3_001))
     def capture(self, name: str, gateway: int, part: int | None) -> None:
@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
                 expected = ReservationExpired
             case _:
                 expected = InvalidValue if held is not None and amount is not None and amount > held.amount else None
-        self._settle(expected, lambda desk: desk.settle(name, State.CAPTURED, part), gateway)
+        self._settle(expected, lambda service: service.settle(name, State.CAPTURED, part), gateway)
         if expected is None and held is not None and amount is not None:
             held.state, held.captured = "captured", amount
 
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         held = self.held.get(name)
         state = held.now(self.clock.now_ms()) if held is not None else None
         expected = NothingReserved if state is None else AlreadySettled if state == "captured" else None
-        self._settle(expected, lambda desk: desk.settle(name, State.VOIDED), gateway)
+        self._settle(expected, lambda service: service.settle(name, State.VOIDED), gateway)
         if held is not None and state == "reserved":
             held.state = "voided"
 
@@ -210,7 +210,7 @@ class Machine(RuleBasedStateMachine):
             expected = Conflict if held.refunds[refund] != amount else None
         elif amount > held.captured - sum(held.refunds.values()):
             expected = InvalidValue
-        self._settle(expected, lambda desk: desk.refund(name, refund, amount), gateway)
+        self._settle(expected, lambda service: service.refund(name, refund, amount), gateway)
         if expected is None and held is not None:
             held.refunds[refund] = amount
 
@@ -222,10 +222,10 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         for _ in range(2):  # and once more: it changes nothing
             if expected is None:
-                self.run(wish(self.rigs[gateway].desk))
+                self.run(wish(self.rigs[gateway].decisions))
             else:
                 with pytest.raises(expected):
-                    self.run(wish(self.rigs[gateway].desk))
+                    self.run(wish(self.rigs[gateway].decisions))
 
     @rule(by_ms=st.sampled_from([1, LIFETIME_MS // 2, LIFETIME_MS - 1, LIFETIME_MS, 5 * LIFETIME_MS, DAY_MS]))
     def time_passes(self, by_ms: int) -> None:
@@ -257,13 +257,13 @@ class Machine(RuleBasedStateMachine):
             patched.setattr(records, step, cut)
             for each in asked:
                 with pytest.raises(PowerCut):
-                    self.run(self.rigs[0].desk.decide(each))
+                    self.run(self.rigs[0].decisions.decide(each))
         accounts = self.rigs[0].accounts
         self.gateways.close()
         self.open(accounts)
         self.warm_up()
         for each in asked:
-            answer = self.run(self.rigs[1].desk.decide(each))
+            answer = self.run(self.rigs[1].decisions.decide(each))
             self._model(each.transaction_id, each.amount_minor, json.loads(answer))
             self.answers[each.transaction_id] = (each.amount_minor, answer)
         return multiple(*(each.transaction_id for each in asked))

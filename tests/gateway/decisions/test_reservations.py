@@ -19,26 +19,26 @@ from standing.gateway.storage import schema
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.database import Database, migrate
-from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
+from tests.gateway.decision_rig import NOON_MS, Account, DecisionRig, decision_rig
 from tests.gateway.rig import Rig
 
 HOUR_MS = 3_600_000
 
 
-async def _reserved(rig: DeskRig, account: Account, amount_minor: int) -> str:
+async def _reserved(rig: DecisionRig, account: Account, amount_minor: int) -> str:
     answer = await rig.decide(account, amount_minor)
     assert answer["outcome"] == "approve"
     name: str = answer["transaction_id"]
     return name
 
 
-def _used(rig: DeskRig) -> int:
+def _used(rig: DecisionRig) -> int:
     return sum(used for _, _, used in rig.used())
 
 
 @pytest.mark.anyio
 async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 5_000)
         for _ in range(2):
@@ -60,7 +60,7 @@ async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> 
 
 @pytest.mark.anyio
 async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 1_000)
         with pytest.raises(InvalidValue) as caught:
@@ -73,15 +73,15 @@ async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) ->
 
 @pytest.mark.anyio
 async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_alone(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 5_000)
         rig.clock.advance(HOUR_MS - 1)
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
-        assert b'"state":"reserved"' in await rig.desk.find(name)
+        assert b'"state":"reserved"' in await rig.decisions.find(name)
         rig.clock.advance(1)
         # Nothing has run: it is expired because of the time it is.
-        assert b'"state":"expired"' in await rig.desk.find(name)
+        assert b'"state":"expired"' in await rig.decisions.find(name)
         assert (await rig.decide(account, 5_000))["outcome"] == "approve"
         assert _used(rig) == 5_000
         with pytest.raises(ReservationExpired):
@@ -95,7 +95,7 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
 @pytest.mark.anyio
 @pytest.mark.parametrize("state", [State.CAPTURED, State.VOIDED])
 async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path: Path, state: State) -> None:
-    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 5_000)
         rig.clock.advance(HOUR_MS)
@@ -109,7 +109,7 @@ async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path:
 
 @pytest.mark.anyio
 async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept, gone = await _reserved(rig, account, 2_000), await _reserved(rig, account, 1_000)
         await rig.settle(kept, State.CAPTURED)
@@ -123,7 +123,7 @@ async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_the_next(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind(daily_limit_minor=1_200)
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
         assert _used(rig) == 1_200
@@ -137,7 +137,7 @@ async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_th
 
 @pytest.mark.anyio
 async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept = await _reserved(rig, account, 1_000)
         await rig.settle(kept, State.CAPTURED)
@@ -152,75 +152,75 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
 
 @pytest.mark.anyio
 async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED, 4_000)
         for _ in range(2):  # the same again changes nothing
-            assert b'"refunded_minor":1500' in await rig.desk.refund(name, "r-1", 1_500)
+            assert b'"refunded_minor":1500' in await rig.decisions.refund(name, "r-1", 1_500)
             assert _used(rig) == 2_500
         with pytest.raises(Conflict):
-            await rig.desk.refund(name, "r-1", 1_501)
+            await rig.decisions.refund(name, "r-1", 1_501)
         with pytest.raises(InvalidValue) as caught:
-            await rig.desk.refund(name, "r-2", 2_501)
+            await rig.decisions.refund(name, "r-2", 2_501)
         assert caught.value.allowed == "at most 2500"
-        assert b'"refunded_minor":4000' in await rig.desk.refund(name, "r-2", 2_500)
+        assert b'"refunded_minor":4000' in await rig.decisions.refund(name, "r-2", 2_500)
         assert _used(rig) == 0
         with pytest.raises(InvalidValue):
-            await rig.desk.refund(name, "r-3", 1)
+            await rig.decisions.refund(name, "r-3", 1)
         assert (await rig.settle(name, State.CAPTURED, 4_000))["refunded_minor"] == 4_000
 
 
 @pytest.mark.anyio
 async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED)
         rig.clock.advance(24 * HOUR_MS)
         await _reserved(rig, account, 5_000)
-        await rig.desk.refund(name, "r-1", 5_000)
+        await rig.decisions.refund(name, "r-1", 5_000)
         assert rig.used() == [("2026-01-01", "CNY", 0), ("2026-01-02", "CNY", 5_000)]
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
 
 
 @pytest.mark.anyio
 async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         reserved, voided = await _reserved(rig, account, 10), await _reserved(rig, account, 10)
         await rig.settle(voided, State.VOIDED)
         withdrawal = (await rig.decide(account, kind=Kind.WITHDRAWAL))["transaction_id"]
         for name in (reserved, voided, withdrawal):
             with pytest.raises(NothingReserved):
-                await rig.desk.refund(name, "r-1", 1)
+                await rig.decisions.refund(name, "r-1", 1)
         with pytest.raises(NotFound):
-            await rig.desk.refund("t-none", "r-1", 1)
+            await rig.decisions.refund("t-none", "r-1", 1)
         assert _used(rig) == 10
 
 
 @pytest.mark.anyio
 async def test_the_number_of_refunds_of_one_payment_is_bounded(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         name = await _reserved(rig, rig.bind(), 5_000)
         await rig.settle(name, State.CAPTURED)
-        await asyncio.gather(*(rig.desk.refund(name, f"r-{index}", 1) for index in range(MAX_REFUNDS)))
+        await asyncio.gather(*(rig.decisions.refund(name, f"r-{index}", 1) for index in range(MAX_REFUNDS)))
         with pytest.raises(Conflict):
-            await rig.desk.refund(name, "r-more", 1)
+            await rig.decisions.refund(name, "r-more", 1)
         assert _used(rig) == 5_000 - MAX_REFUNDS
 
 
 @pytest.mark.anyio
 async def test_wishes_that_contradict_each_other_in_one_batch_are_taken_in_their_order(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 1_000)
         outcomes: list[Any] = await asyncio.gather(
             rig.settle(name, State.CAPTURED, 600),
-            rig.desk.refund(name, "r-1", 100),
-            rig.desk.refund(name, "r-1", 100),
+            rig.decisions.refund(name, "r-1", 100),
+            rig.decisions.refund(name, "r-1", 100),
             rig.settle(name, State.VOIDED),
-            rig.desk.refund(name, "r-2", 501),
+            rig.decisions.refund(name, "r-2", 501),
             return_exceptions=True,
         )
         kinds = [type(outcome) for outcome in outcomes]
@@ -263,7 +263,7 @@ async def test_reservations_of_before_the_upgrade_do_not_expire_at_once(tmp_path
 @pytest.mark.anyio
 async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
     clock = ManualClock(NOON_MS)
-    with desk_rig(tmp_path, clock) as one, desk_rig(tmp_path, clock) as other:
+    with decision_rig(tmp_path, clock) as one, decision_rig(tmp_path, clock) as other:
         account = one.bind()
         other.accounts = one.accounts
         names = [await _reserved(one, account, 100) for _ in range(20)]
@@ -283,7 +283,7 @@ async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
 async def test_a_limit_that_the_bank_lowers_under_what_is_used_gives_no_room_until_enough_is_given_back(
     tmp_path: Path,
 ) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await _reserved(rig, account, 4_000)
         account.terms["daily_limit_minor"] = 3_000

@@ -1,4 +1,4 @@
-"""The desk: idempotency, the daily limit under concurrency, reservations, floors, and what a failed commit leaves."""
+"""The decision service: idempotency, daily limits under concurrency, reservations, floors, and failed commits."""
 
 import asyncio
 import sqlite3
@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import OperationalError
 
-from standing.gateway.decisions import holds, records
-from standing.gateway.decisions import service as desk_module
+from standing.gateway.decisions import records
+from standing.gateway.decisions.holds import Holds
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
-from standing.gateway.decisions.rules import Kind
+from standing.gateway.decisions.rules import Kind, Transaction
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
@@ -25,7 +25,7 @@ from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from tests.databases import new_database
-from tests.gateway.desks import NOON_MS, Account, DeskRig, desk_rig
+from tests.gateway.decision_rig import NOON_MS, Account, DecisionRig, decision_rig
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 async def test_concurrent_payments_never_overspend_the_daily_limit(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         answers = await asyncio.gather(*(rig.decide(account, 100) for _ in range(200)))
         approved = [answer for answer in answers if answer["outcome"] == "approve"]
@@ -47,7 +47,7 @@ async def test_concurrent_payments_never_overspend_the_daily_limit(tmp_path: Pat
 
 async def test_two_gateways_on_one_database_never_overspend_either(tmp_path: Path) -> None:
     clock = ManualClock(NOON_MS)
-    with desk_rig(tmp_path, clock) as one, desk_rig(tmp_path, clock) as other:
+    with decision_rig(tmp_path, clock) as one, decision_rig(tmp_path, clock) as other:
         account = one.bind()
         other.accounts = one.accounts
         ids = [f"t-{index}" for index in range(60)]
@@ -61,7 +61,7 @@ async def test_two_gateways_on_one_database_never_overspend_either(tmp_path: Pat
 
 
 async def test_the_same_transaction_gets_the_same_answer_whatever_has_changed(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")
         account.terms["debit_allowed"] = False
@@ -74,7 +74,7 @@ async def test_the_same_transaction_gets_the_same_answer_whatever_has_changed(tm
     "change", [{"amount_minor": 1_001}, {"kind": Kind.WITHDRAWAL}, {"currency": "USD"}, {"binding": "other"}]
 )
 async def test_one_id_with_two_bodies_is_a_conflict(tmp_path: Path, change: dict[str, Any]) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account, other = rig.bind(), rig.bind()
         if "binding" in change:
             change = {"binding": other.binding}
@@ -86,9 +86,9 @@ async def test_one_id_with_two_bodies_is_a_conflict(tmp_path: Path, change: dict
 
 
 async def test_idempotency_within_one_batch(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        await rig.desk.decide(desk_module.Transaction("warm-up", account.binding, Kind.PAYMENT, 1, "CNY"))
+        await rig.decisions.decide(Transaction("warm-up", account.binding, Kind.PAYMENT, 1, "CNY"))
         asked = ({"amount_minor": 1_000}, {"amount_minor": 1_000}, {"amount_minor": 2_000})
         answers: list[Any] = await asyncio.gather(
             *(rig.decide(account, transaction_id="t-1", **each) for each in asked), return_exceptions=True
@@ -99,7 +99,7 @@ async def test_idempotency_within_one_batch(tmp_path: Path) -> None:
 
 
 async def test_two_transactions_of_one_batch_see_each_other(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account, 1)
         answers = await asyncio.gather(rig.decide(account, 3_000), rig.decide(account, 3_000))
@@ -119,7 +119,7 @@ async def test_two_transactions_of_one_batch_see_each_other(tmp_path: Path) -> N
 async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
     tmp_path: Path, time_zone: str, first_ms: int, day: str
 ) -> None:
-    with desk_rig(tmp_path, ManualClock(first_ms), time_zone=time_zone) as rig:
+    with decision_rig(tmp_path, ManualClock(first_ms), time_zone=time_zone) as rig:
         account = rig.bind()
         last = await rig.decide(account, 5_000)
         assert last["reservation"].items() >= {"state": "reserved", "amount_minor": 5_000, "day": day}.items()
@@ -137,7 +137,7 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
 
 
 async def test_capture_keeps_and_void_gives_back_and_both_may_be_asked_again(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         kept, given_back = [(await rig.decide(account, 2_500))["transaction_id"] for _ in range(2)]
         for _ in range(2):
@@ -151,15 +151,15 @@ async def test_capture_keeps_and_void_gives_back_and_both_may_be_asked_again(tmp
         assert rig.used() == [("2026-01-01", "CNY", 2_500)]
         assert (await rig.decide(account, 2_501))["reason"] == "over_daily_limit"
         assert (await rig.decide(account, 2_500))["outcome"] == "approve"
-        found = await rig.desk.find(given_back)
+        found = await rig.decisions.find(given_back)
         assert b'"state":"voided"' in found
-        assert b'"state":"reserved"' in await rig.desk.decide(
-            desk_module.Transaction(given_back, account.binding, Kind.PAYMENT, 2_500, "CNY")
+        assert b'"state":"reserved"' in await rig.decisions.decide(
+            Transaction(given_back, account.binding, Kind.PAYMENT, 2_500, "CNY")
         )
 
 
 async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         decided = await asyncio.gather(*(rig.decide(account, 100) for _ in range(40)))
         wishes = [
@@ -174,7 +174,7 @@ async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_
 
 
 async def test_where_nothing_is_reserved_nothing_can_be_settled(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         withdrawal = await rig.decide(account, kind=Kind.WITHDRAWAL)
         declined = await rig.decide(account, 5_001)
@@ -186,12 +186,12 @@ async def test_where_nothing_is_reserved_nothing_can_be_settled(tmp_path: Path) 
         with pytest.raises(NotFound):
             await rig.settle("t-unknown", State.CAPTURED)
         with pytest.raises(NotFound):
-            await rig.desk.find("t-unknown")
+            await rig.decisions.find("t-unknown")
         assert rig.used() == []
 
 
 async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_more(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind(transaction_limit_minor=NO_LIMIT, daily_limit_minor=NO_LIMIT)
         first = await rig.decide(account, MAX_AMOUNT_MINOR)
         assert first["remaining"] == {"transaction_limit_minor": "none", "daily_limit_minor": "none"}
@@ -211,20 +211,20 @@ async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_c
     )
     payments = burst.model_copy(update={"kinds": ("payment",)})
     url = new_database(tmp_path, "gateway")
-    with desk_rig(tmp_path, policy=Policy(risk=(payments,)), database_url=url) as rig:
+    with decision_rig(tmp_path, policy=Policy(risk=(payments,)), database_url=url) as rig:
         large, other = rig.bind(), rig.bind()
         for _ in range(2):
             assert (await rig.decide(large, MAX_AMOUNT_MINOR, kind=Kind.WITHDRAWAL))["outcome"] == "approve"
         both = await asyncio.gather(rig.decide(large), rig.decide(other))
         assert [answer["outcome"] for answer in both] == ["approve", "approve"]
-    with desk_rig(tmp_path, policy=Policy(risk=(burst,)), database_url=url) as later:
+    with decision_rig(tmp_path, policy=Policy(risk=(burst,)), database_url=url) as later:
         later.accounts[large.binding] = large
         held = await later.decide(large, 1, kind=Kind.WITHDRAWAL)
         assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
 
 
 async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account, 5_000)
         account.terms["currency"] = 840
@@ -235,7 +235,7 @@ async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
 
 
 async def test_a_new_binding_of_an_account_goes_on_with_its_daily_limit(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         await rig.decide(rig.bind("9156"), 4_000)
         assert (await rig.decide(rig.bind("9156"), 1_001))["reason"] == "over_daily_limit"
         assert (await rig.decide(rig.bind("9157"), 1_001))["outcome"] == "approve"
@@ -245,7 +245,7 @@ async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_it
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
     )
-    with desk_rig(tmp_path, policy=Policy(risk=(burst,))) as rig:
+    with decision_rig(tmp_path, policy=Policy(risk=(burst,))) as rig:
         first = rig.bind("9156")
         for _ in range(2):
             assert (await rig.decide(first, 1))["outcome"] == "approve"
@@ -254,29 +254,25 @@ async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_it
         again = rig.bind("9156")
         assert (await rig.decide(again, 1))["hold"] == held["hold"]  # and so does the hold
         assert (await rig.decide(rig.bind("9157"), 1))["outcome"] == "approve"
-        with rig.database.read() as connection:
-            assert [each.hold_id for each in holds.listed(connection, binding=again.binding)] == [
-                held["hold"]["hold_id"]
-            ]
-        with rig.database.write() as connection:
-            holds.lift(connection, held["hold"]["hold_id"], "support", rig.clock.now_ms())
+        holds = Holds(rig.storage, rig.clock)
+        assert [each.hold_id for each in await holds.listed(binding=again.binding)] == [held["hold"]["hold_id"]]
+        await holds.lift(held["hold"]["hold_id"], "support")
         assert (await rig.decide(again, 1))["outcome"] == "approve"
 
 
 async def test_a_hold_that_looks_at_each_transaction_of_a_young_binding_is_that_bindings_alone(tmp_path: Path) -> None:
     young = NewBindingRule(rule="new_binding", name="young", currency="CNY", over_minor=10, within_hours=24)
-    with desk_rig(tmp_path, policy=Policy(risk=(young,)), clock=ManualClock(1)) as rig:
+    with decision_rig(tmp_path, policy=Policy(risk=(young,)), clock=ManualClock(1)) as rig:
         first, second = rig.bind("9156"), rig.bind("9156")
         one, other = await rig.decide(first, 11), await rig.decide(second, 11)
         assert (one["reason"], other["reason"]) == ("risk_hold", "risk_hold")
         assert one["hold"]["hold_id"] != other["hold"]["hold_id"]
-        with rig.database.read() as connection:
-            (only,) = holds.listed(connection, binding=second.binding)
+        (only,) = await Holds(rig.storage, rig.clock).listed(binding=second.binding)
         assert only.hold_id == other["hold"]["hold_id"]
 
 
 async def test_an_ended_binding_declines_though_its_key_is_in_memory(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         assert (await rig.decide(account))["outcome"] == "approve"
         with rig.database.write() as connection:
@@ -286,12 +282,12 @@ async def test_an_ended_binding_declines_though_its_key_is_in_memory(tmp_path: P
             await rig.decide(Account(bytes(32), bytes(32)))
 
 
-def _floor(rig: DeskRig) -> int:
+def _floor(rig: DecisionRig) -> int:
     return int(rig.rows(schema.bindings)[0].floor)
 
 
 async def test_the_floor_rises_with_what_opened_and_with_nothing_else(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         account.publication = 5
         await rig.decide(account)
@@ -309,7 +305,7 @@ async def test_the_floor_rises_with_what_opened_and_with_nothing_else(tmp_path: 
 
 
 async def test_a_read_that_was_outrun_by_a_later_one_is_read_again_and_no_rollback(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account)
         held, reached = asyncio.Event(), asyncio.Event()
@@ -337,7 +333,7 @@ async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read before that would only grow old, and be a call of its own."""
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         written, entered, gate = rig.storage.write_all, threading.Event(), threading.Event()
 
@@ -358,7 +354,7 @@ async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they
 
 
 async def test_with_the_ledger_out_of_reach_a_decision_is_recorded_as_any_other(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
 
         async def unreachable(_binding: bytes) -> Seen:
@@ -373,7 +369,7 @@ async def test_with_the_ledger_out_of_reach_a_decision_is_recorded_as_any_other(
 
 
 async def test_past_the_bound_it_is_overloaded_and_nothing_is_stored(tmp_path: Path) -> None:
-    with desk_rig(tmp_path, max_waiting=5) as rig:
+    with decision_rig(tmp_path, max_waiting=5) as rig:
         account = rig.bind()
         held = asyncio.Event()
 
@@ -389,12 +385,12 @@ async def test_past_the_bound_it_is_overloaded_and_nothing_is_stored(tmp_path: P
         held.set()
         await asyncio.gather(*waiting)
         with pytest.raises(NotFound):
-            await rig.desk.find("t-shed")
+            await rig.decisions.find("t-shed")
         assert (await rig.decide(account, transaction_id="t-shed"))["outcome"] == "approve"
 
 
 async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         with rig.database.write() as connection:
             connection.execute(text("ALTER TABLE usage RENAME COLUMN used_minor TO gone_minor"))
@@ -416,7 +412,7 @@ async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_pat
 
 
 async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account, write = rig.bind(), rig.database.write
 
         @contextmanager
@@ -430,14 +426,14 @@ async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monk
             with pytest.raises(StorageUnavailable):
                 await rig.decide(account, transaction_id="t-1")
         await rig.decide(account, transaction_id="t-1")
-        assert rig.desk._meters.outcomes == {"approve": 1, "decline": 0, "review": 0}
+        assert rig.decisions._meters.outcomes == {"approve": 1, "decline": 0, "review": 0}
 
 
 async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the database lets two writers in at once, the second one's insert fails, and it looks again."""
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")
         look, looks = records.decided_before, []
@@ -453,11 +449,11 @@ async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_an
 
 
 async def test_a_locked_database_is_said_so(tmp_path: Path) -> None:
-    with desk_rig(tmp_path) as rig:
+    with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account)
         connection = rig.database.engine.raw_connection()
-        connection.execute("PRAGMA busy_timeout = 50")  # of the pooled connection that the desk takes next
+        connection.execute("PRAGMA busy_timeout = 50")  # of the pooled connection that the service takes next
         connection.close()
         other = sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -37,7 +37,7 @@ def reconciler(it: Rig, ledger: LedgerClient | None = None, **pace: Any) -> Reco
     gateway = it.app.state.gateway
     return Reconciler(
         storage=gateway.storage,
-        vault=gateway.operation.reconciler._vault,
+        vault=gateway.reconciler._vault,
         banks=gateway.banks,
         ledger=ledger or it.ledger,
         policy=gateway.policy,
@@ -382,7 +382,7 @@ def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
 def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
     alone: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schedule = alone.app.state.gateway.operation.schedule
+    schedule = alone.app.state.gateway.reconcile_schedule
 
     def broken() -> None:
         assert schedule.leader.leads()

@@ -205,9 +205,9 @@ def _second(it: Rig) -> Iterator[Any]:
 def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_one_once_it_is_gone(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         person = it.bound()
-        first = it.app.state.gateway.operation.schedule
+        first = it.app.state.gateway.reconcile_schedule
         with _second(it) as (other, client):
-            second = other.state.gateway.operation.schedule
+            second = other.state.gateway.reconcile_schedule
             it.clock.advance(600_000)
             for schedule in (first, second):
                 schedule.look()
@@ -246,7 +246,7 @@ def test_logs_of_binding_deciding_and_reconciling_hold_nothing_personal(tmp_path
         person = it.bound()
         person.decide()
         it.clock.advance(600_000)
-        it.app.state.gateway.operation.schedule.look()
+        it.app.state.gateway.reconcile_schedule.look()
     assert {"bound", "reconciled"} <= {line["event"] for line in logs}
     text = json.dumps(logs, ensure_ascii=False, default=str)
     for personal in (*(value for value in person.claim.values() if len(value) > 4), it.keys["platform"]):

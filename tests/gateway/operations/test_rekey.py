@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 from standing.gateway.cli import app
 from standing.gateway.operations import rekey as rekey_module
-from standing.gateway.operations.rekey import count_sealed, open_vault, rekey, sealed_columns
+from standing.gateway.operations.rekey import count_sealed, rekey, sealed_columns
 from standing.gateway.settings import EXAMPLE, GatewaySettings, read_vault_secrets
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import open_vault
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import SettingsError, load
 from standing.ledger.service.vault import Vault, VaultError
-from tests.gateway.desks import TAGS
+from tests.gateway.decision_rig import TAGS
 from tests.gateway.rig import Rig, rig
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))

@@ -241,7 +241,7 @@ def test_a_node_that_tells_numbers_that_cannot_be_is_not_believed(
     async def trail(*_args: object) -> bytes:
         return json.dumps({"hops": [{"effective_at_ms": 1, "publication": told}]}).encode()
 
-    monkeypatch.setattr(rig.following.trails._nodes, "trail", trail)
+    monkeypatch.setattr(rig.app.state.gateway.trails._nodes, "trail", trail)
     answer = rig.support("GET", f"/v1/bindings/{person.binding}/trail")
     assert (answer.status_code, answer.json()["troubles"]) == (200, ["bank_node_refuses"])
 

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service import problems
 from standing.ledger.service.api_keys import ApiKey, Caller, Keyring, new_key, require
-from standing.ledger.service.request_limits import BodyLimit, Shed
+from standing.ledger.service.request_limits import BodyLimit, LoadShedding
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import (
     ServiceSettings,
@@ -269,7 +269,7 @@ async def test_what_is_too_much_is_refused_before_it_is_looked_at_and_the_next_i
         await gate.wait()
         await PlainTextResponse("done")(_scope, _receive, send)
 
-    app = Shed(slow, path="/hot", limit=1)
+    app = LoadShedding(slow, path="/hot", limit=1)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         first = asyncio.create_task(client.post("/hot"))
         await inside.wait()

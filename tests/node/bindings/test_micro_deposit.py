@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, inspect, text
 from standing.ledger.attestations.binding_protocol import BindingRequest
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status
-from standing.node.app import build
 from standing.node.bindings.payout import FilePayout, PayoutFailed, PayoutOrder
+from standing.node.composition import build
 from standing.node.fault_points import Faults
 from tests.node.parts import Killed, Staffed, account, die_at, grant_of, status_on_ledger, terms_on_ledger, writes
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until

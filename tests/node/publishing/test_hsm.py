@@ -16,8 +16,9 @@ from standing.ledger.attestations.publication import recover
 from standing.ledger.chain import governance
 from standing.ledger.service.settings import SettingsError, load
 from standing.node.cli import app as command_line
-from standing.node.publishing.keys import open_signer
-from standing.node.settings import NodeSettings, Pkcs11Settings
+from standing.node.composition import open_signer
+from standing.node.publishing.settings import Pkcs11Settings
+from standing.node.settings import NodeSettings
 from tests.node.parts import settings_on_disk
 from tests.world import ACCOUNT, BANK_ADMIN, World
 

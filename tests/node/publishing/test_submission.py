@@ -26,7 +26,7 @@ from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 from standing.ledger.service.database import migrate
 from standing.ledger.service.serve import served
 from standing.node.accounts.changes import FeedEntry
-from standing.node.app import Node, build
+from standing.node.composition import Node, build
 from standing.node.fault_points import no_faults
 from standing.node.publishing import outbox
 from standing.node.publishing.submission import PublishingHalted

@@ -20,7 +20,7 @@ from standing.ledger.chain.client import LedgerClient, Published
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.errors import LedgerError
 from standing.node.accounts.changes import FeedEntry
-from standing.node.app import Node, build
+from standing.node.composition import Node, build
 from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing.outbox import Issuer

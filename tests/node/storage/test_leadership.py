@@ -13,7 +13,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.ledger.service.serve import served
 from standing.node.accounts.changes import FeedEntry
-from standing.node.app import Node, build, create_app
+from standing.node.app import create_app
+from standing.node.composition import Node, build
 from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
 from standing.node.storage.leadership import Deposed, Standby, lock_of

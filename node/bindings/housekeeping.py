@@ -7,8 +7,8 @@ from standing.ledger.service.database import Database
 from standing.node.bindings.micro_deposit import MicroDeposits
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.bindings.resync import RESYNC_RATE
+from standing.node.bindings.service import AttemptRates
 from standing.node.bindings.velocity import Velocity
-from standing.node.settings import NodeSettings
 from standing.node.workers import Task
 
 _OFTEN_MS = 1_000
@@ -16,7 +16,7 @@ _SELDOM_MS = 600_000
 
 
 def housekeeping_tasks(
-    settings: NodeSettings,
+    rates: AttemptRates,
     database: Database,
     deposits: MicroDeposits,
     off_boardings: OffBoardings,
@@ -24,7 +24,6 @@ def housekeeping_tasks(
     on_change: Callable[[], None],
 ) -> list[Task]:
     """The tasks that every node has."""
-    rates = settings.velocity.rates()
 
     def pay(_stop: threading.Event) -> None:
         deposits.pay_due()

@@ -1,4 +1,4 @@
-"""A desk on a real database, whose reader answers what a test says: for what happens inside the commit."""
+"""A decision service on a real database, whose reader answers what a test says: for what happens inside the commit."""
 
 import json
 import secrets
@@ -14,13 +14,13 @@ from sqlalchemy import insert, select
 
 from standing.gateway.bindings.banks import BankDirectory, NodeClient
 from standing.gateway.bindings.service import Bindings
+from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Kind
-from standing.gateway.decisions.service import Desk, Transaction
+from standing.gateway.decisions.rules import Kind, Transaction
+from standing.gateway.decisions.service import DecisionService
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, State
 from standing.gateway.evidence.signing import EvidenceSigner
 from standing.gateway.ledger_reading.reader import Reader, Seen
-from standing.gateway.settings import BankSettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.publication import Domain
@@ -81,8 +81,8 @@ class Account:
         )
 
 
-class DeskRig:
-    """A desk with everything under it. Several may stand on one folder, as processes do on one database."""
+class DecisionRig:
+    """A decision service with everything under it. Several may stand on one folder, as processes do on one database."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class DeskRig:
         )
         self.key = Ed25519PrivateKey.generate()
         domain = Domain(1337, to_checksum_address(CONTRACT))
-        self.desk = Desk(
+        self.decisions = DecisionService(
             storage=self.storage,
             bindings=self.bindings,
             reader=self.reader,
@@ -164,11 +164,11 @@ class DeskRig:
             "amount_minor": amount_minor,
             "currency": "CNY",
         }
-        answer: dict[str, Any] = json.loads(await self.desk.decide(Transaction(**(stated | changes))))
+        answer: dict[str, Any] = json.loads(await self.decisions.decide(Transaction(**(stated | changes))))
         return answer
 
     async def settle(self, transaction_id: str, state: State, amount_minor: int | None = None) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self.desk.settle(transaction_id, state, amount_minor))
+        answer: dict[str, Any] = json.loads(await self.decisions.settle(transaction_id, state, amount_minor))
         reservation: dict[str, Any] = answer["reservation"]
         return reservation
 
@@ -182,8 +182,8 @@ class DeskRig:
 
 
 @contextmanager
-def desk_rig(folder: Path, clock: ManualClock | None = None, **options: Any) -> Iterator[DeskRig]:
-    """A desk on the database in `folder`; `options` as DeskRig takes them."""
-    made = DeskRig(folder, clock or ManualClock(NOON_MS), **options)
+def decision_rig(folder: Path, clock: ManualClock | None = None, **options: Any) -> Iterator[DecisionRig]:
+    """A decision service on the database in `folder`; `options` as DecisionRig takes them."""
+    made = DecisionRig(folder, clock or ManualClock(NOON_MS), **options)
     yield made
     made.storage.close()

@@ -1,0 +1,45 @@
+"""Schemas that several rooms answer with."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from standing.gateway.access.audit import AuditEntry
+
+
+class MessageDocument(BaseModel):
+    """What the user can be told, and do."""
+
+    en: str
+    zh: str
+
+
+Before = Annotated[int | None, Query(ge=1, le=2**62, description="Only entries before this position")]
+
+
+Subject = Annotated[str | None, Query(min_length=1, max_length=140, description="Only acts on this subject")]
+
+
+class AuditDocument(BaseModel):
+    """Who did what, and why. `outcome`: done, or the kind of error; null: it is not known whether it had its effect."""
+
+    position: int
+    at_ms: int
+    caller: str = Field(description="Name of the key")
+    role: str
+    action: str = Field(examples=["lift_hold"])
+    subject: str
+    reason: str
+    outcome: str | None = Field(examples=["done"])
+    finished_at_ms: int | None
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "AuditDocument":
+        return cls(**{name: getattr(entry, name) for name in cls.model_fields})
+
+
+class AuditList(BaseModel):
+    """Entries, newest first, at most 200; go on with `before` = the last position."""
+
+    entries: list[AuditDocument]

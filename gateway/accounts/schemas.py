@@ -1,0 +1,59 @@
+"""Answers about a user's accounts, with what OpenAPI says about them."""
+
+from pydantic import BaseModel, Field
+
+from standing.gateway.access.schemas import MessageDocument
+from standing.gateway.accounts.health import Health
+from standing.gateway.accounts.service import AccountView
+from standing.gateway.bindings.examples import BINDING_EXAMPLE
+from standing.gateway.bindings.schemas import PendingDocument
+from standing.gateway.decisions.messages import NOT_SERVED, of_account
+from standing.gateway.decisions.rules import Reason
+
+
+class AccountDocument(BaseModel):
+    """One of a user's bound accounts, and how it is now."""
+
+    binding: str = Field(examples=[BINDING_EXAMPLE])
+    bank: str = Field(examples=["BKCHCNBJ"])
+    bank_name: str = Field(examples=["Bank of China"])
+    number_masked: str = Field(examples=["621661********0000"])
+    number_type: str = Field(examples=["card"])
+    health: Health = Field(
+        description="good: payments and withdrawals are possible; limited: one of the two; blocked: neither, for now; "
+        "ended: neither any more; unknown: it cannot be said now"
+    )
+    reason: Reason | None = Field(
+        description="Why it is not good; null where it is, and for a bank that this platform serves no longer"
+    )
+    message: MessageDocument
+    can_pay: bool
+    can_withdraw: bool
+    staleness_ms: int | None = Field(description="How old the bank's word is; null where there is none")
+    bound_at_ms: int
+
+    @classmethod
+    def of(cls, view: AccountView) -> "AccountDocument":
+        how, stored = view.condition, view.stored
+        message = of_account(how.reason) if view.bank is not None else NOT_SERVED
+        return cls(
+            binding="0x" + stored.binding.hex(),
+            bank=stored.bank,
+            bank_name=view.bank.name if view.bank is not None else stored.bank,
+            number_masked=stored.number_masked,
+            number_type=stored.number_type,
+            health=how.health,
+            reason=how.reason,
+            message=MessageDocument(en=message.en, zh=message.zh),
+            can_pay=how.can_pay,
+            can_withdraw=how.can_withdraw,
+            staleness_ms=view.staleness_ms,
+            bound_at_ms=stored.created_at_ms,
+        )
+
+
+class AccountList(BaseModel):
+    """A user's bound accounts, newest first, and what waits for an amount."""
+
+    accounts: list[AccountDocument]
+    pending: list[PendingDocument]

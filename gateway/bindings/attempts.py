@@ -1,0 +1,79 @@
+"""How often a user may try to bind in vain: bounds, refusals, and the hold that follows too many."""
+
+import secrets
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, delete, func, insert, select
+
+from standing.gateway.errors import BindingHeld
+from standing.gateway.storage import schema
+
+
+class BindingBounds(BaseModel):
+    """How often a user may try to bind in vain: `max_refusals` by banks within `within_minutes`, then no attempt of
+    theirs reaches a bank for `hold_minutes`, or until support lifts the hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_refusals: int = Field(default=5, ge=1, le=1_000)
+    within_minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
+    hold_minutes: int = Field(default=24 * 60, ge=1, le=30 * 24 * 60)
+
+
+#: The rule's name of a hold on a user's attempts to bind; no rule of a policy can have it, for its capitals.
+BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
+
+
+_MINUTE_MS = 60_000
+
+
+def new_hold_id() -> str:
+    """A fresh id for a hold."""
+    return "h_" + secrets.token_hex(12)
+
+
+def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
+    """Note that a bank refused to bind for a user; one too many holds the user's next attempts."""
+    table = schema.binding_refusals
+    since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
+    connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
+    connection.execute(insert(table).values(user_id=user_id, at_ms=now_ms))
+    count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
+    if count < bounds.max_refusals:
+        return
+    # Counting begins anew with the hold: lifted or ended, the user has as many attempts as before.
+    connection.execute(delete(table).where(table.c.user_id == user_id))
+    why = f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes"
+    connection.execute(
+        insert(schema.holds).values(
+            hold_id=new_hold_id(),
+            binding=None,
+            user_id=user_id,
+            rule=BINDING_ATTEMPTS,
+            why=why,
+            whole=True,
+            began_at_ms=now_ms,
+            ends_at_ms=now_ms + bounds.hold_minutes * _MINUTE_MS,
+        )
+    )
+
+
+def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
+    """That no hold is on the user's attempts to bind. Raises: BindingHeld."""
+    table = schema.holds.c
+    row = connection.execute(
+        select(schema.holds)
+        .where(
+            table.user_id == user_id,
+            table.rule == BINDING_ATTEMPTS,
+            table.lifted_at_ms.is_(None),
+            table.ends_at_ms > now_ms,
+        )
+        .order_by(table.ends_at_ms.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is not None:
+        raise BindingHeld(
+            f"{row.why}; the hold {row.hold_id} ends at {row.ends_at_ms}, or when support lifts it",
+            -(-(row.ends_at_ms - now_ms) // 1000),
+        )

@@ -1,0 +1,153 @@
+"""The routes of bindings: bind, look up, end."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response, status
+
+from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.dependencies import (
+    GRANT_ODD,
+    HELD,
+    LOOKING_UP,
+    NODE_DOWN,
+    NODE_ODD,
+    STORAGE,
+    TOO_MANY,
+    UNPARSED,
+    Acting,
+    AnyRole,
+)
+from standing.gateway.bindings import schemas as d
+from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, Outcome, Refused
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.errors import AlreadyBound, BankNotServed, BankNotUsable
+from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.service.injection import provided
+from standing.ledger.service.problems import BODY_TOO_LARGE, responses
+
+TAG = {"name": "bindings", "description": "Bind accounts to users, look them up, end them."}
+
+router = APIRouter(route_class=AuditedRoute, tags=["bindings"])
+
+BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
+FlowDep = Annotated[BindingFlow, Depends(provided(BindingFlow))]
+
+#: What may stand against a binding, however it is asked for.
+BINDING = (
+    *LOOKING_UP,
+    UNPARSED,
+    BODY_TOO_LARGE,
+    InvalidValue,
+    Conflict,
+    AlreadyBound,
+    BankNotUsable,
+    HELD,
+    TOO_MANY,
+    GRANT_ODD,
+    NODE_ODD,
+    NODE_DOWN,
+    LedgerUnreachable,
+    Overloaded,
+    STORAGE,
+)
+
+
+def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
+    """What became of a request to bind; 201 where a binding was made just now, else 200."""
+    response.status_code = status.HTTP_200_OK
+    match outcome:
+        case Refused():
+            return d.BindAnswer(outcome="refused", binding=None, mismatches=list(outcome.mismatches))
+        case DepositAsked():
+            deposit = d.DepositDocument(currency=outcome.currency, expires_at_ms=outcome.expires_at_ms)
+            return d.BindAnswer(outcome="micro_deposit", binding=None, micro_deposit=deposit)
+        case Granted():
+            if outcome.created:
+                response.status_code = status.HTTP_201_CREATED
+            return d.BindAnswer(
+                outcome="granted",
+                binding="0x" + outcome.stored.binding.hex(),
+                number_masked=outcome.stored.number_masked,
+                created_at_ms=outcome.stored.created_at_ms,
+            )
+
+
+@router.post(
+    "/v1/bindings",
+    summary="Bind an account to a user",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(*BINDING)
+    | {
+        status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
+        status.HTTP_200_OK: {
+            "model": d.BindAnswer,
+            "description": "Refused by the bank, with what does not match; or first a micro-deposit; or granted to the "
+            "same request before",
+        },
+    },
+)
+async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
+    """Asks the bank whether the user holds the account, and stores what it grants.
+
+    Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
+    the bank's own, by the signer that the ledger holds for it.
+    """
+    outcome = await flow.bind(body.bank, body.user_id, body.request())
+    return bind_answer(outcome, response)
+
+
+@router.get(
+    "/v1/bindings",
+    summary="A user's bindings",
+    responses=responses(*LOOKING_UP, Overloaded, STORAGE),
+)
+async def get_bindings(user_id: d.UserId, bindings: BindingsDep, _caller: AnyRole) -> d.BindingList:
+    """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""
+    found = await bindings.of_user(user_id)
+    return d.BindingList(bindings=[d.BindingDocument.of(stored) for stored in found])
+
+
+@router.get(
+    "/v1/bindings/{binding}",
+    summary="One binding, with the bank's word on it now",
+    responses=responses(*LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, STORAGE),
+)
+async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyRole) -> d.LiveBindingDocument:
+    """Reads the ledger for this request and opens the terms. No state is ever answered from what was stored."""
+    live = await bindings.live(bytes.fromhex(binding[2:]))
+    return d.LiveBindingDocument.of_live(live)
+
+
+@router.delete(
+    "/v1/bindings/{binding}",
+    summary="End a binding",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, NODE_ODD, NODE_DOWN, STORAGE),
+)
+async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: Acting) -> Response:
+    """Ends it here first, for good, then tells the bank.
+
+    Where the bank cannot be told now the answer is 503 `bank-node-unreachable`: the binding has ended here all the
+    same, and no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
+    """
+    await bindings.end(bytes.fromhex(binding[2:]))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.post(
+    "/v1/bindings:confirm",
+    summary="Name the amount of a micro-deposit",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(*BINDING, NotFound)
+    | {
+        status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
+        status.HTTP_200_OK: {
+            "model": d.BindAnswer,
+            "description": "Refused, such as for another amount, with how many tries are left; or granted before",
+        },
+    },
+)
+async def confirm_binding(body: d.ConfirmBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
+    """The user saw a small amount come in and names it: the bank grants the binding, or says that it was another."""
+    outcome = await flow.confirm(body.bank, body.user_id, body.request_id, body.amount_minor)
+    return bind_answer(outcome, response)

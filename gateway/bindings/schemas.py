@@ -1,0 +1,219 @@
+"""Bodies and answers of bindings, with what OpenAPI says about them."""
+
+from typing import Annotated, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
+from standing.gateway.bindings.flow import PendingBinding
+from standing.gateway.bindings.service import LiveBinding, StoredBinding
+from standing.ledger.attestations.binding_protocol import MAX_DEPOSIT_MINOR, BindingRequest, Claim, Hex32, Mismatch
+from standing.ledger.attestations.money import currency_code, limit_word
+
+USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
+
+
+UserId = Annotated[str, Query(pattern=USER_PATTERN, description="The platform's own id of a user")]
+
+
+BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
+
+
+LimitMinor = Annotated[int | Literal["none"], Field(description='Minor units; "none": the bank states no limit')]
+
+
+class ClaimBody(Claim):
+    """What a user says about an account. `request_id` makes it safe to ask again after a lost answer."""
+
+    request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$")
+
+    def request(self) -> BindingRequest:
+        """What the bank's node is asked."""
+        asked = {name: getattr(self, name) for name in Claim.model_fields}
+        return BindingRequest(request_id=self.request_id, **asked)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class BindBody(ClaimBody):
+    """Bind one account of one user. The claim is personal data: it goes to the bank, and is not stored here."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CLAIM_EXAMPLE]})
+
+    bank: str = Field(min_length=8, max_length=32, description="BIC (ISO 9362)")
+    user_id: str = Field(pattern=USER_PATTERN, description="The platform's own id of the user; not a name or a phone")
+
+
+class BindingDocument(BaseModel):
+    """A binding as the gateway holds it. What state its account is in only the ledger says: read the one binding."""
+
+    binding: str = Field(examples=[BINDING_EXAMPLE])
+    bank: str = Field(examples=["BKCHCNBJ"])
+    user_id: str = Field(examples=["u-001"])
+    number_masked: str = Field(examples=["621661********0000"])
+    number_type: str = Field(examples=["card"])
+    created_at_ms: int = Field(examples=[1_767_225_000_000])
+    ended_at_ms: int | None = Field(description="When this platform ended it; null while it has not", examples=[None])
+    bank_told_at_ms: int | None = Field(description="When the bank knew of that end", examples=[None])
+
+    @classmethod
+    def of(cls, stored: StoredBinding) -> "BindingDocument":
+        return cls(
+            binding="0x" + stored.binding.hex(),
+            bank=stored.bank,
+            user_id=stored.user_id,
+            number_masked=stored.number_masked,
+            number_type=stored.number_type,
+            created_at_ms=stored.created_at_ms,
+            ended_at_ms=stored.ended_at_ms,
+            bank_told_at_ms=stored.bank_told_at_ms,
+        )
+
+
+class DepositDocument(BaseModel):
+    """A small amount that the bank pays into the account; the user is to name it before `expires_at_ms`."""
+
+    currency: str = Field(examples=["CNY"])
+    expires_at_ms: int
+
+
+class BindAnswer(BaseModel):
+    """Granted, with the binding; refused by the bank, with what does not match; or first a micro-deposit."""
+
+    outcome: Literal["granted", "refused", "micro_deposit"]
+    binding: str | None = Field(description="The binding's id, where granted")
+    number_masked: str | None = None
+    created_at_ms: int | None = None
+    mismatches: list[Mismatch] = []
+    micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
+
+
+class BindingList(BaseModel):
+    """A user's bindings, newest first, ended ones included."""
+
+    bindings: list[BindingDocument]
+
+
+class IdentityDocument(BaseModel):
+    """Whether the bank's word on the holder is still what the user was bound with."""
+
+    name: Literal["same", "changed"]
+    id_document: Literal["same", "changed"]
+    phone: Literal["same", "changed"]
+
+
+class TermsDocument(BaseModel):
+    """The bank's word on the account."""
+
+    status: Literal["active", "frozen", "lost", "dormant", "closed", "unbound"]
+    debit_allowed: bool
+    credit_allowed: bool
+    currency: str = Field(examples=["CNY"])
+    transaction_limit_minor: LimitMinor
+    daily_limit_minor: LimitMinor
+    identity: IdentityDocument
+
+
+class LiveBindingDocument(BindingDocument):
+    """A binding, with what the ledger said about it when this was asked."""
+
+    problem: Literal["no_attestation", "ledger_rolled_back", "attestation_unreadable"] | None = Field(
+        description="Why there are no terms, or none to rely on; null where they opened"
+    )
+    terms: TermsDocument | None
+    publication: int | None
+    effective_at_ms: int | None
+    bank_suspended: bool
+    watermark_ms: int | None = Field(description="null: the bank has not spoken yet")
+    staleness_ms: int | None
+    block_number: int
+
+    @classmethod
+    def of_live(cls, live: LiveBinding) -> "LiveBindingDocument":
+        record = live.seen.record
+        return cls(
+            **BindingDocument.of(live.stored).model_dump(),
+            problem=_problem(live),
+            terms=_terms(live),
+            publication=record.publication or None,
+            effective_at_ms=record.effective_at_ms if record.publication else None,
+            bank_suspended=record.suspended,
+            watermark_ms=record.watermark_ms or None,
+            staleness_ms=live.read_at_ms - record.watermark_ms if record.watermark_ms else None,
+            block_number=live.seen.block_number,
+        )
+
+
+def _problem(
+    live: LiveBinding,
+) -> Literal["no_attestation", "ledger_rolled_back", "attestation_unreadable"] | None:
+    publication = live.seen.record.publication
+    if publication == 0:
+        return "no_attestation"
+    if publication < live.stored.floor:
+        return "ledger_rolled_back"
+    return "attestation_unreadable" if live.terms is None else None
+
+
+def _terms(live: LiveBinding) -> TermsDocument | None:
+    terms, expected = live.terms, live.expected_tags
+    if terms is None:
+        return None
+    return TermsDocument.model_validate(
+        {
+            "status": terms.status.word,
+            "debit_allowed": terms.debit_allowed,
+            "credit_allowed": terms.credit_allowed,
+            "currency": currency_code(terms.currency),
+            "transaction_limit_minor": limit_word(terms.transaction_limit_minor),
+            "daily_limit_minor": limit_word(terms.daily_limit_minor),
+            "identity": {
+                "name": _same(terms.tags.name, expected.name),
+                "id_document": _same(terms.tags.id_document, expected.id_document),
+                "phone": _same(terms.tags.phone, expected.phone),
+            },
+        }
+    )
+
+
+def _same(tag: bytes, expected: bytes) -> str:
+    return "same" if tag == expected else "changed"
+
+
+UserPath = Annotated[str, Path(pattern=USER_PATTERN, description="The platform's own id of a user")]
+
+
+class ConfirmBody(BaseModel):
+    """The amount that the user saw on the account."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"bank": "BKCHCNBJ", "user_id": "u-001", "request_id": "bind-u-001-0001", "amount_minor": 37}]
+        },
+    )
+
+    bank: str = Field(min_length=8, max_length=32, description="BIC (ISO 9362)")
+    user_id: str = Field(pattern=USER_PATTERN)
+    request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$", description="Of the request that led to the deposit")
+    amount_minor: int = Field(ge=1, le=MAX_DEPOSIT_MINOR, strict=True, description="In minor units of the currency")
+
+    def __repr__(self) -> str:
+        return "ConfirmBody(…)"
+
+
+class PendingDocument(BaseModel):
+    """A binding that waits for the user to name the amount of a micro-deposit."""
+
+    bank: str
+    request_id: str
+    number_masked: str
+    number_type: str
+    currency: str
+    expires_at_ms: int
+
+    @classmethod
+    def of(cls, pending: PendingBinding) -> "PendingDocument":
+        return cls(**{name: getattr(pending, name) for name in cls.model_fields})

@@ -1,0 +1,47 @@
+"""Settings of the banks whose accounts may be bound."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field
+
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.errors import InvalidValue
+
+_T = TypeVar("_T")
+
+
+def checked(check: Callable[[str], _T]) -> AfterValidator:
+    """Lets pydantic report what one of our own parsers refuses."""
+
+    def parse(text: str) -> _T:
+        try:
+            return check(text)
+        except InvalidValue as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(parse)
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("not a time zone; allowed: an IANA name, such as Asia/Shanghai") from error
+    return name
+
+
+class BankSettings(BaseModel):
+    """One bank whose accounts may be bound, and where its node is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bic: Annotated[str, checked(parse_bic)]
+    name: str = Field(min_length=1, max_length=140)
+    node_url: AnyHttpUrl
+    node_api_key_file: Path
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        description="IANA name: where the bank's day, and with it a daily limit, begins and ends"
+    )

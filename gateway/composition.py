@@ -1,0 +1,225 @@
+"""The gateway's services, put together from its settings. `app` serves them; commands use them without HTTP."""
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from standing.gateway.access.audit import Audit
+from standing.gateway.accounts.service import Accounts
+from standing.gateway.bindings.banks import BankDirectory, NodeClient
+from standing.gateway.bindings.flow import BindingFlow
+from standing.gateway.bindings.identity_change import IdentityChange
+from standing.gateway.bindings.service import Bindings
+from standing.gateway.decisions.holds import Holds
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.service import DecisionService
+from standing.gateway.evidence.signing import EvidenceSigner, load_evidence_key
+from standing.gateway.following import assembly as following
+from standing.gateway.following.assembly import Following
+from standing.gateway.following.reconcile import Pace, Reconciler
+from standing.gateway.following.reconcile_schedule import ReconcileSchedule
+from standing.gateway.ledger_reading.nodes import LedgerNodes, Watch, check_ledger
+from standing.gateway.ledger_reading.reader import Reader
+from standing.gateway.metrics import Meters
+from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import open_vault
+from standing.gateway.support.trail import Trails
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.leader import Leader, lock_of
+from standing.ledger.service.settings import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts of a running gateway."""
+
+    settings: GatewaySettings
+    clock: Clock
+    policy: Policy
+    storage: Storage
+    banks: BankDirectory
+    nodes: NodeClient
+    reader: Reader
+    bindings: Bindings
+    binding_flow: BindingFlow
+    identity_change: IdentityChange
+    accounts: Accounts
+    audit: Audit
+    decisions: DecisionService
+    evidence: EvidenceSigner
+    following: Following
+    meters: Meters
+    reconciler: Reconciler
+    reconcile_schedule: ReconcileSchedule
+    trails: Trails
+    holds: Holds
+
+    async def open(self) -> None:
+        """Make the connection pools of this event loop."""
+        await self.reader.open()
+        await self.nodes.open()
+        await self.following.open()
+        await self.reconcile_schedule.open()
+
+    async def close(self) -> None:
+        await self.reconcile_schedule.close()
+        await self.following.close()
+        await self.reader.close()
+        await self.nodes.close()
+        await asyncio.to_thread(self.storage.close)
+
+
+def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
+    """Read the secrets, look for the ledger, migrate the database, and put the parts together.
+
+    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
+    """
+    clock = clock or SystemClock()
+    vault_secrets = read_vault_secrets(settings)
+    policy = read_policy(settings)
+    evidence_key = load_evidence_key(settings.evidence_key_file)
+    banks = BankDirectory(settings.banks)
+    ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
+    check_ledger(ledger, settings.chain_id)
+    database = Database(settings.database_url)
+    try:
+        migrate(database, "standing.gateway.storage")
+    except DBAPIError as error:
+        raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
+    storage = Storage(database)
+    nodes = NodeClient(settings.bank_node_timeout_ms / 1000)
+    budget_ms = policy.ledger_read_timeout_ms or settings.ledger_read_timeout_ms
+    meters = Meters()
+    ledger_nodes = LedgerNodes(
+        settings.all_ledger_urls,
+        settings.ledger_contract,
+        budget_ms=budget_ms,
+        rule=settings.block_rule,
+        max_in_flight=settings.ledger_calls_in_flight,
+        max_lag_blocks=settings.ledger_max_lag_blocks,
+        watch=Watch(
+            ledger.domain.chain_id,
+            clock,
+            probe_ms=settings.ledger_probe_ms,
+            max_head_age_ms=settings.ledger_max_head_age_ms,
+        ),
+    )
+    reader = Reader(
+        ledger_nodes,
+        settings.ledger_contract,
+        budget_ms=budget_ms,
+        max_waiting=settings.max_waiting_reads,
+        max_in_flight=settings.ledger_calls_in_flight,
+        meters=meters,
+    )
+    vault = open_vault(storage, vault_secrets)
+    bindings = Bindings(
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        nodes=nodes,
+        reader=reader,
+        clock=clock,
+        max_waiting=settings.max_waiting_bindings,
+        max_cached=settings.max_cached_bindings,
+    )
+    bindings.check_keys()
+    flow = BindingFlow(
+        platform=settings.platform,
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        nodes=nodes,
+        ledger=ledger,
+        bindings=bindings,
+        bounds=policy.binding,
+        clock=clock,
+        max_waiting=settings.max_waiting_bindings,
+    )
+    flow.forget_expired()
+    evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=ledger.domain)
+    decisions = DecisionService(
+        storage=storage,
+        bindings=bindings,
+        reader=reader,
+        evidence=evidence,
+        policy=policy,
+        clock=clock,
+        max_waiting=settings.max_waiting_decisions,
+        reservation_lifetime_ms=settings.reservation_lifetime_ms,
+        meters=meters,
+    )
+    reconciler = Reconciler(
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        ledger=ledger,
+        policy=policy,
+        clock=clock,
+        rule=settings.block_rule,
+        pace=Pace(settings.reconcile_batch, settings.reconcile_pause_ms),
+    )
+    every = settings.reconcile_every_minutes
+    schedule = ReconcileSchedule(
+        reconciler,
+        storage,
+        clock,
+        Leader(lock_of(database, "reconcile"), "reconcile"),
+        every_minutes=every if isinstance(every, int) else None,
+    )
+    accounts = Accounts(
+        storage=storage,
+        bindings=bindings,
+        banks=banks,
+        reader=reader,
+        policy=policy,
+        clock=clock,
+        max_waiting=settings.max_waiting_bindings,
+    )
+    return Gateway(
+        settings=settings,
+        clock=clock,
+        policy=policy,
+        storage=storage,
+        banks=banks,
+        nodes=nodes,
+        reader=reader,
+        bindings=bindings,
+        binding_flow=flow,
+        identity_change=IdentityChange(storage, vault),
+        accounts=accounts,
+        audit=Audit(storage, vault, clock),
+        decisions=decisions,
+        evidence=evidence,
+        following=following.build(
+            storage=storage,
+            vault=vault,
+            ledger=ledger,
+            banks=banks,
+            policy=policy,
+            clock=clock,
+            rule=settings.block_rule,
+            leader=Leader(lock_of(database, "follower"), "follower"),
+            follower_settings=settings.follower,
+            webhook_settings=settings.webhooks,
+            stream_settings=settings.streams,
+        ),
+        meters=meters,
+        reconciler=reconciler,
+        reconcile_schedule=schedule,
+        trails=Trails(
+            storage=storage,
+            bindings=bindings,
+            banks=banks,
+            nodes=nodes,
+            reader=reader,
+            policy=policy,
+            clock=clock,
+            settings=settings.trail,
+        ),
+        holds=Holds(storage, clock),
+    )

@@ -1,0 +1,36 @@
+"""What a decision was made from, and who signs the evidence of it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.rules import Decision, Question
+from standing.gateway.ledger_reading.reader import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
+
+    `day`: the bank's day whose usage `used_today_minor` is.
+    """
+
+    seen: Seen | None
+    ended: bool
+    floor: int
+    used_today_minor: int
+    day: date
+    policy: Policy
+    decided_at_ms: int
+
+
+class SignsEvidence(Protocol):
+    """Signs the evidence of a decision; `gateway.evidence.signing.EvidenceSigner` is the real one."""
+
+    def sign(
+        self, transaction_id: str, question: Question, currency: str, bound: Bound, decision: Decision, basis: Basis
+    ) -> str:
+        """The compact JWS of one decision."""
+        ...

@@ -1,0 +1,231 @@
+"""The node's services, put together from its settings. `app` serves them; commands use them without HTTP."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from standing.ledger.attestations.publication import LocalSigner, Signer
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import Sender
+from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.service.database import migrate
+from standing.ledger.service.settings import SettingsError, read_secret
+from standing.ledger.service.vault import Vault
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.store import AccountStore
+from standing.node.bindings.assembly import make_bindings
+from standing.node.bindings.housekeeping import housekeeping_tasks
+from standing.node.bindings.off_boarding import OffBoardings
+from standing.node.bindings.regranting import Regranting
+from standing.node.bindings.resync import Resync
+from standing.node.bindings.service import Bindings
+from standing.node.bindings.velocity import Velocity
+from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.feed.service import Feed
+from standing.node.feed.sources import source_tasks
+from standing.node.publishing.keys import PKCS11_MISSING, load_private_key
+from standing.node.publishing.metrics import Meters
+from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.publisher import Publisher, PublisherOptions
+from standing.node.publishing.restating import Restating
+from standing.node.publishing.submission import Submitter
+from standing.node.publishing.trail import Trail
+from standing.node.settings import NodeSettings
+from standing.node.storage.database import NodeDatabase
+from standing.node.storage.leadership import Duty
+from standing.node.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the settings' secret files hold. The sending key is a private key, or what signs in its place."""
+
+    bank_secret: bytes
+    vault_secret: bytes
+    signer: Signer
+    sender_key: bytes | Signer
+    newer_bank_secrets: tuple[bytes, ...] = ()
+    older_vault_secrets: tuple[bytes, ...] = ()
+
+    def bank_secrets(self) -> BankSecrets:
+        """The bank's secrets, by version. Raises: InvalidValue."""
+        return BankSecrets([self.bank_secret, *self.newer_bank_secrets])
+
+    def vault(self) -> Vault:
+        """What personal data in the node's database is kept with. Raises: InvalidValue."""
+        return Vault([self.vault_secret, *self.older_vault_secrets], "node")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts of a running node."""
+
+    settings: NodeSettings
+    clock: Clock
+    database: NodeDatabase
+    client: LedgerClient
+    feed: Feed
+    bindings: Bindings
+    off_boardings: OffBoardings
+    resync: Resync
+    regranting: Regranting
+    workers: Workers
+    publisher: Publisher
+    duty: Duty
+    meters: Meters
+    trail: Trail
+
+
+def read_secrets(settings: NodeSettings) -> Secrets:
+    """Read every secret file that the settings name. Raises: SettingsError."""
+    return Secrets(
+        bank_secret=read_secret(settings.bank_secret_file, "bank_secret_file"),
+        vault_secret=read_secret(settings.vault_secret_file, "vault_secret_file"),
+        signer=open_signer(settings),
+        sender_key=open_sender(settings),
+        newer_bank_secrets=tuple(
+            read_secret(file, "newer_bank_secret_files") for file in settings.newer_bank_secret_files
+        ),
+        older_vault_secrets=tuple(
+            read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files
+        ),
+    )
+
+
+def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
+    """Connect to the ledger and the database, migrate the latter, and put the parts together.
+
+    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue.
+    """
+    clock = clock or SystemClock()
+    if faults is None:
+        faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
+    client = connect_ledger(settings)
+    database = NodeDatabase(settings.database_url)
+    migrate(database, "standing.node.storage")
+    vault = secrets.vault()
+    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
+    duty, meters = Duty(database, clock, faults), Meters()
+    publisher = _publisher(settings, secrets, database, client, issuer, clock, duty, meters, faults)
+    feed = Feed(
+        database,
+        vault,
+        issuer.secret,
+        clock,
+        max_waiting=settings.max_waiting,
+        on_change=publisher.wake,
+        faults=faults,
+        source=settings.feed_source,
+    )
+    bindings, deposits = make_bindings(
+        settings.micro_deposit, settings.velocity, database, vault, issuer, clock, publisher.wake, faults
+    )
+    off_boardings = OffBoardings(database, vault, issuer, clock, max_waiting=settings.max_waiting, faults=faults)
+    return Node(
+        settings=settings,
+        clock=clock,
+        database=database,
+        client=client,
+        feed=feed,
+        bindings=bindings,
+        off_boardings=off_boardings,
+        regranting=Regranting(
+            database,
+            vault,
+            issuer,
+            clock,
+            max_waiting=settings.max_waiting,
+            on_change=publisher.wake,
+            faults=faults,
+        ),
+        resync=Resync(database, vault, issuer, clock, on_doubt=publisher.send_again, faults=faults),
+        workers=Workers(
+            [
+                *source_tasks(
+                    settings.sql_view, settings.drop_folder, feed=feed, database=database, vault=vault, faults=faults
+                ),
+                *housekeeping_tasks(
+                    settings.velocity.rates(), database, deposits, off_boardings, Velocity(vault, clock), publisher.wake
+                ),
+            ]
+        ),
+        publisher=publisher,
+        duty=duty,
+        meters=meters,
+        trail=Trail(database),
+    )
+
+
+def connect_ledger(settings: NodeSettings) -> LedgerClient:
+    """Connect to the ledger's nodes and check each that answers; the others are checked before their first use.
+
+    Raises: LedgerUnreachable where none answers, LedgerMismatch, InvalidValue.
+    """
+    client = LedgerClient(
+        settings.all_ledger_urls, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000
+    )
+    for name in client.check(settings.chain_id):
+        structlog.get_logger().warning("ledger_node_silent", node=name)
+    return client
+
+
+def _publisher(
+    settings: NodeSettings,
+    secrets: Secrets,
+    database: NodeDatabase,
+    client: LedgerClient,
+    issuer: Issuer,
+    clock: Clock,
+    duty: Duty,
+    meters: Meters,
+    faults: Faults,
+) -> Publisher:
+    options = PublisherOptions(**settings.publisher.model_dump())
+    submitter = Submitter(
+        database,
+        client,
+        Sender(client, secrets.sender_key, max_gas_price_wei=settings.max_gas_price_wei),
+        issuer,
+        clock,
+        resend_after_ms=options.resend_after_ms,
+        meters=meters,
+        faults=faults,
+    )
+    return Publisher(
+        database,
+        client,
+        submitter,
+        Restating(AccountStore(secrets.vault()), issuer),
+        issuer,
+        clock,
+        options,
+        confirm_duty=duty.confirm,
+        meters=meters,
+        faults=faults,
+    )
+
+
+def open_vault(settings: NodeSettings) -> Vault:
+    """What personal data in the node's database is kept with. Raises: SettingsError."""
+    newest = read_secret(settings.vault_secret_file, "vault_secret_file")
+    older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
+    return Vault([newest, *older], "node")
+
+
+def open_signer(settings: NodeSettings) -> Signer:
+    """What signs publications and grants: a key in a token, or in a keystore. Raises: SettingsError."""
+    if settings.signer_pkcs11 is not None:
+        try:
+            # Imported only here: the library is an extra that only those with a token install.
+            from standing.node.publishing.hsm import Pkcs11Signer  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise SettingsError(PKCS11_MISSING) from error
+        return Pkcs11Signer(settings.signer_pkcs11)
+    assert settings.signer_keystore is not None  # the settings have one or the other
+    assert settings.signer_password_file is not None
+    return LocalSigner(load_private_key(settings.signer_keystore, settings.signer_password_file, "signer"))
+
+
+def open_sender(settings: NodeSettings) -> Signer:
+    """What signs the transactions, and pays for them. Raises: SettingsError."""
+    return LocalSigner(load_private_key(settings.sender_keystore, settings.sender_password_file, "sender"))
