@@ -30,12 +30,12 @@ def create_app(node: Node) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        # Before the first call comes in: else the first would find a node that does not know its duty yet.
-        await asyncio.to_thread(node.duty.look)
-        thread = threading.Thread(target=node.duty.run, args=(work,), name="publisher", daemon=True)
+        # Before the first call comes in: else the first would find a node that does not know yet whether it leads.
+        await asyncio.to_thread(node.leadership.look)
+        thread = threading.Thread(target=node.leadership.run, args=(work,), name="publisher", daemon=True)
         thread.start()
         yield
-        node.duty.stop()
+        node.leadership.stop()
         node.publisher.stop()
         thread.join(timeout=10)
         node.database.close()
@@ -52,7 +52,7 @@ def create_app(node: Node) -> FastAPI:
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
     app.state.keyring = Keyring(node.settings.api_keys)
     problems.install(app, {TooManyAttempts: (binding_routes.TOO_MANY.status, binding_routes.TOO_MANY.title)})
-    app.add_middleware(StandbyGate, duty=node.duty)
+    app.add_middleware(StandbyGate, leadership=node.leadership)
     app.add_middleware(BodyLimit, max_bytes=node.settings.max_body_bytes)
     app.include_router(feed_routes.router)
     app.include_router(binding_routes.router)

@@ -32,7 +32,7 @@ from standing.node.publishing.submission import Submitter
 from standing.node.publishing.trail import Trail
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase
-from standing.node.storage.leadership import Duty
+from standing.node.storage.leadership import Leadership
 from standing.node.workers import Workers
 
 
@@ -71,7 +71,7 @@ class Node:
     regranting: Regranting
     workers: Workers
     publisher: Publisher
-    duty: Duty
+    leadership: Leadership
     meters: Meters
     trail: Trail
 
@@ -105,8 +105,8 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
     migrate(database, "standing.node.storage")
     vault = secrets.vault()
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
-    duty, meters = Duty(database, clock, faults), Meters()
-    publisher = _publisher(settings, secrets, database, client, issuer, clock, duty, meters, faults)
+    leadership, meters = Leadership(database, clock, faults), Meters()
+    publisher = _publisher(settings, secrets, database, client, issuer, clock, leadership, meters, faults)
     feed = Feed(
         database,
         vault,
@@ -150,7 +150,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
             ]
         ),
         publisher=publisher,
-        duty=duty,
+        leadership=leadership,
         meters=meters,
         trail=Trail(database),
     )
@@ -176,7 +176,7 @@ def _publisher(
     client: LedgerClient,
     issuer: Issuer,
     clock: Clock,
-    duty: Duty,
+    leadership: Leadership,
     meters: Meters,
     faults: Faults,
 ) -> Publisher:
@@ -199,7 +199,7 @@ def _publisher(
         issuer,
         clock,
         options,
-        confirm_duty=duty.confirm,
+        confirm_leadership=leadership.confirm,
         meters=meters,
         faults=faults,
     )

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 FAULT_POINTS = (
-    "duty_taken",  # this node may sign on the store from now on; nothing signed yet
+    "leadership_taken",  # this node may sign on the store from now on; nothing signed yet
     "feed_committed",  # the entry is durable, not yet acknowledged
     "grant_committed",  # the binding is durable, its grant not yet answered
     "end_committed",  # the end of a binding is durable, not yet acknowledged

@@ -87,7 +87,7 @@ class Worker:
 
 
 class Workers:
-    """All workers of a node. They run while the node is on duty, and may be started again after they were stopped."""
+    """All workers of a node. They run while the node leads, and may be started again after they were stopped."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)

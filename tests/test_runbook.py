@@ -92,14 +92,14 @@ class Incident:
 
     @contextmanager
     def node(self) -> Iterator[Node]:
-        """The node, as its settings file says, on duty and stepped by hand."""
+        """The node, as its settings file says, leading and stepped by hand."""
         settings = load(NodeSettings, self.folder / "node.toml")
         node = build(settings, read_secrets(settings), self.world.clock)
-        assert node.duty.take()
+        assert node.leadership.take()
         try:
             yield node
         finally:
-            node.duty.leave()
+            node.leadership.leave()
             node.database.close()
 
     def feed(self, node: Node, *changes: Mapping[str, Any]) -> int:

@@ -1,8 +1,9 @@
-"""Which of several processes on one database does what only one should do: follow, reconcile.
+"""Leader election among the processes on one database: publishing, following, reconciling are done by one at a time.
 
-A lock decides: an advisory lock of PostgreSQL, a lock on a file beside an SQLite database. Either is free again the
-moment its holder is gone, however it went. A lock that is lost unnoticed for a while (a network split) can mean two
-leaders for that while, so what a leader writes must bear being written twice; that is for who uses this to see to.
+A lock decides: an advisory lock of PostgreSQL, or a lock on a file beside an SQLite database. Either is free again the
+moment its holder is gone, however it ended. A network split can hide the loss of a lock, so two processes may believe
+for a while that they lead. Whatever a leader writes must therefore bear being written twice, or be fenced by an epoch
+in the database, as `node.storage.leadership` does.
 """
 
 import threading
@@ -23,7 +24,10 @@ class Lock(Protocol):
     """Held by at most one process at a time, and free when that process is gone. Not thread-safe."""
 
     def hold(self) -> bool:
-        """Take it if it is free, or see that it is still held. Returns: whether this process has it now."""
+        """Take it if it is free, or see that it is still held. Returns: whether this process has it now.
+
+        Raises: sqlalchemy's DBAPIError where the database cannot be asked; the lock is not held then.
+        """
         ...
 
     def release(self) -> None:
@@ -77,6 +81,7 @@ class AdvisoryLock:
                 self._session.execute(select(1))
         except DBAPIError:
             self._drop()  # the session is gone, and the lock with it
+            raise
         return self._session is not None
 
     def release(self) -> None:
@@ -102,11 +107,12 @@ def lock_of(database: Database, name: str) -> Lock:
         return AdvisoryLock(database.engine, key)
     if is_memory_sqlite(url.render_as_string(hide_password=False)):
         return NoLock()
-    return FileBesideDatabase(Path(f"{url.database}.{name}"))
+    # By its real path: a link to a database is no database of its own.
+    return FileBesideDatabase(Path(f"{Path(str(url.database)).resolve()}.{name}"))
 
 
 class Leader:
-    """Whether this process leads in one thing. Thread-safe."""
+    """Whether this process leads in one task. Thread-safe."""
 
     def __init__(self, lock: Lock, name: str) -> None:
         self._lock = lock
@@ -120,9 +126,14 @@ class Leader:
         return self._leads
 
     def leads(self) -> bool:
-        """Lead if nobody does. Returns: whether this process leads now. Asked before each piece of work."""
+        """Lead if nobody does. Returns: whether this process leads now. Call it before each piece of work."""
         with self._guard:
-            was, self._leads = self._leads, self._lock.hold()
+            was = self._leads
+            try:
+                self._leads = self._lock.hold()
+            except DBAPIError as error:
+                self._leads = False
+                structlog.get_logger().warning("lock_not_asked", what=self._name, error=type(error).__name__)
             if was != self._leads:
                 structlog.get_logger().info("leads" if self._leads else "leads_no_more", what=self._name)
             return self._leads

@@ -29,7 +29,7 @@ from standing.node.recovery.history import CannotRecover, Findings
 from standing.node.recovery.service import Recovery
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase, opened
-from standing.node.storage.leadership import Duty
+from standing.node.storage.leadership import Leadership
 
 _LOOK_TIMEOUT_S = 2.0
 
@@ -232,14 +232,14 @@ def _report(findings: Findings, *, confirm: bool) -> None:
 
 @contextmanager
 def _alone(database: NodeDatabase) -> Iterator[None]:
-    """Holds duty on the store, so that no node signs meanwhile. Raises: CannotRecover where one is on duty."""
-    duty = Duty(database, SystemClock())
-    if not duty.take():
-        raise CannotRecover("a node is on duty on this store: stop it, and any that stands by, first")
+    """Leads on the store, so that no node signs meanwhile. Raises: CannotRecover where a node leads."""
+    leadership = Leadership(database, SystemClock())
+    if not leadership.take():
+        raise CannotRecover("a node leads on this store: stop it, and any that stands by, first")
     try:
         yield
     finally:
-        duty.leave()
+        leadership.leave()
 
 
 def _faults(settings: NodeSettings) -> Faults:

@@ -14,7 +14,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class State:
     """How the node is at one moment; each field is a gauge of its own, named in `_HELP`."""
 
-    on_duty: float
+    leads: float
     ready: float
     feed_lag_seconds: float
     watermark_age_seconds: float
@@ -28,7 +28,7 @@ class State:
 
 
 _HELP = {
-    "on_duty": "1 while this node is on duty on its store, 0 while it stands by.",
+    "leads": "1 while this node leads on its store, 0 while it stands by.",
     "ready": "1 while the node is fit for work; /readyz says why not.",
     "feed_lag_seconds": "The node's clock minus how far the core has spoken.",
     "watermark_age_seconds": "The node's clock minus the watermark of the last publication seen in a block.",

@@ -43,7 +43,7 @@ class NodeStatus(StoredStatus):
 
     bic: str
     signer: str
-    on_duty: bool
+    leads: bool
     max_waiting: int
     max_in_flight: int
     ledger_node: str
@@ -91,7 +91,7 @@ def look(node: Node) -> NodeStatus:
         **told.model_dump(),
         bic=issuer.bic,
         signer=issuer.signer.address,
-        on_duty=node.duty.active,
+        leads=node.leadership.active,
         max_waiting=node.settings.max_waiting,
         max_in_flight=node.settings.publisher.max_in_flight,
         ledger_node=node.client.failover.current,
@@ -102,8 +102,8 @@ def look(node: Node) -> NodeStatus:
 
 def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
-    if not node.duty.active:
-        return f"standing by: {node.duty.trouble or 'another node on the same store is on duty'}"
+    if not node.leadership.active:
+        return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
     # A worker in trouble tries again, and says so in `worker_troubles`; one that has ended needs somebody.
     return node.publisher.trouble or next(iter(node.workers.ended), None)
 
@@ -125,7 +125,7 @@ def measure(node: Node, now_ms: int) -> State:
         return of((now_ms - since_ms) / 1000 if since_ms else None)
 
     return State(
-        on_duty=float(node.duty.active),
+        leads=float(node.leadership.active),
         ready=float(why_not_ready(node) is None),
         feed_lag_seconds=age_s(told.core_as_of_ms if told else None),
         watermark_age_seconds=age_s(published_ms),

@@ -3,7 +3,7 @@
 The order of the steps is the crash rule: a publication is signed and stored in one transaction, and only what is stored
 is ever sent; its transaction is stored before it is sent, too (`node.publishing.submission`). After a crash, the
 ledger's own `publication` and `head` say where things were. Submitting a publication twice is harmless: the contract
-takes each number once. Only the node on duty signs (`node.storage.leadership`), which is proved inside the transaction
+takes each number once. Only the node leading signs (`node.storage.leadership`), which is proved inside the transaction
 that signs.
 """
 
@@ -64,7 +64,7 @@ class Publisher:
         clock: Clock,
         options: PublisherOptions,
         *,
-        confirm_duty: Callable[[Connection], None],
+        confirm_leadership: Callable[[Connection], None],
         meters: Meters,
         faults: Faults = no_faults,
     ) -> None:
@@ -75,7 +75,7 @@ class Publisher:
         self.issuer = issuer
         self._clock = clock
         self._options = options
-        self._confirm_duty = confirm_duty
+        self._confirm_leadership = confirm_leadership
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
@@ -109,7 +109,7 @@ class Publisher:
     def run(self) -> None:
         """Publish until stopped. A ledger that does not answer is asked again, ever more slowly, up to 5 seconds.
 
-        Raises: Deposed where another node took over.
+        Raises: LeadershipLost where another node took over.
         """
         failures = 0
         while not self._stop.is_set():
@@ -138,7 +138,7 @@ class Publisher:
     def step(self) -> int:
         """Do whatever is due now, without waiting. Returns: how many publications are on their way.
 
-        Raises: PublishingHalted, LedgerError, Deposed, DatabaseUnavailable.
+        Raises: PublishingHalted, LedgerError, LeadershipLost, DatabaseUnavailable.
         """
         with self._database.read() as connection:
             deployment = deployments.current(connection)
@@ -252,7 +252,7 @@ class Publisher:
         bound = min(self._options.max_attestations, self._client.max_attestations)
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
-            self._confirm_duty(connection)
+            self._confirm_leadership(connection)
             # Not before: an entry that came in while the ledger was asked would be from a time to come.
             now_ms = self._clock.now_ms()
             deployment = deployments.current(connection)

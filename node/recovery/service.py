@@ -49,7 +49,7 @@ class _OnlyLooked(Exception):
 
 
 class Recovery:
-    """Makes one store level with the ledger. No node may be on duty on it meanwhile.
+    """Makes one store level with the ledger. No node may be leading on it meanwhile.
 
     `platforms`: those that a record of an unknown binding may be sealed for. `progress` is called with how many blocks
     are done and how many there are.

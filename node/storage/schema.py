@@ -209,9 +209,9 @@ deployments = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
-#: One row: how often the duty to sign on this store has changed hands. Who has an older number may not sign.
-duty = Table(
-    "duty",
+#: One row: how often leadership of this store has changed hands. A node with an older number may not sign.
+leadership = Table(
+    "leadership",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),

@@ -42,7 +42,7 @@ def test_a_whole_day_of_the_demo_logs_nobodys_name_number_document_or_phone(tmp_
     services = [name for name in logs if name.startswith(("node-", "gateway"))]
     assert len(services) == 3
     assert all(json.loads(line)["event"] for name in services for line in logs[name].splitlines())
-    assert any("duty_taken" in logs[name] for name in services)
+    assert any("leadership_taken" in logs[name] for name in services)
     said = "".join(logs.values()) + played.stderr
     personal = _personal()
     assert len(personal) > 3_000

@@ -145,7 +145,7 @@ class FaultyNode:
             self.world.chain.down = False
             node = build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
             try:
-                assert node.duty.take(), "what is killed holds no lock"
+                assert node.leadership.take(), "what is killed holds no lock"
                 self.node = node
             except Killed:
                 self._bury(node)
@@ -158,8 +158,8 @@ class FaultyNode:
 
     def _bury(self, node: Node) -> None:
         # What the operating system does with a dead process's locks and connections.
-        node.duty.leave()
-        node.duty._lock.release()
+        node.leadership.leave()
+        node.leadership._lock.release()
         for task in node.workers.tasks:
             if task.close is not None:
                 task.close()

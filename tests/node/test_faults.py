@@ -91,8 +91,8 @@ def _play(made: World, seed: int) -> None:
     by_deposit = point in {"deposit_committed", "deposit_paid", "amount_refused"} or turn % 2 == 1
     rules = {"policy": "always", "payout_folder": payouts, "max_a_week": 20}
     settings = {**door.settings, **({"micro_deposit": rules} if by_deposit else {})}
-    # Duty is taken once for each life of the node, the other points are reached again and again.
-    kill = Kill(point, times=1 if point == "duty_taken" else 1 + turn % 4)
+    # Leadership is taken once for each life of the node, the other points are reached again and again.
+    kill = Kill(point, times=1 if point == "leadership_taken" else 1 + turn % 4)
     faulty = FaultyNode(made, _bank(made, seed, settings), door, seed, kill, payouts if by_deposit else None)
     try:
         faulty.run()

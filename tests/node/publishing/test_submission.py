@@ -50,7 +50,7 @@ class Stepped:
         options = self.bank.settings.publisher.model_copy(update={"resend_after_ms": 1_000, **publisher})
         self.bank.settings = self.bank.settings.model_copy(update={"publisher": options})
         self.node: Node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
-        assert self.node.duty.take()
+        assert self.node.leadership.take()
         self.feed(dict(ACCOUNT))
         self.settle()
         claim = {name: ACCOUNT[name] for name in CLAIM_FIELDS}
@@ -100,7 +100,7 @@ class Stepped:
             return list(connection.execute(select(table.c.digest).order_by(table.c.number)).scalars())
 
     def close(self) -> None:
-        self.node.duty.leave()
+        self.node.leadership.leave()
         self.node.database.close()
 
     @property
@@ -243,12 +243,12 @@ def test_what_is_in_flight_at_a_rotation_of_the_signer_gets_there_under_the_new_
     signer = LocalSigner(secrets.token_bytes(32))
     governance.execute(stepped.world.client, governance.rotate_signer(bank.bic, signer.address), BANK_ADMIN)
     stepped.node = build(bank.settings, bank.secrets, bank.clock)
-    assert stepped.node.duty.take()
+    assert stepped.node.leadership.take()
     with pytest.raises(PublishingHalted, match="rotate the signer on the ledger, or start the node with the right key"):
         stepped.node.publisher.step()
     stepped.close()
     stepped.node = build(bank.settings, replace(bank.secrets, signer=signer), bank.clock)
-    assert stepped.node.duty.take()
+    assert stepped.node.leadership.take()
     stepped.settle()
     assert stepped.on_ledger == before + 2
     assert stepped.digests() == digests
@@ -284,7 +284,7 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
     a_world.chain.release()
     made.settle()
     assert made.on_ledger == before + 2
-    made.node.duty.leave()
+    made.node.leadership.leave()
     made.node.database.close()
 
 
@@ -344,8 +344,8 @@ def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_
         monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
     stepped.node.publisher._has_checked = False
     stepped.node.publisher.step()  # its own store knows them
-    stepped.node.duty.leave()
-    assert copy.duty.take()
+    stepped.node.leadership.leave()
+    assert copy.leadership.take()
     as_of_ms = stepped.world.clock.advance(10)
     frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": as_of_ms}
     copy.feed.accept(FeedEntry.model_validate({"as_of_ms": as_of_ms, "changes": [frozen]}))
@@ -359,7 +359,7 @@ def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_
     stepped.world.chain.release()
     with pytest.raises(PublishingHalted, match="standing-node recover"):
         copy.publisher.step()
-    copy.duty.leave()
+    copy.leadership.leave()
     copy.database.close()
 
 

@@ -50,11 +50,11 @@ class Site:
 
     def _start(self) -> Node:
         node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
-        assert node.duty.take()
+        assert node.leadership.take()
         return node
 
     def stop(self) -> None:
-        self.node.duty.leave()
+        self.node.leadership.leave()
         self.node.database.close()
 
     def start(self, database_url: str | None = None, contract: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Two nodes on one store: one is on duty, the other stands by and takes over; never do two sign."""
+"""Two nodes on one store: one leads, the other stands by and takes over; never do two sign."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from standing.ledger.service.leader import lock_of
 from standing.ledger.service.serve import served
 from standing.node.accounts.changes import FeedEntry
 from standing.node.app import create_app
 from standing.node.composition import Node, build
 from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
-from standing.node.storage.leadership import Deposed, Standby, lock_of
+from standing.node.storage.leadership import LeadershipLost, Standby
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
@@ -28,34 +29,34 @@ def bank(a_world: World) -> Bank:
 
 @pytest.fixture
 def twins(bank: Bank) -> Iterator[tuple[Node, Node]]:
-    """Two nodes on one store; neither on duty yet."""
+    """Two nodes on one store; neither leading yet."""
     first, second = (build(bank.settings, bank.secrets, bank.clock) for _ in range(2))
     yield first, second
     for node in (first, second):
-        node.duty.leave()
+        node.leadership.leave()
         node.database.close()
 
 
 def test_only_one_of_two_nodes_is_on_duty_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
     first, second = twins
-    assert first.duty.take()
-    assert not second.duty.take()
-    assert not second.duty.active
-    first.duty.leave()
-    assert second.duty.take()
-    assert not first.duty.take()
+    assert first.leadership.take()
+    assert not second.leadership.take()
+    assert not second.leadership.active
+    first.leadership.leave()
+    assert second.leadership.take()
+    assert not first.leadership.take()
 
 
 def test_a_node_that_lost_its_lock_without_noticing_cannot_sign_any_more(twins: tuple[Node, Node], bank: Bank) -> None:
     first, second = twins
-    assert first.duty.take()
+    assert first.leadership.take()
     bank.node, bank.url = first, ""
     first.feed.accept(_entry(bank))
     # As when the session that held the lock was cut: the lock is free, and the first node does not know.
-    first.duty._lock.release()
-    assert second.duty.take()
-    assert first.duty.active
-    with pytest.raises(Deposed):
+    first.leadership._lock.release()
+    assert second.leadership.take()
+    assert first.leadership.active
+    with pytest.raises(LeadershipLost):
         first.publisher.step()
     with second.database.read() as connection:
         assert connection.execute(select(schema.publications)).all() == []
@@ -77,7 +78,7 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
         assert httpx.get(second_url + "/healthz").status_code == 200
         ready = httpx.get(second_url + "/readyz")
         assert ready.status_code == 503
-        assert "another node on the same store is on duty" in ready.json()["reason"]
+        assert "another node on the same store leads" in ready.json()["reason"]
 
         as_of_ms = bank.feed(ACCOUNT)
         bank.url = second_url
@@ -89,7 +90,7 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
             assert answer.status_code == 503
             assert answer.json()["type"] == "urn:standing:problem:standby"
             assert answer.headers["retry-after"] == "2"
-        assert "standing_node_on_duty 0.0" in httpx.get(second_url + "/metrics").text
+        assert "standing_node_leads 0.0" in httpx.get(second_url + "/metrics").text
 
         first_stack.close()
         wait_until(lambda: httpx.get(second_url + "/readyz").status_code == 200)
@@ -100,8 +101,8 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
 def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "link.sqlite3").symlink_to(tmp_path / "node.sqlite3")
     databases = [NodeDatabase(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("node", "link")]
-    locks = [lock_of(database) for database in databases]
-    assert [lock.acquire() for lock in locks] == [True, False]
+    locks = [lock_of(database, "leader") for database in databases]
+    assert [lock.hold() for lock in locks] == [True, False]
     locks[0].release()
     for database in databases:
         database.close()
@@ -114,18 +115,18 @@ def test_a_standby_whose_database_is_out_for_a_while_takes_over_all_the_same(
     twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, outage: Exception
 ) -> None:
     first, second = twins
-    assert first.duty.take()
+    assert first.leadership.take()
 
     def fail() -> bool:
         raise outage
 
     with monkeypatch.context() as patch:
-        patch.setattr(second.duty._lock, "acquire", fail)
-        assert not second.duty.look()
+        patch.setattr(second.leadership._lock, "hold", fail)
+        assert not second.leadership.look()
         with pytest.raises(Standby, match="database"):
-            second.duty.require()
-    first.duty.leave()
-    assert second.duty.look()
+            second.leadership.require()
+    first.leadership.leave()
+    assert second.leadership.look()
 
 
 def test_a_node_whose_duty_ended_unexpectedly_does_not_blame_another(
@@ -134,18 +135,18 @@ def test_a_node_whose_duty_ended_unexpectedly_does_not_blame_another(
     def fail() -> bool:
         raise PermissionError
 
-    monkeypatch.setattr(twins[0].duty._lock, "acquire", fail)
+    monkeypatch.setattr(twins[0].leadership._lock, "hold", fail)
     with pytest.raises(PermissionError):
-        twins[0].duty.run(lambda: None)
-    with pytest.raises(Standby, match="unexpected PermissionError"):
-        twins[0].duty.require()
+        twins[0].leadership.run(lambda: None)
+    with pytest.raises(Standby, match="PermissionError"):
+        twins[0].leadership.require()
 
 
 def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
     first, second = twins
-    assert first.duty.take()
-    with pytest.raises(Standby, match="another node on the same store is on duty"):
-        second.duty.require()
+    assert first.leadership.take()
+    with pytest.raises(Standby, match="another node on the same store leads"):
+        second.leadership.require()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

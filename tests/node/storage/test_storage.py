@@ -17,6 +17,7 @@ from localnet import LocalNet
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.leader import lock_of
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
@@ -24,7 +25,7 @@ from standing.node.operations.status import bindings_by_version
 from standing.node.publishing import outbox
 from standing.node.storage import schema
 from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, opened
-from standing.node.storage.leadership import Duty, Standby, lock_of
+from standing.node.storage.leadership import Leadership, Standby
 from tests.databases import new_database, on_postgresql
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
@@ -170,8 +171,8 @@ def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tm
 @pytest.mark.postgresql
 def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = NodeDatabase(new_database(tmp_path, "node"))
-    lock = lock_of(database)
-    assert lock.acquire()
+    lock = lock_of(database, "leader")
+    assert lock.hold()
     with database.read() as connection:
         holders = text(
             "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
@@ -189,10 +190,10 @@ def test_a_server_that_takes_no_writes_after_a_fail_over_is_an_outage_that_passe
         pass
     demoted = make_url(url).update_query_dict({"options": "-c default_transaction_read_only=on"})
     database = NodeDatabase(demoted.render_as_string(hide_password=False))
-    duty = Duty(database, SystemClock())
-    assert not duty.look()
+    leadership = Leadership(database, SystemClock())
+    assert not leadership.look()
     with pytest.raises(Standby, match="the database cannot be used"):
-        duty.require()
+        leadership.require()
     database.close()
 
 
@@ -232,7 +233,7 @@ def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_
         assert bank.process is not None
         bank.process.stop()
         log = bank.process.log.read_text()
-        assert "duty_taken" in log
+        assert "leadership_taken" in log
         for value in PERSONAL:
             for where, content in {"log": log, "metrics": metrics, "refusals": "".join(refused)}.items():
                 assert value not in content, f"{value} is in the {where}"

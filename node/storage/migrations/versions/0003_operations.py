@@ -1,4 +1,4 @@
-"""Attempts to send, deployments of the ledger, duty, recoveries and what is to be stated again."""
+"""Attempts to send, deployments of the ledger, leadership, recoveries and what is to be stated again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("since_ms", sa.BigInteger, nullable=False),
     )
     op.create_table(
-        "duty",
+        "leadership",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("since_ms", sa.BigInteger, nullable=False),
