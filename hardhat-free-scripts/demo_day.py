@@ -21,7 +21,8 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from localnet import LocalBank, LocalNet
 from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Kind, Outcome, Question, decide
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.rules import Outcome, decide
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.identity import IdDocument, canonical_identity
 from standing.ledger.attestations.money import NO_LIMIT, currency_number

@@ -7,7 +7,8 @@ withdrawal in the account's own currency.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from standing.gateway.decisions.rules import Decision, Kind, Outcome, Reason
+from standing.gateway.decisions.question import Kind
+from standing.gateway.decisions.rules import Decision, Outcome, Reason
 
 
 class Health(StrEnum):

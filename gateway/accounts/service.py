@@ -18,8 +18,9 @@ from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.reservations import used_now
-from standing.gateway.decisions.rules import Kind, Question, decide
+from standing.gateway.decisions.rules import decide
 from standing.gateway.decisions.usage import AccountDay, day_of
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema

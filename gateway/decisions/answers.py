@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from standing.gateway.decisions.messages import of_decision
+from standing.gateway.decisions.question import Transaction
 from standing.gateway.decisions.risk import Hold
-from standing.gateway.decisions.rules import Decision, Transaction
+from standing.gateway.decisions.rules import Decision
 from standing.gateway.decisions.usage import Reservation
 from standing.ledger.attestations.money import limit_word
 

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Decision, Question
+from standing.gateway.decisions.question import Question
+from standing.gateway.decisions.rules import Decision
 from standing.gateway.ledger_reading.reader import Seen
 
 

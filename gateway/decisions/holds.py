@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from standing.gateway.bindings.attempts import new_hold_id
+from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally
-from standing.gateway.decisions.rules import Decision, Outcome, Question
+from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.errors import AlreadyLifted
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.decisions.answers import reservation_document, to_json
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import as_it_is
-from standing.gateway.decisions.rules import Decision, Kind, Transaction
+from standing.gateway.decisions.rules import Decision
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema

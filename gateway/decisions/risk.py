@@ -10,15 +10,13 @@ the hold's own end: to lift one that comes back with the next transaction would 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from standing.gateway.decisions.question import Question
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
 from standing.ledger.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from standing.gateway.decisions.rules import Question
 
 _MINUTE_MS = 60 * 1000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -80,7 +78,7 @@ class RiskRule(Protocol):
         """Whether a transaction of this kind and currency (ISO 4217, numeric) concerns the rule."""
         ...
 
-    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+    def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         """The hold that this transaction calls for, if it does."""
         ...
 
@@ -120,7 +118,7 @@ class NewBindingRule(_Rule):
     def window_ms(self) -> int:
         return 0
 
-    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+    def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         ends_at_ms = facts.bound_at_ms + self.within_hours * _HOUR_MS
         if now_ms >= ends_at_ms or question.amount_minor <= self.over_minor:
             return None
@@ -148,7 +146,7 @@ class VelocityRule(_Rule):
     def window_ms(self) -> int:
         return self.within_minutes * _MINUTE_MS
 
-    def hold(self, question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+    def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         tally = facts.tallies[self.name]
         if self.over_count is not None and tally.count + 1 > self.over_count:
             what = f"more than {self.over_count} transactions"
@@ -167,7 +165,7 @@ class VelocityRule(_Rule):
 AnyRule = Annotated[NewBindingRule | VelocityRule, Field(discriminator="rule")]
 
 
-def first_hold(rules: Sequence[RiskRule], question: "Question", facts: RiskFacts, now_ms: int) -> Hold | None:
+def first_hold(rules: Sequence[RiskRule], question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
     """The first hold by the order of the rules: one that is on already, or one that this transaction calls for.
 
     A stored hold counts while its rule is in the policy, it has not been lifted, and its end is not reached.

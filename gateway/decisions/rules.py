@@ -39,17 +39,11 @@ from enum import StrEnum
 
 from standing.gateway.bindings.bound import Bound, open_record
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.codec import Record
-
-
-class Kind(StrEnum):
-    """A payment debits the account; a withdrawal is paid out to it, and credits it."""
-
-    PAYMENT = "payment"
-    WITHDRAWAL = "withdrawal"
 
 
 class Outcome(StrEnum):
@@ -102,26 +96,6 @@ ISO20022: dict[Reason, str] = {
 }
 
 _ALWAYS_REVIEW = frozenset({Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK, Reason.RISK_HOLD})
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A transaction that a platform asks about. `currency` is ISO 4217, alphabetic."""
-
-    transaction_id: str
-    binding: bytes
-    kind: Kind
-    amount_minor: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The transaction to decide on. `currency` is an ISO 4217 numeric code."""
-
-    kind: Kind
-    amount_minor: int
-    currency: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.schemas import MessageDocument
 from standing.gateway.bindings.schemas import LimitMinor
-from standing.gateway.decisions.rules import Kind, Outcome, Reason, Transaction
+from standing.gateway.decisions.question import Kind, Transaction
+from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.decisions.usage import State
 from standing.ledger.attestations.binding_protocol import Hex32

@@ -20,9 +20,10 @@ from standing.gateway.decisions.answers import decision_json
 from standing.gateway.decisions.basis import Basis, SignsEvidence
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Question, Transaction
 from standing.gateway.decisions.records import BindingState, Decided
 from standing.gateway.decisions.reservations import Capture, Refund, Void, Wish, expire_due, settle
-from standing.gateway.decisions.rules import Decision, Kind, Outcome, Question, Reason, Transaction, decide
+from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.metrics import Meters

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.decisions.policy import Caution, IdentityOutcomes
-from standing.gateway.decisions.rules import Kind, Outcome, Reason
+from standing.gateway.decisions.question import Kind
+from standing.gateway.decisions.rules import Outcome, Reason
 from standing.ledger.attestations.binding_protocol import Hex16, Hex32
 from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.codec import Record

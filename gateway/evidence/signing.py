@@ -25,7 +25,8 @@ from jwt.algorithms import OKPAlgorithm
 from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.basis import Basis
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Decision, Question
+from standing.gateway.decisions.question import Question
+from standing.gateway.decisions.rules import Decision
 from standing.gateway.evidence.claims import FORM, tag_commitments
 from standing.ledger.attestations.publication import Domain
 from standing.ledger.chain.codec import Record

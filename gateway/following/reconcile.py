@@ -21,7 +21,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.bindings.bound import Bound, adopt, open_record
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Kind, Question, Reason, decide
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.rules import Reason, decide
 from standing.gateway.following import bank_watch
 from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
 from standing.gateway.ledger_reading.nodes import BlockRule

@@ -31,6 +31,9 @@ from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
 
+#: The receipt of a transaction, as web3 types it.
+Receipt = TxReceipt
+
 _HASH_SIZE = 32
 _MAX_BLOCK = 2**63 - 1  # what a database's column holds
 
@@ -362,7 +365,15 @@ class LedgerClient:
         with ledger_errors():
             return quantity(self.w3.eth.get_block(block_number)["timestamp"], "block's time") * 1000
 
-    def receipt(self, transaction_hash: bytes) -> TxReceipt | None:
+    def raw(self, method: str, params: list[Any]) -> dict[str, Any]:
+        """The object that a JSON-RPC method answers, as the node wrote it. Raises: LedgerUnreachable."""
+        with ledger_errors():
+            answer = self.w3.provider.make_request(RPCEndpoint(method), params)
+        if not isinstance(answer.get("result"), dict):
+            raise LedgerUnreachable(f"the node gives no {method}: {str(answer.get('error'))[:200]}")
+        return dict(answer["result"])
+
+    def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt of a transaction; None while it is in no block."""
         with ledger_errors():
             try:
@@ -378,7 +389,7 @@ class LedgerClient:
                     return None
                 raise
 
-    def why_failed(self, receipt: TxReceipt) -> LedgerError:
+    def why_failed(self, receipt: Receipt) -> LedgerError:
         """The error behind a failed transaction, found by playing it again on the state before its block."""
         with ledger_errors():
             sent = self.w3.eth.get_transaction(receipt["transactionHash"])

@@ -11,9 +11,8 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row, func, insert, select, update
-from web3.types import TxReceipt
 
-from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.chain.client import BankState, LedgerClient, Receipt
 from standing.ledger.chain.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
 from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerRejected, StandingError
@@ -237,7 +236,7 @@ class Submitter:
             ).scalar_one()
         return int(paid or 0)
 
-    def _receipt(self, number: int, *, good: bool) -> TxReceipt | None:
+    def _receipt(self, number: int, *, good: bool) -> Receipt | None:
         """The receipt of an attempt for a publication: of any that succeeded (`good`), or of one that failed.
 
         Failed ones count only for the nonce in use: those of a nonce given up have had their consequence.

@@ -16,7 +16,7 @@ from standing.gateway.bindings.banks import BankDirectory, NodeClient
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.rules import Kind, Transaction
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.service import DecisionService
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, State
 from standing.gateway.evidence.signing import EvidenceSigner

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
-from web3.types import RPCEndpoint
 
 from standing.gateway.decisions.policy_file import load_policy
 from standing.gateway.evidence.verification.case import Means, parse_evidence
@@ -16,8 +15,8 @@ from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.grant import Grant
-from standing.ledger.chain.client import LedgerClient, ledger_errors, parse_address
-from standing.ledger.errors import InvalidValue, LedgerUnreachable
+from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
 
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
@@ -83,11 +82,7 @@ def prove_command(
         client = LedgerClient(ledger, claims.contract, timeout_s=_TIMEOUT_S)
         document: dict[str, Any] = {"evidence": given.jws}
         for name, (method, params) in questions(claims).items():
-            with ledger_errors():
-                answer = client.w3.provider.make_request(RPCEndpoint(method), params)
-            if not isinstance(answer.get("result"), dict):
-                raise LedgerUnreachable(f"the node gives no {method}: {str(answer.get('error'))[:200]}")
-            document[name] = dict(answer["result"])
+            document[name] = client.raw(method, params)
         try:
             output.write_text(json.dumps(document, indent=1) + "\n")
         except OSError as error:

@@ -4,7 +4,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from standing.gateway.bindings.bound import Bound, open_record
 from standing.gateway.decisions.policy import FreshnessBand, Policy
-from standing.gateway.decisions.rules import Decision, Question, decide
+from standing.gateway.decisions.question import Question
+from standing.gateway.decisions.rules import Decision, decide
 from standing.gateway.evidence.claims import COMMITTED_FIELDS, EvidenceClaims, tag_commitments
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.money import currency_number

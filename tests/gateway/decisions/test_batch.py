@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from standing.gateway.decisions import records
-from standing.gateway.decisions.rules import Kind, Transaction
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.schemas import BatchAnswer
 from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.errors import StorageUnavailable

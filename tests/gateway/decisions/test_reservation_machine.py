@@ -21,7 +21,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from sqlalchemy import select
 
 from standing.gateway.decisions import records
-from standing.gateway.decisions.rules import Kind, Transaction
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema

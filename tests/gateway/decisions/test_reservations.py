@@ -11,8 +11,8 @@ from alembic.config import Config
 from sqlalchemy import select
 
 from standing.gateway import storage
+from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.reservations import MAX_REFUNDS, used_now
-from standing.gateway.decisions.rules import Kind
 from standing.gateway.decisions.usage import AccountDay, State
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema

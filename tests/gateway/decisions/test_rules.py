@@ -10,7 +10,8 @@ import pytest
 from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.messages import MESSAGES, of_account, of_decision
 from standing.gateway.decisions.policy import FreshnessBand, IdentityOutcomes, Policy
-from standing.gateway.decisions.rules import ISO20022, Decision, Kind, Outcome, Question, Reason, Remaining, decide
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.rules import ISO20022, Decision, Outcome, Reason, Remaining, decide
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.sealing import seal

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from standing.gateway.decisions import rules as decision_module
 from standing.gateway.decisions.policy import FreshnessBand, Policy
+from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, NewBindingRule, RiskFacts, Tally, VelocityRule
-from standing.gateway.decisions.rules import Decision, Kind, Outcome, Question, Reason, decide
+from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import day_of
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.terms import Status

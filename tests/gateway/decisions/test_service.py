@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 from standing.gateway.decisions import records
 from standing.gateway.decisions.holds import Holds
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
-from standing.gateway.decisions.rules import Kind, Transaction
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import AlreadySettled, NothingReserved, StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
