@@ -4,7 +4,9 @@ import re
 import sys
 from pathlib import Path
 
+import typer
 import typer.main
+from typer.core import TyperGroup
 
 from standing.gateway.cli import app as gateway_app
 from standing.node.cli import app as node_app
@@ -30,13 +32,13 @@ def check_commands(text: str) -> list[str]:
         name, *words = line.split()
         command = COMMANDS[name]
         for depth, word in enumerate(words):
-            subcommands = getattr(command, "commands", None)
-            if subcommands is None:  # what follows are arguments
+            if not isinstance(command, TyperGroup):  # what follows are arguments
                 break
-            if word not in subcommands:
+            subcommand = command.get_command(typer.Context(command), word)
+            if subcommand is None:
                 found.append(f"no command `{' '.join([name, *words[: depth + 1]])}`")
                 break
-            command = subcommands[word]
+            command = subcommand
     return found
 
 

@@ -1,4 +1,4 @@
-"""`standing-gateway reconcile` and `status`."""
+"""`standing-gateway reconcile`, `rekey` and `status`."""
 
 import json
 import os
@@ -12,12 +12,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from standing.gateway.composition import build
 from standing.gateway.evidence.verification.lines import span, when
 from standing.gateway.following.reconcile_report import Report
-from standing.gateway.settings import GatewaySettings
+from standing.gateway.operations.rekey import count_sealed
+from standing.gateway.operations.rekey import rekey as renew
+from standing.gateway.settings import GatewaySettings, read_vault_secrets
+from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue, Unavailable
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load, read_text_secret
 
 _KEY_VARIABLE = "STANDING_GATEWAY_KEY"
@@ -39,8 +45,6 @@ def reconcile_command(
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
-        from standing.gateway.composition import build  # noqa: PLC0415 - imports the whole gateway
-
         gateway = build(settings)
         try:
             report = _run_with_bar(gateway.reconciler.run)
@@ -53,6 +57,27 @@ def reconcile_command(
     went_back = any(bank.watermark_went_back for bank in report.banks)
     amiss = report.dead_count or report.drift_count or went_back or not report.block_is_still_there
     raise typer.Exit(2 if amiss else 0)
+
+
+def rekey_command(config: Config = None) -> None:
+    """Encrypt everything at rest under the newest vault secret; stopped in between, simply run it again.
+
+    First put the new secret in front of the old one in the settings, and restart every gateway. When this has ended
+    well, the old one may go.
+    """
+    with one_line_errors():
+        settings = load(GatewaySettings, config)
+        database = Database(settings.database_url)
+        migrate(database, "standing.gateway.storage")
+        storage = Storage(database)
+        try:
+            vault = open_vault(storage, read_vault_secrets(settings))
+            with Progress(console=console) as progress:
+                task = progress.add_task("values", total=count_sealed(storage))
+                done = renew(storage, vault, lambda count: progress.advance(task, count))
+        finally:
+            storage.close()
+    console.print(f"{done.renewed} of {done.seen} values encrypted anew; the rest was already", highlight=False)
 
 
 def status_command(

@@ -33,15 +33,15 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def add_common_commands(
-    app: typer.Typer, *, roles: tuple[str, ...], example: str, names_platforms: bool = False
-) -> None:
-    """Adds `api-key new`, `secret new` and `config example`. `names_platforms`: a platform's key says whose it is."""
-    api_key = typer.Typer(help="API keys of callers.", no_args_is_help=True)
-    secret = typer.Typer(help="Random secrets in files.", no_args_is_help=True)
-    config = typer.Typer(help="Settings.", no_args_is_help=True)
+def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typer.Typer:
+    """The group `api-key`. `names_platforms`: a platform's key says whose it is."""
+    app = typer.Typer(help="API keys of callers.", no_args_is_help=True)
 
-    @api_key.command("new")
+    @app.callback()  # with it, one command alone keeps its name
+    def api_keys() -> None:
+        """API keys of callers."""
+
+    @app.command("new")
     def new_api_key(
         name: Annotated[str, typer.Option(help="Whose key it is; shown in logs")],
         role: Annotated[str, typer.Option(help="One of: " + ", ".join(roles))],
@@ -65,18 +65,38 @@ def add_common_commands(
         console.print(f"The key, shown only now: {key}\n\n\\[\\[api_keys]]", highlight=False)
         console.print(f'name = "{name}"\nrole = "{role}"\n{whose}sha256 = "{digest}"', highlight=False, soft_wrap=True)
 
-    @secret.command("new")
+    return app
+
+
+def secret_app() -> typer.Typer:
+    """The group `secret`."""
+    app = typer.Typer(help="Random secrets in files.", no_args_is_help=True)
+
+    @app.callback()
+    def secrets() -> None:
+        """Random secrets in files."""
+
+    @app.command("new")
     def new_secret(file: Path) -> None:
         """Write 32 random bytes, in hexadecimal, to a new file that only you can read."""
         with one_line_errors():
             write_private(file, random.token_hex(32) + "\n")
         console.print(f"wrote {file}")
 
-    @config.command("example")
+    return app
+
+
+def config_app(example: str) -> typer.Typer:
+    """The group `config`."""
+    app = typer.Typer(help="Settings.", no_args_is_help=True)
+
+    @app.callback()
+    def configs() -> None:
+        """Settings."""
+
+    @app.command("example")
     def config_example() -> None:
         """Print a complete settings file with comments."""
         print(example, end="")  # noqa: T201 - it is a file, not a message
 
-    app.add_typer(api_key, name="api-key")
-    app.add_typer(secret, name="secret")
-    app.add_typer(config, name="config")
+    return app

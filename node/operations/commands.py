@@ -36,13 +36,9 @@ _LOOK_TIMEOUT_S = 2.0
 hsm = typer.Typer(help="A signing key in a PKCS#11 token.", no_args_is_help=True)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands."""
-    app.command()(status)
-    app.command()(export)
-    app.command("import")(import_)
-    app.command()(recover)
-    app.add_typer(hsm, name="hsm")
+@hsm.callback()  # with it, one command alone keeps its name
+def token() -> None:
+    """A signing key in a PKCS#11 token."""
 
 
 def status(config: Config = None) -> None:

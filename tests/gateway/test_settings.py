@@ -181,7 +181,7 @@ def test_a_vault_secret_that_is_missing_is_said_at_start(a_rig: Rig, tmp_path: P
 def test_serve_from_a_file_in_a_process_of_its_own(a_rig: Rig, tmp_path: Path) -> None:
     file = _file(a_rig, tmp_path)
     url = f"http://127.0.0.1:{tomllib.loads(file.read_text())['listen_port']}"
-    command = [sys.executable, "-c", "from gateway.cli import app; app()", "serve", "--config", str(file)]
+    command = [sys.executable, "-c", "from standing.gateway.cli import app; app()", "serve", "--config", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     try:
         transport = httpx.HTTPTransport(retries=8)  # while nothing listens yet

@@ -1,0 +1,59 @@
+"""Commands whose modules are imported when they run: `--help` need not load web3, SQLAlchemy and FastAPI."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class LazyCommand(NamedTuple):
+    """A command or a group of commands. `target` is `module:name` of a function or a `typer.Typer`."""
+
+    target: str
+    help: str
+
+
+def lazy_app(name: str, help_text: str, commands: Mapping[str, LazyCommand]) -> typer.Typer:
+    """A command line whose commands are loaded when they are called, and listed without loading them."""
+
+    class Group(TyperGroup):
+        _listing = False
+
+        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
+            return list(commands)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+            if cmd_name not in commands:
+                return None
+            command = commands[cmd_name]
+            return TyperCommand(cmd_name, help=command.help) if self._listing else _load(cmd_name, command)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            self._listing = True
+            try:
+                super().format_help(ctx, formatter)
+            finally:
+                self._listing = False
+
+    app = typer.Typer(name=name, cls=Group, help=help_text, no_args_is_help=True, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def root() -> None:
+        """Nothing is done before a command is."""
+
+    root.__doc__ = help_text
+    return app
+
+
+def _load(name: str, command: LazyCommand) -> Any:
+    module, _, attribute = command.target.partition(":")
+    found: Any = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        alone.command(name)(found)
+        found = alone
+    loaded = typer.main.get_command(found)
+    loaded.name = name
+    return loaded
