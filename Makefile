@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench test-faults test-postgresql test-npm test-network check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network check format \
   compile examples clean
 
 help: ## Show the targets
@@ -22,11 +22,11 @@ setup: .venv/.ready ## Make the virtual environment
 demo: setup ## Run a day: two banks, one platform, 465 payments and withdrawals (ONCE=1 ends by itself)
 	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
 
-test: setup ## Run the tests, but for those that take minutes (test-faults) or need more than PyPI (test-network)
+test: setup ## Run the tests, except those that take long (test-long) or need more than PyPI
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup ## Random lives of the contract beside its model: FUZZ of them (600 by default), about 35 steps each
-	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 tests/contracts/test_state_machine.py
+	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 -m "long or not long" tests/contracts/test_state_machine.py
 
 mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; an hour)
 	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
@@ -51,8 +51,8 @@ prove: .cache/proof/.ready ## The contract's promises by symbolic execution, and
 analyse: .cache/proof/.ready ## Static analysis of the contract by slither (needs npm)
 	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
-test-faults: setup ## Kill node and gateway at each durable step, 200 seeded runs among them; search the demo's logs for its people
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m faults tests $(ARGS)
+test-long: setup ## Tests that take long: processes killed at each durable step, the demo's day, API fuzzing
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long tests $(ARGS)
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/test_reservation_machine.py \
   tests/gateway/test_several.py tests/gateway/storage tests/gateway/operations/test_operation.py \

@@ -159,7 +159,7 @@ def read_policy(settings: GatewaySettings) -> Policy:
 
 EXAMPLE = """\
 # A gateway's settings. Each can also come from the environment: STANDING_GATEWAY_PLATFORM, STANDING_GATEWAY_BANKS
-# (JSON), STANDING_GATEWAY_POLICY__WHEN_SILENT … The environment goes before this file.
+# (JSON), STANDING_GATEWAY_POLICY__WHEN_SILENT … The environment takes precedence over this file.
 platform = "jinqiao-pay"             # this platform's id, as the banks know it
 database_url = "sqlite:////var/lib/standing/gateway.sqlite3"
 listen_host = "127.0.0.1"            # put TLS in front of it

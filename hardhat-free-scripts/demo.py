@@ -1,13 +1,15 @@
 """A day in the life of Standing, on this machine alone: development chain, two invented banks, one platform.
 
-Starts every part as a process of its own, plays the trace under examples/ through their HTTP doors, and shows each
+Starts every part as a process of its own, plays the trace under examples/ through their HTTP interfaces, and shows each
 decision beside what last night's snapshot would have answered. Then a support story: a payment fails, the trail shows
 where the bank's word stands still, a resync mends it. Then it stays up for your own curl, until Ctrl-C. With --once it
 ends by itself: exit code 0 only if every decision is what the trace's own ground truth says, and the story ends well.
 """
 
 import argparse
+import io
 import json
+import re
 import signal
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -123,11 +126,13 @@ def summary(tally: Tally) -> Panel:
     return Panel(Group(table, "", *facts, note), title="The day", expand=False)
 
 
-def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> None:
-    """The support story, step by step."""
+def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> Panel:
+    """Play the support story step by step. Returns: what was shown of it."""
     story = SupportStory(net, day.cores[user["bank"]], network, user["number"], day.bindings[user["user_id"]])
     story.play()
-    console.print(Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False))
+    panel = Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False)
+    console.print(panel)
+    return panel
 
 
 def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) -> list[tuple[str, str]]:
@@ -193,7 +198,16 @@ def _end(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(folder: Path, once: bool) -> int:
+def draw(file: Path, *panels: Panel) -> None:
+    """Draw panels as an SVG picture of a terminal, for the README. Its fonts are the reader's own."""
+    picture = Console(record=True, width=104, file=io.StringIO())
+    for panel in panels:
+        picture.print(panel)
+    no_web_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    picture.save_svg(str(file), title="make demo ONCE=1", code_format=no_web_fonts)
+
+
+def run(folder: Path, once: bool, picture: Path | None = None) -> int:
     net = LocalNet(folder, PLATFORM)
     day = None
     try:
@@ -206,7 +220,9 @@ def run(folder: Path, once: bool) -> int:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
         user = day.users[_unspoilt(day)]
         with behind_a_bad_network(net, net.banks[user["bank"]], day.cores[user["bank"]]) as network:
-            tell_story(net, day, network, user)
+            story = tell_story(net, day, network, user)
+            if picture is not None:
+                draw(picture, summary(day.tally), story)
             if not once:
                 invitation(net, day, user)
                 signal.pause()
@@ -229,13 +245,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--once", action="store_true", help="end by itself, with an exit code that tells")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw what the day showed into FILE, as SVG")
     arguments = parser.parse_args()
     _hear(_end)  # also where they were ignored, as a shell does for what it starts in the background
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True)
-        return run(arguments.keep, arguments.once)
+        return run(arguments.keep, arguments.once, arguments.picture)
     with tempfile.TemporaryDirectory(prefix="standing-demo-") as folder:
-        return run(Path(folder), arguments.once)
+        return run(Path(folder), arguments.once, arguments.picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The invented day: the trace under examples/, played through the real HTTP doors.
+"""The invented day: the trace under examples/, played through the real HTTP interfaces.
 
 Three parts meet here: the banks' cores, which feed their nodes; the platform, which asks its gateway; and the platform
 as it was before, which answers from last night's snapshot by the same decision function.

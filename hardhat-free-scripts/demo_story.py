@@ -2,7 +2,7 @@
 
 After the day one bank's node goes on behind a network that loses what it sends. The bank lifts a freeze, its
 publication is lost on the way to the ledger, and the next payment fails although the bank says that the account is
-active. Support looks at the trail, sees which hop does not move, and asks for a resync. All of it by the doors that
+active. Support looks at the trail, sees which hop does not move, and asks for a resync. All of it by the clients that
 everybody uses.
 """
 

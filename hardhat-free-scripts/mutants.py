@@ -125,7 +125,16 @@ def compile_mutants(mutants: list[Mutant]) -> list[str | None]:
 def _run_tests(files: list[str]) -> None:
     """End this process, a fork made for it, with pytest's exit code for the contract's tests."""
     resource.setrlimit(resource.RLIMIT_CPU, (TEST_CPU_S, TEST_CPU_S))  # processor time: a busy machine is no verdict
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", f"--confcutdir={TESTS}", *(str(TESTS / name) for name in files)]
+    arguments = [
+        "-q",
+        "-x",
+        "-m",
+        "not network",
+        "-p",
+        "no:cacheprovider",
+        f"--confcutdir={TESTS}",
+        *(str(TESTS / name) for name in files),
+    ]
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         sys.exit(int(pytest.main(arguments)))
 

@@ -74,7 +74,7 @@ class Worker:
                 self.trouble = str(error)
                 pause_s = min(_SLOWEST_RETRY_S, self.task.every_ms / 1000 * 2 ** min(failures, 16))
             except BaseException as error:
-                # Said here as well, for whoever asks the node how it is; the text may hold anything, so only its type.
+                # Kept for the status too. The text may hold anything, so only the type is shown.
                 self.trouble = f"ended by an unexpected {type(error).__name__}; see the log, and restart the node"
                 self.ended = True
                 log.critical("worker_ended", error=type(error).__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from tests.schemas import played_once
+from tests.migrations import played_once
 from tests.world import World, world
 
 

@@ -170,6 +170,7 @@ def test_nothing_personal_is_on_the_ledger_in_a_database_or_in_an_answer(
         assert text not in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["standing-node", "standing-gateway"])
 def test_a_ledger_that_does_not_answer_at_start_is_one_clear_line_and_exit_code_1(
     a_world: World, tmp_path: Path, command: str

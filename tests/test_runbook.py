@@ -34,7 +34,7 @@ from standing.node.composition import Node, build, read_secrets
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.settings import NodeSettings
 from tests.contracts.abi import ROOT
-from tests.node.parts import settings_on_disk
+from tests.node.node_tools import settings_on_disk
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 RUNBOOK = ROOT / "docs" / "runbook-signing-key.md"
@@ -176,6 +176,7 @@ def incident(a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
+@pytest.mark.long
 def test_leaked_signing_key_step_by_step(incident: Incident) -> None:
     client, bic, leaked = incident.client, incident.bic, incident.bank.secrets.signer
     with incident.node() as node:

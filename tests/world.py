@@ -1,8 +1,8 @@
 """A small world to test in: a chain, banks with their nodes, a platform with its gateway, one clock, and faults.
 
-Everything is the real thing, reached by its real door: the chain by JSON-RPC over HTTP, node and gateway by HTTP. Only
-time is not real: it moves when `World.clock` is told to. What happens in a thread of its own, such as publishing, is
-waited for by its effect.
+Everything is real and is reached as in production: the chain by JSON-RPC over HTTP, node and gateway by HTTP. Only time
+is simulated: it moves when `World.clock` is advanced. Work in other threads, such as publishing, is waited for by its
+effect.
 """
 
 import itertools
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import rlp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -44,6 +45,8 @@ GUARDIAN = DEVNET_KEYS[1]
 BANK_ADMIN = DEVNET_KEYS[2]
 _SENDERS = itertools.cycle(DEVNET_KEYS[3:])
 _PATIENCE_S = 20.0
+#: A block's extra data on the engines with several validators is longer than the 32 bytes of other chains.
+EXTRA_DATA_BYTES = 241
 
 #: How old a bank's word may be, by the policy of the world's platform.
 MAX_STALENESS_MS = 60_000
@@ -95,6 +98,8 @@ class Chain:
         self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
         self.down = False
         self.holding = False
+        #: What blocks say that they hold; transactions above it are refused, as nodes do.
+        self.block_gas_limit: int | None = None
         self.url = ""
         self.mempool = Mempool()
 
@@ -109,12 +114,26 @@ class Chain:
             await JSONResponse(self._answer(await request.json()))(scope, receive, send)
 
     def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_sendRawTransaction" and self.block_gas_limit is not None:
+            gas = int.from_bytes(rlp.decode(bytes.fromhex(call["params"][0][2:]))[2])
+            if gas > self.block_gas_limit:
+                return {
+                    "jsonrpc": "2.0",
+                    "id": call["id"],
+                    "error": {"code": -32000, "message": "exceeds block gas limit"},
+                }
         if self.holding and call["method"] == "eth_sendRawTransaction":
             count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
             return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
         if call["method"] == "eth_gasPrice" and self.mempool.least_wei:
             return {"jsonrpc": "2.0", "id": call["id"], "result": hex(self.mempool.least_wei)}
-        return self.devnet.call(call)
+        answer = self.devnet.call(call)
+        if call["method"] == "eth_getBlockByNumber" and answer.get("result") is not None:
+            # QBFT and IBFT 2 keep validators and seals there, Clique a signature.
+            answer["result"]["extraData"] = "0x" + "00" * EXTRA_DATA_BYTES
+            if self.block_gas_limit is not None:
+                answer["result"]["gasLimit"] = hex(self.block_gas_limit)
+        return answer
 
     def release(self) -> None:
         """Mine what is held, and hold nothing any more."""

@@ -1,4 +1,4 @@
-"""How often a user may try to bind in vain: bounds, refusals, and the hold that follows too many."""
+"""Refused attempts to bind: how many a user may have, and the hold that follows too many."""
 
 import secrets
 
@@ -10,7 +10,7 @@ from standing.gateway.storage import schema
 
 
 class BindingBounds(BaseModel):
-    """How often a user may try to bind in vain: `max_refusals` by banks within `within_minutes`, then no attempt of
+    """How many refusals a user may have: after `max_refusals` by banks within `within_minutes`, no attempt of
     theirs reaches a bank for `hold_minutes`, or until support lifts the hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

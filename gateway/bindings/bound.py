@@ -30,7 +30,7 @@ class Bound:
 
 
 def open_record(record: Record, bound: Bound) -> Terms | None:
-    """The terms of a record; None where there is none, or it does not open with the binding's key."""
+    """The terms of a record; None where there is no record, or it does not open with the binding's key."""
     if record.publication == 0:
         return None
     try:

@@ -266,8 +266,8 @@ class BindingFlow:
         return DepositAsked(deposit.currency, deposit.expires_at_ms)
 
     def forget_expired(self) -> int:
-        """Delete what waited for an amount in vain, at most 500 at once; the identity goes with it. Returns: how many.
-
+        """Delete pending bindings whose amount was never named, at most 500 at once, with their identity. Returns:
+        how many.
         Done at the start, and whenever a bank asks for another deposit. Raises: StorageUnavailable.
         """
         with self._storage.write() as connection:

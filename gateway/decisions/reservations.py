@@ -46,7 +46,7 @@ _DUE = (
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A wish to capture what a decision reserved; `amount_minor` None: all of it."""
+    """A request to capture what a decision reserved; `amount_minor` None: all of it."""
 
     transaction_id: str
     amount_minor: int | None = None
@@ -54,21 +54,21 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A wish to void what a decision reserved."""
+    """A request to void what a decision reserved."""
 
     transaction_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A wish to note that some of a captured payment was paid back. The same `refund_id` again changes nothing."""
+    """A request to note that some of a captured payment was paid back. The same `refund_id` again changes nothing."""
 
     transaction_id: str
     refund_id: str
     amount_minor: int
 
 
-Wish = Capture | Void | Refund
+SettlementRequest = Capture | Void | Refund
 
 
 def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
@@ -125,17 +125,19 @@ def used_now(connection: Connection, days: Collection[AccountDay], now_ms: int) 
     return found
 
 
-def settle(connection: Connection, wishes: Sequence[Wish], now_ms: int) -> list[Reservation | StandingError]:
-    """Do what is wished, in order; to wish the same again changes nothing.
+def settle(
+    connection: Connection, requests: Sequence[SettlementRequest], now_ms: int
+) -> list[Reservation | StandingError]:
+    """Settle the requests in order; the same request again changes nothing.
 
-    Each wish gets its reservation as it is then, or NotFound, NothingReserved, AlreadySettled, ReservationExpired,
+    Each request gets its reservation as it is then, or NotFound, NothingReserved, AlreadySettled, ReservationExpired,
     InvalidValue (an amount above what there is), Conflict (a refund's id with another amount).
     """
-    book = _ReservationBook(connection, sorted({wish.transaction_id for wish in wishes}), now_ms)
+    book = _ReservationBook(connection, sorted({request.transaction_id for request in requests}), now_ms)
     answers: list[Reservation | StandingError] = []
-    for wish in wishes:
+    for request in requests:
         try:
-            answers.append(book.settle(wish))
+            answers.append(book.settle(request))
         except StandingError as error:
             answers.append(error)
     book.write()
@@ -166,24 +168,24 @@ class _ReservationBook:
         self._refunds = _refunds(connection, list(self._now))
         self._new_refunds: list[dict[str, Any]] = []
 
-    def settle(self, wish: Wish) -> Reservation:
-        held = self._now.get(wish.transaction_id)
+    def settle(self, request: SettlementRequest) -> Reservation:
+        held = self._now.get(request.transaction_id)
         if held is None:
-            raise self._nothing(wish.transaction_id)
-        match wish:
+            raise self._nothing(request.transaction_id)
+        match request:
             case Capture():
-                after = self._capture(wish, held)
+                after = self._capture(request, held)
             case Void():
-                after = self._void(wish, held)
+                after = self._void(request, held)
             case Refund():
-                after = self._refund(wish, held)
+                after = self._refund(request, held)
         if after is not held:
-            self._now[wish.transaction_id] = after
-            self._changed.add(wish.transaction_id)
+            self._now[request.transaction_id] = after
+            self._changed.add(request.transaction_id)
         return after
 
-    def _capture(self, wish: Capture, held: Reservation) -> Reservation:
-        amount_minor = held.amount_minor if wish.amount_minor is None else wish.amount_minor
+    def _capture(self, request: Capture, held: Reservation) -> Reservation:
+        amount_minor = held.amount_minor if request.amount_minor is None else request.amount_minor
         if held.state is State.CAPTURED:
             if amount_minor != held.captured_minor:
                 raise AlreadySettled(f"captured already, with {held.captured_minor}; allowed: the same amount again")
@@ -196,41 +198,41 @@ class _ReservationBook:
         _check_reserved(held)
         if amount_minor > held.amount_minor:
             raise InvalidValue("amount_minor", "more than was reserved", f"1 to {held.amount_minor}")
-        self._give_back(wish.transaction_id, held.amount_minor - amount_minor)
+        self._give_back(request.transaction_id, held.amount_minor - amount_minor)
         return replace(held, state=State.CAPTURED, captured_minor=amount_minor)
 
-    def _void(self, wish: Void, held: Reservation) -> Reservation:
+    def _void(self, request: Void, held: Reservation) -> Reservation:
         # An expired one holds nothing any more, which is all that a void is for.
         if held.state in {State.VOIDED, State.EXPIRED}:
             return held
         _check_reserved(held)
-        self._give_back(wish.transaction_id, held.amount_minor)
+        self._give_back(request.transaction_id, held.amount_minor)
         return replace(held, state=State.VOIDED)
 
-    def _refund(self, wish: Refund, held: Reservation) -> Reservation:
+    def _refund(self, request: Refund, held: Reservation) -> Reservation:
         if held.state is not State.CAPTURED or held.captured_minor is None:
             raise NothingReserved(f"the reservation is {held.state.value}; allowed: refunds of what was captured")
-        refunds = self._refunds.setdefault(wish.transaction_id, {})
-        if wish.refund_id in refunds:
-            if refunds[wish.refund_id] != wish.amount_minor:
+        refunds = self._refunds.setdefault(request.transaction_id, {})
+        if request.refund_id in refunds:
+            if refunds[request.refund_id] != request.amount_minor:
                 raise Conflict("refund_id: used before with another amount; allowed: the same amount, or a new id")
             return held
         left_minor = held.captured_minor - held.refunded_minor
-        if wish.amount_minor > left_minor:
+        if request.amount_minor > left_minor:
             raise InvalidValue("amount_minor", "more than is left of what was captured", f"at most {left_minor}")
         if len(refunds) >= MAX_REFUNDS:
             raise Conflict(f"{MAX_REFUNDS} refunds were made of this payment; allowed: no more")
-        refunds[wish.refund_id] = wish.amount_minor
+        refunds[request.refund_id] = request.amount_minor
         self._new_refunds.append(
             {
-                "transaction_id": wish.transaction_id,
-                "refund_id": wish.refund_id,
-                "amount_minor": wish.amount_minor,
+                "transaction_id": request.transaction_id,
+                "refund_id": request.refund_id,
+                "amount_minor": request.amount_minor,
                 "refunded_at_ms": self._now_ms,
             }
         )
-        self._give_back(wish.transaction_id, wish.amount_minor)
-        return replace(held, refunded_minor=held.refunded_minor + wish.amount_minor)
+        self._give_back(request.transaction_id, request.amount_minor)
+        return replace(held, refunded_minor=held.refunded_minor + request.amount_minor)
 
     def _give_back(self, name: str, amount_minor: int) -> None:
         day = self._days[name]

@@ -22,7 +22,7 @@ from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question, Transaction
 from standing.gateway.decisions.records import BindingState, Decided
-from standing.gateway.decisions.reservations import Capture, Refund, Void, Wish, expire_due, settle
+from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
 from standing.gateway.ledger_reading.reader import Reader, Seen
@@ -110,9 +110,10 @@ class DecisionService:
         return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
-        """As `decide` for each of at most MAX_BATCH, in order: each gets its answer or its error. Each is recorded for
-        itself, so asking again for those that failed is safe, and so is asking again for all. Only what was outrun is
-        decided after the others.
+        """Decide on at most MAX_BATCH transactions, in order. Each gets its own answer or error, as from `decide`.
+
+        Each is recorded by itself, so it is safe to ask again for those that failed, or for all. Transactions that were
+        overtaken are decided after the others.
 
         Raises: Overloaded.
         """
@@ -172,8 +173,8 @@ class DecisionService:
         Raises: NotFound, NothingReserved, AlreadySettled, ReservationExpired, InvalidValue, Overloaded,
         StorageUnavailable.
         """
-        wish = Void(transaction_id) if state is State.VOIDED else Capture(transaction_id, amount_minor)
-        return await self._settlements.submit(wish)
+        request = Void(transaction_id) if state is State.VOIDED else Capture(transaction_id, amount_minor)
+        return await self._settlements.submit(request)
 
     async def refund(self, transaction_id: str, refund_id: str, amount_minor: int) -> bytes:
         """Note that some of a captured payment was paid back; the same again changes nothing.
@@ -223,7 +224,7 @@ class DecisionService:
     def _decide_one(
         self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int
     ) -> Decided | None:
-        """The decision on one transaction, its usage added up; None where it was outrun."""
+        """The decision on one transaction, its usage added up; None where it was overtaken."""
         bound = state.bound(read.bound, read.seen)
         basis = Basis(
             seen=read.seen,
@@ -281,17 +282,18 @@ class DecisionService:
         with self._storage.read() as connection:
             return records.present(connection, [transaction_id], self._clock.now_ms())[transaction_id]
 
-    def _settle(self, wishes: Sequence[Wish]) -> Sequence[bytes | StandingError]:
-        return self._storage.write_all(lambda connection: self._settle_all(connection, wishes))
+    def _settle(self, requests: Sequence[SettlementRequest]) -> Sequence[bytes | StandingError]:
+        return self._storage.write_all(lambda connection: self._settle_all(connection, requests))
 
-    def _settle_all(self, connection: Connection, wishes: Sequence[Wish]) -> list[bytes | StandingError]:
+    def _settle_all(self, connection: Connection, requests: Sequence[SettlementRequest]) -> list[bytes | StandingError]:
         now_ms = self._clock.now_ms()
-        outcomes = settle(connection, wishes, now_ms)
-        pairs = list(zip(wishes, outcomes, strict=True))
-        done = [wish.transaction_id for wish, outcome in pairs if isinstance(outcome, Reservation)]
+        outcomes = settle(connection, requests, now_ms)
+        pairs = list(zip(requests, outcomes, strict=True))
+        done = [request.transaction_id for request, outcome in pairs if isinstance(outcome, Reservation)]
         documents = records.present(connection, done, now_ms)
         return [
-            outcome if isinstance(outcome, StandingError) else documents[wish.transaction_id] for wish, outcome in pairs
+            outcome if isinstance(outcome, StandingError) else documents[request.transaction_id]
+            for request, outcome in pairs
         ]
 
 

@@ -77,8 +77,8 @@ async def stream_events(
     last_event_id: d.LastEventId = None,
     after: d.AfterOrNow = None,
 ) -> EventSourceResponse:
-    """From now on; or on from the position in `Last-Event-ID`, which goes before `after`. The stream ends by itself
-    after a while: come again with the last position, as every EventSource does."""
+    """From now on; or on from the position in `Last-Event-ID`, which takes precedence over `after`. The stream ends
+    by itself after a while: come again with the last position, as every EventSource does."""
     resumed = int(last_event_id) if last_event_id else after
     return await streams.open(resumed)
 

@@ -1,4 +1,4 @@
-"""What goes over the doors of events, webhooks and the trail: bodies and answers, with what OpenAPI says about them."""
+"""Bodies and answers of events and webhooks, with what OpenAPI says about them."""
 
 from typing import Annotated, Any
 

@@ -19,7 +19,7 @@ class Wakeups:
         self._loop = None
 
     def wake(self) -> None:
-        """Wake everyone who waits now."""
+        """Wake every waiter."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake)
 

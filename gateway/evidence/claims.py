@@ -1,7 +1,7 @@
 """What evidence says, claim by claim: enough to redo the decision, and nothing about who the user is.
 
 A user's expected identity tags are not told but committed to: each by 16 bytes of an HMAC under a key that is derived
-from the binding key. Who holds that key can tell whether the bank's tag is the expected one; others learn nothing.
+from the binding key. Whoever holds that key can tell whether the bank's tag is the expected one. Others learn nothing.
 """
 
 import hmac

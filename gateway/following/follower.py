@@ -157,7 +157,7 @@ class Follower:
         self._trouble = trouble
 
     def step(self) -> bool:
-        """Follow one range of blocks, or, where there is none left, look at what else is due.
+        """Follow one range of blocks; where no block is left, do what else is due.
 
         Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable, VaultError.
         """

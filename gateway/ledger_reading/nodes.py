@@ -157,7 +157,7 @@ class LedgerNodes:
     # Reading
 
     async def ask(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
-        """The first good answer to `question`, which raises LedgerUnreachable where an answer is none.
+        """The first usable answer to `question`, which raises LedgerUnreachable for an unusable one.
 
         Raises: LedgerUnreachable, the last node's.
         """

@@ -126,7 +126,7 @@ class Reader:
                 self._meters.read_latency.observe(loop.time() - began_s)
 
     def _expire(self) -> None:
-        """Fail whoever's time is up, and come back when the next one's is."""
+        """Fail the requests whose time is up, and come back when the next one's is."""
         loop, late = asyncio.get_running_loop(), []
         self._forget_answered()
         while self._due and self._due[0][0] <= loop.time():
@@ -193,7 +193,7 @@ class Reader:
         return await self.nodes.ask(partial(self._ask, encode_read(queries).hex().encode(), len(queries)))
 
     async def _ask(self, data: bytes, count: int, node: LedgerNode) -> _Answered:
-        """One call of one node. Raises: LedgerUnreachable where the answer is none, or does not count."""
+        """One call to one node. Raises: LedgerUnreachable where the answer is malformed or does not count."""
         if not self._open:
             raise LedgerUnreachable("the gateway is stopping")
         block = await self.nodes.block_to_read(node)

@@ -12,7 +12,7 @@ _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions'
 
 
 class Endpoint:
-    """A node's door. Belongs to one event loop, from `open` to `close`.
+    """A node's JSON-RPC endpoint. Belongs to one event loop, from `open` to `close`.
 
     Every question raises LedgerUnreachable where no usable answer comes; the text names the node by host and port only,
     for a URL's path or user part may be a secret.
@@ -45,7 +45,7 @@ class Endpoint:
         return await self.ask(body, max_bytes)
 
     async def ask(self, body: bytes, max_bytes: int) -> Any:
-        """The `result` of a call whose JSON is written already; an answer of more than `max_bytes` is none."""
+        """The `result` of a call whose JSON is already written. An answer of more than `max_bytes` is refused."""
         try:
             try:
                 raw = await self._post(body, max_bytes)

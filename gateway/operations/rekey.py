@@ -35,7 +35,7 @@ def sealed_columns() -> list[Column[Any]]:
 
 
 def count_sealed(storage: Storage) -> int:
-    """How many values there are, for who waits. Raises: StorageUnavailable."""
+    """How many values there are, for a progress bar. Raises: StorageUnavailable."""
     with storage.read() as connection:
         return sum(
             connection.scalar(select(func.count(column)).select_from(column.table)) or 0 for column in sealed_columns()

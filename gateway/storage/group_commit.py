@@ -43,7 +43,7 @@ class GroupCommit(Generic[Job, Result]):
         self._free.set()
 
     async def turn(self) -> None:
-        """Return once no batch is being written; whoever waits for that goes on at the same moment.
+        """Return once no batch is being written. All waiters continue at the same moment.
 
         A job that is made ready earlier would only wait. Made ready now, it is of what is true now, and those who make
         theirs ready together may share the work.

@@ -35,7 +35,7 @@ class HopName(StrEnum):
 
 
 class HopState(StrEnum):
-    """Where a hop is. `unknown`: who knows cannot be asked, or has told no time."""
+    """The state of a hop. `unknown`: the party that knows cannot be asked, or stated no time."""
 
     DONE = "done"
     WAITING = "waiting"

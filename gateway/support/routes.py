@@ -1,6 +1,6 @@
 """The routes of support and administration: holds, changes of identity, asking a bank again, binding again, the audit.
 
-All that change something state why, and are audited, whoever calls.
+Every route that changes something needs a reason and is audited, whatever the caller's role.
 """
 
 from typing import Annotated

@@ -36,7 +36,7 @@ def account(index: int) -> dict[str, Any]:
 
 
 def core(bank: LocalBank) -> httpx.Client:
-    """The core's door of a bank's node."""
+    """The core's client of a bank's node."""
     return httpx.Client(base_url=bank.url, headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=60)
 
 

@@ -55,7 +55,7 @@ def identity_tags(binding: bytes, binding_key: bytes, identity: Identity) -> Ide
     """The tags of the three identity fields, keyed for this binding.
 
     A tag is the first 4 bytes of HMAC-SHA256(identity key, field name ‖ 0x1f ‖ canonical value): enough to see that a
-    field changed (an unnoticed change has a chance of one in 2^32). Who has the key can test guesses against it.
+    field changed (an unnoticed change has a chance of one in 2^32). Whoever has the key can test guesses against it.
     """
     identity_key = _hkdf(binding_key, binding, b"standing/identity/v1")
 

@@ -118,7 +118,7 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
 def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
     """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.chain.failover`).
 
-    Without web3's own retries: who calls decides on those.
+    Without web3's own retries: the caller decides on those.
     """
     return Web3(Failover([url] if isinstance(url, str) else url, timeout_s=timeout_s))
 
@@ -362,8 +362,16 @@ class LedgerClient:
 
     def block_time_ms(self, block_number: int) -> int:
         """The time of a block, in milliseconds."""
-        with ledger_errors():
-            return quantity(self.w3.eth.get_block(block_number)["timestamp"], "block's time") * 1000
+        return self.head(block_number).time_s * 1000
+
+    def block_gas_limit(self) -> int | None:
+        """How much gas the latest block may hold; None where the node does not say, as some engines do not."""
+        found = self._plain_block("latest")
+        try:
+            limit = int(found["gasLimit"], 16) if found is not None else 0
+        except (KeyError, TypeError, ValueError):
+            return None
+        return limit if limit > 0 else None
 
     def raw(self, method: str, params: list[Any]) -> dict[str, Any]:
         """The object that a JSON-RPC method answers, as the node wrote it. Raises: LedgerUnreachable."""

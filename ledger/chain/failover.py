@@ -1,7 +1,7 @@
 """One JSON-RPC connection over several ledger nodes: the first that answers is used until it fails.
 
 A node that fails rests for a while, so that a dead one does not cost every call its timeout. No call is retried on the
-same node, and each node is asked at most once a call: who calls decides on more. Sending a transaction to a second
+same node, and each node is asked at most once per call; the caller decides on more. Sending a transaction to a second
 node after the first gave no answer is harmless, since a transaction counts once, wherever it enters.
 """
 
@@ -59,7 +59,7 @@ def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         return False
 
 

@@ -61,7 +61,7 @@ _NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPa
 
 
 class ProofWrong(StandingError):
-    """A header or a storage proof does not hold, or is none."""
+    """A header or a storage proof does not hold, or is malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Proved:
 
 
 def parse_header(block: Mapping[str, Any]) -> Header:
-    """The header of a block as `eth_getBlockByNumber` answers it. Raises: ProofWrong where it is none."""
+    """The header of a block as `eth_getBlockByNumber` answers it. Raises: ProofWrong where it is malformed."""
     fields: list[bytes] = []
     for index, (name, kind) in enumerate(_HEADER_FIELDS):
         value = block.get(name)

@@ -3,7 +3,7 @@
 The account only pays; what it sends was signed elsewhere. The sending key is not the signing key of publications:
 whoever steals it can spend its gas money and nothing else.
 
-Who calls owns the order: it keeps each transaction's nonce and fee durably and gives them back to send it again. The
+The caller owns the order: it keeps each transaction's nonce and fee durably and gives them back to send it again. The
 payload and the nonce of a transaction never change, only its fee, so that at most one of all that was ever signed for a
 nonce can count. Fees are legacy gas prices: permissioned networks have no fee market, and every EVM takes them.
 """
@@ -29,6 +29,9 @@ from standing.ledger.errors import LedgerError, LedgerUnreachable
 #: transaction on the last block's time, which on an idle chain is too old for a fresh watermark.
 GAS_FIXED = 120_000
 GAS_PER_ATTESTATION = 52_000
+
+#: The most gas that one transaction may have, by EIP-7825 (2^24); a network without that rule loses little by it.
+MAX_TRANSACTION_GAS = 2**24
 
 #: 1,000 gwei. High enough for any network known, low enough that a broken node cannot empty the account at once.
 DEFAULT_MAX_GAS_PRICE_WEI = 10**12
@@ -71,6 +74,11 @@ def publication_gas(attestations: int) -> int:
     return GAS_FIXED + GAS_PER_ATTESTATION * attestations
 
 
+def attestations_within(gas: int) -> int:
+    """How many attestations a publication can have whose gas limit is at most `gas`; negative where not even none."""
+    return (gas - GAS_FIXED) // GAS_PER_ATTESTATION
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A signed transaction. Its hash is known before it is sent, so that it can be stored first."""
@@ -94,6 +102,14 @@ class Sender:
     @property
     def address(self) -> ChecksumAddress:
         return self._signer.address
+
+    def gas_ceiling(self) -> int:
+        """The most gas that a transaction can have on this ledger: what a block holds, and MAX_TRANSACTION_GAS.
+
+        Raises: LedgerUnreachable.
+        """
+        limit = self._client.block_gas_limit()
+        return MAX_TRANSACTION_GAS if limit is None else min(limit, MAX_TRANSACTION_GAS)
 
     def next_nonce(self, block: Literal["latest", "pending"] = "pending") -> int:
         """The nonce after the account's transactions in blocks, or ("pending") after all that the node knows of.

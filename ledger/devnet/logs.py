@@ -21,7 +21,7 @@ class LogIndex:
     def find(self, log_filter: dict[str, Any]) -> list[dict[str, Any]]:
         """The logs that a filter asks for, as JSON-RPC writes them.
 
-        Raises: ValueError where the filter is none (a block that is not there counts as the newest).
+        Raises: ValueError where the filter is malformed (a block that is not there counts as the newest).
         """
         chain = self._tester.backend.chain
         head = chain.get_canonical_head().block_number

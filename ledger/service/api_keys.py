@@ -60,7 +60,7 @@ class Keyring:
         self._callers = [(key.sha256, Caller(key.name, key.role, key.platform)) for key in keys]
 
     def caller(self, token: str) -> Caller | None:
-        """Whose key `token` is; None for nobody's."""
+        """The caller that `token` belongs to; None for an unknown key."""
         given = sha256(token.encode()).hexdigest()
         found = None
         for expected, caller in self._callers:

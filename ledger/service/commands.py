@@ -17,7 +17,8 @@ from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.settings import write_private
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file; see `config example`. The environment goes before it.")
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file; see `config example`. The environment takes precedence."),
 ]
 
 console = Console()

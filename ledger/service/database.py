@@ -53,7 +53,7 @@ class LimitMinor(TypeDecorator[int]):
 class Database:
     """One database. Writers are serialised by the database itself; a commit is on disk when it returns.
 
-    Raises: InvalidValue where the URL is none that SQLAlchemy knows.
+    Raises: InvalidValue where SQLAlchemy does not know the URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -99,7 +99,7 @@ class Database:
 def _options(url: str) -> dict[str, Any]:
     """How to connect: to a server, look first whether a pooled connection still lives, and bound every wait.
 
-    What the URL itself says goes before.
+    Options in the URL itself take precedence.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":

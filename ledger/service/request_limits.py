@@ -1,4 +1,4 @@
-"""Bounds on requests, held before anything else looks at them: how large a body may be, and how many are inside."""
+"""Limits on requests, applied before anything else looks at them: body size, and requests in progress."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from standing.ledger.service.problems import problem_of, problem_response
 
 
 class LoadShedding:
-    """ASGI middleware: of the requests to `path` at most `limit` are inside at once; the others are answered 503.
+    """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones are answered 503.
 
-    It is to be the outermost one. Refusing has to cost a small part of serving, or a service that is asked for more
-    than it can do serves less than it could.
+    Install it outermost. A refusal must cost far less than an answer, or an overloaded service would answer less than
+    it could.
     """
 
     def __init__(self, app: ASGIApp, path: str, limit: int, retry_after_s: int = 1) -> None:

@@ -16,7 +16,7 @@ class SettingsError(StandingError):
 
 
 class ServiceSettings(BaseSettings):
-    """The base of a service's settings: the environment goes before what the file states."""
+    """The base of a service's settings: the environment takes precedence over the file."""
 
     @classmethod
     def settings_customise_sources(

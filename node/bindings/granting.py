@@ -23,7 +23,7 @@ class AlreadyBound(Conflict):
 
 
 class Granting:
-    """Makes grants of one bank, inside the transaction of whoever verified the claim."""
+    """Makes grants of one bank, inside the transaction that verified the claim."""
 
     def __init__(self, issuer: Issuer, clock: Clock) -> None:
         self._issuer = issuer

@@ -1,4 +1,4 @@
-"""Micro-deposits: a small random amount is paid into the account, and who holds it can name it.
+"""Micro-deposits: a small random amount is paid into the account, and its holder names it.
 
 The amount is nowhere but in the payout order. The store keeps a keyed hash of it, made with the deposit's id and a key
 that is not in the database, so neither the store nor a log tells it; the node itself, which has the key, finds it again

@@ -1,7 +1,7 @@
 """Granting again: a binding gets a new id, and with it a new key, under the newest version of the bank's secret.
 
 For a platform whose binding's key may be known to others, and for a bank that wants to retire an old secret. The holder
-is asked nothing, since nothing about who holds the account is in doubt.
+is asked nothing, since the holder is not in doubt.
 """
 
 import hmac

@@ -1,6 +1,7 @@
-"""Resync: a binding's present terms are published once more, on request of its platform or of the node's operator.
+"""Resync: publish a binding's present terms once more, on request of its platform or of the node's operator.
 
-What is on its way to the ledger already is sent again at once: whoever asks misses it.
+What is on its way to the ledger already, queued or signed, is not queued twice; it is sent again at once instead,
+because the caller misses it.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ RESYNC_RATE = Rate(capacity=60, refill_per_hour=600)
 
 
 class ResyncAnswer(BaseModel):
-    """`queued` is false where the newest terms were on their way to the ledger already, so nothing was added."""
+    """`queued` is false where the newest terms were on their way already: they are sent again, and nothing is added."""
 
     binding: Hex32
     effective_at_ms: int
@@ -67,13 +68,9 @@ class Resync:
             account = self._accounts.get(connection, row.account_id)
             ended = row.ended_at_ms is not None
             effective_at_ms = row.ended_at_ms if ended else account.effective_at_ms
-            waits = connection.execute(
-                select(schema.outbox.c.id)
-                .where(schema.outbox.c.binding_id == binding, schema.outbox.c.publication.is_(None))
-                .limit(1)
-            ).one_or_none()
+            queued = not outbox.on_its_way(connection, binding)
             self._velocity.charge(connection, 1, bucket)
-            if waits is None:
+            if queued:
                 terms = account.terms(self._issuer.secret, binding, row.platform)
                 outbox.put(
                     connection,
@@ -84,4 +81,4 @@ class Resync:
                 )
         self._faults("resync_committed")
         self._on_doubt()
-        return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=waits is None)
+        return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=queued)

@@ -1,6 +1,6 @@
 """Velocity: token buckets that make guessing slow. They are in the database, so a restart does not refill them.
 
-Whoever asks must have one token left. What the question costs is charged after it was answered and may leave a debt,
+A caller must have one token left. What the question costs is charged after it was answered and may leave a debt,
 so that the moment at which a bucket is empty tells nothing about whether an account exists.
 """
 

@@ -209,7 +209,7 @@ def _engine(url: str, dialect: str, timeout_ms: int) -> Engine:
 
 
 def _connect_args(url: URL, timeout_ms: int) -> dict[str, Any]:
-    """The bounds on time of a connection to a server, as its driver names them; what the URL says goes before."""
+    """The bounds on time of a connection to a server, as its driver names them; options in the URL take precedence."""
     driver = url.get_driver_name()
     bounds = {_CONNECT_TIMEOUT[driver]: -(-timeout_ms // 1000)} if driver in _CONNECT_TIMEOUT else {}
     if driver in {"psycopg", "psycopg2"}:

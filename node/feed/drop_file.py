@@ -95,7 +95,7 @@ def whole_problem(path: Path, max_bytes: int) -> LineProblem | None:
 
 
 def read_lines(path: Path, file_format: Literal["csv", "jsonl"]) -> Iterator[Line]:
-    """The file's records, in order; a line that is none comes with its problem. Raises: OSError."""
+    """The file's records, in order. A line that is no record comes with its problem. Raises: OSError."""
     with path.open("rb") as raw:
         if file_format == "jsonl":
             yield from _read_jsonl(raw)

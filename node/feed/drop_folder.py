@@ -68,7 +68,7 @@ class DropFolder:
         """The file that was being taken in when the node ended, with its checksum beside it if it had one."""
         path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
         if path is not None and not _checksum_file(path).exists():
-            # It goes before the file, which would be judged anew without it.
+            # It moves before the file does: without it the file would be judged anew.
             for name in (DONE, REJECTED):
                 moved = _checksum_file(_free_name(self._folder / name, path.name))
                 if moved.exists():

@@ -1,4 +1,4 @@
-"""The feed: the one door for the core. An entry is durable before it is acknowledged, and may be sent again.
+"""The feed: the one way in for the core. An entry is durable before it is acknowledged, and may be sent again.
 
 Everything that a publication will need is checked here, so that nothing that gets in can block what comes after it.
 """

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 from sqlalchemy import Connection
 
-from standing.ledger.chain.sender import Sender
+from standing.ledger.chain.sender import Sender, attestations_within
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.commands import Config, console, one_line_errors
@@ -147,6 +147,14 @@ def recover(
     restored: Annotated[
         bool, typer.Option("--restored", help="The store is a backup, even if the ledger is not ahead of it")
     ] = False,
+    give_up_oversized: Annotated[
+        bool,
+        typer.Option(
+            "--give-up-oversized",
+            help="Give up signed publications that need more gas than a block of the ledger holds, and sign their "
+            "content again in parts that fit",
+        ),
+    ] = False,
     take_ledger: Annotated[
         bool,
         typer.Option(
@@ -172,7 +180,11 @@ def recover(
                 return
             with _alone(database), _progress("blocks") as progress:
                 findings = _recovery(settings, secrets, database, progress).run(
-                    confirm=confirm, restored=restored, take_ledger=take_ledger, from_block=from_block
+                    confirm=confirm,
+                    restored=restored,
+                    take_ledger=take_ledger,
+                    give_up_oversized=give_up_oversized,
+                    from_block=from_block,
                 )
         _report(findings, confirm=confirm)
 
@@ -188,6 +200,7 @@ def _recovery(settings: NodeSettings, secrets: Secrets, database: NodeDatabase, 
         SystemClock(),
         platforms=[key.platform for key in settings.api_keys if key.platform is not None],
         in_flight=lambda: max(0, sender.next_nonce("pending") - sender.next_nonce("latest")),
+        max_attestations=lambda: attestations_within(sender.gas_ceiling()),
         progress=lambda done, of: progress.update(task, completed=done, total=of),
         faults=_faults(settings),
     )

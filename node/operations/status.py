@@ -72,7 +72,7 @@ def stored(connection: Connection) -> StoredStatus:
 
 
 def bindings_by_version(connection: Connection, secrets: BankSecrets) -> dict[int, int]:
-    """How many active bindings there are under each version of the bank's secret, also where there is none.
+    """How many active bindings there are under each version of the bank's secret, zero included.
 
     Looks at each: their ids tell it, and nothing is stored for it.
     """

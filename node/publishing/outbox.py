@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from standing.ledger.attestations.publication import Attestation, Domain, Publication, Signer
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import Overloaded
 from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.publishing import deployments
 from standing.node.publishing.deployments import Deployment
 from standing.node.storage import schema
+
+#: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
+AHEAD_ALLOWANCE_MS = 5_000
 
 ATTESTATION_SIZE = 128
 _FIRST_PREVIOUS = bytes(32)
@@ -90,6 +94,25 @@ def waiting(connection: Connection, at_most: int | None = None) -> int:
     """How many rows wait to be published; counts no further than `at_most`, where that is all one needs to know."""
     rows = select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None)).limit(at_most).subquery()
     return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
+
+
+def on_its_way(connection: Connection, binding: bytes) -> bool:
+    """Whether the newest terms of a binding are on their way: queued, or signed and not yet seen in a block.
+
+    Publications of an earlier deployment that were given up are on no way.
+    """
+    deployment = deployments.current(connection)
+    table = schema.outbox.c
+    in_flight = select(schema.publications.c.number).where(
+        schema.publications.c.in_block_at_ms.is_(None),
+        schema.publications.c.number > (deployment.base_number if deployment is not None else 0),
+    )
+    found = connection.execute(
+        select(table.id)
+        .where(table.binding_id == binding, or_(table.publication.is_(None), table.publication.in_(in_flight)))
+        .limit(1)
+    )
+    return found.one_or_none() is not None
 
 
 def check_room(connection: Connection, at_most: int) -> None:
@@ -327,7 +350,7 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
 def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:
     """Forget the store's newest publications, which can never enter a block: what was in them waits again.
 
-    Their digests are logged, for whoever has to tell later what this bank has signed. Returns: the bindings in them.
+    Their digests are logged, as a record of what this bank has signed. Returns: the bindings in them.
     """
     bindings: set[bytes] = set()
     for row in signed:
@@ -348,7 +371,3 @@ def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any
         .where(schema.publications.c.in_block_at_ms.is_(None), schema.publications.c.number > base_number)
         .order_by(schema.publications.c.number)
     ).all()
-
-
-#: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
-AHEAD_ALLOWANCE_MS = 5_000

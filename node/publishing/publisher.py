@@ -249,7 +249,7 @@ class Publisher:
     def _sign_next(self, in_flight: int) -> Row[Any] | None:
         """Sign and store the next publication; None where there is nothing to say, or only a heartbeat too early."""
         domain = self._client.domain
-        bound = min(self._options.max_attestations, self._client.max_attestations)
+        bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)

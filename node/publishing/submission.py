@@ -13,7 +13,15 @@ import structlog
 from sqlalchemy import Row, func, insert, select, update
 
 from standing.ledger.chain.client import BankState, LedgerClient, Receipt
-from standing.ledger.chain.sender import NonceAhead, NonceUsed, Prepared, Sender, Underpriced, publication_gas
+from standing.ledger.chain.sender import (
+    NonceAhead,
+    NonceUsed,
+    Prepared,
+    Sender,
+    Underpriced,
+    attestations_within,
+    publication_gas,
+)
 from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerRejected, StandingError
 from standing.ledger.service.database import Database
@@ -105,6 +113,20 @@ class Submitter:
                 "not know: it may be an older copy; nothing is signed until they are in blocks"
             )
 
+    def max_attestations(self) -> int:
+        """How many attestations a publication may have for its transaction to fit into a block.
+
+        Raises: PublishingHalted where not even one fits, LedgerError.
+        """
+        ceiling = self._sender.gas_ceiling()
+        fitting = attestations_within(ceiling)
+        if fitting < 1:
+            raise PublishingHalted(
+                f"the ledger's blocks hold {ceiling} gas, one attestation needs {publication_gas(1)}: "
+                "ask those who run the ledger for a higher block gas limit"
+            )
+        return fitting
+
     def doubt(self) -> None:
         """Believe of no transaction that it is on its way: `see_through` sends each again, the same as before."""
         self._sent.clear()
@@ -157,8 +179,14 @@ class Submitter:
         self._transmit(row, self._prepare(row, _Attempt(row.transaction_nonce, price_wei)))
 
     def _prepare(self, row: Row[Any], attempt: _Attempt) -> Prepared:
-        """Sign a transaction for a stored publication, and store it."""
+        """Sign a transaction for a stored publication, and store it. Raises: PublishingHalted, LedgerError."""
         publication = outbox.stored_publication(row, self._issuer.bic)
+        gas, ceiling = publication_gas(len(publication.attestations)), self._sender.gas_ceiling()
+        if gas > ceiling:
+            raise PublishingHalted(
+                f"publication {row.number} needs {gas} gas, and a transaction on this ledger can have {ceiling}: ask "
+                "for a higher block gas limit, or give it up by `standing-node recover --give-up-oversized`"
+            )
         if publication.domain != self._client.domain:
             raise PublishingHalted(
                 f"publication {row.number} was signed for {publication.domain}, this ledger is {self._client.domain}"
@@ -170,7 +198,7 @@ class Submitter:
             self._update(row.number, signer=self._issuer.signer.address, signature=signature)
         prepared = self._sender.prepare(
             self._client.publish_calldata(publication, signature),
-            gas=publication_gas(len(publication.attestations)),
+            gas=gas,
             nonce=attempt.nonce,
             gas_price_wei=attempt.gas_price_wei,
         )

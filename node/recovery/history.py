@@ -44,7 +44,7 @@ class Findings:
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.new_deployment or self.rebuilt or self.feed_again)
+        return not (self.new_deployment or self.rebuilt or self.feed_again or self.given_up)
 
 
 class History:

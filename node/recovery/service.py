@@ -21,6 +21,7 @@ All of it is one transaction, so a recovery that is killed has not begun.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import dropwhile
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -64,6 +65,7 @@ class Recovery:
         *,
         platforms: Iterable[str],
         in_flight: Callable[[], int],
+        max_attestations: Callable[[], int],
         progress: Callable[[int, int], None] = lambda _done, _all: None,
         faults: Faults = no_faults,
     ) -> None:
@@ -73,14 +75,24 @@ class Recovery:
         self._clock = clock
         self._platforms = sorted(set(platforms))
         self._in_flight = in_flight
+        self._max_attestations = max_attestations
         self._history = History(client, issuer, progress)
         self._faults = faults
 
-    def run(self, *, confirm: bool, restored: bool = False, take_ledger: bool = False, from_block: int = 0) -> Findings:
+    def run(
+        self,
+        *,
+        confirm: bool,
+        restored: bool = False,
+        take_ledger: bool = False,
+        give_up_oversized: bool = False,
+        from_block: int = 0,
+    ) -> Findings:
         """Recover, or without `confirm` only look what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
         `take_ledger`: where the ledger holds what somebody else signed, go on from that.
+        `give_up_oversized`: give up signed publications that no block of this ledger can hold.
         `from_block`: where the ledger's history of this bank begins, to save looking at the blocks before.
         Raises: CannotRecover, LedgerError, DatabaseUnavailable.
         """
@@ -98,6 +110,7 @@ class Recovery:
             with self._database.write() as connection:
                 take_time(connection)  # it reads the ledger in between, as far back as it must
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
+                touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
                 self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
                 if not confirm:
                     raise _OnlyLooked
@@ -151,6 +164,33 @@ class Recovery:
         findings.given_up = len(lost)
         return outbox.give_up(connection, lost, self._issuer.bic)
 
+    def _settle_oversized(
+        self, connection: Connection, state: BankState, findings: Findings, *, give_up: bool
+    ) -> set[bytes]:
+        """Give up what the store has signed from a publication on that needs more gas than a transaction can have.
+
+        What it stated waits again, and is signed under the same numbers in parts that fit. Whoever has the old
+        signature could still submit it if the block gas limit rose; the node would then find another history under its
+        number, and stop. Returns: the bindings that were stated in what is given up. Raises: CannotRecover.
+        """
+        deployment = deployments.current(connection)
+        if deployment is None or deployment.domain != self._client.domain:
+            return set()
+        unmined = [
+            row for row in outbox.unfinished(connection, deployment.base_number) if row.number > state.publication
+        ]
+        fitting = self._max_attestations()
+        lost = list(dropwhile(lambda row: len(row.attestations) // outbox.ATTESTATION_SIZE <= fitting, unmined))
+        if not lost:
+            return set()
+        if not give_up:
+            raise CannotRecover(
+                f"publication {lost[0].number} has more attestations than a block of this ledger can hold ({fitting}): "
+                "ask for a higher block gas limit, or give it up by `recover --give-up-oversized`"
+            )
+        findings.given_up += len(lost)
+        return outbox.give_up(connection, lost, self._issuer.bic)
+
     def _mend(
         self,
         connection: Connection,
@@ -168,7 +208,7 @@ class Recovery:
         findings.new_deployment = last is not None and self._is_new(connection, deployment, state)
         behind = state.publication > findings.store_publication
         findings.feed_again = behind or restored
-        if not behind and not findings.new_deployment and not restored:
+        if not (behind or findings.new_deployment or restored or touched):
             return
         if findings.new_deployment and not behind and last is not None:
             self._check_admission(state, last)

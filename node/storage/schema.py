@@ -125,7 +125,7 @@ micro_deposits = Table(
     Column("differs", String(64), nullable=False),  # names of the fields that did not match, comma-separated
     Column("amount_hash", LargeBinary, nullable=False),  # keyed, with the deposit's id
     Column("holder_hash", LargeBinary, nullable=False),  # of what the bank had of the holder then
-    Column("wrong_hashes", LargeBinary, nullable=False),  # of the amounts named in vain, 32 bytes each
+    Column("wrong_hashes", LargeBinary, nullable=False),  # of the wrong amounts named so far, 32 bytes each
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("paid_at_ms", BigInteger),  # when the payout took the order; null: not yet
@@ -186,7 +186,7 @@ outbox = Table(
     Column("publication", BigInteger, ForeignKey("publications.number"), index=True),  # null: waiting
 )
 
-#: Every transaction that was ever signed to submit a publication; all of one nonce differ in the fee only.
+#: Every transaction ever signed to submit a publication. Those with one nonce differ only in their fee.
 transactions = Table(
     "transactions",
     metadata,

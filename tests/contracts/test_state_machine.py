@@ -405,6 +405,7 @@ class SecondLife(LedgerMachine):
     seen: ClassVar[Counter[str]] = Counter()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("machine", [FirstLife, SecondLife])
 def test_contract_and_model_agree_after_every_step(machine: type[LedgerMachine]) -> None:
     run_state_machine_as_test(

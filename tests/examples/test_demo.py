@@ -26,6 +26,7 @@ def _shell(world: World, bank: Bank, platform: Platform, binding: str) -> subpro
     return subprocess.Popen(["sh", "-c", "; echo; ".join(lines)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_the_three_lines_pasted_at_once_freeze_the_account_and_the_payment_is_declined_however_slow_the_ledger(
     a_world: World,
 ) -> None:
@@ -50,7 +51,7 @@ def _children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["INT", "HUP"])
 def test_the_end_of_the_demo_is_the_end_of_every_process_it_started(tmp_path: Path, ending: str) -> None:
     """Also for the impatient, who press Ctrl-C again and again, and where a script started it in the background."""

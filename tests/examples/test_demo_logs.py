@@ -26,7 +26,7 @@ def _personal() -> set[str]:
     return found | {person["phone"].removeprefix("+86") for person in people}
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_whole_day_of_the_demo_logs_nobodys_name_number_document_or_phone(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     talkative = {f"STANDING_{service}_LOG_LEVEL": "debug" for service in ("NODE", "GATEWAY")}

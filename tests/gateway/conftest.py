@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.gateway.rig import Rig, rig
+from tests.gateway.gateway_rig import Rig, rig
 from tests.world import wait_until
 
 

@@ -1,4 +1,4 @@
-"""The gateway's doors: decisions on a real chain, bad input, roles, and that what it says of itself is true."""
+"""The gateway's clients: decisions on a real chain, bad input, roles, and that what it says of itself is true."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from standing.gateway.evidence.signing import transaction_digest
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.attestations.terms import Status
 from tests.gateway.fake_bank import PLATFORM
-from tests.gateway.rig import BICS, Rig, rig
+from tests.gateway.gateway_rig import BICS, Rig, rig
 
 
 def kind_of(answer: httpx.Response) -> tuple[int, str]:
@@ -315,6 +315,7 @@ MAY: dict[tuple[str, str], set[str | None]] = {
 }
 
 
+@pytest.mark.long
 def test_every_route_is_open_to_its_roles_and_to_no_other(a_rig: Rig) -> None:
     routes = {(method.upper(), path) for path, methods in a_rig.openapi["paths"].items() for method in methods}
     assert routes == MAY.keys()
@@ -324,7 +325,7 @@ def test_every_route_is_open_to_its_roles_and_to_no_other(a_rig: Rig) -> None:
         path = path.replace("{endpoint}", "we_" + "0" * 20)
         path = path.replace("/stream", "/stream?after=x")  # a stream that opens has no end
         for role in ("platform", "support", "admin", None):
-            status = a_rig.door(role)(method, path).status_code
+            status = a_rig.client(role)(method, path).status_code
             if role in roles:
                 assert status in {200, 404, 422}, (method, path, role)
             else:
@@ -365,6 +366,7 @@ def test_openapi_is_complete(a_rig: Rig) -> None:
     assert set(schemas["Reason"]["enum"]) >= {"ledger_unreachable", "over_daily_limit"}
 
 
+@pytest.mark.long
 def test_no_personal_data_and_no_secret_in_the_database_or_on_any_output(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from tests.gateway.rig import rig
+import pytest
+
+from tests.gateway.gateway_rig import rig
 from tests.openapi_fuzz import ask_everything
 
 #: Enough to try each parameter and field at its edges, and few enough for the suite to stay quick.
 _EXAMPLES = 8
-#: It does not end; tests/gateway/test_sse.py reads it.
+#: It does not end; tests/gateway/events/test_streams.py reads it.
 _STREAM = "GET /v1/events/stream"
 
 
+@pytest.mark.long
 def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_gateway(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         payer = made.bound()

@@ -25,7 +25,7 @@ from standing.gateway.storage.schema import metadata
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import SettingsError, load
-from tests.gateway.rig import Rig
+from tests.gateway.gateway_rig import Rig
 
 
 def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
@@ -178,6 +178,7 @@ def test_a_vault_secret_that_is_missing_is_said_at_start(a_rig: Rig, tmp_path: P
     assert result.stderr == "error: stored data does not open: is a vault secret missing?\n"
 
 
+@pytest.mark.long
 def test_serve_from_a_file_in_a_process_of_its_own(a_rig: Rig, tmp_path: Path) -> None:
     file = _file(a_rig, tmp_path)
     url = f"http://127.0.0.1:{tomllib.loads(file.read_text())['listen_port']}"

@@ -19,7 +19,7 @@ from localnet import LocalBank, LocalNet
 from processes import Process, free_port
 from standing.ledger.service.api_keys import new_key
 from tests.databases import new_database
-from tests.gateway.receiver import Receiver, receiver
+from tests.gateway.webhook_receiver import Receiver, receiver
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 _AMOUNT_MINOR = 100
@@ -113,7 +113,7 @@ def _endpoint(cluster: Cluster, receiver: Receiver) -> None:
     receiver.secrets.append(answer.json()["secret"])
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_is_killed(cluster: Cluster) -> None:
     one, two = cluster.members
     binding = cluster.bind()

@@ -10,6 +10,7 @@ from tests.world import ACCOUNT, World
 _EXAMPLES = 12
 
 
+@pytest.mark.long
 def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_node(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.feed(ACCOUNT)

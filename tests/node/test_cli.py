@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from standing.ledger.service.api_keys import ApiKey
 from standing.node.cli import app
-from tests.node.parts import settings_on_disk
+from tests.node.node_tools import settings_on_disk
 from tests.world import World, wait_until
 
 

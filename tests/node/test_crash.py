@@ -137,13 +137,13 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
     return grant
 
 
-#: The others in `make test-faults`: each costs several seconds of starting, and test_faults.py reaches all within one
+#: The others in `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one
 #: process. What comes after "submitted" is below.
 _ALWAYS = ("signed",)
 
 
 @pytest.mark.parametrize(
-    "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.faults) for point in FAULT_POINTS]
+    "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.long) for point in FAULT_POINTS]
 )
 def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
@@ -169,7 +169,7 @@ def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(se
 @pytest.mark.parametrize(
     "lost",
     [
-        pytest.param(False, id="mined while the node is down", marks=pytest.mark.faults),
+        pytest.param(False, id="mined while the node is down", marks=pytest.mark.long),
         pytest.param(True, id="lost by the network"),
     ],
 )
@@ -210,7 +210,7 @@ def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there
     assert written == [bytes.fromhex(grant["binding"][2:])] * 2
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting: Setting, tmp_path: Path) -> None:
     bank = setting.bank
     setting.net.start_bank(bank)

@@ -16,8 +16,8 @@ import pytest
 from standing.ledger.chain import governance
 from standing.node.bindings import off_boarding
 from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
-from tests.node.doors import Door, Files, Push, View
-from tests.node.faulty import FaultyNode, Kill, SigningSpy, assert_level
+from tests.node.core_feeds import ApiClient, Files, Push, View
+from tests.node.fault_simulation import FaultyNode, Kill, SigningSpy, assert_level
 from tests.world import BANK_ADMIN, Bank, World, world
 
 RUNS = 200
@@ -72,7 +72,7 @@ def _bank(made: World, seed: int, settings: dict[str, Any]) -> Bank:
     return bank
 
 
-def _door(made: World, point: str, seed: int, folder: Path) -> Door:
+def _door(made: World, point: str, seed: int, folder: Path) -> ApiClient:
     """How the core of a run speaks: each way in turn, unless the point is of one way only."""
     ways = ["files"] if point.startswith("file_") else ["push", "files", "view"]
     way = ways[seed // len(_POINTS) % len(ways)]
@@ -87,20 +87,20 @@ def _play(made: World, seed: int) -> None:
     folder, payouts = made.folder / f"core-{seed}", made.folder / f"payouts-{seed}"
     folder.mkdir()
     payouts.mkdir()
-    door = _door(made, point, seed, folder)
+    client = _door(made, point, seed, folder)
     by_deposit = point in {"deposit_committed", "deposit_paid", "amount_refused"} or turn % 2 == 1
     rules = {"policy": "always", "payout_folder": payouts, "max_a_week": 20}
-    settings = {**door.settings, **({"micro_deposit": rules} if by_deposit else {})}
+    settings = {**client.settings, **({"micro_deposit": rules} if by_deposit else {})}
     # Leadership is taken once for each life of the node, the other points are reached again and again.
     kill = Kill(point, times=1 if point == "leadership_taken" else 1 + turn % 4)
-    faulty = FaultyNode(made, _bank(made, seed, settings), door, seed, kill, payouts if by_deposit else None)
+    faulty = FaultyNode(made, _bank(made, seed, settings), client, seed, kill, payouts if by_deposit else None)
     try:
         faulty.run()
         assert kill.done, f"{kill.point} was not reached often enough"
         assert_level(faulty)
     finally:
         faulty.end()
-        door.close()
+        client.close()
         made.chain.down = False
         if made.chain.holding:
             made.chain.lose()
@@ -111,7 +111,7 @@ def test_killed_once_at_each_durable_step_truth_and_ledger_agree(worlds: Worlds,
     _play(worlds.next(), seed)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW, RUNS))
 def test_killed_at_any_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)

@@ -1,4 +1,7 @@
-"""`standing-gateway verify` and `prove`: for whoever holds a piece of evidence. Neither needs a gateway's settings."""
+"""`standing-gateway verify` and `prove`, for anyone who holds a piece of evidence.
+
+Neither needs a gateway's settings.
+"""
 
 import json
 from pathlib import Path

@@ -25,7 +25,7 @@ def opened(claims: EvidenceClaims, key: bytes, record: Record) -> Terms | None:
 def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> Decision:
     """Decide again, on `record`, by what the claims say of policy, usage, floor and time; without risk rules.
 
-    Without a key nothing opens. Raises: InvalidValue where a claim is none that a decision could have been made from.
+    Without a key nothing opens. Raises: InvalidValue where no decision could have been made from a claim.
     """
     tags = _NO_TAGS
     if key is not None and record is not None:

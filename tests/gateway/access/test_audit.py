@@ -11,14 +11,14 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.rules import Reason
 from standing.ledger.service.api_keys import new_key
-from tests.gateway.rig import Rig, rig
+from tests.gateway.gateway_rig import Rig, rig
 
 HOUR_MS = 3_600_000
 WHY = {"Standing-Reason": "Ticket 4711"}
 
 
 def entries(a_rig: Rig, subject: str) -> list[dict[str, Any]]:
-    answer = a_rig.door("admin")("GET", f"/v1/audit?subject={subject}")
+    answer = a_rig.client("admin")("GET", f"/v1/audit?subject={subject}")
     assert answer.status_code == 200
     listed: list[dict[str, Any]] = answer.json()["entries"]
     return listed
@@ -29,7 +29,7 @@ def test_an_act_of_support_says_who_what_why_and_how_it_ended(a_rig: Rig) -> Non
     path = f"/v1/bindings/{person.binding}/resync"
     assert a_rig.support("POST", path, json={"reason": "  客服工单 4711  "}).status_code == 200
     person.bank.trouble = "503"
-    assert a_rig.door("admin")("POST", path, json={"reason": "Once more"}).status_code == 503
+    assert a_rig.client("admin")("POST", path, json={"reason": "Once more"}).status_code == 503
     newest, first = entries(a_rig, person.binding)
     position, at_ms = first.pop("position"), a_rig.clock.now_ms()
     assert first == {
@@ -44,7 +44,7 @@ def test_an_act_of_support_says_who_what_why_and_how_it_ended(a_rig: Rig) -> Non
     }
     assert (newest["caller"], newest["reason"], newest["outcome"]) == ("admin", "Once more", "BankNodeUnreachable")
     assert newest["position"] > position
-    before = a_rig.door("admin")("GET", f"/v1/audit?before={newest['position']}").json()["entries"]
+    before = a_rig.client("admin")("GET", f"/v1/audit?before={newest['position']}").json()["entries"]
     assert before[0]["position"] == newest["position"] - 1
 
 
@@ -72,7 +72,7 @@ def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
     name = person.decide()["transaction_id"]
     path = template.replace("{binding}", person.binding).replace("{transaction_id}", name)
     subject = person.binding if "{binding}" in template else name
-    admin = a_rig.door("admin")
+    admin = a_rig.client("admin")
     refused = admin(method, path, json=body)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reason")
     assert entries(a_rig, subject) == []
@@ -102,7 +102,7 @@ def test_every_route_that_changes_something_demands_why_of_staff(a_rig: Rig) -> 
 
 
 def test_what_is_done_to_webhook_endpoints_is_audited_with_why(a_rig: Rig) -> None:
-    admin = a_rig.door("admin")
+    admin = a_rig.client("admin")
     body = {"url": "https://hooks.example.com/standing"}
     assert admin("POST", "/v1/webhook-endpoints", json=body).status_code == 422
     assert admin("GET", "/v1/webhook-endpoints").json() == {"endpoints": []}
@@ -127,7 +127,7 @@ def test_what_is_done_to_webhook_endpoints_is_audited_with_why(a_rig: Rig) -> No
 
 def test_an_admin_who_decides_is_audited_and_a_platform_that_decides_all_day_is_not(a_rig: Rig) -> None:
     person = a_rig.bound()
-    admin = a_rig.door("admin")
+    admin = a_rig.client("admin")
     body = person.transaction()
     assert admin("POST", "/v1/decisions", json=body).status_code == 422
     assert a_rig.platform("GET", f"/v1/decisions/{body['transaction_id']}").status_code == 404
@@ -142,7 +142,7 @@ def test_an_admin_who_decides_is_audited_and_a_platform_that_decides_all_day_is_
 def test_whom_an_admin_binds_is_audited_by_the_platforms_own_id_and_by_nothing_personal(a_rig: Rig) -> None:
     person, other = a_rig.person(), a_rig.person()
     body = {"bank": person.bank.bic, "user_id": person.user_id, "request_id": "by-admin", **person.claim}
-    admin = a_rig.door("admin")
+    admin = a_rig.client("admin")
     assert admin("POST", "/v1/bindings", json=body, headers=WHY).status_code == 201
     assert [entry["action"] for entry in entries(a_rig, person.user_id)] == ["post_binding"]
     named = body | {"user_id": other.claim["holder_name"]}  # who puts a name where an id belongs
@@ -154,7 +154,7 @@ def test_whom_an_admin_binds_is_audited_by_the_platforms_own_id_and_by_nothing_p
 def test_a_malformed_act_of_an_admin_is_audited_as_one_that_failed(a_rig: Rig) -> None:
     person = a_rig.bound()
     name = person.decide()["transaction_id"]
-    answer = a_rig.door("admin")("POST", f"/v1/decisions/{name}/refunds", json={"refund_id": "r 1"}, headers=WHY)
+    answer = a_rig.client("admin")("POST", f"/v1/decisions/{name}/refunds", json={"refund_id": "r 1"}, headers=WHY)
     assert answer.status_code == 422
     (entry,) = entries(a_rig, name)
     assert entry["outcome"] == "RequestValidationError"
@@ -195,6 +195,7 @@ def test_why_is_free_text_and_stands_nowhere_in_clear(a_rig: Rig) -> None:
 # A hold from the payment that it holds to support that lifts it.
 
 
+@pytest.mark.long
 def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path) -> None:
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
@@ -245,6 +246,7 @@ def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path)
 # Keys.
 
 
+@pytest.mark.long
 def test_a_key_is_rotated_with_an_overlap_and_the_audit_tells_the_two_apart(tmp_path: Path) -> None:
     (old, old_hash), (new, new_hash), (gone, _) = new_key(), new_key(), new_key()
     (admin, admin_hash) = new_key()

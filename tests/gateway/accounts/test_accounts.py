@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
 from standing.gateway.decisions.messages import NOT_SERVED
 from standing.gateway.storage import schema
-from tests.gateway.rig import BICS, rig
+from tests.gateway.gateway_rig import BICS, rig
 
 
+@pytest.mark.long
 def test_an_account_at_a_bank_that_is_served_no_longer_has_ended_and_hides_no_other(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         gone, other = made.bound(), made.bound(BICS[1])

@@ -7,7 +7,7 @@ from standing.gateway.bindings.service import mask
 from standing.gateway.storage import schema
 from standing.ledger.chain import governance
 from standing.ledger.service.database import Database
-from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
+from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
 
 
 def stored(rig: Rig, person: Person) -> list[str]:

@@ -16,7 +16,7 @@ from standing.ledger.attestations.binding_protocol import BindingAnswer
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.database import Database
 from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
-from tests.gateway.rig import BICS, Person, Rig, rig
+from tests.gateway.gateway_rig import BICS, Person, Rig, rig
 
 HOUR_MS = 3_600_000
 OTHER = {"holder_name": "司徒测试", "id_document_number": "E99999999", "phone": "+8613900139000"}
@@ -367,6 +367,7 @@ def test_a_bad_change_of_identity_is_told_where_and_why_and_changes_nothing(a_ri
 # Attempts that are held.
 
 
+@pytest.mark.long
 def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_ends(tmp_path_factory: Any) -> None:
     bounds = BindingBounds(max_refusals=3, within_minutes=60, hold_minutes=120)
     with rig(tmp_path_factory.mktemp("held"), policy=Policy(binding=bounds)) as made:

@@ -15,7 +15,7 @@ from standing.gateway.errors import StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from tests.gateway.decision_rig import Account, DecisionRig, decision_rig
-from tests.gateway.rig import Rig
+from tests.gateway.gateway_rig import Rig
 
 
 def _payments(account: Account, amounts: list[int], prefix: str = "t") -> list[Transaction]:

@@ -217,15 +217,15 @@ class Machine(RuleBasedStateMachine):
     def _settle(
         self,
         expected: type[StandingError] | None,
-        wish: Callable[[Any], Coroutine[Any, Any, bytes]],
+        request: Callable[[Any], Coroutine[Any, Any, bytes]],
         gateway: int,
     ) -> None:
         for _ in range(2):  # and once more: it changes nothing
             if expected is None:
-                self.run(wish(self.rigs[gateway].decisions))
+                self.run(request(self.rigs[gateway].decisions))
             else:
                 with pytest.raises(expected):
-                    self.run(wish(self.rigs[gateway].decisions))
+                    self.run(request(self.rigs[gateway].decisions))
 
     @rule(by_ms=st.sampled_from([1, LIFETIME_MS // 2, LIFETIME_MS - 1, LIFETIME_MS, 5 * LIFETIME_MS, DAY_MS]))
     def time_passes(self, by_ms: int) -> None:

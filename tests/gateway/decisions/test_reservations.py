@@ -20,7 +20,7 @@ from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.database import Database, migrate
 from tests.gateway.decision_rig import NOON_MS, Account, DecisionRig, decision_rig
-from tests.gateway.rig import Rig
+from tests.gateway.gateway_rig import Rig
 
 HOUR_MS = 3_600_000
 
@@ -267,12 +267,12 @@ async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
         account = one.bind()
         other.accounts = one.accounts
         names = [await _reserved(one, account, 100) for _ in range(20)]
-        wishes = [
+        requests = [
             rig.settle(name, state, amount)
             for name in names
             for rig, state, amount in ((one, State.CAPTURED, 60), (other, State.VOIDED, None))
         ]
-        outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
         for captured, voided in zip(outcomes[::2], outcomes[1::2], strict=True):
             assert [isinstance(outcome, AlreadySettled) for outcome in (captured, voided)].count(True) == 1
         states = [row.state for row in one.rows(schema.reservations)]

@@ -162,13 +162,13 @@ async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         decided = await asyncio.gather(*(rig.decide(account, 100) for _ in range(40)))
-        wishes = [
+        requests = [
             (answer["transaction_id"], state)
             for answer in decided
             for state in (State.VOIDED, State.VOIDED, State.CAPTURED)
         ]
-        outcomes = await asyncio.gather(*(rig.settle(*wish) for wish in wishes), return_exceptions=True)
-        # The first wish of each wins, whichever batch it came in.
+        outcomes = await asyncio.gather(*(rig.settle(*request) for request in requests), return_exceptions=True)
+        # The first request of each wins, whichever batch it came in.
         assert [type(outcome) for outcome in outcomes] == [dict, dict, AlreadySettled] * 40
         assert rig.used() == [("2026-01-01", "CNY", 0)]
 

@@ -13,7 +13,7 @@ from standing.gateway.events.types import Event, EventType, binding_changes
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain import governance
-from tests.gateway.follow import FollowRig, follow_rig
+from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.world import (
     ACCOUNT,
     BANK_ADMIN,
@@ -166,6 +166,7 @@ ROWS: list[tuple[list[dict[str, Any]], list[str]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("changes", "told"), ROWS)
 def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict[str, Any]], told: list[str]) -> None:
     number, binding = city.bound()

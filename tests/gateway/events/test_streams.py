@@ -13,7 +13,7 @@ from standing.gateway.app import create_app
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType
 from standing.ledger.service.serve import served
-from tests.gateway.follow import FollowRig, follow_rig
+from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.world import wait_until
 
 _MAX_CLIENTS = 3
@@ -170,6 +170,7 @@ def test_after_a_restored_backup_a_client_that_had_seen_more_misses_nothing_new(
         assert tell(rig) == client.positions(1)
 
 
+@pytest.mark.long
 def test_what_another_process_wrote_does_not_wait_for_a_heartbeat(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,8 +21,8 @@ from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import Event, EventType
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.serve import served
-from tests.gateway.follow import FollowRig, follow_rig
-from tests.gateway.receiver import Receiver, receiver
+from tests.gateway.follower_rig import FollowRig, follow_rig
+from tests.gateway.webhook_receiver import Receiver, receiver
 from tests.world import wait_until
 
 _DAY_MS = 24 * 3600 * 1000
@@ -167,6 +167,7 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     wait_until(lambda: len(other.taken) == 30)
 
 
+@pytest.mark.long
 def test_names_whose_servers_never_answer_delay_no_other_endpoint(
     tmp_path: Path, hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: 
     wait_until(lambda: len(hook.taken) == 4)
 
 
+@pytest.mark.long
 def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
@@ -321,6 +323,7 @@ def made_attempts(rig: FollowRig, count: int) -> bool:
     return bool(made >= count)
 
 
+@pytest.mark.long
 def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiver) -> None:
     with ExitStack() as first:
         rig = first.enter_context(follow_rig(tmp_path))
@@ -337,6 +340,7 @@ def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiv
             wait_until(lambda: {1, 2} <= set(hook.positions))
 
 
+@pytest.mark.long
 def test_a_full_queue_lets_later_events_wait_in_the_log_and_loses_none(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"max_pending": 5}) as rig:
         endpoint = add(rig, hook)
@@ -543,13 +547,13 @@ def test_a_url_that_is_none_or_not_encrypted_is_refused(strict: FollowRig, url: 
 
 def test_only_an_admin_manages_endpoints(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
-    for door in (rig.platform, rig.support):
-        assert door("POST", "/v1/webhook-endpoints", json={"url": hook.url}).status_code == 403
-        assert door("GET", "/v1/webhook-endpoints").status_code == 403
-        assert door("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 403
-        assert door("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 403
+    for client in (rig.platform, rig.support):
+        assert client("POST", "/v1/webhook-endpoints", json={"url": hook.url}).status_code == 403
+        assert client("GET", "/v1/webhook-endpoints").status_code == 403
+        assert client("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 403
+        assert client("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 403
         for action in ("replay", "enable", "rotate-secret"):
-            assert door("POST", f"/v1/webhook-endpoints/{endpoint}/{action}", json={"after": 0}).status_code == 403
+            assert client("POST", f"/v1/webhook-endpoints/{endpoint}/{action}", json={"after": 0}).status_code == 403
     assert rig.nobody("GET", "/v1/webhook-endpoints").status_code == 401
 
 

@@ -18,9 +18,9 @@ from standing.gateway.evidence.verification.run import Report, verify, verify_of
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove, storage_slots
-from tests.gateway.exhibits import Exhibit, exhibit, failing, unknown, write
-from tests.gateway.proxy import proxied
-from tests.gateway.rig import BICS, GUARDIAN, Rig, rig
+from tests.gateway.evidence_samples import EvidenceSample, evidence_sample, failing, unknown, write
+from tests.gateway.faulty_ledger_node import proxied
+from tests.gateway.gateway_rig import BICS, GUARDIAN, Rig, rig
 
 _OFFLINE = [1, 2, 3, 4, 10, 12, 13]
 
@@ -47,37 +47,37 @@ def anvil_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def shown(anvil_rig: Rig) -> Exhibit:
+def shown(anvil_rig: Rig) -> EvidenceSample:
     """A decision whose evidence file carries a storage proof."""
     anvil_rig.heartbeat()
-    made = exhibit(anvil_rig, anvil_rig.bound())
+    made = evidence_sample(anvil_rig, anvil_rig.bound())
     path = f"/v1/decisions/{made.answer['transaction_id']}/evidence?proof=true"
     file = anvil_rig.support("GET", path).json()
     assert file["no_proof_because"] is None
     assert file["evidence"] == made.answer["evidence"]
-    return Exhibit(anvil_rig, made.person, file, made.means)
+    return EvidenceSample(anvil_rig, made.person, file, made.means)
 
 
 @pytest.fixture(scope="module")
-def header(shown: Exhibit) -> dict[str, Any]:
+def header(shown: EvidenceSample) -> dict[str, Any]:
     """The block, got from a node by the verifier itself."""
     block: dict[str, Any] = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(shown.claims["block_number"]), False)
     return block
 
 
-def offline(shown: Exhibit, header: dict[str, Any], **changed: Any) -> Report:
+def offline(shown: EvidenceSample, header: dict[str, Any], **changed: Any) -> Report:
     evidence = parse_evidence(json.dumps(shown.answer | changed).encode())
     return verify_offline(evidence, shown.means, header)
 
 
 @pytest.mark.network
-def test_a_decision_is_verified_with_nothing_but_a_header(shown: Exhibit, header: dict[str, Any]) -> None:
+def test_a_decision_is_verified_with_nothing_but_a_header(shown: EvidenceSample, header: dict[str, Any]) -> None:
     report = offline(shown, header)
     assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in _OFFLINE]
 
 
 @pytest.mark.network
-def test_a_header_is_hashed_from_all_of_its_fields(shown: Exhibit, header: dict[str, Any]) -> None:
+def test_a_header_is_hashed_from_all_of_its_fields(shown: EvidenceSample, header: dict[str, Any]) -> None:
     for number in range(shown.rig.ledger.block_number() + 1):
         block = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(number), False)
         assert "0x" + parse_header(block).hash.hex() == block["hash"]
@@ -144,7 +144,7 @@ def _change(path: list[Any], change: Callable[[Any], Any]) -> Callable[[dict[str
     ],
 )
 def test_a_proof_that_was_tampered_with_proves_nothing(
-    shown: Exhibit, header: dict[str, Any], tamper: Callable[[dict[str, Any]], None]
+    shown: EvidenceSample, header: dict[str, Any], tamper: Callable[[dict[str, Any]], None]
 ) -> None:
     proof = copy.deepcopy(shown.answer["proof"])
     tamper(proof)
@@ -153,7 +153,7 @@ def test_a_proof_that_was_tampered_with_proves_nothing(
 
 @pytest.mark.network
 def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
-    shown: Exhibit, header: dict[str, Any]
+    shown: EvidenceSample, header: dict[str, Any]
 ) -> None:
     proof = copy.deepcopy(shown.answer["proof"])
     for entry in proof["storageProof"]:
@@ -174,7 +174,9 @@ def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
         {"miner": 5},
     ],
 )
-def test_another_header_is_not_the_blocks(shown: Exhibit, header: dict[str, Any], changed: dict[str, Any]) -> None:
+def test_another_header_is_not_the_blocks(
+    shown: EvidenceSample, header: dict[str, Any], changed: dict[str, Any]
+) -> None:
     report = offline(shown, header | changed)
     assert failing(report) == [3]
     assert [line.number for line in report.lines] == [1, 2, 3, 10, 12, 13]
@@ -192,21 +194,23 @@ def test_another_header_is_not_the_blocks(shown: Exhibit, header: dict[str, Any]
     ],
 )
 def test_a_gateway_that_lies_is_caught_offline_as_well(
-    shown: Exhibit, header: dict[str, Any], changed: dict[str, Any], fails: list[int]
+    shown: EvidenceSample, header: dict[str, Any], changed: dict[str, Any], fails: list[int]
 ) -> None:
     lie = shown.resigned(**changed)
     assert failing(offline(shown, header, evidence=lie.answer["evidence"])) == fails
 
 
 @pytest.mark.network
-def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(shown: Exhibit, header: dict[str, Any]) -> None:
+def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
+    shown: EvidenceSample, header: dict[str, Any]
+) -> None:
     assert unknown(offline(shown, header, proof=None)) == [4]
     without = shown.resigned(block_hash=None)
     assert unknown(offline(shown, header, evidence=without.answer["evidence"])) == [3]
 
 
 @pytest.mark.network
-def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: Exhibit) -> None:
+def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
             return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": "state is pruned"}}
@@ -226,7 +230,7 @@ def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in
 
 @pytest.mark.network
 def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
-    shown: Exhibit, header: dict[str, Any], tmp_path: Path
+    shown: EvidenceSample, header: dict[str, Any], tmp_path: Path
 ) -> None:
     runner = CliRunner()
     bare = write(tmp_path, "evidence.json", {"evidence": shown.answer["evidence"]})

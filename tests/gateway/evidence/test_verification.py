@@ -24,30 +24,30 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import InvalidValue
-from tests.gateway.exhibits import (
-    Exhibit,
+from tests.gateway.evidence_samples import (
+    EvidenceSample,
     catch_up,
-    exhibit,
+    evidence_sample,
     failing,
     grant_of,
     publish_late,
     unknown,
     write,
 )
-from tests.gateway.proxy import Lie, proxied
-from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR, Rig, rig
+from tests.gateway.faulty_ledger_node import Lie, proxied
+from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Rig, rig
 
 _ALL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13]
 
 
 @pytest.fixture(scope="module")
-def approved(shared_rig: Rig) -> Exhibit:
+def approved(shared_rig: Rig) -> EvidenceSample:
     """An approval that many tests look at and none changes; what comes onto the ledger later does not matter to it."""
     shared_rig.heartbeat()
-    return exhibit(shared_rig, shared_rig.bound())
+    return evidence_sample(shared_rig, shared_rig.bound())
 
 
-def test_an_honest_approval_holds_in_every_check(approved: Exhibit) -> None:
+def test_an_honest_approval_holds_in_every_check(approved: EvidenceSample) -> None:
     report = approved.verify()
     assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in _ALL]
     assert report.verdict is Verdict.HOLDS
@@ -55,7 +55,7 @@ def test_an_honest_approval_holds_in_every_check(approved: Exhibit) -> None:
     assert report.cause.who is Who.BANK_WORD
 
 
-def test_evidence_says_nothing_about_who_the_user_is(approved: Exhibit) -> None:
+def test_evidence_says_nothing_about_who_the_user_is(approved: EvidenceSample) -> None:
     said = json.dumps(approved.claims, ensure_ascii=False)
     for text in (*approved.person.claim.values(), approved.person.user_id, approved.answer["transaction_id"]):
         if len(text) > 4:
@@ -87,7 +87,7 @@ def test_honest_refusals_hold_whatever_the_reason(
 ) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, **account)
-    shown = exhibit(a_rig, person, **transaction)
+    shown = evidence_sample(a_rig, person, **transaction)
     assert shown.claims["reason"] == reason
     assert shown.verify().verdict is Verdict.HOLDS
 
@@ -106,15 +106,15 @@ def test_a_changed_identity_is_decided_again_without_knowing_it(
     person = a_rig.bound()
     holder = person.bank.accounts[person.number].holder.model_copy(update={field: value})
     person.bank.change(person.number, holder=holder)
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     assert shown.claims["reason"] == reason
     assert shown.verify().verdict is Verdict.HOLDS
 
 
 def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=1_500)
-    exhibit(a_rig, person)
-    second = exhibit(a_rig, person)
+    evidence_sample(a_rig, person)
+    second = evidence_sample(a_rig, person)
     assert (second.claims["reason"], second.claims["used_today_minor"]) == (Reason.OVER_DAILY_LIMIT, 1_000)
     report = second.verify()
     assert report.verdict is Verdict.HOLDS
@@ -124,7 +124,7 @@ def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_r
 def test_a_silent_bank_is_the_banks_silence(a_rig: Rig) -> None:
     person = a_rig.bound()
     a_rig.clock.advance(400_000)
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     assert shown.claims["reason"] == Reason.BANK_SILENT
     report = shown.verify()
     assert report.verdict is Verdict.HOLDS
@@ -135,7 +135,7 @@ def test_a_silent_bank_is_the_banks_silence(a_rig: Rig) -> None:
 def test_an_end_by_the_platform_is_the_platforms_word(a_rig: Rig) -> None:
     person = a_rig.bound()
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     report = shown.verify()
     assert (shown.claims["ended"], report.verdict) == (True, Verdict.HOLDS)
     assert report.cause is not None
@@ -148,7 +148,7 @@ def test_a_ledger_out_of_reach_is_the_gateways_own_word(a_rig: Rig) -> None:
     a_rig.chain.down = True
     answer = person.decide()
     a_rig.chain.down = False
-    shown = replace(exhibit(a_rig, person), answer=answer)
+    shown = replace(evidence_sample(a_rig, person), answer=answer)
     assert shown.claims["record"] is None
     report = shown.verify()
     assert report.verdict is Verdict.HOLDS
@@ -161,7 +161,7 @@ def test_a_ledger_out_of_reach_is_the_gateways_own_word(a_rig: Rig) -> None:
 def test_a_record_that_does_not_open_needs_the_grant_to_be_believed(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     assert shown.claims["reason"] == Reason.ATTESTATION_UNREADABLE
     assert unknown(shown.verify()) == [10]
     assert shown.verify(grant=grant_of(person)).verdict is Verdict.HOLDS
@@ -170,7 +170,7 @@ def test_a_record_that_does_not_open_needs_the_grant_to_be_believed(a_rig: Rig) 
 # Who lies: a third party
 
 
-def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(approved: Exhibit) -> None:
+def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(approved: EvidenceSample) -> None:
     other = approved.resigned(key=Ed25519PrivateKey.generate())
     assert [(line.number, line.verdict) for line in other.verify().lines] == [(1, Verdict.FAILS)]
     head, payload, signature = approved.answer["evidence"].split(".")
@@ -193,7 +193,7 @@ def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(appro
     ],
 )
 def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
-    approved: Exhibit, changed: dict[str, Any]
+    approved: EvidenceSample, changed: dict[str, Any]
 ) -> None:
     report = replace(approved, answer=approved.answer | changed).verify()
     assert failing(report) == [1]
@@ -201,18 +201,18 @@ def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
 
 
 @pytest.mark.parametrize("claim", ["decided_at_ms", "record__effective_at_ms", "record__watermark_ms"])
-def test_a_time_past_every_calendar_is_a_line_that_fails_and_no_crash(approved: Exhibit, claim: str) -> None:
+def test_a_time_past_every_calendar_is_a_line_that_fails_and_no_crash(approved: EvidenceSample, claim: str) -> None:
     changed: dict[str, Any] = {claim: 2**48 - 1}
     assert failing(approved.resigned(**changed).verify())
 
 
-def test_another_document_that_the_gateways_key_signed_is_no_evidence(approved: Exhibit) -> None:
+def test_another_document_that_the_gateways_key_signed_is_no_evidence(approved: EvidenceSample) -> None:
     assert failing(approved.resigned(typ="standing-receipt").verify()) == [1]
     assert failing(approved.resigned(form=1).verify()) == [1]
     assert failing(approved.resigned(record__publication=-1).verify()) == [1]
 
 
-def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Exhibit) -> None:
+def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: EvidenceSample) -> None:
     for changed in ({"chain_id": 1}, {"contract": "0x" + "11" * 20}):
         assert failing(approved.resigned(**changed).verify()) == [2]
 
@@ -257,7 +257,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Exhib
     ],
 )
 def test_a_gateway_that_lies_is_caught_by_the_check_that_is_about_it(
-    approved: Exhibit, claim: str, change: Callable[[Any], Any], fails: list[int]
+    approved: EvidenceSample, claim: str, change: Callable[[Any], Any], fails: list[int]
 ) -> None:
     value: Any = approved.claims
     for part in claim.split("__"):
@@ -266,12 +266,12 @@ def test_a_gateway_that_lies_is_caught_by_the_check_that_is_about_it(
     assert set(failing(report)) == set(fails), report.lines
 
 
-def test_a_gateway_that_declined_for_nothing_is_caught(approved: Exhibit) -> None:
+def test_a_gateway_that_declined_for_nothing_is_caught(approved: EvidenceSample) -> None:
     report = approved.resigned(outcome="decline", reason="over_daily_limit").verify()
     assert failing(report) == [12]
 
 
-def test_a_policy_that_is_not_what_evidence_says_is_caught(approved: Exhibit) -> None:
+def test_a_policy_that_is_not_what_evidence_says_is_caught(approved: EvidenceSample) -> None:
     policy = approved.rig.settings.policy
     assert approved.verify(policy=policy).verdict is Verdict.HOLDS
     other = Policy(name="other", identity=IdentityOutcomes(phone="decline"))
@@ -350,14 +350,16 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     ],
     ids=["block", "record", "terms", "signature", "signer", "no signer", "no publication", "watermark"],
 )
-def test_a_node_that_lies_is_caught_by_the_check_that_is_about_it(approved: Exhibit, lie: Lie, fails: set[int]) -> None:
+def test_a_node_that_lies_is_caught_by_the_check_that_is_about_it(
+    approved: EvidenceSample, lie: Lie, fails: set[int]
+) -> None:
     with proxied(approved.rig.chain_url, lie) as node:
         report = approved.verify(LedgerClient(node.url, approved.rig.contract))
     assert set(failing(report)) == fails, report.lines
 
 
 def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(a_rig: Rig) -> None:
-    shown = exhibit(a_rig, a_rig.bound())
+    shown = evidence_sample(a_rig, a_rig.bound())
     shown.person.bank.publish()
     after = shown.person.bank.number
 
@@ -371,7 +373,7 @@ def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(a_
         assert failing(shown.verify(LedgerClient(node.url, a_rig.contract))) == [7]
 
 
-def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(approved: Exhibit) -> None:
+def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(approved: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
             error = {"code": -32000, "message": "missing trie node 11 (path ) state is not available"}
@@ -387,23 +389,24 @@ def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(a
 def test_a_publication_of_before_a_key_rotation_is_the_old_signers(a_rig: Rig) -> None:
     person = a_rig.bound(BICS[1])
     bank = person.bank
-    before = exhibit(a_rig, person)
+    before = evidence_sample(a_rig, person)
     old, new = bank.signer, LocalSigner(Wallet.create().key)
     governance.execute(a_rig.ledger, governance.rotate_signer(bank.bic, new.address), REGISTRAR)
     bank.signer = new
     bank.publish(bytes.fromhex(person.binding[2:]))
-    after = exhibit(a_rig, person)
+    after = evidence_sample(a_rig, person)
     for shown, signer in ((before, old), (after, new)):
         report = shown.verify(grant=grant_of(person))
         assert report.verdict is Verdict.HOLDS, report.lines
         assert signer.address in next(line.text for line in report.lines if line.number == 6)
 
 
+@pytest.mark.long
 def test_a_suspended_bank_is_the_guardians_word(tmp_path: Path) -> None:
     with rig(tmp_path) as alone:
         person = alone.bound()
         governance.execute(alone.ledger, governance.suspend(person.bank.bic), GUARDIAN)
-        shown = exhibit(alone, person)
+        shown = evidence_sample(alone, person)
         report = shown.verify(binding_key=None)  # it does not come to the terms
         assert (shown.claims["reason"], report.verdict) == (Reason.BANK_SUSPENDED, Verdict.HOLDS)
         assert report.cause is not None
@@ -413,16 +416,17 @@ def test_a_suspended_bank_is_the_guardians_word(tmp_path: Path) -> None:
 # Keys and grants
 
 
-def test_without_the_binding_key_what_rests_on_the_terms_is_unknown(approved: Exhibit) -> None:
+def test_without_the_binding_key_what_rests_on_the_terms_is_unknown(approved: EvidenceSample) -> None:
     report = approved.verify(binding_key=None)
     assert (failing(report), unknown(report), report.verdict) == ([], [10, 12], Verdict.UNKNOWN)
 
 
-def test_another_key_does_not_open_the_terms(approved: Exhibit) -> None:
+def test_another_key_does_not_open_the_terms(approved: EvidenceSample) -> None:
     assert failing(approved.verify(binding_key=bytes(32))) == [10, 12]
 
 
-def test_a_grant_shows_the_key_to_be_right_and_another_one_is_caught(approved: Exhibit) -> None:
+@pytest.mark.long
+def test_a_grant_shows_the_key_to_be_right_and_another_one_is_caught(approved: EvidenceSample) -> None:
     grant = grant_of(approved.person)
     assert approved.verify(grant=grant, binding_key=None).verdict is Verdict.HOLDS
     other = grant_of(approved.rig.bound())
@@ -440,7 +444,7 @@ def test_a_change_that_the_bank_published_after_the_decision_is_the_banks_delay(
     catch_up(a_rig)
     a_rig.clock.advance(500)
     changed_at_ms = a_rig.clock.now_ms()
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     assert shown.answer["outcome"] == "approve"
     a_rig.clock.advance(5_000)
     publish_late(person.bank, person, changed_at_ms, Status.LOST)
@@ -460,7 +464,7 @@ def test_a_late_change_that_a_watermark_had_vouched_for_is_the_banks_broken_word
     changed_at_ms = a_rig.clock.now_ms()
     a_rig.clock.advance(100)
     person.bank.publish()  # a heartbeat that vouches for a time after the change
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     publish_late(person.bank, person, changed_at_ms, Status.FROZEN)
     cause = shown.verify().cause
     assert cause is not None
@@ -469,7 +473,7 @@ def test_a_late_change_that_a_watermark_had_vouched_for_is_the_banks_broken_word
 
 def test_a_change_after_the_decision_is_nobodys_delay(a_rig: Rig) -> None:
     person = a_rig.bound()
-    shown = exhibit(a_rig, person)
+    shown = evidence_sample(a_rig, person)
     a_rig.clock.advance(1)
     person.bank.change(person.number, status=Status.CLOSED)
     cause = shown.verify().cause
@@ -477,6 +481,7 @@ def test_a_change_after_the_decision_is_nobodys_delay(a_rig: Rig) -> None:
     assert cause.who is Who.BANK_WORD
 
 
+@pytest.mark.long
 def test_an_old_block_read_while_a_newer_one_was_there_is_the_accesss_delay(tmp_path: Path) -> None:
     with rig(tmp_path, ledger_block={"depth": 3}) as behind:
         person = behind.bound()
@@ -484,7 +489,7 @@ def test_an_old_block_read_while_a_newer_one_was_there_is_the_accesss_delay(tmp_
             behind.heartbeat()
         person.bank.change(person.number, status=Status.LOST)
         behind.clock.advance(20_000)
-        shown = exhibit(behind, person)
+        shown = evidence_sample(behind, person)
         assert shown.answer["outcome"] == "approve"  # the block that is read does not have it yet
         report = shown.verify()
         assert report.verdict is Verdict.HOLDS
@@ -495,7 +500,7 @@ def test_an_old_block_read_while_a_newer_one_was_there_is_the_accesss_delay(tmp_
 # The command
 
 
-def _command(shown: Exhibit, folder: Path, *more: str) -> list[str]:
+def _command(shown: EvidenceSample, folder: Path, *more: str) -> list[str]:
     key = write(folder, "gateway.jwk", dict(shown.means.gateway_key))
     assert shown.means.binding_key is not None
     return [
@@ -511,7 +516,9 @@ def _command(shown: Exhibit, folder: Path, *more: str) -> list[str]:
     ]
 
 
-def test_the_command_says_each_check_in_a_line_and_its_exit_code_says_all(approved: Exhibit, tmp_path: Path) -> None:
+def test_the_command_says_each_check_in_a_line_and_its_exit_code_says_all(
+    approved: EvidenceSample, tmp_path: Path
+) -> None:
     runner = CliRunner()
     assert approved.means.binding_key is not None
     key = approved.means.binding_key.hex()
@@ -529,7 +536,7 @@ def test_the_command_says_each_check_in_a_line_and_its_exit_code_says_all(approv
     assert document["cause"]["who"] == "bank_word"
 
 
-def test_the_command_takes_key_grant_and_policy_from_files(approved: Exhibit, tmp_path: Path) -> None:
+def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSample, tmp_path: Path) -> None:
     assert approved.means.binding_key is not None
     grant = GrantDocument.of(grant_of(approved.person)).model_dump_json()
     more = ["--grant", str(write(tmp_path, "grant.json", grant))]
@@ -550,7 +557,7 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: Exhibit, tm
     ],
 )
 def test_what_is_missing_or_wrong_on_the_command_line_is_one_line(
-    approved: Exhibit, tmp_path: Path, old: str, new: str | None, told: str
+    approved: EvidenceSample, tmp_path: Path, old: str, new: str | None, told: str
 ) -> None:
     command = _command(approved, tmp_path)
     at = command.index(old)
@@ -572,7 +579,7 @@ def test_a_file_that_holds_no_evidence(raw: bytes) -> None:
         parse_evidence(raw)
 
 
-def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(approved: Exhibit) -> None:
+def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(approved: EvidenceSample) -> None:
     rig = approved.rig
     path = f"/v1/decisions/{approved.answer['transaction_id']}/evidence"
     plain = rig.support("GET", path).json()

@@ -19,8 +19,8 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.vault import VaultError
-from tests.gateway.follow import Call, FollowRig, follow_rig, kinds
-from tests.gateway.rig import BICS, GUARDIAN, REGISTRAR
+from tests.gateway.follower_rig import Call, FollowRig, follow_rig, kinds
+from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR
 from tests.world import ACCOUNT, World, wait_until
 
 _OTHER = BICS[1]
@@ -88,6 +88,7 @@ def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_
     assert kinds(rig.follow(), person) == ["binding.lost"]
 
 
+@pytest.mark.long
 def test_events_of_a_binding_come_in_the_order_of_the_chain(rig: FollowRig) -> None:
     one, two = rig.bound(), rig.bound()
     rig.follow()
@@ -214,6 +215,7 @@ def test_a_suspension_is_told_and_so_is_its_end(rig: FollowRig) -> None:
 # --- downtime, refusals, crashes
 
 
+@pytest.mark.long
 def test_after_a_downtime_everything_is_told_in_bounded_ranges(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()

@@ -29,7 +29,7 @@ from standing.ledger.chain.codec import Reading
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.leader import Leader, NoLock
-from tests.gateway.rig import BICS, Person, Rig, rig
+from tests.gateway.gateway_rig import BICS, Person, Rig, rig
 from tests.world import GUARDIAN
 
 
@@ -137,6 +137,7 @@ def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig
     assert rows(alone, schema.dead_bindings) == []
 
 
+@pytest.mark.long
 def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_while(alone: Rig) -> None:
     unreadable, missing = alone.bound(), alone.bound()
     unreadable.bank.publish(raw(unreadable), terms=b"\x55" * 32)
@@ -276,6 +277,7 @@ def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(a
     assert report.reasons[person.bank.bic] == {"well": 1}
 
 
+@pytest.mark.long
 def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failure_is_borne(alone: Rig) -> None:
     alone.bound()
     failures = [LedgerUnreachable("for a moment")]
@@ -303,6 +305,7 @@ def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failu
     assert len(rows(alone, schema.reconcile_runs)) == runs  # no half report
 
 
+@pytest.mark.long
 def test_decisions_go_on_beside_it(alone: Rig) -> None:
     people = [alone.bound() for _ in range(6)]
     stop = threading.Event()

@@ -21,8 +21,8 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 from standing.ledger.service.serve import served
-from tests.gateway.proxy import proxied
-from tests.gateway.rig import rig
+from tests.gateway.faulty_ledger_node import proxied
+from tests.gateway.gateway_rig import rig
 
 pytestmark = pytest.mark.anyio
 
@@ -447,9 +447,10 @@ def test_a_node_is_named_without_what_its_url_may_hide() -> None:
             LedgerNodes(urls, CONTRACT, budget_ms=1_000)
 
 
-# With the real chain behind real doors
+# With the real chain behind real clients
 
 
+@pytest.mark.long
 def test_the_gateway_goes_on_deciding_while_one_node_is_down_and_another_is_of_another_chain(tmp_path: Path) -> None:
     def other_chain(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         return answer | {"result": "0x1"} if call["method"] == "eth_chainId" else answer

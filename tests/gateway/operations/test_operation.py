@@ -21,7 +21,7 @@ from standing.gateway.metrics import Meters
 from standing.ledger.attestations.terms import Status
 from standing.ledger.clock import ManualClock
 from standing.ledger.service.serve import served
-from tests.gateway.rig import BICS, Rig, rig
+from tests.gateway.gateway_rig import BICS, Rig, rig
 from tests.world import wait_until
 
 PREFIX = "standing_gateway_"
@@ -83,6 +83,7 @@ def test_a_transaction_that_was_decided_before_is_not_counted_again(a_rig: Rig) 
     assert of(a_rig, "decisions_total", outcome="approve", reason="none") == before
 
 
+@pytest.mark.long
 def test_reads_that_share_a_call_show_in_the_coalescing_factor(a_rig: Rig) -> None:
     people = [a_rig.bound() for _ in range(4)]
     before = figures(a_rig)
@@ -202,6 +203,7 @@ def _second(it: Rig) -> Iterator[Any]:
         yield other, client
 
 
+@pytest.mark.long
 def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_one_once_it_is_gone(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         person = it.bound()

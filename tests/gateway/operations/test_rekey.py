@@ -22,7 +22,7 @@ from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import SettingsError, load
 from standing.ledger.service.vault import Vault, VaultError
 from tests.gateway.decision_rig import TAGS
-from tests.gateway.rig import Rig, rig
+from tests.gateway.gateway_rig import Rig, rig
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 
@@ -168,6 +168,7 @@ def test_every_column_that_the_vault_encrypts_is_found_by_its_name() -> None:
     }
 
 
+@pytest.mark.long
 def test_a_gateway_goes_on_beside_a_rekey_and_after_it_with_the_new_secret_alone(tmp_path: Path) -> None:
     files = [tmp_path / "new", tmp_path / "old"]
     for file, secret in zip(files, (NEW, OLD), strict=True):

@@ -13,8 +13,8 @@ from standing.gateway.support.hops import Facts, HopName, HopState, hops_of
 from standing.gateway.support.trail import Cause
 from standing.gateway.support.trail_text import REMEDIES
 from standing.ledger.chain import governance
-from tests.gateway.follow import FAST_WEBHOOKS, FollowRig, follow_rig
-from tests.gateway.receiver import Receiver, receiver
+from tests.gateway.follower_rig import FAST_WEBHOOKS, FollowRig, follow_rig
+from tests.gateway.webhook_receiver import Receiver, receiver
 from tests.world import ACCOUNT, GUARDIAN, MAX_STALENESS_MS, Bank, Platform, World, wait_until, world
 
 SETTINGS = TrailSettings()
@@ -280,8 +280,8 @@ def test_a_follower_that_is_behind_is_what_stands_still(rig: FollowRig) -> None:
 def test_who_may_ask_and_for_what(rig: FollowRig) -> None:
     person = rig.bound()
     path = f"/v1/bindings/{person.binding}/trail"
-    for door in (rig.platform, rig.support, rig.admin):
-        assert door("GET", path).status_code == 200
+    for client in (rig.platform, rig.support, rig.admin):
+        assert client("GET", path).status_code == 200
     assert rig.nobody("GET", path).status_code == 401
     assert rig.platform("GET", f"/v1/bindings/0x{'00' * 32}/trail").status_code == 404
     assert rig.platform("GET", "/v1/bindings/0x12/trail").status_code == 422

@@ -12,7 +12,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerRejected, LedgerUnreachable
-from tests.gateway.proxy import proxied
+from tests.gateway.faulty_ledger_node import proxied
 from tests.world import BANK_ADMIN, GUARDIAN, REGISTRAR, World
 
 _BIC = "YUNXCNB0"

@@ -12,13 +12,14 @@ from trie.hexary import HexaryTrie
 
 from standing.ledger.chain import governance
 from standing.ledger.chain.proofs import _HEADER_FIELDS, Header, ProofWrong, Proved, parse_header, prove, storage_slots
-from tests.gateway.rig import BICS, GUARDIAN, rig
+from tests.gateway.gateway_rig import BICS, GUARDIAN, rig
 
 _CONTRACT = "0x" + "11" * 20
 _BINDING = b"\x01" * 32
 _HEADER: dict[str, Any] = {name: "0x1" if kind == "number" else "0x" + "11" * 32 for name, kind in _HEADER_FIELDS}
 
 
+@pytest.mark.long
 def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         binding = bytes.fromhex(made.bound(BICS[1]).binding[2:])

@@ -322,7 +322,7 @@ def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end_witho
     [
         "standing.node.cli",
         *(
-            pytest.param(name, marks=pytest.mark.faults)
+            pytest.param(name, marks=pytest.mark.long)
             for name in ("standing.gateway.cli", "standing.gateway.evidence.verification.commands")
         ),
     ],

@@ -16,7 +16,7 @@ from standing.node.bindings.off_boarding import BATCH, OffBoardings
 from standing.node.cli import app as command_line
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
-from tests.node.parts import (
+from tests.node.node_tools import (
     OTHER_PLATFORM,
     Killed,
     Staffed,
@@ -172,6 +172,7 @@ def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: 
     grant = _bound(staffed)
     before = terms_on_ledger(bank, grant)
     for count, key in ((2, None), (3, staffed.operator_key)):
+        _wait_until_all_is_in_blocks(bank)
         answer = _resync(staffed, grant, key)
         assert answer.status_code == 200, answer.text
         assert answer.json()["queued"]
@@ -188,29 +189,65 @@ def test_a_resync_of_a_binding_that_has_ended_says_so_again(staffed: Staffed, ba
     assert status_on_ledger(bank, grant) == Status.UNBOUND
 
 
-def test_a_resync_adds_nothing_while_the_newest_terms_are_still_on_their_way(
+def test_a_resync_adds_nothing_while_the_newest_terms_wait_to_be_signed(
     a_world: World, staffed: Staffed, bank: Bank
 ) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
     a_world.chain.down = True
     bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    rows = _outbox_rows(bank)
     assert not _resync(staffed, grant).json()["queued"]
-    assert bank.get("/v1/status").json()["waiting"] == 1
+    assert _outbox_rows(bank) == rows
     a_world.chain.down = False
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
+def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_and_in_no_block_yet(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(ACCOUNT)
+    grant = _bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
+    a_world.chain.holding = True
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    assert bank.get("/v1/status").json()["in_flight"] >= 1
+    rows = _outbox_rows(bank)
+    assert not _resync(staffed, grant).json()["queued"]
+    assert _outbox_rows(bank) == rows
+    a_world.chain.release()
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    _wait_until_all_is_in_blocks(bank)
+    assert _resync(staffed, grant).json()["queued"]
+
+
+def _outbox_rows(bank: Bank) -> int:
+    with bank.node.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(schema.outbox)).scalar_one()
+
+
+def _wait_until_all_is_in_blocks(bank: Bank) -> None:
+    def idle() -> bool:
+        status = bank.get("/v1/status").json()
+        return bool(status["waiting"] == 0 and status["in_flight"] == 0)
+
+    wait_until(idle)
+
+
+@pytest.mark.long
 def test_resyncs_are_bounded_and_the_answer_says_when_to_come_back(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
     asked = 0
     while True:
         answer = _resync(staffed, grant)
         if answer.status_code != 200:
             break
         asked += answer.json()["queued"]
-        wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+        _wait_until_all_is_in_blocks(bank)
     assert (asked, answer.status_code) == (60, 429)
     bank.clock.advance(int(answer.headers["retry-after"]) * 1000)
     assert _resync(staffed, grant).status_code == 200
@@ -227,6 +264,7 @@ def test_a_platform_resyncs_its_own_bindings_only(staffed: Staffed, bank: Bank) 
 # A card issued anew
 
 
+@pytest.mark.long
 def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_key(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
@@ -271,6 +309,7 @@ def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, 
     grant_of(staffed.bind({**ACCOUNT, "number": _NEW_CARD}))
 
 
+@pytest.mark.long
 def test_where_the_new_card_is_bound_already_the_old_binding_ends(staffed: Staffed, bank: Bank) -> None:
     new = {**ACCOUNT, "number": _NEW_CARD}
     bank.feed(ACCOUNT, new)
@@ -310,6 +349,7 @@ def test_a_replacement_that_makes_no_sense_is_refused_and_moves_nothing(
 # A closed account
 
 
+@pytest.mark.long
 def test_bindings_of_a_closed_account_read_as_closed_and_may_be_ended_or_reopened(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
@@ -342,6 +382,7 @@ def _off_boardings(bank: Bank, point: str, max_waiting: int = 100_000) -> OffBoa
     )
 
 
+@pytest.mark.long
 def test_off_boarding_ends_all_bindings_of_the_platform_and_none_of_anothers(staffed: Staffed, bank: Bank) -> None:
     stated = [account(index) for index in range(5)]
     bank.feed(*stated)
@@ -364,6 +405,7 @@ def test_off_boarding_ends_all_bindings_of_the_platform_and_none_of_anothers(sta
     assert bank.post(path, staffed.operator_key).json()["ended"] == 5
 
 
+@pytest.mark.long
 def test_killed_between_batches_an_off_boarding_goes_on_and_ends_each_binding_once(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +430,7 @@ def test_killed_between_batches_an_off_boarding_goes_on_and_ends_each_binding_on
         assert [writes(bank, grant) for grant in grants] == [2] * 7
 
 
+@pytest.mark.long
 def test_a_full_outbox_holds_an_off_boarding_back_until_there_is_room(
     a_world: World, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from standing.ledger.attestations.terms import Status
 from standing.node.bindings.payout import FilePayout, PayoutFailed, PayoutOrder
 from standing.node.composition import build
 from standing.node.fault_points import Faults
-from tests.node.parts import Killed, Staffed, account, die_at, grant_of, status_on_ledger, terms_on_ledger, writes
+from tests.node.node_tools import Killed, Staffed, account, die_at, grant_of, status_on_ledger, terms_on_ledger, writes
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World, wait_until
 
 _DAY_MS = 86_400_000
@@ -106,6 +106,7 @@ def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> N
     assert terms.tags == identity_tags(binding, key, stored.identity)
 
 
+@pytest.mark.long
 def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends(paying: Paying) -> None:
     old = grant_of(paying.staffed.bind(ACCOUNT))
     wait_until(lambda: writes(paying.bank, old) == 1)
@@ -280,6 +281,7 @@ def test_killed_around_the_payment_it_is_paid_once_and_the_amount_is_the_one(
         assert len(paying.orders()) == 1
 
 
+@pytest.mark.long
 def test_a_payout_that_fails_is_given_again_and_the_user_is_not_told_no(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from standing.node.storage import schema
-from tests.node.parts import Staffed, account, grant_of
+from tests.node.node_tools import Staffed, account, grant_of
 from tests.world import ACCOUNT, World
 
 _HOUR_MS = 3_600_000

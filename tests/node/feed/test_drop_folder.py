@@ -35,7 +35,7 @@ from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected
 from standing.node.feed.settings import DropFolderSettings
 from standing.node.storage import schema
-from tests.node.parts import Killed, account, die_at, feed_of, grant_of, settings_on_disk, status_on_ledger, writes
+from tests.node.node_tools import Killed, account, die_at, feed_of, grant_of, settings_on_disk, status_on_ledger, writes
 from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
 
 _GO = threading.Event()
@@ -413,6 +413,7 @@ def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Ba
 _FILE_POINTS = [point for point in PART_FAULT_POINTS if point.startswith("file_")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["full", "changes"])
 @pytest.mark.parametrize(
     ("point", "times"),
@@ -448,6 +449,7 @@ def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
     assert not list((folder / "working").iterdir())
 
 
+@pytest.mark.long
 def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(bank: Bank, folder: Path) -> None:
     stated = [account(index) for index in range(4)]
     bank.feed(*stated)
@@ -530,7 +532,7 @@ def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Pa
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize("point", _FILE_POINTS)
 def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The feed: the core's one door."""
+"""The feed: the core's one client."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from standing.ledger.attestations.terms import Status
-from tests.node.parts import account, grant_of, status_on_ledger, writes
+from tests.node.node_tools import account, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 

@@ -22,7 +22,7 @@ from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from standing.node.storage import schema
 from tests.databases import on_postgresql
-from tests.node.parts import Killed, SqlCore, account, die_at, feed_of, grant_of, status_on_ledger, writes
+from tests.node.node_tools import Killed, SqlCore, account, die_at, feed_of, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 _GO = threading.Event()
@@ -321,6 +321,7 @@ def test_a_number_of_a_row_that_is_not_whole_is_named_by_its_column(value: Any) 
         parse_change(row)
 
 
+@pytest.mark.long
 def test_a_core_that_takes_the_call_and_says_nothing_is_given_up_in_time(bank: Bank) -> None:
     pytest.importorskip("psycopg", reason="the extra standing[postgresql] is not installed")
     with socket.create_server(("127.0.0.1", 0)) as silent:

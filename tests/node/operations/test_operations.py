@@ -26,7 +26,7 @@ from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 _TIMEOUT_S = 60
 
 #: A dozen processes one after the other: with the fault tests, not with every run.
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 class Operator:

@@ -14,7 +14,7 @@ from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.clock import ManualClock
 from standing.node.publishing import outbox
 from standing.node.storage import schema
-from tests.node.parts import account, grant_of, status_on_ledger
+from tests.node.node_tools import account, grant_of, status_on_ledger
 from tests.world import PLATFORM, Bank, World, wait_until
 
 _HOUR_MS = 3_600_000

@@ -19,7 +19,7 @@ from standing.node.cli import app as command_line
 from standing.node.composition import open_signer
 from standing.node.publishing.settings import Pkcs11Settings
 from standing.node.settings import NodeSettings
-from tests.node.parts import settings_on_disk
+from tests.node.node_tools import settings_on_disk
 from tests.world import ACCOUNT, BANK_ADMIN, World
 
 pytest.importorskip("pkcs11", reason="the extra standing[pkcs11] is not installed")

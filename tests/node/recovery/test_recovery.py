@@ -2,180 +2,36 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url, select, text
 
-from standing.ledger.attestations.binding_protocol import BindingRequest, GrantDocument
+from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
-from standing.ledger.attestations.sealing import unseal
-from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import LedgerClient, Published
+from standing.ledger.chain.client import Published
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.errors import LedgerError
-from standing.node.accounts.changes import FeedEntry
-from standing.node.composition import Node, build
 from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery import backup
-from standing.node.recovery.history import CannotRecover, Findings, History
+from standing.node.recovery.history import CannotRecover, History
 from standing.node.recovery.service import Recovery
 from standing.node.storage import schema
-from standing.node.storage.database import level_sequences
 from tests.databases import new_database
-from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
+from tests.node.stepped_node import CARD, SteppedNode
+from tests.world import ACCOUNT, BANK_ADMIN, GUARDIAN, PLATFORM, REGISTRAR, World
 
-CARD = ACCOUNT["number"]
 OTHER_CARD = "9156026831789191"
 
 
-class Site:
-    """A bank's node, stepped by hand, on whatever store and ledger the test gives it."""
-
-    def __init__(self, made: World, folder: Path) -> None:
-        self.world = made
-        self.folder = folder
-        self.bank: Bank = made.make_bank()
-        self.client: LedgerClient = made.client
-        self.node: Node = self._start()
-        self.entries: list[FeedEntry] = []
-
-    def _start(self) -> Node:
-        node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
-        assert node.leadership.take()
-        return node
-
-    def stop(self) -> None:
-        self.node.leadership.leave()
-        self.node.database.close()
-
-    def start(self, database_url: str | None = None, contract: str | None = None) -> None:
-        """Start again, on another store or ledger if one is named."""
-        changed: dict[str, Any] = {}
-        if database_url is not None:
-            changed["database_url"] = database_url
-        if contract is not None:
-            changed["ledger_contract"] = contract
-            self.client = LedgerClient(self.world.chain.url, contract)
-        self.bank.settings = self.bank.settings.model_copy(update=changed)
-        self.node = self._start()
-
-    def feed(self, *changes: dict[str, Any]) -> FeedEntry:
-        at = self.world.clock.advance(10)
-        entry = FeedEntry.model_validate(
-            {"as_of_ms": at, "changes": [{"effective_at_ms": at, **change} for change in changes]}
-        )
-        self.node.feed.accept(entry)
-        self.entries.append(entry)
-        return entry
-
-    def bind(self, card: str = CARD) -> GrantDocument:
-        claim = {**{name: ACCOUNT[name] for name in CLAIM_FIELDS}, "number": card}
-        request = BindingRequest(request_id=f"request-{self.world.clock.advance(1)}", **claim)
-        answer = self.node.bindings.bind(PLATFORM, request)
-        assert answer.grant is not None
-        return answer.grant
-
-    def publish(self) -> None:
-        """Step until all that is due is in blocks."""
-        for _ in range(50):
-            self.world.clock.advance(60)
-            if self.node.publisher.step() == 0 and not self._due():
-                return
-        raise AssertionError("the publisher does not come to rest")
-
-    def _due(self) -> bool:
-        with self.node.database.read() as connection:
-            rows = connection.execute(select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None))).all()
-            left = connection.execute(select(schema.restatements)).all()
-            newest = connection.execute(
-                select(schema.feed_entries.c.as_of_ms).order_by(schema.feed_entries.c.as_of_ms.desc()).limit(1)
-            ).scalar_one_or_none()
-        state = self.client.bank(self.bank.bic)
-        return bool(rows or left) or (newest or 0) > state.watermark_ms
-
-    def recovery(self) -> Recovery:
-        secrets = self.bank.secrets
-        sender = Sender(self.client, secrets.sender_key)
-        return Recovery(
-            self.node.database,
-            self.client,
-            Issuer(self.bank.bic, secrets.bank_secrets(), secrets.signer),
-            self.bank.clock,
-            platforms=[PLATFORM, "another-pay"],
-            in_flight=lambda: sender.next_nonce("pending") - sender.next_nonce("latest"),
-        )
-
-    def recover(self, **options: Any) -> Findings:
-        return self.recovery().run(confirm=True, **options)
-
-    def known_digests(self) -> list[tuple[int, bytes]]:
-        """Number and digest of every publication in the store."""
-        table = schema.publications
-        with self.node.database.read() as connection:
-            query = select(table.c.number, table.c.digest).order_by(table.c.number)
-            return [(row.number, row.digest) for row in connection.execute(query)]
-
-    def terms(self, grant: GrantDocument) -> Terms:
-        """What the ledger says of a binding, opened with the platform's key."""
-        binding = bytes.fromhex(grant.binding[2:])
-        record = self.client.read([(self.bank.bic, binding)]).records[0]
-        return unseal(
-            record.tag,
-            record.sealed_terms,
-            key=bytes.fromhex(grant.binding_key[2:]),
-            bank=self.bank.bic,
-            binding=binding,
-            publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
-        )
-
-    def backup(self) -> str:
-        """A copy of the store as it is now. Returns: its URL."""
-        url = new_database(self.folder, f"backup{len(list(self.folder.iterdir()))}")
-        copy = build(self.bank.settings.model_copy(update={"database_url": url}), self.bank.secrets, self.bank.clock)
-        with self.node.database.read() as source, copy.database.write() as target:
-            for table in schema.metadata.sorted_tables:
-                rows = [dict(row._mapping) for row in source.execute(select(table))]
-                if rows:
-                    target.execute(table.insert(), rows)
-            level_sequences(target, schema.metadata.sorted_tables)
-        copy.database.close()
-        return url
-
-    def deploy_again(self, number: int, head: bytes) -> str:
-        """Another deployment of the ledger, to which the bank is admitted with a history."""
-        registrar = LocalSigner(REGISTRAR).address
-        contract = governance.deploy(
-            self.world.chain.url,
-            REGISTRAR,
-            governor=registrar,
-            registrar=registrar,
-            guardian=LocalSigner(GUARDIAN).address,
-        )
-        step = governance.admit(
-            self.bank.bic, self.bank.signer.address, LocalSigner(BANK_ADMIN).address, number=number, head=head
-        )
-        governance.execute(LedgerClient(self.world.chain.url, contract), step, REGISTRAR)
-        return contract
-
-
-@pytest.fixture
-def site(a_world: World, tmp_path: Path) -> Iterator[Site]:
-    made = Site(a_world, tmp_path)
-    yield made
-    made.stop()
-
-
-def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(site: Site) -> None:
+def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -207,7 +63,7 @@ def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(s
 
 @pytest.mark.postgresql
 def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_may_say_nothing(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
@@ -228,7 +84,7 @@ def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_ma
     assert site.recover().rebuilt == 1
 
 
-def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: Site) -> None:
+def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -263,7 +119,7 @@ def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_
     assert site.terms(grant).status is Status.ACTIVE
 
 
-def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_its_freeze(site: Site) -> None:
+def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_its_freeze(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     kept = site.bind(CARD)
     site.publish()
@@ -283,7 +139,7 @@ def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_
     assert site.terms(kept).status is Status.ACTIVE
 
 
-def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site: Site) -> None:
+def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -302,7 +158,7 @@ def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site:
     assert site.terms(grant).status is Status.UNBOUND
 
 
-def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: Site) -> None:
+def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -329,7 +185,7 @@ def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: Site
 
 
 def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_accounts_were_not_exported(
-    site: Site,
+    site: SteppedNode,
 ) -> None:
     with site.node.database.write() as connection:
         cursors.save(connection, Cursor(sql_view.SOURCE, {"as_of_ms": 5}), 6)
@@ -344,7 +200,7 @@ def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_account
         assert cursors.load(connection, file_load.SOURCE) is not None
 
 
-def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: Site) -> None:
+def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -361,7 +217,7 @@ def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: Sit
 
 
 def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.feed(dict(ACCOUNT))
     for _ in range(4):
@@ -387,13 +243,13 @@ def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
     assert site.known_digests() == stored
 
 
-def site_bind_and_publish(site: Site) -> GrantDocument:
+def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     grant = site.bind()
     site.publish()
     return grant
 
 
-def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site: Site) -> None:
+def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     active, ended = site.bind(CARD), site.bind(OTHER_CARD)
     site.publish()
@@ -431,7 +287,9 @@ def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site:
     assert site.terms(ended).status is Status.UNBOUND
 
 
-def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_with_what_to_ask_for(site: Site) -> None:
+def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_with_what_to_ask_for(
+    site: SteppedNode,
+) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
     site.stop()
@@ -442,7 +300,7 @@ def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_wit
         site.node.publisher.step()
 
 
-def test_two_histories_under_one_key_are_never_made_one(site: Site, a_world: World) -> None:
+def test_two_histories_under_one_key_are_never_made_one(site: SteppedNode, a_world: World) -> None:
     site.feed(dict(ACCOUNT))
     twin = site.backup()
     site.publish()
@@ -479,7 +337,7 @@ def test_two_histories_under_one_key_are_never_made_one(site: Site, a_world: Wor
         site.node.publisher.step()
 
 
-def steal(site: Site, grant: GrantDocument) -> Publication:
+def steal(site: SteppedNode, grant: GrantDocument) -> Publication:
     """Publish under the bank's own key, on the ledger's history as it stands, what nobody can open."""
     state = site.client.bank(site.bank.bic)
     now_ms = site.world.clock.now_ms()
@@ -496,7 +354,7 @@ def steal(site: Site, grant: GrantDocument) -> Publication:
     return theft
 
 
-def reinstate(site: Site) -> None:
+def reinstate(site: SteppedNode) -> None:
     """Let the bank be suspended and reinstated with a new signer, which the node's settings then name."""
     signer = LocalSigner(token_bytes(32))
     governance.execute(site.client, governance.suspend(site.bank.bic), GUARDIAN)
@@ -505,7 +363,9 @@ def reinstate(site: Site) -> None:
     site.bank.secrets = replace(site.bank.secrets, signer=signer)
 
 
-def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_states_the_truth_again(site: Site) -> None:
+def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_states_the_truth_again(
+    site: SteppedNode,
+) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     robbed, other = site.bind(CARD), site.bind(OTHER_CARD)
     site.publish()
@@ -552,7 +412,7 @@ def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_state
     assert site.known_digests() == [(event.number, event.digest) for event in events]
 
 
-def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: Site) -> None:
+def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -580,7 +440,7 @@ def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: Site) -
     assert site.terms(grant).daily_limit_minor == 2
 
 
-def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: Site) -> None:
+def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
     recovery = replace_in_flight(site, 2)
@@ -588,7 +448,7 @@ def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: Site)
         recovery.run(confirm=True)
 
 
-def replace_in_flight(site: Site, transactions: int) -> Recovery:
+def replace_in_flight(site: SteppedNode, transactions: int) -> Recovery:
     secrets = site.bank.secrets
     return Recovery(
         site.node.database,
@@ -597,10 +457,11 @@ def replace_in_flight(site: Site, transactions: int) -> Recovery:
         site.bank.clock,
         platforms=[],
         in_flight=lambda: transactions,
+        max_attestations=lambda: 500,
     )
 
 
-def test_level_stores_have_nothing_to_recover(site: Site) -> None:
+def test_level_stores_have_nothing_to_recover(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
     assert site.recover().nothing_to_do
@@ -608,7 +469,9 @@ def test_level_stores_have_nothing_to_recover(site: Site) -> None:
     site.publish()
 
 
-def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -618,7 +481,7 @@ def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(site: Site, mo
         backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
 
 
-def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: Site) -> None:
+def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.bind()
     site.publish()

@@ -206,6 +206,7 @@ PERSONAL = (
 )
 
 
+@pytest.mark.long
 def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_path: Path) -> None:
     net = LocalNet(tmp_path, PLATFORM)
     try:

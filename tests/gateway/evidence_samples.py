@@ -19,11 +19,11 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import LedgerClient, parse_address
 from standing.ledger.chain.sender import Sender, publication_gas
 from tests.gateway.fake_bank import FakeBank
-from tests.gateway.rig import Person, Rig
+from tests.gateway.gateway_rig import Person, Rig
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class EvidenceSample:
     """One decision's evidence, and what a verifier would have beside it."""
 
     rig: Rig
@@ -45,7 +45,7 @@ class Exhibit:
     def verify(self, client: LedgerClient | None = None, **means: Any) -> Report:
         return verify(self.evidence, replace(self.means, **means), client or self.rig.ledger)
 
-    def resigned(self, key: Ed25519PrivateKey | None = None, typ: str = TYPE, **changed: Any) -> "Exhibit":
+    def resigned(self, key: Ed25519PrivateKey | None = None, typ: str = TYPE, **changed: Any) -> "EvidenceSample":
         """What a dishonest gateway would sign instead: some claims changed (dots lead into objects)."""
         claims = self.claims
         for path, value in changed.items():
@@ -59,7 +59,7 @@ class Exhibit:
         return replace(self, answer={"evidence": jws})
 
 
-def exhibit(rig: Rig, person: Person, **transaction: Any) -> Exhibit:
+def evidence_sample(rig: Rig, person: Person, **transaction: Any) -> EvidenceSample:
     """Decide on a transaction, at a time that the chain's clock has reached."""
     catch_up(rig)
     answer = person.decide(**transaction)
@@ -68,7 +68,7 @@ def exhibit(rig: Rig, person: Person, **transaction: Any) -> Exhibit:
         contract=parse_address(rig.contract, "contract"),
         binding_key=person.bank.key(bytes.fromhex(person.binding[2:])),
     )
-    return Exhibit(rig, person, answer, means)
+    return EvidenceSample(rig, person, answer, means)
 
 
 def catch_up(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import LATEST, BlockRule
 from standing.ledger.chain.client import LedgerClient
 from tests.gateway.fake_bank import FakeBank
-from tests.gateway.rig import BICS, Person, Rig
+from tests.gateway.gateway_rig import BICS, Person, Rig
 
 FAST_WEBHOOKS = {"allow_http": True, "allow_private_addresses": True, "poll_ms": 10, "timeout_ms": 10_000}
 
@@ -26,7 +26,7 @@ class FollowRig(Rig):
         follower = {"enabled": False, **settings_changed.pop("follower", {})}
         webhooks = FAST_WEBHOOKS | settings_changed.pop("webhooks", {})
         super().__init__(stack, folder, follower=follower, webhooks=webhooks, **settings_changed)
-        self.admin = replace(self.door("admin"), why="Ticket 4711")
+        self.admin = replace(self.client("admin"), why="Ticket 4711")
         self._told = 0
         self.calls: list[Call] = []
         self._plain_call = self.chain.devnet.call

@@ -1,4 +1,4 @@
-"""The real gateway, served over HTTP, with a real chain and two fake banks; and a door that checks every answer
+"""The real gateway, served over HTTP, with a real chain and two fake banks; and a client that checks every answer
 against the gateway's own OpenAPI."""
 
 import itertools
@@ -36,7 +36,7 @@ PATIENT_MS = 20_000
 
 
 class Chain:
-    """The development chain behind a door that tests can close."""
+    """The development chain behind a client that tests can close."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
@@ -50,7 +50,7 @@ class Chain:
 
 
 @dataclass
-class Door:
+class ApiClient:
     """An HTTP client with one key. Every answer must be one that the gateway's OpenAPI documents, problems by type.
 
     `why`: what it states as the reason of its acts, where the call itself states none.
@@ -118,7 +118,7 @@ class Rig:
         self._client = stack.enter_context(httpx.Client(base_url=self.url, timeout=60))
         if not self.openapi:
             self.openapi.update(self._client.get("/openapi.json").json())
-        self.platform, self.support, self.nobody = self.door("platform"), self.door("support"), self.door(None)
+        self.platform, self.support, self.nobody = self.client("platform"), self.client("support"), self.client(None)
         self._people = itertools.count(1)
 
     def _settings(self, urls: dict[str, str], changed: dict[str, Any]) -> GatewaySettings:
@@ -156,8 +156,8 @@ class Rig:
         }
         return GatewaySettings(**(base | changed))
 
-    def door(self, role: str | None) -> Door:
-        return Door(self._client, self.openapi, self.keys[role] if role is not None else None)
+    def client(self, role: str | None) -> ApiClient:
+        return ApiClient(self._client, self.openapi, self.keys[role] if role is not None else None)
 
     def heartbeat(self) -> None:
         """Let every bank say that nothing changed."""

@@ -26,7 +26,7 @@ from standing.node.composition import Node, build
 from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
 from standing.node.publishing import outbox
 from standing.node.storage import schema
-from tests.node.doors import Door, work
+from tests.node.core_feeds import ApiClient, work
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
 
 _MAX_STEPS = 400
@@ -89,12 +89,12 @@ class FaultyNode:
     """A node with its schedule, its truth and its kill. `payouts` is the folder of payment orders, if any are made."""
 
     def __init__(
-        self, world: World, bank: Bank, door: Door, seed: int, kill: Kill, payouts: Path | None = None
+        self, world: World, bank: Bank, client: ApiClient, seed: int, kill: Kill, payouts: Path | None = None
     ) -> None:
         self.world = world
         self.bank = bank
         self.kill = kill
-        self._door = door
+        self._door = client
         self._payouts = payouts
         self.kills = 0
         self.truth = Truth()
@@ -257,11 +257,9 @@ class FaultyNode:
         card = self._random.choice(sorted(self.truth.bound))
         binding = bytes.fromhex(self.truth.bound[card].binding[2:])
         with self.living().database.read() as connection:
-            table = schema.outbox
-            waiting = select(table.c.id).where(table.c.binding_id == binding, table.c.publication.is_(None))
-            newest_waits = connection.execute(waiting).first() is not None
+            on_its_way = outbox.on_its_way(connection, binding)
         self._alive(lambda node: node.resync.resync(PLATFORM, binding))
-        if not newest_waits:
+        if not on_its_way:
             self.truth.state(card)
 
     def _off_board(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node
-from tests.node.parts import SqlCore
+from tests.node.node_tools import SqlCore
 
 Accounts = Sequence[Mapping[str, Any]]
 _T = TypeVar("_T")
@@ -27,7 +27,7 @@ class Alive(Protocol):
     def __call__(self, do: Callable[[Node], _T], /) -> _T: ...
 
 
-class Door(Protocol):
+class ApiClient(Protocol):
     """One way in."""
 
     settings: dict[str, Any]

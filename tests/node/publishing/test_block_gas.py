@@ -1,0 +1,81 @@
+"""A publication always fits into a block of the ledger, and one that was signed too large can be given up."""
+
+import pytest
+from sqlalchemy import select
+
+from standing.ledger.chain.sender import GAS_FIXED, GAS_PER_ATTESTATION, MAX_TRANSACTION_GAS, publication_gas
+from standing.node.publishing import outbox
+from standing.node.publishing.submission import PublishingHalted
+from standing.node.recovery.history import CannotRecover
+from standing.node.storage import schema
+from tests.node.stepped_node import SteppedNode
+from tests.world import ACCOUNT
+
+#: Small, so that a few accounts are too many for one publication. Networks in use have 4,700,000 and more.
+BLOCK_GAS = 700_000
+FITTING = (BLOCK_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
+
+
+def test_a_change_of_more_accounts_than_a_block_can_hold_is_split_into_publications_that_fit(site: SteppedNode) -> None:
+    site.world.chain.block_gas_limit = BLOCK_GAS
+    grants = site.bind_many(FITTING + 1)
+    before = site.client.bank(site.bank.bic).publication
+    site.feed(*({"number": number, "status": "frozen"} for number in grants))
+    site.publish()
+    sizes = site.sizes_after(before)
+    assert sum(sizes) == FITTING + 1
+    assert max(sizes) == FITTING
+    assert {site.status(grant) for grant in grants.values()} == {"frozen"}
+
+
+def test_no_transaction_asks_for_more_gas_than_the_protocol_allows(site: SteppedNode) -> None:
+    site.world.chain.block_gas_limit = 10**9
+    assert site.node.publisher._submitter.max_attestations() == (MAX_TRANSACTION_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
+
+
+def test_blocks_that_hold_not_even_one_attestation_stop_publishing_with_a_clear_error(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.bind()
+    site.world.chain.block_gas_limit = publication_gas(1) - 1
+    with pytest.raises(PublishingHalted, match="higher block gas limit"):
+        site.publish()
+    site.world.chain.block_gas_limit = publication_gas(1)
+    site.publish()
+
+
+def test_a_publication_signed_too_large_halts_with_a_clear_error_and_goes_through_after_a_raise(
+    site: SteppedNode,
+) -> None:
+    grants = site.bind_many(FITTING + 1)
+    site.sign_frozen(grants)
+    site.world.chain.block_gas_limit = BLOCK_GAS
+    site.node.publisher.send_again()
+    with pytest.raises(PublishingHalted, match=r"--give-up-oversized"):
+        site.publish()
+    with pytest.raises(CannotRecover, match=r"--give-up-oversized"):
+        site.recover()
+    site.world.chain.block_gas_limit = None
+    site.node.publisher.send_again()
+    site.publish()
+    assert {site.status(grant) for grant in grants.values()} == {"frozen"}
+
+
+def test_a_publication_signed_too_large_is_given_up_and_its_content_published_in_parts(site: SteppedNode) -> None:
+    grants = site.bind_many(FITTING + 1)
+    before = site.client.bank(site.bank.bic)
+    site.sign_frozen(grants)
+    site.world.chain.block_gas_limit = BLOCK_GAS
+    looked = site.recovery().run(confirm=False, give_up_oversized=True)
+    assert (looked.given_up, looked.nothing_to_do) == (1, False)
+    assert site.recover(give_up_oversized=True).given_up == 1
+    site.publish()
+    assert {site.status(grant) for grant in grants.values()} == {"frozen"}
+    with site.node.database.read() as connection:
+        first = connection.execute(
+            select(schema.publications).where(schema.publications.c.number == before.publication + 1)
+        ).one()
+        assert outbox.waiting(connection) == 0
+        assert outbox.unfinished(connection) == []
+    assert first.previous == before.head, "the chain of digests is whole"
+    assert max(site.sizes_after(before.publication)) <= FITTING
+    assert site.recover().nothing_to_do

@@ -1,0 +1,192 @@
+"""A bank's node that a test steps by hand, on whatever store and ledger the test gives it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from standing.ledger.attestations.binding_protocol import BindingRequest, GrantDocument
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.attestations.sealing import unseal
+from standing.ledger.attestations.terms import Terms
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import Sender, attestations_within
+from standing.node.accounts.changes import FeedEntry
+from standing.node.composition import Node, build
+from standing.node.publishing.outbox import ATTESTATION_SIZE, Issuer
+from standing.node.recovery.history import Findings
+from standing.node.recovery.service import Recovery
+from standing.node.storage import schema
+from standing.node.storage.database import level_sequences
+from tests.databases import new_database
+from tests.node.node_tools import account, terms_on_ledger
+from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
+
+CARD = ACCOUNT["number"]
+
+
+class SteppedNode:
+    """A bank's node, stepped by hand, on whatever store and ledger the test gives it."""
+
+    def __init__(self, made: World, folder: Path) -> None:
+        self.world = made
+        self.folder = folder
+        self.bank: Bank = made.make_bank()
+        self.client: LedgerClient = made.client
+        self.node: Node = self._start()
+        self.entries: list[FeedEntry] = []
+
+    def _start(self) -> Node:
+        node = build(self.bank.settings, self.bank.secrets, self.bank.clock)
+        assert node.leadership.take()
+        return node
+
+    def stop(self) -> None:
+        self.node.leadership.leave()
+        self.node.database.close()
+
+    def start(self, database_url: str | None = None, contract: str | None = None) -> None:
+        """Start again, on another store or ledger if one is named."""
+        changed: dict[str, Any] = {}
+        if database_url is not None:
+            changed["database_url"] = database_url
+        if contract is not None:
+            changed["ledger_contract"] = contract
+            self.client = LedgerClient(self.world.chain.url, contract)
+        self.bank.settings = self.bank.settings.model_copy(update=changed)
+        self.node = self._start()
+
+    def feed(self, *changes: dict[str, Any]) -> FeedEntry:
+        at = self.world.clock.advance(10)
+        entry = FeedEntry.model_validate(
+            {"as_of_ms": at, "changes": [{"effective_at_ms": at, **change} for change in changes]}
+        )
+        self.node.feed.accept(entry)
+        self.entries.append(entry)
+        return entry
+
+    def bind(self, card: str = CARD, number_type: str = "card") -> GrantDocument:
+        claim = {**{name: ACCOUNT[name] for name in CLAIM_FIELDS}, "number": card, "number_type": number_type}
+        request = BindingRequest(request_id=f"request-{self.world.clock.advance(1)}", **claim)
+        answer = self.node.bindings.bind(PLATFORM, request)
+        assert answer.grant is not None
+        return answer.grant
+
+    def bind_many(self, count: int) -> dict[str, GrantDocument]:
+        """Accounts that are fed, bound and published in parts. Returns: the grant of each number."""
+        accounts = [account(index) for index in range(count)]
+        grants = {}
+        for start in range(0, count, 40):
+            part = accounts[start : start + 40]
+            self.feed(*part)
+            for each in part:
+                grants[each["number"]] = self.bind(each["number"], number_type="account")
+            self.publish()
+        return grants
+
+    def sign_frozen(self, grants: Mapping[str, GrantDocument]) -> None:
+        """Freeze all in one feed entry, and sign the publication without sending it."""
+        self.feed(*({"number": number, "status": "frozen"} for number in grants))
+        self.world.clock.advance(60)
+        self.world.chain.holding = True
+        assert self.node.publisher.step() == 1
+        self.world.chain.lose()
+
+    def status(self, grant: GrantDocument) -> str:
+        """What the ledger says of a binding."""
+        terms = terms_on_ledger(self.bank, grant.model_dump())
+        assert terms is not None
+        return terms.status.word
+
+    def sizes_after(self, number: int) -> list[int]:
+        """How many attestations each publication after `number` has."""
+        table = schema.publications
+        with self.node.database.read() as connection:
+            rows = connection.execute(select(table.c.attestations).where(table.c.number > number)).scalars()
+            return [len(words) // ATTESTATION_SIZE for words in rows]
+
+    def publish(self) -> None:
+        """Step until all that is due is in blocks."""
+        for _ in range(50):
+            self.world.clock.advance(60)
+            if self.node.publisher.step() == 0 and not self._due():
+                return
+        raise AssertionError("the publisher does not come to rest")
+
+    def _due(self) -> bool:
+        with self.node.database.read() as connection:
+            rows = connection.execute(select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None))).all()
+            left = connection.execute(select(schema.restatements)).all()
+            newest = connection.execute(
+                select(schema.feed_entries.c.as_of_ms).order_by(schema.feed_entries.c.as_of_ms.desc()).limit(1)
+            ).scalar_one_or_none()
+        state = self.client.bank(self.bank.bic)
+        return bool(rows or left) or (newest or 0) > state.watermark_ms
+
+    def recovery(self) -> Recovery:
+        secrets = self.bank.secrets
+        sender = Sender(self.client, secrets.sender_key)
+        return Recovery(
+            self.node.database,
+            self.client,
+            Issuer(self.bank.bic, secrets.bank_secrets(), secrets.signer),
+            self.bank.clock,
+            platforms=[PLATFORM, "another-pay"],
+            in_flight=lambda: sender.next_nonce("pending") - sender.next_nonce("latest"),
+            max_attestations=lambda: attestations_within(sender.gas_ceiling()),
+        )
+
+    def recover(self, **options: Any) -> Findings:
+        return self.recovery().run(confirm=True, **options)
+
+    def known_digests(self) -> list[tuple[int, bytes]]:
+        """Number and digest of every publication in the store."""
+        table = schema.publications
+        with self.node.database.read() as connection:
+            query = select(table.c.number, table.c.digest).order_by(table.c.number)
+            return [(row.number, row.digest) for row in connection.execute(query)]
+
+    def terms(self, grant: GrantDocument) -> Terms:
+        """What the ledger says of a binding, opened with the platform's key."""
+        binding = bytes.fromhex(grant.binding[2:])
+        record = self.client.read([(self.bank.bic, binding)]).records[0]
+        return unseal(
+            record.tag,
+            record.sealed_terms,
+            key=bytes.fromhex(grant.binding_key[2:]),
+            bank=self.bank.bic,
+            binding=binding,
+            publication=record.publication,
+            effective_at_ms=record.effective_at_ms,
+        )
+
+    def backup(self) -> str:
+        """A copy of the store as it is now. Returns: its URL."""
+        url = new_database(self.folder, f"backup{len(list(self.folder.iterdir()))}")
+        copy = build(self.bank.settings.model_copy(update={"database_url": url}), self.bank.secrets, self.bank.clock)
+        with self.node.database.read() as source, copy.database.write() as target:
+            for table in schema.metadata.sorted_tables:
+                rows = [dict(row._mapping) for row in source.execute(select(table))]
+                if rows:
+                    target.execute(table.insert(), rows)
+            level_sequences(target, schema.metadata.sorted_tables)
+        copy.database.close()
+        return url
+
+    def deploy_again(self, number: int, head: bytes) -> str:
+        """Another deployment of the ledger, to which the bank is admitted with a history."""
+        registrar = LocalSigner(REGISTRAR).address
+        contract = governance.deploy(
+            self.world.chain.url,
+            REGISTRAR,
+            governor=registrar,
+            registrar=registrar,
+            guardian=LocalSigner(GUARDIAN).address,
+        )
+        step = governance.admit(
+            self.bank.bic, self.bank.signer.address, LocalSigner(BANK_ADMIN).address, number=number, head=head
+        )
+        governance.execute(LedgerClient(self.world.chain.url, contract), step, REGISTRAR)
+        return contract
