@@ -16,7 +16,7 @@ setup: .venv/.ready ## Make the virtual environment
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,dev,postgresql,pkcs11]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gateway,devnet,dev,postgresql,pkcs11]'
 	@touch $@
 
 demo: setup ## Run a day: two banks, one platform, 465 payments and withdrawals (ONCE=1 ends by itself)
@@ -32,7 +32,7 @@ mutants: setup ## One small fault in the contract after the other: do its tests 
 	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
 
 .venv/.bench: .venv/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[devnet,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gateway,devnet,bench]'
 	@touch $@
 
 bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server; half an hour)

@@ -23,4 +23,5 @@ app = lazy_app(
         "api-key": LazyCommand(f"{_OPERATIONS}.setup_commands:api_key", "API keys of callers."),
         "evidence-key": LazyCommand(f"{_OPERATIONS}.setup_commands:evidence_key", "The key that signs evidence."),
     },
+    extra="gateway",
 )

@@ -91,7 +91,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     except DBAPIError as error:
         raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
     storage = Storage(database)
-    nodes = NodeClient(settings.bank_node_timeout_ms / 1000)
+    nodes = NodeClient(settings.bank_node_timeout_ms / 1000, clock)
     budget_ms = policy.ledger_read_timeout_ms or settings.ledger_read_timeout_ms
     meters = Meters()
     ledger_nodes = LedgerNodes(

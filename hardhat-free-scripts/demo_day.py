@@ -24,6 +24,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Outcome, decide
 from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.identity import IdDocument, canonical_identity
 from standing.ledger.attestations.money import NO_LIMIT, currency_number
 from standing.ledger.attestations.sealing import identity_tags, seal
@@ -33,15 +34,7 @@ from standing.ledger.clock import Clock, SystemClock
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PLATFORM = "jinqiao-pay"
-CLAIM_FIELDS = (
-    "number",
-    "number_type",
-    "holder_name",
-    "id_document_scheme",
-    "id_document_country",
-    "id_document_number",
-    "phone",
-)
+CLAIM_FIELDS = tuple(Claim.model_fields)
 _HEARTBEAT_S = 0.3
 PATIENCE_S = 60.0
 _MAX_STALENESS_MS = 8_000

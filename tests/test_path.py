@@ -54,6 +54,7 @@ def test_a_payment_one_millisecond_after_the_freeze_is_in_a_block_is_declined(
     assert platform.decide(binding)["outcome"] == "approve"
 
 
+@pytest.mark.long
 def test_a_bank_that_is_silent_past_the_bound_is_not_believed_and_is_again_once_it_speaks(
     a_world: World, bank: Bank, platform: Platform, binding: str
 ) -> None:
@@ -99,6 +100,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "kind", "outcome", "reason"), CHANGES)
 def test_every_kind_of_change_at_the_bank_reaches_the_next_decision(
     bank: Bank, platform: Platform, binding: str, change: dict[str, object], kind: str, outcome: str, reason: str | None
@@ -126,6 +128,7 @@ def test_a_binding_that_the_platform_ended_is_unbound_at_once_and_soon_on_the_le
     assert platform.decide(binding)["reason"] == "unbound"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "mismatches"),
     [
@@ -145,6 +148,7 @@ def test_a_user_whose_data_do_not_match_is_told_which_and_nothing_is_bound(
     assert platform.get("/v1/bindings?user_id=u-001").json()["bindings"] == []
 
 
+@pytest.mark.long
 def test_nothing_personal_is_on_the_ledger_in_a_database_or_in_an_answer(
     a_world: World, bank: Bank, platform: Platform, binding: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

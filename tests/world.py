@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from standing.gateway.app import create_app as create_gateway
 from standing.gateway.evidence.signing import new_evidence_key
 from standing.gateway.settings import GatewaySettings
+from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
@@ -69,15 +70,7 @@ ACCOUNT: Mapping[str, Any] = {
     "id_document_number": "310101197606149886",
     "phone": "+8615351432867",
 }
-CLAIM_FIELDS = (
-    "number",
-    "number_type",
-    "holder_name",
-    "id_document_scheme",
-    "id_document_country",
-    "id_document_number",
-    "phone",
-)
+CLAIM_FIELDS = tuple(Claim.model_fields)
 
 
 def wait_until(look: Callable[[], _T]) -> _T:

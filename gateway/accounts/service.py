@@ -14,7 +14,7 @@ from sqlalchemy import Row, select
 from standing.gateway.access.admission import Admission
 from standing.gateway.accounts.health import NOT_SERVED, Condition, condition
 from standing.gateway.bindings.banks import Bank, BankDirectory
-from standing.gateway.bindings.bound import Bound, adopt, open_record
+from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
@@ -142,7 +142,7 @@ class _Looked:
 
     @classmethod
     def at(cls, row: Row[Any], ready: Bound, seen: Seen | None, now_ms: int) -> "_Looked":
-        terms = open_record(seen.record, ready) if seen is not None else None
+        terms = ready.open(seen.record) if seen is not None else None
         tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
         currency = terms.currency if terms is not None else _ANY_CURRENCY
         return cls(

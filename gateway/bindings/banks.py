@@ -15,7 +15,9 @@ from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
 from standing.ledger.attestations.bic import bic_to_bytes11, parse_bic
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, DepositConfirmation
+from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.retry_after import retry_after_s
 from standing.ledger.service.settings import read_text_secret
 
 _ATTEMPTS = 2
@@ -23,7 +25,8 @@ _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SHOWN = 300
 _ALREADY_BOUND = "urn:standing:problem:already-bound"
 _TOO_MANY = "urn:standing:problem:too-many-attempts"
-_LONGEST_WAIT_S = 30 * 24 * 3600
+#: Where a node that asks to wait does not say how long.
+_USUAL_WAIT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class NodeClient:
     `timeout_s` bounds one attempt as a whole. Belongs to one event loop, from `open` to `close`.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, clock: Clock) -> None:
+        self._clock = clock
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
 
@@ -180,7 +184,8 @@ class NodeClient:
                 received += chunk
                 if len(received) > _MAX_ANSWER_BYTES:
                     raise BankNodeRefused(f"the node of {bank.bic} answers with more than {_MAX_ANSWER_BYTES} bytes")
-            return _Answer(response.status_code, bytes(received), response.headers.get("Retry-After", ""))
+            wait_s = retry_after_s(response.headers.get("Retry-After", ""), self._clock.now_ms())
+            return _Answer(response.status_code, bytes(received), _USUAL_WAIT_S if wait_s is None else wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +194,7 @@ class _Answer:
 
     status: int
     body: bytes
-    retry_after: str
-
-    @property
-    def retry_after_s(self) -> int:
-        """When to come back, in seconds; a minute where the node says nothing that makes sense."""
-        text = self.retry_after
-        return min(int(text), _LONGEST_WAIT_S) if text.isascii() and text.isdigit() and len(text) < 10 else 60
+    retry_after_s: int
 
     def __repr__(self) -> str:
         return f"_Answer({self.status})"

@@ -1,12 +1,17 @@
 """What a binding is, ready to use, and how its records open."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Row
+
+from standing.gateway.bindings.banks import Bank
 from standing.ledger.attestations.sealing import unseal
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.errors import TermsUnreadable
+from standing.ledger.service.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,28 @@ class Bound:
     tags: IdentityTags
     zone: ZoneInfo
 
+    def open(self, record: Record) -> Terms | None:
+        """The terms of a record of this binding; None where there is no record, or it does not open."""
+        return open_record(record, key=self.key, bank=self.bank, binding=self.binding)
+
     def __repr__(self) -> str:  # the key must not reach a log by accident
         return f"Bound(bank={self.bank!r}, binding=0x{self.binding.hex()})"
 
 
-def open_record(record: Record, bound: Bound) -> Terms | None:
+def bound_of(row: Row[Any], bank: Bank, vault: Vault) -> Bound:
+    """The binding of a stored row. Raises: VaultError where its key does not open."""
+    return Bound(
+        binding=row.binding,
+        bank=bank.bic,
+        bank_bytes=bank.bic_bytes,
+        account=row.account,
+        key=vault.unseal(row.key_sealed),
+        tags=IdentityTags.unpack(row.tags),
+        zone=bank.zone,
+    )
+
+
+def open_record(record: Record, *, key: bytes, bank: str, binding: bytes) -> Terms | None:
     """The terms of a record; None where there is no record, or it does not open with the binding's key."""
     if record.publication == 0:
         return None
@@ -37,9 +59,9 @@ def open_record(record: Record, bound: Bound) -> Terms | None:
         return unseal(
             record.tag,
             record.sealed_terms,
-            key=bound.key,
-            bank=bound.bank,
-            binding=bound.binding,
+            key=key,
+            bank=bank,
+            binding=binding,
             publication=record.publication,
             effective_at_ms=record.effective_at_ms,
         )

@@ -14,7 +14,7 @@ from sqlalchemy import Row, select, update
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
-from standing.gateway.bindings.bound import Bound, adopt, open_record
+from standing.gateway.bindings.bound import Bound, adopt, bound_of
 from standing.gateway.errors import BankNotServed, GrantNotTrusted
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
@@ -119,7 +119,7 @@ class Bindings:
             # The floor first: one that rose after the read would make it look rolled back.
             row = await self.row(binding)
             seen = await self._reader.read(bound.bank_bytes, binding)
-        terms = open_record(seen.record, bound)
+        terms = bound.open(seen.record)
         tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
         return LiveBinding(stored_binding(row), seen, terms, IdentityTags.unpack(tags), self._clock.now_ms())
 
@@ -192,16 +192,7 @@ class Bindings:
             return error
 
     def _bound(self, row: Row[Any]) -> Bound:
-        bank = self._banks.of_binding(row.bank)
-        return Bound(
-            binding=row.binding,
-            bank=bank.bic,
-            bank_bytes=bank.bic_bytes,
-            account=row.account,
-            key=self._vault.unseal(row.key_sealed),
-            tags=IdentityTags.unpack(row.tags),
-            zone=bank.zone,
-        )
+        return bound_of(row, self._banks.of_binding(row.bank), self._vault)
 
     def _find(self, binding: bytes) -> StoredBinding:
         return stored_binding(self._row(binding))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from standing.gateway.bindings.bound import Bound, adopt, open_record
+from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.decisions.answers import reservation_document, to_json
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import as_it_is
@@ -60,7 +60,7 @@ class BindingState:
         """The binding with its tags of now. Those of fields that the bank did not vouch for when it granted the binding
         are taken from the first record that opens, so that a change after that is seen as one."""
         if self.unvouched and seen is not None:
-            terms = open_record(seen.record, ready)
+            terms = ready.open(seen.record)
             if terms is not None:
                 self.tags = adopt(self.tags, self.unvouched, terms.tags)
                 self.unvouched, self.adopted = None, True

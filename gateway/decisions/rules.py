@@ -37,7 +37,7 @@ ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from standing.gateway.bindings.bound import Bound, open_record
+from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
@@ -147,7 +147,7 @@ def decide(
     and captured today, in the bank's time zone and the question's currency. `risk`: what the policy's risk rules may
     know; it may be left out only where the policy has none.
     """
-    terms = open_record(record, bound) if record is not None else None
+    terms = bound.open(record) if record is not None else None
     reason = _first_reason(question, record, terms, bound, ended, floor, used_today_minor, policy, now_ms)
     # 15: risk policy
     hold = None

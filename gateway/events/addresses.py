@@ -16,6 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standing.ledger.errors import InvalidValue
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
+#: IANA keeps these for protocols and their relays (RFC 6890, RFC 7526), although Python calls parts of them global.
+_PROTOCOLS = tuple(ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
 _UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has given out for the Internet
 _TUNNELS = tuple(ipaddress.ip_network(text) for text in ("2001::/23", "2002::/16"))  # Teredo, 6to4: IPv4 inside
 
@@ -34,6 +36,8 @@ def is_public(address: str) -> bool:
             return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
         if parsed not in _UNICAST or any(parsed in tunnel for tunnel in _TUNNELS):
             return False
+    elif any(parsed in network for network in _PROTOCOLS):
+        return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 

@@ -23,6 +23,7 @@ from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.storage.database import Storage
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound, StandingError
+from standing.ledger.service.retry_after import retry_after_s
 
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
@@ -216,14 +217,14 @@ class Dispatcher:
             async with session.post(
                 endpoint.url, data=body.encode(), headers=headers, allow_redirects=False
             ) as response:
-                return _judge(response.status, response.headers.get("retry-after", ""))
+                return _judge(response.status, response.headers.get("retry-after", ""), self._clock.now_ms())
         except TimeoutError:
             return _Result(False, "timeout")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _Result(False, "address_refused" if sockets.refused else type(error).__name__[:64])
 
 
-def _judge(status: int, retry_after: str) -> _Result:
+def _judge(status: int, retry_after: str, now_ms: int) -> _Result:
     taken = 200 <= status < 300
-    wait_s = int(retry_after) if status in _ASKS_TO_WAIT and retry_after.isdecimal() and len(retry_after) < 9 else 0
-    return _Result(taken, f"http_{status}", wait_s * 1000)
+    wait_s = retry_after_s(retry_after, now_ms) if status in _ASKS_TO_WAIT else None
+    return _Result(taken, f"http_{status}", (wait_s or 0) * 1000)

@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from standing.gateway.bindings.bound import open_record
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, binding_changes
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.sealing import unseal
-from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.chain.codec import Record
 from standing.ledger.clock import MAX_CALENDAR_MS
-from standing.ledger.errors import LedgerUnreachable, TermsUnreadable
+from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.vault import Vault
 
 #: The most records of one call, and of one transaction.
@@ -146,8 +146,8 @@ def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Eve
     previous = None
     if state is not None and not first:
         told = Record(state.publication, state.effective_at_ms, state.tag, state.sealed_terms, 0, suspended=False)
-        previous = _terms(known, told)
-    current = _terms(known, record)
+        previous = open_record(told, key=known.key, bank=known.bank, binding=known.binding)
+    current = open_record(record, key=known.key, bank=known.bank, binding=known.binding)
     expected = known.tags
     if current is not None and known.unvouched:
         expected = replace(expected, **{field: getattr(current.tags, field) for field in known.unvouched})
@@ -169,21 +169,6 @@ def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Eve
         )
         for change in binding_changes(previous, current, first=first, bound=expected)
     ]
-
-
-def _terms(known: Known, record: Record) -> Terms | None:
-    try:
-        return unseal(
-            record.tag,
-            record.sealed_terms,
-            key=known.key,
-            bank=known.bank,
-            binding=known.binding,
-            publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
-        )
-    except TermsUnreadable:
-        return None  # an event of its own says so
 
 
 def _remember(connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]]) -> None:

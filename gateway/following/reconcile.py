@@ -18,8 +18,8 @@ import structlog
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from standing.gateway.bindings.banks import Bank, BankDirectory
-from standing.gateway.bindings.bound import Bound, adopt, open_record
+from standing.gateway.bindings.banks import BankDirectory
+from standing.gateway.bindings.bound import adopt, bound_of
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Reason, decide
@@ -246,8 +246,8 @@ class Reconciler:
         if record is None:
             return None
         bank = self._banks[row.bank]
-        bound = self._bound(row, bank)
-        terms = open_record(record, bound)
+        bound = bound_of(row, bank, self._vault)
+        terms = bound.open(record)
         if terms is not None and row.unvouched:
             bound = replace(bound, tags=IdentityTags.unpack(adopt(row.tags, row.unvouched, terms.tags)))
         heard = record._replace(watermark_ms=now_ms, suspended=False)
@@ -273,17 +273,6 @@ class Reconciler:
     def _bank_policy(self) -> Policy:
         """The policy without the platform's own risk rules, which are about transactions."""
         return self._policy if not self._policy.risk else self._policy.model_copy(update={"risk": ()})
-
-    def _bound(self, row: Row[Any], bank: Bank) -> Bound:
-        return Bound(
-            binding=row.binding,
-            bank=bank.bic,
-            bank_bytes=bank.bic_bytes,
-            account=row.account,
-            key=self._vault.unseal(row.key_sealed),
-            tags=IdentityTags.unpack(row.tags),
-            zone=bank.zone,
-        )
 
     def _mark(self, marks: dict[bytes, str | None], pinned: Head, now_ms: int) -> None:
         table = schema.dead_bindings

@@ -40,9 +40,23 @@ DEFAULT_MAX_GAS_PRICE_WEI = 10**12
 _BUMP_DIVISOR = 8
 
 # What nodes say, in lower case; they agree on no error codes.
-_KNOWN = ("already known", "known transaction", "already in mempool", "already exists in cache", "already imported")
+_KNOWN = (
+    "already known",
+    "known transaction",
+    "already in mempool",
+    "already exists in cache",
+    "already imported",
+    "alreadyknown",
+)
 _NONCE_USED = ("nonce too low", "nonce is too low", "nonce too small", "old nonce")
-_NONCE_AHEAD = ("nonce too high", "nonce is too high", "nonce gap", "nonce too distant")
+_NONCE_AHEAD = (
+    "nonce too high",
+    "nonce is too high",
+    "nonce gap",
+    "noncegap",
+    "nonce too distant",
+    "nonce is too distant",
+)
 _WRONG_NONCE = (
     "invalid nonce",
     "invalid transaction nonce",

@@ -1,5 +1,6 @@
 """Commands whose modules are imported when they run: `--help` need not load web3, SQLAlchemy and FastAPI."""
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -15,8 +16,13 @@ class LazyCommand(NamedTuple):
     help: str
 
 
-def lazy_app(name: str, help_text: str, commands: Mapping[str, LazyCommand]) -> typer.Typer:
-    """A command line whose commands are loaded when they are called, and listed without loading them."""
+def lazy_app(
+    name: str, help_text: str, commands: Mapping[str, LazyCommand], *, extra: str | None = None
+) -> typer.Typer:
+    """A command line whose commands are loaded when they are called, and listed without loading them.
+
+    `extra`: the extra of the package that the commands need; its name is shown where a library is missing.
+    """
 
     class Group(TyperGroup):
         _listing = False
@@ -28,7 +34,7 @@ def lazy_app(name: str, help_text: str, commands: Mapping[str, LazyCommand]) -> 
             if cmd_name not in commands:
                 return None
             command = commands[cmd_name]
-            return TyperCommand(cmd_name, help=command.help) if self._listing else _load(cmd_name, command)
+            return TyperCommand(cmd_name, help=command.help) if self._listing else _load(cmd_name, command, extra)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
             self._listing = True
@@ -47,9 +53,15 @@ def lazy_app(name: str, help_text: str, commands: Mapping[str, LazyCommand]) -> 
     return app
 
 
-def _load(name: str, command: LazyCommand) -> Any:
+def _load(name: str, command: LazyCommand, extra: str | None) -> Any:
     module, _, attribute = command.target.partition(":")
-    found: Any = getattr(import_module(module), attribute)
+    try:
+        found: Any = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if extra is None or (error.name or "").startswith("standing"):
+            raise
+        print(f"error: {error.name} is not installed: pip install 'standing[{extra}]'", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
         alone.command(name)(found)

@@ -28,8 +28,6 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     NoSuchTableError,
-    OperationalError,
-    ProgrammingError,
     SQLAlchemyError,
 )
 
@@ -69,7 +67,6 @@ _CONNECT_TIMEOUT = {
 #: milliseconds.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
-_MAX_SHOWN = 300
 
 
 class CoreUnavailable(Unavailable):
@@ -219,6 +216,8 @@ def _connect_args(url: URL, timeout_ms: int) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the engine's own BEGIN makes the snapshot
+    # Text that is no UTF-8 is kept, so that its row can be named; the driver's own error would show the text.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA busy_timeout = 10000")
 
@@ -228,12 +227,16 @@ def core_errors() -> Iterator[None]:
     """Turns what SQLAlchemy raises about the core into CoreUnavailable."""
     try:
         yield
-    except SQLAlchemyError as error:
-        raise CoreUnavailable(f"the core's view cannot be read: {_told(error)}", _RETRY_AFTER_S) from error
+    except (SQLAlchemyError, UnicodeDecodeError) as error:
+        raise CoreUnavailable(f"the core's view cannot be read: {_kind(error)}", _RETRY_AFTER_S) from error
 
 
-def _told(error: SQLAlchemyError) -> str:
-    """What may be shown of an error: the driver's text where it names tables and servers, never where it names data."""
-    if isinstance(error, OperationalError | ProgrammingError):
-        return " ".join(str(error.orig).split())[:_MAX_SHOWN]
-    return type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
+def _kind(error: SQLAlchemyError | UnicodeDecodeError) -> str:
+    """The kind of an error and the database's own code for it. Its text is never shown: it may hold a row's data."""
+    if isinstance(error, UnicodeDecodeError):
+        return "a row holds text that is not in the connection's encoding; set the encoding in sql_view.url"
+    original = error.orig if isinstance(error, DBAPIError) else error
+    codes = (getattr(original, name, None) for name in ("sqlstate", "sqlite_errorname"))
+    code = next((code for code in codes if isinstance(code, str)), None)
+    kind = type(original).__name__ + (f" {code}" if code is not None else "")
+    return f"{kind}; check sql_view.url, sql_view.view and sql_view.as_of_query, and the core's own log"

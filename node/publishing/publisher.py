@@ -89,6 +89,8 @@ class Publisher:
         self._is_clock_ahead = False
         # Whether store and ledger were level at some time; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
+        # Since when a publication is on its way that no block holds, and its number; None while none is.
+        self._unmined: tuple[int, int] | None = None
         #: Why nothing is published at the moment; None while all is well.
         self.trouble: str | None = None
 
@@ -116,7 +118,7 @@ class Publisher:
             self._wake.clear()
             try:
                 in_flight = self.step()
-                self.trouble, failures = None, 0
+                self.trouble, failures = self._stuck(), 0
             except (LedgerError, PublishingHalted, Unavailable) as error:
                 self._meters.ledger_errors.labels(type(error).__name__).inc()
                 if str(error) != self.trouble:
@@ -144,13 +146,16 @@ class Publisher:
             deployment = deployments.current(connection)
             unfinished = outbox.unfinished(connection, deployment.base_number if deployment is not None else 0)
             due = self._is_due(connection, deployment, len(unfinished))
-        if not unfinished and not due and self._has_checked:
-            return 0
+        if not unfinished:
+            self._unmined = None
+            if not due and self._has_checked:
+                return 0
         on_ledger = self._check_ledger(deployment)
         if not self._has_checked:
             self._submitter.check_in_flight()
         self._has_checked = True
         pending = self._submitter.mark_in_block(unfinished, on_ledger)
+        self._unmined = (pending[0].signed_at_ms, pending[0].number) if pending else None
         if self._missed.is_set():
             self._missed.clear()
             self._submitter.doubt()
@@ -160,6 +165,19 @@ class Publisher:
             pending.append(signed)
             self._submitter.submit(signed)
         return len(pending)
+
+    def _stuck(self) -> str | None:
+        """Why something that nodes took is in no block, although it was sent again; None while nothing is stuck."""
+        if self._unmined is None:
+            return None
+        since_ms, number = self._unmined
+        waited_ms = self._clock.now_ms() - since_ms
+        if waited_ms <= 2 * self._options.resend_after_ms:
+            return None
+        return (
+            f"publication {number} has been on its way for {waited_ms // 1000} s and no block holds it: look at the "
+            "ledger's block production, and at the sender's gas money and gas price (max_gas_price_wei)"
+        )
 
     def _is_due(self, connection: Connection, deployment: Deployment | None, in_flight: int) -> bool:
         """Whether something is to be signed: a binding to state again, rows that wait, or a heartbeat that is due."""

@@ -27,7 +27,7 @@ from standing.ledger.attestations.publication import Domain
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
-from standing.ledger.clock import ManualClock
+from standing.ledger.clock import ManualClock, SystemClock
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.vault import Vault
 
@@ -112,7 +112,7 @@ class DecisionRig:
             storage=self.storage,
             vault=self.vault,
             banks=BankDirectory([bank]),
-            nodes=NodeClient(1.0),
+            nodes=NodeClient(1.0, SystemClock()),
             reader=self.reader,
             clock=clock,
             max_waiting=100,

@@ -19,6 +19,7 @@ def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_node(a_w
     assert {"POST /v1/feed", "POST /v1/bindings", "GET /readyz", "GET /metrics"} <= tried
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "body",
     [

@@ -44,6 +44,7 @@ def test_a_platform_is_named_by_a_platforms_key_and_by_no_other(options: list[st
     assert (exit_code, "--platform" in output, "sk_" in output) == (2, True, False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("host", "exit_code", "said"),
     [("127.0.0.1", 0, "ready"), ("::1", 1, "no node answers at ::1")],

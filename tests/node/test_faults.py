@@ -106,6 +106,7 @@ def _play(made: World, seed: int) -> None:
             made.chain.lose()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW))
 def test_killed_once_at_each_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from standing.gateway.bindings.bound import Bound, open_record
+from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.policy import FreshnessBand, Policy
 from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.rules import Decision, decide
@@ -19,7 +19,7 @@ _NO_TAGS = IdentityTags(bytes(4), bytes(4), bytes(4))
 
 def opened(claims: EvidenceClaims, key: bytes, record: Record) -> Terms | None:
     """The terms of a record, if the key opens it."""
-    return open_record(record, _bound(claims, key, _NO_TAGS))
+    return _bound(claims, key, _NO_TAGS).open(record)
 
 
 def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> Decision:

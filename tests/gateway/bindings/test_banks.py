@@ -10,6 +10,7 @@ import pytest
 from standing.gateway.bindings.banks import Bank, NodeClient
 from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
 from standing.ledger.attestations.binding_protocol import BindingRequest
+from standing.ledger.clock import SystemClock
 from standing.ledger.errors import Conflict, InvalidValue
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +56,7 @@ async def node(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[tuple[
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    client = NodeClient(timeout_s)
+    client = NodeClient(timeout_s, SystemClock())
     await client.open()
     try:
         yield Bank(BIC, BIC.encode().ljust(11, b"\0"), "Bank", ZoneInfo("UTC"), url, "sk_test"), client

@@ -82,6 +82,7 @@ def test_a_new_name_at_the_bank_is_bound_again_and_the_days_limit_goes_on(a_worl
     assert platform.decide(old, 1)["reason"] == "unbound"
 
 
+@pytest.mark.long
 def test_a_new_name_on_the_platform_is_compared_with_the_banks_from_then_on(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change(ACCOUNT)

@@ -111,6 +111,7 @@ def test_a_grant_that_does_not_hold_is_not_stored(a_rig: Rig, trouble: str) -> N
     assert stored(a_rig, person) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("trouble", "status", "word"),
     [

@@ -452,6 +452,7 @@ CONDITIONS: list[tuple[dict[str, Any], str, str | None, bool, bool]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "health", "reason", "can_pay", "can_withdraw"), CONDITIONS)
 def test_how_each_account_is_in_one_word(
     a_rig: Rig, change: dict[str, Any], health: str, reason: str | None, can_pay: bool, can_withdraw: bool

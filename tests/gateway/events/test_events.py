@@ -178,6 +178,7 @@ def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict
     assert [event["type"] for event in city.events(path)] == told
 
 
+@pytest.mark.long
 def test_a_real_bank_that_falls_silent_comes_back_is_suspended_and_reinstated_is_told_of(city: City) -> None:
     watermark_ms = city.bank.heartbeat()
 
@@ -224,6 +225,7 @@ def put(rig: FollowRig, count: int, *, observed_at_ms: int | None = None) -> Non
         event_log.append(connection, events)
 
 
+@pytest.mark.long
 def test_pages_go_through_the_log_in_order_and_end_empty(rig: FollowRig) -> None:
     put(rig, 7)
     seen, after = [], 0
@@ -239,6 +241,7 @@ def test_pages_go_through_the_log_in_order_and_end_empty(rig: FollowRig) -> None
     assert [event["data"]["publication"] for event in only] == [5]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "binding=0x12", f"after={2**63}"])
 def test_a_page_that_makes_no_sense_is_refused_with_the_field(rig: FollowRig, query: str) -> None:
     answer = rig.platform("GET", f"/v1/events?{query}")
@@ -246,6 +249,7 @@ def test_a_page_that_makes_no_sense_is_refused_with_the_field(rig: FollowRig, qu
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
+@pytest.mark.long
 def test_old_events_are_forgotten_in_bounded_steps_and_their_positions_never_used_again(rig: FollowRig) -> None:
     day_ms = 24 * 3600 * 1000
     keep_ms = rig.settings.follower.keep_days * day_ms

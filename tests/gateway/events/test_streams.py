@@ -207,6 +207,7 @@ def test_only_the_platform_may_listen(rig: FollowRig) -> None:
     assert ask(rig, "support").status_code == 403
 
 
+@pytest.mark.long
 def test_a_stream_ends_after_its_time_so_that_a_key_that_was_taken_away_does_not_listen_for_ever(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

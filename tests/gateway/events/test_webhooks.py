@@ -239,6 +239,7 @@ def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path
         wait_until(lambda: len(hook.taken) == 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Receiver, status: int) -> None:
     endpoint = add(rig, hook)
@@ -466,6 +467,10 @@ def test_an_unexpected_end_of_the_webhooks_is_shown_and_the_gateway_stays_fit_fo
         ("172.16.0.1", False),
         ("192.168.1.1", False),
         ("169.254.169.254", False),
+        ("192.0.0.192", False),
+        ("192.0.0.9", False),
+        ("192.88.99.1", False),
+        ("::ffff:192.88.99.1", False),
         ("100.64.0.1", False),
         ("0.0.0.0", False),
         ("224.0.0.1", False),
@@ -581,6 +586,7 @@ def test_types_that_are_none_are_refused(rig: FollowRig, types: list[str]) -> No
     assert answer.status_code == 422
 
 
+@pytest.mark.long
 def test_by_default_nothing_goes_out_unencrypted_or_to_a_private_address_and_three_days_are_tried() -> None:
     defaults = WebhookSettings()
     assert (defaults.allow_http, defaults.allow_private_addresses) == (False, False)

@@ -92,6 +92,7 @@ def test_honest_refusals_hold_whatever_the_reason(
     assert shown.verify().verdict is Verdict.HOLDS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
@@ -158,6 +159,7 @@ def test_a_ledger_out_of_reach_is_the_gateways_own_word(a_rig: Rig) -> None:
     assert failing(shown.resigned(block_number=1).verify()) == [4]
 
 
+@pytest.mark.long
 def test_a_record_that_does_not_open_needs_the_grant_to_be_believed(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)

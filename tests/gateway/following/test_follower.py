@@ -287,6 +287,7 @@ def test_a_crash_in_the_middle_of_a_commit_loses_nothing_and_tells_nothing_twice
     assert rig.follow() == []
 
 
+@pytest.mark.long
 def test_a_block_of_many_bindings_is_written_in_parts_and_a_crash_between_them_loses_none(
     rig: FollowRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,6 +451,7 @@ def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(
     assert rig.following.follower.status.block_number == rig.ledger.block_number()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("method", "spoil"),
     [
@@ -518,6 +520,7 @@ def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_s
     assert {"event": "follower_ended", "error": "RuntimeError", "log_level": "critical"} in logs
 
 
+@pytest.mark.long
 def test_the_follower_outlives_a_ledger_that_is_down_and_goes_on(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change(ACCOUNT)

@@ -85,6 +85,7 @@ def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
     assert not any(bank.silent or bank.suspended or bank.watermark_went_back for bank in report.banks)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("account", "reason", "dead"),
     [
@@ -159,6 +160,7 @@ def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(al
     assert (found.binding, found.reason, found.way_out) == (person.binding, "bank_not_served", NOT_SERVED)
 
 
+@pytest.mark.long
 def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
@@ -198,6 +200,7 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "kind"),
     [
@@ -236,6 +239,7 @@ def test_a_record_below_the_floor_and_a_watermark_that_went_back_are_drift(alone
     assert [bank.bank for bank in report.banks if bank.watermark_went_back] == [person.bank.bic]
 
 
+@pytest.mark.long
 def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -> None:
     people = [alone.bound() for _ in range(5)]
     asked: list[Any] = []
@@ -257,6 +261,7 @@ def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -
     assert run(alone).dead_count == 5
 
 
+@pytest.mark.long
 def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
     person = alone.bound()
     decided: list[str] = []
@@ -365,6 +370,7 @@ def _schedule(it: Rig, leader: Leader) -> ReconcileSchedule:
     return ReconcileSchedule(reconciler(it), gateway.storage, it.clock, leader, every_minutes=60)
 
 
+@pytest.mark.long
 def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
     alone.bound()
 
@@ -418,6 +424,7 @@ def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
     assert len(rows(alone, schema.reconcile_runs)) == 1
 
 
+@pytest.mark.long
 def test_the_last_report_is_had_by_staff_as_json_and_as_a_page(alone: Rig) -> None:
     assert alone.support("GET", "/v1/reconciliation").status_code == 404
     assert alone.platform("GET", "/v1/reconciliation").status_code == 403
@@ -430,6 +437,7 @@ def test_the_last_report_is_had_by_staff_as_json_and_as_a_page(alone: Rig) -> No
     assert page.text == report.to_html()
 
 
+@pytest.mark.long
 def test_the_command_writes_both_reports_and_its_exit_code_says_whether_something_is_amiss(
     alone: Rig, tmp_path: Path
 ) -> None:

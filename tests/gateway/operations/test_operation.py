@@ -243,6 +243,7 @@ async def test_a_node_that_is_left_out_is_logged_without_what_its_url_may_hide()
     assert "token" not in str(logs)
 
 
+@pytest.mark.long
 def test_logs_of_binding_deciding_and_reconciling_hold_nothing_personal(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs, rig(tmp_path) as it:
         person = it.bound()

@@ -109,6 +109,7 @@ def test_everything_is_encrypted_anew_and_the_old_secret_may_go(storage: Storage
     assert (again.seen, again.renewed) == (done.seen, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 6])
 def test_stopped_in_the_middle_it_is_simply_run_again(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int
@@ -245,6 +246,7 @@ def test_the_secrets_come_from_one_place(tmp_path: Path, monkeypatch: pytest.Mon
         _load(tmp_path, monkeypatch, NEW.hex(), '["/etc/standing/gateway-secret"]')
 
 
+@pytest.mark.long
 def test_a_stolen_database_shows_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Everything that touches personal data is done once; then the file, its log and all output are searched."""
     with rig(tmp_path) as made:

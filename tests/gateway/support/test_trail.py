@@ -148,6 +148,7 @@ def test_every_hop_of_a_change_is_told_with_its_time_down_to_the_decision_that_u
         assert personal not in text
 
 
+@pytest.mark.long
 def test_a_transaction_that_no_block_holds_is_the_first_stalled_hop_until_one_does(city: City) -> None:
     city.world.chain.holding = True
     city.bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
@@ -165,6 +166,7 @@ def test_a_transaction_that_no_block_holds_is_the_first_stalled_hop_until_one_do
     assert city.trail()["stalled"] is None
 
 
+@pytest.mark.long
 def test_a_bank_that_is_silent_is_what_stands_still(city: City) -> None:
     city.bank.heartbeat()
     city.world.clock.advance(MAX_STALENESS_MS + 1)
@@ -173,12 +175,14 @@ def test_a_bank_that_is_silent_is_what_stands_still(city: City) -> None:
     assert trail["to_do"]["zh"] == REMEDIES[Cause.BANK_SILENT].zh
 
 
+@pytest.mark.long
 def test_a_suspended_bank_is_what_stands_still(city: City) -> None:
     governance.execute(city.world.client, governance.suspend(city.bank.bic), GUARDIAN)
     trail = city.trail()
     assert (trail["stalled"], trail["cause"]) == ("in_block", "bank_suspended")
 
 
+@pytest.mark.long
 def test_with_the_ledger_down_the_trail_answers_and_says_so(city: City) -> None:
     city.world.chain.down = True
     trail = city.trail()
@@ -195,6 +199,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("trouble", "cause"),
     [

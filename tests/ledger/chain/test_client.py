@@ -73,6 +73,7 @@ def test_what_is_published_is_read_back_and_followed(a_world: World, client: Led
     assert client.published(0, client.block_number(), "HAIYCNS0001") == []
 
 
+@pytest.mark.long
 def test_the_largest_publication_fits_the_gas_it_is_given(a_world: World, client: LedgerClient) -> None:
     publication = _publication(a_world, tuple(_attestation(a_world) for _ in range(client.max_attestations)))
     _submit(client, publication)

@@ -129,6 +129,7 @@ CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
     node: OddNode, call: Callable[[LedgerClient], Any]

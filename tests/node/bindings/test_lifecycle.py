@@ -74,6 +74,7 @@ def _resync(staffed: Staffed, grant: Mapping[str, Any], key: str | None = None) 
 # Ended from either side
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", ["platform", "bank"])
 def test_either_side_can_end_a_binding_and_only_that_one(staffed: Staffed, bank: Bank, side: str) -> None:
     bank.feed(ACCOUNT)
@@ -331,6 +332,7 @@ BAD_REPLACEMENTS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "field"), BAD_REPLACEMENTS)
 def test_a_replacement_that_makes_no_sense_is_refused_and_moves_nothing(
     staffed: Staffed, bank: Bank, change: dict[str, Any], field: str
@@ -500,6 +502,7 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     assert wrong.exit_code == 1
 
 
+@pytest.mark.long
 def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_it(
     a_world: World, staffed: Staffed, tmp_path: Path
 ) -> None:

@@ -119,6 +119,7 @@ def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends
     wait_until(lambda: status_on_ledger(paying.bank, grant) == Status.ACTIVE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("policy", "changed", "outcome"),
     [
@@ -141,6 +142,7 @@ def test_the_banks_policy_says_when_an_amount_is_asked_for(
     assert len(paying.orders()) == (outcome == "micro_deposit")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changed", [{"status": "lost"}, {"status": "closed"}, {"credit_allowed": False}])
 def test_nothing_is_paid_into_an_account_that_cannot_be_bound_or_credited(
     paying: Paying, changed: dict[str, Any]
@@ -200,6 +202,7 @@ def test_another_platform_can_neither_see_nor_confirm_a_deposit(paying: Paying) 
     grant_of(paying.confirm(deposit, paying.amount(deposit)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("amount", [0, 101, -1, 1.5, "7", None, True])
 def test_an_amount_that_none_can_be_is_refused_and_costs_no_try(paying: Paying, amount: Any) -> None:
     deposit = paying.ask()

@@ -157,6 +157,7 @@ def test_a_request_without_a_user_is_refused_where_the_bank_wants_one(a_world: W
     grant_of(staffed.bind(account(1), on_behalf_of="u-1"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong", ["", "a b", "张三", "x" * 65])
 def test_a_users_id_that_could_be_a_name_is_refused(staffed: Staffed, wrong: str) -> None:
     answer = staffed.bind(account(1), on_behalf_of=wrong)

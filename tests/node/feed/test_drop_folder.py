@@ -158,6 +158,7 @@ BAD_LINES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("wrong", "field"), BAD_LINES)
 def test_one_bad_line_rejects_the_file_by_line_and_field_and_nothing_of_it_gets_in(
     bank: Bank, folder: Path, wrong: Mapping[str, Any], field: str
@@ -202,6 +203,7 @@ BAD_FILES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("form", "content", "field"), BAD_FILES)
 def test_a_file_that_is_none_is_rejected_with_the_reason(
     bank: Bank, folder: Path, form: str, content: bytes, field: str
@@ -254,6 +256,7 @@ def test_a_card_issued_anew_before_the_last_word_rejects_a_file_of_changes_whole
     assert len(_entries(bank)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("anew", "field"),
     [
@@ -324,6 +327,7 @@ def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, fo
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == as_of_ms)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["accounts.csv", "full-20261301T000000Z.csv", "full-20260101T000000.csv", "FULL.jsonl"]
 )
@@ -333,6 +337,7 @@ def test_a_file_whose_name_says_no_time_is_rejected(bank: Bank, folder: Path, na
     assert _report(folder, "rejected", name)["problems"][0]["field"] == "file name"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["no UTF-8", "too long"])
 @pytest.mark.parametrize("require_checksum", [False, True])
 def test_a_file_with_a_name_that_nobody_expects_holds_up_no_other(
@@ -365,6 +370,7 @@ def test_a_file_older_than_what_was_said_already_is_rejected(bank: Bank, folder:
     assert _as_of_ms(bank) == last_ms
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("stated", "where"),
     [
@@ -472,6 +478,7 @@ def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(ba
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
 
 
+@pytest.mark.long
 def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
     bank: Bank, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

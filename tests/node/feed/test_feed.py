@@ -83,6 +83,7 @@ BAD_CHANGES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("wrong", "field"), BAD_CHANGES)
 def test_one_bad_change_is_named_and_the_whole_entry_leaves_no_trace(
     bank: Bank, wrong: Mapping[str, Any], field: str

@@ -69,6 +69,7 @@ def test_an_entry_without_parts_is_what_it_always_was(bank: Bank) -> None:
     assert answer.json() | {"part": 1, "complete": True} == answer.json()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("part", "complete", "changes", "problem"),
     [
@@ -125,6 +126,7 @@ def test_one_bad_change_in_a_part_leaves_that_part_out_and_the_parts_before_it_i
     assert status_on_ledger(bank, grant) == Status.FROZEN
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", [0, -1, 100_001, "1", 1.5])
 def test_a_part_number_out_of_range_is_refused(bank: Bank, part: Any) -> None:
     assert _send(bank, bank.clock.advance(10), part).status_code == 422

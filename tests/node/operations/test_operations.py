@@ -100,7 +100,7 @@ def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(o
     assert exported.returncode == 0, exported.stderr
     while_running = operator.command("recover")
     assert while_running.returncode == 1
-    assert "leading" in while_running.stderr
+    assert "a node leads" in while_running.stderr
     lost = operator.feed({"number": ACCOUNT["number"], "status": "frozen"})
     operator.level(lost["as_of_ms"])
     running.stop()

@@ -65,6 +65,7 @@ def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_come
     assert ahead.client.bank(ahead.bic).watermark_ms == frozen_at_ms
 
 
+@pytest.mark.long
 def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and_its_watermark_goes_on(
     a_world: World, ahead: Bank
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and
     assert seen_ms == sorted(set(seen_ms))
 
 
+@pytest.mark.long
 def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_ledgers_time_goes_on(
     a_world: World, ahead: Bank
 ) -> None:

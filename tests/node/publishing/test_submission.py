@@ -291,6 +291,7 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
     made.node.database.close()
 
 
+@pytest.mark.long
 def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_heartbeats(a_world: World) -> None:
     bank = a_world.start_bank(publisher={"heartbeat_ms": 3_600_000})
     bank.feed(ACCOUNT)
@@ -505,6 +506,7 @@ def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World
         bank.heartbeat()
 
 
+@pytest.mark.long
 def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
     a_world: World, fronts: tuple[Front, Front]
 ) -> None:
@@ -522,6 +524,7 @@ def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
     made.close()
 
 
+@pytest.mark.long
 def test_a_node_that_falls_behind_what_was_seen_is_left_for_the_other(
     a_world: World, fronts: tuple[Front, Front]
 ) -> None:
@@ -549,3 +552,22 @@ def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Steppe
     stepped.world.chain.release()  # the development chain itself says it in words of its own
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)
+
+
+def test_a_transaction_that_is_pooled_and_never_mined_is_a_trouble_until_a_block_holds_it(a_world: World) -> None:
+    bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
+    bank.change(dict(ACCOUNT))
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    assert bank.bind().json()["outcome"] == "granted"
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    a_world.chain.holding = True
+    bank.feed({"number": NUMBER, "status": "frozen"})
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
+    assert bank.get("/readyz").status_code == 200
+    a_world.clock.advance(2_001)
+    bank.node.publisher.wake()
+    told = wait_until(lambda: bank.get("/readyz").json()["reason"])
+    assert "no block holds it" in told
+    assert bank.get("/readyz").status_code == 503
+    a_world.chain.release()
+    wait_until(lambda: bank.get("/readyz").status_code == 200)

@@ -31,6 +31,7 @@ from tests.world import ACCOUNT, BANK_ADMIN, GUARDIAN, PLATFORM, REGISTRAR, Worl
 OTHER_CARD = "9156026831789191"
 
 
+@pytest.mark.long
 def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
@@ -84,6 +85,7 @@ def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_ma
     assert site.recover().rebuilt == 1
 
 
+@pytest.mark.long
 def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
@@ -139,6 +141,7 @@ def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_
     assert site.terms(kept).status is Status.ACTIVE
 
 
+@pytest.mark.long
 def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
@@ -158,6 +161,7 @@ def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site:
     assert site.terms(grant).status is Status.UNBOUND
 
 
+@pytest.mark.long
 def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
@@ -249,6 +253,7 @@ def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     return grant
 
 
+@pytest.mark.long
 def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     active, ended = site.bind(CARD), site.bind(OTHER_CARD)
@@ -363,6 +368,7 @@ def reinstate(site: SteppedNode) -> None:
     site.bank.secrets = replace(site.bank.secrets, signer=signer)
 
 
+@pytest.mark.long
 def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_states_the_truth_again(
     site: SteppedNode,
 ) -> None:
@@ -412,6 +418,7 @@ def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_state
     assert site.known_digests() == [(event.number, event.digest) for event in events]
 
 
+@pytest.mark.long
 def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()

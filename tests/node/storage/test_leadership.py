@@ -149,6 +149,7 @@ def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
         second.leadership.require()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("part", ["publisher", "housekeeping"])
 def test_a_node_in_which_something_ended_unexpectedly_is_not_ready_and_says_what(
