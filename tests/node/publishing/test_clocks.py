@@ -96,6 +96,7 @@ def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_
     """The last word was about the time when it came, however far ahead it named; nobody speaks for what came since."""
     _say(ahead, ahead.clock.now_ms(), account(1))
     wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
+    wait_until(lambda: ahead.get("/v1/status").json()["in_flight"] == 0)
     said_ms = ahead.client.bank(ahead.bic).watermark_ms
     for _ in range(3):
         a_world.clock.advance(60_000)
