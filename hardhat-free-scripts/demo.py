@@ -204,7 +204,8 @@ def draw(file: Path, *panels: Panel) -> None:
     for panel in panels:
         picture.print(panel)
     no_web_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    picture.save_svg(str(file), title="make demo ONCE=1", code_format=no_web_fonts)
+    code_format = re.sub(r"<!-- .*? -->", "", no_web_fonts)
+    picture.save_svg(str(file), title="make demo ONCE=1", code_format=code_format)
 
 
 def run(folder: Path, once: bool, picture: Path | None = None) -> int:

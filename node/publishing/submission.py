@@ -31,6 +31,9 @@ from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
+#: How long the ledger's block gas limit is believed; it moves by less than a thousandth from block to block.
+_CEILING_LIFETIME_MS = 10_000
+
 _log = structlog.get_logger()
 
 
@@ -71,6 +74,8 @@ class Submitter:
         self._faults = faults
         # Numbers whose transaction this process has handed to a node; all others are sent at once, after a start too.
         self._sent: set[int] = set()
+        self._ceiling_gas: int | None = None
+        self._ceiling_asked_ms = 0
 
     def mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
         """Note which publications the ledger has by now. Returns: the others. Raises: LedgerError."""
@@ -118,7 +123,7 @@ class Submitter:
 
         Raises: PublishingHalted where not even one fits, LedgerError.
         """
-        ceiling = self._sender.gas_ceiling()
+        ceiling = self._gas_ceiling()
         fitting = attestations_within(ceiling)
         if fitting < 1:
             raise PublishingHalted(
@@ -126,6 +131,13 @@ class Submitter:
                 "ask those who run the ledger for a higher block gas limit"
             )
         return fitting
+
+    def _gas_ceiling(self) -> int:
+        """The most gas that a transaction can have; asked anew every few seconds. Raises: LedgerError."""
+        now_ms = self._clock.now_ms()
+        if self._ceiling_gas is None or has_passed(now_ms, self._ceiling_asked_ms, _CEILING_LIFETIME_MS):
+            self._ceiling_gas, self._ceiling_asked_ms = self._sender.gas_ceiling(), now_ms
+        return self._ceiling_gas
 
     def doubt(self) -> None:
         """Believe of no transaction that it is on its way: `see_through` sends each again, the same as before."""
@@ -181,7 +193,7 @@ class Submitter:
     def _prepare(self, row: Row[Any], attempt: _Attempt) -> Prepared:
         """Sign a transaction for a stored publication, and store it. Raises: PublishingHalted, LedgerError."""
         publication = outbox.stored_publication(row, self._issuer.bic)
-        gas, ceiling = publication_gas(len(publication.attestations)), self._sender.gas_ceiling()
+        gas, ceiling = publication_gas(len(publication.attestations)), self._gas_ceiling()
         if gas > ceiling:
             raise PublishingHalted(
                 f"publication {row.number} needs {gas} gas, and a transaction on this ledger can have {ceiling}: ask "

@@ -100,6 +100,11 @@ class SteppedNode:
         assert terms is not None
         return terms.status.word
 
+    def limit_blocks(self, gas: int | None) -> None:
+        """Let the ledger's blocks hold this much gas from now on, and the node look at that again."""
+        self.world.chain.block_gas_limit = gas
+        self.world.clock.advance(10_001)
+
     def sizes_after(self, number: int) -> list[int]:
         """How many attestations each publication after `number` has."""
         table = schema.publications

@@ -17,7 +17,7 @@ FITTING = (BLOCK_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
 
 
 def test_a_change_of_more_accounts_than_a_block_can_hold_is_split_into_publications_that_fit(site: SteppedNode) -> None:
-    site.world.chain.block_gas_limit = BLOCK_GAS
+    site.limit_blocks(BLOCK_GAS)
     grants = site.bind_many(FITTING + 1)
     before = site.client.bank(site.bank.bic).publication
     site.feed(*({"number": number, "status": "frozen"} for number in grants))
@@ -29,17 +29,17 @@ def test_a_change_of_more_accounts_than_a_block_can_hold_is_split_into_publicati
 
 
 def test_no_transaction_asks_for_more_gas_than_the_protocol_allows(site: SteppedNode) -> None:
-    site.world.chain.block_gas_limit = 10**9
+    site.limit_blocks(10**9)
     assert site.node.publisher._submitter.max_attestations() == (MAX_TRANSACTION_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
 
 
 def test_blocks_that_hold_not_even_one_attestation_stop_publishing_with_a_clear_error(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.bind()
-    site.world.chain.block_gas_limit = publication_gas(1) - 1
+    site.limit_blocks(publication_gas(1) - 1)
     with pytest.raises(PublishingHalted, match="higher block gas limit"):
         site.publish()
-    site.world.chain.block_gas_limit = publication_gas(1)
+    site.limit_blocks(publication_gas(1))
     site.publish()
 
 
@@ -48,13 +48,13 @@ def test_a_publication_signed_too_large_halts_with_a_clear_error_and_goes_throug
 ) -> None:
     grants = site.bind_many(FITTING + 1)
     site.sign_frozen(grants)
-    site.world.chain.block_gas_limit = BLOCK_GAS
+    site.limit_blocks(BLOCK_GAS)
     site.node.publisher.send_again()
     with pytest.raises(PublishingHalted, match=r"--give-up-oversized"):
         site.publish()
     with pytest.raises(CannotRecover, match=r"--give-up-oversized"):
         site.recover()
-    site.world.chain.block_gas_limit = None
+    site.limit_blocks(None)
     site.node.publisher.send_again()
     site.publish()
     assert {site.status(grant) for grant in grants.values()} == {"frozen"}
@@ -64,7 +64,7 @@ def test_a_publication_signed_too_large_is_given_up_and_its_content_published_in
     grants = site.bind_many(FITTING + 1)
     before = site.client.bank(site.bank.bic)
     site.sign_frozen(grants)
-    site.world.chain.block_gas_limit = BLOCK_GAS
+    site.limit_blocks(BLOCK_GAS)
     looked = site.recovery().run(confirm=False, give_up_oversized=True)
     assert (looked.given_up, looked.nothing_to_do) == (1, False)
     assert site.recover(give_up_oversized=True).given_up == 1
