@@ -1,4 +1,5 @@
-"""What banks and platforms share: terms and their sealing, publications and their signing, the typed ledger client.
+"""What banks and platforms share: the formats, the ledger's client, the development chain, and the base of both HTTP
+services.
 
-Imports neither `node` nor `gateway`; they meet only here, over HTTP, and on the ledger.
+This package imports neither `node` nor `gateway`. The two meet only over HTTP and on the ledger.
 """

@@ -1,9 +1,9 @@
-"""Time, always passed in: milliseconds since the Unix epoch, UTC."""
+"""Time, always passed in: integer milliseconds since the Unix epoch, UTC."""
 
 import time
 from typing import Protocol
 
-#: 9999-12-30T23:59:59.999Z: the last millisecond that has a date in every time zone. Words of the ledger go further.
+#: 9999-12-30T23:59:59.999Z, the last millisecond that has a date in every time zone. The ledger's words can hold more.
 MAX_CALENDAR_MS = 253_402_214_399_999
 
 
@@ -21,7 +21,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to; for tests and simulations."""
+    """A clock that moves only when told to, for tests and simulations."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -40,7 +40,7 @@ class ManualClock:
 def has_passed(now_ms: int, since_ms: int, wait_ms: int) -> bool:
     """Whether `wait_ms` have passed since a time that this clock, or another machine's, once showed.
 
-    So it is as well where that time is still to come: the clock was wrong then and has been put back, and nobody is to
-    wait for as long as it was wrong.
+    A time in the future counts as passed: the clock was wrong then and has been set back, and nothing should wait for
+    as long as it was wrong.
     """
     return not 0 <= now_ms - since_ms < wait_ms

@@ -34,24 +34,24 @@ class InvalidValue(StandingError):
         self.allowed = allowed
 
     def within(self, place: str) -> "InvalidValue":
-        """The same error, with its field seen from further out: `within("changes[3]")`."""
+        """The same error with a longer field path, as in `within("changes[3]")`."""
         return InvalidValue(f"{place}.{self.field}", self.problem, self.allowed)
 
 
 class NotFound(StandingError):
-    """What the call names is not here."""
+    """What the call names does not exist here."""
 
 
 class Conflict(StandingError):
-    """The call contradicts what is here already, such as one id with two contents."""
+    """The call contradicts what exists already, such as one id with two contents."""
 
 
 class NotAllowed(StandingError):
-    """The caller is known, and may not do this."""
+    """The caller is known but may not do this."""
 
 
 class Unavailable(StandingError):
-    """This service cannot do it at the moment; nothing was changed. `retry_after_s`: when to come back, in seconds."""
+    """This service cannot do it at the moment; nothing was changed. `retry_after_s`: when to try again, in seconds."""
 
     def __init__(self, text: str, retry_after_s: int) -> None:
         super().__init__(text)
@@ -63,11 +63,11 @@ class Overloaded(Unavailable):
 
 
 class TermsUnreadable(StandingError):
-    """Sealed terms do not open with this key, or what opens is not terms."""
+    """Sealed terms do not open with this key, or the content is not terms."""
 
 
 class LedgerError(StandingError):
-    """Something about the ledger."""
+    """The root of errors about the ledger."""
 
 
 class LedgerUnreachable(LedgerError):

@@ -1,1 +1,1 @@
-"""The bank node: feed in from the core, bindings, outbox, publisher. Runs beside a core banking system."""
+"""The bank's node, which runs beside a core banking system: feed, bindings, publishing."""

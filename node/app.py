@@ -30,7 +30,7 @@ def create_app(node: Node) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        # Before the first call comes in: else the first would find a node that does not know yet whether it leads.
+        # Before the first request: otherwise the first would find a node that does not know yet whether it leads.
         await asyncio.to_thread(node.leadership.look)
         thread = threading.Thread(target=node.leadership.run, args=(work,), name="publisher", daemon=True)
         thread.start()

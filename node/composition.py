@@ -38,7 +38,7 @@ from standing.node.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the settings' secret files hold. The sending key is a private key, or what signs in its place."""
+    """The contents of the secret files in the settings. The sending key is a private key, or a signer in its place."""
 
     bank_secret: bytes
     vault_secret: bytes
@@ -52,13 +52,13 @@ class Secrets:
         return BankSecrets([self.bank_secret, *self.newer_bank_secrets])
 
     def vault(self) -> Vault:
-        """What personal data in the node's database is kept with. Raises: InvalidValue."""
+        """The vault for personal data in the node's database. Raises: InvalidValue."""
         return Vault([self.vault_secret, *self.older_vault_secrets], "node")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The parts of a running node."""
+    """The services of a running node."""
 
     settings: NodeSettings
     clock: Clock
@@ -93,7 +93,7 @@ def read_secrets(settings: NodeSettings) -> Secrets:
 
 
 def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
-    """Connect to the ledger and the database, migrate the latter, and put the parts together.
+    """Connect to the ledger and the database, migrate the database, and put the services together.
 
     Raises: LedgerUnreachable, LedgerMismatch, InvalidValue.
     """
@@ -206,14 +206,14 @@ def _publisher(
 
 
 def open_vault(settings: NodeSettings) -> Vault:
-    """What personal data in the node's database is kept with. Raises: SettingsError."""
+    """The vault for personal data in the node's database. Raises: SettingsError."""
     newest = read_secret(settings.vault_secret_file, "vault_secret_file")
     older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
     return Vault([newest, *older], "node")
 
 
 def open_signer(settings: NodeSettings) -> Signer:
-    """What signs publications and grants: a key in a token, or in a keystore. Raises: SettingsError."""
+    """The signer of publications and grants: a key in a token, or in a keystore. Raises: SettingsError."""
     if settings.signer_pkcs11 is not None:
         try:
             # Imported only here: the library is an extra that only those with a token install.
@@ -221,11 +221,11 @@ def open_signer(settings: NodeSettings) -> Signer:
         except ModuleNotFoundError as error:
             raise SettingsError(PKCS11_MISSING) from error
         return Pkcs11Signer(settings.signer_pkcs11)
-    assert settings.signer_keystore is not None  # the settings have one or the other
+    assert settings.signer_keystore is not None  # the settings guarantee one or the other
     assert settings.signer_password_file is not None
     return LocalSigner(load_private_key(settings.signer_keystore, settings.signer_password_file, "signer"))
 
 
 def open_sender(settings: NodeSettings) -> Signer:
-    """What signs the transactions, and pays for them. Raises: SettingsError."""
+    """The signer of transactions, whose account pays for them. Raises: SettingsError."""
     return LocalSigner(load_private_key(settings.sender_keystore, settings.sender_password_file, "sender"))

@@ -1,6 +1,6 @@
 """Named points at which a test may kill the node: right after each of its durable steps.
 
-A node that is killed at any of them, started again, has lost nothing, repeats nothing and signs no number twice.
+A node that is killed at any of them and started again has lost nothing, repeats nothing and signs no number twice.
 """
 
 import os
@@ -18,7 +18,7 @@ FAULT_POINTS = (
     "in_block",  # the ledger has it, and the store knows
 )
 
-#: Durable steps of what not every node does: its own reading of the core, micro-deposits, off-boarding.
+#: Durable steps that not every node takes: reading the core itself, micro-deposits, off-boarding.
 PART_FAULT_POINTS = (
     "file_claimed",  # a feed file is this node's, not yet read
     "file_loaded",  # all of it is taken in, its report not yet written
@@ -33,7 +33,7 @@ PART_FAULT_POINTS = (
     "off_board_batch",  # a batch of bindings has ended, the next not yet
 )
 
-#: Durable steps of an operator's command, which is killed and run again as the node is.
+#: Durable steps of operators' commands, which can be killed and run again as well.
 COMMAND_FAULT_POINTS = (
     "imported",  # the export is in the store
     "recovered",  # the store is level with the ledger, and knows what to state again
@@ -51,7 +51,7 @@ def no_faults(_point: str) -> None:
 def kill_at(wanted: str, times: int = 1) -> Faults:
     """Kill this process with SIGKILL when `wanted` is reached for the `times`-th time.
 
-    Raises: ValueError for a name that is no fault point.
+    Raises: ValueError for an unknown fault point.
     """
     known = FAULT_POINTS + PART_FAULT_POINTS + COMMAND_FAULT_POINTS
     if wanted not in known:

@@ -1,4 +1,4 @@
-"""A bank's name: its BIC (ISO 9362), as text everywhere and as `bytes11` on the ledger."""
+"""A bank's identifier: its BIC (ISO 9362), as text in code and as `bytes11` on the ledger."""
 
 from stdnum import bic as _bic
 from stdnum.exceptions import ValidationError
@@ -22,15 +22,15 @@ def parse_bic(text: str, field: str = "bank") -> str:
 
 
 def bic_to_bytes11(bic: str) -> bytes:
-    """The ledger's form of a BIC: 11 bytes of ASCII, zero-padded on the right."""
+    """The BIC as the ledger stores it: 11 bytes of ASCII, zero-padded on the right."""
     return parse_bic(bic).encode("ascii").ljust(11, b"\0")
 
 
 def bytes11_to_bic(raw: bytes) -> str:
-    """The BIC of the ledger's form.
+    """The BIC of the ledger's 11 bytes.
 
-    Raises: InvalidValue where `raw` is not a zero-padded BIC, just as `bic_to_bytes11` writes it: to the ledger one in
-    small letters, or with a space, is another bank.
+    Raises: InvalidValue where `raw` is not exactly what `bic_to_bytes11` writes. To the ledger, lower case or a space
+    makes another bank.
     """
     if len(raw) != 11:
         raise InvalidValue("bank", f"{len(raw)} bytes", "11 bytes")

@@ -1,4 +1,4 @@
-"""What a platform's gateway and a bank's node say to each other over HTTP: binding, and its grant."""
+"""The bodies that a platform's gateway and a bank's node exchange over HTTP: claims, grants, micro-deposits."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from standing.ledger.attestations.grant import Grant
 from standing.ledger.attestations.identity import IdDocument, Identity, canonical_identity, canonical_number
 
-#: A platform's id: it enters key derivation, so its form is fixed.
+#: A platform's id. It enters key derivation, so its form is fixed.
 PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 
 #: The largest time that the ledger can hold, in milliseconds.
@@ -22,7 +22,7 @@ def _hex_of(size: int) -> AfterValidator:
             raw = bytes.fromhex(text[2:])
         except ValueError as error:
             raise ValueError(f"0x and {2 * size} hexadecimal digits") from error
-        if len(raw) != size:  # `fromhex` passes over white space
+        if len(raw) != size:  # `fromhex` skips white space
             raise ValueError(f"0x and {2 * size} hexadecimal digits")
         return "0x" + raw.hex()
 
@@ -36,7 +36,7 @@ TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]
 
 
 class Claim(BaseModel):
-    """What a user says about an account: its number and who holds it. Personal data."""
+    """What a user claims about an account: its number and its holder. Personal data."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +62,7 @@ class Claim(BaseModel):
 
 
 class BindingRequest(Claim):
-    """A platform asks a bank to bind an account. `request_id` makes it safe to ask again after a lost answer."""
+    """A platform's request to bind an account. `request_id` makes it safe to ask again after a lost answer."""
 
     request_id: str = Field(min_length=8, max_length=64, pattern="^[A-Za-z0-9_-]+$")
     on_behalf_of: str | None = Field(
@@ -79,7 +79,7 @@ class BindingRequest(Claim):
 
 
 class Mismatch(BaseModel):
-    """One thing that stands against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
+    """One reason against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
 
     field: Literal["number", "name", "id_document", "phone", "account", "amount"]
     problem: str
@@ -126,7 +126,7 @@ MAX_DEPOSIT_MINOR = 100
 
 
 class MicroDepositDocument(BaseModel):
-    """A small amount that the bank pays into the account; the user is to name it, before `expires_at_ms`."""
+    """A small amount that the bank pays into the account. The user names it before `expires_at_ms`."""
 
     id: Hex32
     currency: str = Field(description="ISO 4217, alphabetic")
@@ -146,10 +146,10 @@ class DepositConfirmation(BaseModel):
 
 
 class BindingAnswer(BaseModel):
-    """The bank's answer: granted with a grant, refused with what does not match, or a micro-deposit first.
+    """The bank's answer: granted, refused with what does not match, or a micro-deposit first.
 
-    `mismatches` of a grant that a micro-deposit led to name what the bank does not vouch for, such as the phone: the
-    terms carry the bank's own value of it, from the first attestation on.
+    After a micro-deposit, `mismatches` of a grant name the fields that the bank does not vouch for, such as the phone.
+    The terms carry the bank's own value of them from the first attestation on.
     """
 
     outcome: Literal["granted", "refused", "micro_deposit"]

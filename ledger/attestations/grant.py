@@ -1,8 +1,8 @@
 """Grants: what a bank gives a platform when a binding succeeds.
 
-A grant names the binding and carries its key. The bank signs it together with a commitment to the key, so that in a
-dispute a record can be opened by anyone whom the platform shows the key, and nobody can claim another key. The domain
-of the signature has no chain: a grant outlives a deployment of the ledger, as the binding does.
+A grant names the binding and carries its key. The bank signs it together with a commitment to the key. In a dispute,
+anyone to whom the platform shows the key can open the record, and nobody can claim another key. The signature's domain
+names no chain, because a grant outlives a deployment of the ledger, as the binding does.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Grant:
 
     @property
     def signer(self) -> ChecksumAddress | None:
-        """The address that signed the grant; to be compared with the bank's signer on the ledger."""
+        """The address that signed the grant, to be compared with the bank's signer on the ledger."""
         digest = _digest(self.bank, self.binding, self.platform, self.granted_at_ms, self.binding_key)
         return recover(digest, self.signature)
 

@@ -1,7 +1,7 @@
-"""Who holds an account: name, ID document and phone, in the canonical form that both sides compare.
+"""The holder of an account: name, ID document and phone, in the canonical form that both sides compare.
 
-Canonical means: Unicode NFKC, case-folded, inner white space and name dots removed; documents and phones validated and
-normalised by python-stdnum and phonenumbers. Two spellings of one thing give one canonical value.
+A canonical name is Unicode NFKC, case-folded, without white space and name dots. Documents and phones are validated and
+normalised by python-stdnum and phonenumbers. Two spellings of one thing have one canonical value.
 """
 
 import re
@@ -42,13 +42,14 @@ class IdDocument:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The three identity fields of a holder, each in canonical form. Personal data: never logged, nor on the ledger."""
+    """The three identity fields of a holder, each in canonical form. Personal data: never logged and never on the
+    ledger."""
 
     name: str
     id_document: str
     phone: str
 
-    def __repr__(self) -> str:  # so that no log line and no traceback can show it
+    def __repr__(self) -> str:  # no log line and no traceback may show it
         return "Identity(…)"
 
 
@@ -60,7 +61,7 @@ def canonical_identity(name: str, id_document: IdDocument, phone: str) -> Identi
 def canonical_number(number: str, number_type: str, field: str = "number") -> str:
     """The canonical form of a card or account number: capital letters and digits only.
 
-    Raises: InvalidValue for a card number that the Luhn check refuses (ISO/IEC 7812), or a wrong shape.
+    Raises: InvalidValue for a card number that fails the Luhn check (ISO/IEC 7812), or a wrong shape.
     """
     allowed = "12 to 19 digits, Luhn-valid" if number_type == "card" else "4 to 34 letters and digits"
     compact = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", number[:_MAX_NUMBER])).upper()
@@ -73,7 +74,7 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
 
 
 def canonical_name(name: str, field: str = "holder_name") -> str:
-    """The canonical form of a name. Raises: InvalidValue where nothing is left of it, or it is too long."""
+    """The canonical form of a name. Raises: InvalidValue where it holds no letter or is too long."""
     if len(name) > _MAX_NAME:
         raise InvalidValue(field, f"longer than {_MAX_NAME} characters", f"1 to {_MAX_NAME} characters")
     folded = unicodedata.normalize("NFKC", name).casefold().translate(_DOTS)
@@ -85,8 +86,10 @@ def canonical_name(name: str, field: str = "holder_name") -> str:
 
 
 def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
-    """The canonical form `SCHEME:COUNTRY:NUMBER`. Raises: InvalidValue for an unknown scheme or country, or a number
-    that its own checksum or shape refuses."""
+    """The canonical form `SCHEME:COUNTRY:NUMBER`.
+
+    Raises: InvalidValue for an unknown scheme or country, or a number that fails its own checksum or shape.
+    """
     if not _COUNTRY.fullmatch(document.country):
         raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
     if len(document.number) > _MAX_DOCUMENT:
@@ -99,7 +102,7 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
         try:
             number = module.validate(number)
         except (ValidationError, LookupError) as error:
-            # A LookupError is python-stdnum's own: over a Chinese number whose province it knows and its county not.
+            # python-stdnum raises LookupError for a Chinese number of a known province and an unknown county.
             raise InvalidValue(f"{field}_number", "not valid by its own rules", "a national number") from error
     elif document.scheme == "CCPT":
         if not _PASSPORT.fullmatch(number):
@@ -110,7 +113,7 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
 
 
 def canonical_phone(phone: str, field: str = "phone") -> str:
-    """The E.164 form of a phone number; without a country code it is taken for a Chinese one.
+    """The E.164 form of a phone number. A number without a country code is read as Chinese.
 
     Raises: InvalidValue where it is not a valid number of any country.
     """

@@ -1,7 +1,7 @@
-"""Publications: the ordered batches that a bank signs, their EIP-712 digest and signature.
+"""Publications: the ordered batches that a bank signs, with their EIP-712 digest and signature.
 
-The digest is computed here by the field layout of EIP-712 itself, because `eth_account`'s general typed-data encoder
-takes several times as long for a batch of hundreds; tests hold the two against each other.
+The digest is computed here, field by field, because `eth_account`'s general typed-data encoder takes several times as
+long for a batch of hundreds. Tests compare the two.
 """
 
 import sys
@@ -18,9 +18,9 @@ from eth_utils import ValidationError, keccak, to_canonical_address, to_checksum
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.errors import InvalidValue
 
-# `eth_account` brings `py_ecc` along, whose import lets Python recurse 100,000 deep: more than the stack holds, so that
-# JSON nested deeply enough, which anybody can send, would end the process and not just the request. Nothing here
-# recurses, so Python's own limit it is again.
+# `eth_account` imports `py_ecc`, which raises Python's recursion limit to 100,000, more than the stack can hold. Deeply
+# nested JSON, which anybody can send, would then end the process instead of one request. Nothing here recurses, so
+# Python's own limit is restored.
 sys.setrecursionlimit(1_000)
 
 ATTESTATION_FIELDS = (
@@ -53,7 +53,8 @@ DOMAIN_VERSION = "1"
 
 
 class Signer(Protocol):
-    """Signs 32-byte digests with a secp256k1 key; where the key lives is its own business (keystore, HSM, KMS)."""
+    """Signs 32-byte digests with a secp256k1 key. Where the key lives is up to the implementation: keystore, HSM or
+    KMS."""
 
     @property
     def address(self) -> ChecksumAddress: ...
@@ -78,7 +79,7 @@ class LocalSigner:
 
 
 def recover(digest: bytes, signature: bytes) -> ChecksumAddress | None:
-    """The address whose key signed `digest`; None for what is no signature: 65 bytes, r ‖ s ‖ v with v 27 or 28."""
+    """The address whose key signed `digest`; None where `signature` is not 65 bytes r ‖ s ‖ v with v 27 or 28."""
     if len(signature) != 65:
         return None
     try:
@@ -90,7 +91,7 @@ def recover(digest: bytes, signature: bytes) -> ChecksumAddress | None:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The EIP-712 domain: one ledger contract on one chain. A signature for another domain is worth nothing here."""
+    """The EIP-712 domain: one ledger contract on one chain. A signature for another domain is not valid here."""
 
     chain_id: int
     contract: ChecksumAddress
@@ -109,7 +110,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """The sealed word of a bank about one binding, as it stands on the ledger."""
+    """A bank's sealed word about one binding, as it is on the ledger."""
 
     binding: bytes
     effective_at_ms: int
@@ -135,9 +136,9 @@ class Attestation:
 
 @dataclass(frozen=True)
 class Publication:
-    """An ordered batch of attestations with a watermark, number `number` of `bank`'s history for `domain`.
+    """An ordered batch of attestations with a watermark: number `number` in `bank`'s history on `domain`.
 
-    `previous` is the digest of the publication before, 32 zero bytes before the first.
+    `previous` is the digest of the publication before; 32 zero bytes before the first.
     """
 
     domain: Domain

@@ -91,7 +91,7 @@ def unseal(
 ) -> Terms:
     """Open sealed terms.
 
-    Raises: TermsUnreadable where the key, any part of the context, or any bit of what was sealed is not the same.
+    Raises: TermsUnreadable where the key, any part of the context, or any bit of the ciphertext differs.
     """
     nonce, context = _nonce_and_context(bank, binding, publication, effective_at_ms)
     try:

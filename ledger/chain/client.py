@@ -1,4 +1,4 @@
-"""The typed client of the ledger: what the contract says, in Standing's own words. One of the few modules on web3."""
+"""The typed client of the ledger contract, in Standing's own terms."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,13 +35,13 @@ from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, Le
 Receipt = TxReceipt
 
 _HASH_SIZE = 32
-_MAX_BLOCK = 2**63 - 1  # what a database's column holds
+_MAX_BLOCK = 2**63 - 1  # what a database column holds
 
 _WORD_MAX = 2**256 - 1
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
-# What web3 raises on an answer whose parts are not of the kind that it takes them for without a look.
+# What web3 raises on answers whose parts have unexpected types.
 _ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
@@ -86,7 +86,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A bank's admission: the last publication, and its digest, of the history that it goes on from; zeros for none."""
+    """A bank's admission: number and digest of the publication that its history goes on from; zeros for a new bank."""
 
     number: int
     head: bytes
@@ -94,7 +94,8 @@ class Admission:
 
 
 def published_event(log: EventData) -> Published:
-    """A `Published` log in our own words. Raises: InvalidValue where the bank's name is no BIC, LedgerUnreachable."""
+    """A `Published` log in Standing's terms. Raises: InvalidValue where the bank's name is not a BIC,
+    LedgerUnreachable."""
     with ledger_errors():
         return Published(
             bank=bytes11_to_bic(log["args"]["bank"]),
@@ -118,14 +119,14 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
 def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
     """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.chain.failover`).
 
-    Without web3's own retries: the caller decides on those.
+    web3's own retries are off: the caller decides on retries.
     """
     return Web3(Failover([url] if isinstance(url, str) else url, timeout_s=timeout_s))
 
 
 @contextmanager
 def ledger_errors() -> Iterator[None]:
-    """Turns what web3 and requests raise into `ledger.errors`."""
+    """Translate what web3 and requests raise into `ledger.errors`."""
     try:
         yield
     except ContractLogicError as error:
@@ -147,7 +148,7 @@ def ledger_errors() -> Iterator[None]:
 
 
 def quantity(answer: Any, of: str) -> int:
-    """A number that a node answered; it may be null, whatever web3's type says. Raises: LedgerUnreachable."""
+    """A number from a node's answer, which may be null whatever web3's type says. Raises: LedgerUnreachable."""
     if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
         raise LedgerUnreachable(f"the ledger's node answers no {of}")
     return answer
@@ -158,7 +159,7 @@ def _shorten(error: Exception) -> str:
 
 
 def _revert_data(data: Any) -> bytes:
-    """What a revert returned; nothing where the node does not tell it, or not in hexadecimal."""
+    """The return data of a revert; empty where the node does not give it in hexadecimal."""
     try:
         return bytes(HexBytes(data)) if isinstance(data, str | bytes) else b""
     except ValueError:
@@ -185,7 +186,7 @@ class LedgerClient:
         return self.w3.provider
 
     def check(self, chain_id: int | None = None) -> list[str]:
-        """That every node is on the right chain (all on one, where `chain_id` is not given) and has the contract.
+        """Check that every node is on the right chain (all on one, where `chain_id` is not given) and has the contract.
 
         Returns: the nodes that do not answer now; each is checked before its first use. Raises: LedgerMismatch;
         LedgerUnreachable where no node answers.
@@ -198,7 +199,7 @@ class LedgerClient:
         return silent
 
     def _check_node(self, name: str, ask: Callable[[RPCEndpoint, Any], RPCResponse]) -> None:
-        """Raises: LedgerMismatch, or NodeNotServing where there is no clear answer."""
+        """Check one node. Raises: LedgerMismatch, or NodeNotServing where there is no clear answer."""
         answers = [
             ask(RPCEndpoint("eth_chainId"), []),
             ask(RPCEndpoint("eth_getCode"), [self.address, "latest"]),
@@ -227,7 +228,7 @@ class LedgerClient:
 
     @cached_property
     def ahead_allowance_ms(self) -> int:
-        """How far ahead of its block's time the contract takes a time."""
+        """How far ahead of the block's time a publication may speak."""
         with ledger_errors():
             return int(self._contract.functions.AHEAD_ALLOWANCE_MS().call())
 
@@ -237,7 +238,7 @@ class LedgerClient:
             return quantity(self.w3.eth.block_number, "block number")
 
     def head(self, block: int | Literal["latest", "finalized"] = "latest") -> Head:
-        """A block's number, hash and time; the latest one unless another is named."""
+        """A block's number, hash and time; the latest block unless another is named."""
         found = self._plain_block(block if isinstance(block, str) else hex(block))
         if found is None:
             raise LedgerUnreachable(f"the ledger's node has no block {block}")
@@ -252,11 +253,11 @@ class LedgerClient:
         return head
 
     def latest_allowed_ms(self) -> int:
-        """The latest time that a publication sent now may speak of: the allowance after the block to come.
+        """The latest time that a publication sent now may speak of: the pending block's time plus the allowance.
 
-        A node that tells of no block to come is asked for its latest one: early, where blocks are far between.
+        Where a node has no pending block, its latest block counts, which is early where blocks are far between.
         """
-        # Its number and hash need not be known yet, so it is no `Head`.
+        # A pending block may have no number and hash yet, so it is no `Head`.
         found = self._plain_block("pending")
         try:
             time_ms = self.head().time_s * 1000 if found is None else int(found["timestamp"], 16) * 1000
@@ -267,7 +268,7 @@ class LedgerClient:
         return time_ms + self.ahead_allowance_ms
 
     def _plain_block(self, asked: str) -> dict[str, Any] | None:
-        """Asked for plainly: web3's own block type refuses the longer extraData of chains with a BFT engine."""
+        """A block as raw JSON: web3's own block type refuses the longer extraData of BFT engines."""
         with ledger_errors():
             answer = self.w3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [asked, False])
         found = answer.get("result")
@@ -289,9 +290,9 @@ class LedgerClient:
         return decode_read(bytes(answer), len(queries))
 
     def published(self, from_block: int, to_block: int, bank: str | None = None) -> list[Published]:
-        """The `Published` events of a range of blocks (both ends included), in the order of the chain.
+        """The `Published` events of a range of blocks (both ends included), in chain order.
 
-        Those of a bank that was admitted under a name that is no BIC are left out: no party of Standing knows it.
+        Events of a bank that was admitted under a name that is not a BIC are skipped: no Standing party knows it.
         """
         filters = {} if bank is None else {"bank": bic_to_bytes11(bank)}
         with ledger_errors():
@@ -307,7 +308,7 @@ class LedgerClient:
         return found
 
     def _tell_foreign(self, bank: bytes) -> None:
-        """Log once that a bank's publications are passed over. Only the ledger's registrar can make such banks."""
+        """Log once that a bank's publications are skipped. Only the ledger's registrar can create such a bank."""
         if bank not in self._foreign:
             self._foreign.add(bank)
             structlog.get_logger().warning("foreign_bank_passed_over", bank="0x" + bank.hex())
@@ -323,7 +324,7 @@ class LedgerClient:
         )
 
     def admission(self, from_block: int, to_block: int, bank: str) -> Admission | None:
-        """The history that a bank was admitted with, if that was in this range of blocks (both ends included)."""
+        """The history that a bank was admitted with, if it was admitted in this range (both ends included)."""
         with ledger_errors():
             logs = self._contract.events.BankAdmitted.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters={"bank": bic_to_bytes11(bank)}
@@ -333,10 +334,10 @@ class LedgerClient:
         return Admission(logs[-1]["args"]["number"], bytes(logs[-1]["args"]["head"]), logs[-1]["blockNumber"])
 
     def publication_of(self, event: Published, previous: bytes) -> tuple[Publication, bytes] | None:
-        """The publication behind an event, out of its transaction's input, with its signature.
+        """The publication behind an event, from its transaction's input, with its signature.
 
         `previous` is the digest of the one before, which the input does not hold. None where the transaction did not
-        call `publish` itself, or what it says is not what the event names: then its content cannot be had from here.
+        call `publish` itself, or its input differs from the event; the content cannot be recovered then.
         """
         with ledger_errors():
             transaction = self.w3.eth.get_transaction(HexBytes(event.transaction_hash))
@@ -392,13 +393,13 @@ class LedgerClient:
             except TransactionNotFound:
                 return None
             except Web3RPCError as error:
-                # Some nodes answer so for a while after a start, before old receipts can be found.
+                # Some nodes answer like this for a while after a start, until old receipts can be found.
                 if "indexing" in str(error):
                     return None
                 raise
 
     def why_failed(self, receipt: Receipt) -> LedgerError:
-        """The error behind a failed transaction, found by playing it again on the state before its block."""
+        """The error behind a failed transaction, found by replaying it on the state before its block."""
         with ledger_errors():
             sent = self.w3.eth.get_transaction(receipt["transactionHash"])
             again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}

@@ -1,8 +1,8 @@
-"""`StatusLedger.read` and `publish` in fixed-size words, without general ABI machinery: hundreds of records are cheap.
+"""`StatusLedger.read` and `publish` in fixed-size words, so that hundreds of records are cheap to encode and decode.
 
-The words are held against `eth_abi` by tests. Layout of a call of `read`, after the selector: offset (0x20), count,
-then for each query bank (`bytes11`, left-aligned) and binding. Of the answer: block number, block time in seconds,
-offset (0x60), count, then six words for each record. Of a call of `publish`: bank, number, watermark, offset (0xa0) of
+Tests compare the words with `eth_abi`. Layout of a call of `read`, after the selector: offset (0x20), count, then for
+each query bank (`bytes11`, left-aligned) and binding. Layout of the answer: block number, block time in seconds, offset
+(0x60), count, then six words for each record. Layout of a call of `publish`: bank, number, watermark, offset (0xa0) of
 the attestations, offset of the signature; count, then four words for each attestation; length, then the signature.
 """
 
@@ -23,7 +23,7 @@ _BANK_SIZE = 11
 _BANK_PADDING = bytes(32 - _BANK_SIZE)
 _BINDING_SIZE = 32
 _U48_MAX = 2**48 - 1
-# Of each word only the bytes that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
+# Only the bytes of each word that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
 _RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
 _HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
 
@@ -52,7 +52,8 @@ class Reading:
 
 
 def check_query(bank: bytes, binding: bytes) -> None:
-    """That both have the size that `read` takes; another would spoil its whole call. Raises: InvalidValue."""
+    """Check that both have the size that `read` takes; a wrong size would spoil the whole shared call. Raises:
+    InvalidValue."""
     if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:
         allowed = f"a bank of {_BANK_SIZE}, a binding of {_BINDING_SIZE}"
         raise InvalidValue("query", f"{len(bank)} and {len(binding)} bytes", allowed)
@@ -62,7 +63,7 @@ def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Calldata of `read` for pairs of (bank as bytes11, binding). Raises: InvalidValue."""
     parts = [_SELECTOR, (0x20).to_bytes(32, "big"), len(queries).to_bytes(32, "big")]
     for bank, binding in queries:
-        if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:  # the call itself would cost more than the rest
+        if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:  # a function call would cost more than the rest
             check_query(bank, binding)
         parts.append(bank + _BANK_PADDING)
         parts.append(binding)
@@ -89,8 +90,8 @@ def encode_publish(
 def decode_read(answer: bytes, count: int) -> Reading:
     """The answer to a read of `count` queries.
 
-    Raises: LedgerMismatch where the answer has not the shape of one, such as from an address without the contract, or
-    has numbers that the contract cannot hold.
+    Raises: LedgerMismatch where the answer has another shape, as from an address without the contract, or numbers that
+    the contract cannot hold.
     """
     if len(answer) != _HEAD_SIZE + count * _RECORD.size:
         raise LedgerMismatch(f"{len(answer)} bytes in answer to a read of {count}: is this the StatusLedger contract?")

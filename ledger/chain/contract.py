@@ -11,7 +11,7 @@ from eth_utils import keccak
 
 from standing.ledger.errors import LedgerRejected
 
-#: The contract's roles by the hash that its errors name them by; OpenZeppelin's zero is the governor's.
+#: The contract's roles by the hashes in its errors. OpenZeppelin's zero hash is the governor's role.
 _ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name in ("REGISTRAR_ROLE", "GUARDIAN_ROLE")}
 
 
@@ -34,7 +34,7 @@ def _errors() -> dict[bytes, tuple[str, list[str]]]:
 
 
 def decode_rejection(data: bytes) -> LedgerRejected:
-    """The contract's own error out of a revert's return data, whatever that data is."""
+    """The contract's own error decoded from a revert's return data, whatever that data is."""
     name, types = _errors().get(data[:4], ("", []))
     if not name:
         return LedgerRejected("without a reason" if not data else "unknown error", (data,) if data else ())

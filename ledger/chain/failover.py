@@ -1,8 +1,8 @@
 """One JSON-RPC connection over several ledger nodes: the first that answers is used until it fails.
 
-A node that fails rests for a while, so that a dead one does not cost every call its timeout. No call is retried on the
-same node, and each node is asked at most once per call; the caller decides on more. Sending a transaction to a second
-node after the first gave no answer is harmless, since a transaction counts once, wherever it enters.
+A node that fails rests for a while, so that a dead node does not cost every call its timeout. No call is retried on the
+same node, and each node is asked at most once per call; the caller decides on further retries. It is safe to send a
+transaction to a second node after the first gave no answer: a transaction counts once, wherever it enters.
 """
 
 import threading
@@ -22,16 +22,16 @@ from standing.ledger.errors import InvalidValue, LedgerMismatch
 MAX_URLS = 8
 _REST_S = 5.0
 
-#: What nodes answer while they cannot serve at all, whatever the call; they agree on no error code for it.
+#: What nodes answer while they cannot serve at all, whatever the call. They share no error code for it.
 _NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
 
 
 class NodeNotServing(requests.RequestException):
-    """A ledger node answers, and says that it cannot serve now."""
+    """A ledger node answers that it cannot serve now."""
 
 
 class _Node:
-    """One ledger node. `checked`: it has shown to be of the right chain, with the contract."""
+    """One ledger node. `checked`: it has proved to be on the right chain, with the contract."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         # The host and port only: a URL's path or user part may be a secret.
@@ -66,8 +66,8 @@ def _is_url(text: str) -> bool:
 class Failover(JSONBaseProvider):
     """A web3 provider over one or more nodes of one ledger.
 
-    Before its first use, and again after each failure, a node is given to `check`, which raises LedgerMismatch for one
-    of another chain; such a node is never asked anything else. Raises: InvalidValue for no URL, or too many.
+    Before its first use, and again after each failure, a node is passed to `check`, which raises LedgerMismatch for a
+    node of another chain. Such a node is never asked anything else. Raises: InvalidValue for no URL, or too many.
     """
 
     def __init__(self, urls: Sequence[str], *, timeout_s: float, monotonic_s: Callable[[], float] = time.monotonic):
@@ -81,7 +81,7 @@ class Failover(JSONBaseProvider):
         self._current = 0
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
-        #: Asks a node whether it is of the right ledger: its name, and a function that makes a call to it.
+        #: Checks whether a node belongs to the right ledger: takes its name, and a function that makes a call to it.
         self.check: Callable[[str, Callable[[RPCEndpoint, Any], RPCResponse]], None] | None = None
         #: How often a node failed, by its host and port.
         self.failures: dict[str, int] = {node.name: 0 for node in self._nodes}
@@ -94,7 +94,7 @@ class Failover(JSONBaseProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """The answer of the first node that gives one.
 
-        Raises: the last node's error, where none does; LedgerMismatch where all that answer are of another ledger.
+        Raises: the last node's error where none does; LedgerMismatch where all that answer belong to another ledger.
         """
         failure: Exception | None = None
         for index in self._order():
@@ -105,7 +105,7 @@ class Failover(JSONBaseProvider):
                     node.checked = True
                 answer = node.ask(method, params)
             except LedgerMismatch as error:
-                # Another chain stays another chain: this must be seen, not passed over for good.
+                # A node of another chain stays that: this must be visible, not skipped for ever.
                 failure = error
             except (requests.RequestException, BadResponseFormat, ValueError) as error:
                 failure = error if not isinstance(failure, LedgerMismatch) else failure
@@ -118,9 +118,9 @@ class Failover(JSONBaseProvider):
         raise failure
 
     def doubt(self) -> None:
-        """Let the node in use rest: it answers, but what it answers or does with transactions shows that it lags.
+        """Let the node in use rest: its answers, or its handling of transactions, show that it lags.
 
-        Where no other node answers, it is asked all the same.
+        Where no other node answers, it is asked again.
         """
         self._rest(self._nodes[self._current])
 
@@ -138,12 +138,12 @@ class Failover(JSONBaseProvider):
         return silent
 
     def _order(self) -> list[int]:
-        """The nodes to ask: the one in use first, then the others in turn; those at rest last of all."""
+        """The nodes to ask: the one in use first, then the others in turn, resting nodes last."""
         with self._lock:
             first = self._current
         turn = [(first + step) % len(self._nodes) for step in range(len(self._nodes))]
         now_s = self._monotonic_s()
-        return sorted(turn, key=lambda index: self._nodes[index].rests_until > now_s)  # a stable sort keeps the turn
+        return sorted(turn, key=lambda index: self._nodes[index].rests_until > now_s)  # a stable sort keeps the order
 
     def _rest(self, node: _Node) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Deploying the contract and governing it: each step shows first what it would change, then does it.
+"""Deploying the contract and governing it. Each step is dry-run before it is sent.
 
 The roles are the contract's own (`contracts/IStatusLedger.sol`): the registrar admits and reinstates, the guardian
 suspends, a bank's admin rotates its signer.
@@ -28,7 +28,7 @@ _U48_MAX = 2**48 - 1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One governance transaction, ready to be tried or sent; the bank it is about is its first argument."""
+    """One governance transaction, ready to be dry-run or sent. Its first argument is the bank."""
 
     function: str
     arguments: tuple[Any, ...]
@@ -57,12 +57,12 @@ def suspend(bic: str) -> Step:
 
 
 def reinstate(bic: str, signer: ChecksumAddress, admin: ChecksumAddress) -> Step:
-    """End a suspension, with the keys that count from here on."""
+    """End a suspension, and name the keys that count from now on."""
     return Step("reinstate", (bic_to_bytes11(bic), signer, admin))
 
 
 def rotate_signer(bic: str, signer: ChecksumAddress) -> Step:
-    """Replace a bank's signer; the old one counts for nothing at once."""
+    """Replace a bank's signer. The old one loses its effect at once."""
     return Step("rotateSigner", (bic_to_bytes11(bic), signer))
 
 

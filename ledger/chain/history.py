@@ -1,6 +1,6 @@
-"""A bank's history on the ledger, from logs and transactions alone: no old state is needed, so any full node will do.
+"""A bank's history on the ledger, from logs and transactions alone. No old state is needed, so any full node will do.
 
-Publications with what was signed, the signer that counted for each, and the links of the hash chain.
+It covers publications with what was signed, the signer in force for each, and the links of the hash chain.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 
 _Event = Literal["Published", "BankAdmitted", "BankReinstated", "SignerRotated"]
 
-#: The events that say whose signature counts from there on.
+#: The events that change whose signature counts.
 _SIGNER_EVENTS: tuple[_Event, ...] = ("BankAdmitted", "BankReinstated", "SignerRotated")
 
 _FIRST_WINDOW_BLOCKS = 64
@@ -40,7 +40,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A publication as it was signed, out of its transaction's input."""
+    """A publication as it was signed, from its transaction's input."""
 
     placed: Placed
     publication: Publication
@@ -49,7 +49,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class NamedSigner:
-    """A signer that the ledger named for a bank, by which event, from which block on."""
+    """A signer that the ledger named for a bank, with the event and the block."""
 
     address: ChecksumAddress
     event: str
@@ -63,7 +63,7 @@ class History:
         self.client = client
         self.bank = bank
         self._contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
-        # Of one number there is one publication, and what was signed stays: nothing here is asked for twice.
+        # A number has one publication and its content never changes, so nothing is asked for twice.
         self._found: dict[int, Placed] = {}
         self._signed: dict[int, Signed | None] = {}
         self._signers: tuple[int, list[EventData]] = (-1, [])
@@ -98,8 +98,8 @@ class History:
             low, window = high + 1, window * 2
 
     def previous_digest(self, placed: Placed) -> bytes | None:
-        """The digest that a publication names as `previous`: that of the one before, or the head that the bank was
-        admitted with. None where the ledger has neither."""
+        """The digest that a publication names as `previous`: that of the publication before, or the head that the bank
+        was admitted with. None where the ledger has neither."""
         event = placed.event
         before = self.publication(event.number - 1, event.block_number) if event.number > 1 else None
         if before is not None:
@@ -110,8 +110,8 @@ class History:
         return None
 
     def signed(self, placed: Placed) -> Signed | None:
-        """The publication behind an event; None where its transaction does not hold it, or it does not go on from the
-        one before."""
+        """The publication behind an event; None where its transaction does not hold it, or it does not follow the one
+        before."""
         number = placed.event.number
         if number not in self._signed:
             previous = self.previous_digest(placed)
@@ -122,7 +122,7 @@ class History:
     def signer_of(self, placed: Placed) -> NamedSigner | None:
         """The signer that counted when a publication was accepted."""
         block = placed.event.block_number
-        # One in the same block counts where it came before the publication.
+        # One in the same block counts if it came before the publication.
         named = [
             log for log in self._signer_logs(block) if log["blockNumber"] < block or log["logIndex"] < placed.log_index
         ]
@@ -133,9 +133,9 @@ class History:
         return [_named(log) for log in sorted(self._signer_logs(to_block), key=_place)]
 
     def accepts(self, signer: ChecksumAddress, signed: Signed) -> bool:
-        """Whether a signature is the signer's: of its key, or by the word of its ERC-1271 contract at that block.
+        """Whether a signature is the signer's: by its key, or by its ERC-1271 contract at that block.
 
-        Raises: LedgerUnreachable, also where the node has no state of that block to ask the contract in.
+        Raises: LedgerUnreachable, also where the node has no state of that block.
         """
         digest, block = signed.publication.digest, signed.placed.event.block_number
         if recover(digest, signed.signature) == signer:
@@ -176,7 +176,7 @@ class History:
         raise LedgerUnreachable(f"the ledger's node lets so few blocks be searched that {event} cannot be found")
 
     def _newest(self, event: _Event, to_block: int, *, first_window: int, **filters: Any) -> EventData | None:
-        """The last log of an event, searched backwards, in wider and wider windows."""
+        """The last log of an event, searched backwards in growing windows."""
         high, window = to_block, first_window
         for _ in range(_MAX_QUERIES):
             if high < 0:
@@ -199,7 +199,7 @@ class History:
                     from_block=low, to_block=high, argument_filters={"bank": bic_to_bytes11(self.bank), **filters}
                 )
             )
-            for log in logs:  # a log of no block, as of a pending transaction, has no place in a history
+            for log in logs:  # a log without a block, as of a pending transaction, has no place in a history
                 quantity(log["blockNumber"], "log's block number")
                 quantity(log["logIndex"], "log's place in its block")
         return logs

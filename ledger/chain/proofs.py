@@ -56,7 +56,7 @@ _HEADER_FIELDS = (
     ("requestsHash", "bytes"),
 )
 _FIRST_FIELDS = 15
-#: What py-trie raises on nodes that prove nothing; an IndexError on one whose path is empty.
+#: What py-trie raises on nodes that prove nothing; IndexError for an empty path.
 _NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError, IndexError)
 
 
@@ -66,7 +66,7 @@ class ProofWrong(StandingError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A block's header whose hash was computed from all of it."""
+    """A block's header whose hash was computed from all of its fields."""
 
     number: int
     time_s: int
@@ -76,7 +76,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What a state proves: the record as `read` answers it, and the bank's last publication with its digest."""
+    """What a state proves: the record as `read` answers it, and number and digest of the bank's last publication."""
 
     record: Record
     bank_publication: int
@@ -84,7 +84,7 @@ class Proved:
 
     @classmethod
     def of_words(cls, words: Sequence[int]) -> "Proved":
-        """What the values of the five slots of `storage_slots` say, in that order."""
+        """What the values of the five slots mean, in the order of `storage_slots`."""
         issuer, admin, head, packed, sealed = words
         return cls(
             record=Record(
@@ -144,7 +144,7 @@ def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str,
 
 
 def _at(root: bytes, key: bytes, nodes: Any, what: str) -> bytes:
-    """The value at a key of a trie, b"" where the proof shows that there is none. Raises: ProofWrong."""
+    """The value at a key of a trie; b"" where the proof shows that there is none. Raises: ProofWrong."""
     if not isinstance(nodes, list) or len(nodes) > _MAX_NODES:
         raise ProofWrong(f"the {what} proof is no list of nodes")
     try:

@@ -1,11 +1,11 @@
 """Sends transactions: nonce, fee and receipts of one account.
 
-The account only pays; what it sends was signed elsewhere. The sending key is not the signing key of publications:
-whoever steals it can spend its gas money and nothing else.
+The account only pays; the payload was signed elsewhere. The sending key is not the signing key of publications: a thief
+of it can spend its gas money and nothing else.
 
-The caller owns the order: it keeps each transaction's nonce and fee durably and gives them back to send it again. The
-payload and the nonce of a transaction never change, only its fee, so that at most one of all that was ever signed for a
-nonce can count. Fees are legacy gas prices: permissioned networks have no fee market, and every EVM takes them.
+The caller owns the order. It stores each transaction's nonce and fee and passes them back to send it again. Payload and
+nonce of a transaction never change, only its fee, so at most one of all transactions signed for a nonce can count. Fees
+are legacy gas prices: permissioned networks have no fee market, and every EVM accepts them.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from standing.ledger.attestations.publication import LocalSigner, Signer
 from standing.ledger.chain.client import LedgerClient, ledger_errors, quantity
 from standing.ledger.errors import LedgerError, LedgerUnreachable
 
-#: What a publication may use at most: a fixed part, and for each attestation two fresh storage slots and its calldata.
-#: `tests/contracts` hold the real figures against it. Given instead of asked for, because `eth_estimateGas` plays the
-#: transaction on the last block's time, which on an idle chain is too old for a fresh watermark.
+#: The gas limit of a publication: a fixed part, and for each attestation two fresh storage slots and its calldata.
+#: `tests/contracts` compare them with the real figures. They are constants because `eth_estimateGas` plays the
+#: transaction at the last block's time, which on an idle chain is too old for a fresh watermark.
 GAS_FIXED = 120_000
 GAS_PER_ATTESTATION = 52_000
 
@@ -36,10 +36,10 @@ MAX_TRANSACTION_GAS = 2**24
 #: 1,000 gwei. High enough for any network known, low enough that a broken node cannot empty the account at once.
 DEFAULT_MAX_GAS_PRICE_WEI = 10**12
 
-# A replacement must offer 10 % more to pass the rule of common nodes; an eighth more is 12.5 %.
+# Common nodes take a replacement that offers 10 % more; an eighth more is 12.5 %.
 _BUMP_DIVISOR = 8
 
-# What nodes say, in lower case; they agree on no error codes.
+# What nodes say, in lower case. They share no error codes.
 _KNOWN = (
     "already known",
     "known transaction",
@@ -72,11 +72,11 @@ class NonceUsed(LedgerError):
 
 
 class NonceAhead(LedgerError):
-    """The node does not have the transaction before this one; those before must be sent again first."""
+    """The node lacks the transaction before this one; earlier ones must be sent again first."""
 
 
 class Underpriced(LedgerError):
-    """The node has another transaction with this nonce, and this one offers too little more to take its place."""
+    """The node has another transaction with this nonce, and this one offers too little to replace it."""
 
 
 class FeeTooHigh(LedgerError):
@@ -89,7 +89,8 @@ def publication_gas(attestations: int) -> int:
 
 
 def attestations_within(gas: int) -> int:
-    """How many attestations a publication can have whose gas limit is at most `gas`; negative where not even none."""
+    """How many attestations fit into a publication with a gas limit of `gas`; negative where not even an empty one
+    fits."""
     return (gas - GAS_FIXED) // GAS_PER_ATTESTATION
 
 
@@ -145,10 +146,11 @@ class Sender:
         return asked
 
     def again_wei(self, paid_wei: int, *, bump: bool) -> int:
-        """The gas price for sending a transaction again: what was paid, or what the network asks by now if more.
+        """The gas price for sending a transaction again: what was paid, or what the network asks by now if that is
+        more.
 
-        `bump`, for a stuck one: an eighth more than was paid at least. Never above the maximum; at the maximum, and
-        where gas is free, it stays as it is. Raises: LedgerUnreachable.
+                `bump`, for a stuck transaction: at least an eighth more than was paid. It never exceeds the maximum,
+                and stays unchanged there and where gas is free. Raises: LedgerUnreachable.
         """
         with ledger_errors():
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
@@ -158,21 +160,22 @@ class Sender:
     def prepare(self, data: bytes, *, gas: int, nonce: int | None = None, gas_price_wei: int | None = None) -> Prepared:
         """Sign a call of the contract with `data`.
 
-        `nonce` is the account's next one, and `gas_price_wei` what the network asks, where none is given.
-        Raises: LedgerUnreachable, FeeTooHigh.
+        `nonce` defaults to the account's next one, `gas_price_wei` to what the network asks. Raises: LedgerUnreachable,
+        FeeTooHigh.
         """
         nonce = self.next_nonce() if nonce is None else nonce
         gas_price_wei = self.gas_price_wei() if gas_price_wei is None else gas_price_wei
         chain_id = self._client.domain.chain_id
         fields = [nonce, gas_price_wei, gas, to_canonical_address(self._client.address), 0, data]
-        # EIP-155: the chain id is signed too, and stands beside the recovery bit, so that it counts on no other chain.
+        # EIP-155: the chain id is signed and encoded beside the recovery bit, so the transaction is valid on no other
+        # chain.
         signature = self._signer.sign(keccak(rlp.encode([*fields, chain_id, 0, 0])))
         v = signature[64] - 27 + 35 + 2 * chain_id
         raw = rlp.encode([*fields, v, int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])])
         return Prepared(bytes(raw), keccak(raw), nonce, gas_price_wei)
 
     def transmit(self, prepared: Prepared) -> None:
-        """Send a prepared transaction; one that the node knows already is a normal ending.
+        """Send a prepared transaction. It is no error that the node knows it already.
 
         Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced.
         """
@@ -187,7 +190,7 @@ class Sender:
                 raise
 
     def _judge(self, text: str, prepared: Prepared, error: Web3RPCError) -> None:
-        """Raises what a node's refusal over a nonce means; returns where it is about something else."""
+        """Raise what a node's refusal of a nonce means; return where the refusal is about something else."""
         shown = f"the ledger's node refuses nonce {prepared.nonce}: {text[:200]}"
         if _says(text, _UNDERPRICED):
             raise Underpriced(shown) from error
@@ -214,7 +217,7 @@ class Sender:
             receipt = poll(self._client.receipt, sent.hash)
         except GaveUp as error:
             raise LedgerUnreachable(f"transaction 0x{sent.hash.hex()} is in no block after {timeout_s:g} s") from error
-        assert receipt is not None  # the retry's own condition
+        assert receipt is not None  # guaranteed by the retry's condition
         if receipt["status"] != 1:
             raise self._client.why_failed(receipt)
         return receipt

@@ -106,7 +106,7 @@ class Devnet:
         return {"jsonrpc": "2.0", "id": identity, "result": _to_json(answer["result"])}
 
     def _set_block_time(self) -> None:
-        """Let the block to come carry the machine's time. py-evm would add one second to the parent's."""
+        """Give the next block the machine's time. py-evm would add one second to the parent's."""
         chain = self.tester.backend.chain
         chain.set_header_timestamp(max(self._now_s(), chain.get_canonical_head().timestamp + 1))
 
@@ -119,7 +119,7 @@ def _error(identity: Any, code: int, message: str, data: str | None = None) -> d
 
 
 def _revert(identity: Any, failure: TransactionFailed) -> dict[str, Any]:
-    """eth-tester tells a revert's return data as the text of a Python bytes literal; nodes tell it as hex."""
+    """eth-tester gives a revert's return data as the text of a Python bytes literal; nodes give it as hex."""
     text = str(failure.args[0]).removeprefix("execution reverted: ")
     try:
         data = ast.literal_eval(text)

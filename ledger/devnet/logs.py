@@ -1,7 +1,7 @@
 """`eth_getLogs` of the development chain, straight from py-evm's receipts.
 
-eth-tester's own finds each transaction of each block anew and recovers its sender, some 30 ms a block: a follower or an
-auditor that looks through a few hundred blocks would wait for half a minute.
+eth-tester's own version finds each transaction of each block again and recovers its sender, some 30 ms a block. A
+follower or an auditor that searches a few hundred blocks would wait for half a minute.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ _MAX_BLOCKS_KEPT = 100_000
 
 
 class LogIndex:
-    """The logs of the chain's blocks, each block's worked out once. Not thread-safe."""
+    """The logs of the chain's blocks, each block indexed once. Not thread-safe."""
 
     def __init__(self, tester: EthereumTester) -> None:
         self._tester = tester

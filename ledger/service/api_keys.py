@@ -1,6 +1,6 @@
-"""API keys with roles. Keys are random, so a plain SHA-256 is enough to keep: only hashes are ever stored.
+"""API keys with roles. Keys are random, so a plain SHA-256 is a safe way to store them: only hashes are kept.
 
-A key is rotated by listing the new one beside the old one for a while: several keys may name one caller.
+To rotate a key, list the new one beside the old one for a while: several keys may name one caller.
 """
 
 import hmac
@@ -27,7 +27,7 @@ class WrongRole(ForbiddenProblem):
 
 
 class ApiKey(BaseModel):
-    """One key as settings hold it: the hash, the role it has, and whom it speaks for."""
+    """One key as the settings hold it: its hash, its role, and the caller it stands for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,7 @@ class ApiKey(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, by the key."""
+    """The caller behind a key."""
 
     name: str
     role: str
@@ -75,7 +75,7 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
     Answers 401 without a valid key and 403 with one of another role.
     """
 
-    # A coroutine, though it awaits nothing: FastAPI runs plain functions in a thread, a hop on every request.
+    # A coroutine although it awaits nothing: FastAPI runs plain functions in a thread, a hop on every request.
     async def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:

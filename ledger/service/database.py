@@ -1,4 +1,4 @@
-"""The database of a service: SQLite (WAL) embedded, PostgreSQL for real, through SQLAlchemy Core and Alembic."""
+"""A service's database through SQLAlchemy Core and Alembic: SQLite (WAL) embedded, PostgreSQL in production."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +20,14 @@ _NO_LIMIT_IN_COLUMN = -1
 #: PostgreSQL: the advisory lock that every writing transaction holds to its end; advisory locks are per database.
 _WRITERS_LOCK = int.from_bytes(b"standwr\0")
 
-#: PostgreSQL: bounds on time, since whoever hangs while it holds the writers' lock would stop all others. Each is far
-#: above what an honest transaction needs between two statements, or for one; `take_time` lifts them where it is not.
-#: The keepalives are the server's: it lets go of the locks of a machine that is gone.
+#: PostgreSQL: time limits, since a session that hangs while it holds the writers' lock would stop all others. Each is
+#: far above what an honest transaction needs; `take_time` lifts them where it is not. The keepalives are the server's:
+#: it frees the locks of a machine that is gone.
 _SESSION = (
     "-c lock_timeout=10s -c statement_timeout=300s -c idle_in_transaction_session_timeout=60s "
     "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 )
-#: The same for this end of the connection: in seconds, the last one in milliseconds.
+#: The same for this end of the connection, in seconds; the last one in milliseconds.
 _CONNECTION = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -78,7 +78,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: one consistent state, waiting for no writer."""
+        """A transaction that only reads: one consistent state, without waiting for writers."""
         with self._reading.begin() as connection:
             yield connection
 
@@ -87,8 +87,8 @@ class Database:
         """A transaction that writes, alone among all writers from its first statement on."""
         with self._writing.begin() as connection:
             if not self._is_sqlite:
-                # Two statements of one transaction would otherwise see a commit of another that came in between, and
-                # a watermark could be signed that is newer than the rows read for it. SQLite has one writer anyway.
+                # Otherwise two statements of one transaction could see another's commit in between, and a watermark
+                # could be signed that is newer than the rows read for it. SQLite has one writer anyway.
                 connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
             yield connection
 
@@ -97,7 +97,7 @@ class Database:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """How to connect: to a server, look first whether a pooled connection still lives, and bound every wait.
+    """Connection options for a server: test a pooled connection before use, and bound every wait.
 
     Options in the URL itself take precedence.
     """
@@ -122,12 +122,12 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("standing_write", False)
-    # IMMEDIATE takes the write lock at once: a transaction that reads first cannot fail later on a stale snapshot.
+    # IMMEDIATE takes the write lock at once, so a transaction that reads first cannot fail later on a stale snapshot.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def take_time(connection: Connection) -> None:
-    """Lift the bounds on time from this transaction, whose work rightly takes long or waits for others in between."""
+    """Lift the time limits from this transaction, which rightly takes long or waits for others."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")

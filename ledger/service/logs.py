@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error. Personal data and secrets never go in; see the callers."""
+"""Structured logs: one JSON object per line on standard error. Callers keep personal data and secrets out."""
 
 import logging
 import sys
@@ -44,12 +44,12 @@ _with_text = ExceptionDictTransformer(show_locals=False)
 
 
 def _types_and_places(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """An exception and what it came from, by types and places alone: the text may hold anything, personal data too."""
+    """An exception and its causes by types and places alone: the text may hold anything, personal data included."""
     return [{"type": each["exc_type"], "frames": each["frames"]} for each in _with_text(exc_info)]
 
 
 def _log_end_of_thread(args: threading.ExceptHookArgs) -> None:
-    """What ended a thread: a line like the others, with the traceback in it."""
+    """Log what ended a thread as one line like the others, with the traceback in it."""
     if args.exc_value is None or args.exc_type is SystemExit:
         return
     name = args.thread.name if args.thread is not None else "unknown"

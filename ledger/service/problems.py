@@ -32,7 +32,7 @@ from standing.ledger.errors import (
 PROBLEM_TYPE = "urn:standing:problem:{type}"
 MEDIA_TYPE = "application/problem+json"
 
-#: HTTP status and title of each error; the first class that an error belongs to counts. Services put theirs in front.
+#: HTTP status and title of each error; the first matching class counts. Services put their own entries in front.
 _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
     InvalidValue: (422, "A value is not allowed"),
     NotFound: (404, "Not found"),
@@ -45,7 +45,7 @@ _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
 
 
 class Unexpected(StatusProblem):
-    """Shown in place of an unexpected error, whose own text could hold anything."""
+    """Shown in place of an unexpected error, whose text could hold anything."""
 
     status = 500
     title = "An unexpected error, on our side"
@@ -55,7 +55,7 @@ class Unexpected(StatusProblem):
 
 
 def merged(table: Mapping[type[StandingError], tuple[int, str]]) -> Mapping[type[StandingError], tuple[int, str]]:
-    """A service's own table, with what all services share behind it."""
+    """A service's own table, followed by what all services share."""
     return {**table, **_SHARED}
 
 
@@ -73,10 +73,10 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
-#: What would be right, as pydantic says it: "Input should be …", "String should have …".
+#: What is allowed, in pydantic's words: "Input should be …", "String should have …".
 _SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
 
-#: What would be right, where pydantic says only what is wrong, by its type of error.
+#: What is allowed, by error type, where pydantic says only what is wrong.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",
@@ -88,7 +88,7 @@ _ALLOWED = {
 def _place(loc: Sequence[str | int], kind: str) -> str:
     """`changes[3].status` for pydantic's ("body", "changes", 3, "status").
 
-    What is no field of a body is left out: the branches of a union, which only pydantic has names for.
+    Parts that are no field of the body are left out, such as the branches of a union, which only pydantic names.
     """
     place = ""
     for part in loc[1:]:
@@ -105,7 +105,7 @@ def _told(item: Mapping[str, Any]) -> dict[str, str]:
     if kind == "json_invalid":  # its place is a character of the body
         problem = f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
         return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
-    if kind == "value_error":  # of a check of our own, which says what is allowed
+    if kind == "value_error":  # from a check of our own, which says what is allowed
         return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
     should = _SHOULD.search(problem)
     allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
@@ -118,7 +118,7 @@ def _sentence(told: Mapping[str, str]) -> str:
 
 
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
-    """What pydantic found, without the input that it found it in: that may be personal data."""
+    """What pydantic found, without the input, which may be personal data."""
     errors = [_told(item) for item in error.errors()]
     return Problem(
         title="The request is malformed",
@@ -145,10 +145,10 @@ def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) 
 
 
 class UnexpectedErrors:
-    """ASGI middleware: the end of every error that nothing else has caught.
+    """ASGI middleware that ends every error that nothing else has caught.
 
-    It is answered with a problem that tells nothing, and logged by its type and place alone: its text may hold
-    anything, personal data included. So it must not travel on to the server, which would log all of it.
+    The answer is a problem document without details, and the log shows the error's type and place alone: its text may
+    hold personal data. It must not reach the server, which would log all of it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -182,7 +182,7 @@ def _innermost(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A problem that no error class stands for, as OpenAPI shows it."""
+    """A problem without an error class of its own, as OpenAPI shows it."""
 
     status: int
     word: str
@@ -224,7 +224,7 @@ def _document(error: type[StandingError] | type[StatusProblem]) -> Documented:
 
 
 def problem_response(problem: Problem) -> Response:
-    """A problem as a response, for middleware that answers before any route does."""
+    """A problem as a response, for middleware that answers before any route."""
     return Response(
         json.dumps(problem.marshal(uri=PROBLEM_TYPE)),
         status_code=problem.status,

@@ -58,7 +58,7 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > bound:
             await self._refuse(bound, scope, receive, send)
             return
-        # A body without a declared length is read here, up to the bound, and handed on whole.
+        # A body without a declared length is read here, up to the bound, and passed on whole.
         messages: list[Message] = []
         size = 0
         if b"transfer-encoding" in dict(scope["headers"]):

@@ -1,4 +1,4 @@
-"""Serving an ASGI app by uvicorn, in the foreground or, for tests and simulations, in a thread."""
+"""Serves an ASGI app by uvicorn, in the foreground or, for tests and simulations, in a thread."""
 
 import gc
 import socket
@@ -11,15 +11,15 @@ from typing import Any
 import uvicorn
 
 _START_TIMEOUT_S = 30.0
-# Longer than load balancers keep an idle connection (60 s as a rule): who closes first must not be the server, or a
-# request that is on its way meanwhile is lost.
+# Longer than load balancers keep an idle connection, usually 60 s. The server must not close first, or a request on its
+# way is lost.
 _KEEP_ALIVE_S = 75
 
 
 def serve(app: Any, host: str, port: int) -> None:
     """Serve until a signal ends the process."""
-    # What start-up made stays till the end. Without this the collector goes through all of it now and then, and every
-    # request waits meanwhile: a tenth of a second or two.
+    # What start-up made stays until the end. Without this the garbage collector walks all of it now and then, and every
+    # request waits meanwhile, for a tenth of a second or two.
     gc.collect()
     gc.freeze()
     uvicorn.run(
@@ -35,7 +35,7 @@ def serve(app: Any, host: str, port: int) -> None:
 
 @contextmanager
 def served(app: Any, port: int = 0) -> Iterator[str]:
-    """Serve `app` on a loopback port (a free one by default) in a thread; yields its URL.
+    """Serve `app` on a loopback port (a free one by default) in a thread. Yields: its URL.
 
     Raises: RuntimeError where it does not start.
     """

@@ -1,4 +1,4 @@
-"""Settings of a service: environment first, then a TOML file; read once at start, never at import."""
+"""Settings of a service: from the environment first, then from a TOML file, read once at start and never at import."""
 
 import tomllib
 from pathlib import Path
@@ -12,7 +12,7 @@ from standing.ledger.errors import StandingError
 
 
 class SettingsError(StandingError):
-    """The settings are incomplete or wrong; the text names each field, and never shows a value."""
+    """The settings are incomplete or wrong. The text names each field and never shows a value."""
 
 
 class ServiceSettings(BaseSettings):
@@ -34,7 +34,7 @@ _Settings = TypeVar("_Settings", bound=ServiceSettings)
 
 
 def load(model: type[_Settings], file: Path | None) -> _Settings:
-    """The settings of the environment and, below it, of a TOML `file`. Raises: SettingsError."""
+    """Read the settings from the environment and, with lower precedence, from a TOML `file`. Raises: SettingsError."""
     stated: dict[str, Any] = {}
     if file is not None:
         try:
@@ -48,7 +48,9 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
             raise SettingsError(f"{file}: {error}") from error
     try:
         return model(**stated)
-    except SourceError as error:  # such as malformed JSON in a variable; its text names the field and shows no value
+    except (
+        SourceError
+    ) as error:  # for example malformed JSON in a variable; its text names the field and shows no value
         raise SettingsError(f"environment: {error}") from error
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
@@ -78,7 +80,7 @@ def read_text_secret(path: Path, field: str) -> str:
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        # Not `from` it, which holds the content.
+        # No `from`: the cause holds the content.
         raise SettingsError(f"{field}: {path} is not UTF-8") from None
     if not text:
         raise SettingsError(f"{field}: {path} is empty")

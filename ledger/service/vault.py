@@ -18,10 +18,10 @@ class VaultError(StandingError):
 
 
 class Vault:
-    """Encrypts with the newest of `secrets` and opens with any; each at least 32 random bytes.
+    """Encrypts with the newest of `secrets` and opens with any; each has at least 32 random bytes.
 
-    `purpose` separates what two parts of a service keep under the same secret. `lookup_key`: where it is kept for
-    itself, so that the oldest secret may go. Raises: InvalidValue.
+    `purpose` separates what different parts of a service keep under one secret. `lookup_key` is given where it is
+    stored separately, so that the oldest secret can be retired. Raises: InvalidValue.
     """
 
     def __init__(self, secrets: Sequence[bytes], purpose: str, lookup_key: bytes | None = None) -> None:
@@ -31,7 +31,7 @@ class Vault:
             [Fernet(urlsafe_b64encode(_derive(secret, f"standing/vault/{purpose}"))) for secret in secrets]
         )
         self._newest = Fernet(urlsafe_b64encode(_derive(secrets[0], f"standing/vault/{purpose}")))
-        # The oldest secret keys the lookups, so that adding a newer one does not lose what was stored before.
+        # The oldest secret keys the lookups, so that a newer secret does not hide what was stored before.
         self.lookup_key = lookup_key or _derive(secrets[-1], f"standing/lookup/{purpose}")
 
     def seal(self, plain: bytes) -> bytes:
@@ -39,7 +39,7 @@ class Vault:
         return self._fernet.encrypt(plain)
 
     def unseal(self, stored: bytes) -> bytes:
-        """Decrypt what `seal` gave. Raises: VaultError."""
+        """Decrypt a value that `seal` encrypted. Raises: VaultError."""
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken as error:
@@ -61,7 +61,7 @@ class Vault:
         return self.unseal(stored).decode()
 
     def lookup(self, field: str, value: str) -> bytes:
-        """A keyed hash under which `value` is found again, without being readable."""
+        """A keyed hash by which `value` can be found without being readable."""
         return hmac.digest(self.lookup_key, field.encode() + b"\x1f" + value.encode(), "sha256")
 
 

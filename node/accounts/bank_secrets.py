@@ -1,9 +1,9 @@
-"""The bank's secrets for binding keys, by version: new ones are added, old ones stay for the bindings made under them.
+"""The bank's secrets for binding keys, by version. New versions are added; old ones stay for the bindings made under
+them.
 
-A binding's id tells its bank, and nobody else, under which version it was made: its last 8 bytes are a tag over the
-random 24 before them, keyed by that version. So nothing has to be stored or found for it, and it can be told even where
-the store is lost. To anyone without the secret the 32 bytes are random. An id without any version's tag is of version
-1: all ids were, before there were versions.
+A binding's id shows the bank, and nobody else, the version it was made under: its last 8 bytes are a tag over the 24
+random bytes before, keyed by that version. The version needs no column and survives the loss of the store. To anyone
+without the secret all 32 bytes are random. An id without a tag is of version 1: it was made before there were versions.
 """
 
 import hmac
@@ -18,7 +18,7 @@ from standing.ledger.errors import InvalidValue
 
 MAX_VERSIONS = 16
 
-_TAG_SIZE = 8  # one in 2^64 that an id of one version looks like one of another
+_TAG_SIZE = 8  # the chance is one in 2^64 that an id of one version looks like one of another
 _INFO = b"standing/binding-id/v1"
 
 

@@ -14,7 +14,7 @@ LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Lit
 
 
 class AccountChange(BaseModel):
-    """One change of one account. What is not stated stays as it was; a new account must state everything.
+    """One change of one account. What is not stated stays as it is; a new account must state everything.
 
     Personal data: never logged.
     """
@@ -87,9 +87,9 @@ class AccountChange(BaseModel):
 class FeedEntry(BaseModel):
     """What the core says at one time: every change up to `as_of_ms` that it has not said before.
 
-    An entry too large for one call is sent in parts of the same `as_of_ms`, numbered from 1, all but the last with
-    `complete` false. The changes of each part count as they come in; the promise, and with it the watermark, comes with
-    the part that is complete. An entry that is never completed is made good by the next, later one.
+    An entry too large for one call is sent in parts with the same `as_of_ms`, numbered from 1, all but the last with
+    `complete` false. The changes of each part count as they come in. The promise, and with it the watermark, comes with
+    the complete part. The next, later entry makes up for an entry that is never completed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -101,7 +101,7 @@ class FeedEntry(BaseModel):
 
 
 class FeedReceipt(BaseModel):
-    """The node's word that an entry, or a part of it, is durable. `attestations`: how many records it will write on the
+    """The node's receipt: an entry, or a part of it, is durable. `attestations`: how many records it will write on the
     ledger."""
 
     as_of_ms: int

@@ -1,6 +1,6 @@
-"""Erasing what the node has of an account and its holder, once nobody relies on it any more.
+"""Erases what the node has of an account and its holder, once nobody relies on it any more.
 
-The ledger keeps sealed terms that nobody can tie to the account: which bindings it had is erased here as well.
+The ledger keeps sealed terms that nobody can link to the account, because the list of its bindings is erased here too.
 """
 
 from sqlalchemy import Connection, delete, func, or_, select
@@ -13,7 +13,7 @@ from standing.node.storage import schema
 
 
 class StillBound(Conflict):
-    """Bindings of the account have not ended, or the ledger was not told yet."""
+    """Bindings of the account have not ended, or their end is not on the ledger yet."""
 
 
 def erase(database: Database, vault: Vault, number: str) -> int:
@@ -45,7 +45,7 @@ def erase(database: Database, vault: Vault, number: str) -> int:
 
 
 def _check_unbound(connection: Connection, account: int) -> None:
-    """Raises: StillBound."""
+    """Check that nothing of the account is still bound. Raises: StillBound."""
     bindings, outbox, publications = schema.bindings, schema.outbox, schema.publications
     active = select(func.count()).where(bindings.c.account_id == account, bindings.c.ended_at_ms.is_(None))
     count = connection.execute(active).scalar_one()

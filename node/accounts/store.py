@@ -1,4 +1,4 @@
-"""Accounts: the present state of each, as the core last stated it, and what a feed change makes of it."""
+"""Accounts: the present state of each, as the core last stated it, and how a feed change updates it."""
 
 import json
 from collections.abc import Iterable
@@ -39,12 +39,12 @@ _UPDATE = (
     .values({name: bindparam(name) for name in _STATE_COLUMNS})
 )
 
-_CHUNK = 500  # how many keys one SELECT … IN names at most
+_CHUNK = 500  # the most keys of one SELECT … IN
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. `id` is the store's own, None before it is saved; limits as in `ledger.attestations.terms`."""
+    """One account. `id` is the store's own, None before it is saved. Limits are as in `ledger.attestations.terms`."""
 
     id: int | None
     number: str
@@ -90,8 +90,8 @@ def unbound(terms: Terms) -> Terms:
 def open_account(change: AccountChange, number: str, like: Account | None = None) -> Account:
     """The account that the first change of an unknown number states.
 
-    `like` is the account that it was issued anew for: what the change does not state is as it was there, except the
-    status. Raises: InvalidValue where something is left unstated, or a value breaks its bounds.
+    `like` is the account that this one replaces: what the change does not state is copied from it, except the status.
+    Raises: InvalidValue where something is left unstated, or a value breaks its bounds.
     """
     needed = AccountChange.STATE_FIELDS if like is None else ("status",)
     missing = [field for field in needed if getattr(change, field) is None]

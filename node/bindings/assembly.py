@@ -1,4 +1,4 @@
-"""What grants bindings, put together from the settings."""
+"""Puts together, from the settings, the services that grant bindings."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Granting: how a verified claim becomes a binding, with its grant and its first attestation on the way."""
+"""Granting: a verified claim becomes a binding, with its grant, and its first attestation is queued."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class Granting:
     def why_not(
         self, connection: Connection, account: Account, platform: str, replaces: bytes | None
     ) -> Conflict | InvalidValue | None:
-        """What stands against binding the account, in place of `replaces` if that is active; None: nothing."""
+        """What prevents binding the account, in place of `replaces` if that is active; None: nothing."""
         active = {
             row.id: row.platform
             for row in connection.execute(
@@ -61,7 +61,8 @@ class Granting:
         mismatches: list[Mismatch],
         replaces: bytes | None,
     ) -> BindingAnswer:
-        """Make the binding, sign its grant, and queue its first attestation. `mismatches`: what is not vouched for.
+        """Make the binding, sign its grant, and queue its first attestation. `mismatches`: fields that are not vouched
+        for.
 
         `replaces`, if it is an active binding of this account and platform, ends.
         """

@@ -1,4 +1,4 @@
-"""What is left to do when nobody asks: payout orders not taken yet, off-boarding, full buckets."""
+"""Work that nobody asks for: payout orders not taken yet, off-boarding, full buckets."""
 
 import threading
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Micro-deposits: a small random amount is paid into the account, and its holder names it.
 
-The amount is nowhere but in the payout order. The store keeps a keyed hash of it, made with the deposit's id and a key
-that is not in the database, so neither the store nor a log tells it; the node itself, which has the key, finds it again
-by trying all hundred where the order must be given once more after a crash.
+Only the payout order holds the amount. The store keeps a keyed hash of it, made with the deposit's id and a key that is
+not in the database, so neither the store nor a log reveals it. The node has the key: where an order must be given again
+after a crash, it finds the amount by trying all hundred.
 """
 
 import hmac
@@ -46,8 +46,10 @@ _PAY_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class DepositRules:
-    """When a deposit is asked for, and its bounds. `max_a_week`: deposits to one account in seven days, or guessing
-    would only cost the bank's money."""
+    """When a deposit is asked for, and its bounds.
+
+    `max_a_week`: deposits to one account in seven days; without it guessing would cost only the bank's money.
+    """
 
     policy: Policy
     tries: int = 3
@@ -68,7 +70,7 @@ class MicroDeposits:
         payout: Payout | None,
         faults: Faults = no_faults,
     ) -> None:
-        assert payout is not None or rules.policy == "never"  # settings refuse the rest
+        assert payout is not None or rules.policy == "never"  # settings refuse everything else
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
@@ -95,9 +97,9 @@ class MicroDeposits:
         mismatches: list[Mismatch],
         replaces: bytes | None,
     ) -> BindingAnswer | TooManyAttempts:
-        """Choose an amount and store the deposit; it is paid by `pay`, after the transaction.
+        """Choose an amount and store the deposit. `pay` orders it, after the transaction.
 
-        `replaces`: what ends where the right amount is named, see `Granting.grant`.
+        `replaces`: the binding that ends when the right amount is named, see `Granting.grant`.
         """
         assert account.id is not None
         against = unbindable(account) or ([] if account.credit_allowed else [NO_CREDIT])
@@ -141,7 +143,7 @@ class MicroDeposits:
         return connection.execute(query).one_or_none()
 
     def answer(self, connection: Connection, deposit: Row[Any]) -> BindingAnswer:
-        """Where a deposit stands: waiting for its amount, or refused."""
+        """The state of a deposit: waiting for its amount, or refused."""
         over = self._why_over(deposit)
         return self._document(connection, deposit) if over is None else _refused(over)
 
@@ -149,8 +151,8 @@ class MicroDeposits:
         """Take the amount that the user named: granted, or refused with how many tries are left.
 
         The right amount again gets the same grant again; a wrong one named twice counts once.
-        Raises: NotFound, Conflict (another amount after the grant), AlreadyBound, InvalidValue,
-        PlatformOffBoarded.
+
+        Raises: NotFound, Conflict (another amount after the grant), AlreadyBound, InvalidValue, PlatformOffBoarded.
         """
         with self._database.write() as connection:
             row = _row(connection, deposit)
@@ -171,11 +173,11 @@ class MicroDeposits:
         return answer
 
     def pay(self, deposit: bytes) -> None:
-        """Give the order for a deposit's amount, if it was not taken yet. Raises: PayoutFailed."""
+        """Order the payment of a deposit's amount, unless the order was taken already. Raises: PayoutFailed."""
         assert self._payout is not None
         with self._database.read() as connection:
             row = _row(connection, deposit)
-            if row is None or row.paid_at_ms is not None:  # none: its account was erased meanwhile
+            if row is None or row.paid_at_ms is not None:  # its account was erased meanwhile
                 return
             account = self._accounts.get(connection, row.account_id)
         self._payout.pay(
@@ -194,7 +196,7 @@ class MicroDeposits:
             connection.execute(update(table).where(table.c.id == deposit).values(paid_at_ms=self._clock.now_ms()))
 
     def pay_due(self) -> None:
-        """Give every order that was not taken yet, and has not expired; at most a hundred at once.
+        """Give every order that was not taken yet and has not expired, at most a hundred at once.
 
         Raises: PayoutFailed.
         """
@@ -213,7 +215,7 @@ class MicroDeposits:
             self.pay(deposit)
 
     def pay_now_or_later(self, deposit: bytes) -> None:
-        """As `pay`; an order that is not taken now is given again by `pay_due`."""
+        """As `pay`, but `pay_due` gives an order again that is not taken now."""
         try:
             self.pay(deposit)
         except PayoutFailed as error:
@@ -277,7 +279,7 @@ class MicroDeposits:
         return BindingAnswer(outcome="micro_deposit", micro_deposit=document)
 
     def _choose(self, last: Row[Any] | None) -> int:
-        """A random amount, not the one of the account's last deposit."""
+        """A random amount that differs from the account's last deposit."""
         avoided = None if last is None else self._amount(last)
         amount = 1 + secrets.randbelow(MAX_DEPOSIT_MINOR - (avoided is not None))
         return amount + 1 if avoided is not None and amount >= avoided else amount

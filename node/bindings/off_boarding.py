@@ -1,6 +1,7 @@
-"""A platform off-boarded: no new binding, and all that it has end, in bounded batches.
+"""Off-boarding a platform: it gets no new binding, and its bindings end in bounded batches.
 
-Each batch is one transaction, and what has not ended yet is found by looking; so it goes on after a crash where it was.
+Each batch is one transaction, and the bindings that have not ended are found by a query, so off-boarding continues
+after a crash where it stopped.
 """
 
 from pydantic import BaseModel
@@ -35,7 +36,7 @@ class OffBoarding(BaseModel):
 
 
 def check(connection: Connection, platform: str) -> None:
-    """That a platform may be granted bindings. Raises: PlatformOffBoarded."""
+    """Check that a platform may be granted bindings. Raises: PlatformOffBoarded."""
     table = schema.off_boardings
     if connection.execute(select(table.c.platform).where(table.c.platform == platform)).one_or_none() is not None:
         raise PlatformOffBoarded("this bank has off-boarded the platform; allowed: reading and ending its bindings")
@@ -62,7 +63,7 @@ class OffBoardings:
         self._faults = faults
 
     def begin(self, platform: str) -> OffBoarding:
-        """Grant the platform nothing from now on, and let its bindings end batch by batch. Asked again, it goes on."""
+        """Grant the platform nothing from now on, and let its bindings end in batches. Safe to call again."""
         with self._database.write() as connection:
             table = schema.off_boardings
             if connection.execute(select(table).where(table.c.platform == platform)).one_or_none() is None:
@@ -72,12 +73,12 @@ class OffBoardings:
         return state
 
     def state(self, platform: str) -> OffBoarding:
-        """How far it is. Raises: NotFound where it was not asked for."""
+        """How far an off-boarding is. Raises: NotFound where none was begun."""
         with self._database.read() as connection:
             return _document(connection, platform)
 
     def readmit(self, platform: str) -> None:
-        """Let the platform be granted bindings again; those that ended stay so. Raises: NotFound."""
+        """Let the platform be granted bindings again. Ended bindings stay ended. Raises: NotFound."""
         with self._database.write() as connection:
             _document(connection, platform)
             connection.execute(delete(schema.off_boardings).where(schema.off_boardings.c.platform == platform))

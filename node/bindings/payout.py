@@ -1,7 +1,7 @@
-"""Payouts: how a micro-deposit's amount gets to the account. The bank puts its own payment system behind `Payout`.
+"""Payouts: how a micro-deposit's amount reaches the account. The bank puts its own payment system behind `Payout`.
 
-The default writes orders to files that the bank's payment system picks up. They hold account numbers and the amounts
-that users are to name: they are the bank's secret, readable by their owner only.
+The default writes orders to files for the bank's payment system. They hold account numbers and the amounts that users
+have to name, so only their owner can read them.
 """
 
 import fcntl
@@ -18,12 +18,13 @@ _RETRY_AFTER_S = 60
 
 
 class PayoutFailed(Unavailable):
-    """The order was not taken; it is given again later, under the same id."""
+    """The order was not taken. It is given again later, under the same id."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
-    """Pay `amount_minor` into an account. `id`: 32 random bytes; one id is paid once, however often it is given."""
+    """An order to pay `amount_minor` into an account. `id`: 32 random bytes; one id is paid once, however often it is
+    given."""
 
     id: bytes
     number: str
@@ -37,24 +38,24 @@ class PayoutOrder:
 
 
 class Payout(Protocol):
-    """Takes payment orders, each id once. What it took is durable when it returns."""
+    """Takes payment orders, each id once. An order is durable when the call returns."""
 
     def pay(self, order: PayoutOrder) -> None:
-        """Take an order; one with a known id is taken already. Raises: PayoutFailed."""
+        """Take an order. One with a known id was taken already. Raises: PayoutFailed."""
 
 
 class FilePayout:
     """Appends orders as JSON lines to one file for each UTC day, `payouts-YYYYMMDD.jsonl` in `folder`.
 
-    The day is that of the order's making, so an order given again finds itself. A line is durable when `pay` returns;
-    a line cut short by a crash was never acknowledged, and is taken away.
+    The day is that on which the order was made, so an order given again finds itself. A line is durable when `pay`
+    returns. A line cut short by a crash was never acknowledged and is removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def pay(self, order: PayoutOrder) -> None:
-        """As `Payout.pay`."""
+        """See `Payout.pay`."""
         day = datetime.fromtimestamp(order.created_at_ms / 1000, UTC).strftime("%Y%m%d")
         path = self._folder / f"payouts-{day}.jsonl"
         identifier = "0x" + order.id.hex()
@@ -84,7 +85,7 @@ class FilePayout:
 
 
 def _holds(descriptor: int, path: Path, identifier: str) -> bool:
-    """Whether the file has an order already. Takes a line that was cut short away."""
+    """Whether the file has an order already. Removes a line that was cut short."""
     whole = 0
     with path.open("rb") as lines:
         for line in lines:

@@ -1,7 +1,7 @@
-"""Granting again: a binding gets a new id, and with it a new key, under the newest version of the bank's secret.
+"""Regranting: a binding gets a new id, and with it a new key, under the newest version of the bank's secret.
 
-For a platform whose binding's key may be known to others, and for a bank that wants to retire an old secret. The holder
-is asked nothing, since the holder is not in doubt.
+It serves a platform whose binding key may have leaked, and a bank that wants to retire an old secret. The holder is not
+asked, because the holder is not in doubt.
 """
 
 import hmac
@@ -48,7 +48,8 @@ class Regranting:
         on_change: Callable[[], None],
         faults: Faults = no_faults,
     ) -> None:
-        """`max_waiting`: half as many attestations may wait for the ledger, so that the core's changes find room."""
+        """`max_waiting`: at most half as many attestations may wait for the ledger, so that the core's changes find
+        room."""
         self._max_waiting = max(1, max_waiting // 2)
         self._database = database
         self._vault = vault
@@ -60,8 +61,8 @@ class Regranting:
     def regrant(self, platform: str, binding: bytes, request: RegrantRequest) -> BindingAnswer:
         """End a binding of this platform and grant a new one of the same account, in one step.
 
-        Asked again with the same request id, the same grant is answered. Raises: NotFound (also for one that has
-        ended), Conflict where the request id was used for something else, PlatformOffBoarded, Overloaded.
+        The same request id gets the same grant again. Raises: NotFound (also for one that has ended), Conflict where
+        the request id was used for something else, PlatformOffBoarded, Overloaded.
         """
         table = schema.bindings
         digest = self._vault.lookup("regrant", f"{binding.hex()} {request.request_id}")
@@ -73,7 +74,7 @@ class Regranting:
                 if not hmac.compare_digest(again.request_digest, digest):
                     raise Conflict(_ID_USED)
                 return self._granting.again(again, [])
-            # The binding that a deposit leads to has the deposit's request id.
+            # A binding that came from a deposit has the deposit's request id.
             deposits = schema.micro_deposits
             deposit = connection.execute(
                 select(deposits.c.id).where(

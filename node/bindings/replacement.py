@@ -1,7 +1,7 @@
-"""An account or card issued anew, such as after a loss: its bindings go on with the new one, or end.
+"""Accounts and cards that are reissued, for example after a loss: bindings move to the new one, or end.
 
-The binding's id and key stay, so the platform and the ledger notice nothing but the account's new terms. The account
-that was replaced stays as the core states it, under its own number; it is only no longer what the bindings are about.
+A binding keeps its id and key, so the platform and the ledger see only the account's new terms. The replaced account
+stays as the core states it, under its own number, but its bindings are no longer about it.
 """
 
 from sqlalchemy import Connection, update
@@ -26,11 +26,11 @@ def take_over(
     holds_from_ms: int,
     entry_as_of_ms: int | None,
 ) -> int:
-    """Let the active bindings of `replaced` go on with the account `account_id`, or end.
+    """Move the active bindings of `replaced` to the account `account_id`, or end them.
 
-    `replaced_bound` and `bound` are the active bindings of the two, binding id to platform; both are brought up to
-    date. Where the new account is bound at a platform already, the old binding there ends. Terms are queued here for
-    the bindings that end only. Returns: how many.
+    `replaced_bound` and `bound` are the active bindings of the two, binding id to platform; both are updated. Where the
+    new account is bound at a platform already, the old binding there ends. Terms are queued here only for bindings that
+    end. Returns: how many.
     """
     ended = 0
     for binding, platform in list(replaced_bound.items()):

@@ -21,7 +21,7 @@ from standing.node.publishing import outbox
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
-#: A platform may ask for this many at once, and this many in an hour.
+#: How many resyncs a platform may ask for at once, and in an hour.
 RESYNC_RATE = Rate(capacity=60, refill_per_hour=600)
 
 
@@ -54,7 +54,7 @@ class Resync:
         self._faults = faults
 
     def resync(self, platform: str | None, binding: bytes) -> ResyncAnswer:
-        """Queue the terms of a binding, of `platform` only where one is given; an ended one is told as ended again.
+        """Queue the terms of a binding, if `platform` is None or its own. An ended binding is published as ended again.
 
         Raises: NotFound, TooManyAttempts.
         """

@@ -70,7 +70,7 @@ def post_confirmation(
 def post_resync(
     binding: BindingId, resync: Annotated[Resync, Depends(provided(Resync))], caller: PlatformOrOperator
 ) -> ResyncAnswer:
-    """For a record that does not open, or is doubted. A platform resyncs its own bindings only, at a bounded rate."""
+    """For a record that does not open or is in doubt. A platform resyncs its own bindings only, at a bounded rate."""
     return resync.resync(caller.platform, bytes.fromhex(binding[2:]))
 
 
@@ -82,7 +82,8 @@ def post_resync(
     responses=responses(*_ALWAYS, Overloaded),
 )
 def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
-    """From now on the platform is granted nothing; its bindings end in batches. Asked again, it says how far it is."""
+    """From now on the platform is granted nothing, and its bindings end in batches. Asked again, it answers how far it
+    is."""
     return off_boardings.begin(platform)
 
 
@@ -111,7 +112,7 @@ def _platform_of(caller: Caller) -> str:
     ),
 )
 def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
-    """Answers `granted` with a grant, `refused` with each field that does not match, or that a micro-deposit comes.
+    """Answers `granted` with a grant, `refused` with each field that does not match, or announces a micro-deposit.
 
     The same request id with the same content gets the same answer again, so a lost answer can be asked for.
     """
@@ -126,7 +127,7 @@ def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) 
     responses=responses(*_ALWAYS, NotFound),
 )
 def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) -> Response:
-    """Ends a binding of the calling platform; one that has ended already stays so."""
+    """Ends a binding of the calling platform. A binding that has ended stays ended."""
     bindings.unbind(_platform_of(caller), bytes.fromhex(binding[2:]))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 

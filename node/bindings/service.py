@@ -1,4 +1,4 @@
-"""Bindings: a platform asks, the bank checks who holds the account, and grants or says what does not match."""
+"""Bindings: a platform asks, the bank checks the holder of the account, and grants or names what does not match."""
 
 import hmac
 from collections.abc import Callable
@@ -32,7 +32,7 @@ __all__ = ["AlreadyBound", "AttemptRates", "Bindings"]
 class AttemptRates:
     """How often bindings may be asked for: by a platform in all, and on behalf of one of its users.
 
-    `require_caller`: whether a request must say on whose behalf it is made.
+    `require_caller`: whether a request must name the user on whose behalf it is made.
     """
 
     platform: Rate
@@ -69,10 +69,11 @@ class Bindings:
         self._faults = faults
 
     def bind(self, platform: str, request: BindingRequest) -> BindingAnswer:
-        """Verify a claim and grant a binding, or say per field what does not match, or that a micro-deposit comes.
+        """Verify a claim and grant a binding, or name each field that does not match, or announce a micro-deposit.
 
-        A request that led to a grant or a micro-deposit, asked again by the same platform with the same content, gets
-        the same answer. Every other attempt counts against the velocity bounds.
+        A request that led to a grant or a micro-deposit gets the same answer when the same platform sends it again.
+        Every other attempt counts against the velocity limits.
+
         Raises: Conflict (the request id was used for another claim), AlreadyBound, InvalidValue, TooManyAttempts,
         PlatformOffBoarded.
         """
@@ -87,7 +88,7 @@ class Bindings:
                 return again
             off_boarding.check(connection, platform)
             self._velocity.check(connection, *self._buckets(platform, request))
-            # An error is raised after the transaction: what the attempt cost must stay charged.
+            # Errors are raised after the transaction: the cost of the attempt must stay charged.
             outcome = self._attempt(connection, platform, request, number, identity, digest)
         if isinstance(outcome, StandingError):
             raise outcome
@@ -107,7 +108,7 @@ class Bindings:
         return answer
 
     def unbind(self, platform: str, binding: bytes) -> None:
-        """End a binding of this platform; one that has ended already stays so. Raises: NotFound."""
+        """End a binding of this platform. A binding that has ended stays ended. Raises: NotFound."""
         with self._database.write() as connection:
             row = connection.execute(
                 select(schema.bindings).where(schema.bindings.c.id == binding, schema.bindings.c.platform == platform)
@@ -125,7 +126,7 @@ class Bindings:
     def _again(
         self, connection: Connection, platform: str, request: BindingRequest, digest: bytes
     ) -> BindingAnswer | None:
-        """The answer that the request got before, if it led to something. Raises: Conflict."""
+        """The earlier answer to the request, if it led to something. Raises: Conflict."""
         granted = connection.execute(
             select(schema.bindings).where(
                 schema.bindings.c.platform == platform, schema.bindings.c.request_id == request.request_id

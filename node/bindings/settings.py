@@ -12,8 +12,8 @@ _DAY_MS = 86_400_000
 
 
 class VelocitySettings(BaseModel):
-    """How often a platform, and one of its users, may ask for a binding: an attempt at an account that the bank has
-    costs 1, one at an unknown account 20."""
+    """How often a platform, and one of its users, may ask for a binding. An attempt at a known account costs 1, at an
+    unknown account 20."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class VelocitySettings(BaseModel):
 
 
 class MicroDepositSettings(BaseModel):
-    """When a small amount is paid in before a binding is granted; see `node.bindings.micro_deposit`."""
+    """When a small amount is paid in before a binding is granted, see `node.bindings.micro_deposit`."""
 
     model_config = ConfigDict(extra="forbid")
 

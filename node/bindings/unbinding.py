@@ -1,4 +1,4 @@
-"""The end of a binding: marked in the store, and told to the ledger as its last terms."""
+"""The end of a binding: marked in the store, and queued for the ledger as its last terms."""
 
 from sqlalchemy import Connection, update
 
@@ -16,8 +16,8 @@ def end_binding(connection: Connection, binding: bytes, ended_at_ms: int) -> Non
 def end_and_tell(
     connection: Connection, issuer: Issuer, account: Account, *, binding: bytes, platform: str, now_ms: int
 ) -> None:
-    """End a binding and queue its last terms; inside one transaction."""
-    # Not before the account's last change: the ledger takes no attestation older than the one it has.
+    """End a binding and queue its last terms, inside one transaction."""
+    # Not before the account's last change: the ledger takes no attestation older than its record.
     effective_at_ms = max(now_ms, account.effective_at_ms)
     end_binding(connection, binding, effective_at_ms)
     outbox.put(

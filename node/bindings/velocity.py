@@ -1,7 +1,7 @@
-"""Velocity: token buckets that make guessing slow. They are in the database, so a restart does not refill them.
+"""Velocity limits: token buckets that make guessing slow. They are in the database, so a restart does not refill them.
 
-A caller must have one token left. What the question costs is charged after it was answered and may leave a debt,
-so that the moment at which a bucket is empty tells nothing about whether an account exists.
+A caller needs one token left. The cost of a question is charged after it was answered and may leave a debt, so the
+moment at which a bucket is empty reveals nothing about whether an account exists.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from standing.ledger.errors import Unavailable
 from standing.ledger.service.vault import Vault
 from standing.node.storage import schema
 
-#: What an attempt costs: at an account that the bank has, and at one that it has not.
+#: The cost of an attempt at a known account, and at an unknown one.
 KNOWN_COST = 1
 UNKNOWN_COST = 20
 
@@ -23,7 +23,7 @@ _HOUR_MS = 3_600_000
 
 
 class TooManyAttempts(Unavailable):
-    """A velocity bound is reached. `retry_after_s` says when to come back."""
+    """A velocity limit is reached. `retry_after_s` says when to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Rate:
 
     @property
     def full_after_ms(self) -> int:
-        """How long the emptiest bucket takes to be full again: a row older than that need not be kept."""
+        """How long the emptiest bucket takes to fill up: an older row need not be kept."""
         return (self.capacity + UNKNOWN_COST) * _HOUR_MS // self.refill_per_hour + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bucket. `whose` may name a user: it is kept as a keyed hash only; `shown` is what an error calls it."""
+    """One bucket. `whose` may name a user, so only a keyed hash of it is kept; `shown` is its name in errors."""
 
     whose: str
     shown: str
@@ -49,14 +49,14 @@ class Bucket:
 
 
 class Velocity:
-    """Checks and charges buckets, inside the transaction of what they bound."""
+    """Checks and charges buckets, inside the transaction of the work they limit."""
 
     def __init__(self, vault: Vault, clock: Clock) -> None:
         self._vault = vault
         self._clock = clock
 
     def check(self, connection: Connection, *buckets: Bucket) -> None:
-        """That each bucket has a token left. Raises: TooManyAttempts for the one that takes longest."""
+        """Check that each bucket has a token left. Raises: TooManyAttempts for the one that takes longest to refill."""
         now_ms = self._clock.now_ms()
         wait_ms, slowest = 0, ""
         for bucket in buckets:
@@ -69,7 +69,7 @@ class Velocity:
             raise TooManyAttempts(f"too many attempts of {slowest}; allowed: again at {until}", -(-wait_ms // 1000))
 
     def charge(self, connection: Connection, cost: int, *buckets: Bucket) -> None:
-        """Take `cost` tokens out of each bucket, into debt if need be."""
+        """Take `cost` tokens out of each bucket, into debt if necessary."""
         now_ms = self._clock.now_ms()
         table = schema.velocity
         for bucket in buckets:
@@ -80,12 +80,12 @@ class Velocity:
                 connection.execute(insert(table).values(bucket=key, **values))
 
     def purge(self, connection: Connection, *rates: Rate) -> None:
-        """Forget the buckets that are full again; `rates` are all that are in use."""
+        """Forget the full buckets. `rates` are all rates in use."""
         oldest_ms = self._clock.now_ms() - max(rate.full_after_ms for rate in rates)
         connection.execute(delete(schema.velocity).where(schema.velocity.c.at_ms < oldest_ms))
 
     def _level(self, connection: Connection, bucket: Bucket, now_ms: int) -> int:
-        """What is in a bucket now, in thousandths."""
+        """The present level of a bucket, in thousandths."""
         full = bucket.rate.capacity * _TOKEN
         table = schema.velocity
         row = connection.execute(select(table).where(table.c.bucket == self._key(bucket))).one_or_none()

@@ -1,4 +1,4 @@
-"""Verification: a claim about an account beside what the bank has, field by field."""
+"""Verification: a claim about an account compared with the bank's book, field by field."""
 
 from standing.ledger.attestations.binding_protocol import Mismatch
 from standing.ledger.attestations.identity import Identity
@@ -13,7 +13,7 @@ _ISO_ACCOUNT = "AG01"  # forbidden on this account: blocked, closed
 
 _DIFFERS = "not what the bank has"
 
-#: Accounts that no new binding makes sense for.
+#: States of accounts for which a new binding makes no sense.
 UNBINDABLE = frozenset({Status.LOST, Status.CLOSED})
 
 NO_SUCH_ACCOUNT = Mismatch(field="number", problem="no such account", iso_reason=_ISO_NUMBER)
@@ -25,9 +25,9 @@ HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its hol
 
 
 def compare(account: Account | None, identity: Identity, number_type: str) -> list[Mismatch]:
-    """Everything that stands against a binding; empty where nothing does.
+    """Every reason against a binding; empty where there is none.
 
-    The state of an account is said only to who could name its holder.
+    The state of an account is revealed only to a caller who named its holder correctly.
     """
     if account is None or account.number_type != number_type:
         return [NO_SUCH_ACCOUNT]
@@ -43,7 +43,7 @@ def compare(account: Account | None, identity: Identity, number_type: str) -> li
 
 
 def unbindable(account: Account) -> list[Mismatch]:
-    """What stands against a binding in the account's own state."""
+    """The reason against a binding in the account's own state; None where there is none."""
     if account.status not in UNBINDABLE:
         return []
     return [Mismatch(field="account", problem=f"the account is {account.status.word}", iso_reason=_ISO_ACCOUNT)]

@@ -1,4 +1,4 @@
-"""States beside the store: which of the accounts that a view or a full file states are not so here yet."""
+"""Compares the states of a view or a full file with the store: which of them are not in the store yet."""
 
 import re
 from collections import defaultdict
@@ -19,16 +19,16 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A state that the store does not have. `index`: its place among the states; `known`: None for a new account."""
+    """A state that the store does not have. `index`: its position among the states; `known`: None for a new account."""
 
     index: int
     change: AccountChange
     known: Account | None
 
     def earliest_ms(self, last_ms: int) -> int:
-        """The first time from which the feed takes the change, where all up to `last_ms` has been promised.
+        """The first time at which the feed takes the change, where everything up to `last_ms` has been promised.
 
-        One that replaces another number speaks of that one's bindings, too, and of them something was promised.
+        A change that replaces another number speaks of that number's bindings too, about which something was promised.
         """
         if self.known is None:
             return 0 if self.change.replaces is None else last_ms + 1
@@ -37,17 +37,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`seen`: the store's ids of the accounts that were stated and are known."""
+    """`seen`: the store's ids of the known accounts that were stated."""
 
     differences: list[Difference]
     seen: list[int]
 
 
 def compare_states(connection: Connection, accounts: AccountStore, states: Sequence[AccountChange]) -> Comparison:
-    """Compare states by content; when they took effect does not matter for that.
+    """Compare states by content, whenever they took effect.
 
-    What a state says about a replacement or an unbinding counts only while it has something to do: a state is stated
-    again and again, and a binding made after an unbinding must not end by it. Raises: InvalidValue (with the index).
+    A replacement or an unbinding in a state counts only while there is something to do: a state is stated again and
+    again, and a binding made after an unbinding must not end by it. Raises: InvalidValue (with the index).
     """
     numbers: list[str] = []
     stated, replaced = set(), {}
@@ -55,7 +55,7 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
         try:
             numbers.append(canonical_number(state.number, state.number_type or "account"))
             if numbers[-1] in stated:
-                # As of an account with two holders: each time the one that is read last would be the only one.
+                # For example an account with two holders: the row read last would win each time.
                 raise InvalidValue("number", "stated twice", "each account once")
             stated.add(numbers[-1])
             if state.replaces is not None:
@@ -87,7 +87,7 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
 
 
 def place_of(error: InvalidValue) -> tuple[int | None, InvalidValue]:
-    """The index that an error of a sequence of changes names, and the error as seen from that change."""
+    """The index that an error about a sequence of changes names, and the error relative to that change."""
     match = _PLACE.fullmatch(error.field)
     if match is None:
         return None, error

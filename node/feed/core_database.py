@@ -1,6 +1,6 @@
-"""The core's database, as the node sees it: one view, read in one snapshot, whose time is that database's own.
+"""The core's database as the node sees it: one view, read in one snapshot, timed by that database's own clock.
 
-The node changes nothing there, not even a setting. What the driver says is shown only where it can hold no data.
+The node changes nothing there, not even a setting. What a driver says is never shown: it may hold a row's data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ from standing.node.accounts.changes import AccountChange
 from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 
-#: How each dialect tells its time in milliseconds: not after the snapshot of the transaction that asks.
+#: How each dialect gives its time in milliseconds, not later than the snapshot of the transaction that asks.
 _AS_OF = {
     "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     "postgresql": "SELECT CAST(floor(extract(epoch FROM now()) * 1000) AS bigint)",
@@ -45,7 +45,7 @@ _AS_OF = {
     "mariadb": "SELECT CAST(floor(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
     "mssql": "SELECT DATEDIFF_BIG(millisecond, '1970-01-01', SYSUTCDATETIME())",
 }
-#: The isolation under which every statement of a transaction sees one state.
+#: The isolation level under which all statements of a transaction see one state.
 _ISOLATION = {
     "postgresql": "REPEATABLE READ",
     "mysql": "REPEATABLE READ",
@@ -53,7 +53,7 @@ _ISOLATION = {
     "mssql": "SNAPSHOT",
     "oracle": "SERIALIZABLE",
 }
-#: What each driver calls its bound on connecting, in seconds.
+#: Each driver's name for its connect timeout, in seconds.
 _CONNECT_TIMEOUT = {
     "psycopg": "connect_timeout",
     "psycopg2": "connect_timeout",
@@ -63,14 +63,14 @@ _CONNECT_TIMEOUT = {
     "pyodbc": "timeout",
     "oracledb": "tcp_connect_timeout",
 }
-#: So that a core's machine that is gone in the middle of a pass is noticed within about a minute; the last in
+#: These notice within about a minute that a core's machine is gone in the middle of a pass; the last one is in
 #: milliseconds.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
 
 
 class CoreUnavailable(Unavailable):
-    """The core's database does not answer as it must; nothing was taken in."""
+    """The core's database does not answer as it must. Nothing was taken in."""
 
 
 class Snapshot:
@@ -81,7 +81,7 @@ class Snapshot:
         self._view = view
 
     def now_ms(self) -> int:
-        """The core's own time, not after this snapshot. Raises: InvalidValue."""
+        """The core's own time, not later than this snapshot. Raises: InvalidValue."""
         with core_errors():
             told = self._connection.execute(text(self._view.as_of_query)).scalar_one_or_none()
         try:
@@ -91,9 +91,10 @@ class Snapshot:
 
     @contextmanager
     def pages(self, after_ms: int, up_to_ms: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
-        """The rows that took effect after one time and up to another, oldest first, a page at a time in memory.
+        """The rows that took effect after one time and up to another, oldest first, one page at a time in memory.
 
-        Reading may end early: the cursor at the core's database is closed with the block.
+        Reading may stop early: the cursor at the core's database is closed with the block.
+
         Raises: InvalidValue where the view is missing, or its columns are not those of a change.
         """
         with core_errors():
@@ -109,9 +110,9 @@ class Snapshot:
             result.close()
 
     def undated(self) -> bool:
-        """Whether a row does not say when it took effect, or not in milliseconds: the node would never see it."""
+        """Whether a row does not say when it took effect, or not in milliseconds: the node would never see such a row."""
         view = table(self._view.name, column("effective_at_ms"), schema=self._view.schema)
-        # Microseconds are above every bound; so is, to SQLite, any text.
+        # Microseconds are above every bound; so, to SQLite, is any text.
         undated = or_(view.c.effective_at_ms.is_(None), view.c.effective_at_ms > MAX_TIME_MS)
         query: Select[Any] = select(literal_column("1")).select_from(view).where(undated).limit(1)
         with core_errors():
@@ -136,7 +137,7 @@ class CoreView:
             dialect = make_url(url).get_backend_name()
             self._engine = _engine(url, dialect, settings.timeout_ms)
         except (ArgumentError, ModuleNotFoundError) as error:
-            # Without the error's own text, which may hold the URL and with it a password.
+            # Without the error's own text, which may hold the URL and so a password.
             raise InvalidValue("sql_view.url", "not usable", "a SQLAlchemy URL whose driver is installed") from error
         query = settings.as_of_query or _AS_OF.get(dialect)
         if query is None:
@@ -206,7 +207,7 @@ def _engine(url: str, dialect: str, timeout_ms: int) -> Engine:
 
 
 def _connect_args(url: URL, timeout_ms: int) -> dict[str, Any]:
-    """The bounds on time of a connection to a server, as its driver names them; options in the URL take precedence."""
+    """Time limits of a connection to a server, under its driver's names. Options in the URL take precedence."""
     driver = url.get_driver_name()
     bounds = {_CONNECT_TIMEOUT[driver]: -(-timeout_ms // 1000)} if driver in _CONNECT_TIMEOUT else {}
     if driver in {"psycopg", "psycopg2"}:
@@ -216,7 +217,7 @@ def _connect_args(url: URL, timeout_ms: int) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the engine's own BEGIN makes the snapshot
-    # Text that is no UTF-8 is kept, so that its row can be named; the driver's own error would show the text.
+    # Text that is not UTF-8 is kept, so that its row can be named. The driver's own error would show the text.
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA busy_timeout = 10000")
@@ -224,7 +225,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 @contextmanager
 def core_errors() -> Iterator[None]:
-    """Turns what SQLAlchemy raises about the core into CoreUnavailable."""
+    """Translate what SQLAlchemy raises about the core into CoreUnavailable."""
     try:
         yield
     except (SQLAlchemyError, UnicodeDecodeError) as error:

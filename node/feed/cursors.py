@@ -1,6 +1,6 @@
-"""How far each source of the feed has been read. A cursor moves in the same transaction that takes in what was read.
+"""How far each source of the feed has been read. A cursor moves in the transaction that takes in what was read.
 
-So nothing that was read is lost or taken in twice, whenever the node is killed.
+So nothing is lost or taken in twice, whenever the node is killed.
 """
 
 import json
@@ -14,21 +14,22 @@ from standing.node.storage import schema
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a source is. `position` is the source's own JSON, without personal data; `source` is at most 64 letters."""
+    """The position of a source. `position` is the source's own JSON, without personal data; `source` has at most 64
+    letters."""
 
     source: str
     position: dict[str, Any]
 
 
 def load(connection: Connection, source: str) -> dict[str, Any] | None:
-    """The position of a source; None before it has moved at all."""
+    """The position of a source; None before its first move."""
     table = schema.feed_cursors
     text = connection.execute(select(table.c.position).where(table.c.source == source)).scalar_one_or_none()
     return None if text is None else dict(json.loads(text))
 
 
 def save(connection: Connection, cursor: Cursor, now_ms: int) -> None:
-    """Move a cursor; inside the transaction that takes in what it stands behind."""
+    """Move a cursor, inside the transaction that takes in what was read up to it."""
     table = schema.feed_cursors
     values = {"position": json.dumps(cursor.position, sort_keys=True), "moved_at_ms": now_ms}
     moved = connection.execute(update(table).where(table.c.source == cursor.source).values(values))
