@@ -32,7 +32,7 @@ Kind = Literal["full", "changes"]
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """What a file's name says. `as_of_ms` is the core's own time."""
+    """The meaning of a file's name. `as_of_ms` is the core's own time."""
 
     kind: Kind
     as_of_ms: int
@@ -41,7 +41,7 @@ class FileName:
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """What is wrong on a line (1 is the first of the file) with a field; never shows a value."""
+    """What is wrong with a field on a line (the file's first line is 1). Never shows a value."""
 
     line: int
     field: str
@@ -51,7 +51,7 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record of a file, or what keeps the line from being one. `read_bytes`: how far the file was read."""
+    """One record of a file, or the reason why a line is not one. `read_bytes`: how far the file was read."""
 
     number: int
     record: dict[str, Any]
@@ -60,7 +60,7 @@ class Line:
 
 
 def parse_name(name: str) -> FileName:
-    """What a file's name says. Raises: InvalidValue."""
+    """The meaning of a file's name. Raises: InvalidValue."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise InvalidValue("file name", "not the name of a feed file", _NAME_ALLOWED)
@@ -105,11 +105,11 @@ def read_lines(path: Path, file_format: Literal["csv", "jsonl"]) -> Iterator[Lin
 
 
 class _RecordTooLong(Exception):
-    """A record of a CSV file has more characters than any needs."""
+    """A record of a CSV file is longer than any record needs to be."""
 
 
 class _RecordLines:
-    """The lines of a CSV file for its reader, which would gather a record without end in memory."""
+    """Passes the lines of a CSV file to its reader, which would otherwise gather an endless record in memory."""
 
     def __init__(self, decoded: TextIOWrapper) -> None:
         self._decoded = decoded
@@ -172,7 +172,7 @@ def _read_jsonl(raw: BufferedReader) -> Iterator[Line]:
             return
         try:
             record = json.loads(text, object_pairs_hook=_distinct)
-        except (ValueError, RecursionError):  # also bytes that are not UTF-8, and what is nested without end
+        except (ValueError, RecursionError):  # bytes that are not UTF-8 end here too, and endless nesting
             yield _bad(number, "line", "not JSON, or a name twice", "one JSON object in UTF-8 on each line", raw)
             continue
         if isinstance(record, dict):

@@ -34,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class FolderUnavailable(Unavailable):
-    """The drop folder cannot be used; no file is lost."""
+    """The drop folder cannot be used. No file is lost."""
 
 
 class DropFolder:
@@ -65,7 +65,7 @@ class DropFolder:
             raise FolderUnavailable(f"{error.filename or self._folder}: {error.strerror}", _RETRY_AFTER_S) from error
 
     def _claimed(self) -> Path | None:
-        """The file that was being taken in when the node ended, with its checksum beside it if it had one."""
+        """The file that was being taken in when the node stopped, with its checksum file if it had one."""
         path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
         if path is not None and not _checksum_file(path).exists():
             # It moves before the file does: without it the file would be judged anew.
@@ -82,7 +82,7 @@ class DropFolder:
         for path in _files(self._folder):
             if path.suffix == CHECKSUM:
                 continue
-            # Not by `Path.exists`, to which a name that is too long is an error.
+            # `Path.exists` raises for a name that is too long.
             if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
                 continue
             try:
@@ -90,7 +90,8 @@ class DropFolder:
             except InvalidValue:
                 as_of_ms = 0  # its name is wrong: it is rejected at once
             waiting.append((as_of_ms, path.name, path))
-        # A reconciliation waits until the other source has spoken up to its time: before, it could only be early.
+        # A reconciliation waits until the other source has spoken up to its time; earlier it could only see what is
+        # still coming.
         if self._settings.role == "reconcile":
             last_ms = self._feed.last_as_of_ms()
             waiting = [item for item in waiting if item[0] <= last_ms]
@@ -139,7 +140,7 @@ class DropFolder:
         return self._loader.load(path, name, _no_progress, stop, reconcile=self._settings.role == "reconcile")
 
     def _checksum_problem(self, path: Path) -> LineProblem | None:
-        """What is wrong with the file by its checksum, as `sha256sum` writes it."""
+        """What the checksum file, as `sha256sum` writes it, says is wrong with the file."""
         beside = _checksum_file(path)
         if not beside.exists():
             needed = self._settings.require_checksum
@@ -154,7 +155,7 @@ class DropFolder:
 
 
 def _no_progress(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """No progress is shown."""
 
 
 def _files(folder: Path) -> list[Path]:
@@ -169,7 +170,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _kept_name(name: str) -> str:
-    """The name under which a file is kept: its own, unless that is no UTF-8 or leaves no room for `.report.json`."""
+    """The name under which a file is kept: its own, unless that is not UTF-8 or leaves no room for `.report.json`."""
     return os.fsencode(name)[:_MAX_NAME_BYTES].decode("utf-8", "replace")
 
 
@@ -178,7 +179,7 @@ def _checksum_file(path: Path) -> Path:
 
 
 def _free_name(folder: Path, name: str) -> Path:
-    """A name in `folder` that no file has yet; its report may be there already, from before a crash."""
+    """An unused name in `folder`. The file's report may be there already, from before a crash."""
     for number in range(1, _MAX_SAME_NAME):
         path = folder / (name if number == 1 else f"{name}.{number}")
         if not path.exists():

@@ -1,4 +1,4 @@
-"""A feed file, judged line by line before anything of it is taken in, beside the store where there is one."""
+"""Judges a feed file line by line before anything of it is taken in, compared with the store where there is one."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -20,15 +20,15 @@ from standing.node.publishing import outbox
 #: Called with how many bytes of how many were read.
 Progress = Callable[[int, int], None]
 
-#: What a state says once and for all: in a file that states all accounts again and again it would be done each time.
+#: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
 
-#: On one line, all or none: each line must be judged without those before it.
+#: A line states all of these or none: each line is judged without those before it.
 _DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
 
 
 class FileCheck:
-    """Judges files. Without a `database`, accounts that a changes file does not introduce are taken to be known."""
+    """Judges files. Without a `database`, accounts that a changes file does not introduce are assumed to be known."""
 
     def __init__(self, database: Database | None, vault: Vault, *, page_size: int, max_bytes: int) -> None:
         self._database = database
@@ -38,7 +38,7 @@ class FileCheck:
         self._max_bytes = max_bytes
 
     def check(self, path: Path, name: FileName, progress: Progress) -> FileReport:
-        """What is right and wrong with a file; writes nothing. Raises: OSError, DatabaseUnavailable."""
+        """What is right and wrong with a file. Writes nothing. Raises: OSError, DatabaseUnavailable."""
         report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
         problem = whole_problem(path, self._max_bytes)
         if problem is not None:
@@ -56,7 +56,7 @@ class FileCheck:
         if self._database is not None:
             with self._database.read() as connection:
                 last_ms = outbox.last_as_of_ms(connection)
-        # A private file of SQLite, on disk and gone with the connection: memory stays bounded however long the file is.
+        # A private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is.
         with closing(sqlite3.connect("")) as stated:
             stated.execute(
                 "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT) WITHOUT ROWID"
@@ -72,7 +72,7 @@ class FileCheck:
                     if report.crowded:
                         return
                 progress(page[-1].read_bytes, size)
-        # Of changes there may be none: that is how a core that writes files says that nothing changed.
+        # A file without changes is valid: a core that writes files says by it that nothing changed.
         if report.lines == 0 and name.kind == "full":
             report.add(LineProblem(0, "file", "no lines after the header", "at least one"))
 
@@ -106,7 +106,7 @@ class FileCheck:
         stated: sqlite3.Connection,
         known: dict[str, Account],
     ) -> list[InvalidValue]:
-        """What is wrong with a change that is well-formed by itself, in its place in the file and beside the store."""
+        """What is wrong with a well-formed change at its place in the file and beside the store."""
         account = known.get(number)
         before, number_type = self._stated(stated, number) or (None, change.number_type)
         found = []
@@ -118,11 +118,11 @@ class FileCheck:
             predecessor = known.get(replaced)
             earlier = self._stated(stated, replaced)
             if earlier is not None:
-                # What it is by now stands in the file only; a successor need not state that again.
+                # Only the file says what the account is by now; a successor need not state that again.
                 predecessor, replaced_ms = predecessor or STAND_IN, earlier[0]
             elif predecessor is not None:
                 replaced_ms = predecessor.effective_at_ms
-        # As the feed will have it: a successor counts from the last word on what it replaces.
+        # As the feed does: a successor counts from the last word on the account that it replaces.
         at_ms = max(change.effective_at_ms, replaced_ms or 0)
         key = self._vault.lookup("number", number)
         stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, at_ms, number_type])
@@ -146,14 +146,14 @@ class FileCheck:
         return found
 
     def _stated(self, stated: sqlite3.Connection, number: str) -> tuple[int, str | None] | None:
-        """When an earlier line says that a number's state took effect, and its type; None where none speaks of it."""
+        """When an earlier line dates a number's state, and its type; None where no line is about it."""
         key = self._vault.lookup("number", number)
         row = stated.execute("SELECT at_ms, number_type FROM stated WHERE number = ?", [key]).fetchone()
         return None if row is None else (row[0], row[1])
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
-    """The change that a line states, with every value judged by itself, or what is wrong with it."""
+    """The change that a line states, with every value judged by itself, or what is wrong with the line."""
     if line.problem is not None:
         return None, [line.problem]
     try:

@@ -1,7 +1,7 @@
-"""A feed file, taken in: judged whole first, so that a bad line leaves no trace; then fed, in parts of one entry.
+"""Takes a feed file in: it is judged whole first, so that a bad line leaves no trace, then fed in parts of one entry.
 
-After a crash the same file goes on where it was. A file of changes has a cursor, moved with each part. A full file
-needs none: what was taken in already is no difference any more.
+After a crash the same file continues where it stopped. A changes file has a cursor that moves with each part. A full
+file needs none: what was taken in already no longer differs.
 """
 
 import threading
@@ -35,12 +35,12 @@ _T = TypeVar("_T")
 
 
 class Stopped(Exception):
-    """The node ends; the file goes on at the next start."""
+    """The node is stopping. The file continues at the next start."""
 
 
 @dataclass
 class _Work:
-    """One file on its way in. `part` comes next; `line` was the last one taken in."""
+    """A file that is being taken in. `part` comes next; `line` was the last one taken in."""
 
     path: Path
     name: FileName
@@ -70,10 +70,10 @@ class FileLoader:
     def load(
         self, path: Path, name: FileName, progress: Progress, stop: threading.Event, *, reconcile: bool = False
     ) -> FileReport:
-        """Take a file in, whole or not at all; one that was taken in before is answered as before.
+        """Take a file in, whole or not at all. One that was taken in before gets the same answer.
 
-        `reconcile`: a full file beside another source: it promises nothing and moves no watermark.
-        Raises: FileRejected, Stopped, OSError, DatabaseUnavailable.
+        `reconcile`: a full file beside another source: it promises nothing and moves no watermark. Raises:
+        FileRejected, Stopped, OSError, DatabaseUnavailable.
         """
         sha256 = sha256_of(path)
         position = self._position(path.name, sha256)
@@ -113,7 +113,7 @@ class FileLoader:
         return position if position is not None and (position["file"], position["sha256"]) == (file, sha256) else None
 
     def _finished(self, stored: dict[str, Any]) -> FileReport:
-        """The report of a file that is in already; what its last part led to was not known when it was stored."""
+        """The report of a file that is in already; the effect of its last part was not known when it was stored."""
         report = FileReport.model_validate(stored)
         table = schema.feed_entries
         with self._database.read() as connection:
@@ -176,7 +176,7 @@ class FileLoader:
                 changes.append(difference.change)
                 work.report.new_accounts += known is None
             if changes:
-                # The other source goes on meanwhile: what it says since must not be undone.
+                # The other source continues meanwhile: what it says since must not be undone.
                 correct = partial(self._feed.correct, changes, as_it_was_ms=work.name.as_of_ms)
                 done = self._patiently(work, correct)
                 work.report.changes += len(changes) - done.changed_since
@@ -185,7 +185,7 @@ class FileLoader:
         self._report_missing(work, newest_id)
 
     def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison]]:
-        """The file page by page, beside the store; notes which accounts it states."""
+        """Compare the file with the store page by page, and note which accounts it states."""
         for page in self._pages(work):
             work.report.lines += len(page)
             states = [_parsed(line, work.name) for line in page]
@@ -204,7 +204,7 @@ class FileLoader:
             work.progress(page[-1].read_bytes, size)
 
     def _hold(self, work: _Work, changes: list[AccountChange], line: int) -> None:
-        """Keep a page's changes until it is known whether they are the entry's last part."""
+        """Hold a page's changes back until it is known whether they are the entry's last part."""
         if not changes:
             return
         if work.held:
@@ -221,12 +221,12 @@ class FileLoader:
             self._sum_up(work)
             position["report"] = work.report.model_dump(mode="json")
         entry = FeedEntry(as_of_ms=work.name.as_of_ms, part=work.part, complete=complete, changes=work.held)
-        # Only a file of changes goes on from a line; of a full one, what is in is no difference any more.
+        # Only a changes file continues from a line; what a full file has fed already no longer differs.
         cursor = Cursor(SOURCE, position) if complete or work.name.kind == "changes" else None
         work.report.attestations += self._patiently(work, lambda: self._feed.accept(entry, cursor).attestations)
 
     def _sum_up(self, work: _Work) -> None:
-        """Count what earlier runs took in of the same entry, before a crash."""
+        """Count what earlier runs took in of the same entry before a crash."""
         table = schema.feed_entries
         with self._database.read() as connection:
             row = connection.execute(select(table).where(table.c.as_of_ms == work.name.as_of_ms)).one_or_none()
@@ -235,7 +235,7 @@ class FileLoader:
             work.report.attestations = row.attestations
 
     def _patiently(self, work: _Work, take: Callable[[], _T]) -> _T:
-        """Do it once there is room in the outbox. Raises: Stopped, FileRejected."""
+        """Feed a part once the outbox has room. Raises: Stopped, FileRejected."""
         while True:
             try:
                 return take()
@@ -243,7 +243,7 @@ class FileLoader:
                 if work.stop.wait(error.retry_after_s):
                     raise Stopped from error
             except (InvalidValue, Conflict) as error:
-                # The file was judged before, so this is the entry's time, or somebody else fed in between.
+                # The file was judged before, so the fault is the entry's time, or somebody else fed in between.
                 problem = error.problem if isinstance(error, InvalidValue) else str(error)
                 work.report.add(LineProblem(0, "feed", problem, "one source for the core's word, in the order of time"))
                 work.report.outcome = "rejected"
@@ -254,7 +254,7 @@ class FileLoader:
             return int(connection.execute(select(func.coalesce(func.max(schema.accounts.c.id), 0))).scalar_one())
 
     def _report_missing(self, work: _Work, newest_id: int) -> None:
-        """Note the accounts up to `newest_id` that the file does not state; closed ones need not be in it."""
+        """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing."""
         table, bindings = schema.accounts, schema.bindings
         count = (
             select(func.count())
@@ -280,7 +280,7 @@ class FileLoader:
 
 def _parsed(line: Line, name: FileName) -> AccountChange:
     change, problems = parse_line(line, name)
-    if change is None:  # the file was judged before, so it is not the same any more
+    if change is None:  # the file was judged before, so it has changed since
         raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
     return change
 

@@ -1,4 +1,4 @@
-"""What became of a feed file, as the report beside it says: line, field and rule, no whole number, no name."""
+"""The report on a feed file: line, field and rule, never a whole number or a name."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ MAX_MISSING_SHOWN = 1_000
 
 
 class MissingAccount(BaseModel):
-    """An account that the store has, and a full file does not; it stays as it was. `bindings` have not ended."""
+    """An account that the store has and a full file lacks. It stays as it was. `bindings` have not ended."""
 
     number_masked: str
     status: str
@@ -21,7 +21,7 @@ class MissingAccount(BaseModel):
 
 
 class FileReport(BaseModel):
-    """`problems`: at most a hundred, then reading ends. `missing_accounts`: at most a thousand of them."""
+    """`problems`: at most a hundred, then reading stops. `missing_accounts`: at most a thousand."""
 
     file: str
     outcome: Literal["valid", "loaded", "rejected"]
@@ -47,7 +47,7 @@ class FileReport(BaseModel):
 
 
 class FileRejected(StandingError):
-    """A file is not taken in, and nothing of it was; `report` says why, line by line."""
+    """A file was rejected, and nothing of it was taken in. `report` says why, line by line."""
 
     def __init__(self, report: FileReport) -> None:
         first = report.problems[0]

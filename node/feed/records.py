@@ -1,8 +1,8 @@
-"""Flat records: one change or one account a row, as a CSV line, a JSON line or a row of a view gives it.
+"""Flat records: one change or one account per row, from a CSV line, a JSON line or a row of a view.
 
 The columns are the fields of `node.accounts.changes.AccountChange`. An empty cell or a null states nothing. Booleans
-may be `true` and `false` in any case, or 1 and 0; limits are whole numbers or `none`; `unbind` names platforms,
-separated by commas. Errors name the field and never show a value.
+are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `none`. `unbind` names platforms, separated
+by commas. Errors name the field and never show a value.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _MAX_SHOWN = 10
 
 
 class InvalidRecord(StandingError):
-    """A record is no change. `problems`: what is wrong, field by field."""
+    """A record is not a valid change. `problems`: what is wrong, field by field."""
 
     def __init__(self, problems: tuple[InvalidValue, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems[:_MAX_SHOWN]))
@@ -57,14 +57,14 @@ def parse_change(record: Mapping[str, Any], *, effective_at_ms: int | None = Non
 
 
 def check_values(change: AccountChange) -> None:
-    """That every stated value has a canonical form, as the feed demands; without looking at any account.
+    """Check that every stated value has a canonical form, as the feed demands, without looking at any account.
 
     Raises: InvalidValue.
     """
     canonical_number(change.number, change.number_type or "account")
     if change.replaces is not None:
         canonical_number(change.replaces, "account", "replaces")
-    # Beside whatever is not stated, something valid stands in, so that exactly the stated values are judged.
+    # A valid value stands in for whatever is not stated, so that exactly the stated values are judged.
     document = (change.id_document_scheme, change.id_document_country, change.id_document_number)
     partial = {
         name: None
@@ -107,7 +107,7 @@ def _limit(field: str, value: Any) -> int | str:
 def _text(field: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    # A core may keep numbers as numbers; nothing is lost but leading zeros, which it does not have then either.
+    # A core may store numbers as numbers. It loses only leading zeros, which it does not have then either.
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(_integer(field, value))
     raise InvalidValue(field, "no text", "text")
@@ -115,7 +115,7 @@ def _text(field: str, value: Any) -> str:
 
 _TEXTS = tuple(name for name in FIELDS if name not in {*_BOOLEANS, *_INTEGERS, *_LIMITS, "unbind"})
 
-#: Stands in for an account of which only what is stated is to be judged.
+#: Stands in for an account when only the stated values are to be judged.
 STAND_IN = open_account(
     AccountChange(
         number="0000",

@@ -35,11 +35,11 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
     ),
 )
 def post_feed(entry: FeedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
-    """Takes one feed entry in: `as_of_ms` and zero or more changes.
+    """Takes one feed entry: `as_of_ms` and zero or more changes.
 
-    It is durable when this answers. It may be sent again: the same content gets the same answer. An entry without
-    changes says that nothing changed up to its time; without any entry, the bank falls silent on the ledger. What is
-    too much for one call is sent in parts, see `part` and `complete`.
+    The entry is durable when this answers. It may be sent again: the same content gets the same answer. An entry
+    without changes says that nothing changed up to its time; without any entry the bank falls silent on the ledger. An
+    entry too large for one call is sent in parts, see `part` and `complete`.
     """
     return feed.push(entry)
 

@@ -1,6 +1,6 @@
 """The feed: the one way in for the core. An entry is durable before it is acknowledged, and may be sent again.
 
-Everything that a publication will need is checked here, so that nothing that gets in can block what comes after it.
+Everything that a publication will need is checked here, so that nothing that gets in can block what follows.
 """
 
 from collections import defaultdict
@@ -30,30 +30,30 @@ from standing.node.storage import schema
 
 
 class FeedOutOfOrder(Conflict):
-    """The entry is older than the last one, or a part of one that is not next."""
+    """The entry is older than the last one, or is a part that is not next."""
 
 
 class FeedTaken(Conflict):
-    """The node reads the core itself, so nobody else may speak for it: the watermark is one promise of one source."""
+    """The node reads the core itself, so nothing else may speak for it: the watermark is the promise of one source."""
 
 
 class EntryDiffers(Conflict):
-    """An entry with this time is here already, with another content."""
+    """An entry with this time exists already, with other content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What became of changes without an entry: how many `attestations` follow, and how many were left out because their
-    account had `changed_since`."""
+    """The effect of changes without an entry: how many `attestations` follow, and how many changes were skipped because
+    their account had `changed_since`."""
 
     attestations: int
     changed_since: int
 
 
 class Feed:
-    """Takes entries in. `on_change` is called after each new one: there is something to publish.
+    """Takes entries. `on_change` is called after each new one: there is something to publish.
 
-    `source` names what the node reads the core by, where it does so itself.
+    `source` names the node's own source, where it reads the core itself.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Feed:
         self._source = source
 
     def push(self, entry: FeedEntry) -> FeedReceipt:
-        """As `accept`, for a core that calls the node itself. Raises: FeedTaken, and what `accept` raises."""
+        """As `accept`, for a core that calls the node. Raises: FeedTaken, and what `accept` raises."""
         if self._source is not None:
             raise FeedTaken(
                 f"this node reads the core itself ({self._source}); allowed: one source only, see the node's settings"
@@ -87,10 +87,10 @@ class Feed:
         return self.accept(entry)
 
     def accept(self, entry: FeedEntry, cursor: Cursor | None = None) -> FeedReceipt:
-        """Take an entry, or a part of one, in whole or not at all; the same again is answered as before.
+        """Take an entry, or a part of one, whole or not at all. The same content again gets the same answer.
 
-        `cursor` moves with it, in the same transaction.
-        Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change and field), Overloaded.
+        `cursor` moves in the same transaction. Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
+        and field), Overloaded.
         """
         digest = self._vault.lookup("feed entry", entry.model_dump_json())
         now_ms = self._clock.now_ms()
@@ -127,14 +127,15 @@ class Feed:
     def correct(self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None) -> Correction:
         """Take in what the core should have said before its last entry, or says ahead of its next one.
 
-        That promises nothing, so the watermark stays. What took effect before the last entry counts from right after
-        it, for the ledger's time does not go back. Whole or not at all. `as_it_was_ms`: how old the changes' source is;
-        an account that has changed since is left as it is.
+        That promises nothing, so the watermark stays. A change that took effect before the last entry counts from right
+        after it, because the ledger's time does not go back. Whole or not at all. `as_it_was_ms`: the age of the
+        changes' source; an account that has changed since is left as it is.
+
         Raises: InvalidValue (naming the change and field), Overloaded.
         """
         latest_ms = self.latest_ms()
         for index, change in enumerate(changes):
-            # Once signed it would block all that comes after it: the ledger refuses what takes effect in the future.
+            # Once signed it would block everything after it: the ledger refuses what takes effect in the future.
             if change.effective_at_ms > latest_ms:
                 with _place(index):
                     raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
@@ -156,16 +157,16 @@ class Feed:
         return [change for number, change in pairs if newest_ms.get(number, 0) <= as_it_was_ms]
 
     def latest_ms(self) -> int:
-        """The latest time that the core may speak of now: a little more than this node's clock shows."""
+        """The latest time that the core may speak of now, slightly ahead of this node's clock."""
         return self._clock.now_ms() + AHEAD_ALLOWANCE_MS
 
     def last_as_of_ms(self) -> int:
-        """How far the core has spoken; 0 before it has at all."""
+        """How far the core has spoken; 0 before its first entry."""
         with self._database.read() as connection:
             return outbox.last_as_of_ms(connection)
 
     def next_part(self, as_of_ms: int) -> int:
-        """The number of the part that comes next in the entry of `as_of_ms`: 1 where none is here, or it is whole."""
+        """The number of the next part of the entry of `as_of_ms`; 1 where none is here, or it is complete."""
         with self._database.read() as connection:
             begun = connection.execute(
                 select(schema.feed_entries.c.parts).where(
@@ -181,7 +182,7 @@ class Feed:
     def _apply(
         self, connection: Connection, changes: Sequence[AccountChange], *, last_ms: int, as_of_ms: int | None
     ) -> int:
-        """Apply changes and queue what follows for the ledger. Returns: how many attestations.
+        """Apply changes and queue the resulting attestations. Returns: how many.
 
         `as_of_ms` names the entry; without one, the changes come late or early, see `correct`.
         """
@@ -224,7 +225,7 @@ class Feed:
         last_ms: int,
         as_of_ms: int | None,
     ) -> int:
-        """Queue the account's terms for each of its bindings, the last ones for those that the change ends."""
+        """Queue the account's terms for each of its bindings, and last terms for those that the change ends."""
         told = list(bound.items())
         for binding, platform in told:
             terms = account.terms(self._bank_secret, binding, platform)
@@ -244,7 +245,7 @@ class Feed:
 
 
 def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], digest: bytes) -> FeedReceipt | None:
-    """The receipt of an entry, or part, that is here already; None for the part that would be next.
+    """The receipt of an entry, or part, that is here already; None for the part that is next.
 
     Raises: EntryDiffers.
     """
@@ -273,7 +274,7 @@ def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], di
 
 
 def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None) -> None:
-    """That the entry comes after all others, or is the next part of the newest one, which is not complete."""
+    """Check that the entry comes after all others, or is the next part of the newest, incomplete one."""
     newest_ms = connection.execute(select(func.coalesce(func.max(schema.feed_entries.c.as_of_ms), 0))).scalar_one()
     if entry.as_of_ms < newest_ms:
         raise FeedOutOfOrder(
@@ -285,7 +286,7 @@ def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None
 
 
 def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store what comes in, before what follows from it refers to it."""
+    """Store an entry before the rows that refer to it."""
     if receipt.part == 1:
         connection.execute(
             insert(schema.feed_entries).values(
@@ -301,7 +302,7 @@ def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
 
 
 def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store what became of it."""
+    """Store the effect of an entry."""
     entries = schema.feed_entries
     connection.execute(
         update(entries)
@@ -318,12 +319,12 @@ def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:
-    """The changes' numbers, and by index those that they replace. Raises: InvalidValue."""
+    """The changes' numbers, and by index the numbers that they replace. Raises: InvalidValue."""
     numbers = []
     replaced = {}
     for index, change in enumerate(changes):
         with _place(index):
-            # Without a type stated, any well-formed number may look an account up.
+            # Without a stated type, any well-formed number may look up an account.
             numbers.append(canonical_number(change.number, change.number_type or "account"))
             if change.replaces is not None:
                 replaced[index] = canonical_number(change.replaces, "account", "replaces")
@@ -333,7 +334,7 @@ def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dic
 
 
 def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) -> dict[str, dict[bytes, str]]:
-    """For each account number its bindings that have not ended, as binding id to platform."""
+    """For each account number its active bindings, binding id to platform."""
     by_id = {account.id: number for number, account in accounts.items()}
     found: dict[str, dict[bytes, str]] = defaultdict(dict)
     ids = list(by_id)
@@ -349,11 +350,11 @@ def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) ->
 def _check_effective(
     account: Account | None, replaced: Account | None, change: AccountChange, last_ms: int, as_of_ms: int | None
 ) -> AccountChange:
-    """The change, if it took effect after all that was promised before, and not after the entry's own time.
+    """The change, if it took effect after everything that was promised before, and not after the entry's own time.
 
-    An account that was not known yet had no binding, so nothing was promised about it. What was said of a number that
-    is replaced stands, so its successor counts from then on at the earliest. Without an entry, what comes too late
-    counts from the first time that it still can. Raises: InvalidValue.
+    An account that was not known yet had no binding, so nothing was promised about it. What was said of a replaced
+    number stands, so its successor counts from then on at the earliest. Without an entry, a late change counts from the
+    first time that it still can. Raises: InvalidValue.
     """
     lowest = 0
     if account is not None or replaced is not None:
@@ -368,7 +369,7 @@ def _check_effective(
 
 @contextmanager
 def _place(index: int) -> Iterator[None]:
-    """Lets the errors of a change say which one it is."""
+    """Make the errors of a change name it."""
     try:
         yield
     except InvalidValue as error:

@@ -1,11 +1,11 @@
-"""Settings of the feed's own sources: a view of the core's database, and a folder for files."""
+"""Settings of the feed's own sources: a view of the core's database, and a drop folder."""
 
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-#: How long a feed file may be, in bytes, where nothing else is set.
+#: The default bound on a feed file's length, in bytes.
 MAX_FILE_BYTES = 4 * 1024**3
 
 
@@ -31,7 +31,7 @@ class SqlViewSettings(BaseModel):
 
 
 class DropFolderSettings(BaseModel):
-    """A folder that the core, or a nightly job, puts files into; see `node.feed.drop_folder` and docs/FEED.md."""
+    """A folder into which the core, or a nightly job, puts files; see `node.feed.drop_folder` and docs/FEED.md."""
 
     model_config = ConfigDict(extra="forbid")
 

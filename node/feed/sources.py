@@ -1,4 +1,4 @@
-"""The sources by which the node itself reads the core, as tasks, from the settings."""
+"""The sources by which the node itself reads the core, as tasks."""
 
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault

@@ -1,11 +1,11 @@
-"""The core's view, polled: one row an account, as it is now, with the time of its last change.
+"""Polls the core's view: one row per account, as it is now, with the time of its last change.
 
-Each pass reads one snapshot. Its `as_of_ms` is the core's own time of that snapshot less `settle_ms`: how long after
-its effective time a change may still be uncommitted. The pass is one feed entry, in as many parts as it takes; the
-promise comes with the last part, so the watermark never runs ahead of a row that was not read yet.
+Each pass reads one snapshot. Its `as_of_ms` is the core's own time of that snapshot less `settle_ms`, the time for
+which a change may still be uncommitted after it took effect. The pass is one feed entry, in as many parts as it needs.
+The promise comes with the last part, so the watermark never runs ahead of a row that was not read yet.
 
-States are compared with the store by content, so a row is told once, whenever it is read again: after a crash in the
-middle of a pass, or when the passes overlap to find what became visible later than `settle_ms` allows.
+States are compared with the store by content, so a row is told once, however often it is read: after a crash in the
+middle of a pass, or when passes overlap to find what became visible later than `settle_ms` allows.
 """
 
 import threading
@@ -78,7 +78,7 @@ class SqlViewSource:
             self._late_checked_ms = as_of_ms
 
     def close(self) -> None:
-        """Let go of the core's database."""
+        """Close the connections to the core's database."""
         self._view.close()
 
     def _read_from(self, as_of_ms: int, last_ms: int) -> tuple[int, bool]:
@@ -89,7 +89,7 @@ class SqlViewSource:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
         window_ms = self._settings.late_window_ms
-        # Twice in each window, so that nothing in it is overlooked.
+        # Twice in each window, so that nothing in it is missed.
         if self._late_checked_ms is None or as_of_ms - self._late_checked_ms >= window_ms // 2:
             return max(-1, after_ms - window_ms), True
         return after_ms, False
@@ -117,7 +117,8 @@ class SqlViewSource:
 def _sort(
     differences: Iterable[Difference], as_of_ms: int, last_ms: int
 ) -> tuple[list[AccountChange], list[AccountChange], list[AccountChange]]:
-    """What should have been said before, what this entry promises, and what is said ahead of the next promise."""
+    """Split changes: those that should have been said before, those that this entry promises, and those ahead of the
+    next promise."""
     late, on_time, early = [], [], []
     for difference in differences:
         change = difference.change
@@ -139,7 +140,7 @@ def _parse(row: Mapping[str, Any]) -> AccountChange:
 
 @contextmanager
 def _rows_named(changes: list[AccountChange]) -> Iterator[None]:
-    """Lets errors name the row: the number's last digits and the row's time find it, and show no whole number."""
+    """Make errors name the row by the number's last digits and the row's time, without showing the whole number."""
     try:
         yield
     except InvalidValue as error:

@@ -1,4 +1,4 @@
-"""`standing-node status | export | import | recover | hsm`: what an operator does beside a node, or in its absence."""
+"""`standing-node status | export | import | recover | hsm`: an operator's work beside a node, or in its absence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ def token() -> None:
 
 
 def status(config: Config = None) -> None:
-    """One screen: how the node, its store and the ledger stand to each other. Exit code 1 where it is not ready."""
+    """Show the node, its store and the ledger on one screen. Exit code 1 where the node is not ready."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, database.read() as connection:
@@ -65,10 +65,10 @@ def _versions(settings: NodeSettings, connection: Connection) -> str:
 
 
 def _trouble(settings: NodeSettings) -> str | None:
-    """Why the running node is not fit for work, as it says itself."""
+    """Why the running node is not fit for work, in its own words."""
     url = httpx.URL("http:///readyz", host=settings.listen_host, port=settings.listen_port)
     try:
-        # Never by the proxy that the environment may name: what listens here is asked.
+        # Without the environment's proxy: the question is for what listens here.
         return httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()["reason"]  # type: ignore[no-any-return]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         return f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
@@ -174,7 +174,7 @@ def recover(
         secrets = read_secrets(settings)
         with opened(settings.database_url) as database:
             if fed_again:
-                # The node runs meanwhile, since it is what the core feeds; the word is one committed row.
+                # The node runs meanwhile, because the core feeds it; the confirmation is one committed row.
                 _recovery(settings, secrets, database, Progress()).fed_again()
                 console.print("the core has fed again: the node goes on signing")
                 return

@@ -109,4 +109,4 @@ def _show(report: FileReport) -> None:
 
 
 def _nothing() -> None:
-    """The running node looks for itself."""
+    """Nothing to wake: the running node looks for itself."""

@@ -1,7 +1,7 @@
 """`standing-node ledger …`: deploy the contract, admit, suspend and reinstate banks, rotate a signer.
 
-Every command that changes something has `--dry-run`: it shows what would change and asks the contract whether the
-caller may, and sends nothing.
+Every command that changes something has `--dry-run`, which shows the change and asks the contract whether the caller
+may make it, and sends nothing.
 """
 
 from pathlib import Path

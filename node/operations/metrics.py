@@ -1,4 +1,4 @@
-"""The node's figures for Prometheus: what happens is counted, what is is looked up when asked."""
+"""The node's metrics for Prometheus: events are counted, states are looked up at each scrape."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the node is at one moment; each field is a gauge of its own, named in `_HELP`."""
+    """The state of the node at one moment. Each field is a gauge, described in `_HELP`."""
 
     leads: float
     ready: float
@@ -43,13 +43,13 @@ _HELP = {
 
 
 class StateCollector(Collector):
-    """Looks the state up at each scrape."""
+    """Looks up the state at each scrape."""
 
     def __init__(self, look: Callable[[], State]) -> None:
         self._look = look
 
     def describe(self) -> list[Metric]:
-        # Named without a look at the database, which may not be there when the node is put together.
+        # Does not touch the database, which may not be there yet when the node is put together.
         return [GaugeMetricFamily(f"standing_node_{name}", text) for name, text in _HELP.items()]
 
     def collect(self) -> Iterator[Metric]:

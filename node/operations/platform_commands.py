@@ -1,4 +1,4 @@
-"""`standing-node platform`: end a bank's relation with a platform, or take it up again."""
+"""`standing-node platform`: end a bank's relation with a platform, or resume it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +30,14 @@ _WAIT_S = 1.0
 
 @app.command("off-board")
 def off_board(platform: PlatformArgument, config: Config = None) -> None:
-    """Grant the platform nothing any more, and end all its bindings. Interrupted, it goes on when run again."""
+    """Grant the platform nothing any more, and end all its bindings. If interrupted, run it again to continue."""
     with one_line_errors(), _off_boardings(platform, config) as off_boardings:
         state = off_boardings.begin(platform)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task(f"ending bindings of {platform}", total=state.ended + state.left)
             while state.finished_at_ms is None:
-                # A full outbox empties as the running node publishes; until then there is nothing to do but wait.
+                # A full outbox empties as the running node publishes, so this waits.
                 waiting = Retrying(retry=retry_if_exception_type(Overloaded), wait=wait_fixed(_WAIT_S))
                 state = waiting(off_boardings.end_batch, platform)
                 progress.update(task, completed=state.ended, total=state.ended + state.left)
@@ -46,7 +46,7 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
 
 @app.command()
 def readmit(platform: PlatformArgument, config: Config = None) -> None:
-    """Let a platform that was off-boarded be granted bindings again; those that ended stay so."""
+    """Let a platform that was off-boarded be granted bindings again. Ended bindings stay ended."""
     with one_line_errors(), _off_boardings(platform, config) as off_boardings:
         off_boardings.readmit(platform)
         console.print(f"{platform} may be granted bindings again", highlight=False)

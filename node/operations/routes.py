@@ -48,7 +48,7 @@ def healthz() -> Health:
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
 )
 def readyz(node: NodeDep, response: Response) -> Health:
-    """Not ready while the node stands by, the publisher cannot publish, or a worker has ended; the reason is said."""
+    """Not ready while the node stands by, the publisher cannot publish, or a worker has ended; `reason` says which."""
     trouble = why_not_ready(node)
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

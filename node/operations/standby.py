@@ -1,8 +1,8 @@
-"""A node that stands by reads, and changes nothing: whatever would change something is refused, and says where to go.
+"""The standby gate: a node that stands by answers reads and refuses every call that would change something.
 
-It could store a change for the node leading, since they share the store. It does not: that one would not be woken, and
-a core answered by a node that does not publish would not see that its word goes nowhere if all of them stand by. One
-writer is also the easier thing to reason about at three in the morning.
+It could store a change for the leader, since they share the store. It does not. The leader would not be woken, and a
+core would not notice that its word goes nowhere if all nodes stand by. One writer is also easier to reason about during
+an incident.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,7 +14,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class StandbyGate:
-    """ASGI middleware: answers 503 to every call that would change something while the node is not leading."""
+    """ASGI middleware: answers 503 to every call that would change something while the node does not lead."""
 
     def __init__(self, app: ASGIApp, leadership: Leadership) -> None:
         self._app = app

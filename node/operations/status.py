@@ -21,7 +21,7 @@ class RecoveryWanted(BaseModel):
 
 
 class StoredStatus(BaseModel):
-    """What the store alone tells. Times in milliseconds; 0 where something has not happened yet."""
+    """What the store alone shows. Times in milliseconds; 0 where something has not happened yet."""
 
     core_as_of_ms: int
     watermark_ms: int
@@ -35,10 +35,10 @@ class StoredStatus(BaseModel):
 
 
 class NodeStatus(StoredStatus):
-    """How the node is doing. `trouble` says why nothing is published, null while all is well.
+    """How the node is doing. `trouble` says why nothing is published; null while all is well.
 
-    `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how near the node is to its bounds:
-    at the first the feed answers 503 to changes, at the second changes wait for receipts.
+    `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how near the node is to its bounds.
+    At the first the feed answers 503 to changes; at the second changes wait for receipts.
     """
 
     bic: str
@@ -52,7 +52,7 @@ class NodeStatus(StoredStatus):
 
 
 def stored(connection: Connection) -> StoredStatus:
-    """What the store alone tells."""
+    """Look up what the store alone shows."""
     last = outbox.last_publication(connection)
     deployment = deployments.current(connection)
     base_number = deployment.base_number if deployment is not None else 0
@@ -74,7 +74,7 @@ def stored(connection: Connection) -> StoredStatus:
 def bindings_by_version(connection: Connection, secrets: BankSecrets) -> dict[int, int]:
     """How many active bindings there are under each version of the bank's secret, zero included.
 
-    Looks at each: their ids tell it, and nothing is stored for it.
+    Walks all of them: the version is in their ids, and nothing is stored for it.
     """
     table = schema.bindings
     active = select(table.c.id).where(table.c.ended_at_ms.is_(None)).execution_options(yield_per=1_000)
@@ -104,12 +104,12 @@ def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.leadership.active:
         return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
-    # A worker in trouble tries again, and says so in `worker_troubles`; one that has ended needs somebody.
+    # A worker in trouble tries again, and `worker_troubles` says so; one that has ended needs an operator.
     return node.publisher.trouble or next(iter(node.workers.ended), None)
 
 
 def measure(node: Node, now_ms: int) -> State:
-    """The gauges of a running node. Where the database does not answer, what it would tell is not a number."""
+    """The gauges of a running node. What the database cannot tell is not a number."""
     try:
         with node.database.read() as connection:
             told: StoredStatus | None = stored(connection)
@@ -121,7 +121,7 @@ def measure(node: Node, now_ms: int) -> State:
         return float("nan") if value is None or told is None else float(value)
 
     def age_s(since_ms: int | None) -> float:
-        # Before the first of its kind there is no age; 0 would look like a fresh one.
+        # Before the first event there is no age; 0 would look like a fresh one.
         return of((now_ms - since_ms) / 1000 if since_ms else None)
 
     return State(

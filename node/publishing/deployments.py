@@ -11,7 +11,7 @@ from standing.node.storage import schema
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment. Publications up to `base_number` belong to those before it, and are not on this one."""
+    """One deployment. Publications up to `base_number` belong to earlier ones and are not on this one."""
 
     domain: Domain
     base_number: int

@@ -1,9 +1,9 @@
-"""A signer whose key lives in a PKCS#11 token: an HSM, or SoftHSM for tests. Needs the extra `standing[pkcs11]`.
+"""A signer whose key lives in a PKCS#11 token: an HSM, or SoftHSM in tests. Needs the extra `standing[pkcs11]`.
 
-The token signs the 32-byte digest as it is (CKM_ECDSA on secp256k1) and gives r ‖ s. What Ethereum wants beyond that is
-added here: the lower of the two equal s (EIP-2), and v, found by recovering the key with each value and comparing.
+The token signs the 32-byte digest as it is (CKM_ECDSA on secp256k1) and returns r ‖ s. What Ethereum needs beyond that
+is added here: the lower of the two equivalent s (EIP-2), and v, found by recovering the key with each value.
 
-To make a key: `standing-node hsm new-key`, or the token's own tools (EC, secp256k1, sign only, not extractable).
+To make a key, use `standing-node hsm new-key` or the token's own tools (EC, secp256k1, sign only, not extractable).
 """
 
 import threading
@@ -28,17 +28,17 @@ _RETRY_AFTER_S = 5
 
 
 class TokenUnavailable(Unavailable):
-    """The token does not sign at the moment."""
+    """The token cannot sign at the moment."""
 
 
 class Pkcs11Signer:
-    """Signs with a key in a token. Thread-safe: a session of a token is not, so calls take turns.
+    """Signs with a key in a token. Thread-safe: a token's session is not, so calls take turns.
 
-    A session that the token ended, as a restart does, is opened anew once; then TokenUnavailable.
+    A session that the token ended, for example by a restart, is opened again once; then TokenUnavailable.
     """
 
     def __init__(self, settings: Pkcs11Settings) -> None:
-        """Raises: SettingsError where the token, the key or the PIN is not right."""
+        """Open the token. Raises: SettingsError where the token, the key or the PIN is wrong."""
         self._settings = settings
         self._lock = threading.Lock()
         self._session: Any = None
@@ -66,7 +66,7 @@ class Pkcs11Signer:
                     self._open()
                     raw = self._sign_raw(digest)
                 except (PKCS11Error, SettingsError) as error:
-                    # What was there at the start is gone now: pulled out, or not up again yet.
+                    # The token was there at the start and is gone now: pulled out, or not up again yet.
                     why = str(error) if isinstance(error, SettingsError) else type(error).__name__
                     raise TokenUnavailable(f"the token does not sign: {why}", _RETRY_AFTER_S) from error
         r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
@@ -140,7 +140,7 @@ def _session(settings: Pkcs11Settings, *, rw: bool = False) -> Any:
     try:
         return token.open(user_pin=pin, rw=rw)
     except pkcs11.exceptions.UserAlreadyLoggedIn:
-        # A login is the whole process's, and this one has another session with the token already.
+        # A login is valid for the whole process, which has another session with the token already.
         return token.open(rw=rw)
 
 

@@ -6,7 +6,7 @@ _LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class Meters:
-    """What the publisher counts. One registry a node, so that several in one process do not mix."""
+    """The publisher's counters. Each node has its own registry, so that several in one process do not mix."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

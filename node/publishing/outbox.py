@@ -1,8 +1,8 @@
-"""The outbox: terms on their way to the ledger, in the order in which they were stated, and the next publication.
+"""The outbox: terms on their way to the ledger in the order in which they were stated, and the next publication.
 
-The watermark of a publication is the core's own `as_of_ms`, and never passes a row that is not yet published: each row
-names the time from which it holds the watermark back. What a recovery has to state again (`node.publishing.restating`)
-goes first.
+A publication's watermark is the core's own `as_of_ms` and never passes a row that is not yet published: each row names
+the time from which it holds the watermark back. What a recovery has to state again (`node.publishing.restating`) goes
+first.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who publishes: the bank, its secrets for binding keys, its signer."""
+    """The publishing bank: its BIC, its secrets for binding keys, its signer."""
 
     bic: str
     secret: BankSecrets
@@ -41,8 +41,8 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be sealed: terms of a binding for a platform. `floor_ms`: the ledger has seen this time of it already,
-    where this store may not know."""
+    """Terms of a binding to be sealed for a platform. `floor_ms`: a time of this binding that the ledger has seen
+    already and this store may not know."""
 
     binding: bytes
     platform: str
@@ -60,10 +60,10 @@ def put(
     holds_from_ms: int,
     entry_as_of_ms: int | None = None,
 ) -> None:
-    """Queue terms of a binding; inside the transaction that changes what they state.
+    """Queue terms of a binding, inside the transaction that changes what they state.
 
-    `holds_from_ms`: the first time that the watermark may not reach before this is published; all up to the feed entry
-    before may have been promised already. `entry_as_of_ms` names the entry that the terms come from, if any.
+    `holds_from_ms`: the first time that the watermark may not reach before this is published; everything up to the feed
+    entry before may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
     """
     connection.execute(
         insert(schema.outbox),
@@ -78,20 +78,20 @@ def put(
 
 
 def last_as_of_ms(connection: Connection) -> int:
-    """How far the core has spoken; 0 before it has at all."""
+    """How far the core has spoken; 0 before its first entry."""
     entry = _last_entry(connection)
     return int(entry.as_of_ms) if entry is not None else 0
 
 
 def _last_entry(connection: Connection) -> Row[Any, Any] | None:
-    """The last entry of the core's; one that is not complete yet promises nothing."""
+    """The core's last entry. An incomplete one promises nothing yet."""
     table = schema.feed_entries
     query = select(table.c.as_of_ms, table.c.received_at_ms).where(table.c.complete)
     return connection.execute(query.order_by(table.c.as_of_ms.desc()).limit(1)).one_or_none()
 
 
 def waiting(connection: Connection, at_most: int | None = None) -> int:
-    """How many rows wait to be published; counts no further than `at_most`, where that is all one needs to know."""
+    """How many rows wait to be published. Counts no further than `at_most`, where given."""
     rows = select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None)).limit(at_most).subquery()
     return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
 
@@ -99,7 +99,7 @@ def waiting(connection: Connection, at_most: int | None = None) -> int:
 def on_its_way(connection: Connection, binding: bytes) -> bool:
     """Whether the newest terms of a binding are on their way: queued, or signed and not yet seen in a block.
 
-    Publications of an earlier deployment that were given up are on no way.
+    Publications of an earlier deployment that were given up do not count.
     """
     deployment = deployments.current(connection)
     table = schema.outbox.c
@@ -116,7 +116,7 @@ def on_its_way(connection: Connection, binding: bytes) -> bool:
 
 
 def check_room(connection: Connection, at_most: int) -> None:
-    """That fewer than `at_most` rows wait to be published. Raises: Overloaded."""
+    """Check that fewer than `at_most` rows wait to be published. Raises: Overloaded."""
     if waiting(connection, at_most) >= at_most:
         raise Overloaded(f"{at_most} attestations wait for the ledger already", retry_after_s=5)
 
@@ -144,9 +144,9 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
 
 
 def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
-    """The waiting rows that come next, at most `limit`, and the id of the last of them (0 where none waits).
+    """The next waiting rows, at most `limit`, and the id of the last of them (0 where none waits).
 
-    What is not `in_bounds` is moved there, in its row too.
+    Rows that are not `in_bounds` are moved there, in the database too.
     """
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
@@ -162,7 +162,7 @@ def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[lis
 
 
 def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequence[Draft]) -> None:
-    """Let rows that were moved in time hold what is published of them: what comes later is measured by that."""
+    """Store the time under which moved rows are published: later changes are measured by it."""
     moved = [
         {"row": row.id, "moved_to_ms": draft.effective_at_ms}
         for row, draft in zip(rows, drafts, strict=True)
@@ -177,10 +177,11 @@ def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequen
 def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -> list[Draft]:
     """The drafts, none older than what was published of its binding before, and none later than `latest_ms`.
 
-    The ledger refuses a publication whole if one attestation in it goes back in time or is too far ahead of its block,
+    The ledger refuses a whole publication if one attestation in it goes back in time or is too far ahead of its block,
     and what is signed under a number cannot be signed again in another form: one such row would block everything after
-    it. What is stated last stands, so it takes effect no earlier than what was stated before it. What is ahead comes
-    from a clock that runs ahead, the core's or this machine's; it has happened, so it counts from the ledger's now.
+    it. What was stated last stands, so it takes effect no earlier than what was stated before it. A time ahead comes
+    from a clock that is ahead, the core's or this machine's. The change has happened, so it counts from the ledger's
+    now.
     """
     table = schema.outbox
     last: dict[bytes, int] = {
