@@ -25,7 +25,7 @@ def _bic(text: str) -> str:
 
 
 class NodeSettings(ServiceSettings):
-    """Everything a node must be told. Nothing here has a default that would be unsafe in production."""
+    """Everything a node needs to know. No default would be unsafe in production."""
 
     model_config = SettingsConfigDict(env_prefix="STANDING_NODE_", env_nested_delimiter="__", extra="forbid")
 
@@ -87,7 +87,7 @@ class NodeSettings(ServiceSettings):
 
     @property
     def feed_source(self) -> str | None:
-        """What the node reads the core by; None where the core calls the node."""
+        """The node's own source; None where the core calls the node."""
         if self.sql_view is not None:
             return "sql_view"
         return "drop_folder" if self.drop_folder is not None and self.drop_folder.role == "source" else None

@@ -1,7 +1,7 @@
-"""Workers: what the node does by itself, step by step, each in a thread of its own, until it is told to stop.
+"""Workers: tasks that the node runs by itself, step by step, each in its own thread, until it is stopped.
 
-A step that fails on purpose (a `StandingError`) is tried again, ever more slowly, and its text is the worker's trouble
-until it works; a step that fails otherwise is a fault of this program, and ends the worker for all to see.
+A step that fails with a `StandingError` is tried again at growing intervals, and its text is the worker's trouble until
+it succeeds. A step that fails otherwise is a fault of this program and ends the worker visibly.
 """
 
 import threading
@@ -19,9 +19,9 @@ _END_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker does. `step` does all that is due and returns; it is called again after `every_ms`.
+    """A worker's task. `step` does everything that is due and returns; it is called again after `every_ms`.
 
-    `step` is given the event that says "stop soon". `close` lets go of what it holds, at the worker's end.
+    `step` gets the event that says "stop soon". `close` releases the task's resources when the worker ends.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        #: Why the task does not get on; None while all is well.
+        #: Why the task makes no progress; None while all is well.
         self.trouble: str | None = None
         #: Whether a fault of this program has ended it.
         self.ended = False
@@ -46,11 +46,11 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end; `join` waits for that."""
+        """Ask the worker to end; `join` waits for that."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the step that is under way has come to a good end, at most `timeout_s`."""
+        """Wait until the present step has ended, at most `timeout_s`."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -87,7 +87,7 @@ class Worker:
 
 
 class Workers:
-    """All workers of a node. They run while the node leads, and may be started again after they were stopped."""
+    """All workers of a node. They run while the node leads, and can be started again after they were stopped."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)
@@ -95,17 +95,17 @@ class Workers:
 
     @property
     def troubles(self) -> list[str]:
-        """Why what does not get on, for each worker in trouble."""
+        """The trouble of each worker that makes no progress."""
         return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
 
     @property
     def ended(self) -> list[str]:
-        """The troubles of those that will not get on before the node is started again."""
+        """The troubles of workers that need a restart of the node."""
         return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.ended]
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run every task for the time of the block."""
+        """Run every task while the block runs."""
         self._workers = [Worker(task) for task in self.tasks]
         for worker in self._workers:
             worker.start()

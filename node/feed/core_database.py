@@ -110,7 +110,7 @@ class Snapshot:
             result.close()
 
     def undated(self) -> bool:
-        """Whether a row does not say when it took effect, or not in milliseconds: the node would never see such a row."""
+        """Whether a row does not state its effective time in milliseconds: the node would never see such a row."""
         view = table(self._view.name, column("effective_at_ms"), schema=self._view.schema)
         # Microseconds are above every bound; so, to SQLite, is any text.
         undated = or_(view.c.effective_at_ms.is_(None), view.c.effective_at_ms > MAX_TIME_MS)

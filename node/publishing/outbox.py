@@ -212,8 +212,8 @@ def mark_published(connection: Connection, up_to_id: int, number: int) -> None:
 def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int, *, latest_ms: int, now_ms: int) -> int:
     """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
 
-    The core's own `as_of_ms`, but below the time from which any row that still waits holds it back, and below the
-    latest time that the ledger took when the core said so (and a row of that moment may have to count from).
+    It is the core's own `as_of_ms`, but stays below the time from which any waiting row holds it back, and below the
+    latest time that the ledger took when the core spoke (a row of that moment may have to count from there).
     """
     holding = connection.execute(
         select(func.min(schema.outbox.c.holds_from_ms)).where(
@@ -223,14 +223,14 @@ def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int,
     entry = _last_entry(connection)
     age_ms = now_ms - entry.received_at_ms if entry is not None else -1
     if entry is None or age_ms < 0:
-        # This clock was put back: nobody knows when the core said so, and one that is silent must not look awake.
+        # This clock was set back: nobody knows when the core spoke, and a silent core must not look awake.
         return floor_ms
     reachable_ms: int = min(entry.as_of_ms, latest_ms - age_ms - 1)
     return max(floor_ms, reachable_ms if holding is None else min(reachable_ms, holding - 1))
 
 
 def watermark_floor_ms(last: Row[Any] | None, deployment: Deployment) -> int:
-    """The watermark that this deployment has already, or will have once all that is signed is in blocks."""
+    """The watermark that this deployment has already, or will have once everything signed is in blocks."""
     return last.watermark_ms if last is not None and last.number > deployment.base_number else 0
 
 
@@ -244,9 +244,9 @@ def sign(
     watermark_ms: int,
     now_ms: int,
 ) -> Publication:
-    """Sign the publication after `last` and store it; inside one transaction, before anything is sent.
+    """Sign the publication after `last` and store it, inside one transaction and before anything is sent.
 
-    `attestations` seals the batch for the number that it is given.
+    `attestations` seals the batch for the number it is given.
     """
     number = last.number + 1 if last is not None else 1
     publication = Publication(
@@ -272,8 +272,8 @@ def sign_next(
 ) -> Publication | None:
     """Seal, sign and store the next publication: the waiting rows in order, at most `max_attestations`, or a heartbeat.
 
-    `latest_ms`: the latest time that the ledger takes now.
-    Returns None where there is nothing to say: no row waits and the watermark would not move.
+    `latest_ms`: the latest time that the ledger takes now. Returns: None where there is nothing to say, because no row
+    waits and the watermark would not move.
     """
     drafts, last_id = next_drafts(connection, max_attestations, latest_ms)
     last = last_publication(connection)
@@ -349,7 +349,7 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
 
 
 def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:
-    """Forget the store's newest publications, which can never enter a block: what was in them waits again.
+    """Forget the store's newest publications, which can never enter a block. Their content waits again.
 
     Their digests are logged, as a record of what this bank has signed. Returns: the bindings in them.
     """

@@ -1,10 +1,10 @@
-"""The publisher: signs what waits in the outbox, and has it submitted and seen into a block.
+"""The publisher: signs what waits in the outbox, submits it, and follows it into a block.
 
-The order of the steps is the crash rule: a publication is signed and stored in one transaction, and only what is stored
-is ever sent; its transaction is stored before it is sent, too (`node.publishing.submission`). After a crash, the
-ledger's own `publication` and `head` say where things were. Submitting a publication twice is harmless: the contract
-takes each number once. Only the node leading signs (`node.storage.leadership`), which is proved inside the transaction
-that signs.
+The order of the steps is the crash rule. A publication is signed and stored in one transaction, and only what is stored
+is ever sent; its transaction too is stored before it is sent (`node.publishing.submission`). After a crash, the
+ledger's own `publication` and `head` say how far things were. Submitting a publication twice is harmless: the contract
+takes each number once. Only the leader signs (`node.storage.leadership`), which is checked inside the signing
+transaction.
 """
 
 import threading
@@ -35,9 +35,9 @@ _IDLE_LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PublisherOptions:
-    """How the publisher works; times in milliseconds.
+    """The publisher's options; times in milliseconds.
 
-    `heartbeat_ms`: at least this long between two heartbeats. `poll_ms`: how often to look for receipts.
+    `heartbeat_ms`: the shortest time between two heartbeats. `poll_ms`: how often to look for receipts.
     `batch_wait_ms`: how long a change may wait for others to share its publication; 0: it goes out at once.
     `resend_after_ms`: how long a transaction may be missing before it is sent again. `max_in_flight`: how many
     publications may be on their way at once.
@@ -52,7 +52,7 @@ class PublisherOptions:
 
 
 class Publisher:
-    """Publishes for one bank. One thread runs it; `wake` may be called from any."""
+    """Publishes for one bank. One thread runs it; any thread may call `wake`."""
 
     def __init__(
         self,
@@ -79,37 +79,38 @@ class Publisher:
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
-        # Somebody misses what is on its way.
+        # Set when a caller misses what is on its way.
         self._missed = threading.Event()
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
         self._waiting_since_ms: int | None = None
-        # The latest time that the ledger took when it was asked last; it takes no less since.
+        # The latest time that the ledger took when it was last asked; it accepts no less since then.
         self._latest_ms = 0
         self._is_clock_ahead = False
-        # Whether store and ledger were level at some time; before that, the ledger is asked even if nothing is due.
+        # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
-        # Since when a publication is on its way that no block holds, and its number; None while none is.
+        # Since when a publication has been on its way without a block, and its number; None while there is none.
         self._unmined: tuple[int, int] | None = None
         #: Why nothing is published at the moment; None while all is well.
         self.trouble: str | None = None
 
     def wake(self) -> None:
-        """There may be something to publish."""
+        """Signal that there may be something to publish."""
         self._wake.set()
 
     def send_again(self) -> None:
-        """Somebody misses what should be on the ledger: send what no block holds at once, however lately it went."""
+        """A caller misses what should be on the ledger: send at once whatever no block holds, however recently it was
+        sent."""
         self._missed.set()
         self._wake.set()
 
     def stop(self) -> None:
-        """End `run` soon; what is not finished goes on at the next start."""
+        """End `run` soon. Unfinished work continues at the next start."""
         self._stop.set()
         self._wake.set()
 
     def run(self) -> None:
-        """Publish until stopped. A ledger that does not answer is asked again, ever more slowly, up to 5 seconds.
+        """Publish until stopped. A ledger that does not answer is asked again at growing intervals of up to 5 seconds.
 
         Raises: LeadershipLost where another node took over.
         """
@@ -125,16 +126,16 @@ class Publisher:
                     _log.error("publishing_stopped", reason=str(error))
                 self.trouble, failures, in_flight = str(error), failures + 1, 0
             except Exception as error:
-                # A fault of ours, not of the world: say so where the operator looks, and let the thread end loudly.
+                # A fault of this program: tell the operator, and let the thread end visibly.
                 self.trouble = f"the publisher failed unexpectedly ({type(error).__name__}): start the node again"
                 raise
             if failures:
                 self._stop.wait(min(_SLOWEST_RETRY_S, 0.1 * 2 ** min(failures, 10)))
             elif in_flight or self._waiting_since_ms is not None:
-                # A new change must not wait for the receipts of what is on its way.
+                # A new change must not wait for the receipts of earlier ones.
                 self._wake.wait(self._options.poll_ms / 1000)
             else:
-                # Not longer, however seldom the heartbeats: a command may have put something into the store.
+                # No longer than this, however rare the heartbeats: a command may have put something into the store.
                 self._wake.wait(min(_IDLE_LOOK_S, self._options.heartbeat_ms / 1000))
 
     def step(self) -> int:
@@ -167,7 +168,7 @@ class Publisher:
         return len(pending)
 
     def _stuck(self) -> str | None:
-        """Why something that nodes took is in no block, although it was sent again; None while nothing is stuck."""
+        """Why something that nodes accepted is in no block although it was sent again; None while nothing is stuck."""
         if self._unmined is None:
             return None
         since_ms, number = self._unmined
@@ -180,7 +181,7 @@ class Publisher:
         )
 
     def _is_due(self, connection: Connection, deployment: Deployment | None, in_flight: int) -> bool:
-        """Whether something is to be signed: a binding to state again, rows that wait, or a heartbeat that is due."""
+        """Whether there is something to sign: a binding to state again, waiting rows, or a heartbeat that is due."""
         if restating.left(connection):
             return in_flight < self._options.max_in_flight
         waiting = outbox.waiting(connection, self._options.max_attestations)
@@ -194,7 +195,7 @@ class Publisher:
         return last is None or has_passed(self._clock.now_ms(), last.signed_at_ms, self._options.heartbeat_ms)
 
     def _has_waited_enough(self, waiting: int) -> bool:
-        """Whether the batch is full, or its oldest row has waited as long as it may."""
+        """Whether the batch is full, or its oldest row has waited long enough."""
         now_ms = self._clock.now_ms()
         if self._waiting_since_ms is None:
             self._waiting_since_ms = now_ms
@@ -224,7 +225,8 @@ class Publisher:
         return state
 
     def _check_history(self, state: BankState, deployment: Deployment | None) -> None:
-        """That the ledger holds a part of the history that this store knows, or all of it. Raises: PublishingHalted."""
+        """Check that the ledger holds a part of the history that this store knows, or all of it. Raises:
+        PublishingHalted."""
         bic = self.issuer.bic
         with self._database.read() as connection:
             unmet = recoveries.unmet(connection)
@@ -265,13 +267,14 @@ class Publisher:
             )
 
     def _sign_next(self, in_flight: int) -> Row[Any] | None:
-        """Sign and store the next publication; None where there is nothing to say, or only a heartbeat too early."""
+        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
-            # Not before: an entry that came in while the ledger was asked would be from a time to come.
+            # Read the clock only now: an entry that came in while the ledger was asked would otherwise seem to be from
+            # the future.
             now_ms = self._clock.now_ms()
             deployment = deployments.current(connection)
             if not self._is_due(connection, deployment, in_flight):
@@ -291,7 +294,7 @@ class Publisher:
         return row
 
     def _latest_allowed_ms(self) -> int:
-        """The latest time that the ledger takes for sure. It is asked where something that waits may be later."""
+        """The latest time that the ledger certainly takes. The ledger is asked where a waiting row may be later."""
         now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()

@@ -1,8 +1,8 @@
-"""Stating again: after a recovery, bindings whose present state must be on the ledger before anything else is.
+"""Restating: after a recovery, the present state of some bindings must be on the ledger before anything else is.
 
 Each of them is in the table `restatements`. While one is left, the watermark does not move, so no platform relies on
 what is not level yet. A binding that the ledger has and this store does not know is ended: nobody would tell the ledger
-if its account were frozen, and a watermark that moves on over it would vouch for it.
+if its account were frozen, and a moving watermark would vouch for it.
 """
 
 import secrets
@@ -58,7 +58,7 @@ class Restating:
                 *(outbox.attest(draft, self._issuer, number) for draft in drafts),
                 *(self._end(row, number) for row in foreign),
             ],
-            # Whatever waits beside these is stated by the publications that follow, and the watermark moves with them.
+            # Rows that wait beside these are stated by the publications that follow, and the watermark moves with them.
             watermark_ms=outbox.watermark_floor_ms(last, deployment),
             now_ms=now_ms,
         )
@@ -80,7 +80,7 @@ class Restating:
     def _end(self, row: Row[Any], number: int) -> Attestation:
         """The end of a binding that the store does not know."""
         if row.terms is None:
-            # Nobody can open this; a platform that finds it declines, which is all that can be said.
+            # Nobody can open this. A platform that finds it declines, and nothing more can be said.
             return Attestation(
                 row.binding_id, row.floor_ms, secrets.token_bytes(_SEAL_TAG_SIZE), secrets.token_bytes(TERMS_SIZE)
             )
@@ -90,7 +90,7 @@ class Restating:
     def _settle(
         self, connection: Connection, drafts: Sequence[Draft], number: int, deployment: Deployment, latest_ms: int
     ) -> None:
-        """What waited for these bindings is in their present state: it went with it, no later than that."""
+        """Rows that waited for these bindings are covered by their present state: they count as published with it."""
         if not drafts:
             return
         abandoned = select(schema.publications.c.number).where(

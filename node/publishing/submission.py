@@ -1,8 +1,8 @@
 """Submission: stored publications on their way into a block, each exactly as it was signed.
 
 Every transaction is stored before it is sent. One that is not in a block in time, or that this process has not sent
-itself, is sent again with the same nonce and the same payload; only its fee grows. What the ledger holds, not what
-became of a transaction, says whether a publication is there: somebody else may have submitted it.
+itself, is sent again with the same nonce and payload; only its fee grows. The ledger's state, not the fate of a
+transaction, says whether a publication is there: somebody else may have submitted it.
 """
 
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
-#: How long the ledger's block gas limit is believed; it moves by less than a thousandth from block to block.
+#: How long the ledger's block gas limit is taken as known. It moves by less than a thousandth from block to block.
 _CEILING_LIFETIME_MS = 10_000
 
 _log = structlog.get_logger()
 
 
 class PublishingHalted(StandingError):
-    """The node must not, or cannot, publish until somebody acts; the text says what to do."""
+    """The node must not, or cannot, publish until somebody acts. The text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Attempt:
 
 
 class Submitter:
-    """Sends publications and sees them into a block. For one thread: it owns the sending account's nonce."""
+    """Sends publications and follows them into a block. For one thread: it owns the sending account's nonce."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Submitter:
         self._resend_after_ms = resend_after_ms
         self._meters = meters
         self._faults = faults
-        # Numbers whose transaction this process has handed to a node; all others are sent at once, after a start too.
+        # Numbers whose transaction this process has passed to a node. All others are sent at once, also after a start.
         self._sent: set[int] = set()
         self._ceiling_gas: int | None = None
         self._ceiling_asked_ms = 0
@@ -82,7 +82,7 @@ class Submitter:
         for row in pending:
             if row.number > on_ledger.publication:
                 continue
-            # Without a good receipt, somebody else submitted it; that is fine.
+            # Without a good receipt somebody else submitted it, which is fine.
             receipt = self._receipt(row.number, good=True)
             now_ms = self._clock.now_ms()
             self._update(
@@ -98,13 +98,14 @@ class Submitter:
         return [row for row in pending if row.number > on_ledger.publication]
 
     def check_in_flight(self) -> None:
-        """That this store knows every transaction of the sending account that is on its way.
+        """Check that this store knows every pending transaction of the sending account.
 
-        Each was stored before it was sent; so another one tells that the store has lost what it signed, as a backup
-        has, or a replica that was a moment behind. What it signs next would have the number of what it lost.
+        Each was stored before it was sent. An unknown one shows that the store has lost what it signed, as a backup
+        has, or a replica that lagged. The next signature would reuse a lost number.
+
         Raises: PublishingHalted, LedgerError.
         """
-        # In this order: what comes into a block in between is no transaction on its way.
+        # In this order: a transaction that enters a block in between is not pending.
         pending, latest = self._sender.next_nonce("pending"), self._sender.next_nonce("latest")
         if pending <= latest:
             return
@@ -140,7 +141,7 @@ class Submitter:
         return self._ceiling_gas
 
     def doubt(self) -> None:
-        """Believe of no transaction that it is on its way: `see_through` sends each again, the same as before."""
+        """Assume of no transaction that it is on its way: `see_through` sends each again unchanged."""
         self._sent.clear()
 
     def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
@@ -154,7 +155,7 @@ class Submitter:
         is_next = row.number == on_ledger.publication + 1
         failed = self._receipt(row.number, good=False)
         if failed is not None:
-            # One that is not next in turn failed because of those before it; its turn comes when they are through.
+            # One that is not next failed because of those before it; its turn comes after them.
             if is_next:
                 self._forget_transaction(row.number)
                 raise self._client.why_failed(failed)
@@ -162,18 +163,19 @@ class Submitter:
             self._send_again(row, bump=False)
         elif has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms):
             if is_next:
-                # Too cheap, or this ledger node tells nobody of it: a higher fee is for the one, another node for the
-                # other.
+                # Either the fee is too low, or this ledger node does not pass it on. A higher fee helps the first,
+                # another node the second.
                 self._client.failover.doubt()
             if is_next and row.transaction_nonce > self._sender.next_nonce("latest"):
-                # A transaction before it was lost whose publication is there already: nothing will ever fill the gap.
+                # An earlier transaction was lost although its publication is on the ledger: nothing will ever fill the
+                # gap.
                 _log.warning("nonce_gap_closed", number=row.number)
                 self.submit(row, nonce=self._sender.next_nonce("latest"))
             else:
                 self._send_again(row, bump=True)
 
     def submit(self, row: Row[Any], nonce: int | None = None) -> None:
-        """Send a stored publication in a new transaction, with the account's next nonce where none is given.
+        """Send a stored publication in a new transaction, with the account's next nonce unless one is given.
 
         Raises: LedgerError, PublishingHalted.
         """
@@ -181,9 +183,9 @@ class Submitter:
         self._transmit(row, self._prepare(row, attempt))
 
     def _send_again(self, row: Row[Any], *, bump: bool) -> None:
-        """Send the same transaction again, with a higher fee where `bump` says so and the bound allows.
+        """Send the same transaction again, with a higher fee if `bump` is set and the maximum allows it.
 
-        Also without, it offers what the network asks by now: a node that has lost it may not take it for less.
+        Even without `bump` it offers what the network asks by now: a node that has lost it may not take it for less.
         """
         price_wei = self._sender.again_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
@@ -205,7 +207,7 @@ class Submitter:
             )
         signature = row.signature
         if row.signer != self._issuer.signer.address:
-            # After a rotation: the same content, the same digest, under the key that counts now.
+            # After a rotation: the same content and digest, under the key that counts now.
             signature = self._issuer.signer.sign(row.digest)
             self._update(row.number, signer=self._issuer.signer.address, signature=signature)
         prepared = self._sender.prepare(
@@ -240,22 +242,22 @@ class Submitter:
         try:
             self._sender.transmit(prepared)
         except Underpriced:
-            # An earlier attempt is with the node and was dearer; it goes on, and the next one offers more.
+            # An earlier attempt at the node pays more. It goes on, and the next one offers more.
             _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
         except NonceAhead:
-            # One before it was lost: all are sent again, in order.
+            # An earlier one was lost: all are sent again, in order.
             self._sent.clear()
             raise
         except (NonceUsed, LedgerRejected):
-            # Used: by an attempt of its own, which the next step sees, or by a stranger's. Refused: some nodes refuse
-            # at once what would fail. Either way the next step submits it anew if it is still not there.
+            # NonceUsed: by an earlier attempt, which the next step sees, or by a stranger. LedgerRejected: some nodes
+            # refuse at once what would fail. Either way the next step submits it anew if it is still missing.
             self._forget_transaction(row.number)
             raise
         self._sent.add(row.number)
         self._faults("submitted")
 
     def _next_nonce(self) -> int:
-        """The account's next nonce: after all that the node knows of, and after all that is on its way from here."""
+        """The account's next nonce, after everything that the node knows of and everything on its way from here."""
         with self._database.read() as connection:
             highest = connection.execute(
                 select(func.max(schema.publications.c.transaction_nonce)).where(
@@ -268,7 +270,7 @@ class Submitter:
         return max(self._sender.next_nonce("pending"), -1 if highest is None else highest + 1)
 
     def _paid_wei(self, number: int, nonce: int) -> int:
-        """The highest gas price offered so far for a publication's transaction of a nonce."""
+        """The highest gas price offered so far for a publication's transaction with this nonce."""
         table = schema.transactions
         with self._database.read() as connection:
             paid = connection.execute(
@@ -277,9 +279,9 @@ class Submitter:
         return int(paid or 0)
 
     def _receipt(self, number: int, *, good: bool) -> Receipt | None:
-        """The receipt of an attempt for a publication: of any that succeeded (`good`), or of one that failed.
+        """The receipt of an attempt for a publication: of one that succeeded (`good`), or of one that failed.
 
-        Failed ones count only for the nonce in use: those of a nonce given up have had their consequence.
+        Failed attempts count only for the nonce in use: those of an abandoned nonce have been dealt with.
         """
         table = schema.transactions
         query = select(table.c.hash).where(table.c.publication == number).order_by(table.c.prepared_at_ms.desc())

@@ -1,4 +1,4 @@
-"""The node's part of the sync trail: where each change and each publication is, with its times."""
+"""The node's part of the sync trail: where each change and each publication is, with times."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from standing.node.storage.database import NodeDatabase
 
 
 class PublicationHops(BaseModel):
-    """The hops of one publication; null where it has not come to yet."""
+    """The hops of one publication; null where a hop is not reached yet."""
 
     number: int
     signed_at_ms: int
@@ -30,7 +30,7 @@ class ChangeTrail(BaseModel):
     changes: int
     attestations: int
     waiting: int
-    #: Whether everything up to its time is said; false while more parts of it are to come.
+    #: Whether the entry is complete; false while more parts of it are to come.
     complete: bool
     publications: list[PublicationHops]
     on_ledger: bool
@@ -54,12 +54,12 @@ class BindingTrail(BaseModel):
 
 _NEWEST = 20
 
-#: Of a publication's row all but its content.
+#: All columns of a publication's row except its content.
 _HOPS = tuple(schema.publications.c[name] for name in PublicationHops.model_fields)
 
 
 class Trail:
-    """Answers where things are."""
+    """Answers where a change is."""
 
     def __init__(self, database: NodeDatabase) -> None:
         self._database = database
@@ -75,12 +75,12 @@ class Trail:
             its = schema.outbox.c.entry_as_of_ms == as_of_ms
             waits = select(func.count()).where(its, schema.outbox.c.publication.is_(None))
             waiting = connection.execute(waits).scalar_one()
-            # Counted and told apart by the database: an entry may have a hundred thousand attestations.
+            # The database counts: an entry may have a hundred thousand attestations.
             numbers = select(schema.outbox.c.publication).where(its).distinct()
             rows = connection.execute(
                 select(*_HOPS).where(schema.publications.c.number.in_(numbers)).order_by(schema.publications.c.number)
             ).all()
-            # A later entry makes good for one that was never completed.
+            # A later entry makes up for one that was never completed.
             complete = outbox.last_as_of_ms(connection) >= as_of_ms
         publications = [_publication(row) for row in rows]
         return ChangeTrail(
@@ -95,7 +95,7 @@ class Trail:
         )
 
     def binding(self, platform: str | None, binding: bytes) -> BindingTrail:
-        """The newest attestations of a binding, of `platform` only where one is given. Raises: NotFound."""
+        """The newest attestations of a binding, if `platform` is None or its own. Raises: NotFound."""
         with self._database.read() as connection:
             owner = connection.execute(
                 select(schema.bindings.c.platform).where(schema.bindings.c.id == binding)

@@ -1,12 +1,12 @@
-"""The bank's own export: what cannot be had back from the core or from the ledger, in one file.
+"""The bank's own export: what neither the core nor the ledger could give back, in one file.
 
-That is the bindings with the accounts they are of, how far the core had spoken, where the feed's sources were read to,
-and the last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back
-by itself: accounts from the core, publications from the ledger.
+It holds the bindings with their accounts, how far the core had spoken, how far the feed's sources were read, and the
+last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back by
+itself: accounts from the core, publications from the ledger.
 
-The file is text, one line a row, each line sealed under the node's vault secret. Its last line counts the rows and
-holds a digest of all, so that a line lost, moved or added is seen. It opens with the same vault secrets only, and so do
-the columns in it that are sealed once more in the store.
+The file is text, one line per row, each line sealed under the node's vault secret. Its last line counts the rows and
+holds a digest of all of them, so a lost, moved or added line is noticed. It opens only with the same vault secrets, and
+so do the columns that are sealed once more in the store.
 """
 
 import json
@@ -34,7 +34,7 @@ _MAX_LINE = 1024 * 1024
 
 
 class BadExport(StandingError):
-    """The file is no export of this bank, is damaged, or does not fit the store; the text says which."""
+    """The file is not an export of this bank, is damaged, or does not fit the store; the text says which."""
 
 
 def _queries() -> list[tuple[Table, Select[Any]]]:
@@ -56,7 +56,7 @@ def _queries() -> list[tuple[Table, Select[Any]]]:
         (schema.accounts, select(schema.accounts).where(schema.accounts.c.id.in_(bound))),
         (schema.bindings, select(schema.bindings)),
         (schema.off_boardings, select(schema.off_boardings)),
-        # Not that of the view: accounts without a binding are not in here, so all of it has to be read again.
+        # Without the view's cursor: accounts without a binding are not exported, so the whole view must be read again.
         (schema.feed_cursors, select(schema.feed_cursors).where(schema.feed_cursors.c.source != sql_view.SOURCE)),
         (schema.feed_entries, last_entry),
         (schema.publications, last_publication),
@@ -75,7 +75,7 @@ def export(
     """Write the export to a new `file`, readable by its owner only. Returns: how many rows.
 
     Reads one state of a store that may be in use. Raises: SettingsError where the file exists, DatabaseUnavailable,
-    BadExport where it cannot be written to its end.
+    BadExport where it cannot be written completely.
     """
     write_private(file, "")
     try:
@@ -120,7 +120,7 @@ def import_(
     tables = {table.name: table for table, _query in _queries()}
     rows = 0
     for _item in _open(vault, file):
-        pass  # read to its end first: only a file that is whole is worth a look
+        pass  # read to its end first: only a complete file is imported
     with database.write() as connection:
         _check_empty(connection)
         lines = _open(vault, file)
@@ -148,7 +148,7 @@ def _check_empty(connection: Connection) -> None:
 
 
 def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of an export but the last, which is held against the others."""
+    """All lines of an export except the last, which is checked against them."""
     digest = sha256()
     count = 0
     end: dict[str, Any] | None = None

@@ -1,7 +1,7 @@
-"""The ledger's own history of a bank, and how a store's missing publications are rebuilt out of it.
+"""A bank's history on the ledger, and how a store's missing publications are rebuilt from it.
 
-The number, the digest and the bindings of each are in its event; its content is in its transaction's input, and proved
-by the digest, which hangs on the one before.
+The event of a publication holds its number, digest and bindings. Its content is in its transaction's input and is
+proved by the digest, which includes the digest before it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ _PAGE_BLOCKS = 2_000
 
 
 class CannotRecover(StandingError):
-    """The recovery cannot go on; the text says why, and what to do."""
+    """The recovery cannot go on; the text says why and what to do."""
 
 
 @dataclass
@@ -119,13 +119,13 @@ class History:
         findings.rebuilt += 1
         time_ms = event.watermark_ms
         columns, signature = self._bare(event.number, event.digest, previous, event.watermark_ms), b""
-        # Of a long history most are heartbeats. The event holds all that a heartbeat says, and nobody asks when exactly
-        # it was; so the ledger is asked for the others only.
+        # Most publications of a long history are heartbeats. The event holds all that a heartbeat says, and nobody
+        # needs its exact time, so the ledger is asked only about the others.
         if not self._is_heartbeat(event, previous):
             time_ms = self._client.block_time_ms(event.block_number)
             found = self._client.publication_of(event, previous)
             if found is None:
-                # Submitted through another contract: its number, digest and place in the chain are all that is needed.
+                # Submitted through another contract: number, digest and place in the chain are all that is needed.
                 findings.rebuilt_without_content += 1
             else:
                 columns, signature = outbox.publication_columns(found[0]), found[1]

@@ -1,21 +1,20 @@
-"""Recovery: the store made level with the ledger after a disaster.
+"""Recovery: makes the store level with the ledger after a disaster.
 
-Three disasters, one procedure. The store was restored from an old backup: the ledger is ahead of it. The store was lost
-whole: the ledger is ahead of an empty store, into which the bank's own export may have been imported. The ledger was
-lost: a new deployment goes on from the store's last number and head, and holds no record. In each case:
+There are three disasters and one procedure. The store was restored from an old backup: the ledger is ahead of it. The
+store was lost: the ledger is ahead of an empty store, into which the bank's own export may have been imported. The
+ledger was lost: a new deployment goes on from the store's last number and head, and holds no record. In each case:
 
-1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt out of its
-event and its transaction's input, and proved by its digest, which hangs on the one before. 2. Each binding that the
-missing publications wrote, or on a new deployment each binding there is, is to be stated again
-(`node.publishing.restating`). One that the ledger says is unbound ends here too; one that the store does not know is
-ended. 3. Where the store is old, the core is asked to feed again what it said after the store's last entry. Until the
-operator says that it has, nothing is signed: a watermark that moved on would vouch for changes that this store never
-saw.
+1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt from its
+event and its transaction's input, and proved by its digest. 2. Each binding that the missing publications wrote, or on
+a new deployment every binding, is to be stated again (`node.publishing.restating`). One that is unbound on the ledger
+ends here too; one that the store does not know is ended. 3. Where the store is old, the core is asked to feed again
+what it said after the store's last entry. Until the operator confirms it, nothing is signed: a moving watermark would
+vouch for changes that this store never saw.
 
-A fourth comes before these where it has happened: somebody else published under the bank's key, so that the ledger
-holds another publication under a number that this store has signed. What the store signed from there on can never enter
-a block, for it hangs on a digest that the ledger does not hold. It is given up, on the operator's word and once another
-signer counts, and what it stated is stated again.
+Two further cases come first where they apply. Somebody else published under the bank's key, so the ledger holds another
+publication under a number that this store has signed. Or the store has signed a publication that no block can hold.
+Either way what the store signed from there on can never enter a block. It is given up, on the operator's word, and its
+content is stated again.
 
 All of it is one transaction, so a recovery that is killed has not begun.
 """
@@ -50,9 +49,9 @@ class _OnlyLooked(Exception):
 
 
 class Recovery:
-    """Makes one store level with the ledger. No node may be leading on it meanwhile.
+    """Makes one store level with the ledger. No node may lead on it meanwhile.
 
-    `platforms`: those that a record of an unknown binding may be sealed for. `progress` is called with how many blocks
+    `platforms`: those for which a record of an unknown binding may be sealed. `progress` is called with how many blocks
     are done and how many there are.
     """
 
@@ -91,9 +90,10 @@ class Recovery:
         """Recover, or without `confirm` only look what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
-        `take_ledger`: where the ledger holds what somebody else signed, go on from that.
-        `give_up_oversized`: give up signed publications that no block of this ledger can hold.
-        `from_block`: where the ledger's history of this bank begins, to save looking at the blocks before.
+        `take_ledger`: where the ledger holds what somebody else signed, go on from that. `give_up_oversized`: give up
+        signed publications that no block of this ledger can hold. `from_block`: where the ledger's history of this bank
+        begins, to skip the blocks before.
+
         Raises: CannotRecover, LedgerError, DatabaseUnavailable.
         """
         on_its_way = self._in_flight()
@@ -108,7 +108,7 @@ class Recovery:
         findings = Findings(0, state.publication)
         try:
             with self._database.write() as connection:
-                take_time(connection)  # it reads the ledger in between, as far back as it must
+                take_time(connection)  # it reads the ledger in between, as far back as necessary
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
                 self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
@@ -137,7 +137,7 @@ class Recovery:
     def _settle_fork(
         self, connection: Connection, state: BankState, findings: Findings, *, take_ledger: bool, from_block: int
     ) -> set[bytes]:
-        """Give up what the store has signed from where the ledger holds another publication, if it does anywhere.
+        """Give up what the store has signed from the first number under which the ledger holds another publication.
 
         Returns: the bindings that were stated in what is given up.
         """
@@ -167,11 +167,13 @@ class Recovery:
     def _settle_oversized(
         self, connection: Connection, state: BankState, findings: Findings, *, give_up: bool
     ) -> set[bytes]:
-        """Give up what the store has signed from a publication on that needs more gas than a transaction can have.
+        """Give up what the store has signed from the first publication that needs more gas than a transaction can have.
 
-        What it stated waits again, and is signed under the same numbers in parts that fit. Whoever has the old
-        signature could still submit it if the block gas limit rose; the node would then find another history under its
-        number, and stop. Returns: the bindings that were stated in what is given up. Raises: CannotRecover.
+        Its content waits again, and is signed under the same numbers in parts that fit. Whoever has the old signature
+        could still submit it if the block gas limit rose; the node would then find another history under its number and
+        stop.
+
+        Returns: the bindings that were stated in what is given up. Raises: CannotRecover.
         """
         deployment = deployments.current(connection)
         if deployment is None or deployment.domain != self._client.domain:
@@ -201,7 +203,7 @@ class Recovery:
         restored: bool,
         from_block: int,
     ) -> None:
-        """Level the store with the ledger. `touched`: bindings to be stated again, come what may."""
+        """Make the store level with the ledger. `touched`: bindings to be stated again in any case."""
         last = outbox.last_publication(connection)
         deployment = deployments.current(connection)
         findings.store_publication = last.number if last is not None else 0
@@ -230,7 +232,7 @@ class Recovery:
             recoveries.begin(connection, wanted, self._clock.now_ms())
 
     def _is_new(self, connection: Connection, deployment: Deployment | None, state: BankState) -> bool:
-        """Whether the ledger is another one than the store has published to, or one that has lost what it held."""
+        """Whether the ledger is another one than the store has published to, or has lost what it held."""
         if deployment is None or deployment.domain != self._client.domain:
             return True
         if state.publication < outbox.last_in_block(connection, deployment.base_number):
@@ -261,7 +263,7 @@ class Recovery:
     def _start_block(
         self, connection: Connection, deployment: Deployment | None, findings: Findings, from_block: int
     ) -> int:
-        """The block from which on the ledger's history is missing here."""
+        """The first block from which the ledger's history is missing here."""
         if deployment is None or findings.new_deployment:
             return from_block
         table = schema.publications
@@ -316,7 +318,7 @@ class Recovery:
         findings.unknown_unreadable += 1
 
     def _open(self, binding: bytes, platform: str, record: Record) -> Terms | None:
-        """What the ledger's record says, if it is sealed for this platform."""
+        """The terms in the ledger's record, if it is sealed for this platform."""
         try:
             return unseal(
                 record.tag,

@@ -1,4 +1,4 @@
-"""The node's database: errors in Standing's own words, so that an outage is waited for, and never a crash."""
+"""The node's database: outages are raised as DatabaseUnavailable, so they are waited for and never crash the node."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,20 +12,21 @@ from standing.ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
 
-#: PostgreSQL: writing where nothing may be written, as after a fail-over on the server that is no primary any more.
+#: PostgreSQL: a write on a server that is no longer the primary, as after a fail-over.
 _READ_ONLY = "25006"
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database does not answer, or gave a transaction up; what was not committed has no effect."""
+    """The database does not answer, or aborted a transaction. What was not committed has no effect."""
 
 
 class NodeDatabase(Database):
-    """As `Database`; an outage, a lock not obtained or a full disk is raised as DatabaseUnavailable."""
+    """As `Database`, but an outage, a lock not obtained or a full disk is raised as DatabaseUnavailable."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: one consistent state, waiting for no writer. Raises: DatabaseUnavailable."""
+        """A transaction that only reads: one consistent state, without waiting for writers. Raises:
+        DatabaseUnavailable."""
         with database_errors(), super().read() as connection:
             yield connection
 
@@ -48,7 +49,7 @@ def opened(url: str) -> Iterator[NodeDatabase]:
 
 
 def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let PostgreSQL count on after rows that were inserted with ids of their own; SQLite does so by itself."""
+    """Let PostgreSQL continue its sequences after rows that were inserted with ids; SQLite does so by itself."""
     if connection.dialect.name != "postgresql":
         return
     for table in tables:
@@ -62,7 +63,7 @@ def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turns what SQLAlchemy raises about an outage into DatabaseUnavailable; a fault of this program passes through."""
+    """Translate what SQLAlchemy raises about an outage into DatabaseUnavailable; faults of this program pass through."""
     try:
         yield
     except NoConnectionFree as error:
@@ -76,5 +77,5 @@ def database_errors() -> Iterator[None]:
 
 
 def _failure(error: DBAPIError) -> str:
-    # The driver's own text is left out: it may hold the database's URL, and with it a password.
+    # Without the driver's text, which may hold the database's URL and so a password.
     return f"the database cannot be used at the moment ({type(error.orig).__name__})"

@@ -1,6 +1,6 @@
 """The node's tables. The newest Alembic revision makes exactly these; a test compares the two.
 
-What is personal is never in the clear: numbers are found by keyed hashes, numbers and holders are encrypted
+Personal data is never in the clear: numbers are found by keyed hashes, numbers and holders are encrypted
 (`ledger.service.vault`).
 """
 
@@ -24,15 +24,15 @@ from standing.ledger.service.database import LimitMinor
 
 metadata = MetaData()
 
-#: SQLite counts up by itself only for a primary key declared INTEGER.
+#: SQLite numbers rows by itself only for a primary key declared INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
-#: What the core said, one row an entry; the newest `as_of_ms` is how far the core has spoken.
+#: What the core said, one row per entry. The newest `as_of_ms` is how far the core has spoken.
 feed_entries = Table(
     "feed_entries",
     metadata,
     Column("as_of_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary, nullable=False),  # keyed hash of the content, to know a repetition
+    Column("digest", LargeBinary, nullable=False),  # keyed hash of the content, to recognise a repetition
     Column("received_at_ms", BigInteger, nullable=False),
     Column("changes", Integer, nullable=False),
     Column("attestations", Integer, nullable=False),
@@ -41,7 +41,7 @@ feed_entries = Table(
     Column("parts", Integer, nullable=False, server_default="1"),
 )
 
-#: The parts of an entry that came in more than one, to know each again.
+#: The parts of an entry that came in several, to recognise each again.
 feed_parts = Table(
     "feed_parts",
     metadata,
@@ -54,12 +54,12 @@ feed_parts = Table(
     Column("complete", Boolean, nullable=False),
 )
 
-#: How far each source of the feed has been read; moved in the transaction that takes in what was read.
+#: How far each source of the feed has been read. It moves in the transaction that takes in what was read.
 feed_cursors = Table(
     "feed_cursors",
     metadata,
     Column("source", String(64), primary_key=True),
-    Column("position", Text, nullable=False),  # JSON of the source's own; nothing personal
+    Column("position", Text, nullable=False),  # the source's own JSON; nothing personal
     Column("moved_at_ms", BigInteger, nullable=False),
 )
 
@@ -81,7 +81,7 @@ accounts = Table(
     Column("effective_at_ms", BigInteger, nullable=False),
 )
 
-#: One account at one platform. At most one that has not ended for each pair.
+#: One account at one platform. Each pair has at most one that has not ended.
 bindings = Table(
     "bindings",
     metadata,
@@ -104,16 +104,16 @@ Index(
     postgresql_where=bindings.c.ended_at_ms.is_(None),
 )
 
-#: How much may still be asked, for each platform and each user it speaks for: token buckets in thousandths.
+#: How much may still be asked, for each platform and each of its users: token buckets in thousandths.
 velocity = Table(
     "velocity",
     metadata,
-    Column("bucket", LargeBinary, primary_key=True),  # keyed hash of whose it is
+    Column("bucket", LargeBinary, primary_key=True),  # keyed hash of the platform or user
     Column("level_milli", BigInteger, nullable=False),  # below zero: in debt
     Column("at_ms", BigInteger, nullable=False, index=True),
 )
 
-#: Small amounts paid in to show who holds an account. The amount itself is nowhere here.
+#: Small amounts paid in to show who holds an account. The amounts themselves are stored nowhere.
 micro_deposits = Table(
     "micro_deposits",
     metadata,
@@ -134,7 +134,7 @@ micro_deposits = Table(
     UniqueConstraint("platform", "request_id", name="uq_micro_deposits_request"),
 )
 
-#: Platforms whose bindings all end; no new one is granted to them.
+#: Platforms whose bindings all end, and which are granted no new ones.
 off_boardings = Table(
     "off_boardings",
     metadata,
@@ -144,7 +144,7 @@ off_boardings = Table(
     Column("finished_at_ms", BigInteger),
 )
 
-#: The publications this bank has signed: one content for each number, for ever.
+#: The publications that this bank has signed: one content per number, for ever.
 publications = Table(
     "publications",
     metadata,
@@ -165,7 +165,8 @@ publications = Table(
     Column("in_block_at_ms", BigInteger),
 )
 
-# Asked at every step of the publisher. Each heartbeat leaves a row for ever, and all but the newest few are in blocks.
+# Queried at every step of the publisher. Each heartbeat leaves a row for ever, and all but the newest few are in
+# blocks.
 Index(
     "ix_publications_unfinished",
     publications.c.number,
@@ -173,7 +174,7 @@ Index(
     postgresql_where=publications.c.in_block_at_ms.is_(None),
 )
 
-#: Terms on their way to the ledger, in order. `holds_from_ms`: until the row is published, the watermark stays below.
+#: Terms on their way to the ledger, in order. Until a row is published, the watermark stays below `holds_from_ms`.
 outbox = Table(
     "outbox",
     metadata,
@@ -198,7 +199,7 @@ transactions = Table(
 )
 
 #: The deployments of the ledger that this store has published to; the newest counts. Publications up to `base_number`
-#: belong to those before.
+#: belong to earlier ones.
 deployments = Table(
     "deployments",
     metadata,
@@ -229,8 +230,8 @@ recoveries = Table(
     Column("fed_again_at_ms", BigInteger),
 )
 
-#: Bindings whose present state goes to the ledger before anything else does. One that this store does not know
-#: (`known` false) is ended: with `terms` for `platform` where its record could be opened, and unreadable where not.
+#: Bindings whose present state goes to the ledger before anything else. One that this store does not know (`known`
+#: false) is ended: with `terms` for `platform` where its record could be opened, unreadable otherwise.
 restatements = Table(
     "restatements",
     metadata,
