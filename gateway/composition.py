@@ -35,7 +35,7 @@ from standing.ledger.service.settings import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts of a running gateway."""
+    """The services of a running gateway."""
 
     settings: GatewaySettings
     clock: Clock
@@ -74,7 +74,7 @@ class Gateway:
 
 
 def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
-    """Read the secrets, look for the ledger, migrate the database, and put the parts together.
+    """Read the secrets, find the ledger, migrate the database, and put the services together.
 
     Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
     """

@@ -1,4 +1,4 @@
-"""A bound on how much is in progress at once; past it, work is refused before it begins."""
+"""A bound on how much work is in progress at once. Beyond it, work is refused before it begins."""
 
 from types import TracebackType
 
@@ -8,7 +8,7 @@ _RETRY_AFTER_S = 1
 
 
 class Admission:
-    """`with admission:` holds one of `limit` places. Raises: Overloaded where none is free. Of one event loop."""
+    """`with admission:` holds one of `limit` places. Raises: Overloaded where none is free. For one event loop."""
 
     def __init__(self, limit: int, what: str) -> None:
         self._limit = limit

@@ -1,8 +1,8 @@
-"""Audit: who of support and administration did what, and why, durable before it is done.
+"""The audit: who of support and administration did what, and why, durable before it is done.
 
-A row is written before the act, and how it ended is added after. One without an outcome is an act of which it is not
-known whether it had its effect, such as one that a crash came in between. Why is free text and may name people, so it
-is encrypted at rest; the rest of a row holds nothing personal.
+A row is written before the act, and its outcome is added afterwards. An act without an outcome may or may not have had
+its effect, for example because of a crash in between. The reason is free text and may name people, so it is encrypted
+at rest; the rest of a row holds nothing personal.
 """
 
 import json
@@ -27,11 +27,11 @@ from standing.ledger.service.vault import Vault
 MAX_REASON = 300
 MAX_LISTED = 200
 
-#: The outcome of an act that had its effect; any other is the kind of error that it ended with.
+#: The outcome of an act that took effect. Any other outcome is the kind of error that ended it.
 DONE = "done"
 
 _MAX_OUTCOME = 64
-#: Fields of a body by which the platform names what the body is about, and what such a name may be.
+#: Body fields in which the platform names what the body is about, and the form of such a name.
 _NAMING = ("transaction_id", "user_id")
 _PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
 _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
@@ -62,7 +62,7 @@ class Audit:
 
     @asynccontextmanager
     async def act(self, caller: Caller, action: str, subject: str, reason: str) -> AsyncIterator[None]:
-        """Around an act: its entry is on disk before it begins. Raises: StorageUnavailable, and what the act raises."""
+        """Wrap an act: its entry is on disk before it begins. Raises: StorageUnavailable, and what the act raises."""
         position = await self.begin(caller, action, subject, reason)
         try:
             yield
@@ -84,7 +84,7 @@ class Audit:
         return await self._storage.writing(self._insert, values)
 
     async def finish(self, position: int, outcome: str) -> None:
-        """Add how an act ended."""
+        """Add the outcome of an act."""
         await self._storage.writing(self._finish, position, outcome[:_MAX_OUTCOME])
 
     def _insert(self, values: dict[str, Any]) -> int:
@@ -102,7 +102,7 @@ class Audit:
             )
 
     async def listed(self, *, before: int | None = None, subject: str | None = None) -> list[AuditEntry]:
-        """Entries, newest first, at most MAX_LISTED: those before a position, of one subject."""
+        """Entries, newest first, at most MAX_LISTED: those before a position, those of one subject."""
 
         def read() -> list[AuditEntry]:
             table = schema.audit
@@ -131,7 +131,7 @@ class Audit:
 
 
 def check_reason(reason: str) -> str:
-    """A stated reason, without white space around it. Raises: InvalidValue."""
+    """A stated reason without surrounding white space. Raises: InvalidValue."""
     stripped = reason.strip()
     if not 3 <= len(stripped) <= MAX_REASON or not stripped.isprintable():
         raise InvalidValue("reason", "missing, too short or too long", _REASON_ALLOWED)
@@ -148,10 +148,10 @@ Reason = Annotated[
 
 
 def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """A FastAPI dependency for routes that change something: as `require`, and an act of support or admin is audited.
+    """A FastAPI dependency for routes that change something: as `require`, and acts of support or admin are audited.
 
-    Such a key must say why, in the header `Standing-Reason`; a platform's own key acts for its users, all day long, and
-    is not audited here. The route must be of an `AuditedRoute`. Raises: InvalidValue, StorageUnavailable.
+    Such a key must state the reason in the header `Standing-Reason`. A platform's own key acts for its users all day
+    long and is not audited here. The route must be an `AuditedRoute`. Raises: InvalidValue, StorageUnavailable.
     """
     check = require(*roles)
 
@@ -164,7 +164,7 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
         if caller.role == "platform":
             return caller
         try:
-            # Headers are bytes, which the framework shows as Latin-1.
+            # Headers are bytes, which the framework decodes as Latin-1.
             told = (standing_reason or "").encode("latin-1").decode()
         except UnicodeDecodeError as error:
             raise InvalidValue("Standing-Reason", "not UTF-8", _REASON_ALLOWED) from error
@@ -179,7 +179,7 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
 
 
 async def _named_in_body(request: Request) -> str | None:
-    """The transaction or the user that a body is about: what the platform itself calls it, and nothing personal."""
+    """The transaction or user that a body is about, by the platform's own name for it, which is nothing personal."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -189,7 +189,7 @@ async def _named_in_body(request: Request) -> str | None:
 
 
 class AuditedRoute(APIRoute):
-    """A route that adds to an act's entry how it ended."""
+    """A route that adds the outcome to an act's entry."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

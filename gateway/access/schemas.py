@@ -9,7 +9,7 @@ from standing.gateway.access.audit import AuditEntry
 
 
 class MessageDocument(BaseModel):
-    """What the user can be told, and do."""
+    """What the user is told, and can do."""
 
     en: str
     zh: str
@@ -40,6 +40,6 @@ class AuditDocument(BaseModel):
 
 
 class AuditList(BaseModel):
-    """Entries, newest first, at most 200; go on with `before` = the last position."""
+    """Entries, newest first, at most 200. For the next page, pass the last position as `before`."""
 
     entries: list[AuditDocument]

@@ -1,6 +1,6 @@
-"""How a bound account is, in one word, for the user who looks at their list of accounts.
+"""The state of a bound account in one word, for the user who looks at their list of accounts.
 
-The word is no opinion of its own: it is what the decision table answers, now, to the smallest payment and the smallest
+The word is no opinion of its own. It is what the decision table answers, now, to the smallest payment and the smallest
 withdrawal in the account's own currency.
 """
 
@@ -12,16 +12,16 @@ from standing.gateway.decisions.rules import Decision, Outcome, Reason
 
 
 class Health(StrEnum):
-    """Of a bound account."""
+    """The health of a bound account."""
 
     GOOD = "good"  # payments and withdrawals are possible
-    LIMITED = "limited"  # one of the two is
-    BLOCKED = "blocked"  # neither is, and the bank or the user can mend that
+    LIMITED = "limited"  # one of the two is possible
+    BLOCKED = "blocked"  # neither is, and the bank or the user can change that
     ENDED = "ended"  # neither will be: the binding has ended, or the account is closed
     UNKNOWN = "unknown"  # it cannot be said now
 
 
-#: Nothing that the bank says can be relied on at the moment.
+#: Reasons for which nothing that the bank says can be relied on at the moment.
 _UNKNOWN = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,
@@ -35,7 +35,7 @@ _ENDED = frozenset({Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How an account is. `reason` says why it is not good; None where it is."""
+    """The state of an account. `reason` says why it is not good; None where it is."""
 
     health: Health
     reason: Reason | None
@@ -43,12 +43,13 @@ class Condition:
     can_withdraw: bool
 
 
-#: Of an account at a bank that is not in the settings any more: there is nobody to ask, and no reason of a decision.
+#: For an account at a bank that is no longer in the settings: there is nobody to ask, and no decision has a reason for
+#: it.
 NOT_SERVED = Condition(Health.ENDED, None, can_pay=False, can_withdraw=False)
 
 
 def condition(decisions: dict[Kind, Decision]) -> Condition:
-    """The condition of an account by the decisions on the smallest payment and withdrawal."""
+    """The state of an account, from the decisions on the smallest payment and withdrawal."""
     payment, withdrawal = decisions[Kind.PAYMENT], decisions[Kind.WITHDRAWAL]
     can_pay, can_withdraw = payment.outcome is Outcome.APPROVE, withdrawal.outcome is Outcome.APPROVE
     reason = payment.reason or withdrawal.reason

@@ -29,9 +29,9 @@ async def get_accounts(
     flow: Annotated[BindingFlow, Depends(provided(BindingFlow))],
     _caller: AnyRole,
 ) -> d.AccountList:
-    """Reads the ledger for this request. With the ledger out of reach the list is there, and each account `unknown`.
+    """Reads the ledger for this request. While the ledger is out of reach, the list shows each account as `unknown`.
 
-    How an account is, is what a decision would say now to the smallest payment and the smallest withdrawal.
+    An account's health is what a decision would say now to the smallest payment and the smallest withdrawal.
     """
     views = await accounts.of_user(user_id)
     pending = await flow.pending_of(user_id)

@@ -1,7 +1,7 @@
-"""A user's bound accounts, each with how it is now: what the platform's app shows as "my bound accounts".
+"""A user's bound accounts, each with its present state: what the platform's app shows as "my bound accounts".
 
-Every account is read from the ledger when the list is asked for. Where the ledger cannot be reached the list is there
-all the same, and says of each account that it is not known how it is.
+Every account is read from the ledger when the list is requested. Where the ledger cannot be reached, the list is still
+answered and says of each account that its state is not known.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
 
 _SMALLEST_MINOR = 1
-#: What an account is asked about where no terms open; no decision comes to look at it then.
+#: The currency of the question where no terms open; no decision looks at it then.
 _ANY_CURRENCY = 156
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One bound account of a user, and how it is; no `bank`: it is not in the settings any more."""
+    """One bound account of a user with its state. Without `bank`, the bank is no longer in the settings."""
 
     stored: StoredBinding
     bank: Bank | None
@@ -71,7 +71,8 @@ class Accounts:
     async def of_user(self, user_id: str) -> list[AccountView]:
         """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
 
-        One of a bank that is not in the settings any more has ended, whatever that bank says, and stands last.
+        An account at a bank that is no longer in the settings counts as ended, whatever that bank says, and comes last.
+
         Raises: Overloaded, StorageUnavailable, VaultError.
         """
         with self._admission:
@@ -87,7 +88,7 @@ class Accounts:
         try:
             return await self._reader.read(bound.bank_bytes, bound.binding)
         except LedgerUnreachable:
-            return None  # check 1 says so
+            return None  # check 1 decides
 
     def _rows(self, user_id: str) -> Sequence[Row[Any]]:
         table = schema.bindings
@@ -132,7 +133,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """An account with what the ledger says of it, ready to be asked about."""
+    """An account with what the ledger says of it, ready for the decision table."""
 
     row: Row[Any]
     bound: Bound

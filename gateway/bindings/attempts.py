@@ -10,8 +10,8 @@ from standing.gateway.storage import schema
 
 
 class BindingBounds(BaseModel):
-    """How many refusals a user may have: after `max_refusals` by banks within `within_minutes`, no attempt of
-    theirs reaches a bank for `hold_minutes`, or until support lifts the hold."""
+    """The bounds: after `max_refusals` by banks within `within_minutes`, no attempt of the user reaches a bank for
+    `hold_minutes`, or until support lifts the hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,7 +20,7 @@ class BindingBounds(BaseModel):
     hold_minutes: int = Field(default=24 * 60, ge=1, le=30 * 24 * 60)
 
 
-#: The rule's name of a hold on a user's attempts to bind; no rule of a policy can have it, for its capitals.
+#: The rule's name of a hold on a user's attempts to bind. Its capitals keep it apart from a policy's rules.
 BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
 
 
@@ -33,7 +33,7 @@ def new_hold_id() -> str:
 
 
 def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
-    """Note that a bank refused to bind for a user; one too many holds the user's next attempts."""
+    """Note that a bank refused to bind for a user. One refusal too many holds the user's next attempts."""
     table = schema.binding_refusals
     since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
     connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
@@ -41,7 +41,7 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
     count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
     if count < bounds.max_refusals:
         return
-    # Counting begins anew with the hold: lifted or ended, the user has as many attempts as before.
+    # Counting starts again with the hold: once it is lifted or over, the user has as many attempts as before.
     connection.execute(delete(table).where(table.c.user_id == user_id))
     why = f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes"
     connection.execute(
@@ -59,7 +59,7 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
 
 
 def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
-    """That no hold is on the user's attempts to bind. Raises: BindingHeld."""
+    """Check that no hold is on the user's attempts to bind. Raises: BindingHeld."""
     table = schema.holds.c
     row = connection.execute(
         select(schema.holds)

@@ -25,7 +25,7 @@ _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SHOWN = 300
 _ALREADY_BOUND = "urn:standing:problem:already-bound"
 _TOO_MANY = "urn:standing:problem:too-many-attempts"
-#: Where a node that asks to wait does not say how long.
+#: The wait where a node asks to wait and does not say how long.
 _USUAL_WAIT_S = 60
 
 
@@ -71,11 +71,11 @@ class BankDirectory:
         return bank
 
     def serves(self, bic: str) -> bool:
-        """Whether the bank of a stored binding is in the settings still."""
+        """Whether the bank of a stored binding is still in the settings."""
         return bic in self._banks
 
     def of_binding(self, bic: str) -> Bank:
-        """The bank of a binding that is stored here. Raises: BankNotServed where the settings list it no longer."""
+        """The bank of a stored binding. Raises: BankNotServed where the settings no longer list it."""
         bank = self._banks.get(bic)
         if bank is None:
             raise BankNotServed(f"the binding's bank {bic} is not in this gateway's settings any more")
@@ -83,7 +83,7 @@ class BankDirectory:
 
 
 class NodeClient:
-    """Asks banks' nodes. Everything it asks may be asked twice, so a lost connection is tried once more.
+    """The client of banks' nodes. Every call is safe to repeat, so a lost connection is tried once more.
 
     `timeout_s` bounds one attempt as a whole. Belongs to one event loop, from `open` to `close`.
     """
@@ -101,7 +101,7 @@ class NodeClient:
             await self._client.aclose()
 
     async def bind(self, bank: Bank, request: BindingRequest) -> BindingAnswer:
-        """Ask for a binding; asked again with the same request id and content, the node gives the same answer.
+        """Ask for a binding. The same request id and content get the same answer again.
 
         Raises: AlreadyBound, Conflict, InvalidValue (as the node says), TooManyAttempts, BankNodeUnreachable,
         BankNodeRefused.
@@ -110,7 +110,7 @@ class NodeClient:
         return _binding_answer(bank, answer)
 
     async def confirm(self, bank: Bank, deposit: bytes, amount_minor: int) -> BindingAnswer:
-        """Name the amount of a micro-deposit; the right one again gets the same answer again.
+        """Name the amount of a micro-deposit. The right amount again gets the same answer again.
 
         Raises: NotFound (the bank knows no such deposit), and as `bind`.
         """
@@ -122,7 +122,7 @@ class NodeClient:
         return _binding_answer(bank, answer)
 
     async def resync(self, bank: Bank, binding: bytes) -> bool:
-        """Ask the bank to publish what it says of a binding once more; False where that was on its way already.
+        """Ask the bank to publish a binding's terms once more. Returns: False where they were on their way already.
 
         Raises: NotFound (the bank does not know the binding), TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
         """
@@ -137,7 +137,7 @@ class NodeClient:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
-        """Tell the bank that a binding has ended; False where the bank does not know the binding.
+        """Tell the bank that a binding has ended. Returns: False where the bank does not know the binding.
 
         Raises: BankNodeUnreachable, BankNodeRefused, Conflict.
         """
@@ -190,7 +190,7 @@ class NodeClient:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a node answered. Never shown: a grant holds a key."""
+    """A node's answer. Never shown: a grant holds a key."""
 
     status: int
     body: bytes
@@ -206,7 +206,7 @@ def _binding_answer(bank: Bank, answer: _Answer) -> BindingAnswer:
     try:
         told = BindingAnswer.model_validate_json(answer.body)
     except ValidationError as error:
-        # Its text would show the answer, and that may hold a key.
+        # The error's own text would show the answer, which may hold a key.
         raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
     parts = {"granted": told.grant is not None, "micro_deposit": told.micro_deposit is not None}
     if any(there != (told.outcome == outcome) for outcome, there in parts.items()):
@@ -215,7 +215,7 @@ def _binding_answer(bank: Bank, answer: _Answer) -> BindingAnswer:
 
 
 def _refusal(bank: Bank, answer: _Answer) -> Exception:
-    """What a node's problem document means here."""
+    """The error that a node's problem document stands for."""
     status = answer.status
     try:
         problem = json.loads(answer.body)

@@ -1,4 +1,4 @@
-"""What a binding is, ready to use, and how its records open."""
+"""A binding ready to use, and the opening of its records."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +16,10 @@ from standing.ledger.service.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a binding is, ready to use: its names, its key, the tags of its user, and the time zone of its bank's days.
+    """A binding ready to use: its names, its key, the tags of its user, and the time zone of its bank.
 
-    Of these only the tags ever change, where the user's name, document or phone changes on the platform.
-    `account` is a keyed hash of bank and number: two bindings of one account, one after the other, share a daily limit.
+    Only the tags ever change, when the user's name, document or phone changes on the platform. `account` is a keyed
+    hash of bank and number: two successive bindings of one account share a daily limit.
     """
 
     binding: bytes
@@ -70,6 +70,6 @@ def open_record(record: Record, *, key: bytes, bank: str, binding: bytes) -> Ter
 
 
 def adopt(tags: bytes, unvouched: str, stated: IdentityTags) -> bytes:
-    """The 12 bytes of `tags`, with those of the `unvouched` fields (comma-separated) as the bank states them."""
+    """The packed `tags`, with those of the `unvouched` fields (comma-separated) replaced by the bank's own."""
     adopted = IdentityTags.unpack(tags)
     return replace(adopted, **{field: getattr(stated, field) for field in unvouched.split(",")}).pack()

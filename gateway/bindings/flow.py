@@ -1,7 +1,7 @@
-"""How a binding comes to be: ask the bank, name the amount of a micro-deposit, bind again; and to ask a bank once more.
+"""The binding flow: ask the bank, name the amount of a micro-deposit, rebind, resync.
 
-A user's claim is personal data. It goes to the bank; what stays here is the masked number, a keyed hash of it, and the
-tags that the bank's word is compared with. Only while a micro-deposit is on its way the identity is kept, encrypted,
+A user's claim is personal data. It goes to the bank. What stays here is the masked number, a keyed hash of it, and the
+tags that the bank's word is compared with. Only while a micro-deposit is on its way is the identity kept, encrypted,
 because the tags need the key that comes with the grant.
 """
 
@@ -51,7 +51,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DepositAsked:
-    """The bank pays a small amount into the account; the user is to name it before `expires_at_ms`."""
+    """The bank pays a small amount into the account. The user names it before `expires_at_ms`."""
 
     currency: str
     expires_at_ms: int
@@ -101,9 +101,10 @@ class BindingFlow:
         self._admission = Admission(max_waiting, "requests to bind")
 
     async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Outcome:
-        """Ask a bank to bind an account for a user, check what it grants, and store it.
+        """Ask a bank to bind an account for a user, check the grant, and store it.
 
-        Nothing is stored unless the whole grant holds. The same request may be made again after a lost answer.
+        Nothing is stored unless the whole grant is valid. The same request may be made again after a lost answer.
+
         Raises: InvalidValue, BindingHeld, TooManyAttempts, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted,
         BankNodeUnreachable, BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
         """
@@ -111,11 +112,13 @@ class BindingFlow:
             return await self._bind(self._banks.find(bic), user_id, request, None)
 
     async def rebind(self, binding: bytes, request: BindingRequest) -> Outcome:
-        """Make a new binding of the same account in place of one whose word is not to be had, or not the user's.
+        """Make a new binding of the same account in place of one whose record does not open, or whose holder changed.
 
-        The old binding ends where the new one is granted: at the bank in that same step, then here. Until then, as
-        while a micro-deposit is on its way, and where the bank refuses, it stays as it is. The new one goes on with the
-        account's day. The same request may be made again, and must be where the bank could not be reached in between.
+        The old binding ends when the new one is granted: at the bank in the same step, then here. Until then, also
+        while a micro-deposit is on its way, and where the bank refuses, it stays as it is. The new binding continues
+        the account's usage of the day. The same request may be made again, and must be where the bank could not be
+        reached in between.
+
         Raises: as `bind`, and NotFound, BankNotServed.
         """
         with self._admission:
@@ -126,7 +129,7 @@ class BindingFlow:
             return await self._bind(bank, old.user_id, request, binding)
 
     async def resync(self, binding: bytes) -> bool:
-        """Ask the bank to publish what it says of a binding once more; False where that was on its way already.
+        """Ask the bank to publish a binding's terms once more. Returns: False where they were on their way already.
 
         Raises: NotFound, BankNotServed, TooManyAttempts, BankNodeUnreachable, BankNodeRefused, StorageUnavailable,
         Overloaded.
@@ -136,9 +139,9 @@ class BindingFlow:
             return await self._nodes.resync(self._banks.of_binding(row.bank), binding)
 
     async def confirm(self, bic: str, user_id: str, request_id: str, amount_minor: int) -> Granted | Refused:
-        """Name the amount of a micro-deposit. Asked again after a grant, it is the same grant.
+        """Name the amount of a micro-deposit. Asked again after a grant, it answers the same grant.
 
-        Raises: NotFound (nothing waits), Conflict, and as `bind`.
+        Raises: NotFound (no deposit is pending), Conflict, and as `bind`.
         """
         with self._admission:
             bank = self._banks.find(bic)
@@ -158,7 +161,7 @@ class BindingFlow:
             return granted
 
     async def pending_of(self, user_id: str) -> list[PendingBinding]:
-        """What of a user waits for an amount, newest first. Raises: StorageUnavailable."""
+        """A user's bindings that wait for an amount, newest first. Raises: StorageUnavailable."""
 
         def read() -> list[PendingBinding]:
             table = schema.pending_bindings
@@ -182,9 +185,9 @@ class BindingFlow:
         number = request.canonical_number()
         identity = request.identity()
         await self._storage.reading(self._check_may_bind, user_id)
-        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left hanging.
+        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left unused.
         signer = await self._signer(bank)
-        # The bank bounds how often one user may guess; it learns no more of the user than that it is the same one.
+        # The bank limits how often one user may guess; it learns only that it is the same user.
         whose = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
         ends = None if replaces is None else "0x" + replaces.hex()
         answer = await self._nodes.bind(bank, request.model_copy(update={"on_behalf_of": whose, "replaces": ends}))
@@ -208,7 +211,7 @@ class BindingFlow:
         return granted
 
     async def _end_replaced(self, binding: bytes | None) -> None:
-        # The bank is told all the same: of a binding that it holds for another card by now, only this ends it there.
+        # The bank is told anyway: where it holds the binding for another card by now, only this ends it there.
         if binding is not None:
             await self._bindings.end(binding)
 
@@ -266,9 +269,9 @@ class BindingFlow:
         return DepositAsked(deposit.currency, deposit.expires_at_ms)
 
     def forget_expired(self) -> int:
-        """Delete pending bindings whose amount was never named, at most 500 at once, with their identity. Returns:
-        how many.
-        Done at the start, and whenever a bank asks for another deposit. Raises: StorageUnavailable.
+        """Delete pending bindings whose amount was never named, at most 500 at once, with their identity.
+
+        Runs at the start, and whenever a bank asks for another deposit. Returns: how many. Raises: StorageUnavailable.
         """
         with self._storage.write() as connection:
             return self._forget_expired(connection)
@@ -293,7 +296,7 @@ class BindingFlow:
             elif row.user_id != values["user_id"]:
                 raise Conflict("request_id: used before for another user; allowed: a new id")
             elif row.deposit != values["deposit"]:
-                # The bank knows no more of the one before, as after a restored backup: only this one can be named.
+                # The bank no longer knows the earlier one, as after a restored backup: only this one can be named.
                 connection.execute(update(table).where(*this, table.c.binding.is_(None)).values(**values))
 
         self._storage.write_all(store)
@@ -318,8 +321,8 @@ class BindingFlow:
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]
     ) -> Granted | None:
-        """Store what a deposit led to; None where the same amount, named twice at once, has stored it already."""
-        # Read in the thread that writes: while the bank was asked, the user's identity may have changed.
+        """Store the result of a deposit; None where the same amount, named twice at once, has stored it already."""
+        # Read in the thread that writes: the user's identity may have changed while the bank was asked.
         table = schema.pending_bindings
         with self._storage.read() as connection:
             pending = connection.execute(

@@ -32,7 +32,7 @@ router = APIRouter(route_class=AuditedRoute, tags=["bindings"])
 BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
 FlowDep = Annotated[BindingFlow, Depends(provided(BindingFlow))]
 
-#: What may stand against a binding, however it is asked for.
+#: The problems that may prevent a binding, however it is asked for.
 BINDING = (
     *LOOKING_UP,
     UNPARSED,
@@ -53,7 +53,7 @@ BINDING = (
 
 
 def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
-    """What became of a request to bind; 201 where a binding was made just now, else 200."""
+    """The answer to a request to bind; 201 where a binding was made just now, else 200."""
     response.status_code = status.HTTP_200_OK
     match outcome:
         case Refused():
@@ -87,10 +87,10 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
     },
 )
 async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
-    """Asks the bank whether the user holds the account, and stores what it grants.
+    """Asks the bank whether the user holds the account, and stores the grant.
 
     Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
-    the bank's own, by the signer that the ledger holds for it.
+    signed by the bank's signer on the ledger.
     """
     outcome = await flow.bind(body.bank, body.user_id, body.request())
     return bind_answer(outcome, response)
@@ -125,10 +125,10 @@ async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyR
     responses=responses(*LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, NODE_ODD, NODE_DOWN, STORAGE),
 )
 async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: Acting) -> Response:
-    """Ends it here first, for good, then tells the bank.
+    """Ends the binding here first, for good, then tells the bank.
 
-    Where the bank cannot be told now the answer is 503 `bank-node-unreachable`: the binding has ended here all the
-    same, and no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
+    Where the bank cannot be told now, the answer is 503 `bank-node-unreachable`. The binding has ended here anyway, and
+    no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
     """
     await bindings.end(bytes.fromhex(binding[2:]))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -148,6 +148,7 @@ async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: A
     },
 )
 async def confirm_binding(body: d.ConfirmBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
-    """The user saw a small amount come in and names it: the bank grants the binding, or says that it was another."""
+    """The user saw a small amount come in and names it. The bank grants the binding, or answers that the amount was
+    another."""
     outcome = await flow.confirm(body.bank, body.user_id, body.request_id, body.amount_minor)
     return bind_answer(outcome, response)

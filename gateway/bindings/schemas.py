@@ -24,12 +24,12 @@ LimitMinor = Annotated[int | Literal["none"], Field(description='Minor units; "n
 
 
 class ClaimBody(Claim):
-    """What a user says about an account. `request_id` makes it safe to ask again after a lost answer."""
+    """What a user claims about an account. `request_id` makes it safe to ask again after a lost answer."""
 
     request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$")
 
     def request(self) -> BindingRequest:
-        """What the bank's node is asked."""
+        """The request to the bank's node."""
         asked = {name: getattr(self, name) for name in Claim.model_fields}
         return BindingRequest(request_id=self.request_id, **asked)
 
@@ -47,7 +47,8 @@ class BindBody(ClaimBody):
 
 
 class BindingDocument(BaseModel):
-    """A binding as the gateway holds it. What state its account is in only the ledger says: read the one binding."""
+    """A binding as the gateway holds it. Only the ledger knows the state of its account: read the single binding for
+    that."""
 
     binding: str = Field(examples=[BINDING_EXAMPLE])
     bank: str = Field(examples=["BKCHCNBJ"])
@@ -73,14 +74,14 @@ class BindingDocument(BaseModel):
 
 
 class DepositDocument(BaseModel):
-    """A small amount that the bank pays into the account; the user is to name it before `expires_at_ms`."""
+    """A small amount that the bank pays into the account. The user names it before `expires_at_ms`."""
 
     currency: str = Field(examples=["CNY"])
     expires_at_ms: int
 
 
 class BindAnswer(BaseModel):
-    """Granted, with the binding; refused by the bank, with what does not match; or first a micro-deposit."""
+    """Granted, with the binding; refused by the bank, with what does not match; or a micro-deposit first."""
 
     outcome: Literal["granted", "refused", "micro_deposit"]
     binding: str | None = Field(description="The binding's id, where granted")
@@ -97,7 +98,7 @@ class BindingList(BaseModel):
 
 
 class IdentityDocument(BaseModel):
-    """Whether the bank's word on the holder is still what the user was bound with."""
+    """Whether the bank's word on the holder still matches the user as bound."""
 
     name: Literal["same", "changed"]
     id_document: Literal["same", "changed"]
@@ -117,7 +118,7 @@ class TermsDocument(BaseModel):
 
 
 class LiveBindingDocument(BindingDocument):
-    """A binding, with what the ledger said about it when this was asked."""
+    """A binding with what the ledger said about it when this was asked."""
 
     problem: Literal["no_attestation", "ledger_rolled_back", "attestation_unreadable"] | None = Field(
         description="Why there are no terms, or none to rely on; null where they opened"

@@ -1,8 +1,8 @@
-"""Bindings, as they are stored: look up, read live, end. How they come to be is in `gateway.bindings.flow`.
+"""Stored bindings: look up, read live, end. `gateway.bindings.flow` makes them.
 
-Of a binding what is asked of it at every decision is kept ready in memory; whether it has ended, its floor and the tags
-of its user come from the database only, within the transaction that decides. What the bank says of it comes from the
-ledger only, at that moment.
+What every decision needs of a binding is kept in memory. Whether it has ended, its floor and the tags of its user come
+only from the database, within the transaction that decides. What the bank says of it comes only from the ledger, at
+that moment.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from standing.ledger.service.vault import Vault, VaultError
 #: The most bindings of one user that a list shows.
 MAX_LISTED = 500
 
-#: Decisions, batches and requests that look a binding up are bounded themselves; this is the last bound.
+#: Decisions, batches and requests that look up bindings have bounds of their own; this is the last one.
 _MAX_LOADS = 10_000
 
 
@@ -52,7 +52,7 @@ class StoredBinding:
 
 @dataclass(frozen=True, slots=True)
 class LiveBinding:
-    """A binding with what the ledger holds about it now; no `terms`: no record, or none that opens."""
+    """A binding with what the ledger holds about it now. Without `terms`: no record, or none that opens."""
 
     stored: StoredBinding
     seen: Seen
@@ -85,7 +85,7 @@ class Bindings:
         self._max_cached = max_cached
         self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
-        # Bindings that are wanted at the same moment and not in memory yet share one query.
+        # Bindings that are needed at the same moment and are not in memory yet share one query.
         self._loads = GroupCommit(self._load_all, storage.looker, max_waiting=_MAX_LOADS)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
@@ -116,7 +116,7 @@ class Bindings:
         """
         with self._admission:
             bound = await self.bound(binding)
-            # The floor first: one that rose after the read would make it look rolled back.
+            # The floor first: one that rose after the read would make the record look rolled back.
             row = await self.row(binding)
             seen = await self._reader.read(bound.bank_bytes, binding)
         terms = bound.open(seen.record)
@@ -124,8 +124,8 @@ class Bindings:
         return LiveBinding(stored_binding(row), seen, terms, IdentityTags.unpack(tags), self._clock.now_ms())
 
     async def end(self, binding: bytes) -> None:
-        """End a binding: here first, for good, then at its bank. May be asked again, and must be where the bank could
-        not be told.
+        """End a binding: here first, for good, then at its bank. Safe to repeat, and to be repeated where the bank
+        could not be told.
 
         Raises: NotFound, BankNotServed, BankNodeUnreachable, BankNodeRefused, StorageUnavailable, Overloaded.
         """
@@ -139,7 +139,7 @@ class Bindings:
         bank = self._banks.of_binding(stored.bank)
         known = await self._nodes.unbind(bank, binding)
         if not known:
-            # It had granted the binding: an older backup may have been restored there. Nothing is left to end.
+            # The bank had granted the binding: an older backup may have been restored there. Nothing is left to end.
             structlog.get_logger().warning("unbound_unknown_at_bank", binding="0x" + binding.hex(), bank=bank.bic)
         await self._storage.writing(self._set_once, binding, "bank_told_at_ms")
         structlog.get_logger().info("unbound", binding="0x" + binding.hex(), bank=bank.bic)
@@ -158,7 +158,7 @@ class Bindings:
             )
 
     async def bound(self, binding: bytes) -> Bound:
-        """A binding, ready to use; its tags are those of when it was first asked for, and may have changed since.
+        """A binding ready to use. Its tags are those of the first look-up and may have changed since.
 
         Raises: NotFound, BankNotServed, VaultError, Overloaded, StorageUnavailable.
         """
@@ -166,12 +166,12 @@ class Bindings:
         if found is None:
             found = await self._loads.submit(binding)
             if len(self._cache) >= self._max_cached:
-                del self._cache[next(iter(self._cache))]  # the one that came first
+                del self._cache[next(iter(self._cache))]  # the first one stored stays
             self._cache[binding] = found
         return found
 
     def check_keys(self) -> None:
-        """That the vault opens what was stored first and last. Raises: VaultError where a secret is missing."""
+        """Check that the vault opens what was stored first and last. Raises: VaultError where a secret is missing."""
         table = schema.bindings.c
         with self._storage.read() as connection:
             for order in (table.created_at_ms.asc(), table.created_at_ms.desc()):
@@ -210,7 +210,7 @@ def _found(row: Row[Any] | None) -> Row[Any]:
 
 
 def mask(number: str) -> str:
-    """A canonical number with most of it hidden: the first 6 and the last 4 at most, and always more hidden than shown
+    """A canonical number with most of it hidden: at most the first 6 and the last 4, and always more hidden than shown
     where it is short (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
     if len(number) >= 15:
         return number[:6] + "*" * (len(number) - 10) + number[-4:]
@@ -220,7 +220,7 @@ def mask(number: str) -> str:
 
 
 def trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> Grant:
-    """The grant, if it is for what was asked and the bank's signer of the ledger signed it. Raises: GrantNotTrusted."""
+    """The grant, if it is for what was asked and is signed by the bank's signer on the ledger. Raises: GrantNotTrusted."""
     grant = document.grant()
     try:
         named = parse_bic(grant.bank)

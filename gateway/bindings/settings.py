@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def checked(check: Callable[[str], _T]) -> AfterValidator:
-    """Lets pydantic report what one of our own parsers refuses."""
+    """Let pydantic report what one of our own parsers refuses."""
 
     def parse(text: str) -> _T:
         try:

@@ -1,4 +1,4 @@
-"""The answer to a transaction, as JSON: written once, when it is decided, and given again as it was."""
+"""The answer to a transaction as JSON: written once, when it is decided, and repeated as it was."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from standing.ledger.attestations.money import limit_word
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """Compact JSON, its text unescaped."""
+    """Compact JSON with unescaped text."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -46,7 +46,7 @@ def decision_json(
     decided_at_ms: int,
     evidence: str,
 ) -> str:
-    """The answer; `gateway.decisions.schemas.DecisionDocument` says what is in it."""
+    """The answer; its fields are described in `gateway.decisions.schemas.DecisionDocument`."""
     message, remaining = of_decision(decision.reason, decision.outcome), decision.remaining
     return to_json(
         {

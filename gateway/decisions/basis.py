@@ -1,4 +1,4 @@
-"""What a decision was made from, and who signs the evidence of it."""
+"""What a decision was made from, and the signer of its evidence."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +15,7 @@ from standing.gateway.ledger_reading.reader import Seen
 class Basis:
     """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
 
-    `day`: the bank's day whose usage `used_today_minor` is.
+    `day`: the bank's day to which the usage in `used_today_minor` belongs.
     """
 
     seen: Seen | None

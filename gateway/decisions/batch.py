@@ -10,7 +10,7 @@ from standing.ledger.service.problems import PROBLEM_TYPE, merged, problem_of
 def batch_answer(
     answers: Sequence[bytes | StandingError], table: Mapping[type[StandingError], tuple[int, str]]
 ) -> bytes:
-    """The JSON document; `table` says which HTTP status each of the service's own errors has."""
+    """The JSON document. `table` gives the HTTP status of each of the service's own errors."""
     known = merged(table)
     return b'{"answers":[' + b",".join(_item(answer, known) for answer in answers) + b"]}"
 

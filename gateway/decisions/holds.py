@@ -1,7 +1,7 @@
-"""Holds: why transactions of a binding, or a user's attempts to bind, are held; until when; and how support lifts them.
+"""Holds: why transactions of a binding, or a user's attempts to bind, are held, until when, and how support lifts them.
 
-What holds transactions are the rules of the policy (`gateway.decisions.risk`): a hold is stored by the decision that it
-first speaks in. What holds attempts to bind is that too many of a user's were refused by banks.
+The rules of the policy (`gateway.decisions.risk`) hold transactions; the decision in which a rule first applies stores
+the hold. Too many refusals by banks hold a user's attempts to bind (`gateway.bindings.attempts`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ from standing.ledger.errors import NotFound
 #: The most holds that a list shows, newest first.
 MAX_LISTED = 200
 
-#: Sums are made in two parts: SQLite fails where a sum does not fit its 64 bits, and withdrawals have no limit.
+#: Sums are made in two parts: SQLite fails where a sum exceeds 64 bits, and withdrawals have no limit.
 _PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHold:
-    """A hold as it is stored; `binding` is None where it is the user's attempts to bind that are held."""
+    """A stored hold. `binding` is None where the user's attempts to bind are held."""
 
     hold_id: str
     binding: bytes | None
@@ -47,8 +47,8 @@ class StoredHold:
 class RiskBook:
     """What a policy's risk rules may know of some bindings, within one deciding transaction.
 
-    `bindings`: each with its account. What was approved, and a hold of the whole, is the account's: to bind it anew
-    leaves neither behind.
+    `bindings`: each with its account. Approved amounts, and holds of the whole account, belong to the account: a new
+    binding of it does not escape them.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RiskBook:
         self._rules = rules
         self._accounts = bindings
         self._now_ms = now_ms
-        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding that it came from
+        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding it came from
         self._tallies: dict[bytes, dict[str, Tally]] = {}  # by account
         self._fresh: list[dict[str, Any]] = []
         if rules and bindings:
@@ -125,7 +125,7 @@ class RiskBook:
                 self._add(self._accounts[binding], rule.name, 1, question.amount_minor)
 
     def held(self, binding: bytes, user_id: str, decision: Decision) -> Decision:
-        """A held decision with its hold's id; a new hold is stored with `write`."""
+        """A held decision with its hold's id. `write` stores a new hold."""
         hold = decision.hold
         if hold is None or hold.hold_id is not None:
             return decision

@@ -1,6 +1,6 @@
-"""What a user is told about each reason, in English and Chinese: what is the matter, and what they can do about it.
+"""What a user is told about each reason, in English and Chinese: what is wrong, and what they can do about it.
 
-No message says more than the user may know: that an account is frozen, but not why.
+No message says more than the user may know: for example that an account is frozen, but not why.
 """
 
 from dataclasses import dataclass
@@ -111,23 +111,23 @@ MESSAGES: dict[Reason | None, Message] = {
     ),
 }
 
-#: Here the policy says whether staff look at the transaction; that is told beside what the user can do.
+#: Reasons for which the policy says whether staff look at the transaction; the user is told that too.
 _BY_POLICY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
 _CHECKED = Message(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
 
-#: For a bound account that is as it should be; every other is told by the reason why it is not.
+#: For a bound account in good order; any other is explained by the reason why it is not.
 ACCOUNT_GOOD = Message(
     "This account can be used for payments and withdrawals.",
     "该账户可正常付款和提现。",
 )
 
-#: For an account at a bank that is not in the settings any more: no decision has a reason for that.
+#: For an account at a bank that is no longer in the settings: no decision has a reason for that.
 NOT_SERVED = Message(
     "Accounts at this bank can no longer be used here. Bind an account at another bank.",
     "本平台不再支持该银行的账户。请绑定其他银行的账户。",
 )
 
-#: What MESSAGES say of one transaction, said of an account that is not open to any.
+#: What MESSAGES say of one transaction, reworded for an account on which none is possible.
 _OF_ACCOUNTS: dict[Reason, Message] = {
     Reason.OVER_TRANSACTION_LIMIT: Message(
         "The bank's limit for one payment from this account is zero. Ask the bank to raise it, or pay from another "

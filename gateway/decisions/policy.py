@@ -1,8 +1,7 @@
 """The platform's policy: how old a bank's word may be for an amount, and what to do where the table leaves a choice.
 
-A policy has a version, which every decision and its evidence carry: the name that it states, and a hash of all that it
-says, defaults included. Two policies that decide alike in every part have the same version, however their files are
-laid out.
+A policy has a version, which every decision and its evidence carry: its name, and a hash of its whole content, defaults
+included. Two policies that decide alike in every respect have the same version, however their files are laid out.
 """
 
 import json
@@ -16,7 +15,7 @@ from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.decisions.risk import AnyRule, Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code
 
-#: An outcome that a policy may choose: approving is not among them, silence is not consent.
+#: The outcomes that a policy may choose. Approving is not among them: silence is not consent.
 Caution = Literal["decline", "review"]
 
 _MAX_STALENESS_MS = 7 * 24 * 3600 * 1000
@@ -27,7 +26,7 @@ _HASH_DIGITS = 32
 
 
 class FreshnessBand(BaseModel):
-    """How old a bank's watermark may be, in ms, for amounts up to and with `up_to_minor`, or for any amount."""
+    """How old a bank's watermark may be, in ms, for amounts up to and including `up_to_minor`, or for any amount."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +35,7 @@ class FreshnessBand(BaseModel):
 
 
 class IdentityOutcomes(BaseModel):
-    """What follows where the bank's word on the holder is no longer what the user was bound with."""
+    """The outcome where the bank's word on the holder no longer matches the user as bound."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,10 +57,10 @@ def _check_bands(bands: tuple[FreshnessBand, ...], field: str) -> None:
 
 
 class Policy(BaseModel):
-    """Everything that checks 4, 11 and 15 of `gateway.decisions.rules` leave to the platform, and the time for check 1.
+    """What checks 4, 11 and 15 of `gateway.decisions.rules` leave to the platform, and the time limit of check 1.
 
-    Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts of `freshness`
-    are in minor units of whatever currency the transaction has; a currency in `freshness_of` has its own bands.
+    Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts in `freshness`
+    are in minor units of the transaction's currency; a currency in `freshness_of` has its own bands.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,9 +73,9 @@ class Policy(BaseModel):
     freshness_of: dict[Currency, Bands] = Field(default={}, max_length=_MAX_CURRENCIES)
     when_silent: Caution = "review"
     identity: IdentityOutcomes = IdentityOutcomes()
-    #: How far a bank's watermark may be ahead of our clock. The ledger allows 10 s over its block's time.
+    #: How far a bank's watermark may be ahead of our clock. The ledger allows 10 s beyond its block's time.
     ahead_allowance_ms: int = Field(default=15_000, ge=0, le=600_000)
-    #: From a request's arrival to the ledger's answer; None leaves it to the setting of the same name.
+    #: From a request's arrival to the ledger's answer; None: the setting of the same name applies.
     ledger_read_timeout_ms: int | None = Field(None, ge=10, le=30_000)
     risk: tuple[AnyRule, ...] = Field(default=(), max_length=_MAX_RULES)
     binding: BindingBounds = BindingBounds()
@@ -117,14 +116,14 @@ class Policy(BaseModel):
 
     @property
     def widest_staleness_ms(self) -> int:
-        """The largest bound of all bands: a bank beyond it can have nothing approved."""
+        """The largest bound of all bands: nothing of a bank beyond it can be approved."""
         return max(band.max_staleness_ms for bands in (self.freshness, *self.freshness_of.values()) for band in bands)
 
     @property
     def version(self) -> str:
-        """Its name, an @, and the first 32 hexadecimal digits of the SHA-256 over all that it says.
+        """The name, an @, and the first 32 hexadecimal digits of the SHA-256 of the content.
 
-        Hashed is the policy as JSON with every field stated, keys sorted, and no white space.
+        The hash covers the policy as JSON with every field stated, keys sorted, and no white space.
         """
         said = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return f"{self.name}@{sha256(said.encode()).hexdigest()[:_HASH_DIGITS]}"

@@ -1,7 +1,7 @@
-"""A policy in a TOML file of its own: read whole, checked whole, and what is wrong told by file, line and field.
+"""A policy in a TOML file of its own: read whole, checked whole, with each fault told by file, line and field.
 
-The parser of the standard library keeps no positions, so a line is found by reading the file's headers and keys once
-more. That is for messages only: what the file says is what the parser read.
+The standard library's parser keeps no positions, so lines are found by reading the file's headers and keys once more.
+That serves messages only; the content is what the parser read.
 """
 
 import re
@@ -17,7 +17,7 @@ from standing.ledger.service.settings import SettingsError
 
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50
-#: What pydantic puts into a location that is in no file: which kind of rule or value it tried.
+#: What pydantic puts into a location that is in no file: the kind of rule or value that it tried.
 _NOT_IN_FILES = frozenset({"new_binding", "velocity", "int", "constrained-int", "literal['any']", "[key]"})
 _KEY = r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'"
 _PATH = rf"(?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*"
@@ -30,7 +30,7 @@ _Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a policy file. `line` counts from 1; None where it is about the whole file."""
+    """One fault in a policy file. `line` counts from 1; None where it is about the whole file."""
 
     line: int | None
     field: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 class PolicyFileWrong(SettingsError):
-    """A policy file is not usable; `faults` lists everything that is wrong in it."""
+    """A policy file is not usable; `faults` lists everything that is wrong with it."""
 
     def __init__(self, file: Path, faults: Sequence[Fault]) -> None:
         self.file = file
@@ -94,7 +94,7 @@ def _faults(error: ValidationError, places: dict[_Place, int]) -> list[Fault]:
     for item in items:
         location = item["loc"]
         if any(len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in items):
-            continue  # a list whose items are wrong is said to be too short as well
+            continue  # a list with wrong items is reported as too short as well
         problem = item["msg"].removeprefix("Value error, ")
         found.setdefault(_placed(location, places), []).append(problem)
     faults = [Fault(line, field, ", or: ".join(problems)) for (line, field), problems in sorted(found.items())]
@@ -102,7 +102,7 @@ def _faults(error: ValidationError, places: dict[_Place, int]) -> list[Fault]:
 
 
 def _placed(location: Sequence[str | int], places: dict[_Place, int]) -> tuple[int, str]:
-    """The line and the name of what pydantic found something about."""
+    """The line and the name of the place that pydantic reports."""
     known: _Place = ()
     missing = None
     for part in location:
@@ -140,7 +140,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _inside(parts: Sequence[str], counts: dict[_Place, int]) -> _Place:
-    """A header's place: inside a list of tables it is about the last one so far."""
+    """The place of a header: inside a list of tables it is about the last one so far."""
     place: _Place = ()
     for index, part in enumerate(parts):
         place = (*place, part)

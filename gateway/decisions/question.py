@@ -1,4 +1,4 @@
-"""What is asked: a transaction, and the part of it that the rules look at."""
+"""The question: a transaction, and the part of it that the rules look at."""
 
 from dataclasses import dataclass
 from enum import StrEnum

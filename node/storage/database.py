@@ -63,7 +63,7 @@ def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Translate what SQLAlchemy raises about an outage into DatabaseUnavailable; faults of this program pass through."""
+    """Raise an outage that SQLAlchemy reports as DatabaseUnavailable. Faults of this program pass through."""
     try:
         yield
     except NoConnectionFree as error:
