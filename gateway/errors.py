@@ -27,7 +27,7 @@ class AlreadyBound(Conflict):
 
 
 class BankNotServed(Conflict):
-    """A stored binding's bank is not in the settings any more: nothing can be said or done about it."""
+    """A stored binding's bank is no longer in the settings: nothing can be said or done about it."""
 
 
 class BankNotUsable(Conflict):
@@ -35,7 +35,7 @@ class BankNotUsable(Conflict):
 
 
 class NothingReserved(Conflict):
-    """The decision holds no reservation: it did not approve, or a withdrawal, which uses up no limit."""
+    """The decision holds no reservation: it did not approve, or is a withdrawal, which uses no limit."""
 
 
 class AlreadySettled(Conflict):
@@ -47,19 +47,19 @@ class BankNodeUnreachable(StandingError):
 
 
 class BankNodeRefused(StandingError):
-    """A bank's node refuses this gateway's key, or answers what the protocol does not know."""
+    """A bank's node refuses this gateway's key, or gives an answer that the protocol does not know."""
 
 
 class GrantNotTrusted(StandingError):
-    """A grant that is not for what was asked, or not signed by the signer that the ledger holds for the bank."""
+    """A grant is not for what was asked, or is not signed by the bank's signer on the ledger."""
 
 
 class StorageUnavailable(Unavailable):
-    """The gateway's database does not work for now. The transaction was rolled back as a whole."""
+    """The gateway's database does not work for now. The whole transaction was rolled back."""
 
 
 class ReservationExpired(Conflict):
-    """The reservation was not captured in time: its amount has gone back to the day's limit."""
+    """The reservation was not captured in time. Its amount has gone back to the day's limit."""
 
 
 class AlreadyLifted(Conflict):
@@ -67,8 +67,8 @@ class AlreadyLifted(Conflict):
 
 
 class TooManyAttempts(Unavailable):
-    """A bank's node lets this user, or this platform, ask no more for a while."""
+    """A bank's node accepts no more attempts of this user, or this platform, for a while."""
 
 
 class BindingHeld(Unavailable):
-    """Too many of a user's attempts to bind were refused. It ends by itself, or support lifts it."""
+    """Too many of a user's attempts to bind were refused. The hold ends by itself, or support lifts it."""

@@ -1,4 +1,4 @@
-"""The rows that a deciding transaction reads and writes: what of a binding may change, and decisions as they were made.
+"""The rows that a deciding transaction reads and writes: the mutable part of bindings, and decisions as they were made.
 
 Everything here runs inside the caller's transaction.
 """
@@ -22,7 +22,7 @@ from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.errors import NotFound
 
 _BINDING = schema.bindings.c
-# Made once: every deciding transaction asks them, and to build them costs as much as to run them.
+# Built once: every deciding transaction uses them, and building one costs as much as running it.
 _LOCKED = (
     select(
         _BINDING.binding,
@@ -44,7 +44,7 @@ _DECIDED = select(schema.decisions).where(
 
 @dataclass(slots=True)
 class BindingState:
-    """What of a binding may change, as it is in the database, with what this transaction changes of it."""
+    """The mutable part of a binding as it is in the database, with what this transaction changes of it."""
 
     binding: bytes
     user_id: str
@@ -57,8 +57,11 @@ class BindingState:
     adopted: bool = False
 
     def bound(self, ready: Bound, seen: Seen | None) -> Bound:
-        """The binding with its tags of now. Those of fields that the bank did not vouch for when it granted the binding
-        are taken from the first record that opens, so that a change after that is seen as one."""
+        """The binding with its present tags.
+
+        Tags of fields that the bank did not vouch for when it granted the binding are taken from the first record that
+        opens, so that a later change is seen as one.
+        """
         if self.unvouched and seen is not None:
             terms = ready.open(seen.record)
             if terms is not None:
@@ -74,7 +77,7 @@ class BindingState:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that is made and not written yet."""
+    """A decision that is made and not yet written."""
 
     transaction: Transaction
     decision: Decision
@@ -84,7 +87,7 @@ class Decided:
 
 
 def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:
-    """What of these bindings may change; locked in one order until the transaction ends."""
+    """The mutable part of these bindings, locked in one order until the transaction ends."""
     rows = connection.execute(_LOCKED, {"bindings": sorted(bindings)})
     return {
         row.binding: BindingState(
@@ -121,7 +124,7 @@ def write_bindings(connection: Connection, states: Iterable[BindingState]) -> No
 
 
 def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, tuple[Transaction, str]]:
-    """Of these transactions those that were decided: what was asked, and the answer."""
+    """What was asked and answered for those of these transactions that were decided before."""
     rows = connection.execute(_DECIDED, {"transaction_ids": transaction_ids})
     return {
         row.transaction_id: (
@@ -133,7 +136,7 @@ def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> di
 
 
 def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: int) -> None:
-    """Write decisions, and what they reserve. Raises: sqlalchemy's IntegrityError where one was decided meanwhile."""
+    """Write decisions and their reservations. Raises: sqlalchemy's IntegrityError where one was decided meanwhile."""
     if not fresh:
         return
     connection.execute(

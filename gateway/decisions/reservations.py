@@ -26,11 +26,11 @@ from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingErr
 #: The most refunds of one captured payment.
 MAX_REFUNDS = 100
 
-#: The most reservations that one decision's transaction finds expired; the next one goes on with the rest.
+#: The most expired reservations that one deciding transaction handles; the next one handles the rest.
 _MAX_EXPIRED = 1_000
 
 _TABLE = schema.reservations.c
-# Made once: every deciding transaction asks it, and to build it costs as much as to run it.
+# Built once: every deciding transaction uses it, and building it costs as much as running it.
 _DUE = (
     select(_TABLE.transaction_id, _TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.amount_minor)
     .where(
@@ -72,7 +72,7 @@ SettlementRequest = Capture | Void | Refund
 
 
 def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
-    """The reservation of a row: one that is past its expiry is expired, also where nobody has written that down."""
+    """The reservation of a row. One past its expiry is expired, even if no row says so yet."""
     state = State(row.state)
     if state is State.RESERVED and now_ms >= row.expires_at_ms:
         state = State.EXPIRED
@@ -80,7 +80,7 @@ def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
 
 
 def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
-    """Write down which reservations of these accounts have expired, and give them back."""
+    """Write down which reservations of these accounts have expired, and give their amounts back."""
     due = connection.execute(_DUE, {"accounts": sorted(accounts), "now_ms": now_ms}).all()
     if not due:
         return
@@ -98,7 +98,7 @@ def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int)
 
 
 def used_now(connection: Connection, days: Collection[AccountDay], now_ms: int) -> dict[AccountDay, int]:
-    """What is used of some days, without what has expired by now; for a transaction that only reads."""
+    """The usage of some days without what has expired by now, for a transaction that only reads."""
     if not days:
         return {}
     accounts = sorted({day.account for day in days})

@@ -1,11 +1,10 @@
-"""Risk rules: check 15 of `gateway.decisions.rules`, the only one that is the platform's own opinion and not the bank's
-word.
+"""Risk rules: check 15 of `gateway.decisions.rules`, the only check that is the platform's own opinion.
 
-A rule is pure. It is given the question, what is known of the binding's recent past, and the time; it answers a hold,
-or nothing. Another rule is another class here with the shape of `RiskRule`, named in `AnyRule`.
+A rule is pure. It gets the question, what is known of the binding's recent past, and the time, and answers a hold or
+nothing. To add a rule, add a class with the shape of `RiskRule` and name it in `AnyRule`.
 
-A hold has a reason and an end, and support may lift it before. A lifted hold exempts what it held from its rule until
-the hold's own end: to lift one that comes back with the next transaction would be no help to anyone.
+A hold has a reason and an end, and support may lift it earlier. A lifted hold exempts what it held from its rule until
+the hold's own end: it would be no help to lift a hold that comes back with the next transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,8 +36,8 @@ class Tally:
 class Hold:
     """Why transactions of a binding are held, and until when (ms). `rule` is the name of the rule that holds.
 
-    `whole`: every transaction of the account is held until the end; else the rule looks at each one by itself.
-    `hold_id` is None where the hold is new, and not stored yet.
+    `whole`: every transaction of the account is held until the end; otherwise the rule looks at each one by itself.
+    `hold_id` is None where the hold is new and not stored yet.
     """
 
     rule: str
@@ -53,7 +52,7 @@ class Hold:
 class RiskFacts:
     """What the rules may know about a binding.
 
-    `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those whose end is not past, lifted ones too.
+    `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those that have not ended, lifted ones included.
     """
 
     bound_at_ms: int
@@ -66,12 +65,12 @@ class RiskRule(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in the policy; unique there."""
+        """The rule's name, unique in the policy."""
         ...
 
     @property
     def window_ms(self) -> int:
-        """Over how long approved transactions are tallied for this rule; 0 where it needs no tally."""
+        """The period over which approved transactions are tallied for this rule; 0 where it needs no tally."""
         ...
 
     def counts(self, kind: str, currency: int) -> bool:
@@ -79,7 +78,7 @@ class RiskRule(Protocol):
         ...
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-        """The hold that this transaction calls for, if it does."""
+        """The hold that this transaction calls for, if any."""
         ...
 
 
@@ -95,7 +94,7 @@ Currency = Annotated[str, AfterValidator(_currency)]
 
 
 class _Rule(BaseModel):
-    """What every rule states: its name, and which transactions it is about."""
+    """What every rule states: its name, and the transactions that it is about."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -127,8 +126,8 @@ class NewBindingRule(_Rule):
 
 
 class VelocityRule(_Rule):
-    """Holds the whole account for `hold_minutes` once more than `over_count` transactions, or more than `over_minor`
-    in sum, would be approved within `within_minutes`, this transaction included."""
+    """Holds the whole account for `hold_minutes` once more than `over_count` transactions, or more than `over_minor` in
+    sum, would be approved within `within_minutes`, including this transaction."""
 
     rule: Literal["velocity"]
     over_count: int | None = Field(None, ge=1, le=1_000_000)
@@ -166,9 +165,9 @@ AnyRule = Annotated[NewBindingRule | VelocityRule, Field(discriminator="rule")]
 
 
 def first_hold(rules: Sequence[RiskRule], question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-    """The first hold by the order of the rules: one that is on already, or one that this transaction calls for.
+    """The first hold in the order of the rules: one that exists already, or one that this transaction calls for.
 
-    A stored hold counts while its rule is in the policy, it has not been lifted, and its end is not reached.
+    A stored hold counts while its rule is in the policy, it has not been lifted, and it has not ended.
     """
     for rule in rules:
         stored = next((hold for hold in facts.holds if hold.rule == rule.name and hold.ends_at_ms > now_ms), None)

@@ -81,10 +81,11 @@ async def post_decision(
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Acting) -> Response:
-    """As one by one, in this order, and faster. Each is decided and recorded for itself: there is no all or nothing.
+    """Decides one by one, in this order, and faster than single calls. Each is recorded by itself: there is no all or
+    nothing.
 
-    An item that cannot be decided has its problem in its place. Safe to ask again as a whole: what was decided is
-    answered as it was.
+    An item that cannot be decided has its problem in its place. Safe to ask again as a whole: a decided transaction
+    gets the same answer.
     """
     transactions = [each.transaction() for each in body.decisions]
     answers = await decisions.decide_all(transactions)
@@ -98,7 +99,7 @@ async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Actin
     responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE) | _decision_answer("The decision as it was made"),
 )
 async def get_decision(transaction_id: d.TransactionId, decisions: Decisions, _caller: AnyRole) -> Response:
-    """What was decided, and on what it rested."""
+    """What was decided, and what it rests on."""
     return Response(await decisions.find(transaction_id), media_type=_JSON)
 
 
@@ -124,10 +125,10 @@ _SETTLING = (
 async def capture(
     transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting, body: d.CaptureBody | None = None
 ) -> Response:
-    """The payment went through: its amount stays used of the day, and what is not captured is given back.
+    """The payment went through: its amount stays counted, and what is not captured is given back.
 
-    Asking again with the same amount changes nothing; after a void, or another amount, 409; past the reservation's
-    expiry 409 `reservation-expired`: what it held may be another payment's by now.
+    Asking again with the same amount changes nothing. After a void, or with another amount, 409. Past the reservation's
+    expiry 409 `reservation-expired`: another payment may hold the amount by now.
     """
     amount_minor = body.amount_minor if body is not None else None
     return Response(await decisions.settle(transaction_id, State.CAPTURED, amount_minor), media_type=_JSON)
@@ -140,7 +141,7 @@ async def capture(
     responses=responses(*_SETTLING) | _decision_answer("Voided, or expired before"),
 )
 async def void(transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting) -> Response:
-    """The payment will not happen: its amount goes back to the day it was reserved on. After a capture, 409."""
+    """The payment will not happen: its amount goes back to the day on which it was reserved. After a capture, 409."""
     return Response(await decisions.settle(transaction_id, State.VOIDED), media_type=_JSON)
 
 
@@ -153,7 +154,7 @@ async def void(transaction_id: d.TransactionId, decisions: Decisions, _caller: A
 async def refund(
     transaction_id: d.TransactionId, body: d.RefundBody, decisions: Decisions, _caller: Acting
 ) -> Response:
-    """Money was paid back: it goes back to the day that the payment was reserved on, whatever day it is now.
+    """Money was paid back: it goes back to the day on which the payment was reserved, whatever day it is now.
 
     Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
     """

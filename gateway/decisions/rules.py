@@ -100,7 +100,7 @@ _ALWAYS_REVIEW = frozenset({Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What debits are still possible after the decision, minor units; NO_LIMIT where the bank states no limit."""
+    """What debits may still amount to after the decision, in minor units; NO_LIMIT where the bank states no limit."""
 
     transaction_limit_minor: int
     daily_limit_minor: int
@@ -108,10 +108,10 @@ class Remaining:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer, and what it rests on; None where there was nothing to read.
+    """The answer and what it rests on; None where there was nothing to read.
 
-    `opened` says that the record opened with the binding's key, so its publication number is the bank's own word.
-    `hold` is there with the reason `risk_hold`, and with no other.
+    `opened`: the record opened with the binding's key, so its publication number is the bank's own word. `hold` is set
+    with the reason `risk_hold` only.
     """
 
     outcome: Outcome
@@ -145,7 +145,7 @@ def decide(
     `record` is what the ledger holds now, None where it gave no usable answer. `ended`: the platform ended the binding.
     `floor`: the highest publication that this gateway has seen for the binding. `used_today_minor`: what is reserved
     and captured today, in the bank's time zone and the question's currency. `risk`: what the policy's risk rules may
-    know; it may be left out only where the policy has none.
+    know; None only where the policy has no rules.
     """
     terms = bound.open(record) if record is not None else None
     reason = _first_reason(question, record, terms, bound, ended, floor, used_today_minor, policy, now_ms)
@@ -168,7 +168,7 @@ def decide(
     )
 
 
-# One list on purpose: its order is the reasons' precedence, and to split it would hide that.
+# One list on purpose: its order is the reasons' precedence, which a split would hide.
 def _first_reason(  # noqa: C901, PLR0911, PLR0912
     question: Question,
     record: Record | None,
@@ -200,7 +200,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
         return Reason.BANK_SILENT
     if -staleness_ms > policy.ahead_allowance_ms:
         return Reason.BANK_SILENT
-    # 5: not unbound, by neither side
+    # 5: unbound by neither side
     if terms.status is Status.UNBOUND or ended:
         return Reason.UNBOUND
     # 6: not closed
@@ -219,7 +219,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 10: permission for the kind
     if not permitted:
         return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
-    # 11: the holder is the one whom the user was bound as
+    # 11: the holder is still the one that the user was bound as
     if terms.tags.name != bound.tags.name:
         return Reason.NAME_CHANGED
     if terms.tags.id_document != bound.tags.id_document:
@@ -235,7 +235,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 14: daily limit, with what is reserved already
     if payment and used_today_minor + question.amount_minor > min(terms.daily_limit_minor, MAX_AMOUNT_MINOR):
         return Reason.OVER_DAILY_LIMIT
-    return None  # check 15 is in `decide`: what it finds is more than a reason
+    return None  # check 15 is in `decide`: its result is more than a reason
 
 
 def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
@@ -252,7 +252,7 @@ def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
     return Outcome(chosen.get(reason, "decline"))
 
 
-#: Reasons of checks 1 to 4: before those pass, the bank's word on limits does not count.
+#: Reasons of checks 1 to 4. Until those pass, the bank's word on limits does not count.
 _NO_WORD = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,

@@ -1,7 +1,7 @@
 """Bodies and answers of decisions, with what OpenAPI says about them.
 
-Answers of the hot path are written as JSON by `gateway.decisions.service`; their models here are documentation, and
-tests hold the two against each other.
+`gateway.decisions.service` writes the answers of the hot path as JSON. Their models here are documentation, and tests
+compare the two.
 """
 
 from typing import Annotated, Any
@@ -43,7 +43,7 @@ class DecisionBody(BaseModel):
 
 
 class BatchBody(BaseModel):
-    """Transactions to decide on, in this order. A malformed one is told with its index, and none is decided then."""
+    """Transactions to decide on, in this order. A malformed one is named by its index, and none is decided then."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,7 +79,7 @@ class RemainingDocument(BaseModel):
 
 
 class ReservationDocument(BaseModel):
-    """What an approved payment holds of the daily limit, on a day of the bank's time zone, and what became of it."""
+    """What an approved payment holds of the daily limit on a day of the bank's time zone, and its state."""
 
     state: State
     amount_minor: int
@@ -99,7 +99,7 @@ class HoldDocument(BaseModel):
 
 
 class DecisionDocument(BaseModel):
-    """A decision, with one reason where it does not approve, and all that it rests on."""
+    """A decision, with one reason where it does not approve, and everything that it rests on."""
 
     transaction_id: str
     binding: str
@@ -125,7 +125,7 @@ class DecisionDocument(BaseModel):
 
 
 class BatchItem(BaseModel):
-    """One transaction's decision, or the problem that stands in its place; `status` is what it would have had alone."""
+    """One transaction's decision, or the problem in its place; `status` is what a single call would have had."""
 
     status: int = Field(examples=[200])
     decision: DecisionDocument | None = None

@@ -1,9 +1,9 @@
 """Decides transactions: read the ledger, then decide and record in one shared transaction.
 
-The path of one transaction: its binding's key from memory; its turn, for what is read before the last commit has ended
-only grows old; one coalesced read of the ledger (`gateway.ledger_reading.reader`); one group commit
-(`gateway.storage.group_commit`). Inside the commit, for all that wait at the moment: lock the bindings, look for
-transactions decided before, tell the time, lock the usage rows, decide each in turn with usage adding up, write.
+The path of one transaction: the binding's key from memory; a turn, because what is read before the last commit has
+ended only grows old; one coalesced read of the ledger (`gateway.ledger_reading.reader`); one group commit
+(`gateway.storage.group_commit`). Inside the commit, for all transactions that are waiting: lock the bindings, look for
+transactions decided before, read the clock, lock the usage rows, decide each in turn while usage adds up, write.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ MAX_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A transaction with all that was found out about it outside of the database."""
+    """A transaction with everything known about it outside of the database."""
 
     transaction: Transaction
     question: Question
     bound: Bound
     seen: Seen | None  # None: the ledger gave no usable answer
-    final: bool  # False: where another request has seen a newer record meanwhile, the ledger may be read again
+    final: bool  # False: the ledger may be read again where another request has seen a newer record meanwhile
 
 
 class _Overtaken(StandingError):
@@ -85,10 +85,10 @@ class DecisionService:
         self._settlements = GroupCommit(self._settle, storage.writer, max_waiting=max_waiting)
 
     async def decide(self, transaction: Transaction) -> bytes:
-        """The answer, as JSON; the same as before for a transaction that was decided before.
+        """The answer as JSON. A transaction that was decided before gets the same answer.
 
-        Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id with another content),
-        Overloaded, BankNotServed, StorageUnavailable. Nothing is stored where it raises.
+        Nothing is stored where it raises. Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id
+        with other content), Overloaded, BankNotServed, StorageUnavailable.
         """
         with self._admission, self._meters.total_latency.time():
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
@@ -96,7 +96,7 @@ class DecisionService:
             try:
                 return await self._read_and_commit(transaction, question, bound, final=False)
             except _Overtaken:
-                # A read that starts now is later than what was recorded: if it is older still, that is a rollback.
+                # A read that starts now is later than what was recorded. If it is older still, that is a rollback.
                 return await self._read_and_commit(transaction, question, bound, final=True)
 
     async def _read_and_commit(
@@ -106,7 +106,7 @@ class DecisionService:
         try:
             seen = await self._reader.read(bound.bank_bytes, bound.binding)
         except LedgerUnreachable:
-            seen = None  # check 1 decides on that
+            seen = None  # check 1 decides
         return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
@@ -133,7 +133,7 @@ class DecisionService:
         bindings = list(dict.fromkeys(each.binding for each in transactions))
         await self._decisions.turn()
         found = dict(zip(bindings, await asyncio.gather(*map(self._look, bindings)), strict=True))
-        # One step of the loop puts all of them into the queue of commits, so that they are decided in this order.
+        # One turn of the event loop queues all of them for the commit, so that they are decided in this order.
         return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
 
     async def _look(self, binding: bytes) -> tuple[Bound, Seen | None] | StandingError:
@@ -142,7 +142,7 @@ class DecisionService:
             try:
                 return bound, await self._reader.read(bound.bank_bytes, binding)
             except LedgerUnreachable:
-                return bound, None  # check 1 decides on that
+                return bound, None  # check 1 decides
         except StandingError as error:
             return error
 
@@ -168,7 +168,7 @@ class DecisionService:
             return await self._storage.reading(self._find, transaction_id)
 
     async def settle(self, transaction_id: str, state: State, amount_minor: int | None = None) -> bytes:
-        """Capture (all, or an amount) or void what a decision reserved; asking again changes nothing.
+        """Capture (all, or an amount) or void what a decision reserved. Asking again changes nothing.
 
         Raises: NotFound, NothingReserved, AlreadySettled, ReservationExpired, InvalidValue, Overloaded,
         StorageUnavailable.
@@ -177,7 +177,7 @@ class DecisionService:
         return await self._settlements.submit(request)
 
     async def refund(self, transaction_id: str, refund_id: str, amount_minor: int) -> bytes:
-        """Note that some of a captured payment was paid back; the same again changes nothing.
+        """Note that part of a captured payment was paid back. The same refund again changes nothing.
 
         Raises: NotFound, NothingReserved, InvalidValue, Conflict, Overloaded, StorageUnavailable.
         """
@@ -185,7 +185,7 @@ class DecisionService:
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
         answers, fresh = self._storage.write_all(lambda connection: self._decide_all(connection, reads))
-        # Not before the commit: what was rolled back, or done once more, was decided no more often than it is stored.
+        # After the commit: a transaction that was rolled back and repeated counts once, as it is stored.
         self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
         return answers
 
@@ -194,7 +194,7 @@ class DecisionService:
     ) -> tuple[list[bytes | StandingError], list[Decided]]:
         states = records.lock_bindings(connection, {read.bound.binding for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
-        # Not before the locks are held: a decision that had to wait for them counts that as staleness.
+        # After the locks are held: time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()
         days = [AccountDay(r.bound.account, day_of(now_ms, r.bound.zone), r.transaction.currency) for r in reads]
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
@@ -224,7 +224,7 @@ class DecisionService:
     def _decide_one(
         self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int
     ) -> Decided | None:
-        """The decision on one transaction, its usage added up; None where it was overtaken."""
+        """The decision on one transaction, with its usage added up; None where it was overtaken."""
         bound = state.bound(read.bound, read.seen)
         basis = Basis(
             seen=read.seen,

@@ -1,8 +1,7 @@
 """Usage of daily limits: how much of an account's day is reserved and captured.
 
-A day is one of the bank's time zone. One row sums an account's day in one currency; a row is changed only in the same
-transaction as the reservations that it sums. Rows are locked in one order, so that several processes never block
-each other for good.
+A day is a day of the bank's time zone. One row sums an account's day in one currency, and changes only in the
+transaction of the reservations that it sums. Rows are locked in one order, so that processes cannot deadlock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +14,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from standing.gateway.storage import schema
 
-#: How long an approved payment may wait for its capture, where the settings say nothing else.
+#: How long an approved payment may wait for its capture, unless the settings say otherwise.
 RESERVATION_LIFETIME_MS = 3_600_000
 
 _TABLE = schema.usage.c
-# Made once: every deciding transaction asks them, and to build them costs as much as to run them.
+# Built once: every deciding transaction uses them, and building one costs as much as running it.
 _LOCKED = (
     select(schema.usage)
     .where(_TABLE.account.in_(bindparam("accounts", expanding=True)), _TABLE.day.in_(bindparam("days", expanding=True)))
@@ -38,7 +37,7 @@ _ADD = (
 
 
 class State(StrEnum):
-    """Of a reservation."""
+    """The state of a reservation."""
 
     RESERVED = "reserved"
     CAPTURED = "captured"
@@ -57,7 +56,7 @@ class AccountDay:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An amount, in minor units, held of an account's day, and what has become of it.
+    """An amount, in minor units, held of an account's day, with its state.
 
     `captured_minor` is None until it is captured; what was not captured has been given back.
     """
@@ -71,7 +70,7 @@ class Reservation:
 
 
 def day_of(now_ms: int, zone: ZoneInfo) -> date:
-    """The day that it is in `zone`."""
+    """The present day in `zone`."""
     return datetime.fromtimestamp(now_ms // 1000, zone).date()
 
 
@@ -96,11 +95,11 @@ class UsageBook:
             self._used[AccountDay(row.account, row.day, row.currency)] = row.used_minor
 
     def used_minor(self, day: AccountDay) -> int:
-        """What is reserved and captured of the day, with what was added here."""
+        """What is reserved and captured of the day, including what was added here."""
         return self._used.get(day, 0) + self._added.get(day, 0)
 
     def add(self, day: AccountDay, amount_minor: int) -> None:
-        """Reserve more of the day; nothing is written before `write`."""
+        """Reserve more of the day. Nothing is written before `write`."""
         self._added[day] = self._added.get(day, 0) + amount_minor
 
     def write(self) -> None:
@@ -116,7 +115,7 @@ class UsageBook:
 
 
 def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:
-    """Add to days that have their row already; below zero gives back."""
+    """Add to days that have a row already; negative amounts give back."""
     changed = sorted((day, minor) for day, minor in added.items() if minor)
     if not changed:
         return

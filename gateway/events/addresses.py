@@ -1,7 +1,7 @@
-"""How a webhook's name is looked up, and which addresses it may be sent to: public ones, unless a setting lifts that.
+"""Which addresses webhooks may be sent to (public ones, unless a setting lifts that), and how their names are resolved.
 
-The check is made on the very address that a connection is about to be opened to, after the name was resolved: a name
-that changes its address between a check and the connection (DNS rebinding) gains nothing.
+The check is made on the very address to which a connection is about to be opened, after the name was resolved. A name
+that changes its address between check and connection (DNS rebinding) gains nothing.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standing.ledger.errors import InvalidValue
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
-#: IANA keeps these for protocols and their relays (RFC 6890, RFC 7526), although Python calls parts of them global.
+#: IANA reserves these for protocols and relays (RFC 6890, RFC 7526), although Python calls parts of them global.
 _PROTOCOLS = tuple(ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
-_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has given out for the Internet
+_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has allocated for the Internet
 _TUNNELS = tuple(ipaddress.ip_network(text) for text in ("2001::/23", "2002::/16"))  # Teredo, 6to4: IPv4 inside
 
 
@@ -42,7 +42,7 @@ def is_public(address: str) -> bool:
 
 
 def check_host(host: str) -> None:
-    """Refuse early a host that is written as an address which is not public. Raises: InvalidValue."""
+    """Refuse early a host that is written as a non-public address. Raises: InvalidValue."""
     try:
         public = is_public(host.strip("[]"))
     except ValueError:
@@ -52,14 +52,14 @@ def check_host(host: str) -> None:
 
 
 class PublicSockets:
-    """Makes sockets for public addresses only; hand it to aiohttp as `socket_factory`."""
+    """Makes sockets for public addresses only. Pass it to aiohttp as `socket_factory`."""
 
     def __init__(self) -> None:
         #: Whether an address was refused since this was last set to False.
         self.refused = False
 
     def __call__(self, addr_info: tuple[Any, ...]) -> socket.socket:
-        """Raises: AddressRefused."""
+        """Make a socket. Raises: AddressRefused."""
         family, kind, protocol, _, address = addr_info
         if not is_public(address[0]):
             self.refused = True
@@ -68,10 +68,10 @@ class PublicSockets:
 
 
 class OwnResolver(AbstractResolver):
-    """Looks names up in one thread of its own; hand it to aiohttp as `resolver`, and close it.
+    """Resolves names in a thread of its own. Pass it to aiohttp as `resolver`, and close it.
 
-    A look-up cannot be ended, and may take far longer than who waits for it. In the threads that all share, a few names
-    whose servers do not answer would hold up everybody.
+    A look-up cannot be cancelled and may take far longer than its caller waits. In shared threads, a few names with
+    unresponsive servers would hold up everybody.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class OwnResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Raises: OSError."""
+        """Resolve a name. Raises: OSError."""
         look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
         return [
@@ -96,5 +96,5 @@ class OwnResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Look nothing more up; a look-up that hangs is waited for by nobody."""
+        """Resolve nothing more. Nobody waits for a look-up that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)

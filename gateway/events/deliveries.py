@@ -1,7 +1,7 @@
-"""The queues of events on their way to endpoints: durable, one for each endpoint, bounded.
+"""The queues of events on their way to endpoints: durable, bounded, one for each endpoint.
 
-An attempt is claimed by moving its next one into the future, past the end of this one: if the process dies meanwhile,
-the event is simply due again. What an endpoint's queue has no room for waits in the log of events.
+An attempt is claimed by moving the next one into the future, past the end of this one: if the process dies meanwhile,
+the event is simply due again. Events for which an endpoint's queue has no room wait in the event log.
 """
 
 import random
@@ -33,7 +33,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How an endpoint's queue stands."""
+    """The state of an endpoint's queue."""
 
     pending: int
     delivered: int
@@ -43,7 +43,7 @@ class QueueState:
 
 
 class DeliveryQueues:
-    """All endpoints' queues. Every method raises StorageUnavailable; those that write run in the writing thread."""
+    """The queues of all endpoints. Every method raises StorageUnavailable; those that write run in the writing thread."""
 
     def __init__(
         self, storage: Storage, clock: Clock, settings: WebhookSettings, jitter: random.Random | None = None
@@ -71,7 +71,7 @@ class DeliveryQueues:
             return newest > _queued_to(connection, endpoint)
 
     def claim(self, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
-        """Queue what is new, and take the oldest event that is due; None where none is. Raises: NotFound."""
+        """Queue new events, and take the oldest one that is due; None where none is. Raises: NotFound."""
         return self._storage.write_all(lambda connection: self._claim(connection, endpoint, types))
 
     def _claim(self, connection: Connection, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
@@ -120,7 +120,7 @@ class DeliveryQueues:
         connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=last))
 
     def delivered(self, attempt: Attempt, result: str, *, revive: bool) -> None:
-        """Note that the endpoint took the event. `revive`: it had failed before, so all that waits is due now."""
+        """Note that the endpoint took the event. `revive`: it had failed before, so everything that waits is due now."""
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
@@ -136,7 +136,7 @@ class DeliveryQueues:
         self._storage.write_all(work)
 
     def failed(self, attempt: Attempt, result: str, retry_after_ms: int = 0) -> bool:
-        """Note that the endpoint did not take the event, and when to try again. Returns: whether it is given up."""
+        """Note that the endpoint did not take the event, and when to try again. Returns: whether the event is given up."""
         now_ms = self._clock.now_ms()
         given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
         again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
@@ -156,7 +156,7 @@ class DeliveryQueues:
         return given_up
 
     def give_up_old(self, endpoint: str, result: str) -> int:
-        """Give up everything that has waited too long for an endpoint that does not answer. Returns: how many."""
+        """Give up events that have waited too long for an endpoint that does not answer. Returns: how many."""
         before_ms = self._clock.now_ms() - self._settings.give_up_after_ms
         old = (_table.c.endpoint == endpoint, _table.c.state == "pending", _table.c.queued_at_ms <= before_ms)
         return self._storage.write_all(
@@ -168,7 +168,7 @@ class DeliveryQueues:
     def back_off_ms(self, failures: int, retry_after_ms: int = 0) -> int:
         """How long to wait after so many failures in a row: twice as long each time, up to the bound, ± 20 %.
 
-        Not less than the receiver asks for, up to the same bound.
+        Never less than the receiver asks for, up to the same bound.
         """
         settings = self._settings
         doubled = settings.retry_initial_ms << min(failures - 1, 40)
@@ -176,7 +176,7 @@ class DeliveryQueues:
         return max(own_ms, min(retry_after_ms, settings.retry_max_ms))
 
     def replay_event(self, endpoint: str, event_id: str) -> int:
-        """Send one event again, whatever became of it. Raises: NotFound. Returns: 1."""
+        """Send one event again, whatever its state. Raises: NotFound. Returns: 1."""
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> int:
@@ -192,15 +192,15 @@ class DeliveryQueues:
         return self._storage.write_all(work)
 
     def replay_after(self, endpoint: str, position: int) -> int:
-        """Send every event after a position again. Returns: how many events that may be.
+        """Send every event after a position again. Returns: the number of events.
 
-        Raises: NotFound; InvalidValue where no event has had that position yet, so there is nothing to send again.
+        Raises: NotFound; InvalidValue where no event has had that position yet.
         """
 
         def work(connection: Connection) -> int:
             queued_to = _queued_to(connection, endpoint)
             table = schema.events.c
-            # Where the whole log was pruned, what was queued once still tells how far it went.
+            # Where the whole log was pruned, what was queued once still shows how far it went.
             newest = max(queued_to, connection.scalar(select(func.max(table.position))) or 0)
             if position > newest:
                 raise InvalidValue("after", "beyond the newest event", f"0 to {newest}, that event's position")
@@ -216,7 +216,7 @@ class DeliveryQueues:
         return self._storage.write_all(work)
 
     def state(self, endpoint: str) -> QueueState:
-        """How the queue stands. Raises: NotFound."""
+        """The state of the queue. Raises: NotFound."""
         with self._storage.read() as connection:
             unqueued = connection.scalar(
                 select(func.count())

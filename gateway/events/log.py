@@ -1,4 +1,4 @@
-"""The log of events: written with what they are about in one transaction, read by position."""
+"""The event log: written in one transaction with what the events are about, and read by position."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -91,10 +91,10 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 
 
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
-    """Forget up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
+    """Delete up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
 
-    An event that waits in an endpoint's queue is kept, however old; and the newest one, by which whoever comes back
-    sees how far the log went meanwhile.
+    Events that wait in an endpoint's queue are kept, however old. So is the newest one, which shows a returning reader
+    how far the log went meanwhile.
     """
     table, deliveries = schema.events, schema.webhook_deliveries
     pending = select(deliveries.c.position).where(
@@ -118,7 +118,7 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     connection.execute(
         delete(seen).where(
             seen.c.observed_at_ms < before_ms,
-            # The newest one of a binding stays: it says how its present word came here.
+            # A binding's newest one stays: it shows how its present word came here.
             select(schema.binding_states.c.binding)
             .where(
                 schema.binding_states.c.binding == seen.c.binding,

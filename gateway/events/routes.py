@@ -46,13 +46,13 @@ async def get_events(
     limit: d.Limit = 100,
     binding: d.BindingFilter = None,
 ) -> d.EventList:
-    """The events after a position, in order. An event is kept for the days that the settings say."""
+    """The events after a position, in order. Events are kept for the number of days in the settings."""
     only = bytes.fromhex(binding[2:]) if binding is not None else None
     events = await storage.reading(log.page, after, limit, only)
     oldest, newest = await storage.reading(log.ends)
     return d.EventList(
         events=[d.EventDocument.of(event) for event in events],
-        # Nobody has seen more than there is, unless the database is an older one, restored.
+        # Nobody has seen more than there is, unless an older database was restored.
         next_after=events[-1].position if events else min(after, newest),
         oldest=oldest,
     )
@@ -77,8 +77,10 @@ async def stream_events(
     last_event_id: d.LastEventId = None,
     after: d.AfterOrNow = None,
 ) -> EventSourceResponse:
-    """From now on; or on from the position in `Last-Event-ID`, which takes precedence over `after`. The stream ends
-    by itself after a while: come again with the last position, as every EventSource does."""
+    """Streams from now on, or from the position in `Last-Event-ID`, which takes precedence over `after`.
+
+    The stream ends by itself after a while: reconnect with the last position, as every EventSource does.
+    """
     resumed = int(last_event_id) if last_event_id else after
     return await streams.open(resumed)
 
@@ -92,7 +94,7 @@ async def stream_events(
 async def post_endpoint(
     body: d.EndpointBody, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> d.NewSecret:
-    """Events from now on are sent there, signed as Standard Webhooks says. The secret is shown only now."""
+    """Later events are sent there, signed as Standard Webhooks says. The secret is shown only now."""
     types = [kind.value for kind in body.types] if body.types is not None else None
     made = await storage.writing(endpoints.create, body.url, types)
     wakeups.wake()
@@ -118,7 +120,7 @@ async def get_endpoints(endpoints: EndpointsDep, storage: StorageDep, _caller: A
 async def get_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, queues: Queues, storage: StorageDep, _caller: Admin
 ) -> d.EndpointStatus:
-    """How many events wait for it, were taken, and were given up after three days."""
+    """How many events wait for it, were delivered, and were given up after three days."""
     found = await storage.reading(endpoints.find, endpoint)
     return d.EndpointStatus.of_state(found, await storage.reading(queues.state, endpoint))
 
@@ -132,7 +134,7 @@ async def get_endpoint(
 async def delete_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> Response:
-    """Nothing more is sent there; what waits for it is forgotten, the events themselves are not."""
+    """Nothing more is sent there. What waits for it is deleted; the events themselves are kept."""
     await storage.writing(endpoints.delete, endpoint)
     wakeups.wake()
     return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -159,7 +161,7 @@ async def rotate_secret(
 async def enable_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> d.EndpointDocument:
-    """After it was switched off by its own 410; what came meanwhile is sent now."""
+    """For an endpoint that was switched off by its own 410. Events since then are sent now."""
     enabled = await storage.writing(endpoints.enable, endpoint)
     wakeups.wake()
     return d.EndpointDocument.of(enabled)
