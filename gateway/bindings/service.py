@@ -220,7 +220,7 @@ def mask(number: str) -> str:
 
 
 def trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> Grant:
-    """The grant, if it is for what was asked and is signed by the bank's signer on the ledger. Raises: GrantNotTrusted."""
+    """The grant, if it answers the request and the bank's signer on the ledger signed it. Raises: GrantNotTrusted."""
     grant = document.grant()
     try:
         named = parse_bic(grant.bank)

@@ -47,7 +47,7 @@ EVENT_EXAMPLE: dict[str, Any] = {
 
 
 class EventData(BaseModel):
-    """What an event is about. More may be added; ignore what you do not know."""
+    """What an event is about. Fields may be added; ignore those that you do not know."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -59,8 +59,8 @@ class EventData(BaseModel):
 
 
 class EventDocument(BaseModel):
-    """One event, the same by webhook, stream and list. It says that something changed; what counts is read at the
-    moment of payment."""
+    """One event, the same by webhook, stream and list. It says that something changed; decisions still read the ledger
+    at the moment of payment."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
 
@@ -111,7 +111,7 @@ class ReplayAnswer(BaseModel):
 
 
 class QueueDocument(BaseModel):
-    """How an endpoint's queue stands. `unqueued`: events in the log that wait for room in it."""
+    """The state of an endpoint's queue. `unqueued`: events in the log that wait for room in it."""
 
     pending: int
     delivered: int
@@ -146,7 +146,7 @@ class EndpointDocument(BaseModel):
 
 
 class EndpointStatus(EndpointDocument):
-    """An endpoint, and how its queue stands."""
+    """An endpoint, with the state of its queue."""
 
     queue: QueueDocument
 

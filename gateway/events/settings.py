@@ -1,4 +1,4 @@
-"""Settings of what follows the ledger: the follower, events, webhooks, streams and the trail. Times in ms."""
+"""Settings of the follower, events, webhooks, streams and the trail. Times in ms."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,7 +6,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 
 class FollowerSettings(BaseModel):
-    """How the ledger is followed. Up to which block, `ledger_block` says, as it does for decisions."""
+    """How the ledger is followed. `ledger_block` says up to which block, as it does for decisions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

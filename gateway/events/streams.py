@@ -1,4 +1,4 @@
-"""Server-sent events: the log of events as a stream, resumed by position (`Last-Event-ID`).
+"""Server-sent events: the event log as a stream, resumed by position (`Last-Event-ID`).
 
 What a client has not seen comes from the database, so a broken connection, a restart or another process loses nothing.
 """
@@ -24,7 +24,7 @@ from standing.ledger.errors import Unavailable
 _PAGE = 100
 _READS_AT_ONCE = 2
 _RETRY_MS = 1_000
-#: Nothing wakes a stream for what another process wrote: it looks for itself.
+#: What another process wrote wakes no stream here, so streams look at this interval.
 _LOOK_S = 1.0
 
 
@@ -37,7 +37,7 @@ class Streams:
         self._wakeups = wakeups
         self._settings = settings
         self._admission = Admission(settings.max_clients, "event streams")
-        # So that many streams that wake at once leave the database's threads to decisions.
+        # Many streams that wake at once must leave the database's threads to decisions.
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def open(self, after: int | None) -> EventSourceResponse:
@@ -46,10 +46,10 @@ class Streams:
         Raises: Overloaded where all places are taken; StorageUnavailable.
         """
         oldest, newest = await self._storage.reading(self._log.ends)
-        # The place is taken here, so that who gets none is told by a problem document, and given back with the stream.
+        # The place is taken here, so that a refusal is a problem document, and is given back with the stream.
         place = ExitStack()
         place.enter_context(self._admission)
-        # Nobody has seen more than there is, unless the database is an older one, restored.
+        # Nobody has seen more than there is, unless an older database was restored.
         start = newest if after is None else min(after, newest)
         missed = after is not None and after + 1 < oldest
         settings = self._settings
@@ -73,7 +73,7 @@ class Streams:
                 async with self._reads:
                     events = await self._storage.reading(self._log.page, position, _PAGE)
             except Unavailable:
-                return  # the client comes again, and goes on from where it is
+                return  # the client reconnects and continues where it was
             for event in events:
                 yield _message(event)
                 position = event.position
@@ -82,7 +82,7 @@ class Streams:
 
 
 class _Stream(EventSourceResponse):
-    """A stream that gives its place back at its end, however it ends."""
+    """A stream that gives its place back however it ends."""
 
     def __init__(self, content: AsyncIterator[ServerSentEvent], *, place: ExitStack, **options: Any) -> None:
         super().__init__(content, **options)

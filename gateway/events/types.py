@@ -1,6 +1,6 @@
-"""Events: what a platform is told of when a bank's word changes, and how two words of a bank differ. Pure.
+"""Events: what a platform is told when a bank's word changes, and how two words of a bank differ. Pure.
 
-An event is a hint to look, not a source: it says what changed, never a name, a number or an amount. What counts is the
+An event is a hint to look, not a source. It says what changed, never a name, a number or an amount. What counts is the
 bank's word at the moment of payment, which only a decision reads.
 """
 
@@ -45,7 +45,7 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between two words of a bank about a binding. `fields`: the names of what differs."""
+    """One difference between two words of a bank about a binding. `fields`: the names of the fields that differ."""
 
     type: EventType
     fields: tuple[str, ...]
@@ -69,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event as it stands in the log: `position` counts up in the order of the log, `id` names it for good."""
+    """An event in the log. `position` follows the order of the log; `id` is its permanent name."""
 
     position: int
     id: str
@@ -83,8 +83,8 @@ class LoggedEvent:
     data: str
 
     def document(self) -> dict[str, Any]:
-        """The event as it goes out, by webhook, stream and list alike: `type`, `timestamp` and `data` are Standard
-        Webhooks', beside the event's own `id` and `position`."""
+        """The event as it is sent, alike by webhook, stream and list. `type`, `timestamp` and `data` are Standard
+        Webhooks'; `id` and `position` are the event's own."""
         moment = datetime.fromtimestamp(self.happened_at_ms / 1000, UTC)
         return {
             "id": self.id,
@@ -102,20 +102,20 @@ class LoggedEvent:
         }
 
     def body(self) -> str:
-        """The document's one JSON text, the same at every attempt to deliver it."""
+        """The document as one JSON text, identical at every attempt to deliver it."""
         return json.dumps(self.document(), ensure_ascii=False, separators=(",", ":"))
 
 
 def new_event_id() -> str:
-    """A fresh event id. Random, so that no restored backup gives an old id to a new event."""
+    """A fresh event id. It is random, so that no restored backup gives an old id to a new event."""
     return f"evt_{secrets.token_hex(16)}"
 
 
 def binding_changes(previous: Terms | None, current: Terms | None, *, first: bool, bound: IdentityTags) -> list[Change]:
     """What a platform is told where a bank's word was `previous` and is `current`; None: it could not be opened.
 
-    `first`: nothing was known before, so the word is held against an active account of the holder that the binding was
-    made for (`bound`): a freeze between the grant and the first look is told, an ordinary start is not.
+    `first`: nothing was known before, so the word is compared with an active account of the holder that the binding was
+    made for (`bound`). A freeze between the grant and the first look is told; an ordinary start is not.
     """
     if current is None:
         return [Change(EventType.UNREADABLE, ())] if first or previous is not None else []
@@ -137,7 +137,7 @@ def _against_expected(current: Terms, bound: IdentityTags) -> Iterator[Change]:
 
 def _between(previous: Terms, current: Terms) -> Iterator[Change]:
     if current.status is Status.UNBOUND:
-        # With the binding ends what the bank says of the account: the other fields mean nothing any more.
+        # With the binding ends what the bank says of the account, so the other fields mean nothing any more.
         if previous.status is not Status.UNBOUND:
             yield Change(EventType.UNBOUND, ("status",), current.status.word, previous.status.word)
         return

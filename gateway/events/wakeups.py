@@ -1,21 +1,21 @@
-"""Wakes whatever waits in an event loop for something new, from any thread."""
+"""Wakes tasks of an event loop that wait for something new, from any thread."""
 
 import asyncio
 
 
 class Wakeups:
-    """`wake` may be called from any thread; `wait` belongs to the loop that `open` was called in."""
+    """Any thread may call `wake`; `wait` belongs to the loop in which `open` was called."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = asyncio.Event()
 
     def open(self) -> None:
-        """Belong to the running loop."""
+        """Attach to the running loop."""
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Wake nobody any more."""
+        """Wake nothing any more."""
         self._loop = None
 
     def wake(self) -> None:

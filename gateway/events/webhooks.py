@@ -1,8 +1,8 @@
 """Webhooks: events sent to the platform's endpoints, signed as Standard Webhooks says (standardwebhooks.com).
 
-Each endpoint has a worker and a queue of its own, and one attempt at a time: a dead or slow endpoint delays no other,
-and while it fails only one event at a time is tried on it. Any 2xx takes the event; 410 switches the endpoint off;
-everything else, a redirect included, is tried again later.
+Each endpoint has its own worker and queue, and one attempt at a time. A dead or slow endpoint delays no other, and
+while it fails only one event at a time is tried on it. Any 2xx takes the event; 410 switches the endpoint off; anything
+else, including a redirect, is tried again later.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from standing.ledger.service.retry_after import retry_after_s
 
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
-#: So many failures in a row mean that the endpoint does not answer, and not that it dislikes one event.
+#: After this many failures in a row the endpoint is taken to be down, rather than to dislike one event.
 _DOES_NOT_ANSWER = 5
 _TROUBLE_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What became of an attempt, in a word for the database; never the URL, never what the endpoint said."""
+    """The result of an attempt in a word for the database; never the URL, never the endpoint's answer."""
 
     taken: bool
     word: str
@@ -76,16 +76,16 @@ class Dispatcher:
 
     @property
     def troubles(self) -> list[str]:
-        """Why nothing is sent, to anyone or to one endpoint, for reasons on our side; empty while all is well."""
+        """Why nothing is sent, to all or to one endpoint, for reasons on our side; empty while all is well."""
         told = [f"webhooks: {self._trouble}"] if self._trouble is not None else []
         return told + [f"webhooks to {name}: {trouble}" for name, trouble in self._worker_troubles.items()]
 
     async def open(self) -> None:
-        """Start a worker for each endpoint, now and as they come."""
+        """Start a worker for each endpoint, now and whenever one is added."""
         self._supervisor = asyncio.create_task(self._supervise(), name="webhooks")
 
     async def close(self) -> None:
-        """End all workers; what was on its way is sent again at the next start."""
+        """End all workers. What was on its way is sent again at the next start."""
         tasks = list(self._workers.values()) + ([self._supervisor] if self._supervisor is not None else [])
         for task in tasks:
             task.cancel()
@@ -105,20 +105,21 @@ class Dispatcher:
                     self._trouble = None
                 await self._wakeups.wait(self._settings.poll_ms / 1000)
         except Exception as error:
-            # Only the kind: what an unexpected error says may hold anything.
+            # Only the type: the text of an unexpected error may hold anything.
             self._trouble = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
             structlog.get_logger().critical("webhooks_ended", error=type(error).__name__)
             raise
 
     def _match(self, active: set[str]) -> None:
-        """Let there be one worker for each active endpoint."""
+        """Keep one worker running for each active endpoint."""
         for name, worker in list(self._workers.items()):
             if worker.done():
                 del self._workers[name]
                 self._worker_troubles.pop(name, None)
                 error = None if worker.cancelled() else worker.exception()
                 if error is not None:
-                    # Only the kind: what an unexpected error says may hold anything. It is started anew below.
+                    # Only the type: the text of an unexpected error may hold anything. The worker is started again
+                    # below.
                     self._worker_troubles[name] = f"an unexpected {type(error).__name__}; see the log"
                     structlog.get_logger().error("webhook_worker_failed", endpoint=name, error=type(error).__name__)
             elif name not in active:
@@ -128,7 +129,7 @@ class Dispatcher:
 
     @asynccontextmanager
     async def _session(self, health: _Health) -> AsyncIterator[aiohttp.ClientSession]:
-        """What one endpoint's messages go out by; shared with no other."""
+        """The HTTP session of one endpoint, shared with no other."""
         private, resolver = self._settings.allow_private_addresses, OwnResolver()
         connector = aiohttp.TCPConnector(
             limit=1, resolver=resolver, use_dns_cache=False, socket_factory=None if private else health.sockets

@@ -1,6 +1,6 @@
-"""What evidence says, claim by claim: enough to redo the decision, and nothing about who the user is.
+"""What evidence says, claim by claim: enough to make the decision again, and nothing about who the user is.
 
-A user's expected identity tags are not told but committed to: each by 16 bytes of an HMAC under a key that is derived
+A user's expected identity tags are committed to, not stated: each by 16 bytes of an HMAC under a key that is derived
 from the binding key. Whoever holds that key can tell whether the bank's tag is the expected one. Others learn nothing.
 """
 
@@ -19,7 +19,7 @@ from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.codec import Record
 from standing.ledger.clock import MAX_CALENDAR_MS
 
-#: The form of the payload; a verifier refuses another.
+#: The form of the payload; a verifier refuses any other.
 FORM = 2
 COMMITMENT_SIZE = 16
 COMMITTED_FIELDS = ("name", "id_document", "phone")
@@ -31,7 +31,7 @@ _U48 = Annotated[int, Field(ge=0, le=_U48_MAX, strict=True)]
 
 
 class _Claims(BaseModel):
-    # More than is known here is no error: a later gateway may say more, and the signature covers all of it.
+    # Unknown claims are no error: a later gateway may state more, and the signature covers all of it.
     model_config = ConfigDict(frozen=True)
 
 
@@ -65,7 +65,7 @@ class TagClaims(_Claims):
 
 
 class PolicyClaims(_Claims):
-    """What the platform's policy said about this transaction. `version` names the whole of it."""
+    """What the platform's policy said about this transaction. `version` names the whole policy."""
 
     version: str
     max_staleness_ms: int

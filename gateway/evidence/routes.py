@@ -24,7 +24,7 @@ SignerDep = Annotated[EvidenceSigner, Depends(provided(EvidenceSigner))]
 
 @router.get("/v1/evidence-key", tags=["operation"], summary="The public key of evidence")
 async def get_evidence_key(signer: SignerDep) -> EvidenceKeyDocument:
-    """Verifies the JWS in `evidence`. Needs no key: a third party may check too."""
+    """Verifies the JWS in `evidence`. No API key is needed: a third party may check too."""
     return EvidenceKeyDocument.model_validate(signer.jwk)
 
 
@@ -57,14 +57,14 @@ async def get_evidence(
 
 
 async def _prove(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
-    """Block and proof, both of one node. Raises: LedgerUnreachable where no node gives them; InvalidValue."""
+    """Block and proof, both from one node. Raises: LedgerUnreachable where no node gives them; InvalidValue."""
     asked = questions(read_claims(jws))
     failure = LedgerUnreachable("no ledger node can be asked")
     for node in nodes.usable():
         try:
             found = {name: await node.endpoint.call(method, params) for name, (method, params) in asked.items()}
         except LedgerUnreachable as error:
-            failure = error  # it may do for reads all the same
+            failure = error  # the node may still be good for reads
             continue
         if all(isinstance(value, dict) for value in found.values()):
             return found

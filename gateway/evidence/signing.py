@@ -1,8 +1,8 @@
 """Evidence: what a decision rested on, signed by the gateway, so that a third party can check it later.
 
-A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, as `gateway.evidence.claims` describes
-it; the key is told as a JWK, whose `kid` is its thumbprint (RFC 7638). `gateway.evidence.verification` is the other
-side.
+It is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, described in
+`gateway.evidence.claims`. The key is given as a JWK, whose `kid` is its thumbprint (RFC 7638).
+`gateway.evidence.verification` is the other side.
 """
 
 import json
@@ -65,7 +65,7 @@ class EvidenceSigner:
         decision: Decision,
         basis: Basis,
     ) -> str:
-        """The compact JWS of one decision. The transaction's id is in it as a digest only (SHA-256)."""
+        """The compact JWS of one decision. It holds the transaction's id as a digest only (SHA-256)."""
         seen, policy = basis.seen, basis.policy
         claims = self._fixed | {
             "binding": "0x" + bound.binding.hex(),

@@ -27,7 +27,7 @@ _STOP_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The parts. `open` and `close` belong to one event loop; the follower runs in a thread of its own."""
+    """The services. `open` and `close` belong to one event loop; the follower has a thread of its own."""
 
     follower: Follower
     log: EventLog
@@ -47,15 +47,15 @@ class Following:
 
     @property
     def troubles(self) -> list[str]:
-        """Why what follows the ledger, or sends what came of it, does not get on; empty while all is well."""
+        """Why following or sending makes no progress; empty while all is well."""
         follower = self.follower.status.trouble
         return ([f"follower: {follower}"] if follower is not None else []) + self.dispatcher.troubles
 
     async def close(self) -> None:
-        """Stop; the database must still be open."""
+        """Stop. The database must still be open."""
         self.follower.stop()
         if self.thread is not None:
-            # Its writes go through a thread that is still there, and its calls of the ledger have timeouts.
+            # The writing thread it uses is still there, and its calls to the ledger have timeouts.
             await asyncio.to_thread(self.thread.join, _STOP_TIMEOUT_S)
         await self.dispatcher.close()
         self.wakeups.close()
@@ -75,7 +75,7 @@ def build(
     webhook_settings: WebhookSettings,
     stream_settings: StreamSettings,
 ) -> Following:
-    """Put the parts together; nothing runs before `Following.open`."""
+    """Put the services together. Nothing runs before `Following.open`."""
     wakeups = Wakeups()
     log = EventLog(storage)
     endpoints = Endpoints(storage, vault, clock, webhook_settings)

@@ -1,4 +1,4 @@
-"""Banks that fall silent or come back, seen by their watermark against the policy's widest bound and the clock."""
+"""Notices banks that fall silent or come back, by their watermark, the policy's widest bound and the clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ def is_silent(watermark_ms: int, policy: Policy, now_ms: int) -> bool:
 
 
 def due(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> bool:
-    """Whether anything differs from what was last told, so that `write` has something to do."""
+    """Whether anything differs from what was last told, so that `write` has work to do."""
     return bool(_differences(connection, sightings, policy, now_ms))
 
 
 def write(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> int:
     """Write events for banks that fell silent, came back, were suspended or reinstated. Returns: how many.
 
-    Of a bank that is seen for the first time only what is wrong is told.
+    Of a bank seen for the first time, only trouble is told.
     """
     events: list[Event] = []
     table = schema.bank_states

@@ -1,4 +1,4 @@
-"""What the follower remembers of the chain: where it is, and the hashes of the blocks it came through."""
+"""What the follower remembers of the chain: its position, and the hashes of the blocks before it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _ROW = 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Everything up to and with this block has been followed; `adopted_to_ms` as in the table."""
+    """Everything up to and including this block has been followed; `adopted_to_ms` as in the table."""
 
     number: int
     hash: bytes
@@ -20,7 +20,7 @@ class Cursor:
 
 
 class CursorMoved(Exception):
-    """Another process has followed the chain meanwhile: what was found out here is not to be written."""
+    """Another process has followed the chain meanwhile: the present findings must not be written."""
 
 
 def load(connection: Connection) -> Cursor | None:
@@ -30,7 +30,7 @@ def load(connection: Connection) -> Cursor | None:
 
 
 def start(connection: Connection, head: Head) -> None:
-    """Begin at `head`: what was before it is read as state, not followed. Raises: IntegrityError where there is one."""
+    """Begin at `head`: what was before is read as state, not followed. Raises: IntegrityError where a cursor exists."""
     connection.execute(
         insert(schema.follower).values(id=_ROW, block_number=head.number, block_hash=head.hash, adopted_to_ms=0)
     )
@@ -38,7 +38,7 @@ def start(connection: Connection, head: Head) -> None:
 
 
 def hold(connection: Connection, expected: Cursor) -> None:
-    """Lock the cursor for this transaction. Raises: CursorMoved where it is not `expected` any more."""
+    """Lock the cursor for this transaction. Raises: CursorMoved where it is no longer `expected`."""
     connection.execute(select(schema.follower.c.id).where(schema.follower.c.id == _ROW).with_for_update())
     if load(connection) != expected:
         raise CursorMoved
@@ -57,7 +57,7 @@ def adopted(connection: Connection, to_ms: int) -> None:
 
 
 def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> None:
-    """Remember blocks' hashes, and of all only the newest `keep`."""
+    """Remember blocks' hashes, keeping only the newest `keep`."""
     if not hashes:
         return
     table = schema.followed_blocks
@@ -76,10 +76,10 @@ def remembered(connection: Connection) -> list[tuple[int, bytes]]:
 
 
 def go_back(connection: Connection, to: Head, *, common: bool) -> int:
-    """Take back everything after block `to`, the newest that the remembered chain and the present one share; or all
-    there is (not `common`), and begin anew at `to`.
+    """Take back everything after block `to`, the newest that the remembered chain and the present one share; or
+    everything (not `common`), to begin again at `to`.
 
-    What was told of bindings stays, to be held against the chain again. Returns: how many bindings that are.
+    What was told of bindings stays, to be compared with the chain again. Returns: how many bindings that concerns.
     """
     shared = to.number if common else -1
     table, states = schema.followed_blocks, schema.binding_states

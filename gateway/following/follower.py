@@ -1,11 +1,11 @@
 """The follower: walks the ledger's publications from a durable cursor, and writes events for what changed.
 
-At least once: the cursor moves in the transaction that writes the events, and nothing is skipped. Several processes may
-follow at once: who finds the cursor moved throws its own findings away. On another chain than the one it came along
-(a reorg) it goes back to the last block that both have and holds what it told against the new chain. At its first start
-it reads the present state of all bindings and follows from there.
+Delivery is at least once: the cursor moves in the transaction that writes the events, and nothing is skipped. Several
+processes may follow at once; one that finds the cursor moved discards its findings. After a reorg the follower goes
+back to the last common block and compares what it told with the new chain. At its first start it reads the present
+state of all bindings and follows from there.
 
-Everything here runs in one thread of its own. What it knows is for telling only; no decision ever reads it.
+Everything here runs in one thread of its own. What it knows serves notifications only; no decision ever reads it.
 """
 
 import threading
@@ -32,7 +32,7 @@ from standing.ledger.service.leader import Leader
 
 _NO_BINDING = bytes(BINDING_SIZE)
 _MAX_BACKOFF_S = 5.0
-#: A binding's own transaction may take this long from telling the time to its commit.
+#: The time that a binding's own transaction may take from reading the clock to its commit.
 _STORING_MS = 600_000
 _PRUNE_EVERY_MS = 3_600_000
 _PRUNE_AT_ONCE = 1_000
@@ -41,7 +41,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class FollowerStatus:
-    """Where the follower is. `trouble`: why it does not move, None while all is well."""
+    """The follower's position. `trouble`: why it does not move, None while all is well."""
 
     block_number: int | None
     head: int | None
@@ -90,7 +90,7 @@ class Follower:
 
     @property
     def status(self) -> FollowerStatus:
-        """How it is doing; may be asked from any thread."""
+        """How the follower is doing. Any thread may ask."""
         cursor, head = self._cursor, self._head
         return FollowerStatus(
             cursor.number if cursor is not None else None,
@@ -100,25 +100,26 @@ class Follower:
         )
 
     def stop(self) -> None:
-        """Let `run` end soon; what is not written is found again."""
+        """Let `run` end soon. What is not written is found again."""
         self._stop.set()
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that follows, of all on the database."""
+        """Whether this process is the one, of all on the database, that follows."""
         return self._leader is None or self._leader.led
 
     def run(self) -> None:
-        """Follow until stopped, while this process leads. What fails on purpose (a `StandingError`), such as a ledger
-        that does not answer, is tried again, up to every 5 seconds; what fails otherwise ends it for all to see.
+        """Follow until stopped, while this process leads.
 
-        The lock spares work. That nothing is told twice, and no cursor goes back, is held by the transactions.
+        A step that fails with a `StandingError`, for example because the ledger does not answer, is tried again at
+        least every 5 seconds. A step that fails otherwise ends the thread visibly. The lock only saves work:
+        transactions guarantee that nothing is told twice and that no cursor goes back.
         """
         ended = "told to stop"
         try:
             self._repeat()
         except BaseException as error:
-            # Only the kind: what an unexpected error says may hold anything.
+            # Only the type: the text of an unexpected error may hold anything.
             ended = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
             structlog.get_logger().critical("follower_ended", error=type(error).__name__)
             raise
@@ -137,7 +138,7 @@ class Follower:
             try:
                 more = self.step()
             except CursorMoved:
-                more = False  # another process follows as well; next time from where it is
+                more = False  # another process follows as well; the next step starts from its position
             except StandingError as error:
                 failures += 1
                 self._note(str(error))
@@ -175,7 +176,7 @@ class Follower:
         return more
 
     def _final_head(self) -> Head:
-        """The newest block that decisions read as well."""
+        """The newest block, by the same rule as for decisions."""
         if self._rule.depth:
             return self._ledger.head(max(0, self._ledger.block_number() - self._rule.depth))
         return self._ledger.head("finalized" if self._rule.tag == "finalized" else "latest")
@@ -192,7 +193,7 @@ class Follower:
     # --- reorgs
 
     def _same_chain(self, cursor: Cursor, head: Head) -> Cursor:
-        """The cursor, moved back where the chain does not have its block any more."""
+        """The cursor, moved back where the chain no longer has its block."""
         if cursor.number <= head.number:
             now = head if cursor.number == head.number else self._ledger.head(cursor.number)
             if now.hash == cursor.hash:
@@ -208,7 +209,7 @@ class Follower:
                 common = found
                 break
         if cursor.number > head.number and common is not None and _all_above(remembered, common, head):
-            return cursor  # no sign of another chain: this node is only behind
+            return cursor  # no sign of another chain: this node only lags
         back_to = common if common is not None else head
         checked = self._write(lambda connection: _go_back(connection, cursor, back_to, common=common is not None))
         structlog.get_logger().warning(
@@ -223,7 +224,7 @@ class Follower:
     # --- blocks
 
     def _follow(self, cursor: Cursor, head: Head) -> None:
-        """Follow the next range of blocks; a range that the node refuses is tried with half as many blocks."""
+        """Follow the next range of blocks. A range that the node refuses is tried again at half its size."""
         first, last = cursor.number + 1, min(head.number, cursor.number + self._max_blocks)
         try:
             end = head if last == head.number else self._ledger.head(last)
@@ -244,7 +245,7 @@ class Follower:
         self._max_blocks = min(self._settings.max_blocks, self._max_blocks * 2)
 
     def _follow_group(self, cursor: Cursor, group: "_Group", head: Head) -> Cursor:
-        """Follow the publications of one block, in as many transactions as their size asks for."""
+        """Follow the publications of one block, in as many transactions as their size requires."""
         known = self._observer.known(group.bindings)
         wanted = [known[binding] for binding in group.bindings if binding in known]
         block = self._ledger.head(group.number) if wanted else Head(group.number, group.hash, 0)
@@ -276,12 +277,12 @@ class Follower:
     # --- what is due at the head
 
     def _adopt(self, cursor: Cursor, head: Head) -> bool:
-        """Look at bindings for the first time, and again at those whose block is no longer part of the chain."""
+        """Look at new bindings for the first time, and again at those whose block is no longer part of the chain."""
         now_ms = self._clock.now_ms()
         found = self._observer.not_adopted(cursor.adopted_to_ms, MAX_AT_ONCE)
         adopted_to_ms = max(cursor.adopted_to_ms, now_ms - _STORING_MS)
         if not found:
-            # Moved in steps, so that an idle follower does not write all the time.
+            # In steps, so that an idle follower does not write all the time.
             if adopted_to_ms - cursor.adopted_to_ms >= _STORING_MS:
                 self._write(lambda connection: _adopted(connection, cursor, adopted_to_ms))
             return False
@@ -324,7 +325,7 @@ class Follower:
             self._pruned_at_ms = now_ms
 
     def _write(self, work: Callable[[Connection], int | None]) -> int:
-        """Do `work` in one transaction of the writing thread, like everything of this process that writes."""
+        """Run `work` in one transaction of the writing thread, like every write of this process."""
 
         def written() -> int | None:
             return self._storage.write_all(work)
@@ -350,7 +351,7 @@ def _groups(published: Sequence[Published]) -> list[_Group]:
 
 
 def _all_above(remembered: Sequence[tuple[int, bytes]], common: Head, head: Head) -> bool:
-    """Whether every remembered block up to `head` is still in the chain, `common` being the newest that is."""
+    """Whether every remembered block up to `head` is still in the chain; `common` is the newest that is."""
     return all(number > head.number for number, _ in remembered if number > common.number)
 
 

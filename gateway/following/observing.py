@@ -1,4 +1,4 @@
-"""What a block says of this platform's bindings: read at that block, opened, held against what was last told.
+"""What a block says of this platform's bindings: read at that block, opened, compared with what was last told.
 
 Records come with their own publication number. What changed and changed back within one block is one state.
 """
@@ -27,7 +27,7 @@ MAX_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A binding of this platform, with what opens its records. Never logged.
+    """A binding of this platform, with the key of its records. Never logged.
 
     `unvouched`: fields that the bank did not vouch for when it granted the binding, so nothing is expected of them.
     """
@@ -52,7 +52,7 @@ class Sighting:
 
 
 class Observer:
-    """Reads and opens records for the follower, and writes what follows from them."""
+    """Reads and opens records for the follower, and writes the resulting events."""
 
     def __init__(self, storage: Storage, vault: Vault, ledger: LedgerClient) -> None:
         self._storage = storage
@@ -80,7 +80,7 @@ class Observer:
         return Known(row.binding, row.bank, key, tags, tuple(row.unvouched.split(",")) if row.unvouched else ())
 
     def not_adopted(self, since_ms: int, limit: int) -> list[Known]:
-        """Bindings made since a time that were never looked at, and those to be looked at again."""
+        """New bindings since a time that were never looked at, and those to be looked at again."""
         table, states = schema.bindings.c, schema.binding_states.c
         columns = select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched)
         with self._storage.read() as connection:
@@ -95,8 +95,8 @@ class Observer:
     def sight(self, known: Sequence[Known], block: Head, newest: Head) -> list[Sighting]:
         """The records of up to MAX_AT_ONCE bindings as they were in a block.
 
-        A node that has that block's state no longer is asked for block `newest` instead: what came between is then
-        seen as one change. Raises: LedgerUnreachable.
+        A node that no longer has that block's state is asked for block `newest` instead; what came between is then seen
+        as one change. Raises: LedgerUnreachable.
         """
         queries = [(each.bank, each.binding) for each in known]
         try:
@@ -106,7 +106,7 @@ class Observer:
                 raise
             records, block = self._ledger.read(queries, newest.number).records, newest
         if any(record.effective_at_ms > MAX_CALENDAR_MS for record in records):
-            # The contract bounds it by the block's time. An event of it could not be told, nor any other after it.
+            # The contract bounds it by the block's time. Without this bound no event could be told any more.
             self._ledger.failover.doubt()
             raise LedgerUnreachable("the ledger's answer makes no sense: a change past the year 9999")
         return [Sighting(each, record, block) for each, record in zip(known, records, strict=True)]
@@ -114,10 +114,10 @@ class Observer:
     def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:
         """Write events for what differs from what was last told, and remember what is told now.
 
-        `sightings` are in the chain's order, and of each binding there is one. Returns: how many events.
+        `sightings` are in the chain's order, one per binding. Returns: how many events.
         """
         states = _states(connection, [sighting.known.binding for sighting in sightings])
-        # A record older than what was told is met where a node had lost the state of some blocks (see `sight`).
+        # A record older than what was told occurs where a node had lost the state of some blocks (see `sight`).
         sightings = [sighting for sighting in sightings if not _is_older(sighting, states)]
         events: list[Event] = []
         for sighting in sightings:

@@ -1,11 +1,10 @@
-"""Reconciliation: every active binding read at one pinned block, and held against what this gateway believes.
+"""Reconciliation: every active binding is read at one pinned block and compared with what this gateway believes.
 
-The nightly batch of old, kept as a safety net: no decision ever uses what it finds. It says three things: which
-bindings can no longer work, with the reason and the user's way out (they are marked so until a later run finds them
-well); where the ledger and the follower's idea of it are apart; which banks are silent, suspended, or went back behind
-a watermark of theirs.
+This is the old nightly batch, kept as a safety net: no decision ever uses its result. It reports which bindings can no
+longer work, with the reason and the user's way out (they are marked until a later run finds them well); where the
+ledger and the follower's state differ; and which banks are silent, suspended, or behind an earlier watermark of theirs.
 
-It reads in batches, with a pause after each, over connections of its own; it never holds the writing thread for longer
+It reads in batches, with a pause after each, over its own connections, and never holds the writing thread for longer
 than a batch's marks take.
 """
 
@@ -37,11 +36,11 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.vault import Vault
 
-#: Reasons after which a binding does not work again by itself.
+#: Reasons from which a binding does not recover by itself.
 DEAD_REASONS = frozenset({Reason.NO_ATTESTATION, Reason.ATTESTATION_UNREADABLE, Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
-#: A binding's first attestation comes with a publication soon after the grant; so long, none is no sign of death.
+#: A binding's first attestation follows soon after the grant. For this long, its absence means nothing.
 GRACE_MS = 10 * 60 * 1000
-#: How many findings of one kind a report lists; it counts them all.
+#: How many findings of one kind a report lists. It counts all of them.
 MAX_LISTED = 1_000
 #: How many runs' reports are kept.
 KEPT_RUNS = 30
@@ -55,7 +54,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast: so many bindings at once, and how long to rest after them, in ms."""
+    """The pace: how many bindings at once, and the pause after them, in ms."""
 
     batch: int = 200
     pause_ms: int = 20
@@ -86,8 +85,10 @@ class Reconciler:
         self._pace = pace
 
     def run(self, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False) -> Report | None:
-        """Reconcile now. `progress` is told (done, all) after each batch. Returns: the report, which is stored as well;
-        None where it was told to stop before the end. Raises: LedgerUnreachable, StorageUnavailable, VaultError.
+        """Reconcile now. `progress` gets (done, all) after each batch.
+
+        Returns: the report, which is stored as well; None where the run was stopped early. Raises: LedgerUnreachable,
+        StorageUnavailable, VaultError.
         """
         started_at_ms = self._clock.now_ms()
         pinned = self._pinned()
@@ -105,7 +106,7 @@ class Reconciler:
             if progress is not None:
                 progress(report.checked, max(total, report.checked))
             time.sleep(self._pace.pause_ms / 1000)
-        # Blocks may go where the chain does not finalise at once; then what was read is of no one state.
+        # Without finality blocks may disappear; what was read is then the state of no block.
         report.block_is_still_there = self._ledger.head(pinned.number).hash == pinned.hash
         report.ended_at_ms = self._clock.now_ms()
         self._storage.writer.submit(self._store, report).result()

@@ -1,4 +1,4 @@
-"""What a verifier works on: the evidence, and what it has beside it."""
+"""What a verifier works on: the evidence, and the means to check it."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from standing.ledger.errors import InvalidValue
 _MAX_BYTES = 4 * 1024 * 1024
 _ALLOWED = "a JWS, or JSON that holds one as `evidence`, such as a decision as the gateway answered it"
 
-#: What a decision as the gateway answers it says in the same words as its claims.
+#: Fields that a decision's answer shares with its claims, word for word.
 _DECISION_FIELDS = (
     "binding",
     "kind",
@@ -35,9 +35,9 @@ _DECISION_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A file of evidence: the JWS, and with it perhaps a block and a storage proof, as nodes answer them.
+    """A file of evidence: the JWS, and optionally a block and a storage proof, as nodes answer them.
 
-    `beside`: what else the file says. Nobody has signed that; where it is a decision, it must say what the claims do.
+    `beside`: the rest of the file, which nobody has signed. Where it is a decision, it must agree with the claims.
     """
 
     jws: str
@@ -50,8 +50,8 @@ class Evidence:
 class Means:
     """What a verifier has beside the evidence.
 
-    `gateway_key`: the gateway's public key as a JWK, got from the gateway and not from the evidence. `binding_key`
-    opens the terms; `grant` is the bank's word that it is the right one; `policy` is the platform's, whole.
+    `gateway_key`: the gateway's public key as a JWK, obtained from the gateway and not from the evidence. `binding_key`
+    opens the terms; `grant` is the bank's word that it is the right key; `policy` is the platform's whole policy.
     """
 
     gateway_key: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Means:
 
 
 def parse_evidence(raw: bytes) -> Evidence:
-    """Evidence out of a file. Raises: InvalidValue."""
+    """Parse a file of evidence. Raises: InvalidValue."""
     if len(raw) > _MAX_BYTES:
         raise InvalidValue("evidence", f"larger than {_MAX_BYTES} bytes", _ALLOWED)
     try:
@@ -88,7 +88,7 @@ def parse_evidence(raw: bytes) -> Evidence:
 
 
 def told_otherwise(beside: Mapping[str, Any], claims: EvidenceClaims) -> list[str]:
-    """The fields of a decision about which it says something else than the claims that came with it."""
+    """The fields in which a decision differs from the claims that came with it."""
     signed = claims.model_dump(mode="json") | {"policy": claims.policy.version}
     differing = [name for name in _DECISION_FIELDS if name in beside and beside[name] != signed[name]]
     told_id = beside.get("transaction_id")

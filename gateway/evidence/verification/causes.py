@@ -1,8 +1,8 @@
 """Check 13: whose word, delay or silence a decision rested on.
 
-The sum of it: a decision is right by what the ledger said. Where the account had changed by then, and the block that
-was read did not say so, somebody was late, and this says who: the bank, where its change came onto the ledger after the
-decision; the gateway's access to the ledger, where it was there before, and an older block was read.
+A decision is right by what the ledger said. Where the account had changed by then and the block that was read did not
+say so, somebody was late, and this says who: the bank, if its change reached the ledger after the decision; the
+gateway's access to the ledger, if the change was there before and an older block was read.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from standing.ledger.chain.codec import Record
 from standing.ledger.chain.history import History, Signed
 from standing.ledger.errors import InvalidValue
 
-#: How many later publications are looked through for a change that was late.
+#: How many later publications are searched for a late change.
 MAX_SCANNED = 20_000
 
 
 class Who(StrEnum):
-    """Whose word or delay it was."""
+    """The party whose word or delay it was."""
 
     BANK_WORD = "bank_word"
     BANK_DELAY = "bank_delay"
@@ -36,7 +36,7 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who, and the whole sentence. Times in ms where they are known: changed, published (its block), decided."""
+    """The party, and the whole sentence. Times in ms where known: changed, published (its block), decided."""
 
     who: Who
     text: str
@@ -57,7 +57,7 @@ class _Late:
 
 
 def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None, history: History | None) -> Cause:
-    """The cause; without a history only by the claims themselves. Raises: LedgerUnreachable."""
+    """The cause; without a history, from the claims alone. Raises: LedgerUnreachable."""
     record = claims.record
     if record is None:
         return Cause(

@@ -135,7 +135,7 @@ def _document(raw: bytes, field: str) -> dict[str, Any]:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(field, "not JSON", "a JSON object") from error
-    # A whole JSON-RPC answer will do as well: that is what a node gave.
+    # A whole JSON-RPC answer, as a node gave it, works as well.
     inner = document.get("result", document) if isinstance(document, dict) else None
     if not isinstance(inner, dict):
         raise InvalidValue(field, "not an object", "a JSON object")

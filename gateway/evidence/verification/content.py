@@ -12,7 +12,7 @@ from standing.ledger.attestations.money import currency_number
 from standing.ledger.chain.history import History
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
-#: Reasons that a decision comes to before it opens the terms.
+#: Reasons that a decision reaches before it opens the terms.
 _BEFORE_TERMS = frozenset(
     {Reason.LEDGER_UNREACHABLE, Reason.BANK_SUSPENDED, Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK}
 )
@@ -87,7 +87,7 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
         lines.fails(12, f"no decision can be made from these claims: {error}")
         return
     if means.key is None and claims.reason not in _BEFORE_TERMS:
-        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # it does not even come to the terms
+        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not get as far as the terms
             lines.fails(12, f"comes to {_word(again.reason)}, evidence says {_word(claims.reason)}")
         else:
             lines.unknown(12, "cannot be made again without the terms")

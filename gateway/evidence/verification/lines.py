@@ -8,7 +8,7 @@ from standing.ledger.clock import MAX_CALENDAR_MS
 
 
 class Verdict(StrEnum):
-    """Of one check, or of all."""
+    """The result of one check, or of all."""
 
     HOLDS = "holds"
     FAILS = "fails"
@@ -62,7 +62,7 @@ class Lines:
 
     @property
     def verdict(self) -> Verdict:
-        """Fails where any check fails; else unknown where any could not be made; holds where all do."""
+        """FAILS where any check fails; otherwise UNKNOWN where any could not be made; HOLDS where all hold."""
         verdicts = {line.verdict for line in self.all}
         if Verdict.FAILS in verdicts:
             return Verdict.FAILS
@@ -70,13 +70,12 @@ class Lines:
 
 
 def when(time_ms: int) -> str:
-    """A time as people read it, UTC, with milliseconds; the plain number where it is past the year 9999, which only
-    somebody who lies can have told."""
+    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which only a lie can state."""
     if time_ms > MAX_CALENDAR_MS:
         return f"{time_ms} ms"
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def span(duration_ms: int) -> str:
-    """A duration as people read it, in seconds."""
+    """A duration for people, in seconds."""
     return f"{duration_ms / 1000:g} s"

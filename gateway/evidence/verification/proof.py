@@ -1,4 +1,4 @@
-"""Giving evidence a storage proof, from a node that offers `eth_getProof` and still has the block's state."""
+"""Adds a storage proof to evidence, from a node that offers `eth_getProof` and still has the block's state."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from standing.ledger.errors import InvalidValue
 
 
 def read_claims(jws: str) -> EvidenceClaims:
-    """The claims of evidence, unverified: good for asking what they speak of, and for nothing else.
+    """The claims of evidence, unverified: they say what to ask for, and nothing more.
 
     Raises: InvalidValue.
     """

@@ -63,7 +63,7 @@ def _check_signature(lines: Lines, line: int, signed: Signed, history: History) 
 
 
 def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
-    """That the publication goes on from the one before is part of what was signed (5); here it is the one after."""
+    """That the publication continues the one before is part of what was signed (5). This checks the one after."""
     number = placed.event.number
     after = history.publication(number + 1, history.client.block_number())
     if after is None:

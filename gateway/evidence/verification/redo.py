@@ -1,4 +1,4 @@
-"""The decision made again from its claims, by the very function that made it."""
+"""Makes the decision again from its claims, with the same function that made it."""
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -70,13 +70,13 @@ def _bound(claims: EvidenceClaims, key: bytes, tags: IdentityTags) -> Bound:
         account=b"",
         key=key,
         tags=tags,
-        zone=_ANY_ZONE,  # what a day's usage is of, is looked at elsewhere
+        zone=_ANY_ZONE,  # the account behind the usage is checked elsewhere
     )
 
 
 def _expected_tags(claims: EvidenceClaims, key: bytes, stated: IdentityTags) -> IdentityTags:
-    """Tags that compare with the bank's as the expected ones did: each the bank's own where the commitment is to it,
-    and any other one where not."""
+    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, any
+    other one where it is not."""
     mine = tag_commitments(claims.binding_id, key, stated)
     tags = {}
     for field in COMMITTED_FIELDS:

@@ -1,4 +1,4 @@
-"""A verification, from the first check to the last."""
+"""Runs a verification from the first check to the last."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All lines in the order of the checks, what they come to, and the cause where it was found."""
+    """All lines in the order of the checks, the verdict, and the cause where it was found."""
 
     lines: tuple[Line, ...]
     verdict: Verdict
@@ -31,7 +31,7 @@ class Report:
 
 
 def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
-    """Check evidence against a ledger. Raises: LedgerUnreachable where the ledger does not even tell its chain id."""
+    """Check evidence against a ledger. Raises: LedgerUnreachable where the ledger does not even answer its chain id."""
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
     if claims is None or not _check_ledger(lines, claims, client.domain):
@@ -56,11 +56,11 @@ def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
 
 
 def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -> Report:
-    """Check evidence with its storage proof under a header that the verifier trusts; nothing is asked of a ledger.
+    """Check evidence with its storage proof under a header that the verifier trusts. No ledger is asked.
 
-    What only the ledger's history tells is left out: checks 5 to 8 (the contract made them when it accepted the
-    publication, and the proof shows what it accepted), and the search for a late change in 13. The chain's id is not
-    checked either: what the claims say of it is as good as the header.
+    What only the ledger's history shows is left out: checks 5 to 8 (the contract made them when it accepted the
+    publication, and the proof shows what it accepted), and the search for a late change in 13. The chain id is not
+    checked either: it is as good as the header.
     """
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
@@ -86,7 +86,7 @@ def _check_content(lines: Lines, claims: EvidenceClaims, means: Means, history: 
 
 
 def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> EvidenceClaims | None:
-    """1: the gateway's key signed exactly these claims, and a decision beside them says the same.
+    """1: the gateway's key signed exactly these claims, and a decision beside them agrees.
 
     Returns: the claims, where they are signed.
     """

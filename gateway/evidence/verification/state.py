@@ -11,7 +11,7 @@ from standing.ledger.chain.codec import Record
 from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 
-#: What nodes say of a state that they no longer have; they agree on no error code for it.
+#: What nodes say of a state that they no longer have. They share no error code for it.
 _PRUNED = (
     "prune",
     "missing trie node",
@@ -49,7 +49,7 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, client:
 
 
 def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any]) -> Header | None:
-    """3, offline: the header hashes to what evidence names. Returns: it, where it does."""
+    """3, offline: the header hashes to what evidence names. Returns: the header, where it does."""
     try:
         header = parse_header(block)
     except ProofWrong as error:
@@ -127,7 +127,7 @@ def _check_by_own_proof(
     means: Means,
     block: Mapping[str, Any],
 ) -> None:
-    """The node told the block's hash (3); the evidence's own header counts where it hashes to that."""
+    """The node gave the block's hash (3); the evidence's own header counts where it has that hash."""
     try:
         header = parse_header(block)
     except ProofWrong as error:
@@ -148,5 +148,5 @@ def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
 
 
 def _from_after(claims: EvidenceClaims, block_time_s: int) -> bool:
-    """Clocks of validators and gateway differ; the policy's allowance for a bank's clock does for these too."""
+    """Clocks of validators and gateway differ; the policy's allowance for a bank's clock covers these too."""
     return block_time_s * 1000 > claims.decided_at_ms + max(claims.policy.ahead_allowance_ms, 1_000)
