@@ -1,6 +1,6 @@
-"""The gateway's figures for Prometheus: what happens is counted as it happens, what is is looked up at each scrape.
+"""The gateway's metrics for Prometheus: events are counted as they happen, states are looked up at each scrape.
 
-No figure names an account, a user or a transaction. Durations are in seconds, as Prometheus has them.
+No metric names an account, a user or a transaction. Durations are in seconds, as is usual with Prometheus.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Meters:
-    """What the hot path counts. One registry a gateway, so that several in one process do not mix."""
+    """The hot path's counters. Each gateway has its own registry, so that several in one process do not mix."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -80,7 +80,7 @@ class Meters:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One figure of the moment, for each value of `label` where it has one."""
+    """One gauge, with a sample for each value of `label` where it has one."""
 
     name: str
     text: str

@@ -34,7 +34,7 @@ def _database_url(url: str) -> str:
 
 
 class BlockDepth(BaseModel):
-    """So many blocks below the newest: for a chain that neither finalises at once nor says what is final."""
+    """That many blocks below the newest, for a chain that neither finalises at once nor says what is final."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class BlockDepth(BaseModel):
 
 
 class GatewaySettings(ServiceSettings):
-    """Everything a gateway must be told. Nothing here has a default that would be unsafe in production."""
+    """Everything a gateway needs to know. No default would be unsafe in production."""
 
     model_config = SettingsConfigDict(env_prefix="STANDING_GATEWAY_", env_nested_delimiter="__", extra="forbid")
 
@@ -108,7 +108,7 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def block_rule(self) -> BlockRule:
-        """Which block decisions read."""
+        """The block that decisions read."""
         stated = self.ledger_block
         return BlockRule(depth=stated.depth) if isinstance(stated, BlockDepth) else BlockRule(stated)
 
@@ -153,7 +153,7 @@ def read_vault_secrets(settings: GatewaySettings) -> list[bytes]:
 
 
 def read_policy(settings: GatewaySettings) -> Policy:
-    """The policy that the settings state or name. Raises: SettingsError naming file, line and field."""
+    """The policy in the settings, or in the file that they name. Raises: SettingsError naming file, line and field."""
     return settings.policy if settings.policy_file is None else load_policy(settings.policy_file)
 
 

@@ -69,6 +69,7 @@ def test_a_bank_that_is_silent_past_the_bound_is_not_believed_and_is_again_once_
     assert platform.decide(binding)["outcome"] == "approve"
 
 
+@pytest.mark.long
 def test_with_the_chain_down_every_decision_is_a_review_and_it_recovers_by_itself(
     a_world: World, platform: Platform, binding: str
 ) -> None:
@@ -111,6 +112,7 @@ def test_every_kind_of_change_at_the_bank_reaches_the_next_decision(
     assert (decision["outcome"], decision["reason"]) == (outcome, reason)
 
 
+@pytest.mark.long
 def test_a_suspended_banks_word_counts_for_nothing(a_world: World, platform: Platform, binding: str) -> None:
     governance.execute(a_world.client, governance.suspend("YUNXCNB0"), GUARDIAN)
     decision = platform.decide(binding)

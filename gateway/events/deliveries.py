@@ -43,7 +43,7 @@ class QueueState:
 
 
 class DeliveryQueues:
-    """The queues of all endpoints. Every method raises StorageUnavailable; those that write run in the writing thread."""
+    """The queues of all endpoints. Every method raises StorageUnavailable; writers run in the writing thread."""
 
     def __init__(
         self, storage: Storage, clock: Clock, settings: WebhookSettings, jitter: random.Random | None = None
@@ -120,7 +120,7 @@ class DeliveryQueues:
         connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=last))
 
     def delivered(self, attempt: Attempt, result: str, *, revive: bool) -> None:
-        """Note that the endpoint took the event. `revive`: it had failed before, so everything that waits is due now."""
+        """Note that the endpoint took the event. `revive`: it had failed before, so all that waits is due now."""
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
@@ -136,7 +136,7 @@ class DeliveryQueues:
         self._storage.write_all(work)
 
     def failed(self, attempt: Attempt, result: str, retry_after_ms: int = 0) -> bool:
-        """Note that the endpoint did not take the event, and when to try again. Returns: whether the event is given up."""
+        """Note that the endpoint did not take the event, and when to try again. Returns: whether it is given up."""
         now_ms = self._clock.now_ms()
         given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
         again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)

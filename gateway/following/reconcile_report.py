@@ -1,4 +1,4 @@
-"""What a reconciliation found, as JSON and as one self-contained page."""
+"""The result of a reconciliation, as JSON and as one self-contained page."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ from standing.gateway.evidence.verification.lines import span, when
 
 
 class Drift(StrEnum):
-    """How the ledger and this gateway's idea of it are apart."""
+    """How the ledger and this gateway's state differ."""
 
     BELOW_FLOOR = "below_floor"  # older than what a decision has seen: decisions say ledger_rolled_back
     NOT_FOLLOWED = "not_followed"
@@ -97,7 +97,7 @@ class Report:
         return json.dumps(self.document(), ensure_ascii=False)
 
     def to_html(self) -> str:
-        """One page without anything from elsewhere: no script, no font, no image."""
+        """The report as one page that loads nothing: no script, no font, no image."""
         return to_html(self.document())
 
 

@@ -1,4 +1,4 @@
-"""Reconciliation on a schedule inside a serving gateway: by one process of all on the database, in its own thread."""
+"""Scheduled reconciliation inside a serving gateway: by one of all processes on the database, in its own thread."""
 
 import asyncio
 import threading
@@ -19,9 +19,9 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class ReconcileSchedule:
-    """Runs the reconciler `every_minutes` after the last run began, whichever process made it; None: never.
+    """Runs the reconciler `every_minutes` after the last run began, whichever process made that; None: never.
 
-    The very first run comes ten minutes after the start, or `every_minutes`. One that fails is tried again a minute
+    The very first run comes ten minutes after the start, or after `every_minutes`. A failed run is tried again a minute
     later.
     """
 
@@ -46,19 +46,19 @@ class ReconcileSchedule:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.leader = leader
-        #: Done and all of the run that goes on now.
+        #: Progress of the present run: done and total.
         self.progress: tuple[int, int] | None = None
-        #: Why no run will be made by this process any more; None while all is well.
+        #: Why this process will make no more runs; None while all is well.
         self.trouble: str | None = None
 
     async def open(self) -> None:
-        """Start looking whether a run is due."""
+        """Start checking whether a run is due."""
         if self._every_minutes is not None:
             self._thread = threading.Thread(target=self._keep_looking, name="reconcile", daemon=True)
             self._thread.start()
 
     async def close(self) -> None:
-        """End a run after its present batch; the database must still be open."""
+        """End a run after its present batch. The database must still be open."""
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
@@ -69,16 +69,16 @@ class ReconcileSchedule:
             while not self._stop.wait(self._look_every_s):
                 self.look()
         except BaseException as error:
-            # Only the kind: what an unexpected error says may hold anything.
+            # Only the type: the text of an unexpected error may hold anything.
             kind = type(error).__name__
             self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
             structlog.get_logger().critical("reconcile_ended", error=kind)
             raise
         finally:
-            self.leader.resign()  # another process may go on
+            self.leader.resign()  # another process may continue
 
     def look(self) -> None:
-        """Make a run if one is due, and this process leads."""
+        """Make a run if one is due and this process leads."""
         log = structlog.get_logger()
         now_ms = self._clock.now_ms()
         try:

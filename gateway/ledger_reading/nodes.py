@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 
 class NodeState(IntEnum):
-    """How far a node is to be trusted with a read; the lower the sooner."""
+    """How far a node is trusted with reads; lower is better."""
 
     FIT = 0
     STALLED = 1
@@ -58,7 +58,7 @@ class NodeState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class BlockRule:
-    """Which block is read: the one that `tag` names ("latest", "finalized"), or the one `depth` blocks below it."""
+    """The block that is read: the one that `tag` names ("latest", "finalized"), or the one `depth` blocks below it."""
 
     tag: str = "latest"
     depth: int = 0
@@ -72,7 +72,7 @@ LATEST = BlockRule()
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How nodes are watched: what each must be, and how often it is looked at."""
+    """How nodes are watched: what each must be, and how often it is checked."""
 
     chain_id: int
     clock: Clock
@@ -84,8 +84,9 @@ class Watch:
 class LedgerNode:
     """One node, and what is known about it.
 
-    `highest`: of the blocks that it let be read, ever. `checked`: it has shown to be of this ledger, and did not fail
-    since. `hashes`: of its newest blocks, by number and time; no other node's word counts for what was read here.
+    `highest`: the highest block that it has offered for reads. `checked`: it has proved to belong to this ledger and
+    has not failed since. `hashes`: of its newest blocks, by number and time; another node's word does not count for
+    what was read here.
     """
 
     endpoint: Endpoint
@@ -106,8 +107,8 @@ class LedgerNode:
 class LedgerNodes:
     """All nodes of one ledger contract. Belongs to one event loop, from `open` to `close`.
 
-    Without a `watch` a node is what its answers show, and no block's hash is asked for. Raises: InvalidValue for no
-    URL, or more than `ledger.chain.failover.MAX_URLS`.
+    Without a `watch`, a node is judged by its answers alone, and no block hash is asked for. Raises: InvalidValue for
+    no URL, or more than `ledger.chain.failover.MAX_URLS`.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class LedgerNodes:
         self._max_lag_blocks = max_lag_blocks
         self._watch = watch
         self._budget_s = budget_ms / 1000
-        # So each node has its turn, and the last one time to answer.
+        # So that each node gets its turn, and the last one has time to answer.
         self._patience_s = self._budget_s / (len(urls) + 1)
         self.all = [
             LedgerNode(
@@ -139,7 +140,7 @@ class LedgerNodes:
         self._looking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Make the connection pools; look at every node once, then go on looking."""
+        """Make the connection pools, check every node once, and keep checking."""
         for node in self.all:
             await node.endpoint.open()
         if self._watch is not None:
@@ -173,7 +174,7 @@ class LedgerNodes:
             raise LedgerUnreachable("no ledger node answers in time") from error
 
     def usable(self) -> list[LedgerNode]:
-        """The nodes that are of this ledger, as far as is known, the fittest first."""
+        """The nodes that belong to this ledger, as far as is known, the best first."""
         return sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
 
     async def _race(self, order: list[LedgerNode], question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
@@ -210,12 +211,12 @@ class LedgerNodes:
                 await self._check(node, self._watch.chain_id)
             answer = await question(node)
         except LedgerUnreachable as error:
-            node.checked = False  # it may come back as another
+            node.checked = False  # it may come back as another one
             if node.state < NodeState.FAILING:
                 self._set(node, NodeState.FAILING, str(error))
             raise
         if node.state >= NodeState.FAILING:
-            self._set(node, NodeState.FIT, None)  # the next look judges better
+            self._set(node, NodeState.FIT, None)  # the next check judges better
         return answer
 
     async def block_to_read(self, node: LedgerNode) -> str:
@@ -226,7 +227,7 @@ class LedgerNodes:
         return hex(max(head - self.rule.depth, 0))
 
     def admit(self, node: LedgerNode, block_number: int, asked: str) -> None:
-        """Let an answer count that is of `block_number`, where `asked` was asked for.
+        """Accept an answer that is of `block_number`, where `asked` was asked for.
 
         Raises: LedgerUnreachable where it is of another block, or behind what was seen.
         """
@@ -246,7 +247,7 @@ class LedgerNodes:
         return told[1] if len(told) > 2 else told[0]
 
     async def block_hash(self, node: LedgerNode, number: int, time_s: int) -> bytes | None:
-        """The hash of a block that `node` has just read; asked for once a block. None where it cannot be had."""
+        """The hash of a block that `node` has just read, asked for once per block. None where it cannot be had."""
         if self._watch is None:
             return None
         found = node.hashes.get((number, time_s))
@@ -255,7 +256,7 @@ class LedgerNodes:
                 async with asyncio.timeout(self._patience_s):
                     _learn(node, await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
             except (LedgerUnreachable, TimeoutError):
-                return None  # evidence says that it has none; the decision does not rest on it
+                return None  # evidence then says that it has none; the decision does not rest on it
             found = node.hashes.get((number, time_s))
         return found
 
@@ -267,14 +268,14 @@ class LedgerNodes:
             await self.probe(watch)
 
     async def probe(self, watch: Watch) -> None:
-        """Look at every node now, and set its state."""
+        """Check every node now, and set its state."""
         looks = await asyncio.gather(*(self._look(node, watch) for node in self.all))
         for node, answered in zip(self.all, looks, strict=True):
-            if answered:  # only now: what was seen may have risen by another node's answer
+            if answered:  # only now: another node's answer may have raised what was seen
                 self._judge(node, watch)
 
     async def _look(self, node: LedgerNode, watch: Watch) -> bool:
-        """Ask a node which block it would let be read. Returns: whether it is of this ledger, and answered."""
+        """Ask a node for the block that it offers for reads. Returns: whether it answered and belongs to this ledger."""
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
                 await self._check(node, watch.chain_id)
@@ -292,7 +293,7 @@ class LedgerNodes:
         return True
 
     async def _check(self, node: LedgerNode, expected: int) -> None:
-        """That a node is of this ledger. Raises: LedgerUnreachable, with the node's state set to wrong, where not."""
+        """Check that a node belongs to this ledger. Raises: LedgerUnreachable, with the node's state set to wrong."""
         chain_id = _quantity(await node.endpoint.call("eth_chainId", []))
         problem = None if chain_id == expected else f"its chain id is {chain_id}, expected {expected}"
         if problem is None and not node.checked:
@@ -300,7 +301,7 @@ class LedgerNodes:
             if not isinstance(code, str) or len(code) <= 2:
                 problem = f"there is no contract at {self.contract}"
         if problem is not None:
-            node.highest = 0  # what it told was of another ledger, beside which all nodes of this one may look late
+            node.highest = 0  # its block number was another ledger's, beside which all nodes of this one may look late
             self._set(node, NodeState.WRONG, problem)
             raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
         node.checked = True
@@ -317,7 +318,7 @@ class LedgerNodes:
             self._set(node, NodeState.FIT, None)
 
     def _set(self, node: LedgerNode, state: NodeState, problem: str | None) -> None:
-        """Set a node's state; log where it stops or starts to count, not each look between."""
+        """Set a node's state. Logs when it stops or starts to count, not at each check."""
         was, node.state, node.problem = node.state, state, problem
         log = structlog.get_logger()
         if was < NodeState.FAILING <= state:
@@ -329,14 +330,14 @@ class LedgerNodes:
 
 
 def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
-    """At the start: that the ledger is the right one, by at least one node; one of another ledger is left out.
+    """At the start: check that at least one node belongs to the right ledger. One of another ledger is left out.
 
-    Raises: LedgerUnreachable where no node answers; LedgerMismatch where none that answers is of this ledger.
+    Raises: LedgerUnreachable where no node answers; LedgerMismatch where none that answers belongs to this ledger.
     """
     try:
         silent = client.check(chain_id)
     except LedgerMismatch as error:
-        # The client leaves such a node out by itself, so what answers now is right.
+        # The client itself leaves such a node out, so a node that answers now is right.
         client.head()
         structlog.get_logger().warning("ledger_node_left_out", problem=str(error))
     else:
@@ -345,8 +346,10 @@ def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
 
 
 def _learn(node: LedgerNode, header: Any) -> tuple[int, int]:
-    """Keep the hash of a block that `node` told. Returns: its number and time. Raises: LedgerUnreachable where it is no
-    header."""
+    """Keep the hash of a block that `node` gave. Returns: its number and time.
+
+    Raises: LedgerUnreachable where the answer is not a header.
+    """
     try:
         number, time_s = _quantity(header["number"]), _quantity(header["timestamp"])
         found = bytes.fromhex(header["hash"][2:])
@@ -372,12 +375,12 @@ def _quantity(value: Any) -> int:
 
 
 def _log_end(looking: asyncio.Task[None]) -> None:
-    """Nodes that nobody looks at any more would keep their states: that must be seen."""
+    """If checking ended, nodes would keep their states: that must be visible."""
     if not looking.cancelled() and (error := looking.exception()) is not None:
         structlog.get_logger().error("ledger_watch_ended", error=type(error).__name__)
 
 
 def _take_note(task: asyncio.Task[Any]) -> None:
-    """A slower node's error is of no interest any more; asyncio would warn of one that nobody looked at."""
+    """A slower node's error no longer matters; asyncio would warn of one that nobody retrieved."""
     if not task.cancelled():
         task.exception()

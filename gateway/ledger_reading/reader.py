@@ -1,9 +1,8 @@
-"""The coalescing reader: requests that wait at the same moment share one `read` call of the ledger.
+"""The coalescing reader: requests that are waiting at the same moment share one `read` call of the ledger.
 
-That is batching, not caching. A call takes the requests that wait when it is sent and no other, so each answer comes
-from a state that was read after its request arrived; no answer is kept. A call is raw JSON-RPC (`eth_call`), encoded
-and decoded by `ledger.chain.codec`; which node it goes to, and whether its answer counts, says
-`gateway.ledger_reading.nodes`.
+That is batching, not caching. A call takes only the requests that are waiting when it is sent, so each answer comes
+from a state that was read after its request arrived. No answer is kept. A call is raw JSON-RPC (`eth_call`), encoded
+and decoded by `ledger.chain.codec`. `gateway.ledger_reading.nodes` chooses its node and judges its answer.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ _Query = tuple[bytes, bytes]
 
 
 class Seen(NamedTuple):
-    """One record, and the block whose state it is of; `block_hash` is None where it could not be had."""
+    """One record, and the block whose state it belongs to; `block_hash` is None where it could not be had."""
 
     record: Record
     block_number: int
@@ -47,7 +46,7 @@ class Reader:
     """Reads records of one contract. Belongs to one event loop, from `open` to `close`.
 
     `ledger`: the ledger's nodes, which it opens and closes, or the URL of the only one. `budget_ms` is the time from a
-    request's arrival to its answer. Past `max_waiting` requests it is Overloaded.
+    request's arrival to its answer. Beyond `max_waiting` requests it raises Overloaded.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Reader:
         )
         self._after = b'"},"%s"]}'
         self._waiting: deque[tuple[_Query, asyncio.Future[Seen]]] = deque()
-        # When the time of each is up, in order of arrival. One timer serves all: one each costs as much as the rest.
+        # Deadlines in order of arrival. One timer serves all: one timer each costs as much as the rest.
         self._due: deque[tuple[float, asyncio.Future[Seen]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[asyncio.Task[_Answered]] = set()
@@ -89,7 +88,7 @@ class Reader:
         self._open = True
 
     async def close(self) -> None:
-        """End the calls in flight; who still waits is told that the ledger is out of reach."""
+        """End the calls in flight. Requests that still wait fail with LedgerUnreachable."""
         self._open = False  # nothing is sent from here on
         _fail([answer for _, answer in self._waiting], LedgerUnreachable("the gateway is stopping"))
         self._waiting.clear()
@@ -104,7 +103,7 @@ class Reader:
         """The record of (bank as bytes11, binding), read after this was called.
 
         Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded; InvalidValue where one of
-        the two has another size, before it shares a call.
+        the two has a wrong size, before it shares a call.
         """
         check_query(bank, binding)
         if not self._open:
@@ -181,7 +180,7 @@ class Reader:
         self._forget_answered()
 
     def _note(self, error: BaseException | None) -> None:
-        """Log when the ledger goes out of reach and when it is back, not each time between."""
+        """Log when the ledger goes out of reach and when it is back, not each failure between."""
         if self._failing != (error is not None):
             self._failing = error is not None
             if error is not None:

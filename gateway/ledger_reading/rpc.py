@@ -1,4 +1,4 @@
-"""One JSON-RPC node of the ledger over HTTP, asynchronously: one question, one bounded answer, in our own errors."""
+"""One JSON-RPC node of the ledger over HTTP, asynchronously: bounded answers, and Standing's own errors."""
 
 import json
 from typing import Any
@@ -14,8 +14,8 @@ _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions'
 class Endpoint:
     """A node's JSON-RPC endpoint. Belongs to one event loop, from `open` to `close`.
 
-    Every question raises LedgerUnreachable where no usable answer comes; the text names the node by host and port only,
-    for a URL's path or user part may be a secret.
+    Every call raises LedgerUnreachable where no usable answer comes. The text names the node by host and port only,
+    because a URL's path or user part may be a secret.
     """
 
     def __init__(self, url: str, *, timeout_s: float, max_connections: int) -> None:
@@ -26,7 +26,7 @@ class Endpoint:
         self.name = urlsplit(url).netloc.rpartition("@")[2]
 
     async def open(self) -> None:
-        """Make the pool of keep-alive connections; they open with the first questions."""
+        """Make the pool of keep-alive connections, which open with the first calls."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._max_connections),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
@@ -34,7 +34,7 @@ class Endpoint:
         )
 
     async def close(self) -> None:
-        """End what is asked now."""
+        """End the calls in flight."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -57,7 +57,7 @@ class Endpoint:
             raise LedgerUnreachable(f"the ledger does not answer in time ({self.name})") from error
         except (aiohttp.ClientError, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
-        except (ValueError, RecursionError) as error:  # nested without end, it is no ValueError
+        except (ValueError, RecursionError) as error:  # endless nesting, which is no ValueError
             raise LedgerUnreachable(f"the ledger's answer is not of JSON-RPC ({self.name})") from error
 
     async def _post(self, body: bytes, max_bytes: int) -> bytes:
@@ -75,7 +75,7 @@ class Endpoint:
 
 
 def _result(raw: bytes) -> Any:
-    """What a call answered. Raises: LedgerUnreachable, ValueError where it is no such answer."""
+    """The `result` of an answer. Raises: LedgerUnreachable, ValueError where it is malformed."""
     answer = json.loads(raw)
     if not isinstance(answer, dict):
         raise ValueError("not an object")

@@ -1,9 +1,9 @@
-"""The vault of a gateway: its keys, and how everything under them is encrypted anew when a secret is replaced.
+"""Re-keying: everything that the vault encrypted is encrypted again under a new secret.
 
-Every column whose name ends in `_sealed` holds what the vault encrypted. What an account is found again by is a keyed
-hash of its number, and the number is not stored: that key must outlive every secret, so it is kept in the database, and
-encrypted like the rest. Who had both an old secret and a copy of the database of then can still test guesses of numbers
-against the hashes; a new secret does not undo that.
+Every column whose name ends in `_sealed` holds what the vault encrypted. An account is found by a keyed hash of its
+number, which is not stored. That key must outlive every secret, so it is kept in the database, encrypted like the rest.
+Whoever had both an old secret and a copy of the database of that time can still test guesses of numbers against the
+hashes; a new secret does not undo that.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How many values were looked at, and how many were encrypted anew; the others were under the newest secret."""
+    """How many values were looked at, and how many were encrypted again; the others were under the newest secret."""
 
     seen: int
     renewed: int
@@ -43,11 +43,11 @@ def count_sealed(storage: Storage) -> int:
 
 
 def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
-    """Encrypt everything under the newest secret that is not.
+    """Encrypt everything under the newest secret that is not yet.
 
-    In transactions of 500 values, beside live traffic; interrupted at any point, it is simply run again. A gateway that
-    still has an older secret as its newest would go on using that one: they must all be restarted first.
-    Raises: VaultError (something opens with none of the secrets; all before it is done), StorageUnavailable.
+    Works in transactions of 500 values, beside live traffic; if interrupted, run it again. A gateway that still has an
+    older secret as its newest would go on using it, so restart all of them first. Raises: VaultError (something opens
+    with none of the secrets; everything before it is done), StorageUnavailable.
     """
     seen = renewed = 0
     for column in sealed_columns():

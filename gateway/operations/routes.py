@@ -42,8 +42,10 @@ StorageDep = Annotated[Storage, Depends(provided(Storage))]
     },
 )
 async def metrics(gateway: Annotated[Gateway, Depends(provided(Gateway))], now: Status) -> Response:
-    """Counts of this process, and figures of the moment: a scrape reads the ledger once. Nothing in them names an
-    account, a user or a transaction."""
+    """Counters of this process, and gauges of the moment: a scrape reads the ledger once.
+
+    Nothing in them names an account, a user or a transaction.
+    """
     return Response(exposition(gateway.meters, await now.gauges()), media_type=CONTENT_TYPE)
 
 
@@ -65,7 +67,7 @@ async def get_status(now: Status, _caller: AnyRole) -> d.StatusDocument:
     responses=responses(*KEYED, NotFound, STORAGE),
 )
 async def get_reconciliation(storage: StorageDep, _caller: Staff) -> d.ReportDocument:
-    """Which active bindings can no longer work and what their users can do; where ledger and follower are apart."""
+    """Which active bindings can no longer work, what their users can do, and where ledger and follower differ."""
     return d.ReportDocument.model_validate(await _last_report(storage))
 
 
@@ -83,7 +85,7 @@ async def get_reconciliation(storage: StorageDep, _caller: Staff) -> d.ReportDoc
     },
 )
 async def get_reconciliation_page(storage: StorageDep, _caller: Staff) -> Response:
-    """As /v1/reconciliation, to look at."""
+    """As /v1/reconciliation, for people."""
     return Response(to_html(await _last_report(storage)), media_type="text/html")
 
 

@@ -1,4 +1,4 @@
-"""What the routes of `gateway.operations.routes` answer, with what OpenAPI says about it."""
+"""Answers of the routes in `gateway.operations.routes`, with what OpenAPI says about them."""
 
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class LedgerNodeDocument(BaseModel):
 
 
 class LedgerDocument(BaseModel):
-    """Which block decisions read, and the nodes they read it from."""
+    """The block that decisions read, and the nodes they read it from."""
 
     reads: str = Field(description="latest, finalized, or so many blocks below the latest", examples=["latest"])
     seen_block: int
@@ -27,7 +27,7 @@ class LedgerDocument(BaseModel):
 
 
 class BankStatusDocument(BaseModel):
-    """How lately a bank has spoken."""
+    """How recently a bank has spoken."""
 
     bic: str
     staleness_ms: int | None
@@ -43,14 +43,14 @@ class WaitingDocument(BaseModel):
 
 
 class ProgressDocument(BaseModel):
-    """How far a reconciliation is."""
+    """The progress of a reconciliation."""
 
     done: int
     total: int
 
 
 class RunDocument(BaseModel):
-    """The sum of a reconciliation; the whole of it is at /v1/reconciliation."""
+    """A summary of a reconciliation; /v1/reconciliation has all of it."""
 
     started_at_ms: int
     ended_at_ms: int
@@ -61,7 +61,7 @@ class RunDocument(BaseModel):
 
 
 class ReconcileDocument(BaseModel):
-    """Reconciliation: whether this process makes it, and what the last one found."""
+    """Reconciliation: whether this process makes it, and the result of the last one."""
 
     leads: bool
     running: ProgressDocument | None
@@ -70,7 +70,7 @@ class ReconcileDocument(BaseModel):
 
 
 class StatusDocument(BaseModel):
-    """One screen's worth. Counts of decisions are this process's, since it started; null: cannot be had now."""
+    """The gateway on one screen. Counts of decisions are this process's, since its start; null: cannot be had now."""
 
     now_ms: int
     ready: bool
@@ -92,7 +92,7 @@ class StatusDocument(BaseModel):
 
 
 class ReportDocument(BaseModel):
-    """The last reconciliation, whole."""
+    """The last reconciliation, complete."""
 
     started_at_ms: int
     ended_at_ms: int

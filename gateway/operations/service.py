@@ -1,4 +1,4 @@
-"""How the gateway is at one moment: for `/readyz`, `/v1/status`, `/v1/banks` and `/metrics`."""
+"""The gateway's present state, for `/readyz`, `/v1/status`, `/v1/banks` and `/metrics`."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 
-#: What of a report `GET /v1/status` shows.
+#: The fields of a report that `GET /v1/status` shows.
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
 
 
@@ -40,7 +40,7 @@ class BankState:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the database says: the follower's place, what waits for webhooks, the last reconciliation; None: unknown."""
+    """What the database says: the follower's position, pending webhooks, the last reconciliation; None: unknown."""
 
     followed_block: int | None
     pending_webhooks: int | None
@@ -49,7 +49,7 @@ class Stored:
 
 
 def look_up(storage: Storage) -> Stored:
-    """Raises: StorageUnavailable."""
+    """Look up what the database says. Raises: StorageUnavailable."""
     deliveries = schema.webhook_deliveries
     with storage.read() as connection:
         followed = connection.scalar(select(schema.follower.c.block_number))
@@ -108,7 +108,7 @@ class GatewayStatus:
             connection.execute(select(1))
 
     async def banks(self) -> list[BankState] | None:
-        """The banks by the ledger of this moment; None where it cannot be read."""
+        """The banks by the present ledger; None where it cannot be read."""
         try:
             return await self.bank_states()
         except (LedgerUnreachable, Overloaded):
@@ -122,7 +122,7 @@ class GatewayStatus:
             return None
 
     async def gauges(self) -> list[Gauge]:
-        """The figures of this moment; what cannot be looked up is left out."""
+        """The gauges of the moment. What cannot be looked up is left out."""
         gateway = self._gateway
         banks, stored, nodes = await self.banks(), await self.stored(), gateway.reader.nodes
         found = [
@@ -176,7 +176,7 @@ class GatewayStatus:
         return found
 
     async def document(self) -> dict[str, Any]:
-        """One screen's worth, as `gateway.operations.schemas.StatusDocument` describes it."""
+        """The gateway on one screen, as `gateway.operations.schemas.StatusDocument` describes it."""
         trouble, banks, stored = await self.trouble(), await self.banks(), await self.stored()
         gateway = self._gateway
         nodes, meters, schedule = gateway.reader.nodes, gateway.meters, gateway.reconcile_schedule

@@ -1,4 +1,4 @@
-"""The gateway's database as its services use it: one writing thread, and errors in our own words."""
+"""The gateway's database as its services use it: one writing thread, and Standing's own errors."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -16,9 +16,9 @@ from standing.ledger.service.database import Database
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
-#: With the writer, the lookups and two locks of leaders, less than the 15 connections that SQLAlchemy opens at most.
+#: With the writer, the lookups and two leaders' locks, fewer than the 15 connections that SQLAlchemy opens at most.
 _READERS = 8
-#: How many requests wait for a thread, or are in one; decisions have queues and bounds of their own.
+#: How many requests wait for a thread or run in one; decisions have queues and bounds of their own.
 _MAX_WAITING = 4_000
 
 _P = ParamSpec("_P")
@@ -26,8 +26,8 @@ _T = TypeVar("_T")
 
 
 class Storage:
-    """A database with one thread for everything that writes, so that a process never waits for its own lock, one for
-    what decisions look up, and some for all else that reads."""
+    """A database with one thread for all writes, so that a process never waits for its own lock, one for the look-ups
+    of decisions, and some for all other reads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,8 +49,11 @@ class Storage:
             yield connection
 
     def write_all(self, work: Callable[[Connection], _T]) -> _T:
-        """Do `work` in one writing transaction; where another process wrote the same row first, do it once more on
-        what is there then. Raises: StorageUnavailable, IntegrityError where that does not help."""
+        """Do `work` in one writing transaction. Where another process wrote the same row first, do it once more on the
+        new state.
+
+        Raises: StorageUnavailable, IntegrityError where that does not help.
+        """
         for attempt in Retrying(
             retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(_ATTEMPTS), reraise=True
         ):
@@ -76,7 +79,7 @@ class Storage:
             self._inside -= 1
 
     def close(self) -> None:
-        """Let what is being written or read end, also where who asked went away meanwhile, then close."""
+        """Let running reads and writes end, even if their callers have gone, then close."""
         for threads in (self.writer, self.looker, self._readers):
             threads.shutdown()
         self._database.close()
@@ -84,11 +87,11 @@ class Storage:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turns what the database raises into StorageUnavailable, without a word of what was to be stored."""
+    """Raise what the database reports as StorageUnavailable, without the values that were to be stored."""
     try:
         yield
     except IntegrityError:
-        raise  # two writers met; who wrote knows what that means
+        raise  # two writers met; the caller knows what that means
     except (DBAPIError, NoConnectionFree) as error:
         raise StorageUnavailable(
             f"the gateway's database does not work for now ({type(error).__name__})", _RETRY_AFTER_S

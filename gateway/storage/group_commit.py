@@ -1,4 +1,5 @@
-"""Group commit, and group look-up: jobs that wait at the same moment share one database transaction, in a thread."""
+"""Group commit, and group look-up: jobs that are waiting at the same moment share one database transaction, in a
+thread."""
 
 import asyncio
 from collections import deque
@@ -16,11 +17,11 @@ Result = TypeVar("Result")
 
 
 class GroupCommit(Generic[Job, Result]):
-    """Hands batches of waiting jobs to `commit`, one batch at a time, and each job its own result or error.
+    """Passes batches of waiting jobs to `commit`, one batch at a time, and gives each job its own result or error.
 
     `commit` runs in `executor`, does all jobs in one transaction in the order given, and answers one result or one
     StandingError for each. If it raises, nothing of the batch happened, and every job gets that error. `observe_s` is
-    told how long each job took, its wait included.
+    told how long each job took, including its wait.
     """
 
     def __init__(
@@ -45,13 +46,13 @@ class GroupCommit(Generic[Job, Result]):
     async def turn(self) -> None:
         """Return once no batch is being written. All waiters continue at the same moment.
 
-        A job that is made ready earlier would only wait. Made ready now, it is of what is true now, and those who make
-        theirs ready together may share the work.
+        A job prepared earlier would only wait. Prepared now, it reflects the present, and jobs that are prepared
+        together can share work.
         """
         await self._free.wait()
 
     async def submit(self, job: Job) -> Result:
-        """Do `job` in the next batch. It is done also where the caller goes away meanwhile.
+        """Do `job` in the next batch. It is done even if the caller goes away meanwhile.
 
         Raises: Overloaded; whatever `commit` answers for it.
         """

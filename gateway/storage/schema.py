@@ -40,9 +40,9 @@ bindings = Table(
     Column("ended_at_ms", BigInteger),
     Column("bank_told_at_ms", BigInteger),
     Column("floor", BigInteger, nullable=False),
-    # Fields of the identity that the bank does not vouch for, comma-separated: their tags come from its first record.
+    # Identity fields that the bank does not vouch for, comma-separated: their tags come from its first record.
     Column("unvouched", String(64)),
-    Column("replaces", LargeBinary),  # the binding that this one was made in place of
+    Column("replaces", LargeBinary),  # the binding that this one replaced
 )
 
 #: Every decision, with the answer as it was given.
@@ -61,8 +61,8 @@ decisions = Table(
 )
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 
-#: What approved payments hold of a day's limit: reserved, then captured, voided or expired. One that is reserved and
-#: past its expiry is expired, whether or not its row says so yet.
+#: What approved payments hold of a day's limit: reserved, then captured, voided or expired. A reserved one past its
+#: expiry is expired, whether or not its row says so yet.
 reservations = Table(
     "reservations",
     metadata,
@@ -89,7 +89,7 @@ refunds = Table(
     Column("refunded_at_ms", BigInteger, nullable=False),
 )
 
-#: The sum of what is reserved or captured, less what was paid back: one row for an account's day.
+#: The sum of what is reserved or captured, less refunds: one row for an account's day.
 usage = Table(
     "usage",
     metadata,
@@ -109,7 +109,7 @@ follower = Table(
     Column("adopted_to_ms", BigInteger, nullable=False),
 )
 
-#: Hashes of the newest blocks that were followed, to know another chain by.
+#: Hashes of the newest followed blocks, by which a reorg is noticed.
 followed_blocks = Table(
     "followed_blocks",
     metadata,
@@ -117,8 +117,8 @@ followed_blocks = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
-#: The bank's word that was last told of, sealed as on the ledger. For events only: no decision ever reads it.
-#: `recheck`: its block is no longer part of the chain.
+#: The bank's word that was last told, sealed as on the ledger. For events only: no decision ever reads it. `recheck`:
+#: its block is no longer part of the chain.
 binding_states = Table(
     "binding_states",
     metadata,
@@ -154,7 +154,7 @@ observations = Table(
     Column("observed_at_ms", BigInteger, nullable=False, index=True),
 )
 
-#: The log of events. Positions count up in the order of commits and are never used again.
+#: The event log. Positions follow the order of commits and are never used again.
 events = Table(
     "events",
     metadata,
@@ -212,7 +212,7 @@ Index(
 )
 Index("ix_webhook_deliveries_position", webhook_deliveries.c.position)
 
-#: Why something is held, and until when; `binding` is null where the user's binding is held, and not a transaction.
+#: Why something is held, and until when; `binding` is null where the user's attempts to bind are held.
 holds = Table(
     "holds",
     metadata,
@@ -228,7 +228,7 @@ holds = Table(
     Column("lifted_by", String(64)),
 )
 
-#: When banks refused to bind for a user, to bound guessing; older ones than the policy looks at are deleted.
+#: When banks refused to bind for a user, to limit guessing. Rows older than the policy's window are deleted.
 binding_refusals = Table(
     "binding_refusals",
     metadata,
@@ -238,14 +238,15 @@ binding_refusals = Table(
 )
 Index("ix_binding_refusals_user", binding_refusals.c.user_id, binding_refusals.c.at_ms)
 
-#: Bindings that wait for the amount of a micro-deposit. The identity is encrypted, and gone once it led to a `binding`.
+#: Bindings that wait for the amount of a micro-deposit. The identity is encrypted, and deleted once there is a
+#: `binding`.
 pending_bindings = Table(
     "pending_bindings",
     metadata,
     Column("bank", String(11), primary_key=True),
     Column("request_id", String(64), primary_key=True),
     Column("user_id", String(64), nullable=False, index=True),
-    Column("deposit", LargeBinary, nullable=False),  # the bank's id of it
+    Column("deposit", LargeBinary, nullable=False),  # the bank's id of the deposit
     Column("number_masked", String(34), nullable=False),
     Column("number_type", String(8), nullable=False),
     Column("account", LargeBinary, nullable=False),
@@ -273,7 +274,7 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-#: Keys of the vault's own, encrypted under its newest secret, so that a secret can go and what it keyed stays.
+#: The vault's own keys, encrypted under its newest secret: a secret can be retired while what it keyed stays.
 vault_keys = Table(
     "vault_keys",
     metadata,

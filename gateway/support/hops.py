@@ -60,10 +60,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one change. `node_asked`: the bank's node told of this change.
+    """What is known of one change. `node_asked`: the bank's node answered about this change.
 
-    `from_feed`: the core stated it; the first attestation of a binding comes from the node itself. `tells`: it was
-    worth an event, and an endpoint wants it. `overtaken`: the ledger has a newer word by now.
+    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `tells`: it was worth an
+    event, and an endpoint wants it. `overtaken`: the ledger has a newer word by now.
     """
 
     publication: int | None
@@ -112,13 +112,14 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
         elif not facts.node_asked and name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}:
             hops.append(Hop(name, HopState.UNKNOWN, expected_ms=expected_ms))
         else:
-            # A node sends again what no block takes, and tells the last time: that waits since it was signed.
+            # A node sends again what no block takes, and tells only the last time, so the wait counts from the
+            # signature.
             since_ms = facts.signed_at_ms if name is HopName.IN_BLOCK and facts.signed_at_ms else previous_ms
             waits_ms = now_ms - since_ms
             stalled = not blocked and expected_ms is not None and waits_ms > expected_ms
             state = HopState.STALLED if stalled else HopState.WAITING
             hops.append(Hop(name, state, None, None if blocked else waits_ms, expected_ms))
-            # A payment does not wait for the platform to be told; everything else waits for the hop before.
+            # A payment does not wait for the platform to be told; every other hop waits for the one before.
             blocked = True
     return tuple(hops)
 
@@ -128,7 +129,7 @@ def _happened(name: HopName, at_ms: int | None, facts: Facts) -> bool:
 
 
 def _is_left_out(name: HopName, facts: Facts) -> bool:
-    """Whether a change that has not come to this hop never will: it has none, or a newer one came first."""
+    """Whether a change will never reach this hop: it has none, or a newer change came first."""
     if name is HopName.ACCEPTED:
         return facts.node_asked and not facts.from_feed
     if name is HopName.NOTIFIED:

@@ -1,4 +1,4 @@
-"""The routes of support and administration: holds, changes of identity, asking a bank again, binding again, the audit.
+"""The routes of support and administration: holds, changes of identity, resync, rebind, the trail.
 
 Every route that changes something needs a reason and is audited, whatever the caller's role.
 """
@@ -48,7 +48,7 @@ _ACTING = (*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, STORAG
 async def get_holds(
     holds: HoldsDep, _caller: AnyRole, binding: d.BindingQuery = None, user_id: d.UserQuery = None
 ) -> d.HoldList:
-    """Newest first, ended and lifted ones too, at most 200. Without a binding and a user, those of all."""
+    """Newest first, ended and lifted ones included, at most 200. Without a binding and a user, those of all."""
     only = bytes.fromhex(binding[2:]) if binding is not None else None
     return d.HoldList(holds=[d.HoldView.of(hold) for hold in await holds.listed(binding=only, user_id=user_id)])
 
@@ -57,7 +57,8 @@ async def get_holds(
     "/v1/holds/{hold_id}/lift", summary="Lift a hold before its end", responses=responses(*_ACTING, AlreadyLifted)
 )
 async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, holds: HoldsDep, audit: AuditDep, caller: Staff) -> d.HoldView:
-    """From now on what it held is exempt from the hold's rule until the hold's own end; or the user may try to bind."""
+    """From now on what it held is exempt from the hold's rule until the hold's own end; or the user may try to bind
+    again."""
     async with audit.act(caller, "lift_hold", hold_id, check_reason(body.reason)):
         return d.HoldView.of(await holds.lift(hold_id, caller.name))
 
@@ -74,9 +75,9 @@ async def change_identity(
     audit: AuditDep,
     caller: AnyRole,
 ) -> d.IdentityAnswer:
-    """The tags of all the user's bindings are made anew from what is stated; what is not stated stays as it was.
+    """Computes the tags of all the user's bindings again from what is stated. What is not stated stays as it is.
 
-    What is stated is not stored. From the next decision on the bank's word is compared with it.
+    The stated values are not stored. From the next decision on, the bank's word is compared with them.
     """
     new = body.new()
     async with audit.act(caller, "change_identity", user_id, check_reason(body.reason)):
@@ -91,7 +92,7 @@ async def change_identity(
 async def resync_binding(
     binding: BindingId, body: d.WhyBody, flow: FlowDep, audit: AuditDep, caller: AnyRole
 ) -> d.ResyncAnswer:
-    """For a word that got lost on its way, or a record that does not open. The answer does not wait for the ledger."""
+    """For a change that got lost on its way, or a record that does not open. The answer does not wait for the ledger."""
     async with audit.act(caller, "resync", binding, check_reason(body.reason)):
         return d.ResyncAnswer(queued=await flow.resync(bytes.fromhex(binding[2:])))
 
@@ -112,9 +113,9 @@ async def resync_binding(
 async def rebind(
     binding: BindingId, body: d.RebindBody, flow: FlowDep, audit: AuditDep, response: Response, caller: AnyRole
 ) -> BindAnswer:
-    """For a user whose name, document or phone is another at the bank by now, or a record that does not open.
+    """For a user whose name, document or phone has changed at the bank, or a record that does not open.
 
-    The bank is asked first: where it refuses, nothing changes. The new binding goes on with the account's daily limit.
+    The bank is asked first: where it refuses, nothing changes. The new binding continues the account's daily limit.
     Where the bank cannot be reached in between, the old binding has ended already: ask again with the same content.
     """
     async with audit.act(caller, "rebind", binding, check_reason(body.reason)):
@@ -130,6 +131,8 @@ async def rebind(
 async def get_trail(
     binding: BindingPath, trails: Annotated[Trails, Depends(provided(Trails))], _caller: AnyRole
 ) -> TrailDocument:
-    """Asks the ledger, the bank's node and this gateway's own records. Answers also where the first two do not: it says
-    so, and what is known without them."""
+    """Asks the ledger, the bank's node and this gateway's own records.
+
+    Answers also where the first two do not, and says so, with what is known without them.
+    """
     return TrailDocument.of(await trails.of(bytes.fromhex(binding[2:])))

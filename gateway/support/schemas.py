@@ -1,4 +1,4 @@
-"""Bodies and answers of accounts, holds, changes of identity, binding again, and the audit."""
+"""Bodies and answers of holds, changes of identity, resync and rebind."""
 
 from typing import Annotated, Any, Literal
 
@@ -35,7 +35,7 @@ class WhyBody(BaseModel):
 
 
 class RebindBody(ClaimBody):
-    """The user's claim on the account as it is now, and why the account is bound again."""
+    """The user's present claim on the account, and why the account is bound again."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_CLAIM | _WHY]})
 
@@ -43,7 +43,7 @@ class RebindBody(ClaimBody):
 
 
 class IdentityBody(BaseModel):
-    """What of a user has changed on the platform, and why; personal data, used to make tags and not stored."""
+    """What of a user has changed on the platform, and why. Personal data, used to compute tags and not stored."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"phone": "+86 139 0013 9000", "reason": "New phone number"}]}
@@ -73,7 +73,7 @@ class IdentityBody(BaseModel):
 
 
 class IdentityAnswer(BaseModel):
-    """For how many bindings the tags were made anew."""
+    """How many bindings got new tags."""
 
     bindings: int
 
@@ -85,7 +85,7 @@ class ResyncAnswer(BaseModel):
 
 
 class HoldView(BaseModel):
-    """A hold. `binding` is null where it is the user's attempts to bind that are held."""
+    """A hold. `binding` is null where the user's attempts to bind are held."""
 
     hold_id: str = Field(examples=["h_5f0c1b7a9e4c83b6d1f2a394"])
     binding: str | None = Field(examples=[BINDING_EXAMPLE])
@@ -106,6 +106,6 @@ class HoldView(BaseModel):
 
 
 class HoldList(BaseModel):
-    """Holds, newest first, ended and lifted ones too, at most 200."""
+    """Holds, newest first, ended and lifted ones included, at most 200."""
 
     holds: list[HoldView]

@@ -1,7 +1,7 @@
 """The sync trail of a binding: the newest changes with their hops, and the first stalled hop with what to do about it.
 
-Three are asked: the ledger (now), the bank's node (its part of the way), and this gateway's own database. Where one of
-them does not answer, the trail says so and tells what the others know.
+It draws on the ledger (now), the bank's node (its part of the way), and this gateway's own database. Where one of them
+does not answer, the trail says so and shows what the others know.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _TimeMs = Annotated[int, Field(ge=0, le=MAX_CALENDAR_MS)]
 
 
 class NodePublication(BaseModel):
-    """A publication as a bank's node tells of it; more than this is not read."""
+    """The fields of a publication that are read from a bank's node."""
 
     number: _Number
     signed_at_ms: _TimeMs
@@ -58,7 +58,7 @@ class NodePublication(BaseModel):
 
 
 class NodeHop(BaseModel):
-    """One attestation as a bank's node tells of it."""
+    """The fields of an attestation that are read from a bank's node."""
 
     effective_at_ms: _TimeMs
     entry_as_of_ms: _TimeMs | None = None
@@ -74,7 +74,7 @@ class NodeTrail(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ChangeTrail:
-    """One change with its hops; no `publication`: it is not signed yet."""
+    """One change with its hops. Without `publication`, it is not signed yet."""
 
     publication: int | None
     effective_at_ms: int
@@ -99,7 +99,7 @@ class LastDecision:
 @dataclass(frozen=True, slots=True)
 class BindingTrail:
     """The trail. `stalled`: the first hop that does not move, of the newest change that has one; `cause`: why, where
-    more is known than the hop; `troubles`: who could not be asked, or is not to be believed."""
+    more is known than the hop; `troubles`: parties that could not be asked or are not believed."""
 
     binding: bytes
     bank: Bank
@@ -191,7 +191,7 @@ class Trails:
         try:
             return await self._reader.read(bound.bank_bytes, bound.binding)
         except (LedgerUnreachable, Overloaded):
-            return None  # told as a trouble of its own
+            return None  # shown as a trouble of its own
 
     def _troubles(self, node_trouble: Cause | None, seen: Seen | None, now_ms: int) -> Sequence[Cause]:
         found = [] if node_trouble is None else [node_trouble]
@@ -228,7 +228,7 @@ class Trails:
 
 
 def _notified(connection: Connection, binding: bytes, publications: Sequence[int]) -> dict[int, int | None]:
-    """When an endpoint first took an event of each publication; None while none has, and absent where none is to."""
+    """When an endpoint first took an event of each publication; None while none has, absent where none is meant to."""
     events, deliveries, endpoints = schema.events.c, schema.webhook_deliveries.c, schema.webhook_endpoints.c
     active = [
         (row.queued_to, json.loads(row.types) if row.types is not None else None)
@@ -258,7 +258,7 @@ def _notified(connection: Connection, binding: bytes, publications: Sequence[int
 
 
 def _first_use(connection: Connection, binding: bytes, publication: int, effective_at_ms: int) -> int | None:
-    """When a decision first rested on a publication; None where none did, or a newer one was there before any."""
+    """When a decision first rested on a publication; None where none did, or a newer one was there first."""
     table = schema.decisions.c
     rows = connection.execute(
         select(table.decided_at_ms, table.answer)
@@ -294,7 +294,7 @@ def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
     known = {hop.publication.number: _of_node(hop) for hop in reversed(told) if hop.publication is not None}
     for number, row in own.observed.items():
         facts = known.get(number) or Facts(number, row.effective_at_ms, node_asked=False)
-        # The block's time is in whole seconds; the node's own is finer, where it is not before the block.
+        # A block's time is in whole seconds. The node's own is finer, where it is not before the block.
         in_block_ms = max(row.block_time_ms, facts.in_block_at_ms or 0)
         known[number] = replace(facts, in_block_at_ms=in_block_ms, observed_at_ms=row.observed_at_ms)
     newest = max([on_ledger, *own.observed], default=0)
@@ -332,10 +332,11 @@ def _of_node(hop: NodeHop) -> Facts:
 
 
 def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) -> tuple[HopName | None, Cause | None]:
-    """The hop that keeps the newest word from here. A silent bank stalls before its node even where no change shows."""
+    """The hop that keeps the newest word from arriving. A silent bank stalls before its node even if no change shows
+    it."""
     stalled = [change.stalled for change in changes if change.stalled not in {None, HopName.NOTIFIED}]
     if stalled:
-        return stalled[-1], None  # the oldest one that waits is what the newer ones wait for
+        return stalled[-1], None  # the newer ones wait for the oldest one
     order = (
         (Cause.LEDGER_UNREACHABLE, HopName.OBSERVED),
         (Cause.BANK_SUSPENDED, HopName.IN_BLOCK),
@@ -344,5 +345,5 @@ def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) ->
     for cause, hop_name in order:
         if cause in troubles:
             return hop_name, cause
-    # The platform's own endpoint comes last: the bank's word is here, and decisions rest on it already.
+    # The platform's own endpoint comes last: the bank's word is here, and decisions already rest on it.
     return (changes[0].stalled if changes else None), None

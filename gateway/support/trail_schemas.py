@@ -55,7 +55,7 @@ class LastDecisionDocument(BaseModel):
 
 
 class PlainDocument(BaseModel):
-    """The trail as lines to read."""
+    """The trail as lines of text."""
 
     en: list[str]
     zh: list[str]

@@ -22,7 +22,7 @@ HOP_NAMES: dict[HopName, Message] = {
     HopName.USED: Message("was first used by a decision", "首次用于交易判断"),
 }
 
-#: What keeps a hop from happening, and what to do. By cause where one is known, else by hop.
+#: What keeps a hop from happening, and what to do: by cause where one is known, otherwise by hop.
 REMEDIES: dict[HopName | Cause, Message] = {
     HopName.ACCEPTED: Message(
         "The bank's core system has not handed the change to the bank's node. Ask the bank's operations desk to check "
@@ -86,13 +86,13 @@ _NOTHING_KNOWN = Message("No change of this account is known yet.", "尚未看�
 
 
 def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
-    """The trail as lines of English and lines of Chinese. Times are in the bank's time zone."""
+    """The trail as lines of English and of Chinese. Times are in the bank's time zone."""
     pairs = [*_summary(trail), *_newest(trail)]
     return [pair.en for pair in pairs], [pair.zh for pair in pairs]
 
 
 def remedy(trail: BindingTrail) -> Message:
-    """What stands still, and what to do about it, in one message."""
+    """What is stuck, and what to do about it, in one message."""
     if trail.stalled is None:
         return _NOTHING_STALLED
     return REMEDIES[trail.cause or trail.stalled]

@@ -219,6 +219,7 @@ BAD_CLAIMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "field"), BAD_CLAIMS)
 def test_a_bad_claim_is_told_where_and_why_without_its_content(a_rig: Rig, change: dict[str, Any], field: str) -> None:
     person = a_rig.person()

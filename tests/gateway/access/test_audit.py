@@ -24,6 +24,7 @@ def entries(a_rig: Rig, subject: str) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.long
 def test_an_act_of_support_says_who_what_why_and_how_it_ended(a_rig: Rig) -> None:
     person = a_rig.bound()
     path = f"/v1/bindings/{person.binding}/resync"
@@ -64,6 +65,7 @@ ADMIN_ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "template", "body", "action"), ADMIN_ACTS)
 def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
     a_rig: Rig, method: str, template: str, body: dict[str, Any] | None, action: str

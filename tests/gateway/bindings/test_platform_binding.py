@@ -293,6 +293,7 @@ def test_resync_brings_a_record_that_does_not_open_back(a_rig: Rig) -> None:
 # A user's new name, document or phone on the platform.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -508,6 +509,7 @@ def test_a_record_that_does_not_open_blocks_and_an_account_without_one_is_unknow
     assert (account["health"], account["reason"]) == ("unknown", "no_attestation")
 
 
+@pytest.mark.long
 def test_a_hold_of_the_risk_policy_is_seen_in_the_list(tmp_path_factory: Any) -> None:
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30

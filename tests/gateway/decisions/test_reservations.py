@@ -121,6 +121,7 @@ async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> No
         assert (await rig.settle(gone, State.VOIDED))["state"] == "voided"
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_the_next(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:

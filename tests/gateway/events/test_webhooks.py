@@ -153,6 +153,7 @@ def test_what_waited_for_an_endpoint_that_is_back_is_sent_at_once_and_in_order(r
     wait_until(lambda: queue(rig, endpoint)["pending"] == 0)
 
 
+@pytest.mark.long
 def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
     dead = add(rig, f"http://127.0.0.1:{free_port()}/")
     other.gate.clear()
@@ -195,6 +196,7 @@ def test_names_whose_servers_never_answer_delay_no_other_endpoint(
             over.set()
 
 
+@pytest.mark.long
 def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"timeout_ms": 150}) as rig:
         endpoint = add(rig, hook)
@@ -284,6 +286,7 @@ def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before
     wait_until(lambda: len(hook.taken) == 2)
 
 
+@pytest.mark.long
 def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
@@ -299,6 +302,7 @@ def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: 
         wait_until(lambda: hook.positions == [2])
 
 
+@pytest.mark.long
 def test_what_waits_for_an_endpoint_that_is_dead_for_three_days_is_given_up_as_a_whole(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, f"http://127.0.0.1:{free_port()}/")
@@ -374,6 +378,7 @@ def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids
     assert rig.admin("POST", replay, json={"event": "evt_" + "0" * 32}).status_code == 404
 
 
+@pytest.mark.long
 def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_only_the_new_one(
     tmp_path: Path, hook: Receiver
 ) -> None:
@@ -438,6 +443,7 @@ def test_an_endpoint_that_does_not_open_is_told_of_and_the_others_are_served(
     assert other.came == []
 
 
+@pytest.mark.long
 def test_an_unexpected_end_of_the_webhooks_is_shown_and_the_gateway_stays_fit_for_work(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
 
@@ -527,6 +533,7 @@ def test_a_name_that_leads_to_a_private_address_is_never_connected_to(
     assert hook.came == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "url",
     [

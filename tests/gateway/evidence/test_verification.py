@@ -222,6 +222,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Evide
 # Who lies: the gateway itself, with its own key
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("claim", "change", "fails"),
     [
@@ -322,6 +323,7 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     return change
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lie", "fails"),
     [

@@ -230,6 +230,7 @@ def test_after_a_downtime_everything_is_told_in_bounded_ranges(rig: FollowRig) -
     assert [first for first, _ in asked[1:]] == [last + 1 for _, last in asked[:-1]]  # no gap, nothing twice
 
 
+@pytest.mark.long
 def test_a_range_that_the_node_refuses_is_asked_for_in_smaller_ones(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
@@ -267,6 +268,7 @@ def test_a_node_without_the_old_state_has_what_came_between_told_as_one_change(r
     assert kinds(rig.follow(), person) == ["binding.lost"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", ["following.followed.advance", "events.log.append"])
 def test_a_crash_in_the_middle_of_a_commit_loses_nothing_and_tells_nothing_twice(
     rig: FollowRig, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -353,6 +355,7 @@ def test_a_change_that_a_reorg_takes_back_is_told_as_taken_back(rig: FollowRig) 
     assert kinds(rig.follow(), person) == ["binding.lost"]
 
 
+@pytest.mark.long
 def test_a_change_that_a_reorg_only_moves_to_another_block_is_not_told_again(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
@@ -407,6 +410,7 @@ def test_a_chain_of_which_nothing_is_remembered_is_taken_up_anew_and_every_bindi
     assert kinds(rig.follow(), person) == ["binding.frozen"]
 
 
+@pytest.mark.long
 def test_blocks_that_are_not_deep_enough_are_not_told_of(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
@@ -502,6 +506,7 @@ def test_whatever_fails_on_purpose_is_tried_again_for_days(
     assert follower.status.trouble == "told to stop"
 
 
+@pytest.mark.long
 def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_stays_fit_for_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

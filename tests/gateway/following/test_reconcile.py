@@ -75,6 +75,7 @@ def alone(tmp_path: Path) -> Any:
         yield made
 
 
+@pytest.mark.long
 def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
     people = [alone.bound(), alone.bound(BICS[1])]
     report = run(alone)
@@ -116,6 +117,7 @@ def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
         assert report.reasons[person.bank.bic][reason] >= 1
 
 
+@pytest.mark.long
 def test_a_binding_that_is_well_again_is_marked_no_more(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
@@ -129,6 +131,7 @@ def test_a_binding_that_is_well_again_is_marked_no_more(alone: Rig) -> None:
     assert rows(alone, schema.dead_bindings) == []
 
 
+@pytest.mark.long
 def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
@@ -153,6 +156,7 @@ def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_whil
     assert {each.reason for each in run(alone).dead} == {Reason.ATTESTATION_UNREADABLE, Reason.NO_ATTESTATION}
 
 
+@pytest.mark.long
 def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(alone: Rig) -> None:
     person = alone.bound()
     change(alone, update(schema.bindings).values(bank="GONECNB0"))
@@ -219,12 +223,14 @@ def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str,
     assert [(found.binding, found.kind) for found in report.drift] == ([(person.binding, kind)] if kind else [])
 
 
+@pytest.mark.long
 def test_a_binding_that_the_follower_passed_over_is_drift(alone: Rig) -> None:
     seen, passed_over = alone.bound(), alone.bound()
     _believe(alone, seen)
     assert [(found.binding, found.kind) for found in run(alone).drift] == [(passed_over.binding, Drift.NOT_FOLLOWED)]
 
 
+@pytest.mark.long
 def test_a_record_below_the_floor_and_a_watermark_that_went_back_are_drift(alone: Rig) -> None:
     person = alone.bound()
     change(
@@ -329,6 +335,7 @@ def test_decisions_go_on_beside_it(alone: Rig) -> None:
     assert answers == ["approve"] * 30
 
 
+@pytest.mark.long
 def test_it_stops_between_batches_when_told_to_and_leaves_no_report(alone: Rig) -> None:
     for _ in range(3):
         alone.bound()
@@ -348,6 +355,7 @@ class _Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+@pytest.mark.long
 def test_the_page_is_whole_escaped_and_has_nothing_from_elsewhere(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
@@ -388,6 +396,7 @@ def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
     assert made == [0, 0, 1, 1, 2, 2, 3]
 
 
+@pytest.mark.long
 def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
     alone: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +419,7 @@ def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_proce
     assert status["ready"]
 
 
+@pytest.mark.long
 def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
     schedule = _schedule(alone, Leader(NoLock(), "reconcile"))
     alone.clock.advance(600_000)

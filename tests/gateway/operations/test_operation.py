@@ -176,6 +176,7 @@ def test_the_status_command_shows_one_screen_of_it(a_rig: Rig, tmp_path: Path) -
     assert CliRunner().invoke(app, command).exit_code == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("url", "key", "told"),
     [("http://127.0.0.1:9", "sk_any", "no gateway answers"), ("", "sk_wrong", "API key"), ("", "", "key-file")],

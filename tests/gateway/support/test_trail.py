@@ -228,6 +228,7 @@ def test_a_node_that_is_down_or_odd_does_not_break_the_answer(rig: FollowRig, tr
     assert REMEDIES[Cause(cause)].en in trail["plain"]["en"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "told",
     [
@@ -251,6 +252,7 @@ def test_a_node_that_tells_numbers_that_cannot_be_is_not_believed(
     assert (answer.status_code, answer.json()["troubles"]) == (200, ["bank_node_refuses"])
 
 
+@pytest.mark.long
 def test_an_endpoint_that_does_not_take_the_event_is_what_stands_still_until_it_does(rig: FollowRig) -> None:
     rig.heartbeat()
     person = rig.bound()

@@ -63,6 +63,7 @@ def test_a_query_of_another_size_is_refused_before_it_spoils_its_whole_call(bank
         encode_read([well, (bytes(bank), bytes(binding)), well])
 
 
+@pytest.mark.long
 @given(st.integers(0, 2**63), st.integers(0, 2**40), _RECORDS)
 def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
     answer = encode(["uint256", "uint256", _RECORD_TYPE], [number, time_s, records])

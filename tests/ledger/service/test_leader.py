@@ -43,6 +43,7 @@ def test_two_things_have_two_locks(tmp_path: Path) -> None:
     reconciler.resign()
 
 
+@pytest.mark.long
 def test_a_leader_that_is_killed_leads_no_more(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.sqlite3"
     mine = Leader(lock_of(Database(url), "follower"), "follower")

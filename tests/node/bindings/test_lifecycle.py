@@ -95,6 +95,7 @@ def test_either_side_can_end_a_binding_and_only_that_one(staffed: Staffed, bank:
     assert grant_of(staffed.bind(ACCOUNT))["binding"] != grant["binding"]
 
 
+@pytest.mark.long
 def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
@@ -106,6 +107,7 @@ def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None
 # In place of another
 
 
+@pytest.mark.long
 def test_a_binding_made_in_place_of_another_ends_that_one_in_the_same_step_and_is_made_once(
     staffed: Staffed, bank: Bank
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_binding_made_in_place_of_another_ends_that_one_in_the_same_step_and_i
     assert staffed.bind(ACCOUNT, request_id="in-its-place").status_code == 409
 
 
+@pytest.mark.long
 def test_a_claim_that_is_refused_ends_nothing_whatever_it_would_replace(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     old = _bound(staffed)
@@ -130,6 +133,7 @@ def test_a_claim_that_is_refused_ends_nothing_whatever_it_would_replace(staffed:
     assert status_on_ledger(bank, old) == Status.ACTIVE
 
 
+@pytest.mark.long
 def test_no_request_ends_the_binding_of_another_account_or_platform_by_its_id(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT, account(1))
     kept, others = _bound(staffed), _bound(staffed, account(1), staffed.other_key)
@@ -289,6 +293,7 @@ def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_ke
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
 
 
+@pytest.mark.long
 def test_loss_and_replacement_may_come_in_one_entry(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
@@ -302,6 +307,7 @@ def test_loss_and_replacement_may_come_in_one_entry(staffed: Staffed, bank: Bank
     assert (terms.status, terms.daily_limit_minor) == (Status.ACTIVE, 5)
 
 
+@pytest.mark.long
 def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = _bound(staffed)
@@ -471,6 +477,7 @@ def test_an_off_boarded_platform_is_granted_nothing_again_and_the_call_documents
     assert examples == {"403": {"wrong-role", "platform-off-boarded"}, "422": {"malformed-request"}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("platform", ["Not-A-Platform", "-", "x" * 33])
 def test_off_boarding_of_what_is_no_platform_is_refused(staffed: Staffed, bank: Bank, platform: str) -> None:
     assert bank.post(f"/v1/platforms/{platform}/off-board", staffed.operator_key).status_code == 422
@@ -482,6 +489,7 @@ def test_only_the_operator_off_boards(staffed: Staffed, bank: Bank, role: str) -
     assert bank.post(f"/v1/platforms/{OTHER_PLATFORM}/off-board", key).status_code == 403
 
 
+@pytest.mark.long
 def test_the_command_off_boards_beside_the_running_node_and_readmits(
     a_world: World, staffed: Staffed, tmp_path: Path
 ) -> None:

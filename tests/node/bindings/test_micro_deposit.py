@@ -261,6 +261,7 @@ def test_an_account_lost_meanwhile_is_not_bound(paying: Paying) -> None:
     assert answer["mismatches"][0]["problem"] == "the account is lost"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["deposit_committed", "deposit_paid"])
 def test_killed_around_the_payment_it_is_paid_once_and_the_amount_is_the_one(
     a_world: World, tmp_path: Path, point: str
@@ -299,6 +300,7 @@ def test_a_payout_that_fails_is_given_again_and_the_user_is_not_told_no(
     grant_of(paying.confirm(deposit, paying.amount(deposit)))
 
 
+@pytest.mark.long
 def test_the_amount_is_in_no_log_and_cannot_be_found_from_the_database(
     paying: Paying, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_user_who_guesses_at_unknown_accounts_is_stopped_after_two(staffed: St
     assert told == [False, False, True, True]
 
 
+@pytest.mark.long
 def test_a_user_who_guesses_at_a_known_account_has_twenty_times_as_many_attempts(staffed: Staffed) -> None:
     told = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
     assert told == [False] * 40 + [True]
@@ -91,6 +92,7 @@ def test_the_answer_says_when_to_come_back_and_then_it_is_so(staffed: Staffed) -
     grant_of(staffed.bind(account(1), on_behalf_of="u-1"))
 
 
+@pytest.mark.long
 def test_a_debt_is_paid_off_before_there_is_another_attempt(staffed: Staffed) -> None:
     for _ in range(39):
         staffed.bind(_wrong(1), on_behalf_of="u-1")
@@ -121,6 +123,7 @@ def test_a_restart_does_not_refill_anything(a_world: World) -> None:
         assert _refused(staffed.bind(account(1), on_behalf_of="u-1"))
 
 
+@pytest.mark.long
 def test_asking_for_a_lost_answer_again_costs_nothing(staffed: Staffed) -> None:
     stated = account(1)
     first = staffed.bind(stated, on_behalf_of="u-1", request_id="request-1")
@@ -129,12 +132,14 @@ def test_asking_for_a_lost_answer_again_costs_nothing(staffed: Staffed) -> None:
         assert again.json() == first.json()
 
 
+@pytest.mark.long
 def test_an_attempt_that_ends_in_a_conflict_is_charged_as_well(staffed: Staffed) -> None:
     grant_of(staffed.bind(account(1)))
     told = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
     assert told == [409] * 40 + [429]
 
 
+@pytest.mark.long
 def test_a_lost_grant_is_answered_to_the_same_platform_for_the_same_request_only(staffed: Staffed) -> None:
     stated = account(1)
     grant_of(staffed.bind(stated, request_id="request-1"))

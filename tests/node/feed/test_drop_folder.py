@@ -239,6 +239,7 @@ def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(ba
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("known", [True, False], ids=["known before", "stated in the same file"])
 def test_a_card_issued_anew_before_the_last_word_rejects_a_file_of_changes_whole(
     bank: Bank, folder: Path, known: bool
@@ -391,6 +392,7 @@ def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, 
     assert (_as_of_ms(bank) > 0) == (where == "done")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["file_reported", "file_checksum_moved"])
 def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_is_killed_meanwhile(
     bank: Bank, folder: Path, point: str
@@ -576,6 +578,7 @@ def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.long
 def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_running_node(
     bank: Bank, folder: Path, tmp_path: Path
 ) -> None:
@@ -602,6 +605,7 @@ def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_ru
     assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["check", "send"])
 def test_by_hand_no_file_is_taken_that_is_longer_than_the_settings_allow(
     bank: Bank, folder: Path, tmp_path: Path, command: str

@@ -101,6 +101,7 @@ def test_one_bad_change_is_named_and_the_whole_entry_leaves_no_trace(
     assert again.status_code == 422
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("earlier_ms", "status"), [(0, 422), (1, 200)])
 def test_a_change_before_what_the_last_entry_promised_is_refused(bank: Bank, earlier_ms: int, status: int) -> None:
     """The watermark said that all changes up to `last` are known: one that took effect then would make it a lie."""
@@ -141,6 +142,7 @@ def test_the_watermark_on_the_ledger_is_the_cores_own_time_and_not_the_nodes_clo
     assert bank.client.bank(bank.bic).watermark_ms == as_of_ms
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("key", "status", "problem"),
     [(None, 401, "missing-key"), ("sk_wrong", 401, "missing-key"), ("platform", 403, "wrong-role")],

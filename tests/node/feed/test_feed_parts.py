@@ -35,6 +35,7 @@ def _wait_for_watermark(bank: Bank, at: int) -> None:
 _FREEZE = {"number": ACCOUNT["number"], "status": "frozen"}
 
 
+@pytest.mark.long
 def test_a_part_is_published_at_once_and_promises_nothing(bank: Bank) -> None:
     before_ms = bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
@@ -62,6 +63,7 @@ def test_each_part_sent_again_gets_its_own_answer_again_and_changes_nothing(bank
     assert writes(bank, grant) == 2
 
 
+@pytest.mark.long
 def test_an_entry_without_parts_is_what_it_always_was(bank: Bank) -> None:
     at = bank.clock.advance(10)
     answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": at, "changes": []})

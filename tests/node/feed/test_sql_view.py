@@ -96,6 +96,7 @@ def test_a_row_that_did_not_change_is_told_once_however_often_it_is_read(bank: B
     assert [entry.changes for entry in _entries(bank)] == [2, 0, 0, 0, 0]
 
 
+@pytest.mark.long
 def test_the_watermark_is_the_cores_time_less_what_its_transactions_may_take(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     read_ms = _pass(bank, core, _source(bank, core, settle_ms=300))
@@ -104,6 +105,7 @@ def test_the_watermark_is_the_cores_time_less_what_its_transactions_may_take(ban
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == read_ms - 300)
 
 
+@pytest.mark.long
 def test_while_a_large_pass_comes_in_nothing_is_promised(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), *(account(index) for index in range(25)))
     with pytest.raises(Killed):
@@ -147,6 +149,7 @@ def test_killed_after_any_part_of_a_pass_nothing_is_lost_and_nothing_told_twice(
     assert sum(entry.changes for entry in _entries(bank)) == 50
 
 
+@pytest.mark.long
 def test_a_row_that_became_visible_after_its_time_was_promised_is_still_told(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT, account(1))
     source = _source(bank, core, late_window_ms=10_000)
@@ -159,6 +162,7 @@ def test_a_row_that_became_visible_after_its_time_was_promised_is_still_told(ban
     assert writes(bank, grant) == 2
 
 
+@pytest.mark.long
 def test_a_card_issued_anew_that_became_visible_late_stops_nothing_and_takes_its_bindings_over(
     bank: Bank, core: SqlCore
 ) -> None:
@@ -174,6 +178,7 @@ def test_a_card_issued_anew_that_became_visible_late_stops_nothing_and_takes_its
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
+@pytest.mark.long
 def test_a_row_newer_than_the_promise_is_told_ahead_of_it_and_once(bank: Bank, core: SqlCore) -> None:
     """The view shows only the newest state: to wait for its time would leave out what was before."""
     core.put(bank.clock.now_ms(), ACCOUNT)
@@ -190,6 +195,7 @@ def test_a_row_newer_than_the_promise_is_told_ahead_of_it_and_once(bank: Bank, c
     assert writes(bank, grant) == 2
 
 
+@pytest.mark.long
 def test_a_changed_state_with_an_older_time_than_the_last_is_told_all_the_same(bank: Bank, core: SqlCore) -> None:
     """Two servers of one core, whose clocks differ: the second change carries the earlier time."""
     core.put(bank.clock.now_ms(), ACCOUNT)
@@ -205,6 +211,7 @@ def test_a_changed_state_with_an_older_time_than_the_last_is_told_all_the_same(b
     assert status_on_ledger(bank, grant) == Status.ACTIVE
 
 
+@pytest.mark.long
 def test_an_account_that_is_gone_from_the_view_is_not_closed(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = _source(bank, core, late_window_ms=1_000)
@@ -218,6 +225,7 @@ def test_an_account_that_is_gone_from_the_view_is_not_closed(bank: Bank, core: S
     assert status_on_ledger(bank, grant) == Status.ACTIVE
 
 
+@pytest.mark.long
 def test_an_unbinding_that_is_read_again_does_not_end_a_binding_that_was_made_after_it(
     bank: Bank, core: SqlCore
 ) -> None:
@@ -282,6 +290,7 @@ def test_a_bad_row_stops_the_feed_and_is_named_by_its_last_digits_and_column(
     assert _stored(bank) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("statement", "wrong"),
     [
@@ -360,12 +369,14 @@ def test_a_core_that_does_not_answer_is_trouble_that_passes(a_world: World, core
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", ["'soon'", "NULL"])
 def test_a_time_that_is_no_number_is_refused(bank: Bank, core: SqlCore, answer: str) -> None:
     with pytest.raises(InvalidValue, match="as_of_query"):
         _pass(bank, core, _source(bank, core, as_of_query=f"SELECT {answer}"))
 
 
+@pytest.mark.long
 def test_the_cores_own_clock_counts_where_no_query_is_given(bank: Bank, core: SqlCore) -> None:
     core.put(1_000, ACCOUNT)
     source = _source(bank, core, as_of_query=None)
@@ -411,6 +422,7 @@ def test_passwords_in_the_url_are_in_no_error_and_no_settings_dump(core: SqlCore
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_the_view_that_the_documentation_shows_is_one_that_the_node_reads(
     bank: Bank, core: SqlCore, tmp_path: Path
 ) -> None:

@@ -115,6 +115,7 @@ def stepped(a_world: World) -> Iterator[Stepped]:
     made.close()
 
 
+@pytest.mark.long
 def test_several_publications_are_in_flight_at_once_and_no_more_than_allowed(stepped: Stepped) -> None:
     before = stepped.on_ledger
     flights = [stepped.change_and_step(limit) for limit in range(6)]
@@ -144,6 +145,7 @@ def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_a
     assert stepped.on_ledger == before + 1
 
 
+@pytest.mark.long
 def test_a_lost_transaction_that_has_become_too_cheap_is_offered_again_for_what_the_network_asks(
     stepped: Stepped,
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_lost_transaction_that_has_become_too_cheap_is_offered_again_for_what_
     assert (again.nonce, again.data, again.gas_price_wei) == (first.nonce, first.data, 3 * first.gas_price_wei)
 
 
+@pytest.mark.long
 def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
     made = Stepped(a_world)
     asked = Sender(a_world.client, made.bank.secrets.sender_key).gas_price_wei()
@@ -169,6 +172,7 @@ def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
     made.close()
 
 
+@pytest.mark.long
 def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gaps_are_refused(stepped: Stepped) -> None:
     stepped.world.chain.mempool.no_gaps = True
     for limit in range(3):
@@ -207,6 +211,7 @@ def test_a_resync_sends_at_once_what_the_network_lost_and_adds_nothing_to_it(ste
     assert stepped.on_ledger == before + 2
 
 
+@pytest.mark.long
 def test_one_dropped_in_the_middle_is_sent_again_and_those_after_it_still_count(stepped: Stepped) -> None:
     for limit in range(3):
         stepped.change_and_step(limit)
@@ -233,6 +238,7 @@ def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(s
     assert stepped.on_ledger == before + 1
 
 
+@pytest.mark.long
 def test_what_is_in_flight_at_a_rotation_of_the_signer_gets_there_under_the_new_key_with_the_same_digest(
     stepped: Stepped,
 ) -> None:
@@ -305,6 +311,7 @@ def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_hea
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
+@pytest.mark.long
 def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_what_is_stuck(a_world: World) -> None:
     made = Stepped(a_world, batch_wait_ms=500)
     clock = ManualClock(a_world.clock.now_ms())
@@ -460,6 +467,7 @@ def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
     return LedgerClient([front.url for front in fronts], made.contract)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["down", "closed", "no object"])
 def test_a_node_that_fails_is_passed_over_and_left_to_rest(
     a_world: World, fronts: tuple[Front, Front], fault: str
@@ -478,6 +486,7 @@ def test_a_node_that_fails_is_passed_over_and_left_to_rest(
         client.block_number()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["another chain", "no contract"])
 def test_a_node_of_another_ledger_is_refused_at_the_start(
     a_world: World, fronts: tuple[Front, Front], fault: str
@@ -497,6 +506,7 @@ def test_a_node_that_comes_back_as_another_chain_is_never_asked(a_world: World, 
         client.bank("YUNXCNB0")
 
 
+@pytest.mark.long
 def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World, fronts: tuple[Front, Front]) -> None:
     bank = a_world.make_bank(ledger_urls=[front.url for front in fronts])
     with ExitStack() as stack:

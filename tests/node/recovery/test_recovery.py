@@ -121,6 +121,7 @@ def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_
     assert site.terms(grant).status is Status.ACTIVE
 
 
+@pytest.mark.long
 def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_its_freeze(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     kept = site.bind(CARD)
@@ -204,6 +205,7 @@ def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_account
         assert cursors.load(connection, file_load.SOURCE) is not None
 
 
+@pytest.mark.long
 def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
@@ -220,6 +222,7 @@ def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: Ste
     assert site.terms(site_bind_and_publish(site)).status is Status.ACTIVE
 
 
+@pytest.mark.long
 def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
     site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

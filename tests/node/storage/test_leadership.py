@@ -68,6 +68,7 @@ def _entry(bank: Bank) -> FeedEntry:
     return FeedEntry.model_validate({"as_of_ms": at, "changes": [{**ACCOUNT, "effective_at_ms": at}]})
 
 
+@pytest.mark.long
 def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank: Bank, tmp_path: Path) -> None:
     with ExitStack() as first_stack, ExitStack() as second_stack:
         bank.start(first_stack)
@@ -108,6 +109,7 @@ def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
         database.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "outage", [NoConnectionFree("no connection"), OperationalError("SELECT", {}, Exception("gone"))], ids=str
 )

@@ -293,6 +293,7 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
     assert again.status_code == 404, "it has ended"
 
 
+@pytest.mark.long
 def test_a_platform_that_asks_for_new_grants_without_end_leaves_room_for_what_the_core_says(a_world: World) -> None:
     bank = a_world.start_bank(max_waiting=20)
     bank.feed(ACCOUNT)
