@@ -12,7 +12,14 @@ from standing.gateway.cli import app as gateway_app
 from standing.node.cli import app as node_app
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "tests" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "examples" / "README.md",
+]
 COMMANDS = {
     "standing-node": typer.main.get_command(node_app),
     "standing-gateway": typer.main.get_command(gateway_app),

@@ -152,7 +152,7 @@ class Reconciler:
             after = rows[-1].binding
 
     def _read(self, queries: Sequence[tuple[str, bytes]], pinned: Head) -> Sequence[Record]:
-        """Records at the pinned block; a node that fails is asked again, or another one. Raises: LedgerUnreachable."""
+        """Records at the pinned block. A failed read is repeated, also at another node. Raises: LedgerUnreachable."""
         for attempt in Retrying(
             retry=retry_if_exception_type(LedgerUnreachable),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -226,10 +226,10 @@ class Reconciler:
             self._storage.writer.submit(self._mark, marks, pinned, now_ms).result()
 
     def _floors(self, rows: Sequence[Row[Any]], records: Mapping[bytes, Record]) -> dict[bytes, int]:
-        """The floors to hold the records against, where they are others than the rows say.
+        """The floors to compare the records with, where they differ from the rows.
 
-        A decision made since the block was pinned may have read a later one and raised the floor by it. Where the
-        ledger of now has come up to the floor, nothing went back.
+        A decision made since the block was pinned may have read a later record and raised the floor by it. Where the
+        present ledger has reached the floor, nothing went back.
         """
         below = [row for row in rows if records[row.binding].publication < row.floor]
         if not below:
@@ -242,8 +242,10 @@ class Reconciler:
         }
 
     def _reason(self, row: Row[Any], record: Record | None, floor: int, now_ms: int) -> Reason | None:
-        """What the smallest payment, or else withdrawal, would be answered if the bank were not silent or suspended:
-        whether a bank can be relied on is no matter of the binding. None: all is well, or it is too early to say."""
+        """The reason against the smallest payment, or else withdrawal, leaving a silent or suspended bank aside.
+
+        Whether a bank can be relied on is no property of the binding. None: all is well, or it is too early to say.
+        """
         if record is None:
             return None
         bank = self._banks[row.bank]
@@ -290,7 +292,7 @@ class Reconciler:
     def _store(self, report: Report) -> None:
         runs, dead, own = schema.reconcile_runs, schema.dead_bindings, schema.bindings
         with self._storage.write() as connection:
-            # What the platform has ended itself meanwhile is not dead, but gone.
+            # A binding that the platform has ended meanwhile is not dead but gone.
             ended = select(own.c.binding).where(own.c.ended_at_ms.is_not(None))
             connection.execute(delete(dead).where(dead.c.binding.in_(ended)))
             connection.execute(
@@ -317,20 +319,20 @@ def last_run(storage: Storage) -> str | None:
 
 
 def last_started_at_ms(storage: Storage) -> int | None:
-    """When the last run that came to its end began. Raises: StorageUnavailable."""
+    """When the last completed run began. Raises: StorageUnavailable."""
     with storage.read() as connection:
         found: int | None = connection.scalar(select(func.max(schema.reconcile_runs.c.started_at_ms)))
         return found
 
 
 def _drift(row: Row[Any], record: Record, floor: int, pinned: Head, follower: Row[Any] | None) -> Drift | None:
-    """Where the ledger's record and what this gateway believes of the binding are apart; None where they are not, or
-    where the follower is simply not there yet, or there already."""
+    """How the ledger's record differs from what this gateway believes; None where it does not, or where the follower is
+    behind or ahead of the pinned block."""
     if record.publication < floor:
         return Drift.BELOW_FLOOR
     drift = None
     if follower is None:
-        pass  # nothing is followed here, so nothing is believed
+        pass  # without a follower nothing is believed
     elif row.told_publication is None:
         drift = Drift.NOT_FOLLOWED if row.created_at_ms < follower.adopted_to_ms else None
     elif row.told_block_number > pinned.number:

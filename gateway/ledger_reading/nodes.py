@@ -275,7 +275,7 @@ class LedgerNodes:
                 self._judge(node, watch)
 
     async def _look(self, node: LedgerNode, watch: Watch) -> bool:
-        """Ask a node for the block that it offers for reads. Returns: whether it answered and belongs to this ledger."""
+        """Ask a node for the block it offers for reads. Returns: whether it answered and belongs to this ledger."""
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
                 await self._check(node, watch.chain_id)

@@ -92,7 +92,7 @@ async def change_identity(
 async def resync_binding(
     binding: BindingId, body: d.WhyBody, flow: FlowDep, audit: AuditDep, caller: AnyRole
 ) -> d.ResyncAnswer:
-    """For a change that got lost on its way, or a record that does not open. The answer does not wait for the ledger."""
+    """For a change that got lost, or a record that does not open. The answer does not wait for the ledger."""
     async with audit.act(caller, "resync", binding, check_reason(body.reason)):
         return d.ResyncAnswer(queued=await flow.resync(bytes.fromhex(binding[2:])))
 
