@@ -5,18 +5,19 @@ from stdnum.exceptions import ValidationError
 
 from standing.ledger.errors import InvalidValue
 
+_HEAD_OFFICE = "XXX"
 _ALLOWED = "a BIC of 8 or 11 characters (ISO 9362), such as BKCHCNBJ"
 
 
 def parse_bic(text: str, field: str = "bank") -> str:
-    """The BIC in its compact form, upper case.
+    """The BIC in upper case, without spaces and without the branch XXX, which is the head office (ISO 9362).
 
     Raises: InvalidValue where `text` is not a BIC.
     """
     if not text.isascii() or len(text) > 32:
         raise InvalidValue(field, "not a BIC", _ALLOWED)
     try:
-        return str(_bic.validate(text))
+        return str(_bic.validate(text)).removesuffix(_HEAD_OFFICE)
     except ValidationError as error:
         raise InvalidValue(field, "not a BIC", _ALLOWED) from error
 

@@ -6,7 +6,7 @@ from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic, par
 from standing.ledger.errors import InvalidValue
 
 
-@pytest.mark.parametrize("text", ["YUNXCNB0", "yunxcnb0", " YUNX CNB0 "])
+@pytest.mark.parametrize("text", ["YUNXCNB0", "yunxcnb0", " YUNX CNB0 ", "YUNXCNB0XXX", "yunx cn b0 xxx"])
 def test_spellings_of_one_bic_are_one(text: str) -> None:
     assert parse_bic(text) == "YUNXCNB0"
     assert bic_to_bytes11(text) == b"YUNXCNB0\0\0\0"
@@ -30,6 +30,7 @@ def test_the_ledgers_form_is_read_back(bic: str) -> None:
     [
         b"yunxcnb0\0\0\0",
         b"YUNXCNB0   ",
+        b"YUNXCNB0XXX",
         b" YUNXCNB0\0\0",
         b"YUN XCNB0\0\0",
         b"YUNXCNB-0\0\0",
