@@ -23,12 +23,10 @@ interface IStatusLedger {
     struct Attestation {
         /// Id of the binding: 32 random bytes made by the bank.
         bytes32 binding;
-        /// When the sealed terms took effect at the bank.
-        uint48 effectiveAtMs;
-        /// Authentication tag of the sealed terms.
-        bytes16 tag;
-        /// Ciphertext of the terms.
-        bytes32 sealedTerms;
+        /// The seal's authentication tag (16 bytes), then the first 10 bytes of the sealed terms.
+        bytes26 tagAndHead;
+        /// The other 32 bytes of the sealed terms.
+        bytes32 tail;
     }
 
     /// @notice What the ledger holds about a bank.
@@ -57,9 +55,8 @@ interface IStatusLedger {
     struct Record {
         /// Number of the publication that wrote the record. Zero: there is no record.
         uint48 publication;
-        uint48 effectiveAtMs;
-        bytes16 tag;
-        bytes32 sealedTerms;
+        bytes26 tagAndHead;
+        bytes32 tail;
         /// The bank's present watermark, not the one of the record's publication.
         uint48 watermarkMs;
         /// Whether the bank is suspended now.
@@ -84,10 +81,6 @@ interface IStatusLedger {
     /// @dev `digest` already covers the ledger's own `head` as `previous`: a publication that was signed on top of
     /// another history fails here.
     error WrongSignature(bytes32 digest, address signer);
-    /// @notice Check 7: the attestation is older than the one stored for the binding.
-    error EffectiveTimeBackwards(bytes32 binding, uint48 givenMs, uint48 storedMs);
-    /// @notice Check 7: the attestation took effect more than `AHEAD_ALLOWANCE_MS` ahead of the block's time.
-    error EffectiveTimeAhead(bytes32 binding, uint48 givenMs, uint48 latestMs);
 
     /// @notice The bank is admitted already.
     error BankAlreadyAdmitted(bytes11 bank);
@@ -123,8 +116,10 @@ interface IStatusLedger {
     /// @dev The checks run in this order, which is also the precedence of their errors:
     /// 1. the bank is admitted; 2. it is not suspended; 3. at most `MAX_ATTESTATIONS`; 4. `number` is the last plus
     /// one; 5. the watermark is not below the last and not more than `AHEAD_ALLOWANCE_MS` ahead of the block's time;
-    /// 6. the signature is the signer's; 7. for each attestation in turn, the effective time is not below the stored
-    /// one and not more than `AHEAD_ALLOWANCE_MS` ahead of the block's time.
+    /// 6. the signature is the signer's.
+    ///
+    /// A binding never rolls back, because numbers never do: a record is only ever replaced by one of a later
+    /// publication. When the terms took effect is sealed, so nothing here compares it.
     /// @param bank The issuer.
     /// @param number The publication's number.
     /// @param watermarkMs The bank's word on completeness.
@@ -177,7 +172,7 @@ interface IStatusLedger {
     /// @notice The largest batch.
     function MAX_ATTESTATIONS() external view returns (uint256);
 
-    /// @notice How far a watermark or an effective time may be ahead of the block's time, in milliseconds.
+    /// @notice How far a watermark may be ahead of the block's time, in milliseconds.
     function AHEAD_ALLOWANCE_MS() external view returns (uint48);
 
     /// @notice May admit and reinstate banks; in production a multisig.

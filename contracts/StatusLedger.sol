@@ -19,15 +19,14 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
 
     /// @dev The present record of one binding, in two slots:
     ///
-    ///            255            208 207     176 175       48 47            0
-    ///   slot 0   | effectiveAtMs (48) | zero (32) | tag (128) | publication (48) |
-    ///   slot 1   |                      sealedTerms (256)                        |
+    ///            255             208 207        80 79                         0
+    ///   slot 0   | publication (48) | tag (128) | sealed terms, first 80 bits |
+    ///   slot 1   |              sealed terms, last 256 bits                   |
     ///
-    /// Slot 0 is packed by hand (in `_store`), because the compiler would write a packed struct field by field. The
-    /// effective time stands highest, so that a plain shift reads it.
+    /// Slot 0 is packed by hand (in `_store`), because the compiler would write a packed struct field by field.
     struct Stored {
         uint256 packed;
-        bytes32 sealedTerms;
+        bytes32 tail;
     }
 
     mapping(bytes11 bank => Bank) private _banks;
@@ -45,10 +44,10 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
 
     bytes32 private constant ATTESTATION_TYPEHASH =
-        keccak256("Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)");
+        keccak256("Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)");
     bytes32 private constant PUBLICATION_TYPEHASH = keccak256(
         "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"
-        "Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)"
+        "Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)"
     );
 
     /* CONSTRUCTION */
@@ -93,7 +92,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         issuer.publication = number;
         issuer.watermarkMs = watermarkMs;
         issuer.head = digest;
-        _store(_records[bank], number, attestations); // 7
+        _store(_records[bank], number, attestations);
         _emitPublished(bank, number, watermarkMs, digest, eventData, attestations.length);
     }
 
@@ -110,10 +109,9 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
             Stored storage stored = _records[queries[i].bank][queries[i].binding];
             uint256 packed = stored.packed;
             records[i] = Record({
-                publication: uint48(packed),
-                effectiveAtMs: uint48(packed >> 208),
-                tag: bytes16(uint128(packed >> 48)),
-                sealedTerms: stored.sealedTerms,
+                publication: uint48(packed >> 208),
+                tagAndHead: bytes26(uint208(packed)),
+                tail: stored.tail,
                 watermarkMs: issuer.watermarkMs,
                 suspended: issuer.suspended
             });
@@ -189,7 +187,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     /// @dev The EIP-712 digest of a publication, and on the way the bindings for its event: `eventData` points at
     /// memory with room for the four words that the event's data begins with, then the bindings.
     ///
-    /// The four words of an attestation stand in calldata just as EIP-712 encodes them, so they are hashed from there,
+    /// The three words of an attestation stand in calldata just as EIP-712 encodes them, so they are hashed from there,
     /// as they are. `_store` reads the same words and refuses what no typed-data signer produces.
     // slither-disable-next-line assembly
     function _digest(
@@ -207,17 +205,17 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
             let encoded := add(binding, shl(5, attestations.length))
             mstore(0x40, encoded)
             // Above the free memory pointer, used here only: typehash and one attestation, then the hashes of all.
-            let hash := add(encoded, 0xa0)
+            let hash := add(encoded, 0x80)
             let attestation := attestations.offset
             mstore(encoded, typehash)
             for {} lt(binding, encoded) { binding := add(binding, 0x20) } {
-                calldatacopy(add(encoded, 0x20), attestation, 0x80)
-                mstore(hash, keccak256(encoded, 0xa0))
+                calldatacopy(add(encoded, 0x20), attestation, 0x60)
+                mstore(hash, keccak256(encoded, 0x80))
                 mstore(binding, calldataload(attestation))
                 hash := add(hash, 0x20)
-                attestation := add(attestation, 0x80)
+                attestation := add(attestation, 0x60)
             }
-            batch := keccak256(add(encoded, 0xa0), shl(5, attestations.length))
+            batch := keccak256(add(encoded, 0x80), shl(5, attestations.length))
         }
         bytes32 content = keccak256(abi.encode(PUBLICATION_TYPEHASH, bank, number, previous, watermarkMs, batch));
         return (_hashTypedDataV4(content), eventData);
@@ -243,46 +241,37 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         }
     }
 
-    /// @dev Check 7, then the writes, attestation by attestation: a binding that occurs twice is held to its own order.
+    /// @dev The writes, attestation by attestation: where a binding occurs twice, the last one stands.
     ///
     /// The words are read where they stand (`attestation` walks through calldata), for general ABI decoding works their
-    /// place out anew for each field. So their padding is checked here: an effective time with bits above its 48 is
-    /// ahead of every block's time, and a tag with bits below its 128 is malformed, refused as the compiler does it.
-    // slither-disable-next-line timestamp,assembly
+    /// place out anew for each field. So their padding is checked here: bits below the 208 of `tagAndHead` are
+    /// malformed, refused as the compiler does it.
+    // slither-disable-next-line assembly
     function _store(
         mapping(bytes32 binding => Stored) storage records,
         uint256 number,
         Attestation[] calldata attestations
     ) private {
-        uint256 latestMs = _latestMs();
         uint256 attestation;
         uint256 end;
         assembly ("memory-safe") {
             attestation := attestations.offset
-            end := add(attestation, shl(7, attestations.length))
+            end := add(attestation, mul(attestations.length, 0x60))
         }
         while (attestation != end) {
             bytes32 binding;
-            uint256 givenMs;
+            uint256 tagAndHead;
+            bytes32 tail;
             assembly ("memory-safe") {
                 binding := calldataload(attestation)
-                givenMs := calldataload(add(attestation, 0x20))
+                tagAndHead := calldataload(add(attestation, 0x20))
+                tail := calldataload(add(attestation, 0x40))
+                attestation := add(attestation, 0x60)
             }
+            if (tagAndHead << 208 != 0) revert();
             Stored storage stored = records[binding];
-            uint256 storedMs = stored.packed >> 208;
-            if (givenMs < storedMs) revert EffectiveTimeBackwards(binding, uint48(givenMs), uint48(storedMs));
-            if (givenMs > latestMs) revert EffectiveTimeAhead(binding, uint48(givenMs), uint48(latestMs));
-
-            uint256 tag;
-            bytes32 sealedTerms;
-            assembly ("memory-safe") {
-                tag := calldataload(add(attestation, 0x40))
-                sealedTerms := calldataload(add(attestation, 0x60))
-                attestation := add(attestation, 0x80)
-            }
-            if (tag << 128 != 0) revert();
-            stored.packed = number | (tag >> 80) | (givenMs << 208);
-            stored.sealedTerms = sealedTerms;
+            stored.packed = number << 208 | tagAndHead >> 48;
+            stored.tail = tail;
         }
     }
 }

@@ -19,16 +19,16 @@ import httpx
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from localnet import LocalBank, LocalNet
-from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Outcome, decide
-from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.identity import IdDocument, canonical_identity
+from standing.ledger.attestations.limits import LIMIT_FIELDS, Limits
 from standing.ledger.attestations.money import NO_LIMIT, currency_number
-from standing.ledger.attestations.sealing import identity_tags, seal
-from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.attestations.sealing import identity_tags
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.clock import Clock, SystemClock
 
@@ -162,8 +162,8 @@ class Snapshot:
     """The platform as it was: what the bank said last night, never asked again."""
 
     terms: Terms
-    bound: Bound
-    used_minor: int = 0
+    expected: IdentityTags
+    used_minor: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
 
     @classmethod
     def of(cls, account: dict[str, Any], user: dict[str, Any]) -> "Snapshot":
@@ -175,37 +175,24 @@ class Snapshot:
             debit_allowed=account["debit_allowed"],
             credit_allowed=account["credit_allowed"],
             currency=currency_number(account["currency"]),
-            transaction_limit_minor=_limit(account["transaction_limit_minor"]),
-            daily_limit_minor=_limit(account["daily_limit_minor"]),
+            effective_at_ms=0,
+            limits=Limits(*(_limit(account.get(name, "none")) for name in LIMIT_FIELDS)),
             tags=tags,
         )
-        known = identity_tags(binding, key, _identity(user))
-        bank = account["bank"]
-        bound = Bound(
-            binding=binding,
-            bank=bank,
-            bank_bytes=bic_to_bytes11(bank),
-            account=bytes(32),
-            zone=ZoneInfo("Asia/Shanghai"),
-            key=key,
-            tags=known,
-        )
-        return cls(terms, bound)
+        return cls(terms, identity_tags(binding, key, _identity(user)))
 
     def decide(self, question: Question, policy: Policy) -> Outcome:
         """What it would answer. The snapshot has no watermark: the platform took it for fresh, whatever its age."""
         now_ms = SystemClock().now_ms()
-        bound = self.bound
-        tag, sealed_terms = seal(
-            self.terms, key=bound.key, bank=bound.bank, binding=bound.binding, publication=1, effective_at_ms=0
-        )
+        used_minor = self.used_minor[question.kind]
         return decide(
             question,
-            record=Record(1, 0, tag, sealed_terms, now_ms, suspended=False),
-            bound=bound,
+            record=Record(1, bytes(26), bytes(32), now_ms, suspended=False),  # the snapshot holds the opened terms
+            terms=self.terms,
+            expected=self.expected,
             ended=False,
             floor=0,
-            used_today_minor=self.used_minor,
+            used=Used(used_minor, used_minor, used_minor),
             policy=policy,
             now_ms=now_ms,
         ).outcome
@@ -380,7 +367,7 @@ class Day:
         then = snapshot.decide(question, self.policy)
         # The bank counts what really was debited, so both platforms see the same use of the day's limit.
         if found["outcome"] == Outcome.APPROVE and payment and event["then"] == "capture":
-            snapshot.used_minor += event["amount_minor"]
+            snapshot.used_minor[question.kind] += event["amount_minor"]
         return Decided(event, found["outcome"], found["reason"], found["staleness_ms"], then)
 
     def _publication(self, binding: str) -> int:

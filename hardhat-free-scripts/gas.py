@@ -2,8 +2,8 @@
 
 `--check` fails where a figure differs, `--write` refreshes the snapshot on purpose. The figures are exact: same code,
 same inputs, same EVM. The floor of an update is what no contract could avoid that keeps these promises: two cold writes
-to non-zero storage, the calldata of its four words, and its share of what one signature costs to bring (the transaction
-and 65 bytes) and to check (ecrecover). Not in the floor: the bank's own three slots, hashing, and the event.
+to non-zero storage, the calldata of its three words, and its share of what one signature costs to bring (the
+transaction and 65 bytes) and to check (ecrecover). Not in the floor: the bank's own three slots, hashing, the event.
 """
 
 import argparse
@@ -51,9 +51,8 @@ class Meter:
 
     def publish(self, name: str, first: int, count: int, version: int = 1) -> bytes:
         """Publish a batch about `count` bindings from `first` on. Returns: the words of its attestations."""
-        now = self.ledger.latest_ms
-        items = [attestation(number, now, version) for number in range(first, first + count)]
-        self.note(name, self.bank.publish(self.ledger, *items, watermark_ms=now))
+        items = [attestation(number, version) for number in range(first, first + count)]
+        self.note(name, self.bank.publish(self.ledger, *items, watermark_ms=self.ledger.latest_ms))
         return b"".join(item.words for item in items)
 
     def measure(self) -> dict[str, int]:
@@ -77,7 +76,7 @@ class Meter:
 
 def floor_of_update(count: int) -> dict[str, float]:
     """The floor of one update in a batch of `count`, and its parts, in gas."""
-    items = [attestation(1000 * count + number, 1_800_000_000_000, 2) for number in range(count)]
+    items = [attestation(1000 * count + number, 2) for number in range(count)]
     words = sum(calldata_gas(item.words) for item in items) / count
     carried = TRANSACTION + ECRECOVER + calldata_gas(b"\xff" * 65)
     parts = {"two writes": 2.0 * COLD_WRITE, "calldata": words, "share of the signature": carried / count}

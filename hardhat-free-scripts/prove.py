@@ -63,8 +63,8 @@ CONTROLS = [
     ),
     Control(
         "check_publish_needs_the_signers_signature",
-        "calldatacopy(add(encoded, 0x20), attestation, 0x80)",
         "calldatacopy(add(encoded, 0x20), attestation, 0x60)",
+        "calldatacopy(add(encoded, 0x20), attestation, 0x40)",
     ),
     Control(
         "check_only_roles_and_the_admin_change_a_bank",
@@ -72,11 +72,17 @@ CONTROLS = [
         "",
     ),
     Control("check_only_roles_and_the_admin_change_a_bank", "onlyRole(GUARDIAN_ROLE)", ""),
-    Control("check_no_rollback", "if (givenMs < storedMs)", "if (givenMs + 1 < storedMs)"),
+    Control(
+        "check_only_roles_and_the_admin_change_a_bank",
+        "if (issuer.signer != address(0)) revert BankAlreadyAdmitted(bank);",
+        "",
+    ),
+    Control("check_no_rollback", "if (number != issuer.publication + 1)", "if (number > issuer.publication + 1)"),
+    Control("check_no_rollback", "number << 208 | tagAndHead >> 48", "(number - 1) << 208 | tagAndHead >> 48"),
     Control("check_no_rollback", "if (watermarkMs < issuer.watermarkMs)", "if (watermarkMs + 1 < issuer.watermarkMs)"),
     Control("check_no_rollback", "if (watermarkMs > _latestMs())", "if (watermarkMs > _latestMs() + 1)"),
     Control("check_a_publication_writes_its_bindings_alone", "_store(_records[bank],", "_store(_records[bytes11(0)],"),
-    Control("check_a_publication_writes_its_bindings_alone", "(tag >> 80)", "(tag >> 81)"),
+    Control("check_a_publication_writes_its_bindings_alone", "tagAndHead >> 48", "tagAndHead >> 49"),
 ]
 
 

@@ -126,19 +126,18 @@ class Incident:
         """What the ledger says of the binding, opened with the platform's key."""
         record = self.record()
         return unseal(
-            record.tag,
-            record.sealed_terms,
+            record.tag_and_head,
+            record.tail,
             key=self.binding_key,
             bank=self.bic,
             binding=self.binding,
             publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
         )
 
     def publish(self, by: Signer) -> Publication:
         """Sign the next publication, with one attestation on the binding, and send it. Raises: LedgerRejected."""
-        state, now_ms = self.client.bank(self.bic), self.world.clock.now_ms()
-        stated = Attestation(self.binding, now_ms, bytes(16), bytes(32))
+        state = self.client.bank(self.bic)
+        stated = Attestation(self.binding, bytes(26), bytes(32))
         publication = Publication(
             self.client.domain, self.bic, state.publication + 1, state.head, state.watermark_ms, (stated,)
         )

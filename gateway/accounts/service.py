@@ -5,8 +5,9 @@ answered and says of each account that its state is not known.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -16,6 +17,7 @@ from standing.gateway.accounts.health import NOT_SERVED, Condition, condition
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
+from standing.gateway.decisions.caps import Caps, Used, caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
@@ -25,8 +27,9 @@ from standing.gateway.decisions.usage import AccountDay, day_of
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.money import currency_code
-from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
@@ -105,18 +108,20 @@ class Accounts:
         looked = [_Looked.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
         with self._storage.read() as connection:
             risk = RiskBook(connection, self._policy.risk, {row.binding: row.account for row in rows}, now_ms)
-            used = used_now(connection, {each.day for each in looked}, now_ms)
-        return [self._view(each, used.get(each.day, 0), risk, now_ms) for each in looked]
+            wanted = {each.day(kind): each.caps(kind) for each in looked for kind in Kind}
+            used = used_now(connection, wanted, now_ms)
+        return [self._view(each, used, risk, now_ms) for each in looked]
 
-    def _view(self, looked: "_Looked", used_minor: int, risk: RiskBook, now_ms: int) -> AccountView:
+    def _view(self, looked: "_Looked", used: Mapping[AccountDay, Used], risk: RiskBook, now_ms: int) -> AccountView:
         decisions = {
             kind: decide(
                 Question(kind, _SMALLEST_MINOR, looked.currency),
                 record=looked.record,
-                bound=looked.bound,
+                terms=looked.terms,
+                expected=looked.bound.tags,
                 ended=False,
                 floor=looked.row.floor,
-                used_today_minor=used_minor,
+                used=used[looked.day(kind)],
                 policy=self._policy,
                 now_ms=now_ms,
                 risk=risk.facts(looked.bound.binding, looked.row.created_at_ms),
@@ -138,8 +143,9 @@ class _Looked:
     row: Row[Any]
     bound: Bound
     record: Record | None
+    terms: Terms | None
     currency: int
-    day: AccountDay
+    today: date
 
     @classmethod
     def at(cls, row: Row[Any], ready: Bound, seen: Seen | None, now_ms: int) -> "_Looked":
@@ -150,6 +156,15 @@ class _Looked:
             row=row,
             bound=replace(ready, tags=IdentityTags.unpack(tags)),
             record=seen.record if seen is not None else None,
+            terms=terms,
             currency=currency,
-            day=AccountDay(ready.account, day_of(now_ms, ready.zone), currency_code(currency)),
+            today=day_of(now_ms, ready.zone),
         )
+
+    def day(self, kind: Kind) -> AccountDay:
+        """The account's day, as far as one kind of transaction uses it."""
+        return AccountDay(self.bound.account, self.today, currency_code(self.currency), kind)
+
+    def caps(self, kind: Kind) -> Caps:
+        """The bank's limits for one kind of transaction."""
+        return caps_of(self.terms.limits if self.terms is not None else NO_LIMITS, kind)

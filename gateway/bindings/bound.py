@@ -57,13 +57,12 @@ def open_record(record: Record, *, key: bytes, bank: str, binding: bytes) -> Ter
         return None
     try:
         return unseal(
-            record.tag,
-            record.sealed_terms,
+            record.tag_and_head,
+            record.tail,
             key=key,
             bank=bank,
             binding=binding,
             publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
         )
     except TermsUnreadable:
         return None

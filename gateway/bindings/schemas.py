@@ -9,7 +9,9 @@ from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.service import LiveBinding, StoredBinding
 from standing.ledger.attestations.binding_protocol import MAX_DEPOSIT_MINOR, BindingRequest, Claim, Hex32, Mismatch
+from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.attestations.money import currency_code, limit_word
+from standing.ledger.attestations.terms import NOT_STATED
 
 USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
 
@@ -100,20 +102,26 @@ class BindingList(BaseModel):
 class IdentityDocument(BaseModel):
     """Whether the bank's word on the holder still matches the user as bound."""
 
-    name: Literal["same", "changed"]
-    id_document: Literal["same", "changed"]
-    phone: Literal["same", "changed"]
+    name: Literal["same", "changed", "not_stated"]
+    id_document: Literal["same", "changed", "not_stated"]
+    phone: Literal["same", "changed", "not_stated"]
 
 
 class TermsDocument(BaseModel):
     """The bank's word on the account."""
 
-    status: Literal["active", "frozen", "lost", "dormant", "closed", "unbound"]
+    status: Literal["active", "frozen", "lost", "dormant", "closed", "unbound", "unstated"]
     debit_allowed: bool
     credit_allowed: bool
     currency: str = Field(examples=["CNY"])
     transaction_limit_minor: LimitMinor
     daily_limit_minor: LimitMinor
+    monthly_limit_minor: LimitMinor
+    yearly_limit_minor: LimitMinor
+    daily_credit_limit_minor: LimitMinor
+    yearly_credit_limit_minor: LimitMinor
+    account_class: Literal[1, 2, 3] | None = Field(description="Of a bank settlement account; null: not stated")
+    holder: Literal["person", "organisation"]
     identity: IdentityDocument
 
 
@@ -125,7 +133,7 @@ class LiveBindingDocument(BindingDocument):
     )
     terms: TermsDocument | None
     publication: int | None
-    effective_at_ms: int | None
+    effective_at_ms: int | None = Field(description="When the terms took effect at the bank")
     bank_suspended: bool
     watermark_ms: int | None = Field(description="null: the bank has not spoken yet")
     staleness_ms: int | None
@@ -139,7 +147,7 @@ class LiveBindingDocument(BindingDocument):
             problem=_problem(live),
             terms=_terms(live),
             publication=record.publication or None,
-            effective_at_ms=record.effective_at_ms if record.publication else None,
+            effective_at_ms=live.terms.effective_at_ms if live.terms is not None else None,
             bank_suspended=record.suspended,
             watermark_ms=record.watermark_ms or None,
             staleness_ms=live.read_at_ms - record.watermark_ms if record.watermark_ms else None,
@@ -168,8 +176,9 @@ def _terms(live: LiveBinding) -> TermsDocument | None:
             "debit_allowed": terms.debit_allowed,
             "credit_allowed": terms.credit_allowed,
             "currency": currency_code(terms.currency),
-            "transaction_limit_minor": limit_word(terms.transaction_limit_minor),
-            "daily_limit_minor": limit_word(terms.daily_limit_minor),
+            **{name: limit_word(getattr(terms.limits, name)) for name in LIMIT_FIELDS},
+            "account_class": terms.account_class or None,
+            "holder": "organisation" if terms.organisation else "person",
             "identity": {
                 "name": _same(terms.tags.name, expected.name),
                 "id_document": _same(terms.tags.id_document, expected.id_document),
@@ -180,6 +189,8 @@ def _terms(live: LiveBinding) -> TermsDocument | None:
 
 
 def _same(tag: bytes, expected: bytes) -> str:
+    if NOT_STATED in (tag, expected):
+        return "not_stated"
     return "same" if tag == expected else "changed"
 
 

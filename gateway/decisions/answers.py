@@ -66,6 +66,8 @@ def decision_json(
             "remaining": {
                 "transaction_limit_minor": limit_word(remaining.transaction_limit_minor),
                 "daily_limit_minor": limit_word(remaining.daily_limit_minor),
+                "monthly_limit_minor": limit_word(remaining.monthly_limit_minor),
+                "yearly_limit_minor": limit_word(remaining.yearly_limit_minor),
             }
             if remaining is not None
             else None,

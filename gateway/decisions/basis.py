@@ -5,6 +5,7 @@ from datetime import date
 from typing import Protocol
 
 from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.rules import Decision
@@ -15,13 +16,13 @@ from standing.gateway.ledger_reading.reader import Seen
 class Basis:
     """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
 
-    `day`: the bank's day to which the usage in `used_today_minor` belongs.
+    `day`: the bank's day to which the usage in `used` belongs.
     """
 
     seen: Seen | None
     ended: bool
     floor: int
-    used_today_minor: int
+    used: Used
     day: date
     policy: Policy
     decided_at_ms: int

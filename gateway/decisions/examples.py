@@ -33,7 +33,12 @@ DECISION_EXAMPLES: dict[str, Any] = {
             "iso20022": None,
             "message": {"en": "Approved.", "zh": "已通过。"},
             **_READ,
-            "remaining": {"transaction_limit_minor": 500_000, "daily_limit_minor": "none"},
+            "remaining": {
+                "transaction_limit_minor": 500_000,
+                "daily_limit_minor": "none",
+                "monthly_limit_minor": "none",
+                "yearly_limit_minor": "none",
+            },
             "reservation": {
                 "state": "reserved",
                 "amount_minor": 12_50,
@@ -57,7 +62,12 @@ DECISION_EXAMPLES: dict[str, Any] = {
             "iso20022": "AC06",
             "message": {"en": "The bank has frozen this account. …", "zh": "该账户已被银行冻结。…"},
             **_READ,
-            "remaining": {"transaction_limit_minor": 500_000, "daily_limit_minor": 2_000_000},
+            "remaining": {
+                "transaction_limit_minor": 500_000,
+                "daily_limit_minor": 2_000_000,
+                "monthly_limit_minor": "none",
+                "yearly_limit_minor": "none",
+            },
             "reservation": None,
             "hold": None,
             "policy": _POLICY,

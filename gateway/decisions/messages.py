@@ -50,6 +50,11 @@ MESSAGES: dict[Reason | None, Message] = {
         "This account is no longer bound. Bind it again to use it.",
         "该账户已解除绑定。如需使用，请重新绑定。",
     ),
+    Reason.ACCOUNT_UNSTATED: Message(
+        "The bank cannot say at the moment how this account is. Our staff look at this transaction; ask the bank to "
+        "check the account's entry, or use another account.",
+        "银行暂时无法确认该账户的状态，本次交易正在由工作人员核对。请联系银行核实账户信息，或使用其他账户。",
+    ),
     Reason.ACCOUNT_CLOSED: Message(
         "The bank says that this account is closed. Bind another account.",
         "银行反馈该账户已销户。请绑定其他账户。",
@@ -101,9 +106,19 @@ MESSAGES: dict[Reason | None, Message] = {
         "金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
     ),
     Reason.OVER_DAILY_LIMIT: Message(
-        "The amount is above what is left of the bank's daily limit. Pay a smaller amount, wait until tomorrow, "
+        "The amount is above what is left of the bank's daily limit. Choose a smaller amount, wait until tomorrow, "
         "or use another account.",
         "金额超过银行规定的当日剩余限额。请降低金额、明日再试，或使用其他账户。",
+    ),
+    Reason.OVER_MONTHLY_LIMIT: Message(
+        "The amount is above what is left of the bank's limit for this month. Choose a smaller amount, wait until next "
+        "month, or use another account.",
+        "金额超过银行规定的当月剩余限额。请降低金额、下月再试，或使用其他账户。",
+    ),
+    Reason.OVER_YEARLY_LIMIT: Message(
+        "The amount is above what is left of the bank's limit for this year. Choose a smaller amount, ask the bank to "
+        "raise the limit, or use another account.",
+        "金额超过银行规定的当年剩余限额。请降低金额、向银行申请提高限额，或使用其他账户。",
     ),
     Reason.RISK_HOLD: Message(
         "This transaction is being checked by our staff. You will be told the result; there is nothing to do now.",
@@ -135,9 +150,24 @@ _OF_ACCOUNTS: dict[Reason, Message] = {
         "银行规定该账户的单笔付款限额为零。请向银行申请提高限额，或使用其他账户付款。",
     ),
     Reason.OVER_DAILY_LIMIT: Message(
-        "Nothing is left today of the bank's daily limit for payments from this account. Wait until tomorrow, or pay "
-        "from another account.",
-        "该账户今日的付款限额已无剩余。请明日再试，或使用其他账户付款。",
+        "Nothing is left today of the bank's daily limit for this account. Wait until tomorrow, or use another "
+        "account.",
+        "该账户今日的限额已无剩余。请明日再试，或使用其他账户。",
+    ),
+    Reason.OVER_MONTHLY_LIMIT: Message(
+        "Nothing is left this month of the bank's limit for this account. Wait until next month, or use another "
+        "account.",
+        "该账户本月的限额已无剩余。请下月再试，或使用其他账户。",
+    ),
+    Reason.OVER_YEARLY_LIMIT: Message(
+        "Nothing is left this year of the bank's limit for this account. Ask the bank to raise it, or use another "
+        "account.",
+        "该账户本年的限额已无剩余。请向银行申请提高限额，或使用其他账户。",
+    ),
+    Reason.ACCOUNT_UNSTATED: Message(
+        "The bank cannot say at the moment how this account is. Ask the bank to check the account's entry, or use "
+        "another account.",
+        "银行暂时无法确认该账户的状态。请联系银行核实账户信息，或使用其他账户。",
     ),
     Reason.RISK_HOLD: Message(
         "Transactions with this account are being checked by our staff for now; there is nothing for you to do.",

@@ -16,9 +16,8 @@ from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import as_it_is
 from standing.gateway.decisions.rules import Decision
 from standing.gateway.decisions.usage import AccountDay, Reservation
-from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
-from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.errors import NotFound
 
 _BINDING = schema.bindings.c
@@ -56,17 +55,15 @@ class BindingState:
     raised: bool = False
     adopted: bool = False
 
-    def bound(self, ready: Bound, seen: Seen | None) -> Bound:
+    def bound(self, ready: Bound, terms: Terms | None) -> Bound:
         """The binding with its present tags.
 
         Tags of fields that the bank did not vouch for when it granted the binding are taken from the first record that
         opens, so that a later change is seen as one.
         """
-        if self.unvouched and seen is not None:
-            terms = ready.open(seen.record)
-            if terms is not None:
-                self.tags = adopt(self.tags, self.unvouched, terms.tags)
-                self.unvouched, self.adopted = None, True
+        if self.unvouched and terms is not None:
+            self.tags = adopt(self.tags, self.unvouched, terms.tags)
+            self.unvouched, self.adopted = None, True
         return ready if ready.tags.pack() == self.tags else replace(ready, tags=IdentityTags.unpack(self.tags))
 
     def saw(self, decision: Decision) -> None:
@@ -162,6 +159,7 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
             "account": each.day.account,
             "day": each.reservation.day,
             "currency": each.day.currency,
+            "kind": each.day.kind.value,
             "amount_minor": each.reservation.amount_minor,
             "state": each.reservation.state.value,
             "expires_at_ms": each.reservation.expires_at_ms,

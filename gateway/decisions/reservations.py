@@ -2,7 +2,9 @@
 
     reserved ──capture──▶ captured ──refund──▶ captured, with less of it used
         ├──────void─────▶ voided
-        └─────time──────▶ expired
+        └─────time──────▶ expired    (payments only)
+
+A withdrawal does not expire: it may have been paid out although nobody came back to say so.
 
 What is not captured, is voided, expires, or is paid back goes back to the day on which it was reserved, whatever day it
 is by then: the bank counts a payment on the day it was made, and its being undone does not make another day's limit
@@ -12,15 +14,19 @@ decision writes that down for its own account before it adds up the day.
 All of it happens inside the caller's transaction, on rows that are locked.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows
+from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
+from standing.gateway.decisions.question import Kind
+from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows, sum_of_days
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
+from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingError
 
 #: The most refunds of one captured payment.
@@ -32,7 +38,7 @@ _MAX_EXPIRED = 1_000
 _TABLE = schema.reservations.c
 # Built once: every deciding transaction uses it, and building it costs as much as running it.
 _DUE = (
-    select(_TABLE.transaction_id, _TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.amount_minor)
+    select(_TABLE.transaction_id, _TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind, _TABLE.amount_minor)
     .where(
         _TABLE.account.in_(bindparam("accounts", expanding=True)),
         _TABLE.state == State.RESERVED.value,
@@ -74,7 +80,7 @@ SettlementRequest = Capture | Void | Refund
 def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
     """The reservation of a row. One past its expiry is expired, even if no row says so yet."""
     state = State(row.state)
-    if state is State.RESERVED and now_ms >= row.expires_at_ms:
+    if state is State.RESERVED and row.expires_at_ms is not None and now_ms >= row.expires_at_ms:
         state = State.EXPIRED
     return Reservation(state, row.amount_minor, row.day, row.expires_at_ms, row.captured_minor, row.refunded_minor)
 
@@ -86,7 +92,7 @@ def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int)
         return
     given_back: dict[AccountDay, int] = {}
     for row in due:
-        day = AccountDay(row.account, row.day, row.currency)
+        day = AccountDay(row.account, row.day, row.currency, Kind(row.kind))
         given_back[day] = given_back.get(day, 0) - row.amount_minor
     connection.execute(
         update(schema.reservations)
@@ -97,32 +103,38 @@ def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int)
     add_to_rows(connection, given_back)
 
 
-def used_now(connection: Connection, days: Collection[AccountDay], now_ms: int) -> dict[AccountDay, int]:
-    """The usage of some days without what has expired by now, for a transaction that only reads."""
-    if not days:
-        return {}
-    accounts = sorted({day.account for day in days})
-    sums = schema.usage.c
-    used = connection.execute(
-        select(sums.account, sums.day, sums.currency, sums.used_minor).where(
-            sums.account.in_(accounts), sums.day.in_({day.day for day in days})
+def used_now(connection: Connection, wanted: Mapping[AccountDay, Caps], now_ms: int) -> dict[AccountDay, Used]:
+    """The usage of some days, and of the periods that their caps bound, without what has expired by now: for a
+    transaction that only reads."""
+    return {day: _used_now(connection, day, caps, now_ms) for day, caps in wanted.items()}
+
+
+def _used_now(connection: Connection, day: AccountDay, caps: Caps, now_ms: int) -> Used:
+    def minor(period: tuple[date, date]) -> int:
+        return sum_of_days(connection, day, period) - _expired_minor(connection, day, period, now_ms)
+
+    return Used(
+        minor((day.day, day.day + timedelta(days=1))),
+        minor(month_of(day.day)) if caps.monthly_minor != NO_LIMIT else None,
+        minor(year_of(day.day)) if caps.yearly_minor != NO_LIMIT else None,
+    )
+
+
+def _expired_minor(connection: Connection, day: AccountDay, period: tuple[date, date], now_ms: int) -> int:
+    """What has expired of a period's reservations although no row says so yet."""
+    return sum(
+        connection.scalars(
+            select(_TABLE.amount_minor).where(
+                _TABLE.account == day.account,
+                _TABLE.currency == day.currency,
+                _TABLE.kind == day.kind.value,
+                _TABLE.day >= period[0],
+                _TABLE.day < period[1],
+                _TABLE.state == State.RESERVED.value,
+                _TABLE.expires_at_ms <= now_ms,
+            )
         )
     )
-    found = {AccountDay(row.account, row.day, row.currency): row.used_minor for row in used}
-    expired = connection.execute(
-        select(_TABLE.account, _TABLE.day, _TABLE.currency, func.sum(_TABLE.amount_minor).label("sum_minor"))
-        .where(
-            _TABLE.account.in_(accounts),
-            _TABLE.state == State.RESERVED.value,
-            _TABLE.expires_at_ms <= now_ms,
-        )
-        .group_by(_TABLE.account, _TABLE.day, _TABLE.currency)
-    )
-    for row in expired:
-        day = AccountDay(row.account, row.day, row.currency)
-        if day in found:
-            found[day] -= int(row.sum_minor)
-    return found
 
 
 def settle(
@@ -156,7 +168,9 @@ class _ReservationBook:
             .order_by(_TABLE.transaction_id)
             .with_for_update()
         ).all()
-        self._days = {row.transaction_id: AccountDay(row.account, row.day, row.currency) for row in rows}
+        self._days = {
+            row.transaction_id: AccountDay(row.account, row.day, row.currency, Kind(row.kind)) for row in rows
+        }
         self._stored = {row.transaction_id: State(row.state) for row in rows}
         self._now = {row.transaction_id: as_it_is(row, now_ms) for row in rows}
         self._changed = {name for name, held in self._now.items() if held.state is not self._stored[name]}
@@ -241,9 +255,7 @@ class _ReservationBook:
     def _nothing(self, name: str) -> StandingError:
         if name not in self._decided:
             return NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
-        return NothingReserved(
-            "the decision holds no reservation; allowed: approved payments only (a withdrawal uses up no limit)"
-        )
+        return NothingReserved("the decision holds no reservation; allowed: approved transactions only")
 
     def write(self) -> None:
         """Write what was settled."""

@@ -12,6 +12,7 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 4 | `bank_silent` | policy | | no watermark at all; or now - watermark above the bound for the amount; or |
 |   |               |        | | the watermark ahead of now by more than the allowance |
 | 5 | `unbound` | decline | | the bank's word is unbound, or the platform ended the binding itself |
+| 5 | `account_unstated` | review | | the bank's word is that it cannot say how the account is |
 | 6 | `account_closed` | decline | AC04 | the bank's word is closed |
 | 7 | `account_lost` | decline | AC06 | the bank's word is lost |
 | 8 | `account_frozen` | decline | AC06 | frozen, and the permission that the kind needs is not left |
@@ -23,13 +24,16 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 11 | `phone_changed` | policy | BE01 | likewise, the phone |
 | 12 | `currency_not_allowed` | decline | AM03 | the transaction's currency is not the account's |
 | 13 | `over_transaction_limit` | decline | AM02 | a payment above the limit of one transaction |
-| 14 | `over_daily_limit` | decline | AM14 | a payment that, with what is reserved and captured today in the bank's |
-|    |                    |         |      | time zone, is above the daily limit |
+| 14 | `over_daily_limit` | decline | AM14 | with what is reserved and captured in the present day of the bank's time |
+|    |                    |         |      | zone, above the day's limit: of debits for a payment, else of credits |
+| 14 | `over_monthly_limit` | decline | AM14 | likewise, a payment above the month's limit of debits |
+| 14 | `over_yearly_limit` | decline | AM14 | likewise, above the year's limit: of debits, else of credits |
 | 15 | `risk_hold` | review | | a rule of the platform's risk policy holds it (`gateway.decisions.risk`) |
 
-A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Checks 13 and 14 are
-for debits only. A limit that the bank does not state bounds nothing but what can be counted: a day's usage is at most
-`MAX_AMOUNT_MINOR` minor units. Staleness is negative where the bank's clock is ahead of the gateway's.
+A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Check 11 leaves out a
+tag that either side does not state. Check 13 is for debits only. A limit that the bank does not state bounds nothing
+but what can be counted: a day's usage is at most `MAX_AMOUNT_MINOR` minor units. Staleness is negative where the
+bank's clock is ahead of the gateway's.
 
 ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is truly the same.
 """
@@ -37,13 +41,14 @@ ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.caps import Used, caps_of
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
-from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
-from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
+from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
+from standing.ledger.errors import InvalidValue
 
 
 class Outcome(StrEnum):
@@ -64,6 +69,7 @@ class Reason(StrEnum):
     ATTESTATION_UNREADABLE = "attestation_unreadable"
     BANK_SILENT = "bank_silent"
     UNBOUND = "unbound"
+    ACCOUNT_UNSTATED = "account_unstated"
     ACCOUNT_CLOSED = "account_closed"
     ACCOUNT_LOST = "account_lost"
     ACCOUNT_FROZEN = "account_frozen"
@@ -76,6 +82,8 @@ class Reason(StrEnum):
     CURRENCY_NOT_ALLOWED = "currency_not_allowed"
     OVER_TRANSACTION_LIMIT = "over_transaction_limit"
     OVER_DAILY_LIMIT = "over_daily_limit"
+    OVER_MONTHLY_LIMIT = "over_monthly_limit"
+    OVER_YEARLY_LIMIT = "over_yearly_limit"
     RISK_HOLD = "risk_hold"
 
 
@@ -93,17 +101,24 @@ ISO20022: dict[Reason, str] = {
     Reason.CURRENCY_NOT_ALLOWED: "AM03",
     Reason.OVER_TRANSACTION_LIMIT: "AM02",
     Reason.OVER_DAILY_LIMIT: "AM14",
+    Reason.OVER_MONTHLY_LIMIT: "AM14",
+    Reason.OVER_YEARLY_LIMIT: "AM14",
 }
 
-_ALWAYS_REVIEW = frozenset({Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK, Reason.RISK_HOLD})
+_ALWAYS_REVIEW = frozenset(
+    {Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK, Reason.ACCOUNT_UNSTATED, Reason.RISK_HOLD}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What debits may still amount to after the decision, in minor units; NO_LIMIT where the bank states no limit."""
+    """What may still follow in the transaction's direction after the decision, in minor units; NO_LIMIT where the bank
+    states no limit."""
 
     transaction_limit_minor: int
     daily_limit_minor: int
+    monthly_limit_minor: int = NO_LIMIT
+    yearly_limit_minor: int = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +147,26 @@ def decide(
     question: Question,
     *,
     record: Record | None,
-    bound: Bound,
+    terms: Terms | None,
+    expected: IdentityTags,
     ended: bool,
     floor: int,
-    used_today_minor: int,
+    used: Used,
     policy: Policy,
     now_ms: int,
     risk: RiskFacts | None = None,
 ) -> Decision:
     """Decide on one transaction by the table above.
 
-    `record` is what the ledger holds now, None where it gave no usable answer. `ended`: the platform ended the binding.
-    `floor`: the highest publication that this gateway has seen for the binding. `used_today_minor`: what is reserved
-    and captured today, in the bank's time zone and the question's currency. `risk`: what the policy's risk rules may
-    know; None only where the policy has no rules.
+    `record` is what the ledger holds now, None where it gave no usable answer. `terms` are those of the record, None
+    where it does not open with the binding's key. `expected`: the tags of the user as bound. `ended`: the platform
+    ended the binding. `floor`: the highest publication that this gateway has seen for the binding. `used`: what is
+    reserved and captured in the question's direction and currency. `risk`: what the policy's risk rules may know; None
+    only where the policy has no rules.
+
+    Raises: InvalidValue where `used` leaves out a period that the bank limits.
     """
-    terms = bound.open(record) if record is not None else None
-    reason = _first_reason(question, record, terms, bound, ended, floor, used_today_minor, policy, now_ms)
+    reason = _first_reason(question, record, terms, expected, ended, floor, used, policy, now_ms)
     # 15: risk policy
     hold = None
     if reason is None and policy.risk:
@@ -163,7 +181,7 @@ def decide(
         watermark_ms=(record.watermark_ms or None) if record is not None else None,
         staleness_ms=now_ms - record.watermark_ms if record is not None and record.watermark_ms else None,
         opened=terms is not None,
-        remaining=_remaining(question, reason, terms, used_today_minor),
+        remaining=_remaining(question, reason, terms, used),
         hold=hold,
     )
 
@@ -173,10 +191,10 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     question: Question,
     record: Record | None,
     terms: Terms | None,
-    bound: Bound,
+    expected: IdentityTags,
     ended: bool,
     floor: int,
-    used_today_minor: int,
+    used: Used,
     policy: Policy,
     now_ms: int,
 ) -> Reason | None:
@@ -200,9 +218,11 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
         return Reason.BANK_SILENT
     if -staleness_ms > policy.ahead_allowance_ms:
         return Reason.BANK_SILENT
-    # 5: unbound by neither side
+    # 5: unbound by neither side; stated
     if terms.status is Status.UNBOUND or ended:
         return Reason.UNBOUND
+    if terms.status is Status.UNSTATED:
+        return Reason.ACCOUNT_UNSTATED
     # 6: not closed
     if terms.status is Status.CLOSED:
         return Reason.ACCOUNT_CLOSED
@@ -220,21 +240,26 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     if not permitted:
         return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
     # 11: the holder is still the one that the user was bound as
-    if terms.tags.name != bound.tags.name:
+    if _differs(terms.tags.name, expected.name):
         return Reason.NAME_CHANGED
-    if terms.tags.id_document != bound.tags.id_document:
+    if _differs(terms.tags.id_document, expected.id_document):
         return Reason.ID_DOCUMENT_CHANGED
-    if terms.tags.phone != bound.tags.phone:
+    if _differs(terms.tags.phone, expected.phone):
         return Reason.PHONE_CHANGED
     # 12: currency
     if terms.currency != question.currency:
         return Reason.CURRENCY_NOT_ALLOWED
     # 13: limit of one transaction; NO_LIMIT is above every amount
-    if payment and question.amount_minor > terms.transaction_limit_minor:
+    caps = caps_of(terms.limits, question.kind)
+    if question.amount_minor > caps.transaction_minor:
         return Reason.OVER_TRANSACTION_LIMIT
-    # 14: daily limit, with what is reserved already
-    if payment and used_today_minor + question.amount_minor > min(terms.daily_limit_minor, MAX_AMOUNT_MINOR):
+    # 14: limits of day, month and year, with what is reserved already
+    if used.day_minor + question.amount_minor > min(caps.daily_minor, MAX_AMOUNT_MINOR):
         return Reason.OVER_DAILY_LIMIT
+    if question.amount_minor > _left(caps.monthly_minor, used.month_minor, "month"):
+        return Reason.OVER_MONTHLY_LIMIT
+    if question.amount_minor > _left(caps.yearly_minor, used.year_minor, "year"):
+        return Reason.OVER_YEARLY_LIMIT
     return None  # check 15 is in `decide`: its result is more than a reason
 
 
@@ -265,12 +290,33 @@ _NO_WORD = frozenset(
 )
 
 
-def _remaining(question: Question, reason: Reason | None, terms: Terms | None, used_minor: int) -> Remaining | None:
+def _differs(tag: bytes, expected: bytes) -> bool:
+    """Whether a field is another than the one bound with. What either side does not state is not compared."""
+    return tag != expected and NOT_STATED not in (tag, expected)
+
+
+def _left(cap_minor: int, used_minor: int | None, period: str) -> int:
+    """What is left of a limit; below 0 where it was lowered after more had been used."""
+    if cap_minor == NO_LIMIT:
+        return NO_LIMIT
+    if used_minor is None:
+        raise InvalidValue(f"used.{period}_minor", "not added up", f"the usage of the {period}, which the bank limits")
+    return cap_minor - used_minor
+
+
+def _remaining(question: Question, reason: Reason | None, terms: Terms | None, used: Used) -> Remaining | None:
     if terms is None or reason in _NO_WORD or terms.currency != question.currency:
         return None
-    if reason is None and question.kind is Kind.PAYMENT:
-        used_minor += question.amount_minor
-    daily_minor = terms.daily_limit_minor
-    if daily_minor <= MAX_AMOUNT_MINOR:  # a stated one
-        daily_minor = max(0, daily_minor - used_minor)
-    return Remaining(terms.transaction_limit_minor, daily_minor)
+    caps = caps_of(terms.limits, question.kind)
+    taken_minor = question.amount_minor if reason is None else 0
+
+    def left(cap_minor: int, used_minor: int | None, period: str) -> int:
+        before_minor = _left(cap_minor, used_minor, period)
+        return NO_LIMIT if cap_minor == NO_LIMIT else max(0, before_minor - taken_minor)
+
+    return Remaining(
+        caps.transaction_minor,
+        left(caps.daily_minor, used.day_minor, "day"),
+        left(caps.monthly_minor, used.month_minor, "month"),
+        left(caps.yearly_minor, used.year_minor, "year"),
+    )

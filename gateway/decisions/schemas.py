@@ -72,19 +72,24 @@ class RefundBody(BaseModel):
 
 
 class RemainingDocument(BaseModel):
-    """What debits the bank's limits still allow after this decision."""
+    """What the bank's limits still allow after this decision, in its direction: debits for a payment, credits for a
+    withdrawal."""
 
     transaction_limit_minor: LimitMinor
     daily_limit_minor: LimitMinor
+    monthly_limit_minor: LimitMinor
+    yearly_limit_minor: LimitMinor
 
 
 class ReservationDocument(BaseModel):
-    """What an approved payment holds of the daily limit on a day of the bank's time zone, and its state."""
+    """What an approved transaction holds of the bank's limits on a day of its time zone, and its state."""
 
     state: State
     amount_minor: int
     day: str = Field(examples=["2026-01-01"])
-    expires_at_ms: int = Field(description="Not captured by then, it is given back")
+    expires_at_ms: int | None = Field(
+        description="Not captured by then, it is given back; null for a withdrawal, which counts until it is voided"
+    )
     captured_minor: int | None = Field(description="null: not captured")
     refunded_minor: int
 

@@ -18,6 +18,7 @@ from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions import records
 from standing.gateway.decisions.answers import decision_json
 from standing.gateway.decisions.basis import Basis, SignsEvidence
+from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question, Transaction
@@ -29,6 +30,7 @@ from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.metrics import Meters
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.group_commit import GroupCommit
+from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
@@ -196,7 +198,10 @@ class DecisionService:
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # After the locks are held: time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()
-        days = [AccountDay(r.bound.account, day_of(now_ms, r.bound.zone), r.transaction.currency) for r in reads]
+        days = [
+            AccountDay(r.bound.account, day_of(now_ms, r.bound.zone), r.transaction.currency, r.transaction.kind)
+            for r in reads
+        ]
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
         expire_due(connection, {day.account for _, day in new}, now_ms)
         usage = UsageBook(connection, (day for _, day in new))
@@ -225,23 +230,27 @@ class DecisionService:
         self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int
     ) -> Decided | None:
         """The decision on one transaction, with its usage added up; None where it was overtaken."""
-        bound = state.bound(read.bound, read.seen)
+        record = read.seen.record if read.seen is not None else None
+        terms = read.bound.open(record) if record is not None else None
+        bound = state.bound(read.bound, terms)
+        limits = terms.limits if terms is not None else NO_LIMITS
         basis = Basis(
             seen=read.seen,
             ended=state.ended,
             floor=state.floor,
-            used_today_minor=usage.used_minor(day),
+            used=usage.used(day, caps_of(limits, read.question.kind)),
             day=day.day,
             policy=self._policy,
             decided_at_ms=now_ms,
         )
         decision = decide(
             read.question,
-            record=read.seen.record if read.seen is not None else None,
-            bound=bound,
+            record=record,
+            terms=terms,
+            expected=bound.tags,
             ended=basis.ended,
             floor=basis.floor,
-            used_today_minor=basis.used_today_minor,
+            used=basis.used,
             policy=self._policy,
             now_ms=now_ms,
             risk=risk.facts(bound.binding, state.bound_at_ms),
@@ -254,11 +263,9 @@ class DecisionService:
         reservation = None
         if decision.outcome is Outcome.APPROVE:
             risk.approved(bound.binding, read.question)
-            if read.question.kind is Kind.PAYMENT:
-                usage.add(day, read.question.amount_minor)
-                reservation = Reservation(
-                    State.RESERVED, read.question.amount_minor, day.day, now_ms + self._reservation_lifetime_ms
-                )
+            usage.add(day, read.question.amount_minor)
+            expires_at_ms = now_ms + self._reservation_lifetime_ms if read.question.kind is Kind.PAYMENT else None
+            reservation = Reservation(State.RESERVED, read.question.amount_minor, day.day, expires_at_ms)
         answer = self._answer(read, bound, decision, reservation, basis)
         return Decided(read.transaction, decision, answer, reservation, day)
 

@@ -1,7 +1,8 @@
-"""Usage of daily limits: how much of an account's day is reserved and captured.
+"""Usage of limits: how much of an account's day, month and year is reserved and captured.
 
-A day is a day of the bank's time zone. One row sums an account's day in one currency, and changes only in the
-transaction of the reservations that it sums. Rows are locked in one order, so that processes cannot deadlock.
+A day is a day of the bank's time zone. One row sums an account's day in one currency and direction, and changes only in
+the transaction of the reservations that it sums. Months and years are added up from their days, for accounts that have
+such a limit only. Rows are locked in one order, so that processes cannot deadlock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
+from standing.gateway.decisions.question import Kind
 from standing.gateway.storage import schema
+from standing.ledger.attestations.money import NO_LIMIT
 
 #: How long an approved payment may wait for its capture, unless the settings say otherwise.
 RESERVATION_LIFETIME_MS = 3_600_000
@@ -22,7 +26,7 @@ _TABLE = schema.usage.c
 _LOCKED = (
     select(schema.usage)
     .where(_TABLE.account.in_(bindparam("accounts", expanding=True)), _TABLE.day.in_(bindparam("days", expanding=True)))
-    .order_by(_TABLE.account, _TABLE.day, _TABLE.currency)
+    .order_by(_TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind)
     .with_for_update()
 )
 _ADD = (
@@ -31,8 +35,19 @@ _ADD = (
         _TABLE.account == bindparam("of_account"),
         _TABLE.day == bindparam("of_day"),
         _TABLE.currency == bindparam("of_currency"),
+        _TABLE.kind == bindparam("of_kind"),
     )
     .values(used_minor=_TABLE.used_minor + bindparam("added_minor"))
+)
+
+
+_PERIOD = select(_TABLE.used_minor).where(
+    _TABLE.account == bindparam("account"),
+    _TABLE.currency == bindparam("currency"),
+    _TABLE.kind == bindparam("kind"),
+    _TABLE.day >= bindparam("first"),
+    _TABLE.day < bindparam("next"),
+    _TABLE.day != bindparam("but"),
 )
 
 
@@ -47,24 +62,26 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class AccountDay:
-    """One account's day in one currency (ISO 4217, alphabetic)."""
+    """One account's day in one currency (ISO 4217, alphabetic), as far as one kind of transaction uses it."""
 
     account: bytes
     day: date
     currency: str
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """An amount, in minor units, held of an account's day, with its state.
 
-    `captured_minor` is None until it is captured; what was not captured has been given back.
+    `captured_minor` is None until it is captured; what was not captured has been given back. `expires_at_ms` is None
+    for a withdrawal: money that may have been paid out counts until somebody says that it was not.
     """
 
     state: State
     amount_minor: int
     day: date
-    expires_at_ms: int
+    expires_at_ms: int | None
     captured_minor: int | None = None
     refunded_minor: int = 0
 
@@ -81,6 +98,7 @@ class UsageBook:
         self._connection = connection
         self._used: dict[AccountDay, int] = {}
         self._added: dict[AccountDay, int] = {}
+        self._others: dict[tuple[AccountDay, tuple[date, date]], int] = {}
         wanted = set(days)
         if not wanted:
             return
@@ -92,11 +110,24 @@ class UsageBook:
             },
         )
         for row in rows:
-            self._used[AccountDay(row.account, row.day, row.currency)] = row.used_minor
+            self._used[AccountDay(row.account, row.day, row.currency, Kind(row.kind))] = row.used_minor
 
-    def used_minor(self, day: AccountDay) -> int:
-        """What is reserved and captured of the day, including what was added here."""
-        return self._used.get(day, 0) + self._added.get(day, 0)
+    def used(self, day: AccountDay, caps: Caps) -> Used:
+        """What is reserved and captured, including what was added here: of the day, and of the periods that `caps`
+        bound."""
+        day_minor = self._used.get(day, 0) + self._added.get(day, 0)
+        month_minor = year_minor = None
+        if caps.monthly_minor != NO_LIMIT:
+            month_minor = day_minor + self._other_days_minor(day, month_of(day.day))
+        if caps.yearly_minor != NO_LIMIT:
+            year_minor = day_minor + self._other_days_minor(day, year_of(day.day))
+        return Used(day_minor, month_minor, year_minor)
+
+    def _other_days_minor(self, day: AccountDay, period: tuple[date, date]) -> int:
+        """The usage of a period's other days. The lock on the binding keeps them still while this decides."""
+        if (day, period) not in self._others:
+            self._others[day, period] = sum_of_days(self._connection, day, period, but=day.day)
+        return self._others[day, period]
 
     def add(self, day: AccountDay, amount_minor: int) -> None:
         """Reserve more of the day. Nothing is written before `write`."""
@@ -105,13 +136,29 @@ class UsageBook:
     def write(self) -> None:
         """Write what was added."""
         fresh = [
-            {"account": day.account, "day": day.day, "currency": day.currency, "used_minor": amount_minor}
+            {
+                "account": day.account,
+                "day": day.day,
+                "currency": day.currency,
+                "kind": day.kind.value,
+                "used_minor": amount_minor,
+            }
             for day, amount_minor in sorted(self._added.items())
             if day not in self._used
         ]
         if fresh:
             self._connection.execute(insert(schema.usage), fresh)
         add_to_rows(self._connection, {day: minor for day, minor in self._added.items() if day in self._used})
+
+
+def sum_of_days(connection: Connection, day: AccountDay, period: tuple[date, date], *, but: date = date.min) -> int:
+    """The usage of a period's days, except of the day `but`.
+
+    Added up here and not in the database: the days of a period may come to more than its integers hold.
+    """
+    first, following = period
+    values = {"account": day.account, "currency": day.currency, "kind": day.kind.value}
+    return sum(connection.scalars(_PERIOD, values | {"first": first, "next": following, "but": but}))
 
 
 def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:
@@ -122,7 +169,13 @@ def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None
     connection.execute(
         _ADD,
         [
-            {"of_account": day.account, "of_day": day.day, "of_currency": day.currency, "added_minor": minor}
+            {
+                "of_account": day.account,
+                "of_day": day.day,
+                "of_currency": day.currency,
+                "of_kind": day.kind.value,
+                "added_minor": minor,
+            }
             for day, minor in changed
         ],
     )

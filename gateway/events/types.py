@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.attestations.limits import LIMIT_FIELDS
+from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Status, Terms
 
 
 class EventType(StrEnum):
@@ -24,6 +25,7 @@ class EventType(StrEnum):
     LOST = "binding.lost"
     CLOSED = "binding.closed"
     UNBOUND = "binding.unbound"
+    UNSTATED = "binding.unstated"
     LIMITS_CHANGED = "binding.limits_changed"
     IDENTITY_CHANGED = "binding.identity_changed"
     UNREADABLE = "binding.unreadable"
@@ -40,6 +42,7 @@ _BY_STATUS = {
     Status.DORMANT: EventType.CHANGED,
     Status.CLOSED: EventType.CLOSED,
     Status.UNBOUND: EventType.UNBOUND,
+    Status.UNSTATED: EventType.UNSTATED,
 }
 
 
@@ -151,17 +154,15 @@ def _between(previous: Terms, current: Terms) -> Iterator[Change]:
         yield Change(_BY_STATUS[current.status], ("status", *uses), *words)
     elif uses:
         yield Change(EventType.CHANGED, uses, *words)
-    limits = tuple(
-        name
-        for name in ("transaction_limit_minor", "daily_limit_minor")
-        if getattr(previous, name) != getattr(current, name)
-    )
+    limits = tuple(name for name in LIMIT_FIELDS if getattr(previous.limits, name) != getattr(current.limits, name))
     if limits:
         yield Change(EventType.LIMITS_CHANGED, limits, *words)
     yield from _identity(previous.tags, current.tags, current)
 
 
 def _identity(before: IdentityTags, after: IdentityTags, current: Terms) -> Iterator[Change]:
-    fields = tuple(name for name in ("name", "id_document", "phone") if getattr(before, name) != getattr(after, name))
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in ("name", "id_document", "phone")}
+    # What one side does not state is not compared.
+    fields = tuple(name for name, tags in pairs.items() if NOT_STATED not in tags and tags[0] != tags[1])
     if fields:
         yield Change(EventType.IDENTITY_CHANGED, fields, current.status.word)

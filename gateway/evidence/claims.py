@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from standing.gateway.decisions.policy import Caution, IdentityOutcomes
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Outcome, Reason
-from standing.ledger.attestations.binding_protocol import Hex16, Hex32
+from standing.ledger.attestations.binding_protocol import Hex16, Hex26, Hex32
 from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.codec import Record
 from standing.ledger.clock import MAX_CALENDAR_MS
 
 #: The form of the payload; a verifier refuses any other.
-FORM = 2
+FORM = 3
 COMMITMENT_SIZE = 16
 COMMITTED_FIELDS = ("name", "id_document", "phone")
 
@@ -39,18 +39,16 @@ class RecordClaims(_Claims):
     """The words of the ledger's record, as `read` answered them."""
 
     publication: _U48
-    effective_at_ms: _U48
-    tag: Hex16
-    sealed_terms: Hex32
+    tag_and_head: Hex26
+    tail: Hex32
     watermark_ms: _U48
     suspended: bool
 
     def record(self) -> Record:
         return Record(
             self.publication,
-            self.effective_at_ms,
-            bytes.fromhex(self.tag[2:]),
-            bytes.fromhex(self.sealed_terms[2:]),
+            bytes.fromhex(self.tag_and_head[2:]),
+            bytes.fromhex(self.tail[2:]),
             self.watermark_ms,
             self.suspended,
         )
@@ -77,11 +75,12 @@ class PolicyClaims(_Claims):
 class EvidenceClaims(_Claims):
     """The payload of one decision's evidence; times in milliseconds since the Unix epoch, amounts in minor units.
 
-    `record` and the block are None where the ledger gave no answer in time. `ended`, `floor`, `used_today_minor` and
-    `held_by` are the gateway's own word: nothing on the ledger can confirm them.
+    `record` and the block are None where the ledger gave no answer in time. `ended`, `floor`, the `used_…` and
+    `held_by` are the gateway's own word: nothing on the ledger can confirm them. Month and year are None where the bank
+    states no such limit.
     """
 
-    form: Literal[2]
+    form: Literal[3]
     platform: str
     contract: str
     chain_id: int
@@ -100,7 +99,9 @@ class EvidenceClaims(_Claims):
     expected_tags: TagClaims
     ended: bool
     floor: int
-    used_today_minor: int
+    used_day_minor: int
+    used_month_minor: int | None
+    used_year_minor: int | None
     day: str
     time_zone: str
     policy: PolicyClaims

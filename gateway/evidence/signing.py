@@ -83,7 +83,9 @@ class EvidenceSigner:
             "expected_tags": tag_commitments(bound.binding, bound.key, bound.tags),
             "ended": basis.ended,
             "floor": basis.floor,
-            "used_today_minor": basis.used_today_minor,
+            "used_day_minor": basis.used.day_minor,
+            "used_month_minor": basis.used.month_minor,
+            "used_year_minor": basis.used.year_minor,
             "day": basis.day.isoformat(),
             "time_zone": bound.zone.key,
             "policy": {
@@ -112,9 +114,8 @@ class EvidenceSigner:
 def _record_claims(record: Record) -> dict[str, Any]:
     return {
         "publication": record.publication,
-        "effective_at_ms": record.effective_at_ms,
-        "tag": "0x" + record.tag.hex(),
-        "sealed_terms": "0x" + record.sealed_terms.hex(),
+        "tag_and_head": "0x" + record.tag_and_head.hex(),
+        "tail": "0x" + record.tail.hex(),
         "watermark_ms": record.watermark_ms,
         "suspended": record.suspended,
     }

@@ -14,10 +14,9 @@ from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, binding_changes
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.terms import IdentityTags
+from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.chain.codec import Record
-from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.vault import Vault
 
@@ -44,11 +43,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A binding's record as it was in a block."""
+    """A binding's record as it was in a block. `terms`: None where there is no record, or it does not open."""
 
     known: Known
     record: Record
+    terms: Terms | None
     block: Head
+
+    @property
+    def effective_at_ms(self) -> int:
+        """When the terms took effect. The time of a record that does not open is not known: its block's counts."""
+        return self.terms.effective_at_ms if self.terms is not None else self.block.time_s * 1000
 
 
 class Observer:
@@ -105,11 +110,10 @@ class Observer:
             if block.number >= newest.number:
                 raise
             records, block = self._ledger.read(queries, newest.number).records, newest
-        if any(record.effective_at_ms > MAX_CALENDAR_MS for record in records):
-            # The contract bounds it by the block's time. Without this bound no event could be told any more.
-            self._ledger.failover.doubt()
-            raise LedgerUnreachable("the ledger's answer makes no sense: a change past the year 9999")
-        return [Sighting(each, record, block) for each, record in zip(known, records, strict=True)]
+        return [
+            Sighting(each, record, open_record(record, key=each.key, bank=each.bank, binding=each.binding), block)
+            for each, record in zip(known, records, strict=True)
+        ]
 
     def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:
         """Write events for what differs from what was last told, and remember what is told now.
@@ -141,13 +145,12 @@ def _is_older(sighting: Sighting, states: Mapping[bytes, Row[Any]]) -> bool:
 
 
 def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Event]:
-    known, record = sighting.known, sighting.record
+    known, record, current = sighting.known, sighting.record, sighting.terms
     first = state is None or state.publication == 0
     previous = None
     if state is not None and not first:
-        told = Record(state.publication, state.effective_at_ms, state.tag, state.sealed_terms, 0, suspended=False)
+        told = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
         previous = open_record(told, key=known.key, bank=known.bank, binding=known.binding)
-    current = open_record(record, key=known.key, bank=known.bank, binding=known.binding)
     expected = known.tags
     if current is not None and known.unvouched:
         expected = replace(expected, **{field: getattr(current.tags, field) for field in known.unvouched})
@@ -158,13 +161,13 @@ def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Eve
             binding=known.binding,
             publication=record.publication,
             block_number=sighting.block.number,
-            happened_at_ms=record.effective_at_ms,
+            happened_at_ms=sighting.effective_at_ms,
             observed_at_ms=now_ms,
             data={
                 "status": change.status,
                 "previous_status": change.previous_status,
                 "fields": list(change.fields),
-                "effective_at_ms": record.effective_at_ms,
+                "effective_at_ms": sighting.effective_at_ms,
             },
         )
         for change in binding_changes(previous, current, first=first, bound=expected)
@@ -177,9 +180,8 @@ def _remember(connection: Connection, sightings: Sequence[Sighting], states: Map
     for sighting in sightings:
         values = {
             "publication": sighting.record.publication,
-            "effective_at_ms": sighting.record.effective_at_ms,
-            "tag": sighting.record.tag,
-            "sealed_terms": sighting.record.sealed_terms,
+            "tag_and_head": sighting.record.tag_and_head,
+            "tail": sighting.record.tail,
             "block_number": sighting.block.number,
             "recheck": False,
         }
@@ -207,7 +209,7 @@ def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int)
         {
             "binding": binding,
             "publication": publication,
-            "effective_at_ms": sighting.record.effective_at_ms,
+            "effective_at_ms": sighting.effective_at_ms,
             "block_number": sighting.block.number,
             "block_time_ms": sighting.block.time_s * 1000,
             "observed_at_ms": now_ms,

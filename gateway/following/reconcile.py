@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.bindings.bound import adopt, bound_of
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Reason, decide
@@ -131,9 +132,8 @@ class Reconciler:
             select(
                 own,
                 told.c.publication.label("told_publication"),
-                told.c.effective_at_ms.label("told_effective_at_ms"),
-                told.c.tag.label("told_tag"),
-                told.c.sealed_terms.label("told_sealed_terms"),
+                told.c.tag_and_head.label("told_tag_and_head"),
+                told.c.tail.label("told_tail"),
                 told.c.block_number.label("told_block_number"),
                 schema.dead_bindings.c.reason.label("dead_reason"),
             )
@@ -258,10 +258,11 @@ class Reconciler:
             decide(
                 Question(kind, 1, terms.currency if terms is not None else _ANY_CURRENCY),
                 record=heard,
-                bound=bound,
+                terms=terms,
+                expected=bound.tags,
                 ended=False,
                 floor=floor,
-                used_today_minor=0,
+                used=Used(0, 0, 0),
                 policy=self._bank_policy,
                 now_ms=now_ms,
             ).reason
@@ -342,7 +343,6 @@ def _drift(row: Row[Any], record: Record, floor: int, pinned: Head, follower: Ro
     elif record.publication > row.told_publication:
         drift = Drift.FOLLOWER_MISSED if follower.block_number >= pinned.number else None
     else:
-        words = (record.effective_at_ms, record.tag, record.sealed_terms)
-        told = (row.told_effective_at_ms, row.told_tag, row.told_sealed_terms)
+        words, told = (record.tag_and_head, record.tail), (row.told_tag_and_head, row.told_tail)
         drift = Drift.WORDS_DIFFER if record.publication and words != told else None
     return drift

@@ -61,8 +61,8 @@ decisions = Table(
 )
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 
-#: What approved payments hold of a day's limit: reserved, then captured, voided or expired. A reserved one past its
-#: expiry is expired, whether or not its row says so yet.
+#: What approved transactions hold of a day's limit: reserved, then captured, voided or expired. A reserved one past its
+#: expiry is expired, whether or not its row says so yet; a withdrawal has none.
 reservations = Table(
     "reservations",
     metadata,
@@ -70,10 +70,11 @@ reservations = Table(
     Column("account", LargeBinary, nullable=False),
     Column("day", Date, nullable=False),  # in the bank's time zone
     Column("currency", String(3), nullable=False),
+    Column("kind", String(16), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
     Column("settled_at_ms", BigInteger),
-    Column("expires_at_ms", BigInteger, nullable=False, server_default="0"),
+    Column("expires_at_ms", BigInteger),
     Column("captured_minor", BigInteger),
     Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
 )
@@ -89,13 +90,14 @@ refunds = Table(
     Column("refunded_at_ms", BigInteger, nullable=False),
 )
 
-#: The sum of what is reserved or captured, less refunds: one row for an account's day.
+#: The sum of what is reserved or captured, less refunds: one row for an account's day and kind of transaction.
 usage = Table(
     "usage",
     metadata,
     Column("account", LargeBinary, primary_key=True),
     Column("day", Date, primary_key=True),
     Column("currency", String(3), primary_key=True),
+    Column("kind", String(16), primary_key=True),
     Column("used_minor", BigInteger, nullable=False),
 )
 
@@ -124,9 +126,8 @@ binding_states = Table(
     metadata,
     Column("binding", ForeignKey("bindings.binding"), primary_key=True),
     Column("publication", BigInteger, nullable=False),  # 0: the ledger held no record
-    Column("effective_at_ms", BigInteger, nullable=False),
-    Column("tag", LargeBinary, nullable=False),
-    Column("sealed_terms", LargeBinary, nullable=False),
+    Column("tag_and_head", LargeBinary, nullable=False),
+    Column("tail", LargeBinary, nullable=False),
     Column("block_number", BigInteger, nullable=False),
     Column("recheck", Boolean, nullable=False, index=True),
 )

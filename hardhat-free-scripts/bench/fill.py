@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 import anvil
 from standing.gateway.storage import schema
-from standing.ledger.attestations.money import NO_LIMIT
+from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
 from standing.ledger.attestations.sealing import derive_binding_key, seal
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
@@ -81,10 +81,18 @@ def _bound(share: Share, number: int, now_ms: int) -> tuple[Attestation, bytes]:
     """A new binding's first attestation, and its key."""
     binding = secrets.token_bytes(32)
     key = derive_binding_key(share.bank_secret, binding, share.platform)
-    tags = IdentityTags.unpack(binding[:12])
-    terms = Terms(Status.ACTIVE, True, True, 156, NO_LIMIT, NO_LIMIT, tags)
-    tag, sealed = seal(terms, key=key, bank=share.bic, binding=binding, publication=number, effective_at_ms=now_ms)
-    return Attestation(binding, now_ms, tag, sealed), key
+    tags = IdentityTags.unpack(binding[:9])
+    terms = Terms(
+        status=Status.ACTIVE,
+        debit_allowed=True,
+        credit_allowed=True,
+        currency=156,
+        effective_at_ms=now_ms,
+        limits=NO_LIMITS,
+        tags=tags,
+    )
+    tag_and_head, tail = seal(terms, key=key, bank=share.bic, binding=binding, publication=number)
+    return Attestation(binding, tag_and_head, tail), key
 
 
 def _row(share: Share, vault: Vault, attestation: Attestation, key: bytes, now_ms: int) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def _row(share: Share, vault: Vault, attestation: Attestation, key: bytes, now_m
         "number_type": "card",
         "account": binding[::-1],
         "key_sealed": vault.seal(key),
-        "tags": binding[:12],
+        "tags": binding[:9],
         "granted_at_ms": now_ms,
         "grant_signature": bytes(65),
         "created_at_ms": now_ms,
@@ -109,9 +117,8 @@ def _state(attestation: Attestation, number: int) -> dict[str, Any]:
     return {
         "binding": attestation.binding,
         "publication": number,
-        "effective_at_ms": attestation.effective_at_ms,
-        "tag": attestation.tag,
-        "sealed_terms": attestation.sealed_terms,
+        "tag_and_head": attestation.tag_and_head,
+        "tail": attestation.tail,
         "block_number": 1,
         "recheck": False,
     }

@@ -66,7 +66,7 @@ class _Issuer:
         head, made, bindings = state.head, [], itertools.cycle(self.bindings)
         for number in range(state.publication + 1, state.publication + 1 + count):
             batch = tuple(
-                Attestation(next(bindings), now_ms, secrets.token_bytes(16), secrets.token_bytes(32))
+                Attestation(next(bindings), secrets.token_bytes(26), secrets.token_bytes(32))
                 for _ in range(attestations)
             )
             made.append(Publication(self.client.domain, self.bic, number, head, now_ms, batch))

@@ -62,7 +62,7 @@ def publish_bindings(url: str, count: int) -> Setup:
         batch = bindings[start : start + client.max_attestations]
         state, now_ms = client.bank(_BIC), SystemClock().now_ms()
         attestations = tuple(
-            Attestation(binding, now_ms, secrets.token_bytes(16), secrets.token_bytes(32)) for binding in batch
+            Attestation(binding, secrets.token_bytes(26), secrets.token_bytes(32)) for binding in batch
         )
         publication = Publication(client.domain, _BIC, state.publication + 1, state.head, now_ms, attestations)
         data = client.publish_calldata(publication, signer.sign(publication.digest))

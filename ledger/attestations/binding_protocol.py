@@ -30,6 +30,7 @@ def _hex_of(size: int) -> AfterValidator:
 
 
 Hex16 = Annotated[str, _hex_of(16)]
+Hex26 = Annotated[str, _hex_of(26)]
 Hex32 = Annotated[str, _hex_of(32)]
 Hex65 = Annotated[str, _hex_of(65)]
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]

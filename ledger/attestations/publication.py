@@ -25,9 +25,8 @@ sys.setrecursionlimit(1_000)
 
 ATTESTATION_FIELDS = (
     ("bytes32", "binding"),
-    ("uint48", "effectiveAtMs"),
-    ("bytes16", "tag"),
-    ("bytes32", "sealedTerms"),
+    ("bytes26", "tagAndHead"),
+    ("bytes32", "tail"),
 )
 PUBLICATION_FIELDS = (
     ("bytes11", "bank"),
@@ -36,6 +35,10 @@ PUBLICATION_FIELDS = (
     ("uint48", "watermarkMs"),
     ("Attestation[]", "attestations"),
 )
+#: The seal's tag and the first bytes of the sealed terms, which share a storage slot with the publication's number.
+TAG_AND_HEAD_SIZE = 26
+#: The words of one attestation.
+ATTESTATION_SIZE = 3 * 32
 _U48_MAX = 2**48 - 1
 
 
@@ -113,25 +116,27 @@ class Attestation:
     """A bank's sealed word about one binding, as it is on the ledger."""
 
     binding: bytes
-    effective_at_ms: int
-    tag: bytes
-    sealed_terms: bytes
+    tag_and_head: bytes
+    tail: bytes
 
     def __post_init__(self) -> None:
-        for field, size in (("binding", 32), ("tag", 16), ("sealed_terms", 32)):
+        for field, size in (("binding", 32), ("tag_and_head", TAG_AND_HEAD_SIZE), ("tail", 32)):
             if len(getattr(self, field)) != size:
                 raise InvalidValue(field, f"{len(getattr(self, field))} bytes", f"{size} bytes")
-        if not 0 <= self.effective_at_ms <= _U48_MAX:
-            raise InvalidValue("effective_at_ms", "out of range", "0 to 2^48-1")
 
     @property
     def words(self) -> bytes:
-        """The four 32-byte words of the attestation, the same in EIP-712 and in calldata."""
-        return self.binding + self.effective_at_ms.to_bytes(32, "big") + self.tag.ljust(32, b"\0") + self.sealed_terms
+        """The three 32-byte words of the attestation, the same in EIP-712 and in calldata."""
+        return self.binding + self.tag_and_head.ljust(32, b"\0") + self.tail
 
-    def as_tuple(self) -> tuple[bytes, int, bytes, bytes]:
+    @classmethod
+    def of_words(cls, words: bytes) -> "Attestation":
+        """The attestation of its three words. Raises: InvalidValue."""
+        return cls(words[:32], words[32 : 32 + TAG_AND_HEAD_SIZE], words[64:])
+
+    def as_tuple(self) -> tuple[bytes, bytes, bytes]:
         """The attestation as the contract's ABI takes it."""
-        return self.binding, self.effective_at_ms, self.tag, self.sealed_terms
+        return self.binding, self.tag_and_head, self.tail
 
 
 @dataclass(frozen=True)
@@ -200,9 +205,8 @@ class Publication:
                 "attestations": [
                     {
                         "binding": _hex(item.binding),
-                        "effectiveAtMs": item.effective_at_ms,
-                        "tag": _hex(item.tag),
-                        "sealedTerms": _hex(item.sealed_terms),
+                        "tagAndHead": _hex(item.tag_and_head),
+                        "tail": _hex(item.tail),
                     }
                     for item in self.attestations
                 ],

@@ -6,7 +6,8 @@ Keys, all 32 bytes, by HKDF-SHA256:
     identity key  = HKDF(binding key, salt = binding id, info = "standing/identity/v1")
 
 Cipher: AES-256-GCM-SIV (RFC 8452). Nonce: the publication's number in 6 bytes big-endian, then six zero bytes.
-Associated data: bank (11) ‖ binding (32) ‖ publication (6) ‖ effectiveAtMs (6). A binding that occurs twice in one
+Associated data: bank (11) ‖ binding (32) ‖ publication (6). On the ledger, the tag (16) and the first 10 bytes of the
+ciphertext stand together (`tag_and_head`), the other 32 after them (`tail`). A binding that occurs twice in one
 publication repeats the nonce; GCM-SIV is made to bear that: it shows only whether the two are equal in every part.
 
 The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.attestations.grant`).
@@ -22,11 +23,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.identity import Identity
-from standing.ledger.attestations.terms import TAG_SIZE, TERMS_SIZE, IdentityTags, Terms
+from standing.ledger.attestations.terms import NOT_STATED, TAG_SIZE, TERMS_SIZE, IdentityTags, Terms
 from standing.ledger.errors import InvalidValue, TermsUnreadable
 
 KEY_SIZE = 32
 BINDING_SIZE = 32
+SEAL_TAG_SIZE = 16
+#: How much of the ciphertext stands beside the tag in the first storage slot.
+HEAD_SIZE = 10
+
+_INSTEAD_OF_ZERO = (1).to_bytes(TAG_SIZE, "big")
 _U48_MAX = 2**48 - 1
 
 
@@ -54,13 +60,17 @@ def key_commitment(binding: bytes, binding_key: bytes) -> bytes:
 def identity_tags(binding: bytes, binding_key: bytes, identity: Identity) -> IdentityTags:
     """The tags of the three identity fields, keyed for this binding.
 
-    A tag is the first 4 bytes of HMAC-SHA256(identity key, field name ‖ 0x1f ‖ canonical value): enough to see that a
-    field changed (an unnoticed change has a chance of one in 2^32). Whoever has the key can test guesses against it.
+    A tag is the first 3 bytes of HMAC-SHA256(identity key, field name ‖ 0x1f ‖ canonical value): enough to see that a
+    field changed (an unnoticed change has a chance of one in 2^24). Whoever has the key can test guesses against it. A
+    field that is empty is not stated, and its tag is zero; a stated field whose tag happens to be zero gets the tag 1.
     """
     identity_key = _hkdf(binding_key, binding, b"standing/identity/v1")
 
     def tag(field: str, value: str) -> bytes:
-        return hmac.digest(identity_key, field.encode() + b"\x1f" + value.encode(), "sha256")[:TAG_SIZE]
+        if not value:
+            return NOT_STATED
+        digest = hmac.digest(identity_key, field.encode() + b"\x1f" + value.encode(), "sha256")[:TAG_SIZE]
+        return digest if digest != NOT_STATED else _INSTEAD_OF_ZERO
 
     return IdentityTags(
         name=tag("name", identity.name),
@@ -69,33 +79,29 @@ def identity_tags(binding: bytes, binding_key: bytes, identity: Identity) -> Ide
     )
 
 
-def _nonce_and_context(bank: str, binding: bytes, publication: int, effective_at_ms: int) -> tuple[bytes, bytes]:
-    for field, value in (("publication", publication), ("effective_at_ms", effective_at_ms)):
-        if not 0 <= value <= _U48_MAX:
-            raise InvalidValue(field, "out of range", "0 to 2^48-1")
+def _nonce_and_context(bank: str, binding: bytes, publication: int) -> tuple[bytes, bytes]:
+    if not 0 <= publication <= _U48_MAX:
+        raise InvalidValue("publication", "out of range", "0 to 2^48-1")
     number = publication.to_bytes(6, "big")
-    return number + bytes(6), bic_to_bytes11(bank) + binding + number + effective_at_ms.to_bytes(6, "big")
+    return number + bytes(6), bic_to_bytes11(bank) + binding + number
 
 
-def seal(
-    terms: Terms, *, key: bytes, bank: str, binding: bytes, publication: int, effective_at_ms: int
-) -> tuple[bytes, bytes]:
-    """Seal `terms` for one binding in one publication. Returns: (tag, 16 bytes; sealed terms, 32 bytes)."""
-    nonce, context = _nonce_and_context(bank, binding, publication, effective_at_ms)
-    sealed = AESGCMSIV(key).encrypt(nonce, terms.pack(), context)
-    return sealed[TERMS_SIZE:], sealed[:TERMS_SIZE]
+def seal(terms: Terms, *, key: bytes, bank: str, binding: bytes, publication: int) -> tuple[bytes, bytes]:
+    """Seal `terms` for one binding in one publication. Returns: (tag and head, 26 bytes; tail, 32 bytes)."""
+    nonce, context = _nonce_and_context(bank, binding, publication)
+    sealed = AESGCMSIV(key).encrypt(nonce, terms.pack(), context)  # ciphertext ‖ tag
+    return sealed[TERMS_SIZE:] + sealed[:HEAD_SIZE], sealed[HEAD_SIZE:TERMS_SIZE]
 
 
-def unseal(
-    tag: bytes, sealed_terms: bytes, *, key: bytes, bank: str, binding: bytes, publication: int, effective_at_ms: int
-) -> Terms:
+def unseal(tag_and_head: bytes, tail: bytes, *, key: bytes, bank: str, binding: bytes, publication: int) -> Terms:
     """Open sealed terms.
 
     Raises: TermsUnreadable where the key, any part of the context, or any bit of the ciphertext differs.
     """
-    nonce, context = _nonce_and_context(bank, binding, publication, effective_at_ms)
+    nonce, context = _nonce_and_context(bank, binding, publication)
+    sealed = tag_and_head[SEAL_TAG_SIZE:] + tail + tag_and_head[:SEAL_TAG_SIZE]
     try:
-        plain = AESGCMSIV(key).decrypt(nonce, sealed_terms + tag, context)
+        plain = AESGCMSIV(key).decrypt(nonce, sealed, context)
     except (InvalidTag, ValueError) as error:
         raise TermsUnreadable("the sealed terms do not open with this binding's key") from error
     return Terms.unpack(plain)

@@ -1,28 +1,40 @@
-"""Terms: what a bank states about a binding, in exactly 32 bytes.
+"""Terms: what a bank states about a binding, in exactly 42 bytes.
 
-    byte 0       status: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound
-    byte 1       permissions: bit 0 debit allowed, bit 1 credit allowed; the others are zero
-    bytes 2-3    currency, ISO 4217 numeric, big-endian
-    bytes 4-11   per-transaction limit of debits, minor units, u64; 2^64-1 = none stated, 0 = nothing
-    bytes 12-19  daily limit of debits, likewise
-    bytes 20-31  identity tags: name, ID document, phone, 4 bytes each
+    byte 0       status 3 bits: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound, 7 unstated
+                 debit allowed 1 bit, credit allowed 1 bit
+                 account class 2 bits: 0 not stated, 1 to 3 (classes I, II, III of a bank settlement account)
+                 holder 1 bit: 0 a person, 1 an organisation
+    bytes 1-2    currency, ISO 4217 numeric, big-endian
+    bytes 3-8    when they took effect, ms since the Unix epoch, u48
+    bytes 9-32   six limits, 4 bytes each (`ledger.attestations.limits`): debits of one transaction, of a day, of a
+                 month, of a year; credits of a day, of a year
+    bytes 33-41  identity tags: name, ID document, phone, 3 bytes each; zero where the bank states none
 
-There is exactly one encoding of each value, and every other byte string is refused.
+There is exactly one encoding of each value, and every other byte string is refused. Status 0 is kept for later forms.
 """
 
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from standing.ledger.attestations.money import check_limit, currency_code
+from standing.ledger.attestations.limits import LIMITS_SIZE, Limits
+from standing.ledger.attestations.money import currency_code
+from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, TermsUnreadable
 
-TERMS_SIZE = 32
-TAG_SIZE = 4
+TERMS_SIZE = 42
+TAG_SIZE = 3
 
-_LAYOUT = struct.Struct(">BBHQQ4s4s4s")
-_DEBIT = 0b01
-_CREDIT = 0b10
+#: The tag of a field that is not stated.
+NOT_STATED = bytes(TAG_SIZE)
+
+_LAYOUT = struct.Struct(f">BH6s{LIMITS_SIZE}s{3 * TAG_SIZE}s")
+_STATUS_SHIFT = 5
+_DEBIT = 0b10000
+_CREDIT = 0b01000
+_CLASS_SHIFT = 1
+_CLASS_MAX = 3
+_ORGANISATION = 0b00001
 
 
 class Status(IntEnum):
@@ -34,6 +46,7 @@ class Status(IntEnum):
     DORMANT = 4
     CLOSED = 5
     UNBOUND = 6
+    UNSTATED = 7  # the bank's own word that it cannot say at the moment how the account is
 
     @property
     def word(self) -> str:
@@ -43,7 +56,10 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdentityTags:
-    """Short keyed tags of the holder's name, ID document and phone; see `ledger.attestations.sealing.identity_tags`."""
+    """Short keyed tags of the holder's name, ID document and phone; see `ledger.attestations.sealing.identity_tags`.
+
+    A tag is NOT_STATED where the bank has no such field of this holder.
+    """
 
     name: bytes
     id_document: bytes
@@ -55,20 +71,20 @@ class IdentityTags:
                 raise InvalidValue(f"tags.{field}", "wrong length", f"{TAG_SIZE} bytes")
 
     def pack(self) -> bytes:
-        """The 12 bytes as they stand in the terms."""
+        """The 9 bytes as they stand in the terms."""
         return self.name + self.id_document + self.phone
 
     @classmethod
     def unpack(cls, raw: bytes) -> "IdentityTags":
-        return cls(raw[0:4], raw[4:8], raw[8:])
+        return cls(raw[:TAG_SIZE], raw[TAG_SIZE : 2 * TAG_SIZE], raw[2 * TAG_SIZE :])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a bank states about a binding.
 
-    `currency` is an ISO 4217 numeric code. Limits are in minor units, apply to debits only, and are
-    `ledger.attestations.money.NO_LIMIT` where the bank states none; 0 means nothing may be debited.
+    `currency` is an ISO 4217 numeric code. `effective_at_ms` is when the account came to be so at the bank.
+    `account_class` is 1 to 3, or 0 where it is not stated.
 
     Raises: InvalidValue where a field is out of bounds.
     """
@@ -77,49 +93,54 @@ class Terms:
     debit_allowed: bool
     credit_allowed: bool
     currency: int
-    transaction_limit_minor: int
-    daily_limit_minor: int
+    effective_at_ms: int
+    limits: Limits
     tags: IdentityTags
+    account_class: int = 0
+    organisation: bool = False
 
     def __post_init__(self) -> None:
         currency_code(self.currency)
-        check_limit("transaction_limit_minor", self.transaction_limit_minor)
-        check_limit("daily_limit_minor", self.daily_limit_minor)
+        if not 0 <= self.effective_at_ms <= MAX_CALENDAR_MS:
+            # Past the calendar's end no date could be told.
+            raise InvalidValue("effective_at_ms", "out of range", f"0 to {MAX_CALENDAR_MS}")
+        if not 0 <= self.account_class <= _CLASS_MAX:
+            raise InvalidValue("account_class", "out of range", f"1 to {_CLASS_MAX}, or 0 where it is not stated")
 
     def pack(self) -> bytes:
-        """The 32 bytes to seal."""
-        permissions = (_DEBIT if self.debit_allowed else 0) | (_CREDIT if self.credit_allowed else 0)
+        """The 42 bytes to seal."""
         return _LAYOUT.pack(
-            self.status,
-            permissions,
+            self.status << _STATUS_SHIFT
+            | (_DEBIT if self.debit_allowed else 0)
+            | (_CREDIT if self.credit_allowed else 0)
+            | self.account_class << _CLASS_SHIFT
+            | (_ORGANISATION if self.organisation else 0),
             self.currency,
-            self.transaction_limit_minor,
-            self.daily_limit_minor,
-            self.tags.name,
-            self.tags.id_document,
-            self.tags.phone,
+            self.effective_at_ms.to_bytes(6, "big"),
+            self.limits.pack(),
+            self.tags.pack(),
         )
 
     @classmethod
     def unpack(cls, raw: bytes) -> "Terms":
-        """The terms of 32 bytes.
+        """The terms of 42 bytes.
 
-        Raises: TermsUnreadable for a wrong length, an unknown status, permission or currency, or a limit out of range.
+        Raises: TermsUnreadable for a wrong length, an unknown status or currency, or a limit that is none.
         """
         if len(raw) != TERMS_SIZE:
             raise TermsUnreadable(f"terms are {TERMS_SIZE} bytes, not {len(raw)}")
-        status, permissions, currency, transaction_limit, daily_limit, *tags = _LAYOUT.unpack(raw)
-        if permissions & ~(_DEBIT | _CREDIT):
-            raise TermsUnreadable("unknown permission bits are set")
+        first, currency, effective_at, limits, tags = _LAYOUT.unpack(raw)
         try:
             return cls(
-                status=Status(status),
-                debit_allowed=bool(permissions & _DEBIT),
-                credit_allowed=bool(permissions & _CREDIT),
+                status=Status(first >> _STATUS_SHIFT),
+                debit_allowed=bool(first & _DEBIT),
+                credit_allowed=bool(first & _CREDIT),
                 currency=currency,
-                transaction_limit_minor=transaction_limit,
-                daily_limit_minor=daily_limit,
-                tags=IdentityTags(*tags),
+                effective_at_ms=int.from_bytes(effective_at, "big"),
+                limits=Limits.unpack(limits),
+                tags=IdentityTags.unpack(tags),
+                account_class=first >> _CLASS_SHIFT & _CLASS_MAX,
+                organisation=bool(first & _ORGANISATION),
             )
         except (ValueError, InvalidValue) as error:
             raise TermsUnreadable(f"not terms: {error}") from error

@@ -355,8 +355,7 @@ class LedgerClient:
             previous=previous,
             watermark_ms=arguments["watermarkMs"],
             attestations=tuple(
-                Attestation(item["binding"], item["effectiveAtMs"], item["tag"], item["sealedTerms"])
-                for item in arguments["attestations"]
+                Attestation(item["binding"], item["tagAndHead"], item["tail"]) for item in arguments["attestations"]
             ),
         )
         return (publication, bytes(arguments["signature"])) if publication.digest == event.digest else None

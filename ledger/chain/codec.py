@@ -2,8 +2,8 @@
 
 Tests compare the words with `eth_abi`. Layout of a call of `read`, after the selector: offset (0x20), count, then for
 each query bank (`bytes11`, left-aligned) and binding. Layout of the answer: block number, block time in seconds, offset
-(0x60), count, then six words for each record. Layout of a call of `publish`: bank, number, watermark, offset (0xa0) of
-the attestations, offset of the signature; count, then four words for each attestation; length, then the signature.
+(0x60), count, then five words for each record. Layout of a call of `publish`: bank, number, watermark, offset (0xa0) of
+the attestations, offset of the signature; count, then three words for each attestation; length, then the signature.
 """
 
 import struct
@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 from eth_utils import keccak
 
+from standing.ledger.attestations.publication import ATTESTATION_SIZE
 from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
-_PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,uint48,bytes16,bytes32)[],bytes)")[:4]
-_ATTESTATION_SIZE = 4 * 32
+_PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,bytes26,bytes32)[],bytes)")[:4]
 _HEAD_SIZE = 4 * 32
 _BANK_SIZE = 11
 _BANK_PADDING = bytes(32 - _BANK_SIZE)
 _BINDING_SIZE = 32
 _U48_MAX = 2**48 - 1
-# Only the bytes of each word that can be set are unpacked: u48, u48, bytes16, bytes32, u48, bool.
-_RECORD = struct.Struct(">24xQ24xQ16s16x32s24xQ31x?")
+# Only the bytes of each word that can be set are unpacked: u48, bytes26, bytes32, u48, bool.
+_RECORD = struct.Struct(">24xQ26s6x32s24xQ31x?")
 _HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
 
 
@@ -35,9 +35,8 @@ class Record(NamedTuple):
     """
 
     publication: int
-    effective_at_ms: int
-    tag: bytes
-    sealed_terms: bytes
+    tag_and_head: bytes
+    tail: bytes
     watermark_ms: int
     suspended: bool
 
@@ -73,8 +72,8 @@ def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
 def encode_publish(
     bank: bytes, number: int, watermark_ms: int, attestations: Sequence[bytes], signature: bytes
 ) -> bytes:
-    """Calldata of `publish`: bank as bytes11, and the four words of each attestation."""
-    numbers = (number, watermark_ms, 0xA0, 0xC0 + len(attestations) * _ATTESTATION_SIZE, len(attestations))
+    """Calldata of `publish`: bank as bytes11, and the three words of each attestation."""
+    numbers = (number, watermark_ms, 0xA0, 0xC0 + len(attestations) * ATTESTATION_SIZE, len(attestations))
     return b"".join(
         (
             _PUBLISH_SELECTOR,
@@ -99,8 +98,8 @@ def decode_read(answer: bytes, count: int) -> Reading:
     if offset != 0x60 or given != count:
         raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
     words = list(_RECORD.iter_unpack(answer[_HEAD_SIZE:]))
-    for publication, effective_at_ms, _, _, watermark_ms, _ in words:
-        if publication > _U48_MAX or effective_at_ms > _U48_MAX or watermark_ms > _U48_MAX:
+    for publication, _, _, watermark_ms, _ in words:
+        if publication > _U48_MAX or watermark_ms > _U48_MAX:
             raise LedgerMismatch("the answer to a read has numbers past the ledger's own bounds")
     records = tuple(map(Record._make, words))
     return Reading(block_number, block_time_s, records)

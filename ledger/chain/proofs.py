@@ -5,7 +5,7 @@ answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; test
 lowest bit up:
 
     _banks    mapping at slot 3: signer u160, publication u48, watermarkMs u48 | admin u160, suspended u8 | head u256
-    _records  mapping of mappings at slot 4: publication u48, tag u128, zero u32, effectiveAtMs u48 | sealedTerms u256
+    _records  mapping of mappings at slot 4: tagAndHead u208, publication u48 | tail u256
 
 A header proves itself by its hash (Ethereum's rule: Keccak-256 of its RLP). Some engines hash otherwise, such as QBFT,
 which leaves the commit seals out, and CometBFT; their headers are not provable here.
@@ -29,7 +29,7 @@ _BANKS_SLOT = 3
 _RECORDS_SLOT = 4
 _MAX_NODES = 64  # a path is at most 64 nibbles long
 _U48 = 2**48 - 1
-_U128 = 2**128 - 1
+_U208 = 2**208 - 1
 
 #: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one.
 _HEADER_FIELDS = (
@@ -85,13 +85,12 @@ class Proved:
     @classmethod
     def of_words(cls, words: Sequence[int]) -> "Proved":
         """What the values of the five slots mean, in the order of `storage_slots`."""
-        issuer, admin, head, packed, sealed = words
+        issuer, admin, head, packed, tail = words
         return cls(
             record=Record(
-                publication=packed & _U48,
-                effective_at_ms=packed >> 208,
-                tag=(packed >> 48 & _U128).to_bytes(16, "big"),
-                sealed_terms=sealed.to_bytes(32, "big"),
+                publication=packed >> 208,
+                tag_and_head=(packed & _U208).to_bytes(26, "big"),
+                tail=tail.to_bytes(32, "big"),
                 watermark_ms=issuer >> 208,
                 suspended=bool(admin >> 160 & 0xFF),
             ),

@@ -1,10 +1,12 @@
 """What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.limits import LIMIT_FIELDS, stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 
 MAX_CHANGES = 5000
@@ -61,6 +63,13 @@ class AccountChange(BaseModel):
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
     transaction_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
     daily_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
+    monthly_limit_minor: LimitValue | None = Field(None, description="Of debits; a new account has none unless stated")
+    yearly_limit_minor: LimitValue | None = Field(None, description="Of debits; a new account has none unless stated")
+    daily_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
+    yearly_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
+    account_class: Literal[1, 2, 3] | None = Field(
+        None, description="Class I, II or III of a bank settlement account; for information, its caps are the limits"
+    )
     holder_name: str | None = Field(None, min_length=1, max_length=140)
     id_document_scheme: Literal["NIDN", "CCPT"] | None = None
     id_document_country: str | None = Field(None, pattern="^[A-Z]{2}$")
@@ -100,9 +109,19 @@ class FeedEntry(BaseModel):
     complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
 
 
+def limits_rounded(changes: Iterable[AccountChange]) -> int:
+    """How many limits in these changes are published as a lower amount than stated."""
+    limits = (getattr(change, name) for change in changes for name in LIMIT_FIELDS)
+    return sum(1 for limit in limits if isinstance(limit, int) and stated(limit) != limit)
+
+
 class FeedReceipt(BaseModel):
-    """The node's receipt: an entry, or a part of it, is durable. `attestations`: how many records it will write on the
-    ledger."""
+    """The node's receipt: an entry, or a part of it, is durable.
+
+    `attestations`: how many records it will write on the ledger. `limits_rounded`: how many of the limits it states the
+    ledger cannot hold to the last unit; each is published as the next lower amount that it can
+    (`ledger.attestations.limits`).
+    """
 
     as_of_ms: int
     part: int = 1
@@ -110,3 +129,4 @@ class FeedReceipt(BaseModel):
     changes: int
     attestations: int
     received_at_ms: int
+    limits_rounded: int = 0

@@ -14,6 +14,7 @@ from standing.ledger.attestations.identity import (
     canonical_name,
     canonical_phone,
 )
+from standing.ledger.attestations.limits import LIMIT_FIELDS, NO_LIMITS, NOTHING, Limits
 from standing.ledger.attestations.money import NO_LIMIT, currency_number
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status, Terms
@@ -29,8 +30,8 @@ _STATE_COLUMNS = (
     "debit_allowed",
     "credit_allowed",
     "currency",
-    "transaction_limit_minor",
-    "daily_limit_minor",
+    *LIMIT_FIELDS,
+    "account_class",
     "effective_at_ms",
 )
 _UPDATE = (
@@ -44,7 +45,7 @@ _CHUNK = 500  # the most keys of one SELECT … IN
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. `id` is the store's own, None before it is saved. Limits are as in `ledger.attestations.terms`."""
+    """One account. `id` is the store's own, None before it is saved. `account_class` is 0 where it is not stated."""
 
     id: int | None
     number: str
@@ -54,9 +55,9 @@ class Account:
     debit_allowed: bool
     credit_allowed: bool
     currency: int
-    transaction_limit_minor: int
-    daily_limit_minor: int
+    limits: Limits
     effective_at_ms: int
+    account_class: int = 0
 
     def __repr__(self) -> str:  # the number is personal data
         return f"Account(id={self.id})"
@@ -69,21 +70,22 @@ class Account:
             debit_allowed=self.debit_allowed,
             credit_allowed=self.credit_allowed,
             currency=self.currency,
-            transaction_limit_minor=self.transaction_limit_minor,
-            daily_limit_minor=self.daily_limit_minor,
+            effective_at_ms=self.effective_at_ms,
+            limits=self.limits,
             tags=identity_tags(binding, key, self.identity),
+            account_class=self.account_class,
         )
 
 
-def unbound(terms: Terms) -> Terms:
-    """The last terms of a binding that has ended: nothing is allowed any more."""
+def unbound(terms: Terms, ended_at_ms: int) -> Terms:
+    """The last terms of a binding that ended then: nothing is allowed any more."""
     return replace(
         terms,
         status=Status.UNBOUND,
         debit_allowed=False,
         credit_allowed=False,
-        transaction_limit_minor=0,
-        daily_limit_minor=0,
+        effective_at_ms=ended_at_ms,
+        limits=NOTHING,
     )
 
 
@@ -111,8 +113,7 @@ def open_account(change: AccountChange, number: str, like: Account | None = None
         debit_allowed=False,
         credit_allowed=False,
         currency=0,
-        transaction_limit_minor=0,
-        daily_limit_minor=0,
+        limits=NO_LIMITS,
         effective_at_ms=change.effective_at_ms,
     )
     return apply_change(blank, change)
@@ -128,9 +129,11 @@ def apply_change(account: Account, change: AccountChange) -> Account:
             stated[field] = getattr(change, field)
     if change.currency is not None:
         stated["currency"] = currency_number(change.currency)
-    for field in ("transaction_limit_minor", "daily_limit_minor"):
-        if getattr(change, field) is not None:
-            stated[field] = _limit(getattr(change, field))
+    if change.account_class is not None:
+        stated["account_class"] = change.account_class
+    limits = {name: _limit(getattr(change, name)) for name in LIMIT_FIELDS if getattr(change, name) is not None}
+    if limits:
+        stated["limits"] = replace(account.limits, **limits)
     if change.number_type is not None and change.number_type != account.number_type:
         raise InvalidValue("number_type", "not what the account was opened with", account.number_type)
     return replace(account, identity=_apply_identity(account.identity, change), **stated)
@@ -213,8 +216,8 @@ class AccountStore:
             "debit_allowed": account.debit_allowed,
             "credit_allowed": account.credit_allowed,
             "currency": account.currency,
-            "transaction_limit_minor": account.transaction_limit_minor,
-            "daily_limit_minor": account.daily_limit_minor,
+            **{name: getattr(account.limits, name) for name in LIMIT_FIELDS},
+            "account_class": account.account_class,
             "effective_at_ms": account.effective_at_ms,
         }
 
@@ -228,7 +231,7 @@ class AccountStore:
             debit_allowed=row.debit_allowed,
             credit_allowed=row.credit_allowed,
             currency=row.currency,
-            transaction_limit_minor=row.transaction_limit_minor,
-            daily_limit_minor=row.daily_limit_minor,
+            limits=Limits(*(getattr(row, name) for name in LIMIT_FIELDS)),
             effective_at_ms=row.effective_at_ms,
+            account_class=row.account_class,
         )

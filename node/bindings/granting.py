@@ -92,7 +92,6 @@ class Granting:
         outbox.put(
             connection,
             binding=binding,
-            effective_at_ms=account.effective_at_ms,
             terms=account.terms(self._issuer.secret, binding, platform),
             holds_from_ms=outbox.last_as_of_ms(connection) + 1,
         )

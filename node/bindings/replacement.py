@@ -45,8 +45,7 @@ def take_over(
         outbox.put(
             connection,
             binding=binding,
-            effective_at_ms=effective_at_ms,
-            terms=unbound(replaced.terms(bank_secret, binding, platform)),
+            terms=unbound(replaced.terms(bank_secret, binding, platform), effective_at_ms),
             holds_from_ms=holds_from_ms,
             entry_as_of_ms=entry_as_of_ms,
         )

@@ -75,8 +75,7 @@ class Resync:
                 outbox.put(
                     connection,
                     binding=binding,
-                    effective_at_ms=effective_at_ms,
-                    terms=unbound(terms) if ended else terms,
+                    terms=unbound(terms, row.ended_at_ms) if ended else terms,
                     holds_from_ms=outbox.last_as_of_ms(connection) + 1,
                 )
         self._faults("resync_committed")

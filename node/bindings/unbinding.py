@@ -17,13 +17,12 @@ def end_and_tell(
     connection: Connection, issuer: Issuer, account: Account, *, binding: bytes, platform: str, now_ms: int
 ) -> None:
     """End a binding and queue its last terms, inside one transaction."""
-    # Not before the account's last change: the ledger takes no attestation older than its record.
-    effective_at_ms = max(now_ms, account.effective_at_ms)
-    end_binding(connection, binding, effective_at_ms)
+    # Not before the account's last change: a binding's times never go back.
+    ended_at_ms = max(now_ms, account.effective_at_ms)
+    end_binding(connection, binding, ended_at_ms)
     outbox.put(
         connection,
         binding=binding,
-        effective_at_ms=effective_at_ms,
-        terms=unbound(account.terms(issuer.secret, binding, platform)),
+        terms=unbound(account.terms(issuer.secret, binding, platform), ended_at_ms),
         holds_from_ms=outbox.last_as_of_ms(connection) + 1,
     )

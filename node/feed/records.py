@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.errors import InvalidValue, StandingError
 from standing.node.accounts.changes import AccountChange
 from standing.node.accounts.store import apply_change, open_account
@@ -19,8 +20,8 @@ from standing.node.accounts.store import apply_change, open_account
 FIELDS: tuple[str, ...] = tuple(AccountChange.model_fields)
 
 _BOOLEANS = ("debit_allowed", "credit_allowed")
-_INTEGERS = ("effective_at_ms",)
-_LIMITS = ("transaction_limit_minor", "daily_limit_minor")
+_INTEGERS = ("effective_at_ms", "account_class")
+_LIMITS = LIMIT_FIELDS
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_SHOWN = 10
 

@@ -17,7 +17,7 @@ from standing.ledger.errors import Conflict, InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt
+from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, limits_rounded
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account, unbound
 from standing.node.bindings.replacement import take_over
 from standing.node.bindings.unbinding import end_binding
@@ -113,6 +113,7 @@ class Feed:
                 changes=len(entry.changes),
                 attestations=0,
                 received_at_ms=now_ms,
+                limits_rounded=limits_rounded(entry.changes),
             )
             _begin(connection, receipt, digest)
             queued = self._apply(connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms)
@@ -128,14 +129,14 @@ class Feed:
         """Take in what the core should have said before its last entry, or says ahead of its next one.
 
         That promises nothing, so the watermark stays. A change that took effect before the last entry counts from right
-        after it, because the ledger's time does not go back. Whole or not at all. `as_it_was_ms`: the age of the
-        changes' source; an account that has changed since is left as it is.
+        after it, because what was promised does not change afterwards. Whole or not at all. `as_it_was_ms`: the age of
+        the changes' source; an account that has changed since is left as it is.
 
         Raises: InvalidValue (naming the change and field), Overloaded.
         """
         latest_ms = self.latest_ms()
         for index, change in enumerate(changes):
-            # Once signed it would block everything after it: the ledger refuses what takes effect in the future.
+            # The account's next change would have to count from after a time that has not come yet.
             if change.effective_at_ms > latest_ms:
                 with _place(index):
                     raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
@@ -230,13 +231,12 @@ class Feed:
         for binding, platform in told:
             terms = account.terms(self._bank_secret, binding, platform)
             if platform in change.unbind:
-                terms = unbound(terms)
+                terms = unbound(terms, change.effective_at_ms)
                 end_binding(connection, binding, change.effective_at_ms)
                 del bound[binding]
             outbox.put(
                 connection,
                 binding=binding,
-                effective_at_ms=change.effective_at_ms,
                 terms=terms,
                 holds_from_ms=last_ms + 1,
                 entry_as_of_ms=as_of_ms,
@@ -270,6 +270,7 @@ def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], di
         changes=known.changes,
         attestations=known.attestations,
         received_at_ms=known.received_at_ms,
+        limits_rounded=limits_rounded(entry.changes),
     )
 
 
@@ -315,7 +316,9 @@ def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None
         )
     )
     if receipt.part > 1 or not receipt.complete:
-        connection.execute(insert(schema.feed_parts).values(digest=digest, **receipt.model_dump()))
+        connection.execute(
+            insert(schema.feed_parts).values(digest=digest, **receipt.model_dump(exclude={"limits_rounded"}))
+        )
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from standing.ledger.attestations.publication import Attestation, Domain, Publication, Signer
+from standing.ledger.attestations.publication import ATTESTATION_SIZE, Attestation, Domain, Publication, Signer
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import Overloaded
@@ -24,7 +24,6 @@ from standing.node.storage import schema
 #: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
 AHEAD_ALLOWANCE_MS = 5_000
 
-ATTESTATION_SIZE = 128
 _FIRST_PREVIOUS = bytes(32)
 
 _log = structlog.get_logger()
@@ -41,12 +40,11 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Terms of a binding to be sealed for a platform. `floor_ms`: a time of this binding that the ledger has seen
+    """Terms of a binding to be sealed for a platform. `floor_ms`: a time of this binding that its platform has seen
     already and this store may not know."""
 
     binding: bytes
     platform: str
-    effective_at_ms: int
     terms: Terms
     floor_ms: int = 0
 
@@ -55,7 +53,6 @@ def put(
     connection: Connection,
     *,
     binding: bytes,
-    effective_at_ms: int,
     terms: Terms,
     holds_from_ms: int,
     entry_as_of_ms: int | None = None,
@@ -69,7 +66,7 @@ def put(
         insert(schema.outbox),
         {
             "binding_id": binding,
-            "effective_at_ms": effective_at_ms,
+            "effective_at_ms": terms.effective_at_ms,
             "terms": terms.pack(),
             "holds_from_ms": holds_from_ms,
             "entry_as_of_ms": entry_as_of_ms,
@@ -155,18 +152,23 @@ def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[lis
         .order_by(schema.outbox.c.id)
         .limit(limit)
     ).all()
-    stated = [Draft(row.binding_id, row.platform, row.effective_at_ms, Terms.unpack(row.terms)) for row in rows]
+    stated = [Draft(row.binding_id, row.platform, _terms(row)) for row in rows]
     drafts = in_bounds(connection, stated, latest_ms)
     _note_times(connection, rows, drafts)
     return drafts, rows[-1].id if rows else 0
 
 
+def _terms(row: Row[Any]) -> Terms:
+    """The terms of a row, under the time that the row has now."""
+    return replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
+
+
 def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequence[Draft]) -> None:
     """Store the time under which moved rows are published: later changes are measured by it."""
     moved = [
-        {"row": row.id, "moved_to_ms": draft.effective_at_ms}
+        {"row": row.id, "moved_to_ms": draft.terms.effective_at_ms}
         for row, draft in zip(rows, drafts, strict=True)
-        if draft.effective_at_ms != row.effective_at_ms
+        if draft.terms.effective_at_ms != row.effective_at_ms
     ]
     if moved:
         table = schema.outbox
@@ -177,11 +179,9 @@ def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequen
 def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -> list[Draft]:
     """The drafts, none older than what was published of its binding before, and none later than `latest_ms`.
 
-    The ledger refuses a whole publication if one attestation in it goes back in time or is too far ahead of its block,
-    and what is signed under a number cannot be signed again in another form: one such row would block everything after
-    it. What was stated last stands, so it takes effect no earlier than what was stated before it. A time ahead comes
-    from a clock that is ahead, the core's or this machine's. The change has happened, so it counts from the ledger's
-    now.
+    What was stated last stands, so it takes effect no earlier than what was stated before it: platforms tell the
+    changes of an account in the order of these times. A time ahead comes from a clock that is ahead, the core's or this
+    machine's. The change has happened, so it counts from the ledger's now.
     """
     table = schema.outbox
     last: dict[bytes, int] = {
@@ -194,9 +194,10 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
     }
     ordered = []
     for draft in drafts:
-        effective_at_ms = max(min(draft.effective_at_ms, latest_ms), draft.floor_ms, last.get(draft.binding, 0))
+        earliest_ms = max(draft.floor_ms, last.get(draft.binding, 0))
+        effective_at_ms = max(min(draft.terms.effective_at_ms, latest_ms), earliest_ms)
         last[draft.binding] = effective_at_ms
-        ordered.append(replace(draft, effective_at_ms=effective_at_ms))
+        ordered.append(replace(draft, terms=replace(draft.terms, effective_at_ms=effective_at_ms)))
     return ordered
 
 
@@ -296,15 +297,14 @@ def sign_next(
 
 def attest(draft: Draft, issuer: Issuer, number: int) -> Attestation:
     """Seal a draft for its platform, in publication `number`."""
-    tag, sealed_terms = seal(
+    tag_and_head, tail = seal(
         draft.terms,
         key=issuer.secret.binding_key(draft.binding, draft.platform),
         bank=issuer.bic,
         binding=draft.binding,
         publication=number,
-        effective_at_ms=draft.effective_at_ms,
     )
-    return Attestation(draft.binding, draft.effective_at_ms, tag, sealed_terms)
+    return Attestation(draft.binding, tag_and_head, tail)
 
 
 def _store(connection: Connection, publication: Publication, signer: Signer, now_ms: int) -> None:
@@ -335,13 +335,7 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
     """The publication of a stored row, exactly as it was signed."""
     words: bytes = row.attestations
     attestations = tuple(
-        Attestation(
-            binding=words[at : at + 32],
-            effective_at_ms=int.from_bytes(words[at + 32 : at + 64], "big"),
-            tag=words[at + 64 : at + 80],
-            sealed_terms=words[at + 96 : at + 128],
-        )
-        for at in range(0, len(words), ATTESTATION_SIZE)
+        Attestation.of_words(words[at : at + ATTESTATION_SIZE]) for at in range(0, len(words), ATTESTATION_SIZE)
     )
     return Publication(
         Domain(row.chain_id, row.contract), bic, row.number, row.previous, row.watermark_ms, attestations

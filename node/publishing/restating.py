@@ -11,15 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 
-from standing.ledger.attestations.publication import Attestation, Publication
+from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE, Attestation, Publication
+from standing.ledger.attestations.sealing import HEAD_SIZE
 from standing.ledger.attestations.terms import TERMS_SIZE, Terms
 from standing.node.accounts.store import AccountStore, unbound
 from standing.node.publishing import outbox
 from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.outbox import Draft, Issuer
 from standing.node.storage import schema
-
-_SEAL_TAG_SIZE = 16
 
 
 def left(connection: Connection) -> int:
@@ -72,19 +71,18 @@ class Restating:
         binding = connection.execute(select(schema.bindings).where(schema.bindings.c.id == row.binding_id)).one()
         account = self._accounts.get(connection, binding.account_id)
         terms = account.terms(self._issuer.secret, binding.id, binding.platform)
-        effective_at_ms = account.effective_at_ms
         if binding.ended_at_ms is not None:
-            terms, effective_at_ms = unbound(terms), max(effective_at_ms, binding.ended_at_ms)
-        return Draft(binding.id, binding.platform, effective_at_ms, terms, floor_ms=row.floor_ms)
+            terms = unbound(terms, max(account.effective_at_ms, binding.ended_at_ms))
+        return Draft(binding.id, binding.platform, terms, floor_ms=row.floor_ms)
 
     def _end(self, row: Row[Any], number: int) -> Attestation:
         """The end of a binding that the store does not know."""
         if row.terms is None:
             # Nobody can open this. A platform that finds it declines, and nothing more can be said.
             return Attestation(
-                row.binding_id, row.floor_ms, secrets.token_bytes(_SEAL_TAG_SIZE), secrets.token_bytes(TERMS_SIZE)
+                row.binding_id, secrets.token_bytes(TAG_AND_HEAD_SIZE), secrets.token_bytes(TERMS_SIZE - HEAD_SIZE)
             )
-        draft = Draft(row.binding_id, row.platform, row.floor_ms, unbound(Terms.unpack(row.terms)))
+        draft = Draft(row.binding_id, row.platform, unbound(Terms.unpack(row.terms), row.floor_ms))
         return outbox.attest(draft, self._issuer, number)
 
     def _settle(
@@ -115,7 +113,7 @@ class Restating:
             [
                 {
                     "binding_id": draft.binding,
-                    "effective_at_ms": draft.effective_at_ms,
+                    "effective_at_ms": draft.terms.effective_at_ms,
                     "terms": draft.terms.pack(),
                     "holds_from_ms": 0,
                     "publication": number,

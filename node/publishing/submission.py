@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, func, insert, select, update
 
+from standing.ledger.attestations.publication import ATTESTATION_SIZE
 from standing.ledger.chain.client import BankState, LedgerClient, Receipt
 from standing.ledger.chain.sender import (
     NonceAhead,
@@ -90,7 +91,7 @@ class Submitter:
             )
             self._sent.discard(row.number)
             self._meters.publications.inc()
-            self._meters.attestations.inc(len(row.attestations) // outbox.ATTESTATION_SIZE)
+            self._meters.attestations.inc(len(row.attestations) // ATTESTATION_SIZE)
             self._meters.publication_latency.observe(max(0, now_ms - row.signed_at_ms) / 1000)
             if receipt is not None:
                 self._meters.gas.inc(receipt["gasUsed"])

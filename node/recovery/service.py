@@ -25,6 +25,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
+from standing.ledger.attestations.publication import ATTESTATION_SIZE
 from standing.ledger.attestations.sealing import unseal
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.client import BankState, LedgerClient
@@ -182,7 +183,7 @@ class Recovery:
             row for row in outbox.unfinished(connection, deployment.base_number) if row.number > state.publication
         ]
         fitting = self._max_attestations()
-        lost = list(dropwhile(lambda row: len(row.attestations) // outbox.ATTESTATION_SIZE <= fitting, unmined))
+        lost = list(dropwhile(lambda row: len(row.attestations) // ATTESTATION_SIZE <= fitting, unmined))
         if not lost:
             return set()
         if not give_up:
@@ -298,9 +299,9 @@ class Recovery:
     def _plan_known(self, connection: Connection, row: Any, record: Record, findings: Findings) -> None:
         terms = self._open(row.id, row.platform, record)
         if terms is not None and terms.status is Status.UNBOUND and row.ended_at_ms is None:
-            end_binding(connection, row.id, record.effective_at_ms)
+            end_binding(connection, row.id, terms.effective_at_ms)
             findings.ended_on_ledger += 1
-        self._restate(connection, row.id, record.effective_at_ms, known=True)
+        self._restate(connection, row.id, terms.effective_at_ms if terms is not None else 0, known=True)
         findings.stated_again += 1
 
     def _plan_unknown(self, connection: Connection, binding: bytes, record: Record, findings: Findings) -> None:
@@ -310,24 +311,23 @@ class Recovery:
                 continue
             if terms.status is not Status.UNBOUND:
                 self._restate(
-                    connection, binding, record.effective_at_ms, known=False, platform=platform, terms=terms.pack()
+                    connection, binding, terms.effective_at_ms, known=False, platform=platform, terms=terms.pack()
                 )
                 findings.unknown_ended += 1
             return
-        self._restate(connection, binding, record.effective_at_ms, known=False)
+        self._restate(connection, binding, 0, known=False)
         findings.unknown_unreadable += 1
 
     def _open(self, binding: bytes, platform: str, record: Record) -> Terms | None:
         """The terms in the ledger's record, if it is sealed for this platform."""
         try:
             return unseal(
-                record.tag,
-                record.sealed_terms,
+                record.tag_and_head,
+                record.tail,
                 key=self._issuer.secret.binding_key(binding, platform),
                 bank=self._issuer.bic,
                 binding=binding,
                 publication=record.publication,
-                effective_at_ms=record.effective_at_ms,
             )
         except TermsUnreadable:
             return None

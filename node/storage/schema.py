@@ -78,6 +78,11 @@ accounts = Table(
     Column("currency", Integer, nullable=False),
     Column("transaction_limit_minor", LimitMinor, nullable=False),
     Column("daily_limit_minor", LimitMinor, nullable=False),
+    Column("monthly_limit_minor", LimitMinor, nullable=False),
+    Column("yearly_limit_minor", LimitMinor, nullable=False),
+    Column("daily_credit_limit_minor", LimitMinor, nullable=False),
+    Column("yearly_credit_limit_minor", LimitMinor, nullable=False),
+    Column("account_class", Integer, nullable=False),  # 0: not stated
     Column("effective_at_ms", BigInteger, nullable=False),
 )
 
@@ -154,7 +159,7 @@ publications = Table(
     Column("previous", LargeBinary, nullable=False),
     Column("watermark_ms", BigInteger, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("attestations", LargeBinary, nullable=False),  # their words, 128 bytes each
+    Column("attestations", LargeBinary, nullable=False),  # their words, 96 bytes each
     Column("signer", String(42), nullable=False),
     Column("signature", LargeBinary, nullable=False),
     Column("signed_at_ms", BigInteger, nullable=False),
@@ -236,7 +241,7 @@ restatements = Table(
     "restatements",
     metadata,
     Column("binding_id", LargeBinary, primary_key=True),
-    Column("floor_ms", BigInteger, nullable=False),  # not before this: the ledger's record took effect then
+    Column("floor_ms", BigInteger, nullable=False),  # not before this: the record on the ledger took effect then
     Column("known", Boolean, nullable=False),
     Column("platform", String(32)),
     Column("terms", LargeBinary),

@@ -34,14 +34,13 @@ class RecordState(NamedTuple):
     """One record of `read`, in the contract's own order."""
 
     publication: int
-    effective_at_ms: int
-    tag: bytes
-    sealed_terms: bytes
+    tag_and_head: bytes
+    tail: bytes
     watermark_ms: int
     suspended: bool
 
 
-NO_RECORD = RecordState(0, 0, bytes(16), ZERO_HASH, 0, False)
+NO_RECORD = RecordState(0, bytes(26), ZERO_HASH, 0, False)
 
 
 class Answer(NamedTuple):
@@ -174,7 +173,7 @@ def binding(number: int) -> bytes:
     return keccak(text=f"binding {number}")
 
 
-def attestation(number: int, effective_at_ms: int, version: int = 1) -> Attestation:
+def attestation(number: int, version: int = 1) -> Attestation:
     """An attestation about binding `number`; each `version` has its own sealed content."""
-    content = keccak(text=f"terms {number} {effective_at_ms} {version}")
-    return Attestation(binding(number), effective_at_ms, keccak(content)[:16], content)
+    content = keccak(text=f"terms {number} {version}")
+    return Attestation(binding(number), keccak(content)[:26], content)

@@ -27,8 +27,8 @@ REGISTRAR_ROLE = keccak(text="REGISTRAR_ROLE")
 GUARDIAN_ROLE = keccak(text="GUARDIAN_ROLE")
 NO_BANK = BankState(ZERO_ADDRESS, 0, 0, ZERO_ADDRESS, False, ZERO_HASH)
 
-_PUBLISH = keccak(text="publish(bytes11,uint48,uint48,(bytes32,uint48,bytes16,bytes32)[],bytes)")[:4]
-_ATTESTATION_TYPE = "Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)"
+_PUBLISH = keccak(text="publish(bytes11,uint48,uint48,(bytes32,bytes26,bytes32)[],bytes)")[:4]
+_ATTESTATION_TYPE = "Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)"
 _PUBLICATION_TYPE = (
     "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"
 )
@@ -52,7 +52,7 @@ class Message:
     bank: bytes
     number: int
     watermark_ms: int
-    attestations: tuple[tuple[int, int, int, int], ...]
+    attestations: tuple[tuple[int, int, int], ...]
     signature: bytes
 
 
@@ -76,10 +76,10 @@ def parse_message(data: bytes) -> Message:
     bank, number, watermark_ms, batch, signature = (word(4 + 32 * n) for n in range(5))
     if bank % 2**168 or number > _U48 or watermark_ms > _U48:
         raise Refused("")
-    start, count = sequence(batch, 128)
+    start, count = sequence(batch, 96)
     at, length = sequence(signature, 1)
-    words = [word(start + 32 * n) for n in range(4 * count)]
-    items = tuple((words[n], words[n + 1], words[n + 2], words[n + 3]) for n in range(0, len(words), 4))
+    words = [word(start + 32 * n) for n in range(3 * count)]
+    items = tuple((words[n], words[n + 1], words[n + 2]) for n in range(0, len(words), 3))
     return Message((bank >> 168).to_bytes(11, "big"), number, watermark_ms, items, data[at : at + length])
 
 
@@ -132,13 +132,13 @@ class Model:
     domain: Domain
     roles: set[tuple[bytes, str]]
     banks: dict[bytes, BankState] = field(default_factory=dict)
-    records: dict[tuple[bytes, bytes], tuple[int, int, bytes, bytes]] = field(default_factory=dict)
+    records: dict[tuple[bytes, bytes], tuple[int, bytes, bytes]] = field(default_factory=dict)
 
     def bank(self, name: bytes) -> BankState:
         return self.banks.get(name, NO_BANK)
 
     def record(self, name: bytes, binding: bytes) -> RecordState:
-        stored = self.records.get((name, binding), NO_RECORD[:4])
+        stored = self.records.get((name, binding), NO_RECORD[:3])
         bank = self.bank(name)
         return RecordState(*stored, bank.watermark_ms, bank.suspended)
 
@@ -164,28 +164,23 @@ class Model:
         digest = digest_of(self.domain, message, bank.head)
         if not signs(bank.signer, digest, message.signature):
             raise Refused("WrongSignature", digest, bank.signer)
-        bindings = self._store(message, latest_ms)
+        bindings = self._store(message)
         self.banks[message.bank] = bank._replace(
             publication=message.number, watermark_ms=message.watermark_ms, head=digest
         )
         told = {"number": message.number, "watermarkMs": message.watermark_ms, "digest": digest, "bindings": bindings}
         return Event("Published", {"bank": message.bank, **told})
 
-    def _store(self, message: Message, latest_ms: int) -> tuple[bytes, ...]:
-        """Check 7 for each attestation in turn; all or nothing."""
+    def _store(self, message: Message) -> tuple[bytes, ...]:
+        """Write each attestation in turn, under the publication's number; all or nothing."""
         written = dict(self.records)
         bindings = []
-        for name, effective_at_ms, tag, sealed_terms in message.attestations:
+        for name, tag_and_head, tail in message.attestations:
             binding = name.to_bytes(32, "big")
-            stored_ms = written.get((message.bank, binding), NO_RECORD)[1]
-            if effective_at_ms < stored_ms:
-                raise Refused("EffectiveTimeBackwards", binding, effective_at_ms, stored_ms)
-            if effective_at_ms > latest_ms:
-                raise Refused("EffectiveTimeAhead", binding, effective_at_ms & _U48, latest_ms)
-            if tag % 2**128:
+            if tag_and_head % 2**48:
                 raise Refused("")
-            content = (tag >> 128).to_bytes(16, "big"), sealed_terms.to_bytes(32, "big")
-            written[message.bank, binding] = (message.number, effective_at_ms, *content)
+            content = (tag_and_head >> 48).to_bytes(26, "big"), tail.to_bytes(32, "big")
+            written[message.bank, binding] = (message.number, *content)
             bindings.append(binding)
         self.records = written
         return tuple(bindings)

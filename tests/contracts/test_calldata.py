@@ -7,19 +7,22 @@ from eth_utils import keccak
 
 from standing.ledger.attestations.publication import Publication
 from tests.contracts.abi import Refusal
-from tests.contracts.ledger import Issuer, StatusLedger, attestation, binding
+from tests.contracts.ledger import NO_RECORD, Issuer, StatusLedger, attestation, binding
 
 # Words of `publish`'s calldata after the selector: bank, number, watermarkMs, offset of the batch, offset of the
-# signature; then the batch: count, and for each attestation binding, effectiveAtMs, tag, sealedTerms.
-BANK, NUMBER, WATERMARK, BATCH_OFFSET, SIGNATURE_OFFSET, COUNT, BINDING, EFFECTIVE, TAG, TERMS = range(10)
+# signature; then the batch: count, and for each attestation binding, tagAndHead, tail.
+BANK, NUMBER, WATERMARK, BATCH_OFFSET, SIGNATURE_OFFSET, COUNT, BINDING, TAG_AND_HEAD, TAIL = range(9)
 
 
 def _word_at(index: int) -> slice:
     return slice(4 + 32 * index, 36 + 32 * index)
 
 
+ATTESTATION = slice(_word_at(BINDING).start, _word_at(TAIL).stop)
+
+
 def _publication(ledger: StatusLedger, issuer: Issuer) -> Publication:
-    return issuer.next(ledger, attestation(1, ledger.latest_ms), watermark_ms=ledger.latest_ms)
+    return issuer.next(ledger, attestation(1), watermark_ms=ledger.latest_ms)
 
 
 def _calldata(ledger: StatusLedger, issuer: Issuer) -> bytearray:
@@ -51,46 +54,54 @@ def test_dirty_padding_of_an_argument_is_malformed(ledger: StatusLedger, bank: I
     assert _send(ledger, data) == Refusal("")
 
 
-DIRTY_FIELDS = {
-    "effective time, nearest": (EFFECTIVE, 48),
-    "effective time, farthest": (EFFECTIVE, 255),
-    "tag, nearest": (TAG, 127),
-    "tag, farthest": (TAG, 0),
-}
+# The 48 bits below the 26 bytes of `tagAndHead` are the only padding that an attestation has.
+DIRTY_BELOW_26_BYTES = {"nearest": 1 << 47, "one within": 1 << 23, "farthest": 1, "all": 2**48 - 1}
 
 
-@pytest.mark.parametrize(("word", "bit"), DIRTY_FIELDS.values(), ids=DIRTY_FIELDS.keys())
-def test_dirty_padding_of_an_attestation_breaks_the_signature(
-    ledger: StatusLedger, bank: Issuer, word: int, bit: int
-) -> None:
+def _dirty(words: bytes, dirt: int) -> bytes:
+    """The three words of an attestation, with bits where the padding of `tagAndHead` belongs."""
+    tag_and_head = int.from_bytes(words[32:64])
+    assert tag_and_head % 2**48 == 0
+    return words[:32] + (tag_and_head | dirt).to_bytes(32, "big") + words[64:]
+
+
+@pytest.mark.parametrize("dirt", DIRTY_BELOW_26_BYTES.values(), ids=DIRTY_BELOW_26_BYTES.keys())
+def test_dirty_padding_of_an_attestation_breaks_the_signature(ledger: StatusLedger, bank: Issuer, dirt: int) -> None:
     """Whoever submits cannot add bits to what the bank signed."""
     data = _calldata(ledger, bank)
-    data[_word_at(word)] = (int.from_bytes(data[_word_at(word)]) | 1 << bit).to_bytes(32, "big")
+    data[ATTESTATION] = _dirty(bytes(data[ATTESTATION]), dirt)
     assert _send(ledger, data).name == "WrongSignature"
 
 
-@pytest.mark.parametrize(("word", "bit"), DIRTY_FIELDS.values(), ids=DIRTY_FIELDS.keys())
-def test_dirty_padding_signed_by_the_bank_itself_is_refused(
-    ledger: StatusLedger, bank: Issuer, word: int, bit: int
-) -> None:
+@pytest.mark.parametrize("dirt", DIRTY_BELOW_26_BYTES.values(), ids=DIRTY_BELOW_26_BYTES.keys())
+def test_dirty_padding_signed_by_the_bank_itself_is_refused(ledger: StatusLedger, bank: Issuer, dirt: int) -> None:
     """A digest over words that no typed data has would break the hash chain for everyone who recomputes it."""
+    publication = _publication(ledger, bank)
+    words = _dirty(publication.attestations[0].words, dirt)
+    data = bytearray(ledger.publish_calldata(publication, bank.signer.sign(_digest_over_raw_words(publication, words))))
+    data[ATTESTATION] = words
+    assert _send(ledger, data) == Refusal("")
+    assert ledger.bank(bank.bank).publication == 0
+    assert ledger.record(bank.bank, binding(1)) == NO_RECORD
+
+
+@pytest.mark.parametrize(("word", "bit"), [(TAG_AND_HEAD, 48), (TAIL, 0)], ids=["tag and head", "tail"])
+def test_the_lowest_bit_of_a_field_is_no_padding(ledger: StatusLedger, bank: Issuer, word: int, bit: int) -> None:
+    """Just above the padding of `tagAndHead`, and at the very end of `tail`, everything counts and is kept."""
     publication = _publication(ledger, bank)
     words = bytearray(publication.attestations[0].words)
     field = slice(32 * (word - BINDING), 32 * (word - BINDING) + 32)
-    words[field] = (int.from_bytes(words[field]) | 1 << bit).to_bytes(32, "big")
+    words[field] = (int.from_bytes(words[field]) ^ 1 << bit).to_bytes(32, "big")
     digest = _digest_over_raw_words(publication, bytes(words))
     data = bytearray(ledger.publish_calldata(publication, bank.signer.sign(digest)))
-    data[_word_at(word)] = words[field]
-    latest = ledger.latest_ms
-    effective = publication.attestations[0].effective_at_ms
-    ahead = Refusal("EffectiveTimeAhead", (binding(1), effective, latest))
-    assert _send(ledger, data) == (ahead if word == EFFECTIVE else Refusal(""))
-    assert ledger.bank(bank.bank).publication == 0
+    data[ATTESTATION] = words
+    assert ledger.chain.transact(ledger.submitter, ledger.address, bytes(data)).ok
+    assert ledger.record(bank.bank, binding(1))[:3] == (1, bytes(words[32:58]), bytes(words[64:]))
 
 
 def _digest_over_raw_words(publication: Publication, words: bytes) -> bytes:
-    """EIP-712 by hand over one attestation's four words as they are, padding and all."""
-    attestation_type = "Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)"
+    """EIP-712 by hand over one attestation's three words as they are, padding and all."""
+    attestation_type = "Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)"
     publication_type = (
         "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"
     )
@@ -121,11 +132,11 @@ def _set_word(index: int, value: int) -> Callable[[bytearray], bytes]:
 MALFORMED: dict[str, Callable[[bytearray], bytes]] = {
     "no arguments": lambda data: bytes(data[:4]),
     "arguments cut off": lambda data: bytes(data[: 4 + 5 * 32 - 1]),
-    "batch cut off": lambda data: bytes(data[: 4 + 9 * 32]),
-    "signature cut off": lambda data: bytes(data[: 4 + 11 * 32 + 64]),
+    "batch cut off": lambda data: bytes(data[: _word_at(TAIL).start]),
+    "signature cut off": lambda data: bytes(data[: 4 + 10 * 32 + 64]),
     "count of more than there is": _set_word(COUNT, 2**32),
     "count that overflows": _set_word(COUNT, 2**256 - 1),
-    "count whose size overflows": _set_word(COUNT, 2**249 + 1),
+    "count whose size overflows": _set_word(COUNT, 2**256 // 96 + 1),
     "batch outside of the calldata": _set_word(BATCH_OFFSET, 2**20),
     "batch offset that overflows": _set_word(BATCH_OFFSET, 2**256 - 32),
     "signature outside of the calldata": _set_word(SIGNATURE_OFFSET, 2**20),

@@ -43,8 +43,8 @@ def _publications(ledger: StatusLedger, bank: Issuer) -> dict[str, Publication]:
     now = ledger.latest_ms
     return {
         "heartbeat": bank.next(ledger, watermark_ms=now),
-        "one": bank.next(ledger, attestation(1, now), watermark_ms=now),
-        "three": bank.next(ledger, *(attestation(n, now - n) for n in range(3)), watermark_ms=now),
+        "one": bank.next(ledger, attestation(1), watermark_ms=now),
+        "three": bank.next(ledger, *(attestation(n) for n in range(3)), watermark_ms=now),
     }
 
 

@@ -39,7 +39,7 @@ def admin(ledger: StatusLedger) -> Account:
 def suspended(ledger: StatusLedger, bank: Issuer) -> Issuer:
     """A suspended bank with one record."""
     now = ledger.latest_ms
-    assert bank.publish(ledger, attestation(1, now), watermark_ms=now).ok
+    assert bank.publish(ledger, attestation(1), watermark_ms=now).ok
     assert ledger.transact(ledger.guardian, "suspend", bank.bank).ok
     return bank
 
@@ -103,7 +103,7 @@ def test_a_bank_cannot_be_admitted_again_to_set_its_history_back(ledger: StatusL
 
 def test_suspension_stops_the_bank_at_once_and_keeps_its_state(ledger: StatusLedger, bank: Issuer) -> None:
     now = ledger.latest_ms
-    assert bank.publish(ledger, attestation(1, now), watermark_ms=now).ok
+    assert bank.publish(ledger, attestation(1), watermark_ms=now).ok
     before = ledger.bank(bank.bank)
     outcome = ledger.transact(ledger.guardian, "suspend", bank.bank)
     told = {"bank": bank.bank, "by": _lower(ledger.guardian.address)}

@@ -2,6 +2,7 @@
 
 from eth_utils import keccak, to_canonical_address
 
+from standing.ledger.attestations.publication import Attestation
 from standing.ledger.chain.codec import Record, decode_read, encode_read
 from tests.contracts.abi import ledger_artifact
 from tests.contracts.chain import Outcome
@@ -21,42 +22,57 @@ def _storage(ledger: StatusLedger, slot: int) -> int:
 
 
 def _publish(ledger: StatusLedger, issuer: Issuer, *numbers: int, version: int = 1) -> int:
+    """Publish about these bindings. Returns: the watermark."""
     now = ledger.latest_ms
-    items = [attestation(number, now - number, version) for number in numbers]
-    assert issuer.publish(ledger, *items, watermark_ms=now).ok
+    assert issuer.publish(ledger, *(attestation(number, version) for number in numbers), watermark_ms=now).ok
     return now
 
 
-def _expected(number: int, publication: int, effective_at_ms: int, watermark_ms: int, version: int = 1) -> RecordState:
-    item = attestation(number, effective_at_ms, version)
-    return RecordState(publication, effective_at_ms, item.tag, item.sealed_terms, watermark_ms, False)
+def _record_base(bank: bytes, number: int) -> int:
+    """The first of the two slots of a record."""
+    return int.from_bytes(_mapping_slot(binding(number), _mapping_slot(bank, RECORDS_SLOT.to_bytes(32, "big"))), "big")
+
+
+def _expected(number: int, publication: int, watermark_ms: int, version: int = 1) -> RecordState:
+    item = attestation(number, version)
+    return RecordState(publication, item.tag_and_head, item.tail, watermark_ms, False)
 
 
 def test_a_record_is_two_storage_slots_as_drawn(ledger: StatusLedger, bank: Issuer) -> None:
-    now = _publish(ledger, bank, 1)
-    item = attestation(1, now - 1)
-    base = int.from_bytes(_mapping_slot(binding(1), _mapping_slot(bank.bank, RECORDS_SLOT.to_bytes(32, "big"))), "big")
-    assert _storage(ledger, base) == 1 | int.from_bytes(item.tag) << 48 | (now - 1) << 208
-    assert _storage(ledger, base + 1) == int.from_bytes(item.sealed_terms)
+    _publish(ledger, bank, 1)
+    item = attestation(1)
+    base = _record_base(bank.bank, 1)
+    assert _storage(ledger, base) == 1 << 208 | int.from_bytes(item.tag_and_head)
+    assert _storage(ledger, base + 1) == int.from_bytes(item.tail)
     assert _storage(ledger, base + 2) == 0
 
 
 def test_full_width_fields_do_not_run_into_each_other(ledger: StatusLedger, bank: Issuer) -> None:
-    """Number, time and tag with all bits that they can have; the 32 bits between tag and time stay zero."""
-    ledger.chain.next_time_s = (2**48 - 1 - 10_000) // 1000 - 1  # year 10889
+    """Number, watermark, and each part of the seal with all bits that they can have, beside parts that have none."""
+    contents = [(b"\xff" * 26, bytes(32)), (bytes(26), b"\xff" * 32), (b"\xff" * 26, b"\xff" * 32)]
+    ledger.chain.next_time_s = (2**48 - 1 - 10_000) // 1000 - len(contents)  # year 10889
     history = Issuer("CHASUS33", bank.signer, bank.admin)
-    assert history.admit(ledger, number=2**48 - 2, head=b"\x11" * 32).ok
-    now = ledger.latest_ms
-    item = attestation(1, now)
-    full = type(item)(item.binding, now, b"\xff" * 16, b"\xff" * 32)
-    assert history.publish(ledger, full, watermark_ms=now).ok
-    base = int.from_bytes(
-        _mapping_slot(binding(1), _mapping_slot(history.bank, RECORDS_SLOT.to_bytes(32, "big"))), "big"
-    )
-    assert _storage(ledger, base) == 2**48 - 1 | (2**128 - 1) << 48 | now << 208
-    assert ledger.record(history.bank, binding(1)) == RecordState(
-        2**48 - 1, now, b"\xff" * 16, b"\xff" * 32, now, False
-    )
+    assert history.admit(ledger, number=2**48 - 1 - len(contents), head=b"\x11" * 32).ok
+    base = _record_base(history.bank, 1)
+    for number, (tag_and_head, tail) in enumerate(contents, start=2**48 - len(contents)):
+        now = ledger.latest_ms
+        assert history.publish(ledger, Attestation(binding(1), tag_and_head, tail), watermark_ms=now).ok
+        assert _storage(ledger, base) == number << 208 | int.from_bytes(tag_and_head)
+        assert _storage(ledger, base + 1) == int.from_bytes(tail)
+        assert ledger.record(history.bank, binding(1)) == RecordState(number, tag_and_head, tail, now, False)
+    assert number == 2**48 - 1
+
+
+def test_a_record_has_the_number_of_the_publication_that_wrote_it_last(ledger: StatusLedger, bank: Issuer) -> None:
+    """Also where a later publication says of a binding just what an earlier one said."""
+    _publish(ledger, bank, 1, 2)
+    _publish(ledger, bank, 2, 3)
+    now = _publish(ledger, bank, 3)
+    assert ledger.read([(bank.bank, binding(n)) for n in (1, 2, 3)]).records == [
+        _expected(1, 1, now),
+        _expected(2, 2, now),
+        _expected(3, 3, now),
+    ]
 
 
 def test_a_bank_is_three_storage_slots(ledger: StatusLedger, bank: Issuer) -> None:
@@ -85,12 +101,12 @@ def test_read_answers_each_query_in_order_and_zeros_for_the_unknown(
     ]
     answer = ledger.read(queries)
     assert answer.records == [
-        _expected(3, 1, second - 3, second),
-        _expected(2, 1, first - 2, first),
+        _expected(3, 1, second),
+        _expected(2, 1, first),
         NO_RECORD,
         NO_RECORD._replace(watermark_ms=first),
-        _expected(1, 1, first - 1, first),
-        _expected(1, 1, first - 1, first),
+        _expected(1, 1, first),
+        _expected(1, 1, first),
     ]
     assert (answer.block_number, answer.block_time_s) == ledger.chain.last_block
 
@@ -100,12 +116,12 @@ def test_read_of_nothing_answers_the_block_alone(ledger: StatusLedger) -> None:
 
 
 def test_read_tells_the_banks_present_watermark_and_suspension(ledger: StatusLedger, bank: Issuer) -> None:
-    written = _publish(ledger, bank, 1)
+    _publish(ledger, bank, 1)
     later = ledger.latest_ms
     assert bank.publish(ledger, watermark_ms=later).ok
-    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, written - 1, later)
+    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, later)
     assert ledger.transact(ledger.guardian, "suspend", bank.bank).ok
-    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, written - 1, later)._replace(suspended=True)
+    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, later)._replace(suspended=True)
 
 
 def test_one_bank_cannot_touch_anothers_records(ledger: StatusLedger, bank: Issuer, other_bank: Issuer) -> None:
@@ -114,18 +130,18 @@ def test_one_bank_cannot_touch_anothers_records(ledger: StatusLedger, bank: Issu
     before = ledger.bank(bank.bank)
     other = _publish(ledger, other_bank, 1, 2, version=2)
     assert ledger.bank(bank.bank) == before
-    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, now - 1, now)
-    assert ledger.record(other_bank.bank, binding(1)) == _expected(1, 1, other - 1, other, version=2)
+    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, now)
+    assert ledger.record(other_bank.bank, binding(1)) == _expected(1, 1, other, version=2)
 
 
 def test_a_heartbeat_moves_the_watermark_and_no_record(ledger: StatusLedger, bank: Issuer) -> None:
-    written = _publish(ledger, bank, 1)
+    _publish(ledger, bank, 1)
     later = ledger.latest_ms
     outcome = bank.publish(ledger, watermark_ms=later)
     (event,) = outcome.events(ledger.abi)
     assert event.arguments["bindings"] == ()
     assert ledger.bank(bank.bank).watermark_ms == later
-    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, written - 1, later)
+    assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, later)
 
 
 def test_a_bank_of_8_characters_is_not_its_branch_of_11(ledger: StatusLedger, bank: Issuer) -> None:
@@ -143,10 +159,10 @@ def test_fixed_width_codec_reads_what_the_contract_answers(ledger: StatusLedger,
     outcome: Outcome = ledger.chain.call(ledger.address, encode_read(queries))
     reading = decode_read(outcome.output, len(queries))
     assert (reading.block_number, reading.block_time_s) == ledger.chain.last_block
-    expected = [attestation(n, now - n) for n in (1, 2)]
+    expected = [attestation(n) for n in (1, 2)]
     assert reading.records == (
-        *(Record(1, item.effective_at_ms, item.tag, item.sealed_terms, now, True) for item in expected),
-        Record(0, 0, bytes(16), bytes(32), now, True),
+        *(Record(1, item.tag_and_head, item.tail, now, True) for item in expected),
+        Record(0, bytes(26), bytes(32), now, True),
     )
 
 

@@ -29,7 +29,7 @@ def _assert_wrong_signature(ledger: StatusLedger, issuer: Issuer, publication: P
 
 
 def _first(ledger: StatusLedger, issuer: Issuer) -> Publication:
-    return issuer.next(ledger, attestation(1, ledger.latest_ms), watermark_ms=ledger.latest_ms)
+    return issuer.next(ledger, attestation(1), watermark_ms=ledger.latest_ms)
 
 
 def test_typed_data_signature_of_eth_account_is_accepted(ledger: StatusLedger, bank: Issuer) -> None:
@@ -143,12 +143,12 @@ def _changed(publication: Publication, field: str) -> Publication:
     changes = {
         "watermark_ms": {"watermark_ms": publication.watermark_ms - 1},
         "no attestations": {"attestations": ()},
-        "one more attestation": {"attestations": (item, attestation(9, item.effective_at_ms))},
+        "one more attestation": {"attestations": (item, attestation(9))},
         "an attestation twice": {"attestations": (item, item)},
         "binding": {"attestations": (replace(item, binding=other),)},
-        "effective_at_ms": {"attestations": (replace(item, effective_at_ms=item.effective_at_ms - 1),)},
-        "tag": {"attestations": (replace(item, tag=other[:16]),)},
-        "sealed_terms": {"attestations": (replace(item, sealed_terms=other),)},
+        "tag": {"attestations": (replace(item, tag_and_head=other[:16] + item.tag_and_head[16:]),)},
+        "head": {"attestations": (replace(item, tag_and_head=item.tag_and_head[:16] + other[:10]),)},
+        "tail": {"attestations": (replace(item, tail=other),)},
     }
     return replace(publication, **changes[field])  # type: ignore[arg-type]  # each entry fits its field
 
@@ -161,9 +161,9 @@ def _changed(publication: Publication, field: str) -> Publication:
         "one more attestation",
         "an attestation twice",
         "binding",
-        "effective_at_ms",
         "tag",
-        "sealed_terms",
+        "head",
+        "tail",
     ],
 )
 def test_changed_content_under_a_genuine_signature_is_refused(ledger: StatusLedger, bank: Issuer, field: str) -> None:
@@ -174,7 +174,7 @@ def test_changed_content_under_a_genuine_signature_is_refused(ledger: StatusLedg
 
 def test_reordered_attestations_are_refused(ledger: StatusLedger, bank: Issuer) -> None:
     now = ledger.latest_ms
-    publication = bank.next(ledger, attestation(1, now), attestation(2, now), watermark_ms=now)
+    publication = bank.next(ledger, attestation(1), attestation(2), watermark_ms=now)
     signature = bank.signer.sign(publication.digest)
     reordered = replace(publication, attestations=publication.attestations[::-1])
     _assert_wrong_signature(ledger, bank, reordered, signature)

@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from standing.gateway.evidence.signing import EvidenceSigner
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.limits import LIMIT_FIELDS, NO_LIMITS
 from standing.ledger.attestations.publication import Domain
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
@@ -35,7 +36,7 @@ BANK = "YUNXCNB0"
 CONTRACT = "0x" + "ab" * 20
 #: 2026-01-01 12:00:00.000 in Shanghai.
 NOON_MS = 1_767_240_000_000
-TAGS = IdentityTags(b"name", b"docu", b"phon")
+TAGS = IdentityTags(b"nam", b"doc", b"pho")
 _SECRET = bytes(range(32))
 
 
@@ -70,15 +71,15 @@ class Account:
             "debit_allowed": True,
             "credit_allowed": True,
             "currency": 156,
-            "transaction_limit_minor": 5_000,
-            "daily_limit_minor": 5_000,
+            "effective_at_ms": 1,
             "tags": TAGS,
         }
-        context = {"bank": BANK, "binding": self.binding, "publication": self.publication, "effective_at_ms": 1}
-        tag, sealed = seal(Terms(**(stated | self.terms)), key=self.key, **context)  # type: ignore[arg-type]
-        return Record(
-            self.publication, 1, tag, sealed, now_ms if self.watermark_ms is None else self.watermark_ms, False
-        )
+        limits = {"transaction_limit_minor": 5_000, "daily_limit_minor": 5_000}
+        limits |= {name: self.terms[name] for name in LIMIT_FIELDS if name in self.terms}
+        others = {name: value for name, value in self.terms.items() if name not in LIMIT_FIELDS}
+        terms = Terms(**(stated | others), limits=replace(NO_LIMITS, **limits))
+        sealed = seal(terms, key=self.key, bank=BANK, binding=self.binding, publication=self.publication)
+        return Record(self.publication, *sealed, now_ms if self.watermark_ms is None else self.watermark_ms, False)
 
 
 class DecisionRig:

@@ -87,17 +87,15 @@ def publish_late(bank: FakeBank, person: Person, effective_at_ms: int, status: S
     """Let a bank publish a change that took effect at another time than now."""
     binding = bytes.fromhex(person.binding[2:])
     number, key = bank.number + 1, bank.key(binding)
-    terms = replace(bank.accounts[person.number].terms(binding, key), status=status)
-    tag, sealed = seal(
-        terms, key=key, bank=bank.bic, binding=binding, publication=number, effective_at_ms=effective_at_ms
-    )
+    terms = replace(bank.accounts[person.number].terms(binding, key, effective_at_ms), status=status)
+    sealed = seal(terms, key=key, bank=bank.bic, binding=binding, publication=number)
     publication = Publication(
         bank.client.domain,
         bank.bic,
         number,
         bank.head,
         bank.clock.now_ms(),
-        (Attestation(binding, effective_at_ms, tag, sealed),),
+        (Attestation(binding, *sealed),),
     )
     sender = Sender(bank.client, bank.sender_key)
     data = bank.client.publish_calldata(publication, bank.signer.sign(publication.digest))

@@ -23,7 +23,8 @@ from standing.ledger.attestations.binding_protocol import (
     Mismatch,
 )
 from standing.ledger.attestations.grant import make_grant
-from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.limits import LIMIT_FIELDS, Limits
+from standing.ledger.attestations.money import NO_LIMIT, currency_number
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
 from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, seal
 from standing.ledger.attestations.terms import Status, Terms
@@ -53,15 +54,19 @@ class Account:
     currency: str = "CNY"
     transaction_limit_minor: int = 500_000
     daily_limit_minor: int = 2_000_000
+    monthly_limit_minor: int = NO_LIMIT
+    yearly_limit_minor: int = NO_LIMIT
+    daily_credit_limit_minor: int = NO_LIMIT
+    yearly_credit_limit_minor: int = NO_LIMIT
 
-    def terms(self, binding: bytes, key: bytes) -> Terms:
+    def terms(self, binding: bytes, key: bytes, effective_at_ms: int) -> Terms:
         return Terms(
             status=self.status,
             debit_allowed=self.debit_allowed,
             credit_allowed=self.credit_allowed,
             currency=currency_number(self.currency),
-            transaction_limit_minor=self.transaction_limit_minor,
-            daily_limit_minor=self.daily_limit_minor,
+            effective_at_ms=effective_at_ms,
+            limits=Limits(*(getattr(self, name) for name in LIMIT_FIELDS)),
             tags=identity_tags(binding, key, self.holder.identity()),
         )
 
@@ -125,13 +130,11 @@ class FakeBank:
         attestations = []
         for binding in bindings:
             account, key = self.accounts[self.bindings[binding]], self.key(binding)
-            stated = account.terms(binding, key)
+            stated = account.terms(binding, key, now_ms)
             if binding in self.ended:
                 stated = replace(stated, status=Status.UNBOUND)
-            tag, sealed = seal(
-                stated, key=key, bank=self.bic, binding=binding, publication=number, effective_at_ms=now_ms
-            )
-            attestations.append(Attestation(binding, now_ms, tag, terms or sealed))
+            tag_and_head, tail = seal(stated, key=key, bank=self.bic, binding=binding, publication=number)
+            attestations.append(Attestation(binding, tag_and_head, terms or tail))
         publication = Publication(
             self.client.domain,
             self.bic,

@@ -331,23 +331,22 @@ def _written(faulty: FaultyNode, events: list[Published]) -> dict[str, list[tupl
         for item in rebuilt[0].attestations:
             key = secrets.binding_key(item.binding, grants[item.binding].platform)
             terms = unseal(
-                item.tag,
-                item.sealed_terms,
+                item.tag_and_head,
+                item.tail,
                 key=key,
                 bank=faulty.bank.bic,
                 binding=item.binding,
                 publication=event.number,
-                effective_at_ms=item.effective_at_ms,
             )
             assert terms.tags == identity_tags(item.binding, key, identity)
             _assert_rest(terms)
-            found["0x" + item.binding.hex()].append((terms.status, terms.daily_limit_minor))
+            found["0x" + item.binding.hex()].append((terms.status, terms.limits.daily_limit_minor))
     return dict(found)
 
 
 def _assert_rest(terms: Terms) -> None:
     assert terms.currency == currency_number(ACCOUNT["currency"])
-    assert terms.daily_limit_minor != NO_LIMIT
+    assert terms.limits.daily_limit_minor != NO_LIMIT
 
 
 def _bindings(faulty: FaultyNode) -> list[Any]:

@@ -79,13 +79,12 @@ def terms_on_ledger(bank: Bank, grant: Mapping[str, Any]) -> Terms | None:
     if record.publication == 0:
         return None
     return unseal(
-        record.tag,
-        record.sealed_terms,
+        record.tag_and_head,
+        record.tail,
         key=known.binding_key,
         bank=bank.bic,
         binding=known.binding,
         publication=record.publication,
-        effective_at_ms=record.effective_at_ms,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from standing.ledger.attestations.binding_protocol import BindingRequest, GrantDocument
-from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.attestations.publication import ATTESTATION_SIZE, LocalSigner
 from standing.ledger.attestations.sealing import unseal
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.chain import governance
@@ -15,7 +15,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender, attestations_within
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node, build
-from standing.node.publishing.outbox import ATTESTATION_SIZE, Issuer
+from standing.node.publishing.outbox import Issuer
 from standing.node.recovery.history import Findings
 from standing.node.recovery.service import Recovery
 from standing.node.storage import schema
@@ -158,13 +158,12 @@ class SteppedNode:
         binding = bytes.fromhex(grant.binding[2:])
         record = self.client.read([(self.bank.bic, binding)]).records[0]
         return unseal(
-            record.tag,
-            record.sealed_terms,
+            record.tag_and_head,
+            record.tail,
             key=bytes.fromhex(grant.binding_key[2:]),
             bank=self.bank.bic,
             binding=binding,
             publication=record.publication,
-            effective_at_ms=record.effective_at_ms,
         )
 
     def backup(self) -> str:

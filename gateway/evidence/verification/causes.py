@@ -11,8 +11,9 @@ from enum import StrEnum
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
 from standing.gateway.evidence.verification.lines import span, when
-from standing.gateway.evidence.verification.redo import redo
+from standing.gateway.evidence.verification.redo import opened, redo
 from standing.ledger.attestations.publication import Attestation
+from standing.ledger.attestations.terms import Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.chain.history import History, Signed
 from standing.ledger.errors import InvalidValue
@@ -50,6 +51,7 @@ class _Late:
     """A change that had taken effect when the decision was made, and was not in the block that was read."""
 
     attestation: Attestation
+    effective_at_ms: int
     publication: int
     watermark_ms: int
     block_number: int
@@ -65,7 +67,10 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
             "the gateway's own word that the ledger gave no answer in time; nothing on the ledger can confirm it",
             claims.decided_at_ms,
         )
-    late = _late_change(claims, history) if history is not None and claims.block_number is not None else None
+    # When a change took effect is sealed: without the key nobody can tell whether it was late.
+    late = None
+    if key is not None and history is not None and claims.block_number is not None:
+        late = _late_change(claims, key, history)
     if late is not None:
         return _of_late(claims, record, key, late)
     if claims.reason is Reason.BANK_SILENT:
@@ -83,10 +88,13 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
         others[Reason.UNBOUND] = (Who.PLATFORM_WORD, "the platform's own word that it had ended the binding itself")
     if claims.reason in others:
         return Cause(*others[claims.reason], claims.decided_at_ms)
-    return _of_word(claims, record, signed, history)
+    terms = opened(claims, key, record.record()) if key is not None else None
+    return _of_word(claims, record, terms, signed, history)
 
 
-def _of_word(claims: EvidenceClaims, record: RecordClaims, signed: Signed | None, history: History | None) -> Cause:
+def _of_word(
+    claims: EvidenceClaims, record: RecordClaims, terms: Terms | None, signed: Signed | None, history: History | None
+) -> Cause:
     published_at_ms = None
     there = ""
     if signed is not None and history is not None:
@@ -94,10 +102,11 @@ def _of_word(claims: EvidenceClaims, record: RecordClaims, signed: Signed | None
         there = f", on the ledger at {when(published_at_ms)}"
     return Cause(
         Who.BANK_WORD,
-        f"the bank's word of {when(record.effective_at_ms)} (publication {record.publication}{there}), "
+        f"the bank's word{f' of {when(terms.effective_at_ms)}' if terms is not None else ''} "
+        f"(publication {record.publication}{there}), "
         f"which it vouched for up to {when(record.watermark_ms)}; decided at {when(claims.decided_at_ms)}",
         claims.decided_at_ms,
-        changed_at_ms=record.effective_at_ms,
+        changed_at_ms=terms.effective_at_ms if terms is not None else None,
         published_at_ms=published_at_ms,
     )
 
@@ -120,7 +129,7 @@ def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
 
 
 def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes | None, late: _Late) -> Cause:
-    changed_at_ms = late.attestation.effective_at_ms
+    changed_at_ms = late.effective_at_ms
     times = (
         f"the account changed at {when(changed_at_ms)}, which was published at {when(late.block_time_ms)} "
         f"(publication {late.publication}, block {late.block_number}); decided at {when(claims.decided_at_ms)} "
@@ -148,9 +157,8 @@ def _in_time(claims: EvidenceClaims, key: bytes | None, late: _Late) -> str:
         return ""
     word = Record(
         late.publication,
-        late.attestation.effective_at_ms,
-        late.attestation.tag,
-        late.attestation.sealed_terms,
+        late.attestation.tag_and_head,
+        late.attestation.tail,
         late.watermark_ms,
         False,
     )
@@ -161,7 +169,7 @@ def _in_time(claims: EvidenceClaims, key: bytes | None, late: _Late) -> str:
     return f"; in time, it would have been: {then.outcome}" + (f", {then.reason}" if then.reason is not None else "")
 
 
-def _late_change(claims: EvidenceClaims, history: History) -> _Late | None:
+def _late_change(claims: EvidenceClaims, key: bytes, history: History) -> _Late | None:
     """The first change after the block that was read which had taken effect by the time of the decision.
 
     The search ends with the first publication that vouches for that time: nothing may come after it.
@@ -172,11 +180,15 @@ def _late_change(claims: EvidenceClaims, history: History) -> _Late | None:
         event = placed.event
         if claims.binding_id in event.bindings and (signed := history.signed(placed)) is not None:
             for attestation in signed.publication.attestations:
-                if attestation.binding == claims.binding_id and attestation.effective_at_ms <= claims.decided_at_ms:
-                    found = attestation
+                if attestation.binding != claims.binding_id:
+                    continue
+                word = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
+                terms = opened(claims, key, word)
+                if terms is not None and terms.effective_at_ms <= claims.decided_at_ms:
+                    found = (attestation, terms.effective_at_ms)
             if found is not None:
                 time_ms = history.client.head(event.block_number).time_s * 1000
-                return _Late(found, event.number, event.watermark_ms, event.block_number, time_ms)
+                return _Late(*found, event.number, event.watermark_ms, event.block_number, time_ms)
         if event.watermark_ms >= claims.decided_at_ms or scanned >= MAX_SCANNED:
             return None
     return None

@@ -110,7 +110,7 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
     elif held:
         lines.holds(12, f"nothing in the bank's word stands against it; held by the platform's rule {claims.held_by}")
     else:
-        own = f"the gateway's own word: used today {claims.used_today_minor}, floor {claims.floor}"
+        own = f"the gateway's own word: used today {claims.used_day_minor}, floor {claims.floor}"
         lines.holds(12, f"comes to {claims.outcome}, {_word(claims.reason)} again ({own})")
 
 

@@ -39,8 +39,8 @@ def _check_publication(
         return None
     written = [item for item in signed.publication.attestations if item.binding == claims.binding_id]
     stated = record.record()
-    words = (stated.effective_at_ms, stated.tag, stated.sealed_terms)
-    if not written or (written[-1].effective_at_ms, written[-1].tag, written[-1].sealed_terms) != words:
+    words = (stated.tag_and_head, stated.tail)
+    if not written or (written[-1].tag_and_head, written[-1].tail) != words:
         lines.fails(5, f"publication {number} states something else of this binding")
         return None
     lines.holds(5, f"publication {number} in block {placed.event.block_number} holds the record")

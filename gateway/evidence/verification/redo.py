@@ -2,24 +2,23 @@
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from standing.gateway.bindings.bound import Bound
+from standing.gateway.bindings.bound import open_record
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import FreshnessBand, Policy
 from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.rules import Decision, decide
 from standing.gateway.evidence.claims import COMMITTED_FIELDS, EvidenceClaims, tag_commitments
-from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.money import currency_number
-from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.errors import InvalidValue
 
-_ANY_ZONE = ZoneInfo("UTC")
-_NO_TAGS = IdentityTags(bytes(4), bytes(4), bytes(4))
+_NO_TAGS = IdentityTags(NOT_STATED, NOT_STATED, NOT_STATED)
 
 
 def opened(claims: EvidenceClaims, key: bytes, record: Record) -> Terms | None:
     """The terms of a record, if the key opens it."""
-    return _bound(claims, key, _NO_TAGS).open(record)
+    return open_record(record, key=key, bank=claims.bank, binding=claims.binding_id)
 
 
 def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> Decision:
@@ -28,10 +27,9 @@ def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> De
     Without a key nothing opens. Raises: InvalidValue where no decision could have been made from a claim.
     """
     tags = _NO_TAGS
-    if key is not None and record is not None:
-        terms = opened(claims, key, record)
-        if terms is not None:
-            tags = _expected_tags(claims, key, terms.tags)
+    terms = opened(claims, key, record) if key is not None and record is not None else None
+    if key is not None and terms is not None:
+        tags = _expected_tags(claims, key, terms.tags)
     stated = claims.policy
     try:
         policy = Policy(
@@ -45,10 +43,11 @@ def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> De
     return decide(
         Question(claims.kind, claims.amount_minor, currency_number(claims.currency)),
         record=record,
-        bound=_bound(claims, key or bytes(32), tags),
+        terms=terms,
+        expected=tags,
         ended=claims.ended,
         floor=claims.floor,
-        used_today_minor=claims.used_today_minor,
+        used=Used(claims.used_day_minor, claims.used_month_minor, claims.used_year_minor),
         policy=policy,
         now_ms=claims.decided_at_ms,
     )
@@ -62,25 +61,23 @@ def zone_of(claims: EvidenceClaims) -> ZoneInfo:
         raise InvalidValue("time_zone", "not a time zone", "an IANA name") from error
 
 
-def _bound(claims: EvidenceClaims, key: bytes, tags: IdentityTags) -> Bound:
-    return Bound(
-        binding=claims.binding_id,
-        bank=claims.bank,
-        bank_bytes=bic_to_bytes11(claims.bank),
-        account=b"",
-        key=key,
-        tags=tags,
-        zone=_ANY_ZONE,  # the account behind the usage is checked elsewhere
-    )
-
-
 def _expected_tags(claims: EvidenceClaims, key: bytes, stated: IdentityTags) -> IdentityTags:
-    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, any
-    other one where it is not."""
+    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, none
+    where it is to none, any other one elsewhere."""
     mine = tag_commitments(claims.binding_id, key, stated)
+    none = tag_commitments(claims.binding_id, key, _NO_TAGS)
     tags = {}
     for field in COMMITTED_FIELDS:
         tag: bytes = getattr(stated, field)
-        same = mine[field] == getattr(claims.expected_tags, field)
-        tags[field] = tag if same else bytes(byte ^ 0xFF for byte in tag)
+        committed = getattr(claims.expected_tags, field)
+        if committed == none[field]:
+            tags[field] = NOT_STATED
+        else:
+            tags[field] = tag if committed == mine[field] else _other_than(tag)
     return IdentityTags(**tags)
+
+
+def _other_than(tag: bytes) -> bytes:
+    """Some stated tag that is not this one."""
+    other = bytes([*tag[:-1], tag[-1] ^ 1])
+    return other if other != NOT_STATED else bytes([*tag[:-1], tag[-1] ^ 3])

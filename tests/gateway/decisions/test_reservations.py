@@ -11,11 +11,13 @@ from alembic.config import Config
 from sqlalchemy import select
 
 from standing.gateway import storage
+from standing.gateway.decisions.caps import Caps, Used
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.reservations import MAX_REFUNDS, used_now
 from standing.gateway.decisions.usage import AccountDay, State
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
+from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.database import Database, migrate
@@ -144,11 +146,13 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
         await rig.settle(kept, State.CAPTURED)
         await _reserved(rig, account, 2_000)
         (row,) = rig.rows(schema.usage)
-        day = AccountDay(row.account, date(2026, 1, 1), "CNY")
-        other = AccountDay(row.account, date(2026, 1, 2), "CNY")
+        day = AccountDay(row.account, date(2026, 1, 1), "CNY", Kind.PAYMENT)
+        other = AccountDay(row.account, date(2026, 1, 2), "CNY", Kind.PAYMENT)
+        caps = {day: Caps(0, 0, NO_LIMIT, 0), other: Caps(0, 0, 0, NO_LIMIT)}
         for now_ms, used in ((NOON_MS + HOUR_MS - 1, 3_000), (NOON_MS + HOUR_MS, 1_000)):
             with rig.database.read() as connection:
-                assert used_now(connection, {day, other}, now_ms) == {day: used}
+                found = used_now(connection, caps, now_ms)
+                assert found == {day: Used(used, None, used), other: Used(0, used, None)}
 
 
 @pytest.mark.anyio
@@ -191,13 +195,82 @@ async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
         account = rig.bind()
         reserved, voided = await _reserved(rig, account, 10), await _reserved(rig, account, 10)
         await rig.settle(voided, State.VOIDED)
-        withdrawal = (await rig.decide(account, kind=Kind.WITHDRAWAL))["transaction_id"]
+        withdrawal = (await rig.decide(account, 10, kind=Kind.WITHDRAWAL))["transaction_id"]
         for name in (reserved, voided, withdrawal):
             with pytest.raises(NothingReserved):
                 await rig.decisions.refund(name, "r-1", 1)
         with pytest.raises(NotFound):
             await rig.decisions.refund("t-none", "r-1", 1)
-        assert _used(rig) == 10
+        assert _used(rig) == 20
+
+
+@pytest.mark.anyio
+async def test_a_withdrawal_counts_when_it_is_approved_never_expires_and_gives_back_when_it_is_voided(
+    tmp_path: Path,
+) -> None:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind(daily_credit_limit_minor=1_000, yearly_credit_limit_minor=1_500)
+
+        async def withdraw(amount_minor: int) -> dict[str, Any]:
+            return await rig.decide(account, amount_minor, kind=Kind.WITHDRAWAL)
+
+        first = await withdraw(800)
+        assert first["reservation"]["expires_at_ms"] is None
+        assert first["remaining"]["daily_limit_minor"] == 200
+        assert (await rig.decide(account, 1_000))["outcome"] == "approve", "a payment uses another limit"
+        assert (await withdraw(201))["reason"] == "over_daily_limit"
+        rig.clock.advance(2 * HOUR_MS)
+        assert (await withdraw(201))["reason"] == "over_daily_limit", "two hours later it still counts"
+        await rig.settle(first["transaction_id"], State.VOIDED)
+        second = await withdraw(1_000)
+        assert second["outcome"] == "approve"
+        await rig.settle(second["transaction_id"], State.CAPTURED, 900)
+        rig.clock.advance(24 * HOUR_MS)
+        assert (await withdraw(601))["reason"] == "over_yearly_limit"
+        assert (await withdraw(600))["outcome"] == "approve"
+
+
+@pytest.mark.anyio
+async def test_months_and_years_are_those_of_the_banks_time_zone_and_begin_anew(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(monthly_limit_minor=2_000, yearly_limit_minor=5_000)
+        # The rig's clock stands at noon of 2026-01-01 in Shanghai.
+        days = {0: 2_000, 30: None, 31: 2_000, 59: 1_000, 364: None, 365: 2_000}
+        at_day = 0
+        for day, amount_minor in days.items():
+            rig.clock.advance((day - at_day) * 24 * HOUR_MS)
+            at_day = day
+            if amount_minor is None:
+                reason = "over_monthly_limit" if day == 30 else "over_yearly_limit"
+                assert (await rig.decide(account, 1))["reason"] == reason
+                continue
+            made = await rig.decide(account, amount_minor)
+            assert made["outcome"] == "approve", (day, made["reason"])
+            await rig.settle(made["transaction_id"], State.CAPTURED)
+
+
+_PERIODS = [
+    ("daily_limit_minor", Kind.PAYMENT, "over_daily_limit"),
+    ("monthly_limit_minor", Kind.PAYMENT, "over_monthly_limit"),
+    ("yearly_limit_minor", Kind.PAYMENT, "over_yearly_limit"),
+    ("daily_credit_limit_minor", Kind.WITHDRAWAL, "over_daily_limit"),
+    ("yearly_credit_limit_minor", Kind.WITHDRAWAL, "over_yearly_limit"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("limit", "kind", "reason"), _PERIODS)
+async def test_two_hundred_at_once_never_overspend_a_period(
+    tmp_path: Path, limit: str, kind: Kind, reason: str
+) -> None:
+    with decision_rig(tmp_path) as rig:
+        limits: dict[str, Any] = {"transaction_limit_minor": NO_LIMIT, "daily_limit_minor": NO_LIMIT, limit: 1_000}
+        account = rig.bind(**limits)
+        answers = await asyncio.gather(*(rig.decide(account, 7, kind=kind) for _ in range(200)))
+        approved = [answer for answer in answers if answer["outcome"] == "approve"]
+        assert len(approved) == 1_000 // 7
+        assert {answer["reason"] for answer in answers} == {None, reason}
+        assert _used(rig) == 7 * len(approved)
 
 
 @pytest.mark.anyio
@@ -250,7 +323,7 @@ async def test_reservations_of_before_the_upgrade_do_not_expire_at_once(tmp_path
                 (name, NOON_MS),
             )
             connection.exec_driver_sql(
-                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', 5, ?, NULL)", (name, state)
+                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', 'payment', 5, ?, NULL)", (name, state)
             )
     migrate(database, "standing.gateway.storage")
     with database.read() as connection:

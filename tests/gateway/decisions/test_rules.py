@@ -8,20 +8,24 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from standing.gateway.bindings.bound import Bound
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.messages import MESSAGES, of_account, of_decision
 from standing.gateway.decisions.policy import FreshnessBand, IdentityOutcomes, Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import ISO20022, Decision, Outcome, Reason, Remaining, decide
 from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.limits import LIMIT_FIELDS, Limits
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
+from standing.ledger.errors import InvalidValue
 
 BANK, BINDING, KEY = "YUNXCNB0", b"\x11" * 32, b"\x22" * 32
 CNY, USD = 156, 840
 NOW_MS = 1_767_225_600_000
-TAGS = IdentityTags(b"name", b"docu", b"phon")
+UNUSED = Used(0, 0, 0)
+TAGS = IdentityTags(b"nam", b"doc", b"pho")
 BOUND = Bound(BINDING, BANK, bic_to_bytes11(BANK), b"account", KEY, TAGS, ZoneInfo("Asia/Shanghai"))
 POLICY = Policy(
     freshness=(
@@ -53,48 +57,47 @@ class Case:
     terms_currency: int = CNY
     transaction_limit_minor: int = 1_000
     daily_limit_minor: int = 5_000
+    monthly_limit_minor: int = 20_000
+    yearly_limit_minor: int = 50_000
+    daily_credit_limit_minor: int = 5_000
+    yearly_credit_limit_minor: int = 50_000
     kind: Kind = Kind.PAYMENT
     amount_minor: int = 1_000
     currency: int = CNY
-    used_today_minor: int = 0
+    used: Used = UNUSED
     policy: Policy = POLICY
 
     def decide(self) -> Decision:
-        record = None
-        if self.answered:
-            tag, sealed = self._sealed()
-            record = Record(self.publication, NOW_MS - 1_000, tag, sealed, self.watermark_ms, self.suspended)
+        record = self.record()
         return decide(
             Question(self.kind, self.amount_minor, self.currency),
             record=record,
-            bound=BOUND,
+            terms=BOUND.open(record) if record is not None else None,
+            expected=BOUND.tags,
             ended=self.ended,
             floor=self.floor,
-            used_today_minor=self.used_today_minor,
+            used=self.used,
             policy=self.policy,
             now_ms=NOW_MS,
         )
 
-    def _sealed(self) -> tuple[bytes, bytes]:
+    def record(self) -> Record | None:
+        """What the ledger answers; None: nothing in time."""
+        if not self.answered:
+            return None
         if self.publication == 0:
-            return bytes(16), bytes(32)
+            return Record(0, bytes(26), bytes(32), self.watermark_ms, self.suspended)
         terms = Terms(
-            self.status,
-            self.debit,
-            self.credit,
-            self.terms_currency,
-            self.transaction_limit_minor,
-            self.daily_limit_minor,
-            IdentityTags(self.name, self.id_document, self.phone),
-        )
-        return seal(
-            terms,
-            key=self.key,
-            bank=BANK,
-            binding=BINDING,
-            publication=self.publication,
+            status=self.status,
+            debit_allowed=self.debit,
+            credit_allowed=self.credit,
+            currency=self.terms_currency,
             effective_at_ms=NOW_MS - 1_000,
+            limits=Limits(*(getattr(self, name) for name in LIMIT_FIELDS)),
+            tags=IdentityTags(self.name, self.id_document, self.phone),
         )
+        sealed = seal(terms, key=self.key, bank=BANK, binding=BINDING, publication=self.publication)
+        return Record(self.publication, *sealed, self.watermark_ms, self.suspended)
 
 
 GOOD = Case()
@@ -119,6 +122,7 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     (Reason.BANK_SILENT, {"watermark_ms": NOW_MS}, {"watermark_ms": 0}),
     (Reason.UNBOUND, {}, {"status": Status.UNBOUND}),
     (Reason.UNBOUND, {"ended": False}, {"ended": True}),
+    (Reason.ACCOUNT_UNSTATED, {}, {"status": Status.UNSTATED}),
     (Reason.ACCOUNT_CLOSED, {}, {"status": Status.CLOSED}),
     (Reason.ACCOUNT_LOST, {}, {"status": Status.LOST}),
     (
@@ -138,9 +142,9 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
         WITHDRAWAL | {"debit": False, "credit": True},
         WITHDRAWAL | {"debit": True, "credit": False},
     ),
-    (Reason.NAME_CHANGED, {}, {"name": b"namf"}),
-    (Reason.ID_DOCUMENT_CHANGED, {}, {"id_document": b"docv"}),
-    (Reason.PHONE_CHANGED, {}, {"phone": b"phoo"}),
+    (Reason.NAME_CHANGED, {}, {"name": b"naf"}),
+    (Reason.ID_DOCUMENT_CHANGED, {}, {"id_document": b"dov"}),
+    (Reason.PHONE_CHANGED, {}, {"phone": b"phf"}),
     (Reason.CURRENCY_NOT_ALLOWED, {"currency": USD, "terms_currency": USD}, {"currency": USD}),
     (Reason.OVER_TRANSACTION_LIMIT, {"transaction_limit_minor": 1_000}, {"transaction_limit_minor": 999}),
     (
@@ -148,7 +152,29 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
         {"amount_minor": 1, "transaction_limit_minor": 1},
         {"amount_minor": 1, "transaction_limit_minor": 0},
     ),
-    (Reason.OVER_DAILY_LIMIT, {"used_today_minor": 4_000}, {"used_today_minor": 4_001}),
+    (Reason.OVER_DAILY_LIMIT, {"used": Used(4_000, 4_000, 4_000)}, {"used": Used(4_001, 4_001, 4_001)}),
+    (
+        Reason.OVER_DAILY_LIMIT,
+        WITHDRAWAL | {"used": Used(4_000, None, 4_000)},
+        WITHDRAWAL | {"used": Used(4_001, None, 4_001)},
+    ),
+    (Reason.OVER_MONTHLY_LIMIT, {"used": Used(0, 19_000, 19_000)}, {"used": Used(0, 19_001, 19_001)}),
+    (Reason.OVER_YEARLY_LIMIT, {"used": Used(0, 0, 49_000)}, {"used": Used(0, 0, 49_001)}),
+    (
+        Reason.OVER_YEARLY_LIMIT,
+        WITHDRAWAL | {"used": Used(0, None, 49_000)},
+        WITHDRAWAL | {"used": Used(0, None, 49_001)},
+    ),
+    (
+        Reason.OVER_MONTHLY_LIMIT,
+        {"amount_minor": 1, "monthly_limit_minor": 1},
+        {"amount_minor": 1, "monthly_limit_minor": 0},
+    ),
+    (
+        Reason.OVER_YEARLY_LIMIT,
+        WITHDRAWAL | {"amount_minor": 1, "yearly_credit_limit_minor": 1},
+        WITHDRAWAL | {"amount_minor": 1, "yearly_credit_limit_minor": 0},
+    ),
     (
         Reason.OVER_DAILY_LIMIT,
         {"amount_minor": 1, "daily_limit_minor": 1},
@@ -157,8 +183,8 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     # Without a stated limit a day is still bounded by what can be counted.
     (
         Reason.OVER_DAILY_LIMIT,
-        {"daily_limit_minor": NO_LIMIT, "used_today_minor": MAX_AMOUNT_MINOR - 1_000},
-        {"daily_limit_minor": NO_LIMIT, "used_today_minor": MAX_AMOUNT_MINOR - 999},
+        {"daily_limit_minor": NO_LIMIT, "used": Used(MAX_AMOUNT_MINOR - 1_000, 0, 0)},
+        {"daily_limit_minor": NO_LIMIT, "used": Used(MAX_AMOUNT_MINOR - 999, 0, 0)},
     ),
 ]
 
@@ -176,8 +202,10 @@ CODES = {
     "currency_not_allowed": "AM03",
     "over_transaction_limit": "AM02",
     "over_daily_limit": "AM14",
+    "over_monthly_limit": "AM14",
+    "over_yearly_limit": "AM14",
 }
-REVIEWED = {"ledger_unreachable", "ledger_rolled_back", "bank_silent", "phone_changed"}
+REVIEWED = {"ledger_unreachable", "ledger_rolled_back", "bank_silent", "account_unstated", "phone_changed"}
 
 
 def test_every_reason_has_an_edge_but_the_one_kept_for_later() -> None:
@@ -207,9 +235,12 @@ FAULTS: dict[Reason, dict[str, Any]] = {reason: too_much for reason, _, too_much
     Reason.CURRENCY_NOT_ALLOWED: {"terms_currency": USD},
     Reason.OVER_TRANSACTION_LIMIT: {"transaction_limit_minor": 999},
     Reason.OVER_DAILY_LIMIT: {"daily_limit_minor": 999},
+    Reason.OVER_MONTHLY_LIMIT: {"monthly_limit_minor": 999},
+    Reason.OVER_YEARLY_LIMIT: {"yearly_limit_minor": 999},
 }
 #: Neighbours that cannot both hold: an account has one status, a transaction one kind.
 EXCLUSIVE = {
+    (Reason.ACCOUNT_UNSTATED, Reason.ACCOUNT_CLOSED),
     (Reason.ACCOUNT_CLOSED, Reason.ACCOUNT_LOST),
     (Reason.ACCOUNT_LOST, Reason.ACCOUNT_FROZEN),
     (Reason.ACCOUNT_FROZEN, Reason.ACCOUNT_DORMANT),
@@ -249,6 +280,7 @@ def test_the_statuses_that_exclude_each_other_have_each_their_own_reason() -> No
         Reason.ACCOUNT_DORMANT,
         Reason.ACCOUNT_CLOSED,
         Reason.UNBOUND,
+        Reason.ACCOUNT_UNSTATED,
     ]
 
 
@@ -267,15 +299,35 @@ def test_permissions(kind: Kind, status: Status, debit: bool, credit: bool) -> N
         assert decided.reason is (Reason.DEBIT_NOT_ALLOWED if kind is Kind.PAYMENT else Reason.CREDIT_NOT_ALLOWED)
 
 
-def test_limits_are_for_debits_only() -> None:
-    nothing = replace(GOOD, transaction_limit_minor=0, daily_limit_minor=0, used_today_minor=9_999)
-    assert nothing.decide().outcome is Outcome.DECLINE
-    assert replace(nothing, kind=Kind.WITHDRAWAL).decide().outcome is Outcome.APPROVE
+def test_limits_of_debits_bound_no_withdrawal_and_those_of_credits_no_payment() -> None:
+    no_debits = replace(
+        GOOD, transaction_limit_minor=0, daily_limit_minor=0, monthly_limit_minor=0, yearly_limit_minor=0
+    )
+    assert no_debits.decide().outcome is Outcome.DECLINE
+    assert replace(no_debits, kind=Kind.WITHDRAWAL).decide().outcome is Outcome.APPROVE
+    no_credits = replace(GOOD, daily_credit_limit_minor=0, yearly_credit_limit_minor=0)
+    assert no_credits.decide().outcome is Outcome.APPROVE
+    assert replace(no_credits, kind=Kind.WITHDRAWAL).decide().outcome is Outcome.DECLINE
+
+
+def test_a_limited_period_that_was_not_added_up_is_an_error_and_no_approval() -> None:
+    for used in (Used(0, None, 0), Used(0, 0, None)):
+        with pytest.raises(InvalidValue, match="used"):
+            replace(GOOD, used=used).decide()
+    unlimited = replace(GOOD, monthly_limit_minor=NO_LIMIT, yearly_limit_minor=NO_LIMIT, used=Used(0))
+    assert unlimited.decide().outcome is Outcome.APPROVE
+
+
+@pytest.mark.parametrize("field", ["name", "id_document", "phone"])
+def test_a_field_that_the_bank_does_not_state_is_not_compared(field: str) -> None:
+    assert replace(GOOD, **{field: bytes(3)}).decide().outcome is Outcome.APPROVE  # type: ignore[arg-type]
 
 
 def test_no_limit_approves_the_largest_amount() -> None:
     largest = replace(
-        GOOD, amount_minor=MAX_AMOUNT_MINOR, transaction_limit_minor=NO_LIMIT, daily_limit_minor=NO_LIMIT
+        GOOD,
+        amount_minor=MAX_AMOUNT_MINOR,
+        **dict.fromkeys(LIMIT_FIELDS, NO_LIMIT),  # type: ignore[arg-type]
     ).decide()
     assert largest.outcome is Outcome.APPROVE
     assert largest.remaining == Remaining(NO_LIMIT, NO_LIMIT)
@@ -291,7 +343,7 @@ def test_the_policy_says_what_follows_silence(when_silent: Any) -> None:
 @pytest.mark.parametrize("outcome", ["review", "decline"])
 def test_the_policy_says_what_follows_a_changed_identity(field: str, outcome: Any) -> None:
     chosen = IdentityOutcomes(**{field: outcome})
-    change: dict[str, Any] = {"policy": POLICY.model_copy(update={"identity": chosen}), field: b"\0\0\0\0"}
+    change: dict[str, Any] = {"policy": POLICY.model_copy(update={"identity": chosen}), field: b"\1\1\1"}
     decided = replace(GOOD, **change).decide()
     assert (decided.outcome, decided.reason) == (outcome, f"{field}_changed")
 
@@ -299,12 +351,12 @@ def test_the_policy_says_what_follows_a_changed_identity(field: str, outcome: An
 @pytest.mark.parametrize(
     ("change", "remaining"),
     [
-        ({}, Remaining(1_000, 4_000)),
-        ({"used_today_minor": 4_000}, Remaining(1_000, 0)),
-        ({"used_today_minor": 4_001}, Remaining(1_000, 999)),  # declined: nothing more is used
-        ({"used_today_minor": 9_000, "kind": Kind.WITHDRAWAL}, Remaining(1_000, 0)),  # the limit was lowered
-        ({"kind": Kind.WITHDRAWAL}, Remaining(1_000, 5_000)),
-        ({"daily_limit_minor": NO_LIMIT, "used_today_minor": 77}, Remaining(1_000, NO_LIMIT)),
+        ({}, Remaining(1_000, 4_000, 19_000, 49_000)),
+        ({"used": Used(4_000, 5_000, 6_000)}, Remaining(1_000, 0, 14_000, 43_000)),
+        ({"used": Used(4_001, 4_001, 4_001)}, Remaining(1_000, 999, 15_999, 45_999)),  # declined: nothing more is used
+        ({"used": Used(9_000, 0, 0)}, Remaining(1_000, 0, 20_000, 50_000)),  # the limit was lowered
+        ({"kind": Kind.WITHDRAWAL}, Remaining(NO_LIMIT, 4_000, NO_LIMIT, 49_000)),
+        ({"daily_limit_minor": NO_LIMIT, "used": Used(77, 77, 77)}, Remaining(1_000, NO_LIMIT, 18_923, 48_923)),
         ({"terms_currency": USD}, None),  # usage is known in the transaction's currency only
         ({"watermark_ms": 0}, None),
         ({"suspended": True}, None),

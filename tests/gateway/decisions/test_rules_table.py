@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from standing.gateway.decisions import rules as decision_module
+from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import FreshnessBand, Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, NewBindingRule, RiskFacts, Tally, VelocityRule
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import day_of
+from standing.ledger.attestations.limits import stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.terms import Status
-from standing.ledger.chain.codec import Record
 from tests.gateway.decisions.test_rules import BOUND, CNY, FAULTS, GOOD, NOW_MS, OTHER_KEY, POLICY, TAGS, USD, Case
 
 JPY = 392
@@ -31,6 +32,7 @@ def second_reading(case: Case) -> Reason | None:
     debit = case.kind is Kind.PAYMENT
     allowed = case.debit if debit else case.credit
     counted = case.daily_limit_minor if case.daily_limit_minor != NO_LIMIT else MAX_AMOUNT_MINOR
+    credited = case.daily_credit_limit_minor if case.daily_credit_limit_minor != NO_LIMIT else MAX_AMOUNT_MINOR
     bound_ms = 60_000 if case.amount_minor <= 1_000 else 5_000
     rows: list[tuple[bool, Reason]] = [
         (not case.answered, Reason.LEDGER_UNREACHABLE),
@@ -40,26 +42,39 @@ def second_reading(case: Case) -> Reason | None:
         (case.key != BOUND.key, Reason.ATTESTATION_UNREADABLE),
         (case.watermark_ms == 0 or not -2_000 <= age_ms <= bound_ms, Reason.BANK_SILENT),
         (case.status is Status.UNBOUND or case.ended, Reason.UNBOUND),
+        (case.status is Status.UNSTATED, Reason.ACCOUNT_UNSTATED),
         (case.status is Status.CLOSED, Reason.ACCOUNT_CLOSED),
         (case.status is Status.LOST, Reason.ACCOUNT_LOST),
         (case.status is Status.FROZEN and not allowed, Reason.ACCOUNT_FROZEN),
         (case.status is Status.DORMANT, Reason.ACCOUNT_DORMANT),
         (debit and not allowed, Reason.DEBIT_NOT_ALLOWED),
         (not debit and not allowed, Reason.CREDIT_NOT_ALLOWED),
-        (case.name != TAGS.name, Reason.NAME_CHANGED),
-        (case.id_document != TAGS.id_document, Reason.ID_DOCUMENT_CHANGED),
-        (case.phone != TAGS.phone, Reason.PHONE_CHANGED),
+        (case.name not in {TAGS.name, bytes(3)}, Reason.NAME_CHANGED),
+        (case.id_document not in {TAGS.id_document, bytes(3)}, Reason.ID_DOCUMENT_CHANGED),
+        (case.phone not in {TAGS.phone, bytes(3)}, Reason.PHONE_CHANGED),
         (case.currency != case.terms_currency, Reason.CURRENCY_NOT_ALLOWED),
         (
             debit and case.transaction_limit_minor != NO_LIMIT and case.amount_minor > case.transaction_limit_minor,
             Reason.OVER_TRANSACTION_LIMIT,
         ),
-        (debit and case.used_today_minor + case.amount_minor > counted, Reason.OVER_DAILY_LIMIT),
+        (case.used.day_minor + case.amount_minor > (counted if debit else credited), Reason.OVER_DAILY_LIMIT),
+        (
+            debit and (case.used.month_minor or 0) + case.amount_minor > case.monthly_limit_minor,
+            Reason.OVER_MONTHLY_LIMIT,
+        ),
+        (
+            (case.used.year_minor or 0) + case.amount_minor
+            > (case.yearly_limit_minor if debit else case.yearly_credit_limit_minor),
+            Reason.OVER_YEARLY_LIMIT,
+        ),
     ]
     return next((reason for fails, reason in rows if fails), None)
 
 
-_LIMITS = st.sampled_from([0, 1, 999, 1_000, 1_001, 5_000, MAX_AMOUNT_MINOR, NO_LIMIT])
+_LIMITS = st.sampled_from([0, 1, 999, 1_000, 1_001, 5_000, stated(MAX_AMOUNT_MINOR), NO_LIMIT, NO_LIMIT])
+#: The largest limit that four bytes can state.
+_LARGEST = stated(MAX_AMOUNT_MINOR)
+_USED = st.sampled_from([0, 0, 1, 4_000, 4_001, MAX_AMOUNT_MINOR - 1, MAX_AMOUNT_MINOR])
 _MOSTLY_SAME = st.sampled_from([True] * 6 + [False])
 CASES = st.builds(
     Case,
@@ -75,16 +90,20 @@ CASES = st.builds(
     status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.ACTIVE, *Status]),
     debit=_MOSTLY_SAME,
     credit=_MOSTLY_SAME,
-    name=_MOSTLY_SAME.map(lambda same: TAGS.name if same else b"\0\0\0\0"),
-    id_document=_MOSTLY_SAME.map(lambda same: TAGS.id_document if same else b"\0\0\0\0"),
-    phone=_MOSTLY_SAME.map(lambda same: TAGS.phone if same else b"\0\0\0\0"),
+    name=st.sampled_from([TAGS.name] * 6 + [b"\1\1\1", bytes(3)]),
+    id_document=st.sampled_from([TAGS.id_document] * 6 + [b"\1\1\1", bytes(3)]),
+    phone=st.sampled_from([TAGS.phone] * 6 + [b"\1\1\1", bytes(3)]),
     terms_currency=st.sampled_from([CNY, CNY, CNY, USD]),
     transaction_limit_minor=_LIMITS,
     daily_limit_minor=_LIMITS,
+    monthly_limit_minor=_LIMITS,
+    yearly_limit_minor=_LIMITS,
+    daily_credit_limit_minor=_LIMITS,
+    yearly_credit_limit_minor=_LIMITS,
     kind=st.sampled_from(Kind),
     amount_minor=st.sampled_from([1, 999, 1_000, 1_001, 5_000, MAX_AMOUNT_MINOR]),
     currency=st.sampled_from([CNY, CNY, CNY, USD]),
-    used_today_minor=st.sampled_from([0, 0, 1, 4_000, 4_001, MAX_AMOUNT_MINOR - 1, MAX_AMOUNT_MINOR]),
+    used=st.builds(Used, _USED, _USED, _USED),
 )
 
 
@@ -111,10 +130,10 @@ def test_every_status_with_every_permission_and_both_kinds(kind: Kind, status: S
         (NO_LIMIT, NO_LIMIT, MAX_AMOUNT_MINOR, 0, None),
         (NO_LIMIT, NO_LIMIT, MAX_AMOUNT_MINOR, 1, Reason.OVER_DAILY_LIMIT),
         (NO_LIMIT, NO_LIMIT, 1, MAX_AMOUNT_MINOR - 1, None),
-        (MAX_AMOUNT_MINOR, NO_LIMIT, MAX_AMOUNT_MINOR, 0, None),
-        (NO_LIMIT, MAX_AMOUNT_MINOR, MAX_AMOUNT_MINOR, 0, None),
-        (MAX_AMOUNT_MINOR - 1, NO_LIMIT, MAX_AMOUNT_MINOR, 0, Reason.OVER_TRANSACTION_LIMIT),
-        (NO_LIMIT, MAX_AMOUNT_MINOR - 1, MAX_AMOUNT_MINOR, 0, Reason.OVER_DAILY_LIMIT),
+        (_LARGEST, NO_LIMIT, _LARGEST, 0, None),
+        (NO_LIMIT, _LARGEST, _LARGEST, 0, None),
+        (_LARGEST, NO_LIMIT, _LARGEST + 1, 0, Reason.OVER_TRANSACTION_LIMIT),
+        (NO_LIMIT, _LARGEST, _LARGEST + 1, 0, Reason.OVER_DAILY_LIMIT),
         (0, NO_LIMIT, 1, 0, Reason.OVER_TRANSACTION_LIMIT),
         (NO_LIMIT, 0, 1, 0, Reason.OVER_DAILY_LIMIT),
         (0, 0, 1, 0, Reason.OVER_TRANSACTION_LIMIT),
@@ -128,12 +147,16 @@ def test_zero_is_nothing_and_the_sentinel_is_no_limit_never_the_other_way_round(
         GOOD,
         transaction_limit_minor=transaction_limit_minor,
         daily_limit_minor=daily_limit_minor,
+        monthly_limit_minor=NO_LIMIT,
+        yearly_limit_minor=NO_LIMIT,
+        daily_credit_limit_minor=NO_LIMIT,
+        yearly_credit_limit_minor=NO_LIMIT,
         amount_minor=amount_minor,
-        used_today_minor=used_minor,
+        used=Used(used_minor),
         policy=always,
     )
     assert case.decide().reason is reason
-    assert replace(case, kind=Kind.WITHDRAWAL).decide().reason is None
+    assert replace(case, kind=Kind.WITHDRAWAL, used=Used(0)).decide().reason is None
 
 
 def test_the_table_in_the_documentation_is_the_order_of_the_reasons() -> None:
@@ -233,15 +256,15 @@ def _facts(
 
 
 def _decide(case: Case, facts: RiskFacts, policy: Policy | None = None) -> Decision:
-    tag, sealed = case._sealed()
-    record = Record(case.publication, NOW_MS - 1_000, tag, sealed, case.watermark_ms, case.suspended)
+    record = case.record()
     return decide(
         Question(case.kind, case.amount_minor, case.currency),
-        record=record if case.answered else None,
-        bound=BOUND,
+        record=record,
+        terms=BOUND.open(record) if record is not None else None,
+        expected=BOUND.tags,
         ended=case.ended,
         floor=case.floor,
-        used_today_minor=case.used_today_minor,
+        used=case.used,
         policy=policy or case.policy.model_copy(update={"risk": (FIRST_DAY, BURST)}),
         now_ms=NOW_MS,
         risk=facts,

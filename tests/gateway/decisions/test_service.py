@@ -176,13 +176,11 @@ async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_
 async def test_where_nothing_is_reserved_nothing_can_be_settled(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        withdrawal = await rig.decide(account, kind=Kind.WITHDRAWAL)
         declined = await rig.decide(account, 5_001)
-        assert (withdrawal["outcome"], withdrawal["reservation"]) == ("approve", None)
-        for answer in (withdrawal, declined):
-            for state in (State.CAPTURED, State.VOIDED):
-                with pytest.raises(NothingReserved):
-                    await rig.settle(answer["transaction_id"], state)
+        assert declined["reservation"] is None
+        for state in (State.CAPTURED, State.VOIDED):
+            with pytest.raises(NothingReserved):
+                await rig.settle(declined["transaction_id"], state)
         with pytest.raises(NotFound):
             await rig.settle("t-unknown", State.CAPTURED)
         with pytest.raises(NotFound):
@@ -194,7 +192,7 @@ async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_mor
     with decision_rig(tmp_path) as rig:
         account = rig.bind(transaction_limit_minor=NO_LIMIT, daily_limit_minor=NO_LIMIT)
         first = await rig.decide(account, MAX_AMOUNT_MINOR)
-        assert first["remaining"] == {"transaction_limit_minor": "none", "daily_limit_minor": "none"}
+        assert first["remaining"] == dict.fromkeys(first["remaining"], "none")
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
         await rig.settle(first["transaction_id"], State.VOIDED)
         assert (await rig.decide(account, 1))["outcome"] == "approve"
@@ -213,13 +211,13 @@ async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_c
     url = new_database(tmp_path, "gateway")
     with decision_rig(tmp_path, policy=Policy(risk=(payments,)), database_url=url) as rig:
         large, other = rig.bind(), rig.bind()
-        for _ in range(2):
-            assert (await rig.decide(large, MAX_AMOUNT_MINOR, kind=Kind.WITHDRAWAL))["outcome"] == "approve"
+        for reason in (None, "over_daily_limit"):  # a day holds no more than can be counted
+            assert (await rig.decide(large, MAX_AMOUNT_MINOR, kind=Kind.WITHDRAWAL))["reason"] == reason
         both = await asyncio.gather(rig.decide(large), rig.decide(other))
         assert [answer["outcome"] for answer in both] == ["approve", "approve"]
     with decision_rig(tmp_path, policy=Policy(risk=(burst,)), database_url=url) as later:
         later.accounts[large.binding] = large
-        held = await later.decide(large, 1, kind=Kind.WITHDRAWAL)
+        held = await later.decide(large, 1)
         assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType, binding_changes
+from standing.ledger.attestations.limits import NO_LIMITS, NOTHING, Limits
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain import governance
@@ -27,17 +28,21 @@ from tests.world import (
     world,
 )
 
-TAGS = IdentityTags(b"name", b"docu", b"phon")
+TAGS = IdentityTags(b"nam", b"doc", b"pho")
 ACTIVE = Terms(
     status=Status.ACTIVE,
     debit_allowed=True,
     credit_allowed=True,
     currency=156,
-    transaction_limit_minor=5_000,
-    daily_limit_minor=9_000,
+    effective_at_ms=1,
+    limits=replace(NO_LIMITS, transaction_limit_minor=5_000, daily_limit_minor=9_000),
     tags=TAGS,
 )
 FROZEN = replace(ACTIVE, status=Status.FROZEN)
+
+
+def _limits(**changes: int) -> Limits:
+    return replace(ACTIVE.limits, **changes)
 
 
 # --- what a difference is
@@ -53,24 +58,41 @@ FROZEN = replace(ACTIVE, status=Status.FROZEN)
         (ACTIVE, {"status": Status.DORMANT}, [("binding.changed", ("status",))]),
         (ACTIVE, {"status": Status.CLOSED}, [("binding.closed", ("status",))]),
         (ACTIVE, {"status": Status.UNBOUND}, [("binding.unbound", ("status",))]),
-        (ACTIVE, {"status": Status.UNBOUND, "daily_limit_minor": 0}, [("binding.unbound", ("status",))]),
-        (replace(ACTIVE, status=Status.UNBOUND), {"daily_limit_minor": 0}, []),
+        (ACTIVE, {"status": Status.UNBOUND, "limits": NOTHING}, [("binding.unbound", ("status",))]),
+        (replace(ACTIVE, status=Status.UNBOUND), {"limits": NOTHING}, []),
         (FROZEN, {"status": Status.ACTIVE}, [("binding.cleared", ("status",))]),
         (FROZEN, {"status": Status.LOST}, [("binding.lost", ("status",))]),
         (FROZEN, {"debit_allowed": False}, [("binding.changed", ("debit_allowed",))]),
         (ACTIVE, {"credit_allowed": False}, [("binding.changed", ("credit_allowed",))]),
         (ACTIVE, {"currency": 840}, [("binding.changed", ("currency",))]),
-        (ACTIVE, {"transaction_limit_minor": 1}, [("binding.limits_changed", ("transaction_limit_minor",))]),
-        (ACTIVE, {"daily_limit_minor": 2**64 - 1}, [("binding.limits_changed", ("daily_limit_minor",))]),
-        (ACTIVE, {"tags": replace(TAGS, phone=b"oooo")}, [("binding.identity_changed", ("phone",))]),
+        (ACTIVE, {"status": Status.UNSTATED}, [("binding.unstated", ("status",))]),
+        (replace(ACTIVE, status=Status.UNSTATED), {"status": Status.ACTIVE}, [("binding.cleared", ("status",))]),
+        (ACTIVE, {"effective_at_ms": 2}, []),
+        (ACTIVE, {"tags": replace(TAGS, phone=bytes(3))}, []),
         (
             ACTIVE,
-            {"tags": IdentityTags(b"1111", b"2222", b"3333")},
+            {"limits": _limits(yearly_credit_limit_minor=1)},
+            [("binding.limits_changed", ("yearly_credit_limit_minor",))],
+        ),
+        (
+            ACTIVE,
+            {"limits": _limits(transaction_limit_minor=1)},
+            [("binding.limits_changed", ("transaction_limit_minor",))],
+        ),
+        (
+            ACTIVE,
+            {"limits": _limits(daily_limit_minor=2**64 - 1)},
+            [("binding.limits_changed", ("daily_limit_minor",))],
+        ),
+        (ACTIVE, {"tags": replace(TAGS, phone=b"ooo")}, [("binding.identity_changed", ("phone",))]),
+        (
+            ACTIVE,
+            {"tags": IdentityTags(b"111", b"222", b"333")},
             [("binding.identity_changed", ("name", "id_document", "phone"))],
         ),
         (
             ACTIVE,
-            {"status": Status.FROZEN, "daily_limit_minor": 0, "tags": replace(TAGS, name=b"eman")},
+            {"status": Status.FROZEN, "limits": _limits(daily_limit_minor=0), "tags": replace(TAGS, name=b"ema")},
             [
                 ("binding.frozen", ("status",)),
                 ("binding.limits_changed", ("daily_limit_minor",)),
@@ -90,9 +112,9 @@ def test_each_difference_between_two_words_is_told_with_the_names_of_what_differ
     ("current", "told"),
     [
         (ACTIVE, []),
-        (replace(ACTIVE, daily_limit_minor=0, debit_allowed=False), []),
+        (replace(ACTIVE, limits=_limits(daily_limit_minor=0), debit_allowed=False), []),
         (FROZEN, ["binding.frozen"]),
-        (replace(ACTIVE, tags=replace(TAGS, name=b"eman")), ["binding.identity_changed"]),
+        (replace(ACTIVE, tags=replace(TAGS, name=b"ema")), ["binding.identity_changed"]),
         (None, ["binding.unreadable"]),
     ],
 )

@@ -188,9 +188,8 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
     values = {
         "binding": raw(person),
         "publication": record.publication,
-        "effective_at_ms": record.effective_at_ms,
-        "tag": record.tag,
-        "sealed_terms": record.sealed_terms,
+        "tag_and_head": record.tag_and_head,
+        "tail": record.tail,
         "block_number": head.number,
         "recheck": False,
     }

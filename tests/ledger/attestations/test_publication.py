@@ -24,7 +24,7 @@ from standing.ledger.errors import InvalidValue
 _U48 = st.integers(0, 2**48 - 1)
 _B32 = st.binary(min_size=32, max_size=32)
 _DOMAINS = st.builds(Domain, st.integers(1, 2**53), st.binary(min_size=20, max_size=20).map(to_checksum_address))
-_ATTESTATIONS = st.builds(Attestation, _B32, _U48, st.binary(min_size=16, max_size=16), _B32)
+_ATTESTATIONS = st.builds(Attestation, _B32, st.binary(min_size=26, max_size=26), _B32)
 PUBLICATIONS = st.builds(
     Publication,
     domain=_DOMAINS,
@@ -62,12 +62,12 @@ _ONE = Publication(
     number=7,
     previous=b"\x22" * 32,
     watermark_ms=1_767_225_600_000,
-    attestations=(Attestation(b"\x33" * 32, 1_767_225_599_000, b"\x44" * 16, b"\x55" * 32),),
+    attestations=(Attestation(b"\x33" * 32, b"\x44" * 26, b"\x55" * 32),),
 )
 
 
 def test_the_digest_of_a_written_out_publication() -> None:
-    assert _ONE.digest.hex() == "9b2f2e216065ad143403ba73a411969bc5a84d6e5eea344f78a56afeaf8203f7"
+    assert _ONE.digest.hex() == "34e2bf583ea4f4401d4d8407ba849e698bed001ce9623bcfdf965842608c6cc7"
 
 
 @pytest.mark.parametrize(

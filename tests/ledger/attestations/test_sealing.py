@@ -1,6 +1,7 @@
 """Sealing: only the platform's key opens terms, in their own place only. Vectors are written out for other writers."""
 
 import hmac
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from standing.ledger.attestations.identity import IdDocument, canonical_identity
 from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, key_commitment, seal, unseal
-from standing.ledger.attestations.terms import Terms
+from standing.ledger.attestations.terms import NOT_STATED, Terms
 from standing.ledger.errors import InvalidValue, TermsUnreadable
 from tests.ledger.attestations.test_terms import TERMS, VECTOR
 
@@ -23,10 +24,9 @@ _PLACE: dict[str, Any] = {
     "bank": "YUNXCNB0",
     "binding": _BINDING,
     "publication": 7,
-    "effective_at_ms": 1_767_225_599_000,
 }
-_TAG = bytes.fromhex("ce3484159cb3013a1bd64c0d4b0f6845")
-_SEALED = bytes.fromhex("8cda36cc7a557867ec12ba2f8dec4ce5f7c17336c55ef41dd610c77fd307429a")
+_TAG_AND_HEAD = bytes.fromhex("d7dd822af7ced68282706c74eeca0a700cd42f477d77af6ef92f")
+_TAIL = bytes.fromhex("679b3783055933c8ead0ca38dda8f7897211ecfff5646bf1bf8ce04e82a844ae")
 
 
 def test_vector_binding_key() -> None:
@@ -37,18 +37,23 @@ def test_vector_binding_key() -> None:
 
 
 def test_vector_identity_tags() -> None:
-    assert identity_tags(_BINDING, _KEY, _IDENTITY).pack().hex() == "1b9499981b548fd568230b53"
+    assert identity_tags(_BINDING, _KEY, _IDENTITY).pack().hex() == "1b94991b548f68230b"
     extracted = hmac.digest(_BINDING, _KEY, "sha256")
     identity_key = hmac.digest(extracted, b"standing/identity/v1\x01", "sha256")
     phone = hmac.digest(identity_key, b"phone\x1f+8613800138000", "sha256")
-    assert identity_tags(_BINDING, _KEY, _IDENTITY).phone == phone[:4]
+    assert identity_tags(_BINDING, _KEY, _IDENTITY).phone == phone[:3]
+
+
+def test_a_field_that_is_not_stated_has_the_tag_zero() -> None:
+    tags = identity_tags(_BINDING, _KEY, replace(_IDENTITY, phone=""))
+    assert tags == replace(identity_tags(_BINDING, _KEY, _IDENTITY), phone=NOT_STATED)
 
 
 def test_vector_sealed_terms() -> None:
-    assert seal(Terms.unpack(VECTOR), **_PLACE) == (_TAG, _SEALED)
+    assert seal(Terms.unpack(VECTOR), **_PLACE) == (_TAG_AND_HEAD, _TAIL)
     nonce = (7).to_bytes(6, "big") + bytes(6)
-    context = b"YUNXCNB0\0\0\0" + _BINDING + (7).to_bytes(6, "big") + (1_767_225_599_000).to_bytes(6, "big")
-    assert AESGCMSIV(_KEY).encrypt(nonce, VECTOR, context) == _SEALED + _TAG
+    context = b"YUNXCNB0\0\0\0" + _BINDING + (7).to_bytes(6, "big")
+    assert AESGCMSIV(_KEY).encrypt(nonce, VECTOR, context) == _TAG_AND_HEAD[16:] + _TAIL + _TAG_AND_HEAD[:16]
 
 
 def test_vector_key_commitment() -> None:
@@ -58,9 +63,9 @@ def test_vector_key_commitment() -> None:
 
 @given(TERMS)
 def test_what_is_sealed_opens_in_its_own_place(terms: Terms) -> None:
-    tag, sealed = seal(terms, **_PLACE)
-    assert (len(tag), len(sealed)) == (16, 32)
-    assert unseal(tag, sealed, **_PLACE) == terms
+    tag_and_head, tail = seal(terms, **_PLACE)
+    assert (len(tag_and_head), len(tail)) == (26, 32)
+    assert unseal(tag_and_head, tail, **_PLACE) == terms
 
 
 @pytest.mark.parametrize(
@@ -70,21 +75,20 @@ def test_what_is_sealed_opens_in_its_own_place(terms: Terms) -> None:
         {"bank": "HAIYCNS0001"},
         {"binding": b"\x01" * 32},
         {"publication": 8},
-        {"effective_at_ms": 1_767_225_599_001},
     ],
     ids=lambda changed: next(iter(changed)),
 )
 def test_a_record_moved_to_another_place_does_not_open(elsewhere: dict[str, Any]) -> None:
     with pytest.raises(TermsUnreadable):
-        unseal(_TAG, _SEALED, **{**_PLACE, **elsewhere})
+        unseal(_TAG_AND_HEAD, _TAIL, **{**_PLACE, **elsewhere})
 
 
-@given(st.integers(0, 48 * 8 - 1))
+@given(st.integers(0, 58 * 8 - 1))
 def test_a_record_with_any_bit_flipped_does_not_open(bit: int) -> None:
-    flipped = bytearray(_TAG + _SEALED)
+    flipped = bytearray(_TAG_AND_HEAD + _TAIL)
     flipped[bit // 8] ^= 1 << (bit % 8)
     with pytest.raises(TermsUnreadable):
-        unseal(bytes(flipped[:16]), bytes(flipped[16:]), **_PLACE)
+        unseal(bytes(flipped[:26]), bytes(flipped[26:]), **_PLACE)
 
 
 def test_two_bindings_of_one_account_look_unrelated() -> None:
@@ -103,7 +107,7 @@ def test_a_short_secret_or_a_wrong_binding_is_refused(secret: bytes, binding: by
         derive_binding_key(secret, binding, "jinqiao-pay")
 
 
-@pytest.mark.parametrize("place", [{"publication": 2**48}, {"effective_at_ms": 2**48}, {"publication": -1}])
+@pytest.mark.parametrize("place", [{"publication": 2**48}, {"publication": -1}])
 def test_a_place_that_the_ledger_cannot_hold_is_refused(place: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         seal(Terms.unpack(VECTOR), **{**_PLACE, **place})

@@ -1,37 +1,46 @@
-"""The 32 bytes of terms: one encoding for each value, and nothing else decodes."""
+"""The 42 bytes of terms: one encoding for each value, and nothing else decodes."""
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from standing.ledger.attestations.limits import Limits, stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
-from standing.ledger.attestations.terms import IdentityTags, Status, Terms
+from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Status, Terms
+from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, TermsUnreadable
 
-_LIMITS = st.integers(0, MAX_AMOUNT_MINOR) | st.just(NO_LIMIT)
-_TAGS = st.binary(min_size=12, max_size=12).map(IdentityTags.unpack)
+_LIMITS = st.integers(0, MAX_AMOUNT_MINOR).map(stated) | st.just(NO_LIMIT)
+_TAGS = st.binary(min_size=9, max_size=9).map(IdentityTags.unpack)
 TERMS = st.builds(
     Terms,
     status=st.sampled_from(Status),
     debit_allowed=st.booleans(),
     credit_allowed=st.booleans(),
     currency=st.sampled_from([156, 840, 344, 392, 978]),
-    transaction_limit_minor=_LIMITS,
-    daily_limit_minor=_LIMITS,
+    effective_at_ms=st.integers(0, MAX_CALENDAR_MS),
+    limits=st.builds(Limits, *[_LIMITS] * 6),
     tags=_TAGS,
+    account_class=st.integers(0, 3),
+    organisation=st.booleans(),
 )
-#: Frozen, credit only, CNY, 5,000.00 a transaction, no daily limit stated; the tags are of `test_sealing`.
-VECTOR = bytes.fromhex("0202009c000000000007a120ffffffffffffffff1b9499981b548fd568230b53")
+#: Frozen, credit only, class II, a person, CNY, since 2025-12-31 23:59:59 UTC; debits of 5,000.00 a transaction and
+#: 10,000.00 a day, no month's limit, 200,000.00 a year; credits of 10,000.00 a day and 200,000.00 a year. The tags are
+#: those of `test_sealing`, without a phone.
+VECTOR = bytes.fromhex("4c009c019b76daa41800f4240001e84800ffffffff2625a00001e848002625a0001b94991b548f000000")
 
 
 def test_the_layout_is_the_documented_one() -> None:
     terms = Terms.unpack(VECTOR)
     assert terms.status is Status.FROZEN
     assert (terms.debit_allowed, terms.credit_allowed) == (False, True)
+    assert (terms.account_class, terms.organisation) == (2, False)
     assert terms.currency == 156
-    assert terms.transaction_limit_minor == 500_000
-    assert terms.daily_limit_minor == NO_LIMIT
-    assert terms.tags == IdentityTags(b"\x1b\x94\x99\x98", b"\x1b\x54\x8f\xd5", b"\x68\x23\x0b\x53")
+    assert terms.effective_at_ms == 1_767_225_599_000
+    assert terms.limits == Limits(500_000, 1_000_000, NO_LIMIT, 20_000_000, 1_000_000, 20_000_000)
+    assert terms.tags == IdentityTags(b"\x1b\x94\x99", b"\x1b\x54\x8f", NOT_STATED)
     assert terms.pack() == VECTOR
 
 
@@ -40,8 +49,8 @@ def test_what_is_packed_is_what_comes_back(terms: Terms) -> None:
     assert Terms.unpack(terms.pack()) == terms
 
 
-@given(st.binary(min_size=32, max_size=32))
-def test_any_32_bytes_either_are_refused_or_have_no_other_encoding(raw: bytes) -> None:
+@given(st.binary(min_size=42, max_size=42))
+def test_any_42_bytes_either_are_refused_or_have_no_other_encoding(raw: bytes) -> None:
     try:
         terms = Terms.unpack(raw)
     except TermsUnreadable:
@@ -56,14 +65,13 @@ def _with(at: int, new: bytes) -> bytes:
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(_with(0, b"\0"), id="status 0"),
-        pytest.param(_with(0, b"\x07"), id="a status after the last"),
-        pytest.param(_with(1, b"\x04"), id="an unknown permission bit"),
-        pytest.param(_with(2, b"\0\0"), id="currency 0"),
-        pytest.param(_with(4, b"\x80" + bytes(7)), id="a limit between the largest amount and none stated"),
-        pytest.param(_with(12, b"\xff" * 7 + b"\xfe"), id="one below none stated"),
-        pytest.param(VECTOR[:31], id="31 bytes"),
-        pytest.param(VECTOR + b"\0", id="33 bytes"),
+        pytest.param(_with(0, b"\x0c"), id="status 0"),
+        pytest.param(_with(1, b"\0\0"), id="currency 0"),
+        pytest.param(_with(3, b"\xff" * 6), id="a time past the calendar's end"),
+        pytest.param(_with(9, b"\xff\xff\xff\xfe"), id="one below none stated: above the largest amount"),
+        pytest.param(_with(9, b"\x00\x00\x00\x21"), id="1 × 10, which is 10 × 1"),
+        pytest.param(VECTOR[:41], id="41 bytes"),
+        pytest.param(VECTOR + b"\0", id="43 bytes"),
     ],
 )
 def test_what_is_no_terms_is_refused(raw: bytes) -> None:
@@ -71,8 +79,10 @@ def test_what_is_no_terms_is_refused(raw: bytes) -> None:
         Terms.unpack(raw)
 
 
-@pytest.mark.parametrize("limit_minor", [-1, MAX_AMOUNT_MINOR + 1, NO_LIMIT - 1])
-def test_a_limit_out_of_range_cannot_be_stated(limit_minor: int) -> None:
-    tags = IdentityTags(bytes(4), bytes(4), bytes(4))
-    with pytest.raises(InvalidValue, match="daily_limit_minor"):
-        Terms(Status.ACTIVE, True, True, 156, 0, limit_minor, tags)
+@pytest.mark.parametrize(
+    "changed",
+    [{"account_class": 4}, {"account_class": -1}, {"effective_at_ms": -1}, {"effective_at_ms": MAX_CALENDAR_MS + 1}],
+)
+def test_a_field_out_of_range_cannot_be_stated(changed: dict[str, int]) -> None:
+    with pytest.raises(InvalidValue, match=next(iter(changed))):
+        replace(Terms.unpack(VECTOR), **changed)  # type: ignore[arg-type]

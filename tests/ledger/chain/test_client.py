@@ -31,9 +31,9 @@ def _publication(world: World, attestations: tuple[Attestation, ...] = ()) -> Pu
     return Publication(world.client.domain, _BIC, state.publication + 1, state.head, world.clock.now_ms(), attestations)
 
 
-def _attestation(world: World) -> Attestation:
+def _attestation() -> Attestation:
     random = secrets.token_bytes
-    return Attestation(random(32), world.clock.now_ms(), random(16), random(32))
+    return Attestation(random(32), random(26), random(32))
 
 
 def _submit(client: LedgerClient, publication: Publication, signer: LocalSigner = _SIGNER) -> None:
@@ -47,7 +47,7 @@ def _submit(client: LedgerClient, publication: Publication, signer: LocalSigner 
 def test_what_is_published_is_read_back_and_followed(a_world: World, client: LedgerClient) -> None:
     published = []
     for size in (2, 0, 3):
-        publication = _publication(a_world, tuple(_attestation(a_world) for _ in range(size)))
+        publication = _publication(a_world, tuple(_attestation() for _ in range(size)))
         _submit(client, publication)
         published.append(publication)
         a_world.clock.advance(1_000)
@@ -60,11 +60,7 @@ def test_what_is_published_is_read_back_and_followed(a_world: World, client: Led
     assert reading.block_number == client.block_number()
     for record, (number, item) in zip(reading.records, attestations, strict=False):
         assert record.publication == number
-        assert (record.effective_at_ms, record.tag, record.sealed_terms) == (
-            item.effective_at_ms,
-            item.tag,
-            item.sealed_terms,
-        )
+        assert (record.tag_and_head, record.tail) == (item.tag_and_head, item.tail)
         assert record.watermark_ms == state.watermark_ms
     assert reading.records[-1].publication == 0
     events = client.published(0, client.block_number() + 100, _BIC)
@@ -75,7 +71,7 @@ def test_what_is_published_is_read_back_and_followed(a_world: World, client: Led
 
 @pytest.mark.long
 def test_the_largest_publication_fits_the_gas_it_is_given(a_world: World, client: LedgerClient) -> None:
-    publication = _publication(a_world, tuple(_attestation(a_world) for _ in range(client.max_attestations)))
+    publication = _publication(a_world, tuple(_attestation() for _ in range(client.max_attestations)))
     _submit(client, publication)
     assert client.bank(_BIC).publication == 1
 
@@ -92,11 +88,10 @@ def test_the_latest_time_that_is_taken_is_measured_by_the_block_to_come_and_with
 
     with proxied(a_world.chain.url, knows_of_none) as node:
         assert LedgerClient(node.url, client.address).latest_allowed_ms() == last_ms + 10_000
-    just_taken = replace(_attestation(a_world), effective_at_ms=client.latest_allowed_ms())
-    _submit(client, _publication(a_world, (just_taken,)))
-    too_late = replace(just_taken, effective_at_ms=client.latest_allowed_ms() + 1)
-    with pytest.raises(LedgerRejected, match="EffectiveTimeAhead"):
-        _submit(client, _publication(a_world, (too_late,)))
+    _submit(client, replace(_publication(a_world), watermark_ms=client.latest_allowed_ms()))
+    too_late = replace(_publication(a_world), watermark_ms=client.latest_allowed_ms() + 1)
+    with pytest.raises(LedgerRejected, match="WatermarkAhead"):
+        _submit(client, too_late)
 
 
 def test_a_refused_publication_says_the_contracts_own_error(a_world: World, client: LedgerClient) -> None:

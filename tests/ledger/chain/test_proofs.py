@@ -42,8 +42,8 @@ def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: P
         # Each word of it is one that would show if it stood at another place.
         assert record.suspended
         assert 0 < record.publication < made.ledger.bank(BICS[1]).publication
-        assert 0 < record.effective_at_ms < record.watermark_ms
-        assert record.tag != bytes(16)
+        assert record.tag_and_head != bytes(26)
+        assert record.tail != bytes(32)
 
 
 @pytest.mark.parametrize("odd", [None, 1, "", "0x", "0xzz", "-0x1", "0x" + "ff" * 40, []])

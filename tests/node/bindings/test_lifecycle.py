@@ -280,7 +280,7 @@ def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_ke
     assert terms is not None
     assert terms.status == Status.ACTIVE
     # What the new card did not state is as it was; what the old card does is no business of the binding any more.
-    assert terms.transaction_limit_minor == ACCOUNT["transaction_limit_minor"]
+    assert terms.limits.transaction_limit_minor == ACCOUNT["transaction_limit_minor"]
     bank.change({"number": ACCOUNT["number"], "status": "closed"})
     assert status_on_ledger(bank, grant) == Status.ACTIVE
     bank.change({"number": _NEW_CARD, "status": "frozen"})
@@ -304,7 +304,7 @@ def test_loss_and_replacement_may_come_in_one_entry(staffed: Staffed, bank: Bank
     )
     terms = terms_on_ledger(bank, grant)
     assert terms is not None
-    assert (terms.status, terms.daily_limit_minor) == (Status.ACTIVE, 5)
+    assert (terms.status, terms.limits.daily_limit_minor) == (Status.ACTIVE, 5)
 
 
 @pytest.mark.long

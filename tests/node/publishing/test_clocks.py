@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
+from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.clock import ManualClock
 from standing.node.publishing import outbox
 from standing.node.storage import schema
-from tests.node.node_tools import account, grant_of, status_on_ledger
+from tests.node.node_tools import account, grant_of, status_on_ledger, terms_on_ledger
 from tests.world import PLATFORM, Bank, World, wait_until
 
 _HOUR_MS = 3_600_000
@@ -44,8 +46,9 @@ def _unbind(bank: Bank, grant: Mapping[str, Any]) -> None:
 
 
 def _effective_ms(bank: Bank, grant: Mapping[str, Any]) -> int:
-    reading = bank.client.read([(bank.bic, bytes.fromhex(grant["binding"][2:]))])
-    return reading.records[0].effective_at_ms
+    terms = terms_on_ledger(bank, grant)
+    assert terms is not None
+    return terms.effective_at_ms
 
 
 def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_comes_after_it(
@@ -155,9 +158,17 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
 def test_what_the_ledger_has_seen_of_a_binding_is_never_gone_behind_whatever_its_node_says_of_the_time(
     ahead: Bank,
 ) -> None:
-    terms = Terms(Status.ACTIVE, True, True, 156, 1, 1, IdentityTags(*[b"\x01" * 4] * 3))
-    drafts = [outbox.Draft(bytes(32), PLATFORM, effective_ms, terms, floor_ms=9) for effective_ms in (5, 12, 8)]
+    terms = Terms(
+        status=Status.ACTIVE,
+        debit_allowed=True,
+        credit_allowed=True,
+        currency=156,
+        effective_at_ms=0,
+        limits=NO_LIMITS,
+        tags=IdentityTags(*[b"\x01" * 3] * 3),
+    )
+    drafts = [outbox.Draft(bytes(32), PLATFORM, replace(terms, effective_at_ms=ms), floor_ms=9) for ms in (5, 12, 8)]
     with ahead.node.database.read() as connection:
         placed = outbox.in_bounds(connection, drafts, 7)
-        assert [draft.effective_at_ms for draft in placed] == [9, 9, 9]
-        assert [draft.effective_at_ms for draft in outbox.in_bounds(connection, drafts, 20)] == [9, 12, 12]
+        assert [draft.terms.effective_at_ms for draft in placed] == [9, 9, 9]
+        assert [draft.terms.effective_at_ms for draft in outbox.in_bounds(connection, drafts, 20)] == [9, 12, 12]

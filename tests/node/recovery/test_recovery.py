@@ -113,7 +113,7 @@ def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_
     ]
     assert [len(event.bindings) for event in events] == [1], "one restatement: the two changes went with it"
     terms = site.terms(grant)
-    assert (terms.status, terms.daily_limit_minor) == (Status.FROZEN, 5)
+    assert (terms.status, terms.limits.daily_limit_minor) == (Status.FROZEN, 5)
     assert site.client.bank(site.bank.bic).watermark_ms >= found.core_until_ms
     # And life goes on.
     site.feed({"number": CARD, "status": "active"})
@@ -348,8 +348,7 @@ def test_two_histories_under_one_key_are_never_made_one(site: SteppedNode, a_wor
 def steal(site: SteppedNode, grant: GrantDocument) -> Publication:
     """Publish under the bank's own key, on the ledger's history as it stands, what nobody can open."""
     state = site.client.bank(site.bank.bic)
-    now_ms = site.world.clock.now_ms()
-    words = Attestation(bytes.fromhex(grant.binding[2:]), now_ms, bytes(16), bytes(32))
+    words = Attestation(bytes.fromhex(grant.binding[2:]), bytes(26), bytes(32))
     theft = Publication(
         site.client.domain, site.bank.bic, state.publication + 1, state.head, state.watermark_ms, (words,)
     )
@@ -447,7 +446,7 @@ def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: Stepped
     site.feed()
     site.recovery().fed_again()
     site.publish()
-    assert site.terms(grant).daily_limit_minor == 2
+    assert site.terms(grant).limits.daily_limit_minor == 2
 
 
 def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: SteppedNode) -> None:

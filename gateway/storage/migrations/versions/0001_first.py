@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("account", sa.LargeBinary, nullable=False),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("amount_minor", sa.BigInteger, nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
         sa.Column("settled_at_ms", sa.BigInteger),
@@ -52,5 +53,6 @@ def upgrade() -> None:
         sa.Column("account", sa.LargeBinary, primary_key=True),
         sa.Column("day", sa.Date, primary_key=True),
         sa.Column("currency", sa.String(3), primary_key=True),
+        sa.Column("kind", sa.String(16), primary_key=True),
         sa.Column("used_minor", sa.BigInteger, nullable=False),
     )

@@ -74,9 +74,8 @@ def _follower() -> None:
         "binding_states",
         sa.Column("binding", sa.LargeBinary, sa.ForeignKey("bindings.binding"), primary_key=True),
         sa.Column("publication", sa.BigInteger, nullable=False),
-        sa.Column("effective_at_ms", sa.BigInteger, nullable=False),
-        sa.Column("tag", sa.LargeBinary, nullable=False),
-        sa.Column("sealed_terms", sa.LargeBinary, nullable=False),
+        sa.Column("tag_and_head", sa.LargeBinary, nullable=False),
+        sa.Column("tail", sa.LargeBinary, nullable=False),
         sa.Column("block_number", sa.BigInteger, nullable=False),
         sa.Column("recheck", sa.Boolean, nullable=False, index=True),
     )

@@ -73,7 +73,7 @@ def upgrade() -> None:
 
 
 def _reservations() -> None:
-    op.add_column("reservations", sa.Column("expires_at_ms", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("reservations", sa.Column("expires_at_ms", sa.BigInteger))
     op.add_column("reservations", sa.Column("captured_minor", sa.BigInteger))
     op.add_column("reservations", sa.Column("refunded_minor", sa.BigInteger, nullable=False, server_default="0"))
     decided_at_ms = "(SELECT decided_at_ms FROM decisions WHERE decisions.transaction_id = reservations.transaction_id)"

@@ -31,6 +31,11 @@ def upgrade() -> None:
         sa.Column("currency", sa.Integer, nullable=False),
         sa.Column("transaction_limit_minor", sa.BigInteger, nullable=False),
         sa.Column("daily_limit_minor", sa.BigInteger, nullable=False),
+        sa.Column("monthly_limit_minor", sa.BigInteger, nullable=False),
+        sa.Column("yearly_limit_minor", sa.BigInteger, nullable=False),
+        sa.Column("daily_credit_limit_minor", sa.BigInteger, nullable=False),
+        sa.Column("yearly_credit_limit_minor", sa.BigInteger, nullable=False),
+        sa.Column("account_class", sa.Integer, nullable=False),
         sa.Column("effective_at_ms", sa.BigInteger, nullable=False),
     )
     op.create_table(

@@ -26,10 +26,10 @@ contract StatusLedgerProof {
     SymbolicCheats private constant svm = SymbolicCheats(address(uint160(uint256(keccak256("svm cheat code")))));
 
     bytes32 private constant ATTESTATION_TYPEHASH =
-        keccak256("Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)");
+        keccak256("Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)");
     bytes32 private constant PUBLICATION_TYPEHASH = keccak256(
         "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"
-        "Attestation(bytes32 binding,uint48 effectiveAtMs,bytes16 tag,bytes32 sealedTerms)"
+        "Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)"
     );
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
@@ -69,7 +69,8 @@ contract StatusLedgerProof {
     }
 
     /// @notice Whatever the state and the caller: a call other than `publish` leaves a bank as it is, unless the caller
-    /// holds a role or is the bank's admin; and it leaves every record as it is, whoever calls.
+    /// holds a role or is the bank's admin; and it leaves every record as it is, whoever calls. Nor does it set the number
+    /// of a bank back, where only admitted banks have one, which it leaves true (see `check_no_rollback`).
     function check_only_roles_and_the_admin_change_a_bank(bytes11 bank, bytes32 binding, address caller) public {
         IStatusLedger.Bank memory before = ledger.getBank(bank);
         IStatusLedger.Record memory record = _record(bank, binding);
@@ -80,15 +81,22 @@ contract StatusLedgerProof {
         vm.prank(caller);
         (bool success,) = address(ledger).call(data);
         vm.assume(success);
-        IStatusLedger.Record memory after_ = _record(bank, binding);
-        assert(_sameRecord(record, after_));
-        if (!may) assert(keccak256(abi.encode(before)) == keccak256(abi.encode(ledger.getBank(bank))));
+        IStatusLedger.Bank memory after_ = ledger.getBank(bank);
+        assert(_sameRecord(record, _record(bank, binding)));
+        if (!may) assert(keccak256(abi.encode(before)) == keccak256(abi.encode(after_)));
+        if (before.signer != address(0) || before.publication == 0) {
+            assert(after_.publication >= before.publication);
+            assert(after_.signer != address(0) || after_.publication == 0);
+        }
     }
 
     /* NO ROLLBACK */
 
-    /// @notice Whatever the state: after an accepted publication no binding of the bank has an older effective time, the
-    /// watermark is not lower, and the number is one higher.
+    /// @notice Whatever the state: an accepted publication has the number after the bank's last, and the watermark is not
+    /// lower. Each binding's record has the same words as before or the number of this publication. That is higher than
+    /// the record's own was, unless that had been past the bank's number already; and it never is: no record is past it at
+    /// the start, where there are no records, and none is after a publication, if none was before. Other calls change no
+    /// record and set no number back (`check_only_roles_and_the_admin_change_a_bank`).
     function check_no_rollback(
         bytes11 bank,
         uint48 number,
@@ -111,7 +119,12 @@ contract StatusLedgerProof {
         assert(after_.watermarkMs >= before.watermarkMs);
         assert(after_.watermarkMs <= block.timestamp * 1000 + 10_000);
         assert(after_.signer == before.signer && after_.admin == before.admin);
-        assert(_record(bank, binding).effectiveAtMs >= record.effectiveAtMs);
+        IStatusLedger.Record memory written = _record(bank, binding);
+        if (!_sameRecord(record, written)) {
+            assert(written.publication == number && number == after_.publication);
+            assert(written.publication > record.publication || record.publication > before.publication);
+        }
+        assert(written.publication <= after_.publication || record.publication > before.publication);
     }
 
     /// @notice Whatever the state: an accepted publication writes its attestation's binding as given, and nothing else.
@@ -134,8 +147,8 @@ contract StatusLedgerProof {
         uint48 number = before.publication + 1;
         ledger.publish(bank, number, watermarkMs, batch, abi.encodePacked(r, s, uint8(28)));
         IStatusLedger.Record memory written = _record(bank, attestation.binding);
-        assert(written.publication == number && written.effectiveAtMs == attestation.effectiveAtMs);
-        assert(written.tag == attestation.tag && written.sealedTerms == attestation.sealedTerms);
+        assert(written.publication == number);
+        assert(written.tagAndHead == attestation.tagAndHead && written.tail == attestation.tail);
         assert(_sameRecord(other, _record(otherBank, otherBinding)));
         if (otherBank != bank) assert(keccak256(abi.encode(ledger.getBank(otherBank))) == otherState);
     }
@@ -151,8 +164,7 @@ contract StatusLedgerProof {
 
     /// @dev The record's own words; the bank's watermark and suspension are the bank's.
     function _sameRecord(IStatusLedger.Record memory one, IStatusLedger.Record memory other) private pure returns (bool) {
-        return one.publication == other.publication && one.effectiveAtMs == other.effectiveAtMs && one.tag == other.tag
-            && one.sealedTerms == other.sealedTerms;
+        return one.publication == other.publication && one.tagAndHead == other.tagAndHead && one.tail == other.tail;
     }
 
     /// @dev EIP-712 once more, the plain way.

@@ -1,0 +1,99 @@
+"""Limits: what a bank lets one platform do with an account in a period, and their form in four bytes.
+
+A stated limit is `mantissa × 10^exponent` minor units: 27 bits of mantissa, then 5 bits of exponent. The exponent is
+the smallest one that states the amount exactly. An amount that no mantissa states exactly is rounded down, never up, to
+the largest one that can be stated. All ones: the bank states none. Zero: nothing is allowed.
+"""
+
+from dataclasses import dataclass, fields
+
+from standing.ledger.attestations.money import NO_LIMIT, check_limit
+from standing.ledger.errors import InvalidValue
+
+LIMIT_SIZE = 4
+
+_EXPONENT_BITS = 5
+_MANTISSA_MAX = 2**27 - 1
+_NONE_STATED = b"\xff" * LIMIT_SIZE
+_POWERS: tuple[int, ...] = tuple(10**exponent for exponent in range(2**_EXPONENT_BITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Six limits in minor units, in the order of the sealed terms.
+
+    Each is NO_LIMIT where the bank states none; 0 means nothing. Debits are payments, credits are withdrawals to the
+    account. Days, months and years are those of the bank's time zone.
+
+    Raises: InvalidValue where one is out of bounds.
+    """
+
+    transaction_limit_minor: int
+    daily_limit_minor: int
+    monthly_limit_minor: int
+    yearly_limit_minor: int
+    daily_credit_limit_minor: int
+    yearly_credit_limit_minor: int
+
+    def __post_init__(self) -> None:
+        for name in LIMIT_FIELDS:
+            check_limit(name, getattr(self, name))
+
+    def pack(self) -> bytes:
+        """The 24 bytes as they stand in the terms."""
+        return b"".join(encode_limit(getattr(self, name)) for name in LIMIT_FIELDS)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> "Limits":
+        """The limits of 24 bytes. Raises: InvalidValue."""
+        return cls(*(decode_limit(raw[at : at + LIMIT_SIZE]) for at in range(0, LIMITS_SIZE, LIMIT_SIZE)))
+
+
+LIMIT_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Limits))
+LIMITS_SIZE = LIMIT_SIZE * len(LIMIT_FIELDS)
+
+#: The bank states no limit at all.
+NO_LIMITS = Limits(*(NO_LIMIT for _ in LIMIT_FIELDS))
+
+#: Nothing is allowed in either direction.
+NOTHING = Limits(*(0 for _ in LIMIT_FIELDS))
+
+
+def encode_limit(limit_minor: int) -> bytes:
+    """The four bytes of a limit; rounds down where it cannot be stated exactly. Raises: InvalidValue."""
+    if check_limit("limit", limit_minor) == NO_LIMIT:
+        return _NONE_STATED
+    mantissa, exponent = _largest_below(limit_minor)
+    return (mantissa << _EXPONENT_BITS | exponent).to_bytes(LIMIT_SIZE, "big")
+
+
+def decode_limit(raw: bytes) -> int:
+    """The limit of four bytes, in minor units. Raises: InvalidValue for bytes that no limit is encoded as."""
+    if raw == _NONE_STATED:
+        return NO_LIMIT
+    word = int.from_bytes(raw, "big")
+    mantissa, exponent = word >> _EXPONENT_BITS, word & (2**_EXPONENT_BITS - 1)
+    if exponent and mantissa * 10 <= _MANTISSA_MAX:
+        raise InvalidValue("limit", "not in its shortest form", "the smallest exponent that states it exactly")
+    return check_limit("limit", mantissa * _POWERS[exponent])
+
+
+def stated(limit_minor: int) -> int:
+    """The limit as the ledger will state it: itself, or the next lower one that four bytes can hold."""
+    if check_limit("limit", limit_minor) == NO_LIMIT:
+        return NO_LIMIT
+    mantissa, exponent = _largest_below(limit_minor)
+    return mantissa * _POWERS[exponent]
+
+
+def _largest_below(amount_minor: int) -> tuple[int, int]:
+    """Mantissa and exponent of the largest amount that can be stated and is not above `amount_minor`."""
+    exponent = 0
+    while amount_minor // _POWERS[exponent] > _MANTISSA_MAX:
+        exponent += 1
+    mantissa = amount_minor // _POWERS[exponent]
+    # Just past a power of ten, the largest mantissa with the exponent before is nearer: 134,217,728 is stated as
+    # 134,217,727 and not as 13,421,772 × 10.
+    if exponent and mantissa * 10 < _MANTISSA_MAX:
+        return _MANTISSA_MAX, exponent - 1
+    return mantissa, exponent
