@@ -70,6 +70,7 @@ class DepositAsked:
 
     currency: str
     expires_at_ms: int
+    matches: tuple[FieldMatch, ...] = ()
 
 
 Outcome = Granted | Refused | DepositAsked | LooksMistyped
@@ -285,7 +286,7 @@ class BindingFlow:
             "expires_at_ms": deposit.expires_at_ms,
         }
         await self._storage.writing(self._store_pending, values)
-        return DepositAsked(deposit.currency, deposit.expires_at_ms)
+        return DepositAsked(deposit.currency, deposit.expires_at_ms, tuple(answer.matches))
 
     def forget_expired(self) -> int:
         """Delete pending bindings whose amount was never named, at most 500 at once, with their identity.

@@ -69,7 +69,8 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
             )
         case DepositAsked():
             deposit = d.DepositDocument(currency=outcome.currency, expires_at_ms=outcome.expires_at_ms)
-            return d.BindAnswer(outcome="micro_deposit", binding=None, micro_deposit=deposit)
+            matches = [d.MatchDocument.of(match) for match in outcome.matches]
+            return d.BindAnswer(outcome="micro_deposit", binding=None, matches=matches, micro_deposit=deposit)
         case Granted():
             if outcome.created:
                 response.status_code = status.HTTP_201_CREATED

@@ -131,7 +131,7 @@ class BindAnswer(BaseModel):
     number_masked: str | None = None
     created_at_ms: int | None = None
     mismatches: list[Mismatch] = []
-    matches: list[MatchDocument] = Field([], description="How each field compares, where the bank knows the account")
+    matches: list[MatchDocument] = Field([], description="How each field compares, unless granted or unknown")
     hints: list[HintDocument] = Field([], description="What looks mistyped; ask again with as_written if it is right")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 

@@ -208,7 +208,8 @@ class DepositConfirmation(BaseModel):
 class BindingAnswer(BaseModel):
     """The bank's answer: granted, refused with what does not match, or a micro-deposit first.
 
-    `matches` says of each field how it compares; it is empty where no account was found, and after a micro-deposit.
+    `matches` says of each field how it compares; it is empty where no account was found, and where all that the
+    bank has matches.
     `hints` of a refusal say which of the fields that do not match look mistyped.
 
     After a micro-deposit, `mismatches` of a grant name the fields that the bank does not vouch for, such as the phone.

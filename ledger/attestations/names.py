@@ -68,8 +68,13 @@ def _folded_once(text: str) -> str:
     composed = unicodedata.normalize("NFKC", plain.translate(HAN_EQUIVALENTS)).casefold()
     # A capital I with a dot folds to an i and a combining dot.
     letters = unicodedata.normalize("NFKC", composed).translate(_DOTLESS).replace("i\u0307", "i").translate(INVISIBLE)
-    kept = (character for character in letters if unicodedata.category(character) not in _LEFT_OUT)
+    kept = (each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_part_of_han(each))
     return unicodedata.normalize("NFKC", "".join(kept))
+
+
+def _is_part_of_han(character: str) -> bool:
+    """Whether it is a radical or a stroke that stands for no ideograph in the tables; to Unicode they are symbols."""
+    return "\u2e80" <= character <= "\u2fdf" or "\u31c0" <= character <= "\u31e3"
 
 
 def words_of(name: str) -> list[str]:

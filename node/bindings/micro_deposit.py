@@ -34,7 +34,16 @@ from standing.node.bindings import off_boarding
 from standing.node.bindings.granting import Granting
 from standing.node.bindings.payout import Payout, PayoutFailed, PayoutOrder
 from standing.node.bindings.velocity import TooManyAttempts
-from standing.node.bindings.verification import HOLDER_CHANGED, NO_CREDIT, doubts, unbindable, unvouched
+from standing.node.bindings.verification import (
+    HOLDER_CHANGED,
+    NO_CREDIT,
+    Verification,
+    doubts,
+    note_of,
+    noted_matches,
+    unbindable,
+    unvouched,
+)
 from standing.node.fault_points import Faults, no_faults
 from standing.node.storage import schema
 
@@ -101,7 +110,7 @@ class MicroDeposits:
         platform: str,
         request_id: str,
         request_digest: bytes,
-        mismatches: list[Mismatch],
+        found: Verification,
         replaces: bytes | None,
     ) -> BindingAnswer | TooManyAttempts:
         """Choose an amount and store the deposit. `pay` orders it, after the transaction.
@@ -132,7 +141,7 @@ class MicroDeposits:
             "platform": platform,
             "request_id": request_id,
             "request_digest": request_digest,
-            "differs": ",".join(sorted(doubts(mismatches) or ())),
+            "differs": note_of(found),
             "amount_hash": self._hash(deposit, self._choose(earlier[0] if earlier else None)),
             "holder_hash": self._holder_hash(deposit, account),
             "wrong_hashes": b"",
@@ -283,7 +292,7 @@ class MicroDeposits:
             expires_at_ms=row.expires_at_ms,
             tries_left=self._tries_left(row),
         )
-        return BindingAnswer(outcome="micro_deposit", micro_deposit=document)
+        return BindingAnswer(outcome="micro_deposit", micro_deposit=document, matches=noted_matches(row.differs))
 
     def _choose(self, last: Row[Any] | None) -> int:
         """A random amount that differs from the account's last deposit."""

@@ -163,15 +163,13 @@ class Bindings:
         why_not = self._granting.why_not(connection, account, platform, replaces)
         if why_not is not None:
             return why_not
-        take = self._deposits.open if by_deposit else self._granting.grant
-        return take(
-            connection,
-            account,
-            platform=platform,
-            request_id=request.request_id,
-            request_digest=digest,
-            mismatches=mismatches,
-            replaces=replaces,
+        asked = {"platform": platform, "request_id": request.request_id}
+        if by_deposit:
+            return self._deposits.open(
+                connection, account, **asked, request_digest=digest, found=found, replaces=replaces
+            )
+        return self._granting.grant(
+            connection, account, **asked, request_digest=digest, mismatches=mismatches, replaces=replaces
         )
 
     def _buckets(self, platform: str, request: BindingRequest) -> list[Bucket]:

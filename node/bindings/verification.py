@@ -1,6 +1,9 @@
 """Verification: a claim about an account compared with the bank's book, field by field."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from standing.ledger.attestations.binding_protocol import Claim, ClaimHint, FieldMatch, MatchWord, Mismatch
 from standing.ledger.attestations.identity import Identity
@@ -37,7 +40,7 @@ NO_CREDIT = Mismatch(
 HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its holder changed; ask with a new request id")
 
 #: Fields of which the bank does not vouch for the claimed value after a micro-deposit.
-_UNVOUCHED = ("name", "id_document", "phone")
+_UNVOUCHED: tuple[Literal["name", "id_document", "phone"], ...] = ("name", "id_document", "phone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,19 @@ def doubts(mismatches: list[Mismatch]) -> frozenset[str] | None:
     return frozenset(words) if len(words) == len(mismatches) else None
 
 
-def unvouched(words: str) -> list[Mismatch]:
-    """The fields that the bank does not vouch for when a deposit has settled these doubts (comma-separated)."""
-    settled = [_BY_DOUBT[word] for word in words.split(",") if word]
+def note_of(found: Verification) -> str:
+    """What a deposit's row keeps of a comparison: the doubts that it is to settle, and how each field compares."""
+    words = ",".join(sorted(doubts(found.mismatches) or ()))
+    return f"{words};{','.join(each.match for each in found.matches)}"
+
+
+def unvouched(note: str) -> list[Mismatch]:
+    """The fields that the bank does not vouch for when a deposit has settled the doubts of a note."""
+    settled = [_BY_DOUBT[word] for word in note.partition(";")[0].split(",") if word]
     return [mismatch for mismatch in settled if mismatch.field in _UNVOUCHED]
+
+
+def noted_matches(note: str) -> list[FieldMatch]:
+    """How each field compared when a note was made."""
+    words = TypeAdapter(list[MatchWord]).validate_python(note.partition(";")[2].split(","))
+    return [FieldMatch.of(field, word) for field, word in zip(_UNVOUCHED, words, strict=True)]

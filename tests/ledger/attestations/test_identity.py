@@ -174,6 +174,48 @@ def test_numbers_are_carried_with_any_check_digit_and_never_as_a_spreadsheet_rou
             canonical_number(number, number_type)
 
 
+_SCHEMES_AND_COUNTRIES = [("NIDN", "CN"), ("CCPT", "DE"), ("COID", "CN"), ("LEI", "")]
+
+
+@given(st.text(max_size=35), st.sampled_from(_SCHEMES_AND_COUNTRIES))
+def test_a_canonical_document_is_its_own_canonical_form(number: str, of: tuple[str, str]) -> None:
+    try:
+        canonical = canonical_id_document(IdDocument(*of, number))
+    except InvalidValue:
+        return
+    scheme, country, held = canonical.upper().split(":", 2)
+    if len(held) <= 35:
+        assert canonical_id_document(IdDocument(scheme, country, held)) == canonical
+
+
+@given(st.one_of(st.text(max_size=64), st.from_regex(r"(\+|00)?[0-9 ()-]{3,20}", fullmatch=True)))
+def test_a_canonical_phone_is_its_own_canonical_form(phone: str) -> None:
+    try:
+        canonical = canonical_phone(phone)
+    except InvalidValue:
+        return
+    assert canonical_phone(canonical) == canonical
+
+
+@given(st.text(max_size=64))
+def test_a_canonical_number_is_its_own_canonical_form(number: str) -> None:
+    try:
+        canonical = canonical_number(number, "account")
+    except InvalidValue:
+        return
+    assert canonical_number(canonical, "account") == canonical
+
+
+@given(st.text(alphabet=st.characters(categories=["Lo"], min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=20))
+def test_every_spelling_in_the_tables_meets_its_character_within_any_name(name: str) -> None:
+    for written, target in HAN_EQUIVALENTS.items():
+        assert canonical_name(name + chr(written)) == canonical_name(name + chr(target))
+
+
+def test_a_private_use_character_of_a_bank_and_one_of_a_later_unicode_are_kept_apart() -> None:
+    assert len({canonical_name(name) for name in ("王", "王\ue000", "王\ue001", "王\U000323b0")}) == 4
+
+
 def test_an_identity_never_shows_itself() -> None:
     identity = Identity("张伟", "nidn:cn:11010519491231002x", "+8613800138000")
     assert "张伟" not in f"{identity!r} {identity}"
