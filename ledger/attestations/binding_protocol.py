@@ -68,7 +68,7 @@ class Claim(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _trim(cls, stated: Any) -> Any:
-        return trimmed_fields(stated)
+        return trimmed_fields(stated, Claim.model_fields)
 
     def canonical_number(self) -> str:
         """The number in canonical form. Raises: InvalidValue."""

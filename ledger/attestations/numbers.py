@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Any
 
 from standing.ledger.attestations.names import INVISIBLE
@@ -50,15 +51,20 @@ def visible(text: str) -> str:
     return "".join(each for each in spaced if unicodedata.category(each) not in {"Cc", "Cf"})
 
 
-def trimmed_fields(stated: Any) -> Any:
+def trimmed_fields(stated: Any, names: Collection[str] | None = None) -> Any:
     """A mapping's values without blanks around them, as of blank-padded columns; a value that is all blank is left out.
 
-    Anything but a mapping is returned as it is.
+    `names`: only the values of these. Anything but a mapping is returned as it is.
     """
     if not isinstance(stated, dict):
         return stated
-    trimmed = {name: trimmed_text(value) if isinstance(value, str) else value for name, value in stated.items()}
-    return {name: value for name, value in trimmed.items() if value != ""}
+    trimmed = {}
+    for name, value in stated.items():
+        wanted = isinstance(value, str) and (names is None or name in names)
+        shown = trimmed_text(value) if wanted else value
+        if not wanted or shown:
+            trimmed[name] = shown
+    return trimmed
 
 
 def trimmed_text(text: str) -> str:
