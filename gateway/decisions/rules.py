@@ -46,7 +46,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
-from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Status, Terms
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms, tags_differ
 from standing.ledger.chain.codec import Record
 from standing.ledger.errors import InvalidValue
 
@@ -239,12 +239,12 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 10: permission for the kind
     if not permitted:
         return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
-    # 11: the holder is still the one that the user was bound as
-    if _differs(terms.tags.name, expected.name):
+    # 11: the holder is still the one that the user was bound as, as far as both sides state it
+    if tags_differ(terms.tags.name, expected.name):
         return Reason.NAME_CHANGED
-    if _differs(terms.tags.id_document, expected.id_document):
+    if tags_differ(terms.tags.id_document, expected.id_document):
         return Reason.ID_DOCUMENT_CHANGED
-    if _differs(terms.tags.phone, expected.phone):
+    if tags_differ(terms.tags.phone, expected.phone):
         return Reason.PHONE_CHANGED
     # 12: currency
     if terms.currency != question.currency:
@@ -288,11 +288,6 @@ _NO_WORD = frozenset(
         Reason.BANK_SILENT,
     }
 )
-
-
-def _differs(tag: bytes, expected: bytes) -> bool:
-    """Whether a field is another than the one bound with. What either side does not state is not compared."""
-    return tag != expected and NOT_STATED not in (tag, expected)
 
 
 def _left(cap_minor: int, used_minor: int | None, period: str) -> int:

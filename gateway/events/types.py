@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from standing.ledger.attestations.identity import IDENTITY_FIELDS
 from standing.ledger.attestations.limits import LIMIT_FIELDS
-from standing.ledger.attestations.terms import NOT_STATED, IdentityTags, Status, Terms
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms, tags_differ
 
 
 class EventType(StrEnum):
@@ -161,8 +162,6 @@ def _between(previous: Terms, current: Terms) -> Iterator[Change]:
 
 
 def _identity(before: IdentityTags, after: IdentityTags, current: Terms) -> Iterator[Change]:
-    pairs = {name: (getattr(before, name), getattr(after, name)) for name in ("name", "id_document", "phone")}
-    # What one side does not state is not compared.
-    fields = tuple(name for name, tags in pairs.items() if NOT_STATED not in tags and tags[0] != tags[1])
+    fields = tuple(name for name in IDENTITY_FIELDS if tags_differ(getattr(before, name), getattr(after, name)))
     if fields:
         yield Change(EventType.IDENTITY_CHANGED, fields, current.status.word)

@@ -79,6 +79,11 @@ class IdentityTags:
         return cls(raw[:TAG_SIZE], raw[TAG_SIZE : 2 * TAG_SIZE], raw[2 * TAG_SIZE :])
 
 
+def tags_differ(tag: bytes, other: bytes) -> bool:
+    """Whether both tags are stated, and of different values. What either side does not state is not compared."""
+    return tag != other and NOT_STATED not in (tag, other)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a bank states about a binding.

@@ -1,13 +1,18 @@
 """What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField
+from standing.ledger.attestations.identity import HolderKind
 from standing.ledger.attestations.limits import LIMIT_FIELDS, stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
+from standing.ledger.attestations.names import MAX_NAME
+from standing.ledger.attestations.numbers import trimmed_fields
+from standing.ledger.attestations.phones import MAX_PHONE
 
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000
@@ -16,9 +21,9 @@ LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Lit
 
 
 class AccountChange(BaseModel):
-    """One change of one account. What is not stated stays as it is; a new account must state everything.
+    """One change of one account. What is not stated stays as it is; a new account states all of STATE_FIELDS.
 
-    Personal data: never logged.
+    Blanks around a value do not count, and an empty value states nothing. Personal data: never logged.
     """
 
     model_config = ConfigDict(
@@ -36,7 +41,7 @@ class AccountChange(BaseModel):
         },
     )
 
-    #: The fields that make up an account's state; a new account states them all.
+    #: What a new account has to state. It may have neither ID document nor phone.
     STATE_FIELDS: ClassVar[tuple[str, ...]] = (
         "number_type",
         "status",
@@ -46,6 +51,11 @@ class AccountChange(BaseModel):
         "transaction_limit_minor",
         "daily_limit_minor",
         "holder_name",
+    )
+    #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
+    #: the field is not stated.
+    HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
+        "holder_kind",
         "id_document_scheme",
         "id_document_country",
         "id_document_number",
@@ -70,11 +80,16 @@ class AccountChange(BaseModel):
     account_class: Literal[1, 2, 3] | None = Field(
         None, description="Class I, II or III of a bank settlement account; for information, its caps are the limits"
     )
-    holder_name: str | None = Field(None, min_length=1, max_length=140)
-    id_document_scheme: Literal["NIDN", "CCPT"] | None = None
-    id_document_country: str | None = Field(None, pattern="^[A-Z]{2}$")
-    id_document_number: str | None = Field(None, min_length=1, max_length=35)
-    phone: str | None = Field(None, min_length=3, max_length=40)
+    holder_kind: HolderKind | None = None
+    holder_name: str | None = Field(None, min_length=1, max_length=MAX_NAME)
+    id_document_scheme: SchemeField | Literal["none"] | None = Field(
+        None, description='ISO 20022 code, such as NIDN, CCPT, COID; "none": the book has no document any more'
+    )
+    id_document_country: CountryField | None = None
+    id_document_number: str | None = Field(None, min_length=1, max_length=MAX_DOCUMENT)
+    phone: str | None = Field(
+        None, min_length=1, max_length=MAX_PHONE, description='"none": the book has no phone any more'
+    )
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
         default=[], max_length=32, description="Platforms at which the holder ended the binding, at the bank"
     )
@@ -88,6 +103,11 @@ class AccountChange(BaseModel):
     replaced_bindings: Literal["go_on", "end"] = Field(
         "go_on", description="What becomes of the bindings of the account that is replaced"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trim(cls, stated: Any) -> Any:
+        return trimmed_fields(stated)
 
     def __repr__(self) -> str:
         return "AccountChange(…)"

@@ -6,6 +6,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+from standing.ledger.attestations.documents import stated_document
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
@@ -159,8 +160,8 @@ def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
     try:
         change = parse_change(line.record, effective_at_ms=name.as_of_ms)
         check_values(change)
-        if 0 < sum(getattr(change, field) is not None for field in _DOCUMENT) < len(_DOCUMENT):
-            raise InvalidValue("id_document_number", "only a part of the document", f"all of {', '.join(_DOCUMENT)}")
+        if change.id_document_scheme != "none":
+            stated_document(*(getattr(change, field) for field in _DOCUMENT))
         for field in _NOT_IN_FULL:
             if name.kind == "full" and getattr(change, field):
                 raise InvalidValue(field, "not in a full file", "in a changes file")

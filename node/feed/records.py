@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
+from standing.ledger.attestations.numbers import trimmed_fields
 from standing.ledger.errors import InvalidValue, StandingError
 from standing.node.accounts.changes import AccountChange
 from standing.node.accounts.store import apply_change, open_account
@@ -36,7 +37,7 @@ class InvalidRecord(StandingError):
 
 def parse_change(record: Mapping[str, Any], *, effective_at_ms: int | None = None) -> AccountChange:
     """The change that a record states; `effective_at_ms` where it does not state its own. Raises: InvalidRecord."""
-    stated = {name: value for name, value in record.items() if value is not None and value != ""}
+    stated = {name: value for name, value in trimmed_fields(dict(record)).items() if value is not None}
     problems = []
     for convert, names in ((_boolean, _BOOLEANS), (_integer, _INTEGERS), (_limit, _LIMITS), (_text, _TEXTS)):
         for name in names:

@@ -11,7 +11,7 @@ from standing.ledger.attestations.publication import Attestation, LocalSigner, P
 from standing.ledger.chain.codec import encode_publish
 from tests.contracts.abi import Event, Refusal
 from tests.contracts.chain import Outcome
-from tests.contracts.ledger import MAX_ATTESTATIONS, Issuer, StatusLedger, attestation, binding, signer
+from tests.contracts.ledger import MAX_ATTESTATIONS, ZERO_HASH, Issuer, StatusLedger, attestation, binding, signer
 from tests.contracts.model import digest_of, parse_message
 
 UNKNOWN = Issuer("CHASUS33", signer("a bank that was never admitted"), None)  # type: ignore[arg-type]  # no admin
@@ -262,9 +262,10 @@ def test_an_earlier_publication_cannot_bring_its_record_back(attempt: Attempt) -
     assert attempt.submit().ok
     replaced = ledger.record(issuer.bank, binding(0))
     assert replaced[:3] == (2, attestation(0, version=2).tag_and_head, attestation(0, version=2).tail)
-    for number in (1, 2):
-        again = Attempt(ledger, issuer, number, attempt.stored_ms, [attestation(0)], issuer.signer, attempt.stored_ms)
-        assert ledger.refusal(again.submit()) == Refusal("UnexpectedNumber", (number, 3))
+    # The very first publication once more, then what it said, signed anew on top of the head, under each number so far.
+    for number, previous in ((1, ZERO_HASH), (1, attempt.digest), (2, attempt.digest)):
+        again = issuer.publish(ledger, attestation(0), number=number, previous=previous)
+        assert ledger.refusal(again) == Refusal("UnexpectedNumber", (number, 3))
     assert ledger.record(issuer.bank, binding(0)) == replaced
 
 

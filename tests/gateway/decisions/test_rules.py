@@ -348,6 +348,12 @@ def test_the_policy_says_what_follows_a_changed_identity(field: str, outcome: An
     assert (decided.outcome, decided.reason) == (outcome, f"{field}_changed")
 
 
+@pytest.mark.parametrize("field", ["name", "id_document", "phone"])
+def test_a_tag_that_is_not_stated_is_not_compared(field: str) -> None:
+    change: dict[str, Any] = {field: bytes(4)}
+    assert replace(GOOD, **change).decide().outcome is Outcome.APPROVE
+
+
 @pytest.mark.parametrize(
     ("change", "remaining"),
     [

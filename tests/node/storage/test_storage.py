@@ -66,6 +66,11 @@ def test_an_upgrade_from_the_first_schema_keeps_every_row(tmp_path: Path) -> Non
             "currency": 156,
             "transaction_limit_minor": -1,
             "daily_limit_minor": 5,
+            "monthly_limit_minor": 7,
+            "yearly_limit_minor": 8,
+            "daily_credit_limit_minor": 9,
+            "yearly_credit_limit_minor": -1,
+            "account_class": 2,
             "effective_at_ms": 6,
         },
         "bindings": {

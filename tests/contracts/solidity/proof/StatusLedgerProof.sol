@@ -69,8 +69,8 @@ contract StatusLedgerProof {
     }
 
     /// @notice Whatever the state and the caller: a call other than `publish` leaves a bank as it is, unless the caller
-    /// holds a role or is the bank's admin; and it leaves every record as it is, whoever calls. Nor does it set the number
-    /// of a bank back, where only admitted banks have one, which it leaves true (see `check_no_rollback`).
+    /// holds a role or is the bank's admin; and it leaves every record as it is, whoever calls. Nor does it set a bank's
+    /// number back, given that only admitted banks have one, and it leaves that so.
     function check_only_roles_and_the_admin_change_a_bank(bytes11 bank, bytes32 binding, address caller) public {
         IStatusLedger.Bank memory before = ledger.getBank(bank);
         IStatusLedger.Record memory record = _record(bank, binding);
@@ -93,10 +93,10 @@ contract StatusLedgerProof {
     /* NO ROLLBACK */
 
     /// @notice Whatever the state: an accepted publication has the number after the bank's last, and the watermark is not
-    /// lower. Each binding's record has the same words as before or the number of this publication. That is higher than
-    /// the record's own was, unless that had been past the bank's number already; and it never is: no record is past it at
-    /// the start, where there are no records, and none is after a publication, if none was before. Other calls change no
-    /// record and set no number back (`check_only_roles_and_the_admin_change_a_bank`).
+    /// lower. Afterwards each binding's record has either the same words or the number of this publication, which is higher
+    /// than the record's own was, given that no record's number was past its bank's; and that stays so.
+    /// @dev It is so at the start, where there are no records. A publication of another bank and every other call leave a
+    /// record as it is and set no number back: see the checks above and below.
     function check_no_rollback(
         bytes11 bank,
         uint48 number,
