@@ -4,6 +4,7 @@ from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import load
 
@@ -13,5 +14,6 @@ def serve(config: Config = None) -> None:
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
+        taken = listener(settings.listen_host, settings.listen_port)
         asgi = create_app(settings)
-    serve_app(asgi, settings.listen_host, settings.listen_port)
+    serve_app(asgi, taken)

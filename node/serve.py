@@ -2,6 +2,7 @@
 
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import load
 from standing.node.app import create_app
@@ -14,5 +15,6 @@ def serve(config: Config = None) -> None:
     with one_line_errors():
         settings = load(NodeSettings, config)
         logs.configure(settings.log_level)
+        taken = listener(settings.listen_host, settings.listen_port)
         node = build(settings, read_secrets(settings))
-    serve_app(create_app(node), settings.listen_host, settings.listen_port)
+    serve_app(create_app(node), taken)
