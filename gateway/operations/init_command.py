@@ -17,8 +17,8 @@ from standing.ledger.service.commands import one_line_errors, say
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.settings import load_text, write_private
 
-_HEADING = """The settings of a platform's gateway, made by `standing-gateway init`. `standing-gateway config example` has
-all others, and the policy. The environment takes precedence: STANDING_GATEWAY_LISTEN_PORT …"""
+_HEADING = """The settings of a platform's gateway, made by `standing-gateway init`. All others, and the policy:
+`standing-gateway config example`. The environment takes precedence: STANDING_GATEWAY_LISTEN_PORT …"""
 
 _COMMENTS = {
     "platform": "this platform's id, as the banks know it",

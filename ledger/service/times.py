@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 from standing.ledger.clock import MAX_CALENDAR_MS
 
+_MIN_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
+
 
 def when(time_ms: int) -> str:
     """A time in UTC, to the second."""
@@ -19,10 +21,11 @@ def span(ms: int) -> str:
         return f"{ms} ms"
     if size < 120_000:
         return f"{ms / 1_000:.1f} s"
-    for unit_ms, name, up_to in ((60_000, "min", 120), (3_600_000, "h", 48), (86_400_000, "days", None)):
-        if up_to is None or size < unit_ms * up_to:
-            break
-    return f"{ms / unit_ms:.0f} {name}"
+    if size < 120 * _MIN_MS:
+        return f"{ms / _MIN_MS:.0f} min"
+    if size < 48 * _HOUR_MS:
+        return f"{ms / _HOUR_MS:.0f} h"
+    return f"{ms / _DAY_MS:.0f} days"
 
 
 def ago(time_ms: int, now_ms: int) -> str:

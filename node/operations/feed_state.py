@@ -18,7 +18,7 @@ _MAX_REPORT_BYTES = 1024 * 1024
 class Rejected(NamedTuple):
     """The files that were rejected and are still in the folder `rejected`: how many, and the latest in words."""
 
-    count: int
+    files: int
     told: tuple[str, ...]
 
 

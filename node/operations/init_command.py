@@ -18,7 +18,7 @@ from standing.ledger.service.settings import load_text, write_private
 from standing.node.publishing.keys import new_keystore
 from standing.node.settings import NodeSettings
 
-_HEADING = """The settings of a bank's node, made by `standing-node init`. `standing-node config example` has all others.
+_HEADING = """The settings of a bank's node, made by `standing-node init`. All others: `standing-node config example`.
 The environment takes precedence: STANDING_NODE_LISTEN_PORT …"""
 
 _COMMENTS = {
@@ -73,7 +73,7 @@ def init(
         contract = None if contract is None else parse_address(contract, "contract")
         admin = None if admin is None else parse_address(admin, "admin")
         final = folder.absolute()
-        callers = [("core", "core", None), ("operator", "operator", None)]
+        callers: list[tuple[str, str, str | None]] = [("core", "core", None), ("operator", "operator", None)]
         callers += [(name, "platform", name) for name in platforms]
         keys = [(name, role, owner, *new_key()) for name, role, owner in callers]
         stated = _settings(final, bic, ledger_url, contract, chain_id, database_url, listen_port)
