@@ -21,6 +21,7 @@ app = lazy_app(
         "verify": LazyCommand(f"{_VERIFICATION}:verify_command", "Check a decision's evidence, line by line."),
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),
+        "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Read keys, banks and policy again."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),
         "secret": LazyCommand(f"{_OPERATIONS}.setup_commands:secret", "Random secrets in files."),
         "api-key": LazyCommand(f"{_OPERATIONS}.setup_commands:api_key", "API keys of callers."),

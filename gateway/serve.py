@@ -10,10 +10,11 @@ from standing.ledger.service.settings import load
 
 
 def serve(config: Config = None) -> None:
-    """Run the gateway until it is told to stop."""
+    """Run the gateway until it is told to stop. SIGHUP: read API keys, banks and policy again."""
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
-        taken = listener(settings.listen_host, settings.listen_port)
-        asgi = create_app(settings)
-    serve_app(asgi, taken)
+        with listener(settings.listen_host, settings.listen_port) as taken:
+            app = create_app(settings, read_again=lambda: load(GatewaySettings, config))
+            app.state.reloader.on_hangup()
+            serve_app(app, taken)

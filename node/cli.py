@@ -22,6 +22,7 @@ app = lazy_app(
         "recover": LazyCommand(f"{_OPERATIONS}.commands:recover", "Get the store level with the ledger again."),
         "export": LazyCommand(f"{_OPERATIONS}.commands:export", "Write the whole store to a file."),
         "import": LazyCommand(f"{_OPERATIONS}.commands:import_", "Fill an empty store from an export."),
+        "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Read the API keys again."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),
         "secret": LazyCommand(f"{_OPERATIONS}.setup_commands:secret", "Random secrets in files."),
         "api-key": LazyCommand(f"{_OPERATIONS}.setup_commands:api_key", "API keys of callers."),

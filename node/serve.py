@@ -11,10 +11,12 @@ from standing.node.settings import NodeSettings
 
 
 def serve(config: Config = None) -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is told to stop. SIGHUP: read the API keys again."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         logs.configure(settings.log_level)
-        taken = listener(settings.listen_host, settings.listen_port)
-        node = build(settings, read_secrets(settings))
-    serve_app(create_app(node), taken)
+        with listener(settings.listen_host, settings.listen_port) as taken:
+            node = build(settings, read_secrets(settings))
+            app = create_app(node, lambda: load(NodeSettings, config))
+            app.state.reloader.on_hangup()
+            serve_app(app, taken)

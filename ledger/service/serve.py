@@ -66,8 +66,7 @@ def serve(app: Any, taken: socket.socket) -> None:
         app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_S
     )
     server = uvicorn.Server(config)
-    with taken:
-        server.run(sockets=[taken])
+    server.run(sockets=[taken])
     if not server.started:
         sys.exit(_START_FAILED)
 

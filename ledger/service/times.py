@@ -14,6 +14,11 @@ def when(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def exactly(time_ms: int) -> str:
+    """A time for people, and to the millisecond for programs."""
+    return f"{when(time_ms)} ({time_ms} ms)"
+
+
 def span(ms: int) -> str:
     """How long, in the largest unit that fits: `420 ms`, `3.2 s`, `7 min`, `5 h`, `3 days`."""
     size = abs(ms)
