@@ -36,7 +36,7 @@ def add(
 ) -> None:
     """Put a bank into the settings file; the running gateway takes it by `reload`."""
     with one_line_errors():
-        bic = parse_bic(bank)
+        bic = parse_bic(bank, "bank")
         if config is None:
             raise SettingsError("--config: needed; allowed: the settings file that the bank is to be put into")
         asked = key_file is None

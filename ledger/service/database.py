@@ -141,11 +141,15 @@ def revisions(database: Database, package: str) -> tuple[str | None, str, bool]:
     Changes nothing. Raises: SQLAlchemyError.
     """
     with _migrations(package) as config, database.read() as connection:
-        scripts = ScriptDirectory.from_config(config)
-        present = MigrationContext.configure(connection).get_current_revision()
-        newest = scripts.get_current_head()
-        assert newest is not None  # there is a first revision
-        return present, newest, present in {script.revision for script in scripts.walk_revisions()}
+        return _revisions(config, connection)
+
+
+def _revisions(config: Config, connection: Connection) -> tuple[str | None, str, bool]:
+    scripts = ScriptDirectory.from_config(config)
+    present = MigrationContext.configure(connection).get_current_revision()
+    newest = scripts.get_current_head()
+    assert newest is not None  # there is a first revision
+    return present, newest, present is None or present in {script.revision for script in scripts.walk_revisions()}
 
 
 @contextmanager
@@ -157,9 +161,19 @@ def _migrations(package: str) -> Iterator[Config]:
 
 
 def migrate(database: Database, package: str) -> None:
-    """Bring the schema of `package` (with a `migrations` folder) to its newest revision."""
+    """Bring the schema of `package` (with a `migrations` folder) to its newest revision.
+
+    Raises: InvalidValue where a newer version of this program has been at it.
+    """
     with _migrations(package) as config, database.write() as connection:
         take_time(connection)
+        present, _, known = _revisions(config, connection)
+        if not known:
+            raise InvalidValue(
+                "database_url",
+                f"the database was brought to revision {present} by a newer version of Standing",
+                "that version or a later one, or a backup from before",
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -68,7 +68,7 @@ def init(
 ) -> None:
     """Make a node's folder: secrets, keystores with passwords, keys and settings. Nothing leaves this machine."""
     with one_line_errors():
-        bic = parse_bic(bic)
+        bic = parse_bic(bic, "bic")
         platforms = _checked(platform or [])
         contract = None if contract is None else parse_address(contract, "contract")
         admin = None if admin is None else parse_address(admin, "admin")
