@@ -1,6 +1,6 @@
 """The gateway's ASGI app: services, routes, limits on requests and problem documents."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from standing.gateway.events import routes as event_routes
 from standing.gateway.evidence import routes as evidence_routes
 from standing.gateway.operations import openapi
 from standing.gateway.operations import routes as operation_routes
+from standing.gateway.operations.reload import make_reloader
 from standing.gateway.operations.service import GatewayStatus
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.support import routes as support_routes
@@ -22,6 +23,7 @@ from standing.ledger.clock import Clock
 from standing.ledger.service import problems
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.injection import provide
+from standing.ledger.service.reloading import Reloader
 from standing.ledger.service.request_limits import BodyLimit, LoadShedding
 
 _ROUTERS = (
@@ -33,12 +35,20 @@ _ROUTERS = (
     access_routes.router,
     event_routes.router,
     operation_routes.router,
+    operation_routes.acting_router,
 )
 
 
-def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI:
-    """The ASGI app of a gateway, ready to serve. Raises as `composition.build`, before anything is served."""
+def create_app(
+    settings: GatewaySettings, clock: Clock | None = None, read_again: Callable[[], GatewaySettings] | None = None
+) -> FastAPI:
+    """The ASGI app of a gateway, ready to serve. Raises as `composition.build`, before anything is served.
+
+    `read_again` loads the settings anew; without it they stay, and only the files that they name are read again.
+    """
     gateway = build(settings, clock)
+    keyring = Keyring(settings.api_keys)
+    reloader = make_reloader(gateway, keyring, read_again or (lambda: settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -60,9 +70,10 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
             event_routes.TAG,
         ],
     )
-    app.state.keyring = Keyring(settings.api_keys)
+    app.state.keyring = keyring
+    app.state.reloader = reloader
     app.state.gateway = gateway
-    _provide(app, gateway)
+    _provide(app, gateway, reloader)
     problems.install(app, PROBLEMS)
     app.add_middleware(
         BodyLimit,
@@ -76,13 +87,14 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     return app
 
 
-def _provide(app: FastAPI, gateway: Gateway) -> None:
+def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]) -> None:
     """Make the services available to the routes."""
     following = gateway.following
     provide(
         app,
         gateway,
-        GatewayStatus(gateway),
+        reloader,
+        GatewayStatus(gateway, reloader),
         gateway.storage,
         gateway.reader,
         gateway.bindings,

@@ -8,16 +8,20 @@ _VERIFICATION = "standing.gateway.evidence.verification.commands"
 app = lazy_app(
     "standing-gateway",
     "A payment platform's gateway: binds bank accounts, and decides on payments by the bank's word of the moment.\n\n"
-    "To begin: `config example > gateway.toml`, `secret new`, `evidence-key new`, `api-key new`, then "
-    "`serve -c gateway.toml`.",
+    "To begin: `init DIR --platform ID`, `bank add` for each bank, `doctor -c DIR/gateway.toml`, then "
+    "`serve -c DIR/gateway.toml`.",
     {
+        "init": LazyCommand(f"{_OPERATIONS}.init_command:init", "Make a new gateway's secrets, keys and settings."),
         "serve": LazyCommand("standing.gateway.serve:serve", "Run the gateway until it is told to stop."),
         "status": LazyCommand(f"{_OPERATIONS}.commands:status_command", "Show a running gateway on one screen."),
+        "doctor": LazyCommand(f"{_OPERATIONS}.doctor:doctor", "Say in plain words what is missing or wrong."),
+        "bank": LazyCommand(f"{_OPERATIONS}.bank_commands:app", "Banks whose accounts may be bound."),
         "reconcile": LazyCommand(f"{_OPERATIONS}.commands:reconcile_command", "Read every binding at one block."),
         "policy": LazyCommand(f"{_OPERATIONS}.setup_commands:policy", "What the policy says of freshness and risk."),
         "verify": LazyCommand(f"{_VERIFICATION}:verify_command", "Check a decision's evidence, line by line."),
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),
+        "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Read keys, banks and policy again."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),
         "secret": LazyCommand(f"{_OPERATIONS}.setup_commands:secret", "Random secrets in files."),
         "api-key": LazyCommand(f"{_OPERATIONS}.setup_commands:api_key", "API keys of callers."),

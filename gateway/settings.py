@@ -93,7 +93,7 @@ class GatewaySettings(ServiceSettings):
         RESERVATION_LIFETIME_MS, ge=1_000, le=30 * 86_400_000, description="Not captured by then, it is given back"
     )
 
-    banks: list[BankSettings] = Field(min_length=1, max_length=1_000)
+    banks: list[BankSettings] = Field([], max_length=1_000)
     policy: Policy = Policy()
     policy_file: Path | None = Field(None, description="The policy in a file of its own, in place of the table here")
     follower: FollowerSettings = FollowerSettings()
@@ -133,6 +133,8 @@ class GatewaySettings(ServiceSettings):
         for key in self.api_keys:
             if key.role not in ROLES:
                 raise ValueError(f"api_keys: {key.name} has the role {key.role}; allowed: {', '.join(ROLES)}")
+        if not self.banks:
+            raise ValueError("banks: none; allowed: at least one, see `standing-gateway bank add`")
         seen: set[str] = set()
         for bank in self.banks:
             if bank.bic in seen:

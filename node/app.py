@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -18,11 +18,18 @@ from standing.node.feed import routes as feed_routes
 from standing.node.operations import routes as operation_routes
 from standing.node.operations import status
 from standing.node.operations.metrics import StateCollector
+from standing.node.operations.reload import make_reloader
 from standing.node.operations.standby import StandbyGate
+from standing.node.settings import NodeSettings
 
 
-def create_app(node: Node) -> FastAPI:
-    """The ASGI app of a node; while it leads, the publisher and the workers run in their threads."""
+def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None) -> FastAPI:
+    """The ASGI app of a node; while it leads, the publisher and the workers run in their threads.
+
+    `read_again` loads the settings anew; without it they stay as they are.
+    """
+    keyring = Keyring(node.settings.api_keys)
+    reloader = make_reloader(node, keyring, read_again or (lambda: node.settings))
 
     def work() -> None:
         with node.workers.running():
@@ -48,9 +55,10 @@ def create_app(node: Node) -> FastAPI:
         openapi_tags=[feed_routes.TAG, binding_routes.PLATFORMS_TAG, operation_routes.TAG],
     )
     app.state.node = node
-    provide(app, node, node.feed, node.bindings, node.off_boardings, node.resync, node.regranting, node.trail)
+    provide(app, node, reloader, node.feed, node.bindings, node.off_boardings, node.resync, node.regranting, node.trail)
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
-    app.state.keyring = Keyring(node.settings.api_keys)
+    app.state.keyring = keyring
+    app.state.reloader = reloader
     problems.install(app, {TooManyAttempts: (binding_routes.TOO_MANY.status, binding_routes.TOO_MANY.title)})
     app.add_middleware(StandbyGate, leadership=node.leadership)
     app.add_middleware(BodyLimit, max_bytes=node.settings.max_body_bytes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from standing.ledger.errors import StandingError
+from standing.ledger.errors import StandingError, Unavailable
 
 _SLOWEST_RETRY_S = 60.0
 _END_TIMEOUT_S = 10.0
@@ -37,6 +37,8 @@ class Worker:
         self.task = task
         #: Why the task makes no progress; None while all is well.
         self.trouble: str | None = None
+        #: Whether that needs somebody's hand; else it is an outage that may pass.
+        self.stopped = False
         #: Whether a fault of this program has ended it.
         self.ended = False
         self._stop = threading.Event()
@@ -71,7 +73,7 @@ class Worker:
                 failures += 1
                 if str(error) != self.trouble:
                     log.error("worker_in_trouble", reason=str(error))
-                self.trouble = str(error)
+                self.trouble, self.stopped = str(error), not isinstance(error, Unavailable)
                 pause_s = min(_SLOWEST_RETRY_S, self.task.every_ms / 1000 * 2 ** min(failures, 16))
             except BaseException as error:
                 # Kept for the status too. The text may hold anything, so only the type is shown.
@@ -82,7 +84,7 @@ class Worker:
             else:
                 if self.trouble is not None:
                     log.info("worker_recovered")
-                self.trouble, failures = None, 0
+                self.trouble, self.stopped, failures = None, False, 0
                 pause_s = self.task.every_ms / 1000
 
 
@@ -97,6 +99,10 @@ class Workers:
     def troubles(self) -> list[str]:
         """The trouble of each worker that makes no progress."""
         return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
+
+    def stopped(self, name: str) -> str | None:
+        """The trouble of the worker of this name, where it is none that passes by itself; else None."""
+        return next((w.trouble for w in self._workers if w.task.name == name and w.stopped), None)
 
     @property
     def ended(self) -> list[str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -235,17 +234,33 @@ def test_leaked_signing_key_step_by_step(incident: Incident) -> None:
 
 
 def test_planned_rotation_step_by_step(incident: Incident) -> None:
-    following, old = LocalSigner(token_bytes(32)), incident.bank.secrets.signer
+    old = incident.bank.secrets.signer
+    printed = incident.run("A planned rotation", only=slice(0, 2))
+    password = (incident.folder / "next-signer.password").read_text().strip()
+    keystore = json.loads((incident.folder / "next-signer.json").read_text())
+    following = LocalSigner(bytes(Account.decrypt(keystore, password)))
+    assert following.address in printed
     incident.variables["NEXT_SIGNER"] = following.address
-    incident.run("A planned rotation", only=slice(0, 1))
+    incident.run("A planned rotation", only=slice(2, 3))
     assert incident.client.bank(incident.bic).signer == old.address, "the dry run changed something"
     before = incident.client.bank(incident.bic).publication
-    incident.run("A planned rotation")
+    incident.run("A planned rotation", only=slice(3, 4))
     with pytest.raises(LedgerRejected):
         incident.publish(old)
-    assert incident.publish(following).number == before + 1
+    with incident.node() as node:
+        incident.feed(node)
+        with pytest.raises(PublishingHalted, match="start the node with the right key"):
+            node.publisher.step()
+
+    settings = tomllib.loads((incident.folder / "node.toml").read_text())
+    settings |= {"signer_keystore": "next-signer.json", "signer_password_file": "next-signer.password"}
+    (incident.folder / "node.toml").write_text(tomli_w.dumps(settings))
+    with incident.node() as node:
+        incident.level(node, incident.feed(node))
+    assert incident.client.bank(incident.bic).publication > before
+    assert following.address in incident.run("A planned rotation", only=slice(4, 5))
 
 
 def test_every_command_of_the_runbook_is_run_by_a_test() -> None:
     sections = {title.split(":")[0].split(".")[0]: len(commands) for title, commands in steps().items()}
-    assert sections == {"1": 2, "2": 2, "3": 1, "4": 3, "5": 3, "6": 1, "A planned rotation": 2}
+    assert sections == {"1": 2, "2": 2, "3": 1, "4": 3, "5": 3, "6": 1, "A planned rotation": 5}

@@ -34,6 +34,9 @@ _MAX_OUTCOME = 64
 #: Body fields in which the platform names what the body is about, and the form of such a name.
 _NAMING = ("transaction_id", "user_id")
 _PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
+#: The header in which a key of staff says why; errors name it as a header, since it is no field of the body.
+_REASON_NAME = "Standing-Reason"
+_REASON_HEADER = f"header {_REASON_NAME}"
 _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
 
 
@@ -130,18 +133,18 @@ class Audit:
         )
 
 
-def check_reason(reason: str) -> str:
+def check_reason(reason: str, field: str = "reason") -> str:
     """A stated reason without surrounding white space. Raises: InvalidValue."""
     stripped = reason.strip()
     if not 3 <= len(stripped) <= MAX_REASON or not stripped.isprintable():
-        raise InvalidValue("reason", "missing, too short or too long", _REASON_ALLOWED)
+        raise InvalidValue(field, "missing, too short or too long", _REASON_ALLOWED)
     return stripped
 
 
 Reason = Annotated[
     str | None,
     Header(
-        alias="Standing-Reason",
+        alias=_REASON_NAME,
         description="Why this is done, 3 to 300 characters, UTF-8. Required of support and admin keys, and kept",
     ),
 ]
@@ -167,8 +170,8 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
             # Headers are bytes, which the framework decodes as Latin-1.
             told = (standing_reason or "").encode("latin-1").decode()
         except UnicodeDecodeError as error:
-            raise InvalidValue("Standing-Reason", "not UTF-8", _REASON_ALLOWED) from error
-        reason = check_reason(told)
+            raise InvalidValue(_REASON_HEADER, "not UTF-8", _REASON_ALLOWED) from error
+        reason = check_reason(told, _REASON_HEADER)
         subject = "/".join(str(value) for value in request.path_params.values())
         subject = subject or await _named_in_body(request) or request.url.path
         action = request.scope["route"].name

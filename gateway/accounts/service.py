@@ -71,6 +71,10 @@ class Accounts:
         self._clock = clock
         self._admission = Admission(max_waiting, "lists of accounts")
 
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on."""
+        self._policy = policy
+
     async def of_user(self, user_id: str) -> list[AccountView]:
         """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -59,6 +59,18 @@ class BankDirectory:
             )
             for bank in settings
         }
+
+    def adopt(self, other: "BankDirectory") -> list[str]:
+        """Take over another directory's banks: new ones, names, nodes and keys.
+
+        A bank that is not in it any more stays, and one whose time zone is another keeps the old one: days are counted
+        by it, and what is known of a binding holds it. Both need a restart. Returns: these, as settings are named.
+        """
+        gone = [f"banks.{bic}" for bic in self._banks if bic not in other._banks]
+        moved = [bic for bic, bank in other._banks.items() if bic in self._banks and bank.zone != self._banks[bic].zone]
+        kept = {bic: replace(bank, zone=self._banks[bic].zone) for bic, bank in other._banks.items() if bic in moved}
+        self._banks = {**self._banks, **other._banks, **kept}  # one step: other threads read it
+        return gone + [f"banks.{bic}.time_zone" for bic in moved]
 
     def __iter__(self) -> Iterator[Bank]:
         return iter(self._banks.values())

@@ -112,7 +112,7 @@ class BindingFlow:
         self._nodes = nodes
         self._ledger = ledger
         self._bindings = bindings
-        self._bounds = bounds
+        self.bounds = bounds  #: replaced where the policy is
         self._clock = clock
         self._admission = Admission(max_waiting, "requests to bind")
 
@@ -336,7 +336,7 @@ class BindingFlow:
 
     def _note_refusal(self, user_id: str) -> None:
         with self._storage.write() as connection:
-            note_refusal(connection, user_id, self._bounds, self._clock.now_ms())
+            note_refusal(connection, user_id, self.bounds, self._clock.now_ms())
 
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]

@@ -74,7 +74,7 @@ class DecisionService:
         self._bindings = bindings
         self._reader = reader
         self._evidence = evidence
-        self._policy = policy
+        self._wanted = self._policy = policy
         self._policy_version = policy.version
         self._clock = clock
         self._reservation_lifetime_ms = reservation_lifetime_ms
@@ -85,6 +85,15 @@ class DecisionService:
             self._commit, storage.writer, max_waiting=max_waiting, observe_s=self._meters.commit_latency.observe
         )
         self._settlements = GroupCommit(self._settle, storage.writer, max_waiting=max_waiting)
+
+    def use(self, policy: Policy) -> None:
+        """Decide by another policy from the next commit on; all decisions of one commit go by one policy."""
+        self._wanted = policy
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the next decision goes by."""
+        return self._wanted
 
     async def decide(self, transaction: Transaction) -> bytes:
         """The answer as JSON. A transaction that was decided before gets the same answer.
@@ -194,6 +203,9 @@ class DecisionService:
     def _decide_all(
         self, connection: Connection, reads: Sequence[_Read]
     ) -> tuple[list[bytes | StandingError], list[Decided]]:
+        if self._wanted is not self._policy:
+            self._policy = self._wanted
+            self._policy_version = self._policy.version
         states = records.lock_bindings(connection, {read.bound.binding for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # After the locks are held: time spent waiting for them counts as staleness.

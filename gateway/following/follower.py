@@ -88,6 +88,10 @@ class Follower:
         self._pruned_at_ms = 0
         self._trouble: str | None = None
 
+    def use(self, policy: Policy, banks: Sequence[str]) -> None:
+        """Watch these banks from the next block on, by this policy."""
+        self._policy, self._banks = policy, banks
+
     @property
     def status(self) -> FollowerStatus:
         """How the follower is doing. Any thread may ask."""
@@ -300,8 +304,9 @@ class Follower:
         known_of, sightings = self._bank_sightings
         if known_of != head.hash:
             sightings = []
-            for start in range(0, len(self._banks), MAX_AT_ONCE):
-                part = self._banks[start : start + MAX_AT_ONCE]
+            banks = self._banks
+            for start in range(0, len(banks), MAX_AT_ONCE):
+                part = banks[start : start + MAX_AT_ONCE]
                 reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
                 sightings += [
                     BankSighting(bank, record.watermark_ms, record.suspended, head.number)

@@ -78,6 +78,7 @@ class Reconciler:
     ) -> None:
         self._storage = storage
         self._vault = vault
+        self._directory = banks
         self._banks = {bank.bic: bank for bank in banks}
         self._ledger = ledger
         self._policy = policy
@@ -85,12 +86,17 @@ class Reconciler:
         self._rule = rule
         self._pace = pace
 
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from the next run on."""
+        self._policy = policy
+
     def run(self, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False) -> Report | None:
         """Reconcile now. `progress` gets (done, all) after each batch.
 
         Returns: the report, which is stored as well; None where the run was stopped early. Raises: LedgerUnreachable,
         StorageUnavailable, VaultError.
         """
+        self._banks = {bank.bic: bank for bank in self._directory}
         started_at_ms = self._clock.now_ms()
         pinned = self._pinned()
         log = structlog.get_logger()

@@ -1,7 +1,6 @@
 """`standing-gateway reconcile`, `rekey` and `status`."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +23,10 @@ from standing.ledger.errors import InvalidValue, Unavailable
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
-from standing.ledger.service.settings import load, read_text_secret
+from standing.ledger.service.reload_command import key_from
+from standing.ledger.service.settings import load
 
-_KEY_VARIABLE = "STANDING_GATEWAY_KEY"
+KEY_VARIABLE = "STANDING_GATEWAY_KEY"
 _RETRY_AFTER_S = 1
 _TIMEOUT_S = 10.0
 _STATES = {"fit": "green", "stalled": "yellow", "failing": "red", "behind": "red", "wrong": "red"}
@@ -82,12 +82,12 @@ def rekey_command(config: Config = None) -> None:
 
 def status_command(
     url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8200",
-    key_file: Annotated[Path | None, typer.Option(help=f"A file with an API key; or {_KEY_VARIABLE}")] = None,
+    key_file: Annotated[Path | None, typer.Option(help=f"A file with an API key; or {KEY_VARIABLE}")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the gateway answers")] = False,
 ) -> None:
     """Show a running gateway on one screen. Exit code 0 where it is fit for work, 2 where it is not."""
     with one_line_errors():
-        document = _ask(url.rstrip("/"), _api_key(key_file))
+        document = _ask(url.rstrip("/"), key_from(key_file, KEY_VARIABLE))
     if as_json:
         print(json.dumps(document, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
     else:
@@ -136,15 +136,6 @@ def _write(file: Path, text: str) -> None:
         raise InvalidValue("output", f"{file}: {error.strerror}", "a file that can be written") from error
 
 
-def _api_key(file: Path | None) -> str:
-    if file is not None:
-        return read_text_secret(file, "key-file")
-    key = os.environ.get(_KEY_VARIABLE)
-    if not key:
-        raise InvalidValue("key-file", "missing", f"a file with an API key, or {_KEY_VARIABLE} in the environment")
-    return key
-
-
 def _ask(url: str, key: str) -> dict[str, Any]:
     try:
         answer = httpx.get(f"{url}/v1/status", headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT_S)
@@ -169,10 +160,20 @@ def screen(status: dict[str, Any]) -> Group:
     head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
     head.add_row("followed", _word(status["followed_block"], "block {}"))
     head.add_row("webhooks", _word(status["pending_webhooks"], "{} pending"))
+    head.add_row("settings", _settings(status["settings"]))
     for trouble in status["worker_troubles"]:
         head.add_row("events", f"[red]{escape(trouble)}[/]")
     head.add_row("reconciled", _reconciled(status["reconcile"]))
     return Group(head, _nodes(status["ledger"]), _banks(status["banks"]))
+
+
+def _settings(state: dict[str, Any]) -> str:
+    said = [f"read at {when(state['read_at_ms'])}"]
+    if state["trouble"] is not None:
+        said.append(f"[red]refused since: {escape(state['trouble'])}[/]")
+    if state["needs_restart"]:
+        said.append(f"[yellow]needs a restart: {escape(', '.join(state['needs_restart']))}[/]")
+    return "; ".join(said)
 
 
 def _nodes(ledger: dict[str, Any]) -> Table:

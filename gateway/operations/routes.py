@@ -1,22 +1,26 @@
 """Routes for operators: probes, metrics, status, banks, the last reconciliation."""
 
+import asyncio
 import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response, status
 
-from standing.gateway.access.dependencies import KEYED, STORAGE, AnyRole, Staff
+from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.dependencies import KEYED, STORAGE, ActingAdmin, AnyRole, Staff
 from standing.gateway.composition import Gateway
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.following.reconcile_report import to_html
 from standing.gateway.metrics import CONTENT_TYPE, exposition
 from standing.gateway.operations import schemas as d
 from standing.gateway.operations.service import GatewayStatus
+from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.database import Storage
-from standing.ledger.errors import LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import responses
+from standing.ledger.service.reloading import PATH, Reloader, SettingsState
 
 TAGS = [
     {"name": "banks", "description": "The banks, and how lately each has spoken."},
@@ -24,6 +28,8 @@ TAGS = [
 ]
 
 router = APIRouter()
+#: What changes something, and is audited.
+acting_router = APIRouter(route_class=AuditedRoute)
 
 Status = Annotated[GatewayStatus, Depends(provided(GatewayStatus))]
 StorageDep = Annotated[Storage, Depends(provided(Storage))]
@@ -120,6 +126,22 @@ async def get_banks(now: Status, _caller: AnyRole) -> d.BankList:
             for state in await now.bank_states()
         ]
     )
+
+
+@acting_router.post(
+    PATH,
+    tags=["operation"],
+    summary="Read the settings again",
+    responses=responses(*KEYED, InvalidValue, STORAGE),
+)
+async def reload_settings(
+    reloader: Annotated[Reloader[GatewaySettings], Depends(provided(Reloader))], _caller: ActingAdmin
+) -> SettingsState:
+    """As SIGHUP: API keys, banks and the policy count from now on, and no request is lost.
+
+    `needs_restart` names what else has changed. Wrong settings are refused whole. Each gateway process reads its own.
+    """
+    return await asyncio.to_thread(reloader.reload)
 
 
 @router.get("/healthz", tags=["operation"], summary="The process is up")

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from standing.ledger.service.reloading import SettingsState
+
 
 class LedgerNodeDocument(BaseModel):
     """One node of the ledger, by host and port."""
@@ -75,6 +77,7 @@ class StatusDocument(BaseModel):
     now_ms: int
     ready: bool
     trouble: str | None
+    settings: SettingsState
     policy: str = Field(description="The policy's version")
     ledger: LedgerDocument
     banks: list[BankStatusDocument] | None

@@ -13,10 +13,12 @@ from standing.gateway.errors import StorageUnavailable
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.ledger_reading.nodes import NodeState
 from standing.gateway.metrics import Gauge
+from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.errors import LedgerUnreachable, Overloaded
+from standing.ledger.service.reloading import Reloader
 
 #: The fields of a report that `GET /v1/status` shows.
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
@@ -63,8 +65,9 @@ def look_up(storage: Storage) -> Stored:
 class GatewayStatus:
     """Looks at a running gateway: its ledger nodes, its database, the banks."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, reloader: Reloader[GatewaySettings]) -> None:
         self._gateway = gateway
+        self._reloader = reloader
 
     async def bank_states(self) -> list[BankState]:
         """All banks, read in one call. Raises: LedgerUnreachable, Overloaded."""
@@ -82,9 +85,9 @@ class GatewayStatus:
                     staleness_ms=staleness_ms,
                     suspended=each.record.suspended,
                     within_widest_bound=staleness_ms is not None
-                    and -self._gateway.policy.ahead_allowance_ms
+                    and -self._gateway.decisions.policy.ahead_allowance_ms
                     <= staleness_ms
-                    <= self._gateway.policy.widest_staleness_ms,
+                    <= self._gateway.decisions.policy.widest_staleness_ms,
                     block_number=each.block_number,
                 )
             )
@@ -185,7 +188,8 @@ class GatewayStatus:
             "now_ms": gateway.clock.now_ms(),
             "ready": trouble is None,
             "trouble": trouble,
-            "policy": gateway.policy.version,
+            "settings": self._reloader.state.model_dump(),
+            "policy": gateway.decisions.policy.version,
             "ledger": {
                 "reads": str(nodes.rule),
                 "seen_block": nodes.seen,

@@ -5,14 +5,26 @@ from pathlib import Path
 
 import typer
 
+from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
-from standing.gateway.evidence.signing import new_evidence_key
-from standing.gateway.settings import EXAMPLE, ROLES
+from standing.gateway.evidence.signing import load_evidence_key, new_evidence_key
+from standing.gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_policy, read_vault_secrets
 from standing.ledger.service.commands import api_key_app, config_app, console, one_line_errors, secret_app
+from standing.ledger.service.settings import load
 
 api_key = api_key_app(ROLES)
 secret = secret_app()
-config = config_app(EXAMPLE)
+
+
+def _check(config: Path | None) -> None:
+    settings = load(GatewaySettings, config)
+    read_vault_secrets(settings)
+    read_policy(settings)
+    load_evidence_key(settings.evidence_key_file)
+    BankDirectory(settings.banks)
+
+
+config = config_app(EXAMPLE, _check)
 evidence_key = typer.Typer(help="The key that signs decisions' evidence.", no_args_is_help=True)
 policy = typer.Typer(help="The policy: what it says of freshness and risk.", no_args_is_help=True)
 

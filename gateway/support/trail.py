@@ -147,6 +147,10 @@ class Trails:
         self._clock = clock
         self._settings = settings
 
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on."""
+        self._policy = policy
+
     async def of(self, binding: bytes) -> BindingTrail:
         """The trail of a binding. Raises: NotFound, BankNotServed, StorageUnavailable."""
         bound = await self._bindings.bound(binding)

@@ -24,7 +24,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
 from standing.ledger.service.api_keys import Caller, Keyring, require
 from standing.ledger.service.database import Database
-from standing.ledger.service.serve import serve
+from standing.ledger.service.serve import listener, serve
 from standing.ledger.service.settings import load
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load(GatewaySettings, arguments.config)
     if arguments.kind == "empty":
-        serve(empty_app(settings), "127.0.0.1", arguments.port)
+        serve(empty_app(settings), listener("127.0.0.1", arguments.port))
         return
     reader = Reader
     if arguments.kind == "snapshot":
@@ -104,7 +104,7 @@ def main() -> None:
         reader = redis_reader(arguments.redis, _copy(settings))
     with patch("standing.gateway.composition.Reader", reader):
         app = create_app(settings)
-    serve(app, "127.0.0.1", arguments.port)
+    serve(app, listener("127.0.0.1", arguments.port))
 
 
 if __name__ == "__main__":

@@ -373,6 +373,15 @@ class LedgerClient:
             return None
         return limit if limit > 0 else None
 
+    def peers(self) -> int | None:
+        """How many other nodes the ledger's node knows; None where it does not tell."""
+        with ledger_errors():
+            told = self.w3.provider.make_request(RPCEndpoint("net_peerCount"), []).get("result")
+        try:
+            return int(told, 16) if isinstance(told, str) else None
+        except ValueError:
+            return None
+
     def raw(self, method: str, params: list[Any]) -> dict[str, Any]:
         """The object that a JSON-RPC method answers, as the node wrote it. Raises: LedgerUnreachable."""
         with ledger_errors():

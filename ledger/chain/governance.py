@@ -14,11 +14,12 @@ from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
+from web3.exceptions import Web3RPCError
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient, connect, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
-from standing.ledger.chain.sender import Sender
+from standing.ledger.chain.sender import Sender, refused_for_want_of_money
 from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
 
 _DEPLOY_TIMEOUT_S = 120.0
@@ -88,7 +89,7 @@ def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
 def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
     """Dry-run `step`, send it, and wait until it is in a block. Returns: the transaction's hash.
 
-    Raises: LedgerRejected, LedgerUnreachable.
+    Raises: LedgerRejected, NoGasMoney, LedgerUnreachable.
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
@@ -109,7 +110,7 @@ def deploy(
 ) -> ChecksumAddress:
     """Deploy a new `StatusLedger` and return its address.
 
-    Raises: LedgerRejected where deployment fails, LedgerUnreachable.
+    Raises: LedgerRejected where deployment fails, NoGasMoney, LedgerUnreachable.
     """
     w3 = connect(url)
     account = Account.from_key(private_key)
@@ -124,7 +125,13 @@ def deploy(
                 "gas": 4_000_000,
             }
         )
-        transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
+        try:
+            transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
+        except Web3RPCError as error:
+            poor = refused_for_want_of_money(w3, account.address, error)
+            if poor is not None:
+                raise poor from error
+            raise
         receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
         if receipt["status"] != 1:
             raise LedgerRejected("deployment failed")

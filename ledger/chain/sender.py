@@ -17,6 +17,7 @@ from eth_utils import keccak, to_canonical_address
 from hexbytes import HexBytes
 from tenacity import RetryError as GaveUp
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+from web3 import Web3
 from web3.exceptions import Web3RPCError
 from web3.types import TxReceipt
 
@@ -64,6 +65,16 @@ _WRONG_NONCE = (
     "account sequence mismatch",
     "incorrect account sequence",
 )
+_NO_FUNDS = (
+    "insufficient funds",
+    "insufficientfunds",
+    "insufficient balance",
+    "cannot afford",
+    "upfront cost exceeds",
+    "exceeds account balance",
+    "doesn't have enough funds",
+    "sender balance < tx cost",
+)
 _UNDERPRICED = ("replacement transaction underpriced", "replacement gas price", "underpriced replacement")
 
 
@@ -81,6 +92,23 @@ class Underpriced(LedgerError):
 
 class FeeTooHigh(LedgerError):
     """The network asks for a higher gas price than the settings allow."""
+
+
+class NoGasMoney(LedgerError):
+    """The sending account cannot pay for the gas. The text names its address and what to do."""
+
+
+def refused_for_want_of_money(w3: Web3, account: ChecksumAddress, error: Web3RPCError) -> NoGasMoney | None:
+    """What a node's refusal to take a transaction means, where it is that `account` cannot pay; else None."""
+    if not _says(str(error).lower(), _NO_FUNDS):
+        return None
+    with ledger_errors():
+        balance = quantity(w3.eth.get_balance(account), "balance")
+        price = quantity(w3.eth.gas_price, "gas price")
+    return NoGasMoney(
+        f"the account {account} cannot pay for gas: it holds {balance} wei, and the ledger asks {price} wei for a unit "
+        "of gas; send this address money on the ledger"
+    )
 
 
 def publication_gas(attestations: int) -> int:
@@ -117,6 +145,11 @@ class Sender:
     @property
     def address(self) -> ChecksumAddress:
         return self._signer.address
+
+    def balance_wei(self) -> int:
+        """The money that the account holds. Raises: LedgerUnreachable."""
+        with ledger_errors():
+            return quantity(self._client.w3.eth.get_balance(self.address), "balance")
 
     def gas_ceiling(self) -> int:
         """The most gas that a transaction can have on this ledger: what a block holds, and MAX_TRANSACTION_GAS.
@@ -177,7 +210,7 @@ class Sender:
     def transmit(self, prepared: Prepared) -> None:
         """Send a prepared transaction. It is no error that the node knows it already.
 
-        Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced.
+        Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced, NoGasMoney.
         """
         with ledger_errors():
             try:
@@ -187,6 +220,9 @@ class Sender:
                 if _says(text, _KNOWN):
                     return
                 self._judge(text, prepared, error)
+                poor = refused_for_want_of_money(self._client.w3, self.address, error)
+                if poor is not None:
+                    raise poor from error
                 raise
 
     def _judge(self, text: str, prepared: Prepared, error: Web3RPCError) -> None:

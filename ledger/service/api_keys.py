@@ -57,6 +57,10 @@ class Keyring:
     """All keys that a service accepts."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Iterable[ApiKey]) -> None:
+        """Accept these keys from the next request on, and no others."""
         self._callers = [(key.sha256, Caller(key.name, key.role, key.platform)) for key in keys]
 
     def caller(self, token: str) -> Caller | None:

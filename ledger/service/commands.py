@@ -2,7 +2,7 @@
 
 import secrets as random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from re import fullmatch
@@ -14,7 +14,7 @@ from rich.console import Console
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.settings import SettingsError, write_private
 
 Config = Annotated[
     Path | None,
@@ -32,6 +32,11 @@ def one_line_errors() -> Iterator[None]:
     except StandingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - plain, so that nothing wraps or colours it
         raise typer.Exit(1) from error
+
+
+def say(text: str) -> None:
+    """Tell the operator something as it is: no wrapping, colours or markup, so that it can be copied."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typer.Typer:
@@ -87,8 +92,8 @@ def secret_app() -> typer.Typer:
     return app
 
 
-def config_app(example: str) -> typer.Typer:
-    """The group `config`."""
+def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Typer:
+    """The group `config`. `check` loads the settings and all that they name, and raises SettingsError."""
     app = typer.Typer(help="Settings.", no_args_is_help=True)
 
     @app.callback()
@@ -99,5 +104,16 @@ def config_app(example: str) -> typer.Typer:
     def config_example() -> None:
         """Print a complete settings file with comments."""
         print(example, end="")  # noqa: T201 - it is a file, not a message
+
+    @app.command("check")
+    def config_check(config: Config = None) -> None:
+        """Check the settings and every file that they name: each fault in a line of its own, and exit code 1."""
+        try:
+            check(config)
+        except StandingError as error:
+            for fault in error.each if isinstance(error, SettingsError) else [str(error)]:
+                print(f"error: {fault}", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(1) from error
+        say(f"{config or 'the environment'} is right")
 
     return app

@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError
@@ -133,15 +135,47 @@ def take_time(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-def migrate(database: Database, package: str) -> None:
-    """Bring the schema of `package` (with a `migrations` folder) to its newest revision."""
+def revisions(database: Database, package: str) -> tuple[str | None, str, bool]:
+    """The schema's present revision (None: there is none yet), the newest, and whether the present one is known here.
+
+    Changes nothing. Raises: SQLAlchemyError.
+    """
+    with _migrations(package) as config, database.read() as connection:
+        return _revisions(config, connection)
+
+
+def _revisions(config: Config, connection: Connection) -> tuple[str | None, str, bool]:
+    scripts = ScriptDirectory.from_config(config)
+    present = MigrationContext.configure(connection).get_current_revision()
+    newest = scripts.get_current_head()
+    assert newest is not None  # there is a first revision
+    return present, newest, present is None or present in {script.revision for script in scripts.walk_revisions()}
+
+
+@contextmanager
+def _migrations(package: str) -> Iterator[Config]:
     with as_file(files(package) / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
-        with database.write() as connection:
-            take_time(connection)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        yield config
+
+
+def migrate(database: Database, package: str) -> None:
+    """Bring the schema of `package` (with a `migrations` folder) to its newest revision.
+
+    Raises: InvalidValue where a newer version of this program has been at it.
+    """
+    with _migrations(package) as config, database.write() as connection:
+        take_time(connection)
+        present, _, known = _revisions(config, connection)
+        if not known:
+            raise InvalidValue(
+                "database_url",
+                f"the database was brought to revision {present} by a newer version of Standing",
+                "that version or a later one, or a backup from before",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def is_memory_sqlite(url: str) -> bool:

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from importlib.metadata import version
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -43,10 +44,19 @@ def lazy_app(
             finally:
                 self._listing = False
 
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            print(f"{name} {version('standing')}")  # noqa: T201 - for other programs too
+            raise typer.Exit
+
     app = typer.Typer(name=name, cls=Group, help=help_text, no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
-    def root() -> None:
+    def root(
+        _version: Annotated[
+            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+        ] = False,
+    ) -> None:
         """Nothing is done before a command is."""
 
     root.__doc__ = help_text

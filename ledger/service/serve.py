@@ -1,7 +1,9 @@
 """Serves an ASGI app by uvicorn, in the foreground or, for tests and simulations, in a thread."""
 
+import errno
 import gc
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,27 +12,63 @@ from typing import Any
 
 import uvicorn
 
+from standing.ledger.service.settings import SettingsError
+
 _START_TIMEOUT_S = 30.0
+#: uvicorn's own exit code.
+_START_FAILED = 3
 # Longer than load balancers keep an idle connection, usually 60 s. The server must not close first, or a request on its
 # way is lost.
 _KEEP_ALIVE_S = 75
 
 
-def serve(app: Any, host: str, port: int) -> None:
-    """Serve until a signal ends the process."""
+def listener(host: str, port: int) -> socket.socket:
+    """Take a port before anything else is begun, so that one in use is told at once. Connections wait until `serve`.
+
+    Raises: SettingsError, in one line, where the port is in use, or the host is none of this machine's.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+    except OSError as error:
+        raise SettingsError(f"listen_host: {host} is not known ({error.strerror})") from error
+    taken = socket.socket(family, kind)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+    except OSError as error:
+        taken.close()
+        raise SettingsError(_why_not_bound(host, port, error)) from error
+    return taken
+
+
+def _why_not_bound(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"listen_port: {port} on {host} is in use, by this service started twice or by another program; "
+            "allowed: a free port"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"listen_host: {host} is no address of this machine"
+    if error.errno == errno.EACCES:
+        return f"listen_port: {port} may not be used by this user; allowed: 1024 to 65535"
+    return f"listen_host, listen_port: {host}:{port}: {error.strerror}"
+
+
+def serve(app: Any, taken: socket.socket) -> None:
+    """Serve on a port that `listener` took, until a signal ends the process. Exit code 3 where the start fails."""
     # What start-up made stays until the end. Without this the garbage collector walks all of it now and then, and every
     # request waits meanwhile, for a tenth of a second or two.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_S
     )
+    server = uvicorn.Server(config)
+    server.run(sockets=[taken])
+    if not server.started:
+        sys.exit(_START_FAILED)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Settings of a service: from the environment first, then from a TOML file, read once at start and never at import."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,14 @@ from standing.ledger.errors import StandingError
 
 
 class SettingsError(StandingError):
-    """The settings are incomplete or wrong. The text names each field and never shows a value."""
+    """The settings are incomplete or wrong. The text names each field and never shows a value.
+
+    Attribute: `each`, what is wrong, one by one.
+    """
+
+    def __init__(self, text: str, each: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.each = tuple(each) or (text,)
 
 
 class ServiceSettings(BaseSettings):
@@ -35,17 +43,26 @@ _Settings = TypeVar("_Settings", bound=ServiceSettings)
 
 def load(model: type[_Settings], file: Path | None) -> _Settings:
     """Read the settings from the environment and, with lower precedence, from a TOML `file`. Raises: SettingsError."""
-    stated: dict[str, Any] = {}
-    if file is not None:
-        try:
-            # Some editors put a byte order mark in front.
-            stated = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise SettingsError(f"{file}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{file}: not UTF-8; allowed: TOML in UTF-8") from error
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{file}: {error}") from error
+    return load_text(model, None if file is None else read_settings_text(file), str(file or "environment"))
+
+
+def read_settings_text(file: Path) -> str:
+    """The text of a settings file. Raises: SettingsError."""
+    try:
+        # Some editors put a byte order mark in front.
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: not UTF-8; allowed: TOML in UTF-8") from error
+
+
+def load_text(model: type[_Settings], text: str | None, source: str) -> _Settings:
+    """As `load`, from the text of the file; `source` names it in errors. Raises: SettingsError."""
+    try:
+        stated: dict[str, Any] = {} if text is None else tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: {error}") from error
     try:
         return model(**stated)
     except (
@@ -53,8 +70,14 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
     ) as error:  # for example malformed JSON in a variable; its text names the field and shows no value
         raise SettingsError(f"environment: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SettingsError(f"{file or 'environment'}: " + "; ".join(lines)) from error
+        faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
+        raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
+
+
+def _fault(place: tuple[str | int, ...], problem: str) -> str:
+    """`banks.0.bic: …`; a check of several settings names them itself."""
+    told = problem.removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in place)}: {told}" if place else told
 
 
 def read_secret(path: Path, field: str) -> bytes:
@@ -77,6 +100,8 @@ def read_text_secret(path: Path, field: str) -> str:
     """A password or key kept in a file, without its last line break. Raises: SettingsError."""
     try:
         text = path.read_text(encoding="utf-8").rstrip("\n")
+    except FileNotFoundError as error:
+        raise SettingsError(f"{field}: {path} does not exist; allowed: a file that holds it, on one line") from error
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
     except UnicodeDecodeError:

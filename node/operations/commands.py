@@ -8,6 +8,7 @@ from typing import Annotated
 import httpx
 import typer
 from rich.console import Group
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
@@ -18,9 +19,11 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import SettingsError, load, read_secret
+from standing.ledger.service.times import ago, exactly
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Secrets, connect_ledger, open_vault, read_secrets
 from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.operations.feed_state import rejected_files
 from standing.node.operations.status import StoredStatus, bindings_by_version, stored
 from standing.node.publishing.keys import PKCS11_MISSING
 from standing.node.publishing.outbox import Issuer
@@ -48,8 +51,8 @@ def status(config: Config = None) -> None:
         with opened(settings.database_url) as database, database.read() as connection:
             told = stored(connection)
             versions = _versions(settings, connection)
-        trouble = _trouble(settings)
-        console.print(_screen(settings, told, versions, trouble, _on_ledger(settings)))
+        trouble, warnings = _trouble(settings)
+        console.print(_screen(settings, told, versions, trouble, warnings, _on_ledger(settings)))
     if trouble is not None:
         raise typer.Exit(1)
 
@@ -64,14 +67,17 @@ def _versions(settings: NodeSettings, connection: Connection) -> str:
     return "; ".join(f"{count} under version {version}" for version, count in counted.items())
 
 
-def _trouble(settings: NodeSettings) -> str | None:
-    """Why the running node is not fit for work, in its own words."""
+def _trouble(settings: NodeSettings) -> tuple[str | None, list[str]]:
+    """Why the running node is not fit for work, in its own words, and what else it warns of."""
     url = httpx.URL("http:///readyz", host=settings.listen_host, port=settings.listen_port)
     try:
         # Without the environment's proxy: the question is for what listens here.
-        return httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()["reason"]  # type: ignore[no-any-return]
+        answer = httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()
+        return answer["reason"], answer["warnings"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        return f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
+        # Without the node's own words, the folder tells at least of files.
+        silent = f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
+        return silent, list(rejected_files(settings.drop_folder).told)
 
 
 def _on_ledger(settings: NodeSettings) -> dict[str, str]:
@@ -89,7 +95,12 @@ def _on_ledger(settings: NodeSettings) -> dict[str, str]:
 
 
 def _screen(
-    settings: NodeSettings, told: StoredStatus, versions: str, trouble: str | None, ledger: dict[str, str]
+    settings: NodeSettings,
+    told: StoredStatus,
+    versions: str,
+    trouble: str | None,
+    warnings: list[str],
+    ledger: dict[str, str],
 ) -> Panel:
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = {
@@ -108,17 +119,18 @@ def _screen(
     if told.restatements_left:
         rows["to be stated again"] = str(told.restatements_left)
     if told.recovery is not None:
-        rows["the core must feed again"] = f"{told.recovery.core_from_ms} to {told.recovery.core_until_ms}"
+        until = exactly(told.recovery.core_until_ms)
+        rows["the core must feed again"] = f"all that it said from {exactly(told.recovery.core_from_ms)} to {until}"
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
+    for warning in warnings:
+        table.add_row("look at", f"[yellow]{escape(warning)}[/]")
     style = "green" if trouble is None else "red"
     return Panel(Group(table), title=f"standing-node {settings.bic}", border_style=style)
 
 
 def _ago(time_ms: int) -> str:
-    if time_ms == 0:
-        return "never"
-    return f"{time_ms} ({(SystemClock().now_ms() - time_ms) / 1000:.1f} s ago)"
+    return ago(time_ms, SystemClock().now_ms())
 
 
 def export(file: Path, config: Config = None) -> None:
@@ -230,8 +242,8 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         console.print("To keep the unknown bindings, import the bank's newest export into an empty store first.")
     if findings.feed_again:
         console.print(
-            f"The core must feed again all that it said after {findings.core_from_ms}, at least up to "
-            f"{findings.core_until_ms}; then: standing-node recover --fed-again. Until then nothing is signed."
+            f"The core must feed again all that it said after {exactly(findings.core_from_ms)}, at least up to "
+            f"{exactly(findings.core_until_ms)}; then: standing-node recover --fed-again. Until then nothing is signed."
         )
     if not confirm:
         console.print(

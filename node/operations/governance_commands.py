@@ -15,8 +15,10 @@ from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import BankState, LedgerClient, connect, ledger_errors, parse_address
 from standing.ledger.chain.governance import Step
+from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.times import ago
 from standing.node.publishing.keys import load_private_key
 
 app = typer.Typer(help="Govern banks on the ledger; roles are the contract's own.", no_args_is_help=True)
@@ -168,7 +170,8 @@ def _carry_out(step: Step, bank: str, client: LedgerClient, key: bytes, dry_run:
 
 
 def _show(bank: str, state: BankState) -> None:
-    table = Table(title=f"{bank} on the ledger", show_header=False)
+    table = Table("", "", title=f"{bank} on the ledger", show_header=False)
+    table.columns[1].overflow = "fold"  # a digest is copied whole, or not at all
     if not state.admitted:
         table.add_row("admitted", "no")
     else:
@@ -176,7 +179,7 @@ def _show(bank: str, state: BankState) -> None:
         table.add_row("admin", state.admin)
         table.add_row("suspended", "yes" if state.suspended else "no")
         table.add_row("publication", str(state.publication))
-        table.add_row("watermark_ms", str(state.watermark_ms))
+        table.add_row("watermark", ago(state.watermark_ms, SystemClock().now_ms()))
         table.add_row("head", "0x" + state.head.hex())
     console.print(table)
 

@@ -24,6 +24,8 @@ class State:
     in_flight_capacity: float
     restatements_left: float
     publication_number: float
+    feed_stopped: float
+    rejected_files: float
     ledger_node_failures: float
 
 
@@ -38,6 +40,8 @@ _HELP = {
     "in_flight_capacity": "How many may be (publisher.max_in_flight).",
     "restatements_left": "Bindings that a recovery has to state again before the watermark moves.",
     "publication_number": "Number of the last publication signed.",
+    "feed_stopped": "1 while the node's own source of the feed cannot go on until somebody mends it; /readyz says why.",
+    "rejected_files": "Feed files that were rejected and are still in the drop folder's rejected/.",
     "ledger_node_failures": "Calls that a ledger node did not answer since the start, over all nodes of ledger_urls.",
 }
 

@@ -1,7 +1,8 @@
-"""`standing-node platform`: end a bank's relation with a platform, or resume it."""
+"""`standing-node platform`: begin a bank's relation with a platform, end it, or resume it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from re import fullmatch
 from typing import Annotated
 
@@ -12,8 +13,10 @@ from tenacity import Retrying, retry_if_exception_type, wait_fixed
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue, Overloaded
-from standing.ledger.service.commands import Config, console, one_line_errors
-from standing.ledger.service.settings import load
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.commands import Config, console, one_line_errors, say
+from standing.ledger.service.files import add_entry
+from standing.ledger.service.settings import SettingsError, load, load_text, write_private
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.composition import read_secrets
 from standing.node.fault_points import kill_at, no_faults
@@ -26,6 +29,41 @@ app = typer.Typer(help="Payment platforms.", no_args_is_help=True)
 PlatformArgument = Annotated[str, typer.Argument(help="The platform's id, as in its API key's settings")]
 
 _WAIT_S = 1.0
+
+
+@app.command()
+def add(
+    platform: PlatformArgument,
+    config: Config = None,
+    name: Annotated[str | None, typer.Option(help="Name of the key, shown in logs; default: the platform's id")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Write the key to this new file, in place of the screen")
+    ] = None,
+) -> None:
+    """Make a key for a platform and put it into the settings file; the running node takes it by `reload`."""
+    with one_line_errors():
+        _check_id(platform)
+        if config is None:
+            raise SettingsError("--config: needed; allowed: the settings file that the key is to be put into")
+        key, digest = new_key()
+        entry = {"name": name or platform, "role": "platform", "platform": platform, "sha256": digest}
+
+        def check(text: str) -> None:
+            settings = load_text(NodeSettings, text, str(config))
+            if digest not in {each.sha256 for each in settings.api_keys}:
+                raise SettingsError("api_keys: the environment has them (STANDING_NODE_API_KEYS): add the key there")
+
+        if key_file is not None:
+            write_private(key_file, key + "\n")
+        try:
+            add_entry(config, "api_keys", entry, check)
+        except BaseException:
+            if key_file is not None:
+                key_file.unlink()
+            raise
+    say(f"{platform} has a key in {config}.")
+    say(f"Give it to the platform: {key_file}" if key_file else f"Give it to the platform, it is shown only now: {key}")
+    say("Next: standing-node reload, with an operator's key, or send the node's process SIGHUP; no request is lost.")
 
 
 @app.command("off-board")
@@ -54,8 +92,7 @@ def readmit(platform: PlatformArgument, config: Config = None) -> None:
 
 @contextmanager
 def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
-    if fullmatch(PLATFORM_PATTERN, platform) is None:
-        raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")
+    _check_id(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
@@ -64,3 +101,8 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
         yield OffBoardings(
             database, secrets.vault(), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
         )
+
+
+def _check_id(platform: str) -> None:
+    if fullmatch(PLATFORM_PATTERN, platform) is None:
+        raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")

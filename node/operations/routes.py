@@ -5,18 +5,22 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response, status
 from pydantic import BaseModel
 
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import responses
+from standing.ledger.service.reloading import PATH, Reloader, SettingsState
 from standing.node.composition import Node
 from standing.node.operations.metrics import CONTENT_TYPE, exposition
-from standing.node.operations.status import NodeStatus, look, why_not_ready
+from standing.node.operations.status import NodeStatus, look, warnings, why_not_ready
+from standing.node.settings import NodeSettings
 from standing.node.storage.database import DatabaseUnavailable
 
 TAG = {"name": "operation", "description": "For those who run the node."}
 
 router = APIRouter(tags=["operation"])
 
+ReloaderDep = Annotated[Reloader[NodeSettings], Depends(provided(Reloader))]
 NodeDep = Annotated[Node, Depends(provided(Node))]
 
 
@@ -25,16 +29,35 @@ NodeDep = Annotated[Node, Depends(provided(Node))]
     summary="How the node is doing",
     responses=responses(MissingKey, WrongRole, DatabaseUnavailable),
 )
-def get_status(node: NodeDep, _caller: Annotated[Caller, Depends(require("core", "operator"))]) -> NodeStatus:
+def get_status(
+    node: NodeDep, reloader: ReloaderDep, _caller: Annotated[Caller, Depends(require("core", "operator"))]
+) -> NodeStatus:
     """Watermark, publication, what waits, and why nothing moves if nothing does."""
-    return look(node)
+    return look(node, reloader.state)
+
+
+@router.post(
+    PATH,
+    summary="Read the settings again",
+    responses=responses(MissingKey, WrongRole, InvalidValue),
+)
+def reload_settings(reloader: ReloaderDep, _caller: Annotated[Caller, Depends(require("operator"))]) -> SettingsState:
+    """As SIGHUP: the API keys count from now on, and no request is lost.
+
+    `needs_restart` names what else has changed. Wrong settings are refused whole. A node that stands by does it too.
+    """
+    return reloader.reload()
 
 
 class Health(BaseModel):
-    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
+    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not.
+
+    `warnings`: what somebody should look at although it works, such as a feed file that was rejected.
+    """
 
     ok: bool
     reason: str | None = None
+    warnings: list[str] = []
 
 
 @router.get("/healthz", summary="The process is up")
@@ -47,12 +70,13 @@ def healthz() -> Health:
     summary="Fit for work, or why not",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
 )
-def readyz(node: NodeDep, response: Response) -> Health:
-    """Not ready while the node stands by, the publisher cannot publish, or a worker has ended; `reason` says which."""
+def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:
+    """Not ready while the node stands by, the publisher cannot publish, a worker has ended, or the node's own source of
+    the feed has stopped; `reason` says which."""
     trouble = why_not_ready(node)
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Health(ok=trouble is None, reason=trouble)
+    return Health(ok=trouble is None, reason=trouble, warnings=warnings(node, reloader.state))
 
 
 @router.get(

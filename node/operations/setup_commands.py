@@ -6,12 +6,23 @@ from typing import Annotated
 import typer
 
 from standing.ledger.service.commands import api_key_app, config_app, console, one_line_errors, secret_app
-from standing.node.publishing.keys import new_keystore
-from standing.node.settings import EXAMPLE, ROLES
+from standing.ledger.service.settings import SettingsError, load, read_text_secret
+from standing.node.composition import read_secrets
+from standing.node.publishing.keys import load_private_key, new_keystore, parse_private_key, write_keystore
+from standing.node.settings import EXAMPLE, ROLES, NodeSettings
 
 api_key = api_key_app(ROLES, names_platforms=True)
 secret = secret_app()
-config = config_app(EXAMPLE)
+
+
+def _check(config: Path | None) -> None:
+    settings = load(NodeSettings, config)
+    secrets = read_secrets(settings)
+    secrets.bank_secrets()
+    secrets.vault()
+
+
+config = config_app(EXAMPLE, _check)
 keystore = typer.Typer(help="Encrypted keystores of the signing and the sending key.", no_args_is_help=True)
 
 
@@ -28,3 +39,28 @@ def keystore_new(
     """Make a fresh key, write its encrypted keystore, and print its address."""
     with one_line_errors():
         console.print(new_keystore(file, password_file))
+
+
+@keystore.command("import")
+def keystore_import(
+    file: Annotated[Path, typer.Argument(help="The keystore to write")],
+    password_file: Annotated[Path, typer.Option(help="File with the password that encrypts the key")],
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with the private key in hexadecimal; without it the key is asked for")
+    ] = None,
+    from_keystore: Annotated[Path | None, typer.Option(help="Another keystore, in the place of a key")] = None,
+    from_password_file: Annotated[Path | None, typer.Option(help="File with that one's password")] = None,
+) -> None:
+    """Write the keystore of a key that you have, under a password of its own, and print its address."""
+    with one_line_errors():
+        if (from_keystore is None) != (from_password_file is None):
+            raise SettingsError("--from-keystore, --from-password-file: both or neither")
+        if from_keystore is not None and from_password_file is not None:
+            if key_file is not None:
+                raise SettingsError("--key-file, --from-keystore: one of the two")
+            key = load_private_key(from_keystore, from_password_file, "from")
+        elif key_file is not None:
+            key = parse_private_key(read_text_secret(key_file, "key-file"))
+        else:
+            key = parse_private_key(typer.prompt("Private key, in hexadecimal", hide_input=True))
+        console.print(write_keystore(file, password_file, key))

@@ -7,10 +7,13 @@ an incident.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from standing.ledger.service import reloading
 from standing.ledger.service.problems import problem_of, problem_response
 from standing.node.storage.leadership import Leadership, Standby
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What concerns this process alone, and not the store.
+_OWN = frozenset({reloading.PATH})
 
 
 class StandbyGate:
@@ -21,7 +24,7 @@ class StandbyGate:
         self._leadership = leadership
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _READING:
+        if scope["type"] == "http" and scope["method"] not in _READING and scope["path"] not in _OWN:
             try:
                 self._leadership.require()
             except Standby as error:

@@ -5,8 +5,10 @@ from collections import Counter
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
+from standing.ledger.service.reloading import SettingsState
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Node
+from standing.node.operations.feed_state import rejected_files
 from standing.node.operations.metrics import State
 from standing.node.publishing import deployments, outbox, recoveries, restating
 from standing.node.storage import schema
@@ -35,7 +37,8 @@ class StoredStatus(BaseModel):
 
 
 class NodeStatus(StoredStatus):
-    """How the node is doing. `trouble` says why nothing is published; null while all is well.
+    """How the node is doing. `trouble` says why it is not fit for work; null while all is well. `warnings` say what
+    somebody should look at meanwhile, such as a feed file that was rejected.
 
     `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how near the node is to its bounds.
     At the first the feed answers 503 to changes; at the second changes wait for receipts.
@@ -49,6 +52,9 @@ class NodeStatus(StoredStatus):
     ledger_node: str
     trouble: str | None
     worker_troubles: list[str]
+    rejected_files: int
+    warnings: list[str]
+    settings: SettingsState
 
 
 def stored(connection: Connection) -> StoredStatus:
@@ -82,8 +88,9 @@ def bindings_by_version(connection: Connection, secrets: BankSecrets) -> dict[in
     return {version: counted[version] for version in range(1, secrets.newest + 1)}
 
 
-def look(node: Node) -> NodeStatus:
+def look(node: Node, settings: SettingsState) -> NodeStatus:
     """How a running node is doing. Raises: DatabaseUnavailable."""
+    rejected = rejected_files(node.settings.drop_folder)
     with node.database.read() as connection:
         told = stored(connection)
     issuer = node.publisher.issuer
@@ -97,6 +104,9 @@ def look(node: Node) -> NodeStatus:
         ledger_node=node.client.failover.current,
         trouble=why_not_ready(node),
         worker_troubles=node.workers.troubles,
+        rejected_files=rejected.files,
+        warnings=warnings(node, settings),
+        settings=settings,
     )
 
 
@@ -104,8 +114,26 @@ def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.leadership.active:
         return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
-    # A worker in trouble tries again, and `worker_troubles` says so; one that has ended needs an operator.
-    return node.publisher.trouble or next(iter(node.workers.ended), None)
+    # A worker in trouble tries again, and `worker_troubles` says so; one that has ended needs an operator. So does a
+    # feed that cannot go on: nothing that the core says reaches the ledger.
+    return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
+
+
+def feed_stopped(node: Node) -> str | None:
+    """Why the node's own source of the feed cannot go on until somebody mends it, such as a row; None where it can."""
+    source = node.settings.feed_source
+    trouble = None if source is None else node.workers.stopped(source)
+    return None if trouble is None else f"the feed has stopped: {source}: {trouble}"
+
+
+def warnings(node: Node, settings: SettingsState) -> list[str]:
+    """What somebody should look at although the node works."""
+    found = list(rejected_files(node.settings.drop_folder).told)
+    if settings.trouble is not None:
+        found.append(f"the settings were not read again: {settings.trouble}")
+    if settings.needs_restart:
+        found.append(f"changed in the settings, and counts from a restart on: {', '.join(settings.needs_restart)}")
+    return found
 
 
 def measure(node: Node, now_ms: int) -> State:
@@ -135,5 +163,7 @@ def measure(node: Node, now_ms: int) -> State:
         in_flight_capacity=node.settings.publisher.max_in_flight,
         restatements_left=of(told.restatements_left if told else None),
         publication_number=of(told.publication if told else None),
+        feed_stopped=float(feed_stopped(node) is not None),
+        rejected_files=rejected_files(node.settings.drop_folder).files,
         ledger_node_failures=sum(node.client.failover.failures.values()),
     )

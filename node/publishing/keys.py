@@ -31,7 +31,25 @@ def new_keystore(keystore: Path, password_file: Path) -> str:
 
     Raises: SettingsError where the file exists, or the password file cannot be read.
     """
+    return write_keystore(keystore, password_file, bytes(Account.create().key))
+
+
+def write_keystore(keystore: Path, password_file: Path, key: bytes) -> str:
+    """Write the keystore of a key that exists, readable by its owner only. Returns: the key's address.
+
+    Raises: SettingsError where the file exists, or the password file cannot be read.
+    """
     password = read_text_secret(password_file, "password file")
-    account = Account.create()
-    write_private(keystore, json.dumps(Account.encrypt(account.key, password, kdf="scrypt")))
-    return LocalSigner(account.key).address
+    write_private(keystore, json.dumps(Account.encrypt(key, password, kdf="scrypt")))
+    return LocalSigner(key).address
+
+
+def parse_private_key(text: str) -> bytes:
+    """A private key in hexadecimal, with or without 0x. Raises: SettingsError, without the text."""
+    try:
+        key = bytes.fromhex(text.strip().removeprefix("0x"))
+        LocalSigner(key)
+    except ValueError:
+        # No `from`: the cause may show the key.
+        raise SettingsError("private key: not one; allowed: 64 hexadecimal digits of a secp256k1 key") from None
+    return key

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, select
 from standing.ledger.chain.client import BankState, LedgerClient
 from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerError, LedgerUnreachable, Unavailable
+from standing.ledger.service.times import exactly
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing import deployments, outbox, recoveries, restating
 from standing.node.publishing.deployments import Deployment
@@ -239,8 +240,9 @@ class Publisher:
                 ).one_or_none()
         if unmet is not None:
             raise PublishingHalted(
-                f"this store was recovered; the core must feed again all that it said from {unmet.core_from_ms} to "
-                f"{unmet.core_until_ms}, and then `standing-node recover --fed-again` be run"
+                f"this store was recovered; the core must feed again all that it said from "
+                f"{exactly(unmet.core_from_ms)} to {exactly(unmet.core_until_ms)}, and then "
+                "`standing-node recover --fed-again` be run"
             )
         if state.publication > (last.number if last is not None else 0):
             raise PublishingHalted(

@@ -100,6 +100,7 @@ class FakeBank:
         self.app.add_api_route("/v1/bindings", self._post, methods=["POST"])
         self.app.add_api_route("/v1/bindings/{binding}", self._delete, methods=["DELETE"])
         self.app.add_api_route("/v1/bindings/{binding}/resync", self._resync, methods=["POST"])
+        self.app.add_api_route("/v1/bindings/{binding}/trail", self._trail, methods=["GET"])
         self.app.add_api_route("/v1/micro-deposits/{deposit}/confirm", self._confirm, methods=["POST"])
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,6 +196,9 @@ class FakeBank:
             raise NotFound("no such binding")
         self.publish(raw)
         return {"binding": binding, "effective_at_ms": self.clock.now_ms(), "queued": True}
+
+    def _trail(self, binding: Hex32, _caller: Annotated[Caller, Depends(require("platform"))]) -> None:
+        raise NotFound(f"this bank keeps no trail of {binding}")
 
     def _bind(self, body: BindingRequest) -> BindingAnswer:
         number = body.canonical_number()

@@ -76,7 +76,7 @@ def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
     subject = person.binding if "{binding}" in template else name
     admin = a_rig.client("admin")
     refused = admin(method, path, json=body)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reason")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "header Standing-Reason")
     assert entries(a_rig, subject) == []
     answer = admin(method, path, json=body, headers=WHY)
     (entry,) = entries(a_rig, subject)

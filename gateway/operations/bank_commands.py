@@ -1,0 +1,71 @@
+"""`standing-gateway bank`: the banks whose accounts may be bound, in the settings file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.service.commands import Config, one_line_errors, say
+from standing.ledger.service.files import add_entry
+from standing.ledger.service.settings import SettingsError, load_text, read_text_secret, write_private
+
+app = typer.Typer(help="Banks whose accounts may be bound.", no_args_is_help=True)
+
+
+@app.callback()  # with it, one command alone keeps its name
+def banks() -> None:
+    """Banks whose accounts may be bound."""
+
+
+@app.command()
+def add(
+    bank: Annotated[str, typer.Argument(help="The bank's BIC")],
+    name: Annotated[str, typer.Option(help="The bank's name, as users know it")],
+    node_url: Annotated[str, typer.Option(help="URL of the bank's node")],
+    config: Config = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the key that the bank gave this platform; without it the key is asked for, and "
+            "kept beside the settings"
+        ),
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="Where the bank's day begins and ends")] = "Asia/Shanghai",
+) -> None:
+    """Put a bank into the settings file; the running gateway takes it by `reload`."""
+    with one_line_errors():
+        bic = parse_bic(bank, "bank")
+        if config is None:
+            raise SettingsError("--config: needed; allowed: the settings file that the bank is to be put into")
+        asked = key_file is None
+        if key_file is None:
+            key = typer.prompt("The key that the bank gave this platform", hide_input=True).strip()
+            key_file = config.absolute().parent / f"node-key-{bic}"
+            write_private(key_file, key + "\n")
+        try:
+            read_text_secret(key_file, "key-file")
+            entry = {
+                "bic": bic,
+                "name": name,
+                "node_url": node_url,
+                "node_api_key_file": str(key_file.absolute()),
+                "time_zone": time_zone,
+            }
+
+            def check(text: str) -> None:
+                settings = load_text(GatewaySettings, text, str(config))
+                if bic not in {each.bic for each in settings.banks}:
+                    raise SettingsError("banks: the environment has them (STANDING_GATEWAY_BANKS): add the bank there")
+
+            add_entry(config, "banks", entry, check)
+        except BaseException:
+            if asked:
+                key_file.unlink()
+            raise
+    say(f"{bic} is in {config}; its key is in {key_file}.")
+    say(f"Look whether all is right: standing-gateway doctor -c {config}")
+    say(
+        "Next: standing-gateway reload, with an admin's key, or send each gateway's process SIGHUP; no request is lost."
+    )

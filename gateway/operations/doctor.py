@@ -1,0 +1,117 @@
+"""`standing-gateway doctor`: what is missing or wrong, in plain words. It looks, and changes nothing."""
+
+from collections.abc import Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.evidence.signing import load_evidence_key
+from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
+from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import SystemClock
+from standing.ledger.service import checkup
+from standing.ledger.service.checkup import Finding, look, well, wrong
+from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.settings import load
+from standing.ledger.service.times import span
+
+#: No binding has this id: a node that knows the key answers 404.
+_NO_BINDING = f"0x{bytes(BINDING_SIZE).hex()}"
+#: A `Date` header tells whole seconds, and the answer took a moment.
+_CLOCK_ALLOWANCE_MS = 3_000
+
+
+def doctor(config: Config = None) -> None:
+    """Say in plain words what is missing or wrong, and what to do. Exit code 1 where something is wrong."""
+    with one_line_errors():
+        settings = load(GatewaySettings, config)
+        timeout_s = settings.bank_node_timeout_ms / 1000
+        client = LedgerClient(settings.all_ledger_urls, settings.ledger_contract, timeout_s=timeout_s)
+        checkup.examine(
+            [
+                ("secrets", lambda: _secrets(settings)),
+                ("policy", lambda: [well("policy", f"its version is {read_policy(settings).version}")]),
+                (
+                    "ledger",
+                    lambda: checkup.ledger_nodes(
+                        settings.all_ledger_urls, settings.ledger_contract, settings.chain_id, timeout_s
+                    ),
+                ),
+                ("clock", lambda: checkup.clock(client, SystemClock().now_ms())),
+                ("database", lambda: checkup.database(settings.database_url, "standing.gateway.storage")),
+                ("banks", lambda: _banks(settings, client)),
+                ("running", lambda: checkup.running(settings.listen_host, settings.listen_port)),
+            ]
+        )
+
+
+def _secrets(settings: GatewaySettings) -> Iterator[Finding]:
+    read_vault_secrets(settings)
+    load_evidence_key(settings.evidence_key_file)
+    yield from checkup.private_files(
+        [
+            *settings.vault_secret_files,
+            settings.evidence_key_file,
+            *(bank.node_api_key_file for bank in settings.banks if bank.node_api_key_file.exists()),
+        ]
+    )
+
+
+def _banks(settings: GatewaySettings, client: LedgerClient) -> Iterator[Finding]:
+    widest_ms = read_policy(settings).widest_staleness_ms
+    for bank in BankDirectory(settings.banks):
+        yield from _on_ledger(bank, client, widest_ms)
+        yield from _node(bank, settings.bank_node_timeout_ms / 1000)
+
+
+def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Finding]:
+    state = client.bank(bank.bic)
+    if not state.admitted:
+        yield wrong("banks", f"{bank.bic} is not admitted to this ledger: is the BIC right, and the contract?")
+    elif state.suspended:
+        yield wrong("banks", f"{bank.bic} is suspended on the ledger: its accounts are declined until it is reinstated")
+    elif not state.watermark_ms:
+        yield look("banks", f"{bank.bic} is admitted and has not spoken yet")
+    elif (age_ms := SystemClock().now_ms() - state.watermark_ms) > widest_ms:
+        yield look("banks", f"{bank.bic} is silent: its last word is {span(age_ms)} old")
+    else:
+        yield well("banks", f"{bank.bic} is heard: its word is {span(age_ms)} old")
+
+
+def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:
+    """Whether the bank's node answers, takes this gateway's key, and has much the same time."""
+    asked_ms = SystemClock().now_ms()
+    try:
+        answer = httpx.get(
+            f"{bank.node_url}/v1/bindings/{_NO_BINDING}/trail",
+            headers={"Authorization": f"Bearer {bank.node_key}"},
+            timeout=timeout_s,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield wrong(
+            "banks", f"the node of {bank.bic} does not answer at {bank.node_url} ({type(error).__name__}): is it up?"
+        )
+        return
+    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        yield wrong("banks", f"the node of {bank.bic} does not take this gateway's key: ask the bank for one")
+    elif answer.status_code != httpx.codes.NOT_FOUND or "urn:standing:problem" not in answer.text:
+        yield wrong("banks", f"at {bank.node_url} is no node of a bank (HTTP {answer.status_code})")
+    else:
+        yield well("banks", f"the node of {bank.bic} answers, and takes this gateway's key")
+    yield from _clock(bank, answer.headers.get("Date", ""), asked_ms)
+
+
+def _clock(bank: Bank, date: str, asked_ms: int) -> Iterator[Finding]:
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return  # a proxy in front of the node may leave it out
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=UTC)
+    apart_ms = int(told.timestamp()) * 1000 - asked_ms
+    if abs(apart_ms) > _CLOCK_ALLOWANCE_MS:
+        way = "ahead of" if apart_ms > 0 else "behind"
+        yield look("banks", f"the clock of {bank.bic}'s node is {span(abs(apart_ms))} {way} this machine's")

@@ -1,0 +1,103 @@
+"""`standing-gateway init`: a new gateway's folder, with every secret, key and setting that it needs."""
+
+import secrets
+from pathlib import Path
+from re import fullmatch
+from typing import Annotated, Any
+
+import typer
+
+from standing.gateway.evidence.signing import new_evidence_key
+from standing.gateway.settings import ROLES, GatewaySettings
+from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.chain.client import ZERO_ADDRESS, parse_address
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.commands import one_line_errors, say
+from standing.ledger.service.files import new_folder, settings_text
+from standing.ledger.service.settings import load_text, write_private
+
+_HEADING = """The settings of a platform's gateway, made by `standing-gateway init`. All others, and the policy:
+`standing-gateway config example`. The environment takes precedence: STANDING_GATEWAY_LISTEN_PORT …"""
+
+_COMMENTS = {
+    "platform": "this platform's id, as the banks know it",
+    "listen_host": "put TLS in front of it",
+    "ledger_url": "your own node of the ledger's network",
+    "ledger_contract": 'the address that the registrar tells you, such as "0x…"',
+    "chain_id": "refuse to start on any other chain",
+    "vault_secret_files": "encrypts what the database holds of users: keep a copy apart from it; newest first",
+    "evidence_key_file": "signs the evidence of decisions",
+}
+
+#: Stand in for what may come later, so that all else is checked now.
+_LATER = """
+[[banks]]
+bic = "BKCHCNBJ"
+name = "later"
+node_url = "http://127.0.0.1"
+node_api_key_file = "later"
+time_zone = "UTC"
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one")],
+    platform: Annotated[str, typer.Option(help="This platform's id, as the banks are to know it")],
+    ledger_url: Annotated[
+        str, typer.Option(envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of your ledger node")
+    ] = "http://127.0.0.1:8545",
+    contract: Annotated[
+        str | None, typer.Option(envvar="STANDING_LEDGER_CONTRACT", help="Address of the StatusLedger contract")
+    ] = None,
+    chain_id: Annotated[int | None, typer.Option(min=1, help="Refuse to start on any other chain")] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="Default: SQLite in DIR; for several gateways postgresql+psycopg://…")
+    ] = None,
+    listen_port: Annotated[int, typer.Option(min=1, max=65535)] = 8200,
+) -> None:
+    """Make a gateway's folder: secret, evidence key, API keys and settings. Nothing leaves this machine."""
+    with one_line_errors():
+        if fullmatch(PLATFORM_PATTERN, platform) is None:
+            raise InvalidValue("platform", "not an id", "1 to 32 small letters, digits and inner hyphens")
+        contract = None if contract is None else parse_address(contract, "contract")
+        final = folder.absolute()
+        stated: dict[str, Any] = {
+            "platform": platform,
+            "database_url": database_url or f"sqlite:///{final / 'gateway.sqlite3'}",
+            "listen_host": "127.0.0.1",
+            "listen_port": listen_port,
+            "ledger_url": ledger_url,
+            "ledger_contract": contract,
+            "chain_id": chain_id,
+            "vault_secret_files": [str(final / "vault-secret")],
+            "evidence_key_file": str(final / "evidence-key.pem"),
+        }
+        keys = {role: new_key() for role in ROLES}
+        stated["api_keys"] = [{"name": role, "role": role, "sha256": digest} for role, (_, digest) in keys.items()]
+        text = settings_text(stated, _COMMENTS, _HEADING)
+        filled = stated | {"ledger_contract": contract or ZERO_ADDRESS}
+        load_text(GatewaySettings, settings_text(filled, _COMMENTS, _HEADING) + _LATER, "init")
+        with new_folder(folder) as made:
+            write_private(made / "vault-secret", secrets.token_hex(32) + "\n")
+            new_evidence_key(made / "evidence-key.pem")
+            (made / "keys").mkdir(mode=0o700)
+            for role, (key, _) in keys.items():
+                write_private(made / "keys" / role, key + "\n")
+            write_private(made / "gateway.toml", text)
+    _tell(final, platform, contract)
+
+
+def _tell(final: Path, platform: str, contract: str | None) -> None:
+    config = final / "gateway.toml"
+    say(f"Made {final} for {platform}: gateway.toml, a secret, the evidence key, an API key for each role in keys/.\n")
+    say("Before the gateway goes live:")
+    say("  - copy vault-secret and evidence-key.pem to a safe place, apart from the database and its backups")
+    if contract is None:
+        say(f"  - write ledger_contract into {config}: the registrar of the ledger tells you its address")
+    say(
+        f"  - ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)\n"
+    )
+    say("Next, for each bank:")
+    say(f"  standing-gateway bank add BIC --name NAME --node-url URL -c {config}")
+    say(f"Then: standing-gateway doctor -c {config}\nThen: standing-gateway serve -c {config}")

@@ -1,0 +1,51 @@
+"""What a running gateway takes over of settings that it reads again: API keys, banks, and the policy."""
+
+from collections.abc import Callable
+
+from standing.gateway.bindings.banks import BankDirectory
+from standing.gateway.composition import Gateway
+from standing.gateway.settings import GatewaySettings, read_policy
+from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.reloading import Reloader, Taken
+
+#: Looked at by `_Take`; every other setting needs a restart.
+LIVE = frozenset({"api_keys", "banks", "policy", "policy_file"})
+
+
+def make_reloader(gateway: Gateway, keyring: Keyring, read: Callable[[], GatewaySettings]) -> Reloader[GatewaySettings]:
+    """The reloader of a gateway. `read` loads its settings."""
+    take = _Take(gateway, keyring)
+    return Reloader(gateway.settings, read, take, LIVE, gateway.clock)
+
+
+class _Take:
+    """Takes new settings over. Everything is read and checked before anything is changed."""
+
+    def __init__(self, gateway: Gateway, keyring: Keyring) -> None:
+        self._gateway = gateway
+        self._keyring = keyring
+        self._keys = gateway.settings.api_keys
+
+    def __call__(self, new: GatewaySettings) -> Taken:
+        """Raises: SettingsError, and changes nothing then."""
+        gateway = self._gateway
+        policy, banks = read_policy(new), BankDirectory(new.banks)
+        before, old = {bank.bic: bank for bank in gateway.banks}, gateway.decisions.policy
+        needs_restart = gateway.banks.adopt(banks)
+        changed = [f"banks.{bank.bic}" for bank in gateway.banks if before.get(bank.bic) != bank]
+        if new.api_keys != self._keys:
+            self._keys = new.api_keys
+            self._keyring.replace(new.api_keys)
+            changed.append("api_keys")
+        if policy != old:
+            changed.append("policy")
+        # The reader's time budget is fixed when it is made.
+        if policy.ledger_read_timeout_ms != gateway.policy.ledger_read_timeout_ms:
+            needs_restart.append("policy.ledger_read_timeout_ms")
+        gateway.decisions.use(policy)
+        gateway.accounts.use(policy)
+        gateway.trails.use(policy)
+        gateway.reconciler.use(policy)
+        gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
+        gateway.binding_flow.bounds = policy.binding
+        return Taken(tuple(changed), tuple(needs_restart))

@@ -1,0 +1,192 @@
+"""What `doctor` finds: for each thing that a service needs, one sentence, and what to do where it is wrong."""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import typer
+from rich.markup import escape
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
+from standing.ledger.service.commands import console
+from standing.ledger.service.database import Database, revisions
+from standing.ledger.service.serve import listener
+from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.times import span, when
+
+#: How far a block's time may be ahead of this machine's clock: a block tells whole seconds, and proposers round up.
+_CLOCK_ALLOWANCE_MS = 2_000
+_LOOK_TIMEOUT_S = 2.0
+
+
+class State(Enum):
+    """How a thing is: well, worth a look, or wrong. The value: its mark on the screen, and its colour."""
+
+    WELL = ("ok", "green")
+    LOOK = ("look", "yellow")
+    WRONG = ("wrong", "red")
+
+
+class Finding(NamedTuple):
+    """One thing, and how it is."""
+
+    what: str
+    state: State
+    text: str
+
+
+def well(what: str, text: str) -> Finding:
+    """It is as it should be."""
+    return Finding(what, State.WELL, text)
+
+
+def look(what: str, text: str) -> Finding:
+    """It works, and somebody should look at it."""
+    return Finding(what, State.LOOK, text)
+
+
+def wrong(what: str, text: str) -> Finding:
+    """It does not work, and the text says what to do."""
+    return Finding(what, State.WRONG, text)
+
+
+def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> None:
+    """Look at each part and print a line for each finding. Exit code 1 where something is wrong.
+
+    What a part raises is a finding as well, and the parts after it are still looked at.
+    """
+    amiss = 0
+    for what, find in parts:
+        for finding in _found(what, find):
+            mark, colour = finding.state.value
+            amiss += finding.state is State.WRONG
+            console.print(
+                f"[{colour}]{mark:<5}[/]  {finding.what:<9}  {escape(finding.text)}", highlight=False, soft_wrap=True
+            )
+    if amiss:
+        raise typer.Exit(1)
+
+
+def _found(what: str, find: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from find()
+    except SettingsError as error:
+        for fault in error.each:
+            yield wrong(what, fault)
+    except StandingError as error:
+        yield wrong(what, str(error))
+
+
+def private_files(files: Iterable[Path]) -> Iterator[Finding]:
+    """Whether secrets can be read by others on this machine."""
+    seen = 0
+    for file in files:
+        seen += 1
+        if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+            yield look("secrets", f"{file} can be read by others on this machine: chmod 600 {file}")
+    yield well("secrets", f"{seen} secret files are there and open")
+
+
+def database(url: str, package: str) -> Iterator[Finding]:
+    """Whether the database can be reached, and its schema is what this version expects. Changes nothing."""
+    parsed = make_url(url)
+    shown = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or "")
+        if not file.exists():
+            if os.access(file.parent, os.W_OK):
+                yield well("database", f"{file} is not there yet; the first start makes it")
+            else:
+                yield wrong("database", f"{file.parent} is no folder that this user may write in")
+            return
+        if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
+            yield wrong("database", f"{file} and its folder must be writable for this user")
+            return
+    opened = Database(url)
+    try:
+        present, newest, known = revisions(opened, package)
+    except SQLAlchemyError as error:
+        # Without the driver's text, which may hold the password.
+        yield wrong("database", f"{shown} cannot be used ({type(error).__name__}): is the server up, the user allowed?")
+        return
+    finally:
+        opened.close()
+    if present is None:
+        yield well("database", f"{shown} is reached and empty; the first start fills it")
+    elif not known:
+        yield wrong("database", f"{shown} was brought up to date by a newer version of Standing: install that one")
+    elif present != newest:
+        yield look("database", f"{shown} is of an older version; the next start brings it up to date: back it up first")
+    else:
+        yield well("database", f"{shown} is reached and up to date")
+
+
+def running(host: str, port: int) -> Iterator[Finding]:
+    """Whether the service runs and is fit for work; where it does not, whether its port is free."""
+    answer = None
+    url = httpx.URL("http:///readyz", host=_reachable(host), port=port)
+    with suppress(httpx.HTTPError, ValueError):
+        # Without the environment's proxy: the question is for what listens here.
+        answer = httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()
+    if isinstance(answer, dict) and "ok" in answer:
+        reason = answer.get("reason")
+        yield well("running", f"it is fit for work at {host}:{port}") if reason is None else wrong("running", reason)
+        for warning in answer.get("warnings", []):
+            yield look("running", warning)
+        return
+    listener(host, port).close()
+    yield look("running", f"it does not run; {host}:{port} is free")
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
+
+
+def ledger_nodes(urls: Iterable[str], contract: str, chain_id: int | None, timeout_s: float) -> Iterator[Finding]:
+    """Whether each ledger node answers, is on the right chain, and has the contract."""
+    for url in urls:
+        client = LedgerClient(url, contract, timeout_s=timeout_s)
+        name = client.failover.current
+        try:
+            client.check(chain_id)
+            head = client.head()
+        except LedgerUnreachable:
+            yield wrong("ledger", f"{name} does not answer: start the ledger's node there, or name another one")
+            continue
+        except LedgerMismatch as error:
+            yield wrong("ledger", f"{error}: look at ledger_contract, chain_id and the node")
+            continue
+        chain = client.domain.chain_id
+        yield well("ledger", f"{name} answers: chain {chain}, block {head.number} of {when(head.time_s * 1000)}")
+        if chain_id is None:
+            yield look("ledger", f"chain_id is not in the settings: chain_id = {chain} refuses any other chain")
+        yield from _peers(client, name)
+
+
+def _peers(client: LedgerClient, name: str) -> Iterator[Finding]:
+    """Whether a ledger node knows others. Nodes that do not tell are passed over: the method is optional."""
+    count = client.peers()
+    if count == 0:
+        yield look("peers", f"the ledger's node {name} knows no other node: on a network of several it is cut off")
+    elif count is not None:
+        yield well("peers", f"the ledger's node {name} knows {count} others")
+
+
+def clock(client: LedgerClient, now_ms: int) -> Iterator[Finding]:
+    """Whether this machine's clock fits that of the ledger."""
+    ahead_ms = now_ms - client.latest_allowed_ms()
+    behind_ms = client.head().time_s * 1000 - now_ms
+    if ahead_ms > 0:
+        yield wrong("clock", f"this machine's clock is at least {span(ahead_ms)} ahead of the ledger's: set it by NTP")
+    elif behind_ms > _CLOCK_ALLOWANCE_MS:
+        yield wrong("clock", f"this machine's clock is at least {span(behind_ms)} behind the ledger's: set it by NTP")
+    else:
+        yield well("clock", f"it is {when(now_ms)} here, which fits the ledger's time")

@@ -1,0 +1,117 @@
+"""Files that commands make for an operator: a service's new folder, and entries added to its settings."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import ParseError
+from tomlkit.items import AoT, Array
+
+from standing.ledger.service.settings import SettingsError, read_settings_text
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Make `folder`, for its owner alone, whole or not at all.
+
+    Yields: another folder beside it, to fill; it takes its name at the end. Raises: SettingsError where something is in
+    `folder` already, or it cannot be made.
+    """
+    target = folder.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise SettingsError(f"{folder} exists already, and is not overwritten; allowed: a new or an empty folder")
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}") from error
+    try:
+        yield made
+        made.rename(target)
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}") from error
+    finally:
+        if made.exists():
+            shutil.rmtree(made)
+
+
+def settings_text(stated: Mapping[str, Any], comments: Mapping[str, str], heading: str) -> str:
+    """A settings file in TOML: `stated` in its order, each with its comment, under a heading.
+
+    What is None stands as a comment, to be filled in.
+    """
+    document = tomlkit.document()
+    for line in heading.splitlines():
+        document.add(tomlkit.comment(line))
+    for name, value in stated.items():
+        if value is None:
+            document.add(tomlkit.comment(f"{name} = …   # {comments[name]}"))
+        elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            for each in value:
+                _append(document, name, each)
+        else:
+            item = tomlkit.item(value)
+            if name in comments:
+                item.comment(comments[name])
+            document.add(name, item)
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
+
+
+def add_entry(file: Path, name: str, entry: Mapping[str, Any], check: Callable[[str], None]) -> None:
+    """Add `entry` to the list `name` of a settings file, which keeps its comments and its order.
+
+    `check` gets the new text, and raises where it would be wrong; nothing is written then. The file is replaced in one
+    step. Raises: SettingsError, and what `check` raises.
+    """
+    try:
+        document = tomlkit.parse(read_settings_text(file))
+    except ParseError as error:
+        raise SettingsError(f"{file}: {error}") from error
+    _append(document, name, entry)
+    text = tomlkit.dumps(document)
+    check(text)
+    _replace(file, text)
+
+
+def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any]) -> None:
+    stands = document.get(name)
+    if stands is None:
+        document.add(name, tomlkit.aot())
+        stands = document[name]
+    if isinstance(stands, Array):
+        inline = tomlkit.inline_table()
+        inline.update(entry)
+        stands.append(inline)
+    elif isinstance(stands, AoT):
+        table = tomlkit.table()
+        table.update(entry)
+        table.trivia.indent = "\n"
+        stands.append(table)
+    else:
+        raise SettingsError(f"{name}: not a list; allowed: [[{name}]] tables")
+
+
+def _replace(file: Path, text: str) -> None:
+    """Replace a file's content, in one step and on disk, with the same permissions. Raises: SettingsError."""
+    target = file.resolve()  # a link stays a link
+    try:
+        number, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    try:
+        with open(number, "w", encoding="utf-8") as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        os.chmod(made, stat.S_IMODE(target.stat().st_mode))
+        os.replace(made, target)
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    finally:
+        Path(made).unlink(missing_ok=True)

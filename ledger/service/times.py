@@ -1,0 +1,41 @@
+"""Times as people read them."""
+
+from datetime import UTC, datetime
+
+from standing.ledger.clock import MAX_CALENDAR_MS
+
+_MIN_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
+
+
+def when(time_ms: int) -> str:
+    """A time in UTC, to the second."""
+    if not 0 <= time_ms <= MAX_CALENDAR_MS:
+        return f"{time_ms} ms, which no calendar has"
+    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def exactly(time_ms: int) -> str:
+    """A time for people, and to the millisecond for programs."""
+    return f"{when(time_ms)} ({time_ms} ms)"
+
+
+def span(ms: int) -> str:
+    """How long, in the largest unit that fits: `420 ms`, `3.2 s`, `7 min`, `5 h`, `3 days`."""
+    size = abs(ms)
+    if size < 1_000:
+        return f"{ms} ms"
+    if size < 120_000:
+        return f"{ms / 1_000:.1f} s"
+    if size < 120 * _MIN_MS:
+        return f"{ms / _MIN_MS:.0f} min"
+    if size < 48 * _HOUR_MS:
+        return f"{ms / _HOUR_MS:.0f} h"
+    return f"{ms / _DAY_MS:.0f} days"
+
+
+def ago(time_ms: int, now_ms: int) -> str:
+    """A time with how long ago it was; "never" for 0."""
+    if time_ms == 0:
+        return "never"
+    passed_ms = now_ms - time_ms
+    return f"{when(time_ms)} ({span(passed_ms)} ago)" if passed_ms >= 0 else f"{when(time_ms)} (in {span(-passed_ms)})"

@@ -1,0 +1,147 @@
+"""`standing-node doctor`: what is missing or wrong, in plain words. It looks, and changes nothing."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from standing.ledger.attestations.publication import Signer
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import GAS_FIXED, Sender, attestations_within, publication_gas
+from standing.ledger.clock import SystemClock
+from standing.ledger.service import checkup
+from standing.ledger.service.checkup import Finding, look, well, wrong
+from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.settings import load
+from standing.ledger.service.times import ago
+from standing.node.composition import open_sender, open_signer, read_secrets
+from standing.node.feed.core_database import CoreView
+from standing.node.operations.feed_state import rejected_files
+from standing.node.settings import NodeSettings
+
+#: With less money than for so many publications the sender should be topped up soon.
+_LOW = 1_000
+
+
+def doctor(config: Config = None) -> None:
+    """Say in plain words what is missing or wrong, and what to do. Exit code 1 where something is wrong."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        client = LedgerClient(
+            settings.all_ledger_urls, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000
+        )
+        timeout_s = settings.ledger_timeout_ms / 1000
+        checkup.examine(
+            [
+                ("secrets", lambda: _secrets(settings)),
+                (
+                    "ledger",
+                    lambda: checkup.ledger_nodes(
+                        settings.all_ledger_urls, settings.ledger_contract, settings.chain_id, timeout_s
+                    ),
+                ),
+                ("admission", lambda: _admission(settings, client)),
+                ("gas", lambda: _gas(settings, client)),
+                ("clock", lambda: checkup.clock(client, SystemClock().now_ms())),
+                ("database", lambda: checkup.database(settings.database_url, "standing.node.storage")),
+                ("core", lambda: _core(settings)),
+                ("platforms", lambda: _platforms(settings)),
+                ("running", lambda: checkup.running(settings.listen_host, settings.listen_port)),
+            ]
+        )
+
+
+def _secrets(settings: NodeSettings) -> Iterator[Finding]:
+    secrets = read_secrets(settings)
+    secrets.bank_secrets()
+    secrets.vault()
+    files: Iterable[Path | None] = (
+        settings.bank_secret_file,
+        *settings.newer_bank_secret_files,
+        settings.vault_secret_file,
+        *settings.older_vault_secret_files,
+        settings.signer_keystore,
+        settings.signer_password_file,
+        settings.sender_keystore,
+        settings.sender_password_file,
+    )
+    yield from checkup.private_files(file for file in files if file is not None)
+
+
+def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
+    signer: Signer = open_signer(settings)
+    state = client.bank(settings.bic)
+    if not state.admitted:
+        yield wrong(
+            "admission",
+            f"{settings.bic} is not admitted to the ledger {client.address}: tell the registrar the signer "
+            f"{signer.address} and the admin's address; the registrar runs standing-node ledger admit",
+        )
+        return
+    if state.suspended:
+        yield wrong("admission", f"{settings.bic} is suspended on the ledger: ask its registrar")
+    if state.signer != signer.address:
+        yield wrong(
+            "admission",
+            f"the ledger expects the signer {state.signer}, this node signs as {signer.address}: name that one's "
+            "keystore, or rotate by standing-node ledger rotate-signer with the bank's admin key",
+        )
+    elif not state.suspended:
+        spoken = ago(state.watermark_ms, SystemClock().now_ms())
+        yield well("admission", f"{settings.bic} is admitted with this signer; its last word on the ledger: {spoken}")
+
+
+def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
+    sender = Sender(client, open_sender(settings), max_gas_price_wei=settings.max_gas_price_wei)
+    fitting = attestations_within(ceiling := sender.gas_ceiling())
+    if fitting < 1:
+        yield wrong(
+            "gas", f"a block holds {ceiling} gas, one attestation needs {publication_gas(1)}: ask for larger ones"
+        )
+    elif fitting < settings.publisher.max_attestations:
+        yield look("gas", f"a block holds {ceiling} gas: a publication has at most {fitting} attestations")
+    price = sender.gas_price_wei()
+    balance = sender.balance_wei()
+    if price == 0:
+        yield well("gas", f"gas is free on this ledger; the sending account is {sender.address}")
+        return
+    heartbeats = balance // (price * GAS_FIXED)
+    held = f"the sending account {sender.address} holds {balance} wei"
+    if heartbeats < 1:
+        yield wrong(
+            "gas", f"{held} and cannot pay for gas at {price} wei a unit: send this address money on the ledger"
+        )
+    elif heartbeats < _LOW:
+        yield look("gas", f"{held}, enough for about {heartbeats} heartbeats at {price} wei a unit: send it more soon")
+    else:
+        yield well("gas", f"{held}, enough for about {heartbeats} heartbeats at {price} wei a unit")
+
+
+def _core(settings: NodeSettings) -> Iterator[Finding]:
+    if settings.sql_view is not None:
+        view = CoreView(settings.sql_view)
+        try:
+            with view.snapshot() as snapshot:
+                snapshot.now_ms()
+        finally:
+            view.close()
+        yield well("core", f"the view {settings.sql_view.view} can be read")
+    if settings.drop_folder is not None:
+        folder = settings.drop_folder.path
+        if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            yield wrong("core", f"{folder} is no folder that this user may read and write (drop_folder.path)")
+        else:
+            yield well("core", f"{folder} can be read and written")
+            yield from (look("core", told) for told in rejected_files(settings.drop_folder).told)
+    if settings.feed_source is None:
+        if any(key.role == "core" for key in settings.api_keys):
+            yield well("core", "the core calls POST /v1/feed with its key")
+        else:
+            yield wrong("core", "nothing feeds the node: a key of the role core, [sql_view] or [drop_folder] is needed")
+
+
+def _platforms(settings: NodeSettings) -> Iterator[Finding]:
+    names = sorted({key.platform for key in settings.api_keys if key.platform is not None})
+    if names:
+        yield well("platforms", f"with a key: {', '.join(names)}")
+    else:
+        yield look("platforms", "none has a key: standing-node platform add ID")

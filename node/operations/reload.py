@@ -1,0 +1,26 @@
+"""What a running node takes over of settings that it reads again: the API keys of core, platforms and operators."""
+
+from collections.abc import Callable
+
+from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.reloading import Reloader, Taken
+from standing.node.composition import Node
+from standing.node.settings import NodeSettings
+
+LIVE = frozenset({"api_keys"})
+
+
+def make_reloader(node: Node, keyring: Keyring, read: Callable[[], NodeSettings]) -> Reloader[NodeSettings]:
+    """The reloader of a node. `read` loads its settings."""
+    known = {key.sha256: key for key in node.settings.api_keys}
+
+    def take(new: NodeSettings) -> Taken:
+        nonlocal known
+        wanted = {key.sha256: key for key in new.api_keys}
+        if wanted == known:
+            return Taken((), ())
+        keyring.replace(new.api_keys)
+        known = wanted
+        return Taken(("api_keys",), ())
+
+    return Reloader(node.settings, read, take, LIVE, node.clock)

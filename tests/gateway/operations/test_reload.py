@@ -1,0 +1,127 @@
+"""Keys, banks and policy read again by a running gateway: at once, whole or not at all, and without a lost request."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from standing.gateway.app import create_app
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.serve import served
+from tests.gateway.gateway_rig import BICS, Rig, rig
+from tests.world import wait_until
+
+_PATH = "/v1/settings:reload"
+_WHY = {"Standing-Reason": "a new bank"}
+
+
+class _Reloading:
+    """A gateway beside the rig's own, on the same database, whose settings a test changes."""
+
+    def __init__(self, it: Rig, url: str, standing: list[dict[str, Any]]) -> None:
+        self._it = it
+        self.url = url
+        self.standing = standing
+
+    def call(self, method: str, path: str, role: str = "admin", key: str | None = None, **rest: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key or self._it.keys[role]}"} | rest.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, **rest)
+
+    def reload(self, **changed: Any) -> httpx.Response:
+        self.standing[0] = self.standing[0] | changed
+        return self.call("POST", _PATH, headers=_WHY)
+
+
+@contextmanager
+def _reloading(it: Rig, **started_with: Any) -> Iterator[_Reloading]:
+    dumped = it.settings.model_dump(exclude={"policy"}, exclude_none=True)
+    standing = [dumped | {"banks": dumped["banks"][:1]} | started_with]
+    with served(create_app(GatewaySettings(**standing[0]), it.clock, lambda: GatewaySettings(**standing[0]))) as url:
+        yield _Reloading(it, url, standing)
+
+
+def test_a_bank_a_key_and_a_policy_count_at_once(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, _reloading(it) as gateway:
+        banks = it.settings.model_dump()["banks"]
+        assert [bank["bic"] for bank in gateway.call("GET", "/v1/banks").json()["banks"]] == [BICS[0]]
+        before = gateway.call("GET", "/v1/status").json()["policy"]
+        key, digest = new_key()
+        keys = [*gateway.standing[0]["api_keys"], {"name": "late", "role": "support", "sha256": digest}]
+        assert gateway.call("GET", "/v1/banks", key=key).status_code == 401
+        answer = gateway.reload(banks=banks, api_keys=keys, policy={"name": "second"}, max_waiting_bindings=7)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["changed"] == [*(f"banks.{bank['bic']}" for bank in banks[1:]), "api_keys", "policy"]
+        assert answer.json()["needs_restart"] == ["max_waiting_bindings"]
+        assert len(gateway.call("GET", "/v1/banks", key=key).json()["banks"]) == len(banks)
+        status = gateway.call("GET", "/v1/status").json()
+        assert status["policy"].startswith("second@") != before.startswith("second@")
+        assert status["settings"]["needs_restart"] == ["max_waiting_bindings"]
+        (entry,) = (e for e in gateway.call("GET", "/v1/audit").json()["entries"] if e["action"] == "reload_settings")
+        assert (entry["reason"], entry["outcome"]) == ("a new bank", "done")
+
+
+def test_a_bank_that_is_gone_or_keeps_another_time_waits_for_a_restart(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        banks = it.settings.model_dump()["banks"]
+        with _reloading(it, banks=banks) as gateway:
+            moved = banks[0] | {"time_zone": "Asia/Tokyo", "name": "Renamed"}
+            answer = gateway.reload(banks=[moved])
+            gone = [f"banks.{bank['bic']}" for bank in banks[1:]]
+            assert answer.json()["needs_restart"] == sorted([*gone, f"banks.{BICS[0]}.time_zone"])
+            told = gateway.call("GET", "/v1/banks").json()["banks"]
+            assert len(told) == len(banks)
+            assert (told[0]["name"], told[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
+
+
+def test_wrong_settings_change_nothing_and_the_status_says_so(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, _reloading(it) as gateway:
+        missing = it.settings.banks[1].model_copy(update={"node_api_key_file": tmp_path / "none"}).model_dump()
+        answer = gateway.reload(banks=[*gateway.standing[0]["banks"], missing], policy={"name": "second"})
+        assert answer.status_code == 422
+        assert "none does not exist" in answer.json()["detail"]
+        status = gateway.call("GET", "/v1/status").json()
+        assert "none does not exist" in status["settings"]["trouble"]
+        assert not status["policy"].startswith("second@")
+        assert len(status["banks"]) == 1
+        refused = gateway.call("POST", _PATH)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "header Standing-Reason")
+        assert gateway.call("POST", _PATH, "platform", headers=_WHY).status_code == 403
+
+
+def test_no_request_is_lost_and_each_decision_goes_by_one_policy(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, _reloading(it) as gateway:
+        person = it.bound()
+        answers: list[httpx.Response] = []
+        stop = threading.Event()
+
+        def decide(worker: int) -> None:
+            while not stop.is_set():
+                body = {
+                    "transaction_id": f"reload-{worker}-{len(answers)}",
+                    "binding": person.binding,
+                    "kind": "withdrawal",
+                    "amount_minor": 1,
+                    "currency": "CNY",
+                }
+                answers.append(gateway.call("POST", "/v1/decisions", "platform", json=body))
+
+        threads = [threading.Thread(target=decide, args=(worker,)) for worker in range(3)]
+        for thread in threads:
+            thread.start()
+        versions = {gateway.call("GET", "/v1/status").json()["policy"]}
+        for turn in range(12):
+            enough = len(answers) + 3
+            wait_until(lambda: len(answers) >= enough)  # noqa: B023 - at once
+            assert gateway.reload(policy={"name": f"turn-{turn}"}).status_code == 200
+            versions.add(gateway.call("GET", "/v1/status").json()["policy"])
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert {answer.status_code for answer in answers} == {200}
+        used = {answer.json()["policy"] for answer in answers}
+        assert used <= versions
+        assert len(used) > 3

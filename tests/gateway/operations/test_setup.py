@@ -1,0 +1,116 @@
+"""A gateway from nothing: `init`, `bank add`, and a doctor who says what is missing."""
+
+import re
+import stat
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from standing.gateway.app import create_app
+from standing.gateway.cli import app
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.service.serve import served
+from standing.ledger.service.settings import load
+from tests.gateway.gateway_rig import rig
+
+
+def run(words: Sequence[object], **options: Any) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], **options)
+
+
+def _init(folder: Path, *options: object) -> Path:
+    made = run(["init", folder, "--platform", "jinqiao-pay", *options])
+    assert made.exit_code == 0, made.output
+    return folder / "gateway.toml"
+
+
+def test_a_version_is_told() -> None:
+    assert re.fullmatch(r"standing-gateway \d+\.\d+\.\d+\n", run(["--version"]).stdout)
+
+
+def test_a_gateway_goes_from_nothing_to_a_bank_that_it_reads(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
+        assert "banks: none" in run(["config", "check", "-c", config]).stderr
+        files = [path for path in config.parent.rglob("*") if path.is_file()]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        settings = it.settings.banks[0]
+        bank = ["bank", "add", settings.bic, "--name", settings.name, "--node-url", settings.node_url, "-c", config]
+        added = run(bank, input=settings.node_api_key_file.read_text())
+        assert added.exit_code == 0, added.output
+        assert "sk_" not in added.output
+        assert run(["config", "check", "-c", config]).exit_code == 0
+        again = run(bank, input="another\n")
+        assert (again.exit_code, "exists already" in again.stderr) == (1, True)
+        it.banks[settings.bic].publish()
+        doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
+        assert f"the node of {settings.bic} answers, and takes this gateway's key" in doctor.stdout
+        assert "is not there yet; the first start makes it" in doctor.stdout
+        with served(create_app(load(GatewaySettings, config), it.clock)):
+            assert "reached and up to date" in run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"node_key": "sk_of_nobody"}, "does not take this gateway's key"),
+        ({"node_url": "http://127.0.0.1:9"}, "does not answer at http://127.0.0.1:9"),
+        ({"bic": "ZZZZCNB0"}, "ZZZZCNB0 is not admitted to this ledger"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_a_bank(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+    with rig(tmp_path) as it:
+        settings = it.settings.banks[0]
+        config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
+        (key_file := tmp_path / "key").write_text(changed.get("node_key", settings.node_api_key_file.read_text()))
+        url = changed.get("node_url", settings.node_url)
+        bank = ["bank", "add", changed.get("bic", settings.bic), "--name", "x", "--node-url", url, "-c", config]
+        assert run([*bank, "--key-file", key_file]).exit_code == 0
+        doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
+        assert (doctor.exit_code, said in doctor.stdout) == (1, True), doctor.stdout
+
+
+def test_a_ledger_that_is_none_and_files_that_others_may_read_are_told(tmp_path: Path) -> None:
+    config = _init(tmp_path / "gw", "--ledger-url", "http://127.0.0.1:9", "--contract", "0x" + "11" * 20)
+    (key_file := tmp_path / "key").write_text("sk_x")
+    bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]
+    assert run([*bank, "-c", config]).exit_code == 0
+    (config.parent / "vault-secret").chmod(0o644)
+    doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
+    assert doctor.exit_code == 1
+    assert "127.0.0.1:9 does not answer: start the ledger's node there" in doctor.stdout
+    assert f"chmod 600 {config.parent / 'vault-secret'}" in doctor.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--time-zone", "Asia/Nowhere"], "time_zone"),
+        (["--node-url", "not a url"], "node_url"),
+        (["--key-file", "none"], "none does not exist"),
+    ],
+)
+def test_a_bank_that_would_be_wrong_is_not_added(tmp_path: Path, options: list[str], said: str) -> None:
+    config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
+    before = config.read_text()
+    words = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
+    result = run(words, input="sk_x\n")
+    assert (result.exit_code, said in result.stderr) == (1, True), result.output
+    assert config.read_text() == before
+    assert not (config.parent / "node-key-YUNXCNB0").exists()
+
+
+def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> None:
+    config = _init(tmp_path / "gw")
+    assert "ledger_contract" not in tomllib.loads(config.read_text())
+    assert "ledger_contract: Field required" in run(["config", "check", "-c", config]).stderr
+
+
+def test_what_is_no_platform_makes_no_folder(tmp_path: Path) -> None:
+    result = run(["init", tmp_path / "gw", "--platform", "Jinqiao Pay"])
+    assert (result.exit_code, "platform: not an id" in result.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []

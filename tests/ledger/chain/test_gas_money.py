@@ -1,0 +1,56 @@
+"""An account that cannot pay for gas is told by its address and what to do, whatever the node calls it."""
+
+from secrets import token_bytes
+from typing import Any
+
+import pytest
+from eth_account import Account
+from web3.exceptions import Web3RPCError
+
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import connect
+from standing.ledger.chain.sender import NoGasMoney, Sender, refused_for_want_of_money
+from tests.world import World
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "insufficient funds for gas * price + value: balance 0, tx cost 6360000000000000",  # geth, anvil
+        "Upfront cost exceeds account balance",  # Besu
+        "InsufficientFunds, Account balance: 0, cumulative cost: 120000",  # Nethermind
+        "sender balance < tx cost (0 < 120000): insufficient funds",  # CometBFT with an EVM
+        "Sender b'+Z' cannot afford txn gas 120000000000000 with account balance 0",  # py-evm
+    ],
+)
+def test_what_nodes_say_of_an_account_without_money_is_known(a_world: World, said: str) -> None:
+    address = Account.create().address
+    error = Web3RPCError(said, rpc_response={"error": {"code": -32000, "message": said}})
+    told = refused_for_want_of_money(connect(a_world.chain.url), address, error)
+    assert told is not None
+    assert address in str(told)
+    assert "holds 0 wei" in str(told)
+    assert "send this address money" in str(told)
+
+
+def test_another_refusal_is_not_taken_for_want_of_money(a_world: World) -> None:
+    error = Web3RPCError("nonce too low")
+    assert refused_for_want_of_money(connect(a_world.chain.url), Account.create().address, error) is None
+
+
+def test_a_senders_own_account_without_money_is_named(a_world: World) -> None:
+    poor = token_bytes(32)
+    sender = Sender(a_world.client, poor)
+    assert sender.balance_wei() == 0
+    with pytest.raises(NoGasMoney, match=LocalSigner(poor).address) as refused:
+        sender.transmit(sender.prepare(b"", gas=100_000))
+    assert "b'" not in str(refused.value), "no raw bytes"
+
+
+def test_who_deploys_without_money_is_named(a_world: World) -> None:
+    poor: Any = Account.create()
+    with pytest.raises(NoGasMoney, match=poor.address):
+        governance.deploy(
+            a_world.chain.url, bytes(poor.key), governor=poor.address, registrar=poor.address, guardian=poor.address
+        )

@@ -1,0 +1,97 @@
+"""Folders and settings files that commands make: whole or not at all, and what an operator wrote stays."""
+
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from standing.ledger.service.files import add_entry, new_folder, settings_text
+from standing.ledger.service.settings import SettingsError
+
+_BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
+
+
+def _nothing(_text: str) -> None:
+    """All is right."""
+
+
+def test_a_folder_appears_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "deep" / "node") as made:
+        (made / "secret").write_text("s")
+        assert not (tmp_path / "deep" / "node").exists()
+    assert (tmp_path / "deep" / "node" / "secret").read_text() == "s"
+    assert stat.S_IMODE((tmp_path / "deep" / "node").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_could_not_be_filled_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fail() -> None:
+        with new_folder(tmp_path / "node") as made:
+            (made / "secret").write_text("s")
+            raise SettingsError("no")
+
+    with pytest.raises(SettingsError, match="no"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["a file", "a full folder"])
+def test_what_is_there_already_is_not_overwritten(tmp_path: Path, what: str) -> None:
+    there = tmp_path / "node"
+    if what == "a file":
+        there.write_text("mine")
+    else:
+        there.mkdir()
+        (there / "mine").write_text("mine")
+    with pytest.raises(SettingsError, match="not overwritten"), new_folder(there):
+        pytest.fail("nothing is begun")
+    assert [path.name for path in tmp_path.iterdir()] == ["node"]
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [
+        pytest.param('# mine\n[[banks]]\nbic = "A"\n\n[policy]  # too\nx = 1\n', id="tables"),
+        pytest.param('banks = [ { bic = "A" } ]  # mine\n\n[policy]\nx = 1\n', id="an inline list"),
+        pytest.param("# mine\nx = 1\n", id="no list yet"),
+    ],
+)
+def test_an_entry_is_added_and_all_else_stays(tmp_path: Path, stands: str) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(stands)
+    file.chmod(0o640)
+    add_entry(file, "banks", _BANK, _nothing)
+    before, after = tomllib.loads(stands), tomllib.loads(file.read_text())
+    assert after == {**before, "banks": [*before.get("banks", []), _BANK]}
+    assert "# mine" in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["gateway.toml"]
+
+
+def test_an_entry_that_would_be_wrong_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("x = 1\n")
+
+    def refuse(text: str) -> None:
+        assert "YUNXCNB0" in text
+        raise SettingsError("wrong")
+
+    with pytest.raises(SettingsError, match="wrong"):
+        add_entry(file, "banks", _BANK, refuse)
+    assert file.read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize("text", ["x = ", "banks = 1\n"])
+def test_a_file_that_is_no_settings_is_left_alone(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError):
+        add_entry(file, "banks", _BANK, _nothing)
+    assert file.read_text() == text
+
+
+def test_what_is_to_be_filled_in_stands_as_a_comment() -> None:
+    text = settings_text({"a": "x", "b": None, "c": [{"d": 1}, {"d": 2}]}, {"a": "first", "b": "later"}, "Head\nline")
+    assert tomllib.loads(text) == {"a": "x", "c": [{"d": 1}, {"d": 2}]}
+    assert text.startswith("# Head\n# line\n")
+    assert "# b = …   # later\n" in text

@@ -1,0 +1,152 @@
+"""A bank's node from nothing: `init`, and what it says to do next, up to a platform's key taken by the running node."""
+
+import re
+import stat
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+from typer.testing import CliRunner, Result
+
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
+from standing.ledger.chain.client import parse_address
+from standing.ledger.service.serve import served
+from standing.ledger.service.settings import load
+from standing.node.app import create_app
+from standing.node.cli import app
+from standing.node.composition import build, read_secrets
+from standing.node.publishing.keys import load_private_key
+from standing.node.settings import NodeSettings
+from tests.world import REGISTRAR, World, wait_until
+
+
+def run(words: Sequence[object], **options: Any) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], **options)
+
+
+def told_error(result: Result) -> str:
+    """The one line of an error."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_version_is_told() -> None:
+    assert re.fullmatch(r"standing-node \d+\.\d+\.\d+\n", run(["--version"]).stdout)
+
+
+@pytest.mark.long
+def test_a_new_bank_goes_from_nothing_to_a_platforms_key_by_what_it_is_told(a_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    config = folder / "node.toml"
+    ledger = ["--ledger-url", a_world.chain.url, "--contract", a_world.contract]
+    made = run(["init", folder, "--bic", "YUNXCNB0", "--listen-port", 1, *ledger])
+    assert made.exit_code == 0, made.output
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert run(["config", "check", "-c", config]).exit_code == 0
+    doctor = run(["doctor", "-c", config])
+    assert doctor.exit_code == 1
+    assert "YUNXCNB0 is not admitted" in doctor.stdout
+    assert re.search(r"wrong\s+gas\s+the sending account 0x\w{40} holds 0 wei", doctor.stdout)
+
+    signer = re.search(r"signer  (0x\w{40})", made.stdout)
+    admin = re.search(r"admin   (0x\w{40})", made.stdout)
+    assert signer is not None
+    assert admin is not None
+    assert signer[1] in doctor.stdout
+    step = governance.admit("YUNXCNB0", parse_address(signer[1], "signer"), parse_address(admin[1], "admin"))
+    governance.execute(a_world.client, step, REGISTRAR)
+    settings = load(NodeSettings, config)
+    node = build(settings, read_secrets(settings))
+    with served(create_app(node, lambda: load(NodeSettings, config))) as url:
+        key_file = tmp_path / "key"
+        added = run(["platform", "add", "jinqiao-pay", "-c", config, "--key-file", key_file])
+        assert added.exit_code == 0, added.output
+        again = run(["reload", "--url", url, "--key-file", folder / "keys" / "operator"])
+        assert (again.exit_code, "api_keys" in again.stdout) == (0, True), again.output
+        assert node.settings.api_keys != load(NodeSettings, config).api_keys
+        doctor = run(["doctor", "-c", config])
+        assert "is admitted with this signer" in doctor.stdout
+        assert "with a key: jinqiao-pay" in doctor.stdout
+        core = run(["reload", "--url", url, "--key-file", folder / "keys" / "core"])
+        assert "operator" in told_error(core)
+        wait_until(lambda: node.leadership.active)
+
+
+def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> None:
+    admin = LocalSigner(REGISTRAR).address
+    made = run(["init", tmp_path / "node", "--bic", "yunxcnb0", "--admin", admin, "--platform", "jinqiao-pay"])
+    assert made.exit_code == 0, made.output
+    assert "write ledger_contract into" in made.stdout
+    assert f"admin   {admin}" in made.stdout
+    assert not (tmp_path / "node" / "admin").exists()
+    stated = tomllib.loads((tmp_path / "node" / "node.toml").read_text())
+    assert stated["bic"] == "YUNXCNB0"
+    assert [key["role"] for key in stated["api_keys"]] == ["core", "operator", "platform"]
+    checked = run(["config", "check", "-c", tmp_path / "node" / "node.toml"])
+    assert told_error(checked) == "error: ledger_contract: Field required"
+    assert "not overwritten" in told_error(run(["init", tmp_path / "node", "--bic", "YUNXCNB0"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--bic", "NOBIC"], "bic"),
+        (["--bic", "YUNXCNB0", "--contract", "0x12"], "contract: not an address"),
+        (["--bic", "YUNXCNB0", "--admin", "me"], "admin: not an address"),
+        (["--bic", "YUNXCNB0", "--platform", "Jinqiao Pay"], "platform: not a platform's id"),
+    ],
+)
+def test_what_is_wrong_makes_no_folder(tmp_path: Path, options: list[str], said: str) -> None:
+    assert said in told_error(run(["init", tmp_path / "node", *options]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_exists_is_taken_into_a_keystore_by_any_of_three_ways(tmp_path: Path) -> None:
+    key = bytes(Account.create().key)
+    (password := tmp_path / "password").write_text("of the new one")
+    (plain := tmp_path / "plain").write_text(f"0x{key.hex()}\n")
+    by_file = run(["keystore", "import", tmp_path / "a", "--password-file", password, "--key-file", plain])
+    by_hand = run(["keystore", "import", tmp_path / "b", "--password-file", password], input=key.hex() + "\n")
+    source = ["--from-keystore", tmp_path / "a", "--from-password-file", password]
+    by_keystore = run(["keystore", "import", tmp_path / "c", "--password-file", password, *source])
+    for result in (by_file, by_hand, by_keystore):
+        assert result.exit_code == 0, result.output
+        assert LocalSigner(key).address in result.stdout
+        assert key.hex() not in result.output
+    assert {load_private_key(tmp_path / name, password, "any") for name in "abc"} == {key}
+
+
+def test_a_key_that_is_none_and_a_missing_password_file_are_told_in_one_line_without_the_key(tmp_path: Path) -> None:
+    (password := tmp_path / "password").write_text("p")
+    (plain := tmp_path / "plain").write_text("ab" * 31)
+    short = told_error(run(["keystore", "import", tmp_path / "a", "--password-file", password, "--key-file", plain]))
+    assert "64 hexadecimal digits" in short
+    assert "abab" not in short
+    missing = run(["keystore", "new", tmp_path / "a", "--password-file", tmp_path / "none"])
+    assert "none does not exist" in told_error(missing)
+    assert not (tmp_path / "a").exists()
+
+
+def test_every_fault_of_the_settings_has_a_line_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('bic = "x"\nlisten_port = 70000\n')
+    result = run(["config", "check", "-c", tmp_path / "node.toml"])
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("error: ") for line in lines)
+    for field in ("bic:", "listen_port:", "database_url:", "api_keys:"):
+        assert sum(line.startswith(f"error: {field}") for line in lines) == 1, lines
+
+
+def test_a_platforms_key_goes_nowhere_where_the_settings_would_be_wrong(tmp_path: Path) -> None:
+    (config := tmp_path / "node.toml").write_text("x = 1\n")
+    key_file = tmp_path / "key"
+    result = run(["platform", "add", "jinqiao-pay", "-c", config, "--key-file", key_file])
+    assert result.exit_code == 1
+    assert (config.read_text(), key_file.exists()) == ("x = 1\n", False)

@@ -1,0 +1,92 @@
+"""What the node says of itself: a feed that has stopped, a file that was rejected, settings read again."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+
+from standing.ledger.service.api_keys import ApiKey, new_key
+from standing.ledger.service.serve import served
+from standing.node.app import create_app
+from standing.node.composition import build
+from standing.node.feed.settings import DropFolderSettings
+from standing.node.operations.feed_state import rejected_files
+from tests.node.node_tools import SqlCore, account
+from tests.world import Bank, World, wait_until
+
+_PATH = "/v1/settings:reload"
+
+
+def _figure(bank: Bank, name: str) -> float:
+    lines = httpx.get(bank.url + "/metrics").text.splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(f"standing_node_{name} ")))
+
+
+def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world: World, tmp_path: Path) -> None:
+    core = SqlCore(tmp_path, a_world.clock.now_ms())
+    core.put(None, account(1))
+    bank = a_world.start_bank(sql_view=core.settings())
+    said = "the feed has stopped: sql_view: effective_at_ms: "
+    wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(said))
+    assert bank.get("/readyz").status_code == 503
+    assert bank.get("/v1/status").json()["trouble"].startswith(said)
+    assert _figure(bank, "feed_stopped") == 1
+    core.put(a_world.clock.now_ms() - 1, account(1))
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    assert _figure(bank, "feed_stopped") == 0
+    core.close()
+
+
+def test_a_rejected_file_is_told_until_it_is_taken_out_of_its_folder(a_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
+    (folder / "accounts.csv").write_text("number\n")
+    wait_until(lambda: bank.get("/v1/status").json()["rejected_files"] == 1)
+    ready = bank.get("/readyz")
+    assert ready.status_code == 200, "later files are taken in all the same"
+    (warning,) = ready.json()["warnings"]
+    assert "accounts.csv was rejected at " in warning
+    assert " UTC (accounts.csv: file name: not the name of a feed file" in warning
+    assert bank.get("/v1/status").json()["warnings"] == [warning]
+    assert _figure(bank, "rejected_files") == 1
+    for path in (folder / "rejected").iterdir():
+        path.unlink()
+    assert bank.get("/readyz").json()["warnings"] == []
+    assert _figure(bank, "rejected_files") == 0
+
+
+def test_a_report_that_is_none_is_told_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "rejected").mkdir()
+    (tmp_path / "rejected" / "full.csv.report.json").write_text("{")
+    found = rejected_files(DropFolderSettings(path=tmp_path))
+    assert found.files == 1
+    assert "full.csv was rejected" in found.told[0]
+
+
+def test_a_new_key_counts_at_once_and_an_old_one_no_more_on_a_standby_too(a_world: World) -> None:
+    bank = a_world.make_bank()
+    operator_key, digest = new_key()
+    bank.settings.api_keys.append(ApiKey(name="operator", role="operator", sha256=digest))
+    standing = [bank.settings]
+    with ExitStack() as stack:
+        node = build(bank.settings, bank.secrets, bank.clock)
+        urls = [stack.enter_context(served(create_app(node, lambda: standing[0])))]
+        other = build(bank.settings, bank.secrets, bank.clock)
+        urls.append(stack.enter_context(served(create_app(other, lambda: standing[0]))))
+        late_key, late_digest = new_key()
+        kept = [key for key in bank.settings.api_keys if key.role != "core"]
+        late = ApiKey(name="core-2", role="core", sha256=late_digest)
+        standing[0] = bank.settings.model_copy(update={"api_keys": [*kept, late], "max_waiting": 7})
+        for url in urls:
+            bank.url = url
+            assert bank.get("/v1/status", late_key).status_code == 401
+            assert bank.post(_PATH, bank.core_key).status_code == 403
+            answer = bank.post(_PATH, operator_key)
+            assert answer.status_code == 200, answer.text
+            assert (answer.json()["changed"], answer.json()["needs_restart"]) == (["api_keys"], ["max_waiting"])
+            assert bank.get("/v1/status", late_key).status_code == 200
+            assert bank.get("/v1/status").status_code == 401, "the old core's key"
+            told = bank.get("/v1/status", late_key).json()
+            assert told["settings"]["needs_restart"] == ["max_waiting"]
+            assert "counts from a restart on: max_waiting" in told["warnings"][0]
