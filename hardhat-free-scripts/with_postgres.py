@@ -2,7 +2,8 @@
 
     python hardhat-free-scripts/with_postgres.py -- pytest tests/node
 
-runs a command with STANDING_TEST_DATABASE set to the server's URL. It needs PostgreSQL's own programs (initdb,
+runs a command with STANDING_TEST_DATABASE set to the server's URL; with `--if-there` in front of the `--`, a machine
+without PostgreSQL runs the command as it is. It needs PostgreSQL's own programs (initdb,
 postgres): the Debian package `postgresql`, or whatever is on the PATH or under /usr/lib/postgresql.
 """
 
@@ -109,6 +110,8 @@ def _wait_for(server: subprocess.Popen[Any], url: str, log: Path) -> None:
 
 def main(command: list[str]) -> int:
     """Run `command` beside a server. Returns: its exit code."""
+    optional = command[:1] == ["--if-there"]
+    command = command[optional:]
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
@@ -121,6 +124,8 @@ def main(command: list[str]) -> int:
             return subprocess.run(command, env={**os.environ, VARIABLE: url}, check=False).returncode
     except PostgresMissing as error:
         print(error, file=sys.stderr)
+        if optional:
+            return subprocess.run(command, check=False).returncode
         return 1
 
 

@@ -1,9 +1,9 @@
 """The engine of the test network: a CometBFT node with an EVM, and the genesis that its validators begin from.
 
-The binary comes in the PyPI package `injective-core`, whose licence is BUSL-1.1: it is used here to test and for nothing
-else, it is no dependency of Standing, and it lives in an environment of its own (`make .cache/network/.ready`). It is
-here because it can be had from PyPI and works as production engines do: blocks are final at once, more than two thirds
-of the validators are needed, and JSON-RPC is the usual one.
+The binary comes in the PyPI package `injective-core`, whose licence is BUSL-1.1: it is used here to test and for
+nothing else, it is no dependency of Standing, and it lives in an environment of its own
+(`make .cache/network/.ready`). It is here because it can be had from PyPI and works as production engines do: blocks
+are final at once, more than two thirds of the validators are needed, and JSON-RPC is the usual one.
 
 Making a genesis takes some ten seconds, so it is kept under `.cache/network` by what it was made from.
 """
@@ -182,9 +182,7 @@ def _loosen(config: Path) -> None:
     config.write_text(text)
 
 
-def start_command(
-    engine: Engine, home: Path, ports: Ports, *, peers: Sequence[str], commit_ms: int
-) -> list[str]:
+def start_command(engine: Engine, home: Path, ports: Ports, *, peers: Sequence[str], commit_ms: int) -> list[str]:
     """The command that runs a node. `peers` are `id@host:port`, which it dials; `commit_ms` is about a block's time."""
     loopback = "127.0.0.1"
     return [

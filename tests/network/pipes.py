@@ -91,7 +91,7 @@ class Pipe:
 
         async def take() -> None:
             while chunk := await source.read(_CHUNK):
-                lost = random.randrange(1000) < self.weather.loss_per_mille  # noqa: S311 - weather is no secret
+                lost = random.randrange(1000) < self.weather.loss_per_mille
                 due_s = loop.time() + self.weather.delay_ms / 1000 + (_RESEND_S if lost else 0)
                 await under_way.put((due_s, chunk))
             raise _Ended
