@@ -4,6 +4,7 @@ Everybody names a second node of the ledger beside the own one, as in production
 of the demo's local network (`hardhat-free-scripts/localnet.py`).
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from demo_day import PLATFORM, POLICY, bank_time_zone
+from demo_day import EXAMPLES, PLATFORM, POLICY, bank_time_zone
 from localnet import LocalBank, LocalNet
 from processes import Process, free_port
 from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators
 
-#: The first is on validator 0, the second on validator 1; each has validator 2 as its second node.
-BANKS = (("YUNXCNB0", "Yunxi Bank"), ("HAIJCNB0", "Haijin Bank"))
+#: The demo's. The first is on validator 0, the second on validator 1; each has validator 2 as its second node.
+BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
 #: Often enough that a bank's word is seldom older than a second.
 _PUBLISHER = {"heartbeat_ms": 500, "poll_ms": 20}
 

@@ -1,11 +1,10 @@
 """The demo's whole day, on four validators and an observer: it goes as on the development chain."""
 
-import json
 from pathlib import Path
 
-from demo_day import EXAMPLES, Day
+from demo_day import Day
 from standing.ledger.chain.client import LedgerClient
-from tests.network.consortium import consortium
+from tests.network.consortium import BANKS, consortium
 
 #: On a network of validators that are at work beside the tests on two cores; with blocks of 0.36 s it is 0.4 s.
 _SEEN_WITHIN_MS = 5_000
@@ -13,8 +12,8 @@ _SEEN_WITHIN_MS = 5_000
 
 def test_the_demos_day_goes_on_a_network_of_validators_as_it_does_on_the_development_chain(tmp_path: Path) -> None:
     with consortium(tmp_path) as it:
-        for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")):
-            it.add_bank(bank["bic"], bank["name"])
+        for bic, name in BANKS:
+            it.add_bank(bic, name)
         it.start_gateways()
         day = Day(it.net)
         try:
