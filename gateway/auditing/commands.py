@@ -42,8 +42,8 @@ def audit_ledger_command(
 ) -> None:
     """Recompute a ledger's whole history from its URL alone, and a gateway's decisions from its export.
 
-    Of each bank: numbers, hash chain, signatures, watermarks, suspensions and rotations, and the contract's own state at
-    the end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
+    Of each bank: numbers, hash chain, signatures, watermarks, suspensions and rotations, and the contract's own state
+    at the end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
     nothing is wrong, 2 where anything is.
     """
     audit = Audit()
