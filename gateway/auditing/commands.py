@@ -42,8 +42,8 @@ def audit_ledger_command(
 ) -> None:
     """Recompute a ledger's whole history from its URL alone, and a gateway's decisions from its export.
 
-    Of each bank: numbers, hash chain, signatures, watermarks, suspensions and rotations, and the contract's own state
-    at the end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
+    Of each bank: numbers, hash chain, signatures, watermarks, suspensions, rotations, and the contract's state in the
+    end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
     nothing is wrong, 2 where anything is.
     """
     audit = Audit()
@@ -107,7 +107,8 @@ def _show(audit: Audit, block: int, as_json: bool) -> None:
             {"kind": found.kind, "whose": found.whose, "where": found.where, "text": found.text}
             for found in audit.findings
         ]
-        print(json.dumps({"block": block, "counted": audit.counted, "findings": findings}, indent=1))  # noqa: T201 - for other programs
+        document = {"block": block, "counted": audit.counted, "findings": findings}
+        print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
         return
     for what, count in audit.counted.items():
         console.print(f"{count:>8} {what}", highlight=False)

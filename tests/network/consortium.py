@@ -5,6 +5,7 @@ of the demo's local network (`hardhat-free-scripts/localnet.py`).
 """
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,9 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from demo_day import EXAMPLES, PLATFORM, POLICY, bank_time_zone
 from localnet import LocalBank, LocalNet
-from processes import Process, free_port
+from processes import BIN, Process, free_port
+from standing.gateway.auditing.export import Exported, parse_line
+from standing.gateway.evidence.verification.case import Means
+from standing.ledger.chain.client import parse_address
 from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators
@@ -22,6 +28,7 @@ from tests.network.validators import NetworkNode, ValidatorNetwork, validators
 #: The demo's. The first is on validator 0, the second on validator 1; each has validator 2 as its second node.
 BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
 #: Often enough that a bank's word is seldom older than a second.
+_EXPORT_TIMEOUT_S = 60.0
 _PUBLISHER = {"heartbeat_ms": 500, "poll_ms": 20}
 
 
@@ -71,6 +78,19 @@ class Consortium:
             second.wait_for(f"http://127.0.0.1:{port}/healthz")
             self.gateways[f"http://127.0.0.1:{port}"] = second
             net.gateway_settings["ledger_urls"] = urls
+
+    def export(self) -> list[Exported]:
+        """What the platform would hand to an auditor, with keys, as `standing-gateway export --with-keys` writes it."""
+        output, config = self.net.folder / "decisions.jsonl", self.net.folder / "gateway" / "gateway.toml"
+        output.unlink(missing_ok=True)
+        command = [str(BIN / "standing-gateway"), "export", "-c", str(config), "-o", str(output), "--with-keys"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_EXPORT_TIMEOUT_S)
+        return [parse_line(line, number) for number, line in enumerate(output.read_text().splitlines(), 1)]
+
+    def means(self) -> Means:
+        """What an auditor has beside the export."""
+        answer = httpx.get(f"{self.net.gateway_url}/v1/evidence-key", timeout=_EXPORT_TIMEOUT_S)
+        return Means(answer.json(), parse_address(self.net.contract, "contract"))
 
 
 @contextmanager

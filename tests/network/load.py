@@ -1,7 +1,7 @@
 """A steady load on a consortium that also knows the truth: what each bank said, when, and what was decided.
 
-An account of each bank is frozen and freed in turn, the cores say every third of a second that nothing else changed, and
-the platform asks for payments all the while. Afterwards `Load.wrong` holds every decision against what the bank had
+An account of each bank is frozen and freed in turn, the cores say every third of a second that nothing else changed,
+and the platform asks for payments all the while. Afterwards `Load.wrong` holds every decision against what the bank had
 said: an approval is right where the account was active at some moment between the bank's watermark, as of which the
 decision speaks, and the decision itself; a decline for a freeze likewise.
 """
@@ -43,8 +43,8 @@ class Asked:
 
 @dataclass(slots=True)
 class Account:
-    """The account of a bank that the load is about. `states`: from when on it was active, or not. `unsure`: spans in which
-    a change was on its way to the bank's node, so that either is right."""
+    """The account of a bank that the load is about. `states`: from when on it was active, or not. `unsure`: spans in
+    which a change was on its way to the bank's node, so that either is right."""
 
     bank: str
     number: str
@@ -71,6 +71,8 @@ class Load:
         self._clock = SystemClock()
         self._cores = {bic: Core(bank, self._clock) for bic, bank in it.net.banks.items()}
         self._stopped = threading.Event()
+        self._goes_on = threading.Event()
+        self._goes_on.set()
         self._threads: list[threading.Thread] = []
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {it.net.gateway_key}"}, timeout=httpx.Timeout(_ANSWER_TIMEOUT_S)
@@ -113,7 +115,15 @@ class Load:
         for thread in self._threads:
             thread.start()
 
+    def pause(self) -> None:
+        """Ask and change nothing more, until `go_on`; the cores are heard all the same."""
+        self._goes_on.clear()
+
+    def go_on(self) -> None:
+        self._goes_on.set()
+
     def stop(self) -> None:
+        self._goes_on.set()
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -158,12 +168,14 @@ class Load:
 
     def _pay(self, url: str) -> None:
         while not self._stopped.wait(_BETWEEN_DECISIONS_S):
+            self._goes_on.wait()
             for bic in self.accounts:
                 self.asked.append(self.decide(bic, url))
 
     def _change(self, bic: str) -> None:
         account, active = self.accounts[bic], True
         while not self._stopped.wait(_BETWEEN_CHANGES_S):
+            self._goes_on.wait()
             active = not active
             began_ms = self._clock.now_ms()
             if not self._state(bic, account.number, _FREE if active else _FREEZE):
@@ -194,7 +206,7 @@ class Load:
         return [each for each in self.asked[mark:] if bic is None or each.bank == bic]
 
     def wait_until_well(self, bics: tuple[str, ...] = ()) -> None:
-        """Return once each gateway approves a payment of each bank, or declines one for a freeze: by the bank's word."""
+        """Return once each gateway decides on a payment of each bank by the bank's word again."""
         for url in self._it.gateways:
             for bic in bics or tuple(self.accounts):
                 wait_for(lambda b=bic, u=url: by_the_banks_word(self.decide(b, u)), f"{bic} to be heard again")

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from demo_day import wait_for
+from standing.gateway.auditing.decisions import audit_decisions
+from standing.gateway.auditing.findings import Audit
+from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
 from tests.databases import on_postgresql
 from tests.network.consortium import BANKS, Consortium, consortium
@@ -74,8 +77,8 @@ def test_one_of_four_validators_killed_is_noticed_by_nobody_who_does_not_use_it(
 
 
 def test_a_gateways_own_node_that_stands_still_and_comes_back_costs_no_decision(it: Consortium, load: Load) -> None:
-    """The next node is asked inside the time budget. When the first one is back and catches up, what it is behind counts
-    for nothing: no decision is `ledger_rolled_back`, none `ledger_unreachable`."""
+    """The next node is asked inside the time budget. When the first one is back and catches up, its older answers are
+    asked for again elsewhere: no decision is `ledger_rolled_back`, none `ledger_unreachable`."""
     observer, mark = it.network.observer, load.mark()
     for _ in range(3):
         it.network.pause(observer)
@@ -191,3 +194,21 @@ def test_no_decision_of_the_whole_run_went_against_the_banks_word(load: Load) ->
     assert len(load.asked) > 500
     assert load.changes > 50
     assert load.wrong() == []
+
+
+def test_the_auditor_finds_nothing_lost_nothing_twice_and_no_decision_wrong(
+    it: Consortium, load: Load, tmp_path: Path
+) -> None:
+    """From the URL of any one node the whole history is recomputed; from the gateway's export every decision."""
+    load.pause()
+    try:
+        client = LedgerClient(it.network.validators[2].url, it.net.contract)
+        audit = Audit()
+        audit_ledger(client, audit)
+        audit_decisions(it.export(), it.means(), client, audit)
+    finally:
+        load.go_on()
+    assert audit.findings == []
+    assert audit.counted["Published"] > 200
+    assert audit.counted["decisions"] > 500
+    assert audit.counted["account days added up"] >= len(BANKS)

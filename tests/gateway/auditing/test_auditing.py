@@ -78,7 +78,7 @@ def test_an_honest_history_has_no_findings_and_all_of_it_is_walked(lived: Rig) -
 
 
 def _name(log: Log) -> str:
-    return _TOPICS[log["topics"][0]]
+    return str(_TOPICS[log["topics"][0]])
 
 
 def _number(log: Log) -> int:
@@ -221,8 +221,15 @@ def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "[]", "{}", '{"decision": {}, "account": "0x"}', '{"decision": 1, "account": "0x"}', "[" * 100_000]
-    + ['{"decision": {"evidence": "a.b.c"}, "account": "0x", "binding_key": "0x11"}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"decision": {}, "account": "0x"}',
+        '{"decision": 1, "account": "0x"}',
+        "[" * 100_000,
+        '{"decision": {"evidence": "a.b.c"}, "account": "0x", "binding_key": "0x11"}',
+    ],
 )
 def test_a_line_that_is_no_export_is_named(line: str) -> None:
     with pytest.raises(InvalidValue, match="export, line 7"):
