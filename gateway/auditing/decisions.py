@@ -16,11 +16,13 @@ from standing.gateway.decisions.question import Kind as Transacted
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.evidence.claims import EvidenceClaims
 from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import read_claims
 from standing.gateway.evidence.verification.redo import redo
-from standing.gateway.evidence.verification.run import verify
+from standing.gateway.evidence.verification.run import Report, verify
 from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.history import History
 from standing.ledger.errors import InvalidValue
 
 
@@ -34,6 +36,7 @@ def audit_decisions(lines: Iterable[Exported], means: Means, client: LedgerClien
     """Verify every decision, and add usage up. `means`: the gateway's key and the contract; binding keys come with the
     lines. Raises: LedgerUnreachable."""
     seen: set[str] = set()
+    histories: dict[str, History] = {}
     approved: dict[tuple[str, str, str], list[_Approved]] = defaultdict(list)
     for line in lines:
         audit.count("decisions")
@@ -46,23 +49,22 @@ def audit_decisions(lines: Iterable[Exported], means: Means, client: LedgerClien
         if claims.transaction_sha256 in seen:
             audit.found(Kind.TWICE, claims.platform, where, "decided a second time")
         seen.add(claims.transaction_sha256)
-        _verify(line, claims, where, means, client, audit)
+        own = Means(means.gateway_key, means.contract, line.binding_key)
+        _note(verify(parse_evidence(_document(line)), own, client, histories), claims, where, audit)
         if claims.outcome is Outcome.APPROVE and claims.kind is Transacted.PAYMENT:
             approved[line.account, claims.currency, claims.day].append(_Approved(claims, line))
     for payments in approved.values():
         _add_up(payments, audit)
 
 
-def _verify(
-    line: Exported, claims: EvidenceClaims, where: str, means: Means, client: LedgerClient, audit: Audit
-) -> None:
-    evidence = parse_evidence(_document(line))
-    report = verify(evidence, Means(means.gateway_key, means.contract, line.binding_key), client)
+def _note(report: Report, claims: EvidenceClaims, where: str, audit: Audit) -> None:
     for check in report.lines:
         if check.verdict is Verdict.FAILS:
             audit.found(Kind.EVIDENCE, claims.platform, where, f"{check.check}: {check.text}")
         elif check.verdict is Verdict.UNKNOWN:
             audit.count(f"not checked: {check.check}")
+    if report.cause is not None and report.cause.who is Who.BANK_BROKE_ITS_WATERMARK:
+        audit.found(Kind.WATERMARK, claims.bank, where, report.cause.text)
 
 
 def _add_up(payments: list[_Approved], audit: Audit) -> None:

@@ -9,7 +9,7 @@ class Kind(StrEnum):
 
     ADMISSION = "admission"  # of a bank that is admitted already, or an event of one that never was
     NUMBER = "number"  # a publication is missing, or there twice
-    WATERMARK = "watermark"  # it went back, or ahead of its block by more than the allowance
+    WATERMARK = "watermark"  # it went back, or too far ahead of its block; or a change came after it that it covered
     CONTENT = "content"  # what the transaction holds, after the publication before, does not hash to the digest
     SIGNATURE = "signature"  # not by the signer in force
     SUSPENSION = "suspension"  # a publication while suspended; an end of a suspension that never began

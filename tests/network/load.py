@@ -22,7 +22,7 @@ from tests.network.consortium import Consortium
 _FREEZE = {"status": "frozen", "debit_allowed": False, "credit_allowed": False}
 _FREE = {"status": "active", "debit_allowed": True, "credit_allowed": True}
 _BETWEEN_CHANGES_S = 1.0
-_BETWEEN_DECISIONS_S = 0.1
+_BETWEEN_DECISIONS_S = 0.25
 _ANSWER_TIMEOUT_S = 30.0
 
 

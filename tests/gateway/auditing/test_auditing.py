@@ -22,11 +22,12 @@ from standing.gateway.evidence.verification.case import Means
 from standing.gateway.settings import read_vault_secrets
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient, parse_address
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import InvalidValue
-from tests.gateway.evidence_samples import catch_up
+from tests.gateway.evidence_samples import catch_up, publish_late
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import GUARDIAN, REGISTRAR, Rig, rig
 
@@ -53,6 +54,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         new = LocalSigner(Wallet.create().key)
         governance.execute(made.ledger, governance.rotate_signer(bank.bic, new.address), REGISTRAR)
         bank.signer = new
+        catch_up(made)
         bank.publish(bytes.fromhex(person.binding[2:]))
         governance.execute(made.ledger, governance.suspend(bank.bic), GUARDIAN)
         admin = LocalSigner(REGISTRAR).address
@@ -209,6 +211,21 @@ def test_two_decisions_that_each_knew_nothing_of_the_other_are_found_to_have_ove
     audit = _audited_decisions(lived, both)
     assert {found.kind for found in audit.findings} == {Kind.OVERSPENT}
     assert "3000 CNY after 3000" in audit.findings[0].text
+
+
+def test_a_bank_that_broke_its_watermark_is_found(tmp_path: Path) -> None:
+    """It vouched for everything up to a time, and published a change of before that time afterwards."""
+    with rig(tmp_path) as it:
+        person = it.bound()
+        person.bank.publish()
+        catch_up(it)
+        person.bank.publish()
+        person.decide(transaction_id="t-1")
+        publish_late(person.bank, person, it.clock.now_ms() - 500, Status.FROZEN)
+        found = _audited_decisions(it, _export(it)).findings
+        assert [(each.kind, each.whose, each.where) for each in found] == [
+            (Kind.WATERMARK, person.bank.bic, "transaction t-1")
+        ]
 
 
 def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived: Rig) -> None:
