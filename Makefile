@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network network soak check format \
   compile examples clean
 
 help: ## Show the targets
@@ -73,6 +73,13 @@ test-npm: setup ## What needs npm: signatures against ethers, evidence against a
 
 test-network: setup .cache/network/.ready ## On four validators and an observer: the demo's day, and every fault (PostgreSQL where there is one)
 	$(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python -m pytest -q -m network tests/network $(ARGS)
+
+network: setup .cache/network/.ready ## A consortium on this machine: four validators, an observer, two banks, two gateways; the day, then until Ctrl-C (ONCE=1)
+	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/network.py $(if $(ONCE),--once)
+
+soak: .venv/.bench .cache/network/.ready ## Random faults on that network for MINUTES (10) from a SEED, then the auditor; REPORT=docs/soak writes the report
+	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/soak.py \
+	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 check: setup ## Lint, types, import direction, docs, the artifact against its source, gas against its file (needs npm)
 	$(BIN)/ruff check .

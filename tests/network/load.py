@@ -224,7 +224,8 @@ class Load:
             each.outcome == "approve", watermark_ms, max(each.decided_at_ms, watermark_ms)
         )
 
-    def reasons(self, asked: list[Asked]) -> Counter[str]:
+    @staticmethod
+    def reasons(asked: list[Asked]) -> Counter[str]:
         """How often each reason was given; "approve" for none, "none answered" for no answer."""
         return Counter(
             "none answered" if not each.status else each.reason or each.outcome or str(each.status) for each in asked
