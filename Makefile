@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network network soak check format \
   compile examples clean
 
 help: ## Show the targets
@@ -60,12 +60,26 @@ ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/te
 
 test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \
-	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not network" $(ON_POSTGRESQL) $(ARGS)
+	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not npm and not network" $(ON_POSTGRESQL) $(ARGS)
 
 test-npm: setup ## What needs npm: signatures against ethers, evidence against anvil
-	$(BIN)/python -m pytest -q -m network tests $(ARGS)
+	$(BIN)/python -m pytest -q -m npm tests $(ARGS)
 
-test-network: test-npm test-postgresql ## Both of the above
+# The engine (licence: BUSL-1.1) serves tests alone; nothing of Standing depends on it, so it has an environment of its own.
+.cache/network/.ready:
+	@test -x .cache/network/bin/python || $(PYTHON) -m venv .cache/network
+	.cache/network/bin/python -m pip install --quiet --disable-pip-version-check injective-core==1.20.1
+	@touch $@
+
+test-network: setup .cache/network/.ready ## On four validators and an observer: the demo's day, and every fault (PostgreSQL where there is one)
+	$(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python -m pytest -q -m network tests/network $(ARGS)
+
+network: setup .cache/network/.ready ## A consortium on this machine: four validators, an observer, two banks, two gateways; the day, then until Ctrl-C (ONCE=1)
+	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/network.py $(if $(ONCE),--once)
+
+soak: .venv/.bench .cache/network/.ready ## Random faults on that network for MINUTES (10) from a SEED, then the auditor; REPORT=docs/soak writes the report
+	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/soak.py \
+	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 check: setup ## Lint, types, import direction, docs, the artifact against its source, gas against its file (needs npm)
 	$(BIN)/ruff check .

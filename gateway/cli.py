@@ -3,6 +3,7 @@
 from standing.ledger.service.lazy_commands import LazyCommand, lazy_app
 
 _OPERATIONS = "standing.gateway.operations"
+_AUDITING = "standing.gateway.auditing.commands"
 _VERIFICATION = "standing.gateway.evidence.verification.commands"
 
 app = lazy_app(
@@ -20,6 +21,8 @@ app = lazy_app(
         "policy": LazyCommand(f"{_OPERATIONS}.setup_commands:policy", "What the policy says of freshness and risk."),
         "verify": LazyCommand(f"{_VERIFICATION}:verify_command", "Check a decision's evidence, line by line."),
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
+        "audit-ledger": LazyCommand(f"{_AUDITING}:audit_ledger_command", "Recompute a ledger's whole history."),
+        "export": LazyCommand(f"{_AUDITING}:export_command", "Write every decision with its evidence, for an auditor."),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),
         "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Read keys, banks and policy again."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),

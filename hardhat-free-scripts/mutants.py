@@ -129,7 +129,7 @@ def _run_tests(files: list[str]) -> None:
         "-q",
         "-x",
         "-m",
-        "not network",
+        "not npm and not network",
         "-p",
         "no:cacheprovider",
         f"--confcutdir={TESTS}",

@@ -2,7 +2,8 @@
 
     python hardhat-free-scripts/with_postgres.py -- pytest tests/node
 
-runs a command with STANDING_TEST_DATABASE set to the server's URL. It needs PostgreSQL's own programs (initdb,
+runs a command with STANDING_TEST_DATABASE set to the server's URL; with `--if-there` in front of the `--`, a machine
+without PostgreSQL runs the command as it is. It needs PostgreSQL's own programs (initdb,
 postgres): the Debian package `postgresql`, or whatever is on the PATH or under /usr/lib/postgresql.
 """
 
@@ -27,6 +28,7 @@ from processes import free_port
 VARIABLE = "STANDING_TEST_DATABASE"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
+_TIDY_TIMEOUT_S = 120.0
 _TERMINATED = 128 + signal.SIGTERM
 #: A test's data is worth nothing after a power cut; waiting for the disk would only make the tests slow.
 _OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
@@ -107,8 +109,23 @@ def _wait_for(server: subprocess.Popen[Any], url: str, log: Path) -> None:
         engine.dispose()
 
 
+def _run(command: list[str], more: dict[str, str]) -> int:
+    """Run a command to its end. Told to end before that, let it end what it has started itself."""
+    child = subprocess.Popen(command, env={**os.environ, **more})
+    try:
+        return child.wait()
+    except KeyboardInterrupt:  # which the terminal has sent to the child as well
+        return child.wait(_TIDY_TIMEOUT_S)
+    except SystemExit:
+        child.send_signal(signal.SIGINT)
+        child.wait(_TIDY_TIMEOUT_S)
+        raise
+
+
 def main(command: list[str]) -> int:
     """Run `command` beside a server. Returns: its exit code."""
+    optional = command[:1] == ["--if-there"]
+    command = command[optional:]
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
@@ -118,9 +135,11 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         with postgres() as url:
-            return subprocess.run(command, env={**os.environ, VARIABLE: url}, check=False).returncode
+            return _run(command, {VARIABLE: url})
     except PostgresMissing as error:
         print(error, file=sys.stderr)
+        if optional:
+            return _run(command, {})
         return 1
 
 

@@ -86,14 +86,16 @@ class Accounts:
             rows = await self._storage.reading(self._rows, user_id)
             served = [row for row in rows if self._banks.serves(row.bank)]
             bounds = [await self._bindings.bound(row.binding) for row in served]
-            seen = await asyncio.gather(*(self._read(bound) for bound in bounds))
+            seen = await asyncio.gather(
+                *(self._read(bound, row.floor) for row, bound in zip(served, bounds, strict=True))
+            )
             views = await self._storage.reading(self._views, served, bounds, seen)
         gone = [row for row in rows if not self._banks.serves(row.bank)]
         return views + [AccountView(stored_binding(row), None, NOT_SERVED, None) for row in gone]
 
-    async def _read(self, bound: Bound) -> Seen | None:
+    async def _read(self, bound: Bound, floor: int) -> Seen | None:
         try:
-            return await self._reader.read(bound.bank_bytes, bound.binding)
+            return await self._reader.read(bound.bank_bytes, bound.binding, floor=floor)
         except LedgerUnreachable:
             return None  # check 1 decides
 

@@ -118,7 +118,7 @@ class Bindings:
             bound = await self.bound(binding)
             # The floor first: one that rose after the read would make the record look rolled back.
             row = await self.row(binding)
-            seen = await self._reader.read(bound.bank_bytes, binding)
+            seen = await self._reader.read(bound.bank_bytes, binding, floor=row.floor)
         terms = bound.open(seen.record)
         tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
         return LiveBinding(stored_binding(row), seen, terms, IdentityTags.unpack(tags), self._clock.now_ms())

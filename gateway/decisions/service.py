@@ -7,7 +7,7 @@ transactions decided before, read the clock, lock the usage rows, decide each in
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -38,6 +38,8 @@ from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
 #: The most transactions of one batch.
 MAX_BATCH = 500
 
+_BELOW_FLOOR = frozenset({Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK})
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
@@ -47,11 +49,16 @@ class _Read:
     question: Question
     bound: Bound
     seen: Seen | None  # None: the ledger gave no usable answer
-    final: bool  # False: the ledger may be read again where another request has seen a newer record meanwhile
+    final: bool  # False: the ledger may be read again where a newer record has been seen
 
 
 class _Overtaken(StandingError):
-    """Another request's later read was recorded first, so this one looks older than what has been seen."""
+    """What was read is older than what has been seen: another request's later read was recorded first, or the node that
+    was read is behind another. `floor`: the publication to reach."""
+
+    def __init__(self, floor: int) -> None:
+        super().__init__("a later read was recorded first")
+        self.floor = floor
 
 
 class DecisionService:
@@ -105,20 +112,22 @@ class DecisionService:
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
             bound = await self._bindings.bound(transaction.binding)
             try:
-                return await self._read_and_commit(transaction, question, bound, final=False)
-            except _Overtaken:
-                # A read that starts now is later than what was recorded. If it is older still, that is a rollback.
-                return await self._read_and_commit(transaction, question, bound, final=True)
+                return await self._read_and_commit(transaction, question, bound)
+            except _Overtaken as overtaken:
+                # A read that starts now is later than what was recorded. If it is older at every node, that is a
+                # rollback.
+                return await self._read_and_commit(transaction, question, bound, reach=overtaken.floor)
 
     async def _read_and_commit(
-        self, transaction: Transaction, question: Question, bound: Bound, *, final: bool
+        self, transaction: Transaction, question: Question, bound: Bound, *, reach: int | None = None
     ) -> bytes:
+        """`reach`: the publication that the record must reach, for the second and last time."""
         await self._decisions.turn()
         try:
-            seen = await self._reader.read(bound.bank_bytes, bound.binding)
+            seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
         except LedgerUnreachable:
             seen = None  # check 1 decides
-        return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
+        return await self._decisions.submit(_Read(transaction, question, bound, seen, reach is not None))
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
         """Decide on at most MAX_BATCH transactions, in order. Each gets its own answer or error, as from `decide`.
@@ -132,26 +141,36 @@ class DecisionService:
         answers: dict[int, bytes | StandingError] = {}
         waiting: list[tuple[int, Transaction]] = list(enumerate(transactions))
         with self._batches:
+            reach: dict[bytes, int] = {}
             for final in (False, True):
-                outcomes = await self._decide_in_order([each for _, each in waiting], final=final)
+                outcomes = await self._decide_in_order([each for _, each in waiting], reach, final=final)
                 answers |= {index: outcome for (index, _), outcome in zip(waiting, outcomes, strict=True)}
-                waiting = [(index, each) for index, each in waiting if isinstance(answers[index], _Overtaken)]
+                again = [(index, each, answers[index]) for index, each in waiting]
+                waiting = [(index, each) for index, each, outcome in again if isinstance(outcome, _Overtaken)]
+                reach = {each.binding: outcome.floor for _, each, outcome in again if isinstance(outcome, _Overtaken)}
         return [answers[index] for index in range(len(transactions))]
 
     async def _decide_in_order(
-        self, transactions: Sequence[Transaction], *, final: bool
+        self, transactions: Sequence[Transaction], reach: Mapping[bytes, int], *, final: bool
     ) -> list[bytes | StandingError]:
+        """`reach`: the publications that records must reach, by binding."""
         bindings = list(dict.fromkeys(each.binding for each in transactions))
         await self._decisions.turn()
-        found = dict(zip(bindings, await asyncio.gather(*map(self._look, bindings)), strict=True))
+        found = dict(
+            zip(
+                bindings,
+                await asyncio.gather(*(self._look(each, reach.get(each, 0)) for each in bindings)),
+                strict=True,
+            )
+        )
         # One turn of the event loop queues all of them for the commit, so that they are decided in this order.
         return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
 
-    async def _look(self, binding: bytes) -> tuple[Bound, Seen | None] | StandingError:
+    async def _look(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
         try:
             bound = await self._bindings.bound(binding)
             try:
-                return bound, await self._reader.read(bound.bank_bytes, binding)
+                return bound, await self._reader.read(bound.bank_bytes, binding, floor=floor)
             except LedgerUnreachable:
                 return bound, None  # check 1 decides
         except StandingError as error:
@@ -227,7 +246,7 @@ class DecisionService:
                 continue
             made = self._decide_one(read, day, states[read.bound.binding], usage, risk, now_ms)
             if made is None:
-                answers.append(_Overtaken("a later read was recorded first"))
+                answers.append(_Overtaken(states[read.bound.binding].floor))
                 continue
             fresh.append(made)
             decided[read.transaction.transaction_id] = (read.transaction, made.answer)
@@ -267,7 +286,8 @@ class DecisionService:
             now_ms=now_ms,
             risk=risk.facts(bound.binding, state.bound_at_ms),
         )
-        if decision.reason is Reason.LEDGER_ROLLED_BACK and not read.final:
+        # A record that is gone has gone back as well; the checks before these two do not look at it.
+        if not read.final and decision.reason in _BELOW_FLOOR and (decision.publication or 0) < state.floor:
             return None
         if decision.hold is not None:
             decision = risk.held(bound.binding, state.user_id, decision)

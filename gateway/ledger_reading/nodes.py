@@ -8,7 +8,8 @@ regularly, where the nodes are watched: chain id, contract, number and time of t
 | fit | answers, is not behind | first |
 | stalled | its newest block is older than `max_head_age_ms`: an idle chain, or a node cut off | after the fit |
 | failing | gave no usable answer last time, or was overtaken by another node | after those |
-| behind | more than `max_lag_blocks` behind what was seen | last; an answer that is behind counts for nothing |
+| behind | more than `max_lag_blocks` behind what was seen | only where every other one fails; an answer that is |
+|        |                                                  | behind counts for nothing |
 | wrong | another chain id, or no contract at the address | never, until it is right again |
 
 What was seen is the highest block number of any node, of three or more nodes the highest that two have told: a single
@@ -17,43 +18,37 @@ out to be of another ledger.
 
 A read asks the first node, the next one where that fails or is slow, and takes the first good answer, all inside the
 time budget of one read. States mend by themselves, with the next look.
+
+An answer may be good and still *late*: of an older block than one that this gateway has read before, as from a node
+that stood still and catches up. It is kept, the next node is asked, and it counts only where no node gives a newer one
+in time. So what is read does not go back while any node within reach is level.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from standing.gateway.ledger_reading.node import LedgerNode, NodeState, learn_block, quantity
 from standing.gateway.ledger_reading.rpc import Endpoint
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 
-_MAX_HASHES = 256
-_HASH_SIZE = 32
-_MAX_QUANTITY = 2**63 - 1  # of blocks, of seconds, and by EIP-2294 of chain ids
 _SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
 
-_T = TypeVar("_T")
 
-
-class NodeState(IntEnum):
-    """How far a node is trusted with reads; lower is better."""
-
-    FIT = 0
-    STALLED = 1
-    FAILING = 2
-    BEHIND = 3
-    WRONG = 4
+class Dated(Protocol):
+    """An answer, with the number of the block that it is of."""
 
     @property
-    def word(self) -> str:
-        return self.name.lower()
+    def block_number(self) -> int: ...
+
+
+_T = TypeVar("_T", bound=Dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +73,6 @@ class Watch:
     clock: Clock
     probe_ms: int = 1_000
     max_head_age_ms: int = 60_000
-
-
-@dataclass(slots=True)
-class LedgerNode:
-    """One node, and what is known about it.
-
-    `highest`: the highest block that it has offered for reads. `checked`: it has proved to belong to this ledger and
-    has not failed since. `hashes`: of its newest blocks, by number and time; another node's word does not count for
-    what was read here.
-    """
-
-    endpoint: Endpoint
-    state: NodeState = NodeState.FIT
-    problem: str | None = None
-    block_number: int | None = None
-    block_time_s: int | None = None
-    highest: int = 0
-    checked: bool = False
-    hashes: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
-
-    @property
-    def name(self) -> str:
-        """Host and port."""
-        return self.endpoint.name
 
 
 class LedgerNodes:
@@ -158,27 +129,72 @@ class LedgerNodes:
     # Reading
 
     async def ask(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
-        """The first usable answer to `question`, which raises LedgerUnreachable for an unusable one.
+        """The first usable answer to `question` that is not late; the newest one where all are.
 
-        Raises: LedgerUnreachable, the last node's.
+        `question` raises LedgerUnreachable for an unusable answer. Raises: LedgerUnreachable, the last node's.
         """
         order = self.usable()
         if not order:
             raise LedgerUnreachable("every ledger node is of another ledger")
         if len(order) == 1:
-            return await self._attempt(order[0], question)
+            return self._took(order[0], await self._attempt(order[0], question))
+        late: list[tuple[LedgerNode, _T]] = []
+        try:
+            async with asyncio.timeout(self._budget_s) as bound:
+                node, answer = await self._race(order, question, late, bound)
+        except (LedgerUnreachable, TimeoutError) as error:
+            if not late:
+                if isinstance(error, LedgerUnreachable):
+                    raise
+                raise LedgerUnreachable("no ledger node answers in time") from error
+            node, answer = max(late, key=lambda each: each[1].block_number)
+        return self._took(node, answer)
+
+    async def ask_each(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> AsyncGenerator[_T, None]:
+        """The usable answers of all nodes, asked at once, as they come in; none where no node gives one in time."""
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._attempt(node, question)) for node in self.usable()]
         try:
             async with asyncio.timeout(self._budget_s):
-                return await self._race(order, question)
-        except TimeoutError as error:
-            raise LedgerUnreachable("no ledger node answers in time") from error
+                for coming in asyncio.as_completed(tasks):
+                    try:
+                        yield await coming
+                    except LedgerUnreachable:
+                        continue  # noted at its node
+        except TimeoutError:
+            return
+        finally:
+            for task in tasks:
+                task.add_done_callback(_take_note)
+                task.cancel()
 
     def usable(self) -> list[LedgerNode]:
-        """The nodes that belong to this ledger, as far as is known, the best first."""
-        return sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
+        """The nodes to ask, the best first: those that belong to this ledger, as far as is known. One that is behind is
+        among them only where every other one fails."""
+        ours = sorted((node for node in self.all if node.state is not NodeState.WRONG), key=lambda node: node.state)
+        if ours and ours[0].state < NodeState.FAILING:
+            return [node for node in ours if node.state is not NodeState.BEHIND]
+        return ours
 
-    async def _race(self, order: list[LedgerNode], question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
+    def _took(self, node: LedgerNode, answer: _T) -> _T:
+        node.read = max(node.read, answer.block_number)
+        return answer
+
+    def _is_late(self, answer: Dated) -> bool:
+        # What was seen bounds it: where there are three nodes or more, a single one cannot make the others late.
+        return answer.block_number < min(max(node.read for node in self.all), self.seen)
+
+    async def _race(
+        self,
+        order: list[LedgerNode],
+        question: Callable[[LedgerNode], Awaitable[_T]],
+        late: list[tuple[LedgerNode, _T]],
+        bound: asyncio.Timeout,
+    ) -> tuple[LedgerNode, _T]:
+        """The first answer that is not late, with its node; late ones are added to `late`. The first of them pulls
+        `bound` in: it is of use only while its requests still wait."""
         loop = asyncio.get_running_loop()
+        enough_s = loop.time() + self._budget_s - self._patience_s
         running: dict[asyncio.Task[_T], LedgerNode] = {}
         left = iter(order)
         failure: BaseException = LedgerUnreachable("no ledger node was asked")
@@ -195,12 +211,18 @@ class LedgerNodes:
                 done, _ = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     answered = running.pop(task)
-                    if (error := task.exception()) is None:
-                        for slow in running.values():
-                            if order.index(slow) < order.index(answered):
-                                self._set(slow, NodeState.FAILING, "was overtaken by another node")
-                        return task.result()
-                    failure = error
+                    if (error := task.exception()) is not None:
+                        failure = error
+                        continue
+                    answer = task.result()
+                    if self._is_late(answer):
+                        late.append((answered, answer))
+                        bound.reschedule(enough_s)
+                        continue
+                    for slow in running.values():
+                        if order.index(slow) < order.index(answered):
+                            self._set(slow, NodeState.FAILING, "was overtaken by another node")
+                    return answered, answer
         finally:
             for task in running:
                 task.cancel()
@@ -223,7 +245,7 @@ class LedgerNodes:
         """The block that a read asks `node` for: a tag, or a number where the rule has a depth."""
         if not self.rule.depth:
             return self.rule.tag
-        head = _quantity(await node.endpoint.call("eth_blockNumber", []))
+        head = quantity(await node.endpoint.call("eth_blockNumber", []))
         return hex(max(head - self.rule.depth, 0))
 
     def admit(self, node: LedgerNode, block_number: int, asked: str) -> None:
@@ -254,7 +276,7 @@ class LedgerNodes:
         if found is None:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    _learn(node, await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
+                    learn_block(node, await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
             except (LedgerUnreachable, TimeoutError):
                 return None  # evidence then says that it has none; the decision does not rest on it
             found = node.hashes.get((number, time_s))
@@ -279,7 +301,7 @@ class LedgerNodes:
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
                 await self._check(node, watch.chain_id)
-                number, node.block_time_s = _learn(
+                number, node.block_time_s = learn_block(
                     node, await node.endpoint.call("eth_getBlockByNumber", [self.rule.tag, False])
                 )
         except (LedgerUnreachable, TimeoutError) as error:
@@ -294,14 +316,16 @@ class LedgerNodes:
 
     async def _check(self, node: LedgerNode, expected: int) -> None:
         """Check that a node belongs to this ledger. Raises: LedgerUnreachable, with the node's state set to wrong."""
-        chain_id = _quantity(await node.endpoint.call("eth_chainId", []))
+        chain_id = quantity(await node.endpoint.call("eth_chainId", []))
         problem = None if chain_id == expected else f"its chain id is {chain_id}, expected {expected}"
         if problem is None and not node.checked:
             code = await node.endpoint.call("eth_getCode", [self.contract, "latest"])
             if not isinstance(code, str) or len(code) <= 2:
                 problem = f"there is no contract at {self.contract}"
         if problem is not None:
-            node.highest = 0  # its block number was another ledger's, beside which all nodes of this one may look late
+            node.highest = node.read = (
+                0  # its block number was another ledger's, beside which all nodes of this one may look late
+            )
             self._set(node, NodeState.WRONG, problem)
             raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
         node.checked = True
@@ -343,35 +367,6 @@ def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
     else:
         for name in silent:
             structlog.get_logger().warning("ledger_node_left_out", node=name, problem="does not answer")
-
-
-def _learn(node: LedgerNode, header: Any) -> tuple[int, int]:
-    """Keep the hash of a block that `node` gave. Returns: its number and time.
-
-    Raises: LedgerUnreachable where the answer is not a header.
-    """
-    try:
-        number, time_s = _quantity(header["number"]), _quantity(header["timestamp"])
-        found = bytes.fromhex(header["hash"][2:])
-    except (TypeError, KeyError, ValueError) as error:
-        raise LedgerUnreachable("the ledger's node answers without a block") from error
-    if len(found) != _HASH_SIZE:
-        raise LedgerUnreachable("the ledger's node answers with a hash that is none")
-    node.hashes[number, time_s] = found
-    if len(node.hashes) > _MAX_HASHES:
-        node.hashes.popitem(last=False)
-    return number, time_s
-
-
-def _quantity(value: Any) -> int:
-    """A number as JSON-RPC writes it. Raises: LedgerUnreachable."""
-    try:
-        number = int(value, 16)
-    except (TypeError, ValueError) as error:
-        raise LedgerUnreachable("the ledger's node answers without a number") from error
-    if not 0 <= number <= _MAX_QUANTITY:  # one of a million digits could not even be shown
-        raise LedgerUnreachable("the ledger's node answers with a number that is none")
-    return number
 
 
 def _log_end(looking: asyncio.Task[None]) -> None:

@@ -7,13 +7,16 @@ and decoded by `ledger.chain.codec`. `gateway.ledger_reading.nodes` chooses its 
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import structlog
 
-from standing.gateway.ledger_reading.nodes import LedgerNode, LedgerNodes
+from standing.gateway.ledger_reading.node import LedgerNode
+from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.metrics import Meters
 from standing.ledger.chain.codec import Reading, Record, check_query, decode_read, encode_read
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
@@ -22,6 +25,7 @@ from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 MAX_QUERIES = 500
 
 _RETRY_AFTER_S = 1
+_AGAIN_S = 0.05  # between two rounds of the nodes; blocks are further apart
 _HEAD_ANSWER_CHARS = 4_096  # JSON around the result, and an error's text
 _RECORD_ANSWER_CHARS = 6 * 64
 
@@ -40,6 +44,10 @@ class Seen(NamedTuple):
 class _Answered:
     reading: Reading
     block_hash: bytes | None
+
+    @property
+    def block_number(self) -> int:
+        return self.reading.block_number
 
 
 class Reader:
@@ -73,6 +81,7 @@ class Reader:
         self._due: deque[tuple[float, asyncio.Future[Seen]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[asyncio.Task[_Answered]] = set()
+        self._again = asyncio.Semaphore(max_in_flight)
         self._woken = False
         self._failing = False
         self._open = False
@@ -99,12 +108,38 @@ class Reader:
         await asyncio.gather(*self._in_flight, return_exceptions=True)
         await self.nodes.close()
 
-    async def read(self, bank: bytes, binding: bytes) -> Seen:
+    async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:
         """The record of (bank as bytes11, binding), read after this was called.
+
+        `floor`: the publication that its record is known to have reached. An older record is asked for again at every
+        node, for as long as one more budget, and is answered only where no node has a newer one in that time.
 
         Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded; InvalidValue where one of
         the two has a wrong size, before it shares a call.
         """
+        seen = await self._read(bank, binding)
+        return seen if seen.record.publication >= floor else await self._read_again(seen, bank, binding, floor)
+
+    async def _read_again(self, old: Seen, bank: bytes, binding: bytes, floor: int) -> Seen:
+        """Ask every node, until one has reached `floor`. Few at once: where the whole ledger went back, all reads come
+        here."""
+        newest, question = old, self._question([(bank, binding)])
+        try:
+            async with asyncio.timeout(self._budget_s), self._again:
+                while newest.record.publication < floor:
+                    async with aclosing(self.nodes.ask_each(question)) as answers:
+                        async for answered in answers:
+                            seen = Seen(answered.reading.records[0], answered.block_number, answered.block_hash)
+                            newest = max(newest, seen, key=lambda each: each.record.publication)
+                            if newest.record.publication >= floor:
+                                break
+                        else:
+                            await asyncio.sleep(_AGAIN_S)
+        except TimeoutError:
+            structlog.get_logger().warning("ledger_below_floor", publication=newest.record.publication, floor=floor)
+        return newest
+
+    async def _read(self, bank: bytes, binding: bytes) -> Seen:
         check_query(bank, binding)
         if not self._open:
             raise LedgerUnreachable("the gateway is stopping")
@@ -189,7 +224,10 @@ class Reader:
                 structlog.get_logger().info("ledger_reachable_again")
 
     async def _call(self, queries: list[_Query]) -> _Answered:
-        return await self.nodes.ask(partial(self._ask, encode_read(queries).hex().encode(), len(queries)))
+        return await self.nodes.ask(self._question(queries))
+
+    def _question(self, queries: list[_Query]) -> Callable[[LedgerNode], Awaitable[_Answered]]:
+        return partial(self._ask, encode_read(queries).hex().encode(), len(queries))
 
     async def _ask(self, data: bytes, count: int, node: LedgerNode) -> _Answered:
         """One call to one node. Raises: LedgerUnreachable where the answer is malformed or does not count."""

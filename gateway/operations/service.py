@@ -11,7 +11,7 @@ from standing.gateway.bindings.banks import Bank
 from standing.gateway.composition import Gateway
 from standing.gateway.errors import StorageUnavailable
 from standing.gateway.following.reconcile import last_run
-from standing.gateway.ledger_reading.nodes import NodeState
+from standing.gateway.ledger_reading.node import NodeState
 from standing.gateway.metrics import Gauge
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema

@@ -48,7 +48,7 @@ def snapshot_reader(copy: dict[bytes, Seen]) -> type[Reader]:
     """A reader that answers from a copy of all records, made at the start."""
 
     class SnapshotReader(Reader):
-        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+        async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:  # noqa: ARG002 - the reader's own signature
             return copy[binding]
 
     return SnapshotReader
@@ -65,7 +65,7 @@ def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
     client = redis.asyncio.Redis(connection_pool=redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=64))
 
     class RedisReader(Reader):
-        async def read(self, bank: bytes, binding: bytes) -> Seen:  # noqa: ARG002 - the reader's own signature
+        async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:  # noqa: ARG002 - the reader's own signature
             stored = await client.get(binding)
             assert isinstance(stored, bytes)  # the client decodes nothing unless it is told to
             *record, block_number = _STORED.unpack(stored)

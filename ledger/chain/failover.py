@@ -3,6 +3,9 @@
 A node that fails rests for a while, so that a dead node does not cost every call its timeout. No call is retried on the
 same node, and each node is asked at most once per call; the caller decides on further retries. It is safe to send a
 transaction to a second node after the first gave no answer: a transaction counts once, wherever it enters.
+
+A node that says that the newest block is older than one that was told before has stood still, and catches up. It rests,
+and the next one is asked; where all say so, the newest of their answers counts.
 """
 
 import threading
@@ -24,6 +27,10 @@ _REST_S = 5.0
 
 #: What nodes answer while they cannot serve at all, whatever the call. They share no error code for it.
 _NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
+
+
+#: Of the calls that name the newest block of some kind, the kinds.
+_NEWEST = frozenset({"latest", "finalized", "safe"})
 
 
 class NodeNotServing(requests.RequestException):
@@ -81,6 +88,7 @@ class Failover(JSONBaseProvider):
         self._current = 0
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
+        self._newest: dict[str, int] = {}  # the highest block number told, by kind
         #: Checks whether a node belongs to the right ledger: takes its name, and a function that makes a call to it.
         self.check: Callable[[str, Callable[[RPCEndpoint, Any], RPCResponse]], None] | None = None
         #: How often a node failed, by its host and port.
@@ -92,11 +100,12 @@ class Failover(JSONBaseProvider):
         return self._nodes[self._current].name
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """The answer of the first node that gives one.
+        """The answer of the first node that gives one and is not late.
 
         Raises: the last node's error where none does; LedgerMismatch where all that answer belong to another ledger.
         """
         failure: Exception | None = None
+        late: list[tuple[int, int, RPCResponse]] = []
         for index in self._order():
             node = self._nodes[index]
             try:
@@ -110,10 +119,16 @@ class Failover(JSONBaseProvider):
             except (requests.RequestException, BadResponseFormat, ValueError) as error:
                 failure = error if not isinstance(failure, LedgerMismatch) else failure
             else:
-                with self._lock:
-                    self._current = index
-                return answer
+                behind = self._behind(method, params, answer)
+                if not behind:
+                    with self._lock:
+                        self._current = index
+                    return answer
+                late.append((behind, index, answer))
             self._rest(node)
+        if late:
+            _, self._current, answer = min(late, key=lambda each: each[0])
+            return answer
         assert failure is not None  # there is at least one node
         raise failure
 
@@ -123,6 +138,23 @@ class Failover(JSONBaseProvider):
         Where no other node answers, it is asked again.
         """
         self._rest(self._nodes[self._current])
+
+    def _behind(self, method: RPCEndpoint, params: Any, answer: RPCResponse) -> int:
+        """How many blocks an answer about the newest block is behind what was told before; 0 for any other answer."""
+        result = answer.get("result")
+        if method == "eth_blockNumber":
+            kind, told = "latest", result
+        elif method == "eth_getBlockByNumber" and params[0] in _NEWEST and isinstance(result, dict):
+            kind, told = params[0], result.get("number")
+        else:
+            return 0
+        try:
+            number = int(str(told), 16)
+        except ValueError:
+            return 0  # that this makes no sense, its caller says
+        with self._lock:
+            newest = self._newest[kind] = max(number, self._newest.get(kind, 0))
+        return newest - number
 
     def check_all(self) -> list[str]:
         """Check every node now. Returns: those that do not answer. Raises: LedgerMismatch for one of another ledger."""

@@ -11,7 +11,7 @@ from standing.ledger.attestations.publication import LocalSigner, Publication
 from tests.contracts.ledger import Issuer, StatusLedger, attestation
 from tests.contracts.npm_packages import FOLDER, NpmMissing, install
 
-pytestmark = pytest.mark.network
+pytestmark = pytest.mark.npm
 
 KEY = b"\x42" * 32
 SCRIPT = Path(__file__).with_name("npm") / "typed_data.mjs"

@@ -46,10 +46,12 @@ class ScriptedReader(Reader):
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9/", CONTRACT, budget_ms=1_000, max_waiting=10)
         self.reads = 0
+        self.floors: list[int] = []
         self.script: Callable[[bytes], Awaitable[Seen]] | None = None
 
-    async def read(self, bank: bytes, binding: bytes) -> Seen:
+    async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:
         self.reads += 1
+        self.floors.append(floor)
         assert bank == BANK.encode().ljust(11, b"\0")
         assert self.script is not None
         return await self.script(binding)

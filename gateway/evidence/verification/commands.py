@@ -55,7 +55,7 @@ def verify_command(
     with one_line_errors():
         given = parse_evidence(_read(evidence, "evidence"))
         means = Means(
-            gateway_key=_jwk(gateway_key),
+            gateway_key=jwk(gateway_key),
             contract=parse_address(contract, "contract"),
             binding_key=_binding_key(binding_key) if binding_key is not None else None,
             grant=_grant(grant) if grant is not None else None,
@@ -142,7 +142,8 @@ def _document(raw: bytes, field: str) -> dict[str, Any]:
     return inner
 
 
-def _jwk(text: str) -> dict[str, Any]:
+def jwk(text: str) -> dict[str, Any]:
+    """A public key as a JWK, from its own text or a file that holds it. Raises: InvalidValue."""
     return _document(
         text.encode() if text.lstrip().startswith("{") else _read(Path(text), "gateway-key"), "gateway-key"
     )

@@ -30,13 +30,20 @@ class Report:
     cause: Cause | None = None
 
 
-def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
-    """Check evidence against a ledger. Raises: LedgerUnreachable where the ledger does not even answer its chain id."""
+def verify(
+    evidence: Evidence, means: Means, client: LedgerClient, histories: dict[str, History] | None = None
+) -> Report:
+    """Check evidence against a ledger.
+
+    `histories`, by bank, keeps what was found of them from one verification to the next. Raises: LedgerUnreachable
+    where the ledger does not even answer its chain id.
+    """
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
     if claims is None or not _check_ledger(lines, claims, client.domain):
         return Report(tuple(lines.all), lines.verdict)
-    history = History(client, claims.bank)
+    kept = {} if histories is None else histories
+    history = kept.setdefault(claims.bank, History(client, claims.bank))
     signed = None
     record, block_number = claims.record, claims.block_number
     if record is not None and block_number is not None:

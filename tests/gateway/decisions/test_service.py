@@ -324,7 +324,23 @@ async def test_a_read_that_was_outrun_by_a_later_one_is_read_again_and_no_rollba
         held.set()
         outrun = await slow
         assert (outrun["outcome"], outrun["publication"], rig.reader.reads) == ("approve", 2, reads + 1)
+        assert rig.reader.floors == [0, 0, 0, 2]  # the second read says what it must reach
         assert len(rig.rows(schema.decisions)) == 3
+
+
+async def test_a_record_that_is_gone_from_a_node_that_lags_is_asked_for_again(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        account.publication = 3
+        assert (await rig.decide(account))["outcome"] == "approve"
+
+        async def before_the_first_attestation(_binding: bytes) -> Seen:
+            rig.reader.script = rig._answer
+            return Seen(account.record(rig.clock.now_ms())._replace(publication=0), 1)
+
+        rig.reader.script = before_the_first_attestation
+        assert (await rig.decide(account))["outcome"] == "approve"
+        assert rig.reader.floors[-1] == 3
 
 
 async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they_are(

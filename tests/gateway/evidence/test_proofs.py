@@ -70,13 +70,13 @@ def offline(shown: EvidenceSample, header: dict[str, Any], **changed: Any) -> Re
     return verify_offline(evidence, shown.means, header)
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_a_decision_is_verified_with_nothing_but_a_header(shown: EvidenceSample, header: dict[str, Any]) -> None:
     report = offline(shown, header)
     assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in _OFFLINE]
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_a_header_is_hashed_from_all_of_its_fields(shown: EvidenceSample, header: dict[str, Any]) -> None:
     for number in range(shown.rig.ledger.block_number() + 1):
         block = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(number), False)
@@ -90,7 +90,7 @@ def _proof(it: Rig, bank: str, binding: bytes) -> tuple[dict[str, Any], Header]:
     return rpc(it.chain_url, "eth_getProof", it.contract, slots, block["number"]), parse_header(block)
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_a_proof_says_what_read_answers_also_of_what_is_not_there(anvil_rig: Rig) -> None:
     person = anvil_rig.bound(BICS[1])
     binding = bytes.fromhex(person.binding[2:])
@@ -121,7 +121,7 @@ def _change(path: list[Any], change: Callable[[Any], Any]) -> Callable[[dict[str
     return apply
 
 
-@pytest.mark.network
+@pytest.mark.npm
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -151,7 +151,7 @@ def test_a_proof_that_was_tampered_with_proves_nothing(
     assert failing(offline(shown, header, proof=proof)) == [4]
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
     shown: EvidenceSample, header: dict[str, Any]
 ) -> None:
@@ -162,7 +162,7 @@ def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
     assert offline(shown, header, proof=proof).verdict is Verdict.HOLDS
 
 
-@pytest.mark.network
+@pytest.mark.npm
 @pytest.mark.parametrize(
     "changed",
     [
@@ -182,7 +182,7 @@ def test_another_header_is_not_the_blocks(
     assert [line.number for line in report.lines] == [1, 2, 3, 10, 12, 13]
 
 
-@pytest.mark.network
+@pytest.mark.npm
 @pytest.mark.parametrize(
     ("changed", "fails"),
     [
@@ -200,7 +200,7 @@ def test_a_gateway_that_lies_is_caught_offline_as_well(
     assert failing(offline(shown, header, evidence=lie.answer["evidence"])) == fails
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
     shown: EvidenceSample, header: dict[str, Any]
 ) -> None:
@@ -209,7 +209,7 @@ def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
     assert unknown(offline(shown, header, evidence=without.answer["evidence"])) == [3]
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
@@ -228,7 +228,7 @@ def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in
         assert unknown(verify(bare, shown.means, client)) == [4]
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
     shown: EvidenceSample, header: dict[str, Any], tmp_path: Path
 ) -> None:

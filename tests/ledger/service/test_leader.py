@@ -66,7 +66,7 @@ def test_a_database_in_memory_has_nobody_to_share_with() -> None:
     assert isinstance(lock_of(Database("sqlite://"), "follower"), NoLock)
 
 
-@pytest.mark.network
+@pytest.mark.npm
 def test_a_session_of_postgresql_that_is_lost_is_noticed_and_another_process_leads() -> None:
     with postgres_or_skip() as url:
         first, second = Database(url), Database(url)

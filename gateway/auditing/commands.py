@@ -1,0 +1,121 @@
+"""`standing-gateway audit-ledger`, for any member and any regulator, and `export`, for a gateway that is audited."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from standing.gateway.auditing.decisions import audit_decisions
+from standing.gateway.auditing.export import Exported, exported, parse_line
+from standing.gateway.auditing.findings import Audit
+from standing.gateway.auditing.ledger import audit_ledger
+from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.commands import jwk
+from standing.gateway.settings import GatewaySettings, read_vault_secrets
+from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import open_vault
+from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.settings import load
+
+_TIMEOUT_S = 30.0
+_SHOWN = 50
+
+
+def audit_ledger_command(
+    ledger: Annotated[str, typer.Option(help="URL of a ledger node; any full node will do")],
+    contract: Annotated[str, typer.Option(help="The StatusLedger contract")],
+    export: Annotated[
+        Path | None, typer.Option(help="A gateway's export, whose decisions are made again and added up")
+    ] = None,
+    gateway_key: Annotated[
+        str | None, typer.Option(help="With --export: the gateway's public key, a JWK or a file that holds it")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
+) -> None:
+    """Recompute a ledger's whole history from its URL alone, and a gateway's decisions from its export.
+
+    Of each bank: numbers, hash chain, signatures, watermarks, suspensions, rotations, and the contract's state in the
+    end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
+    nothing is wrong, 2 where anything is.
+    """
+    audit = Audit()
+    with one_line_errors():
+        if (export is None) != (gateway_key is None):
+            raise InvalidValue("export, gateway-key", "one without the other", "both, or neither")
+        address = parse_address(contract, "contract")
+        client = LedgerClient(ledger, address, timeout_s=_TIMEOUT_S)
+        client.check()
+        block = audit_ledger(client, audit)
+        if export is not None and gateway_key is not None:
+            audit_decisions(_lines(export), Means(jwk(gateway_key), address), client, audit)
+    _show(audit, block, as_json)
+    raise typer.Exit(2 if audit.findings else 0)
+
+
+def export_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new file, which only you can read")],
+    config: Config = None,
+    with_keys: Annotated[
+        bool, typer.Option("--with-keys", help="With the keys of all bindings, which open the banks' terms")
+    ] = False,
+) -> None:
+    """Write every decision with its evidence, for an auditor: JSON Lines. Safe beside a running gateway.
+
+    Without keys an auditor can check what was read and signed, and neither make decisions again nor add usage up.
+    """
+    count = 0
+    with one_line_errors():
+        settings = load(GatewaySettings, config)
+        database = Database(settings.database_url)
+        migrate(database, "standing.gateway.storage")
+        storage = Storage(database)
+        try:
+            vault = open_vault(storage, read_vault_secrets(settings)) if with_keys else None
+            try:
+                descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except OSError as error:
+                raise InvalidValue("output", f"{output}: {error.strerror}", "a new file that can be written") from error
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                for line in exported(storage, vault, SystemClock().now_ms()):
+                    file.write(line.line() + "\n")
+                    count += 1
+        finally:
+            storage.close()
+    console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)
+
+
+def _lines(file: Path) -> Iterator[Exported]:
+    try:
+        with file.open(encoding="utf-8") as text:
+            for number, line in enumerate(text, 1):
+                yield parse_line(line, number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidValue("export", f"{file}: cannot be read", "a file from `standing-gateway export`") from error
+
+
+def _show(audit: Audit, block: int, as_json: bool) -> None:
+    if as_json:
+        findings = [
+            {"kind": found.kind, "whose": found.whose, "where": found.where, "text": found.text}
+            for found in audit.findings
+        ]
+        document = {"block": block, "counted": audit.counted, "findings": findings}
+        print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
+        return
+    for what, count in audit.counted.items():
+        console.print(f"{count:>8} {what}", highlight=False)
+    for found in audit.findings[:_SHOWN]:
+        text = f"[red]{found.kind}[/] {escape(found.whose)} {escape(found.where)}: {escape(found.text)}"
+        console.print(text, highlight=False, soft_wrap=True)
+    if len(audit.findings) > _SHOWN:
+        console.print(f"and {len(audit.findings) - _SHOWN} more", highlight=False)
+    verdict = f"[red]{len(audit.findings)} findings[/]" if audit.findings else "[green]nothing is wrong[/]"
+    console.print(f"up to block {block}: {verdict}", highlight=False)

@@ -1,0 +1,92 @@
+"""What a gateway hands to its auditor: JSON Lines, each decision as it was answered and what came of it.
+
+A line has the `decision` with its evidence, its `reservation` as it is now, and the `account`, which is a keyed hash:
+decisions on one account share a limit, and nobody learns which account it is. `binding_key` opens the bank's terms of
+that binding, and is there only where it was asked for: such a file is as secret as the database.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from standing.gateway.decisions.records import present
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.vault import Vault
+
+_PAGE = 500
+_MAX_LINE_CHARS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One line of an export."""
+
+    decision: Mapping[str, Any]
+    account: str
+    binding_key: bytes | None
+
+    def line(self) -> str:
+        """The line itself, without its end."""
+        document: dict[str, Any] = {"decision": self.decision, "account": self.account}
+        if self.binding_key is not None:
+            document["binding_key"] = "0x" + self.binding_key.hex()
+        return json.dumps(document, ensure_ascii=False)
+
+    @property
+    def counts_minor(self) -> int:
+        """What the decision takes of its account's limits in the end: what is captured or still reserved, less refunds.
+
+        It was never less when a later payment was decided, but for what was captured, refunded or voided by then.
+        """
+        held = self.decision.get("reservation")
+        if not isinstance(held, dict) or held.get("state") not in {"reserved", "captured"}:
+            return 0
+        captured = held.get("captured_minor")
+        amount = held.get("amount_minor", 0) if captured is None else captured
+        return int(amount) - int(held.get("refunded_minor") or 0)
+
+
+def exported(storage: Storage, vault: Vault | None, now_ms: int) -> Iterator[Exported]:
+    """Every decision, in the order of their ids; with binding keys where there is a vault to open them.
+
+    Raises: VaultError, StorageUnavailable.
+    """
+    decision, binding = schema.decisions.c, schema.bindings.c
+    query = select(decision.transaction_id, binding.account, binding.key_sealed).select_from(
+        schema.decisions.join(schema.bindings)
+    )
+    last = ""
+    while True:
+        page = query.where(decision.transaction_id > last).order_by(decision.transaction_id).limit(_PAGE)
+        with storage.read() as connection:
+            rows = connection.execute(page).all()
+            if not rows:
+                return
+            answers = present(connection, [row.transaction_id for row in rows], now_ms)
+        for row in rows:
+            key = vault.unseal(row.key_sealed) if vault is not None else None
+            yield Exported(json.loads(answers[row.transaction_id]), "0x" + row.account.hex(), key)
+        last = rows[-1].transaction_id
+
+
+def parse_line(line: str, number: int) -> Exported:
+    """A line of an export. Raises: InvalidValue, naming the line."""
+    field, allowed = f"export, line {number}", "a line as `standing-gateway export` wrote it"
+    if len(line) > _MAX_LINE_CHARS:
+        raise InvalidValue(field, f"longer than {_MAX_LINE_CHARS} characters", allowed)
+    try:
+        document = json.loads(line)
+        key = document.get("binding_key")
+        made = Exported(document["decision"], str(document["account"]), bytes.fromhex(key[2:]) if key else None)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidValue(field, "not readable", allowed) from error
+    if not isinstance(made.decision, dict) or not isinstance(made.decision.get("evidence"), str):
+        raise InvalidValue(field, "no decision with its evidence", allowed)
+    if made.binding_key is not None and len(made.binding_key) != 32:
+        raise InvalidValue(field, "a binding key of another size", "32 bytes in hexadecimal")
+    return made

@@ -1,0 +1,63 @@
+"""Every event of the contract, in the order of the chain: what an auditor walks, from a ledger's URL alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from web3.types import EventData
+
+from standing.ledger.attestations.bic import bytes11_to_bic
+from standing.ledger.chain.client import LedgerClient, ledger_errors, quantity
+from standing.ledger.chain.contract import artifact
+from standing.ledger.errors import InvalidValue, LedgerUnreachable
+
+#: The events that are about a bank.
+BANK_EVENTS = ("BankAdmitted", "BankSuspended", "BankReinstated", "SignerRotated", "Published")
+
+_FIRST_WINDOW_BLOCKS = 4_096
+_SMALLEST_WINDOW_BLOCKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BankEvent:
+    """One event about a bank. `arguments`: as the contract's interface names them; `log` is web3's own form of it."""
+
+    bank: str
+    name: str
+    arguments: dict[str, Any]
+    block_number: int
+    log_index: int
+    log: EventData
+
+
+def bank_events(client: LedgerClient, to_block: int) -> Iterator[BankEvent]:
+    """All events about banks up to `to_block`, in their order. Banks whose name is not a BIC are left out: no Standing
+    party knows them. Raises: LedgerUnreachable."""
+    low, window = 0, _FIRST_WINDOW_BLOCKS
+    while low <= to_block:
+        high = min(low + window - 1, to_block)
+        try:
+            found = _between(client, low, high)
+        except LedgerUnreachable:
+            if window <= _SMALLEST_WINDOW_BLOCKS:
+                raise
+            window = max(_SMALLEST_WINDOW_BLOCKS, window // 8)  # nodes bound what one query may search
+            continue
+        yield from sorted(found, key=lambda event: (event.block_number, event.log_index))
+        low, window = high + 1, min(window * 2, _FIRST_WINDOW_BLOCKS)
+
+
+def _between(client: LedgerClient, low: int, high: int) -> list[BankEvent]:
+    contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
+    found = []
+    with ledger_errors():
+        for name in BANK_EVENTS:
+            for log in contract.events[name].get_logs(from_block=low, to_block=high):
+                arguments = dict(log["args"])
+                try:
+                    bank = bytes11_to_bic(arguments.pop("bank"))
+                except InvalidValue:
+                    continue
+                block = quantity(log["blockNumber"], "log's block number")
+                found.append(BankEvent(bank, name, arguments, block, quantity(log["logIndex"], "log's place"), log))
+    return found

@@ -1,0 +1,98 @@
+"""Several ledger nodes behind one connection: which one is asked, and whose answer counts."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from web3.types import RPCEndpoint
+
+from standing.ledger.chain.failover import Failover
+from standing.ledger.service.serve import served
+
+
+class Node:
+    """A node that tells its height, and counts what it was asked."""
+
+    def __init__(self, height: int = 100) -> None:
+        self.height = height
+        self.asked: list[str] = []
+        self.url = ""
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for part in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{part}.complete"})
+            return
+        call = await Request(scope, receive).json()
+        self.asked.append(call["method"])
+        await JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": self._result(call)})(scope, receive, send)
+
+    def _result(self, call: dict[str, Any]) -> Any:
+        if call["method"] == "eth_getBlockByNumber":
+            tag = call["params"][0]
+            number = {"latest": self.height, "finalized": self.height - 10}.get(tag)
+            return {"number": hex(number if number is not None else int(tag, 16)), "of": self.url}
+        return hex(self.height) if call["method"] == "eth_blockNumber" else self.url
+
+
+@pytest.fixture
+def nodes() -> Iterator[list[Node]]:
+    with ExitStack() as stack:
+        made = [Node(), Node()]
+        for node in made:
+            node.url = stack.enter_context(served(node.app))
+        yield made
+
+
+def _failover(nodes: list[Node], now_s: list[float]) -> Failover:
+    return Failover([node.url for node in nodes], timeout_s=5, monotonic_s=lambda: now_s[0])
+
+
+def _height(over: Failover) -> int:
+    return int(over.make_request(RPCEndpoint("eth_blockNumber"), [])["result"], 16)
+
+
+def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_once_it_is(nodes: list[Node]) -> None:
+    now_s = [0.0]
+    over = _failover(nodes, now_s)
+    for node in nodes:
+        node.height = 205
+    assert _height(over) == 205
+    nodes[0].height = 204
+    assert _height(over) == 205
+    # What is asked next goes to the level one as well.
+    assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
+    asked = len(nodes[0].asked)
+    nodes[1].height = 206
+    assert _height(over) == 206
+    assert len(nodes[0].asked) == asked
+
+
+def test_where_all_nodes_are_late_the_newest_answer_counts(nodes: list[Node]) -> None:
+    over = _failover(nodes, [0.0])
+    nodes[0].height = 300
+    assert _height(over) == 300
+    nodes[0].height, nodes[1].height = 250, 260
+    assert _height(over) == 260
+    assert over.current == nodes[1].url.removeprefix("http://").rstrip("/")
+
+
+def test_a_single_node_is_believed_whatever_it_told_before(nodes: list[Node]) -> None:
+    over = _failover(nodes[:1], [0.0])
+    assert _height(over) == 100
+    nodes[0].height = 50
+    assert _height(over) == 50
+
+
+def test_each_kind_of_newest_block_is_compared_with_its_own_and_a_named_block_with_none(nodes: list[Node]) -> None:
+    over = _failover(nodes, [0.0])
+    assert _height(over) == 100
+    for tag, number in (("finalized", 90), ("0x5", 5), ("latest", 100)):
+        answer = over.make_request(RPCEndpoint("eth_getBlockByNumber"), [tag, False])["result"]
+        assert (int(answer["number"], 16), answer["of"]) == (number, nodes[0].url)
+    assert nodes[1].asked == []

@@ -1,0 +1,197 @@
+"""The engine of the test network: a CometBFT node with an EVM, and the genesis that its validators begin from.
+
+The binary comes in the PyPI package `injective-core`, whose licence is BUSL-1.1: it is used here to test and for
+nothing else, it is no dependency of Standing, and it lives in an environment of its own
+(`make .cache/network/.ready`). It is here because it can be had from PyPI and works as production engines do: blocks
+are final at once, more than two thirds of the validators are needed, and JSON-RPC is the usual one.
+
+Making a genesis takes some ten seconds, so it is kept under `.cache/network` by what it was made from.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from processes import free_port
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "network"
+#: Of the network's EVM, as transactions sign it.
+CHAIN_ID = 777
+
+_COSMOS_CHAIN_ID = "injective-777"
+_DENOMINATION = "inj"
+_FUNDS = f"{10**27}{_DENOMINATION}"
+_STAKE = f"{10**24}{_DENOMINATION}"
+_MAX_BLOCK_GAS = 100_000_000
+_BLOCKS_BEFORE_JAIL = 1_000_000  # a test's validator may be away for as long as the test likes
+_COMMAND_TIMEOUT_S = 60.0
+_PASSPHRASE = "12345678\n"  # asked for whatever the keyring; the test keyring stores keys in the clear
+
+
+class EngineMissing(Exception):
+    """The engine is not installed; the text says how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a genesis is made from. `funded`: private keys whose accounts can pay for transactions."""
+
+    validators: int
+    observers: int
+    funded: tuple[str, ...]
+
+    @property
+    def nodes(self) -> int:
+        return self.validators + self.observers
+
+    @property
+    def digest(self) -> str:
+        """Tells one plan's genesis from another's, and from those of an older form of this module."""
+        stated = json.dumps([asdict(self), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()])
+        return hashlib.sha256(stated.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a node listens, all on loopback. `rpc` is its JSON-RPC."""
+
+    rpc: int = field(default_factory=free_port)
+    websocket: int = field(default_factory=free_port)
+    p2p: int = field(default_factory=free_port)
+    comet: int = field(default_factory=free_port)
+    api: int = field(default_factory=free_port)
+    grpc: int = field(default_factory=free_port)
+
+
+class Engine:
+    """The installed binary."""
+
+    @cached_property
+    def binary(self) -> Path:
+        """Raises: EngineMissing."""
+        python = CACHE / "bin" / "python"
+        if not python.exists():
+            raise EngineMissing("the network's engine is missing: make .cache/network/.ready")
+        asked = [str(python), "-c", "import injective_core; print(injective_core.get_binary_path())"]
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False)
+        if found.returncode != 0:
+            raise EngineMissing(f"the network's engine does not work: {found.stderr[-500:]}")
+        return Path(found.stdout.strip())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where the binary finds its library."""
+        return {"LD_LIBRARY_PATH": str(self.binary.parent)}
+
+    def run(self, home: Path, *arguments: str) -> str:
+        """Run a command of the engine to its end. Returns: what it wrote. Raises: RuntimeError where it fails."""
+        done = subprocess.run(
+            [str(self.binary), *arguments, "--home", str(home)],
+            capture_output=True,
+            text=True,
+            input=_PASSPHRASE,
+            timeout=_COMMAND_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **self.environment},
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(arguments[:3])}: {(done.stderr or done.stdout)[-800:]}")
+        return done.stdout
+
+    def homes(self, plan: Plan) -> Path:
+        """A folder with a home for each node, `n0`, `n1` …, ready to start. Validators come first. Not to be changed:
+        copy the homes."""
+        made = CACHE / f"genesis-{plan.digest}"
+        if not made.exists():
+            CACHE.mkdir(parents=True, exist_ok=True)
+            # Under a name of its own until it is whole: a run that is broken off, or one beside it, leaves no half.
+            workshop = CACHE / f"{made.name}.{secrets.token_hex(4)}"
+            try:
+                self._make(workshop, plan)
+                if not made.exists():
+                    workshop.rename(made)
+            finally:
+                shutil.rmtree(workshop, ignore_errors=True)
+        return made
+
+    def _make(self, folder: Path, plan: Plan) -> None:
+        homes = [folder / f"n{index}" for index in range(plan.nodes)]
+        for index, home in enumerate(homes):
+            self.run(home, "init", f"n{index}", "--chain-id", _COSMOS_CHAIN_ID, "--default-denom", _DENOMINATION)
+            _loosen(home / "config" / "config.toml")
+        first, genesis = homes[0], homes[0] / "config" / "genesis.json"
+        _patch(genesis)
+        accounts = {f"sender{index}": key for index, key in enumerate(plan.funded)}
+        validators = {f"validator{index}": secrets.token_hex(32) for index in range(plan.validators)}
+        keyring = ("--keyring-backend", "test")
+        for name, key in (accounts | validators).items():
+            self.run(first, "keys", "unsafe-import-eth-key", name, key, *keyring)
+            self.run(first, "genesis", "add-genesis-account", name, _FUNDS, *keyring, "--chain-id", _COSMOS_CHAIN_ID)
+        signed = first / "config" / "gentx"
+        signed.mkdir()
+        for index, name in enumerate(validators):
+            home = homes[index]
+            if index:
+                self.run(home, "keys", "unsafe-import-eth-key", name, validators[name], *keyring)
+                shutil.copy(genesis, home / "config" / "genesis.json")
+            output = str(signed / f"{name}.json")
+            to = ("--chain-id", _COSMOS_CHAIN_ID, "--output-document", output)
+            self.run(home, "genesis", "gentx", name, _STAKE, *keyring, *to)
+        self.run(first, "genesis", "collect-gentxs")
+        for home in homes[1:]:
+            shutil.copy(genesis, home / "config" / "genesis.json")
+        for home in homes:
+            shutil.rmtree(home / "keyring-test", ignore_errors=True)
+            (home / "id").write_text(self.run(home, "comet", "show-node-id").strip())
+
+
+def _patch(genesis: Path) -> None:
+    """Settings of the chain itself: nothing is minted, nobody is jailed, gas is as good as free."""
+    stated: dict[str, Any] = json.loads(genesis.read_text())
+    app = stated["app_state"]
+    app["evm"]["params"]["chain_config"]["eip155_chain_id"] = str(CHAIN_ID)
+    app["txfees"]["params"]["min_gas_price"] = "1.000000000000000000"
+    for name in ("inflation_rate_change", "inflation_max", "inflation_min"):
+        app["mint"]["params"][name] = "0.000000000000000000"
+    app["mint"]["minter"]["inflation"] = "0.000000000000000000"
+    app["slashing"]["params"]["signed_blocks_window"] = str(_BLOCKS_BEFORE_JAIL)
+    stated["consensus"]["params"]["block"]["max_gas"] = str(_MAX_BLOCK_GAS)
+    genesis.write_text(json.dumps(stated))
+
+
+def _loosen(config: Path) -> None:
+    """Let all nodes be at one address, and know only the peers that they are told of."""
+    text = config.read_text()
+    for name, was, becomes in (
+        ("addr_book_strict", "true", "false"),
+        ("allow_duplicate_ip", "false", "true"),
+        ("pex", "true", "false"),
+    ):
+        line = f"\n{name} = {was}\n"
+        if text.count(line) != 1:
+            raise RuntimeError(f"the engine's config.toml has no line {line.strip()!r}")
+        text = text.replace(line, f"\n{name} = {becomes}\n")
+    config.write_text(text)
+
+
+def start_command(engine: Engine, home: Path, ports: Ports, *, peers: Sequence[str], commit_ms: int) -> list[str]:
+    """The command that runs a node. `peers` are `id@host:port`, which it dials; `commit_ms` is about a block's time."""
+    loopback = "127.0.0.1"
+    return [
+        *(str(engine.binary), "start", "--home", str(home), "--log-level", "info", "--log-no-color"),
+        *("--p2p.laddr", f"tcp://{loopback}:{ports.p2p}", "--p2p.persistent_peers", ",".join(peers)),
+        *("--rpc.laddr", f"tcp://{loopback}:{ports.comet}", "--rpc.pprof_laddr", ""),
+        *("--json-rpc.address", f"{loopback}:{ports.rpc}", "--json-rpc.ws-address", f"{loopback}:{ports.websocket}"),
+        # JSON-RPC is served only beside the engine's own API and gRPC, whatever they are for.
+        *("--api.address", f"tcp://{loopback}:{ports.api}", "--grpc.address", f"{loopback}:{ports.grpc}"),
+        *("--minimum-gas-prices", f"1{_DENOMINATION}", "--pruning", "nothing"),
+        *("--unsafe-consensus-timeout-commit", f"{commit_ms}ms"),
+    ]

@@ -1,0 +1,154 @@
+"""The links between nodes: TCP pipes that can be cut, healed, slowed and made to lose.
+
+A link that is cut carries nothing and closes nothing, as a cable that is pulled: bytes wait, and go on when it heals.
+What TCP makes of a lossy line is a wait for what is sent again, so a loss is a pause of `_RESEND_S` for that direction.
+That needs no root and no network namespace.
+"""
+
+import asyncio
+import random
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+_CHUNK = 64 * 1024
+_RESEND_S = 0.2  # the shortest that Linux waits before it sends again
+_MOST_WAITING = 256  # chunks on their way in one direction
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class Weather:
+    """How a link carries: `delay_ms` one way, and of a thousand chunks `loss_per_mille` that are sent twice."""
+
+    delay_ms: int = 0
+    loss_per_mille: int = 0
+
+
+class Pipe:
+    """One link: listens on `port` of loopback, and connects on to `target_port` for each who connects."""
+
+    def __init__(self, lines: "Pipes", target_port: int) -> None:
+        self._lines = lines
+        self._target_port = target_port
+        self._carries = asyncio.Event()
+        self._carries.set()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.weather = Weather()
+        self.port = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Carry nothing, until `heal`."""
+        self._lines.call(self._carries.clear)
+
+    def heal(self) -> None:
+        self._lines.call(self._carries.set)
+
+    async def _serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._carries.wait()
+            far, forth = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:  # the node behind is down: who connects finds that out
+            back.close()
+            self._tasks.discard(task)
+            return
+        except asyncio.CancelledError:
+            back.close()
+            raise
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._one_way(near, forth))
+                both.create_task(self._one_way(far, back))
+        except* (OSError, _Ended):
+            pass  # one end has closed, so both are
+        finally:
+            for writer in (forth, back):
+                writer.close()
+            self._tasks.discard(task)
+
+    async def _one_way(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Carry one direction; a delay moves each chunk, and does not make the link narrow."""
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MOST_WAITING)
+
+        async def take() -> None:
+            while chunk := await source.read(_CHUNK):
+                lost = random.randrange(1000) < self.weather.loss_per_mille
+                due_s = loop.time() + self.weather.delay_ms / 1000 + (_RESEND_S if lost else 0)
+                await under_way.put((due_s, chunk))
+            raise _Ended
+
+        async def give() -> None:
+            while True:
+                due_s, chunk = await under_way.get()
+                await asyncio.sleep(due_s - loop.time())
+                await self._carries.wait()
+                sink.write(chunk)
+                await sink.drain()
+
+        async with asyncio.TaskGroup() as both:
+            both.create_task(take())
+            both.create_task(give())
+
+
+class _Ended(Exception):
+    """One end has closed its connection."""
+
+
+class Pipes:
+    """All links, in an event loop of their own. A context manager."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pipes")
+        self._all: list[Pipe] = []
+
+    def __enter__(self) -> "Pipes":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in self._all:
+            self._wait(pipe.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def link(self, target_port: int) -> Pipe:
+        """A new link to a port of this machine."""
+        pipe = Pipe(self, target_port)
+        self._wait(pipe.open())
+        self._all.append(pipe)
+        return pipe
+
+    def call(self, what: Any) -> None:
+        """Call `what` in the links' loop, and wait until that is done."""
+        done: Future[None] = Future()
+
+        def now() -> None:
+            what()
+            done.set_result(None)
+
+        self._loop.call_soon_threadsafe(now)
+        done.result()
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

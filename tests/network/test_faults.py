@@ -1,0 +1,214 @@
+"""What holds when nodes of the ledger die, stand still or lose each other. Each test states its promise first.
+
+One consortium serves all tests, under one load from the first to the last: two banks that change an account every
+second, and a platform that asks for payments all the while. Each test brings a fault, sees its promise kept, mends it,
+and sees everything normal again by itself. The last ones look at the whole run.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo_day import wait_for
+from standing.gateway.auditing.decisions import audit_decisions
+from standing.gateway.auditing.findings import Audit
+from standing.gateway.auditing.ledger import audit_ledger
+from standing.ledger.chain.client import LedgerClient
+from tests.databases import on_postgresql
+from tests.network.consortium import BANKS, Consortium, consortium
+from tests.network.load import Asked, Load, by_the_banks_word
+
+FIRST, SECOND = (bic for bic, _ in BANKS)
+#: Longer than any timeout on the way from a core to a decision, and shorter than the policy's bound on silence.
+_A_WHILE = 12
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    with consortium(Path(tmp_path_factory.mktemp("consortium"))) as made:
+        for bic, name in BANKS:
+            made.add_bank(bic, name)
+        made.start_gateways()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def load(it: Consortium) -> Iterator[Load]:
+    running = Load(it)
+    running.bind()
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _begins_and_ends_well(it: Consortium, load: Load) -> Iterator[None]:
+    load.wait_until_well()
+    yield
+    it.network.heal()
+    load.wait_until_well()
+
+
+def _decisions(load: Load, mark: int, more: int, bic: str | None = None) -> list[Asked]:
+    """What was decided since `mark`, once `more` decisions of each bank have come in."""
+    for bank in [bic] if bic else load.accounts:
+        wait_for(lambda b=bank: len(load.since(mark, b)) >= more, f"{more} decisions of {bank}")
+    return load.since(mark, bic)
+
+
+def _amiss(asked: list[Asked]) -> list[Asked]:
+    """Those that are not by the bank's word."""
+    return [each for each in asked if not by_the_banks_word(each)]
+
+
+def test_one_of_four_validators_killed_is_noticed_by_nobody_who_does_not_use_it(it: Consortium, load: Load) -> None:
+    """More than two thirds are left. Each decision is by the bank's word, while it is down and when it comes back."""
+    third, mark = it.network.validators[2], load.mark()
+    it.network.kill(third)
+    _decisions(load, mark, 5 * _A_WHILE)
+    it.network.launch(third)
+    it.network.wait_for_height(third, 2)
+    it.network.wait_until_level()
+    _decisions(load, load.mark(), _A_WHILE)
+    assert _amiss(load.since(mark)) == []
+
+
+def test_a_gateways_own_node_that_stands_still_and_comes_back_costs_no_decision(it: Consortium, load: Load) -> None:
+    """The next node is asked inside the time budget. When the first one is back and catches up, its older answers are
+    asked for again elsewhere: no decision is `ledger_rolled_back`, none `ledger_unreachable`."""
+    observer, mark = it.network.observer, load.mark()
+    for _ in range(3):
+        it.network.pause(observer)
+        it.network.wait_for_blocks(15, it.network.validators)
+        it.network.resume(observer)
+        it.network.wait_until_level()
+        _decisions(load, load.mark(), _A_WHILE)
+    assert load.reasons(_amiss(load.since(mark))) == {}
+
+
+def test_a_bank_whose_own_validator_is_cut_off_goes_on_through_another(it: Consortium, load: Load) -> None:
+    """Partition 3|1 with the bank on the minority's side: its node finds its validator standing still and uses the next
+    one. Its word is never older than the bound for long, and the other bank notices nothing."""
+    own, mark = it.node_of(it.net.banks[FIRST]), load.mark()
+    others = [node for node in it.network.nodes if node is not own]
+    it.network.isolate(own)
+    stands_at = own.height()
+    it.network.wait_for_blocks(30, others)
+    assert own.height() <= stands_at + 1
+    wait_for(lambda: by_the_banks_word(load.decide(FIRST)), "the bank to go on through its other validator")
+    state = LedgerClient(it.network.observer.url, it.net.contract).bank(FIRST)
+    it.network.wait_for_blocks(20, others)
+    assert LedgerClient(it.network.observer.url, it.net.contract).bank(FIRST).publication > state.publication
+    it.network.heal()
+    it.network.wait_until_level()
+    assert own.height() > stands_at
+    assert _amiss(load.since(mark, SECOND)) == []
+    assert set(load.reasons(_amiss(load.since(mark, FIRST)))) <= {"bank_silent"}
+
+
+def test_with_two_of_four_validators_killed_banks_are_silent_after_the_bound_and_heard_again_by_themselves(
+    it: Consortium, load: Load
+) -> None:
+    """There is no quorum, so no block: nothing new is heard, and nothing is approved once the bound has passed. What is
+    left is still read, so it is `bank_silent` and not `ledger_unreachable`."""
+    two, mark = it.network.validators[1:3], load.mark()
+    it.network.kill(*two)
+    for bic in (FIRST, SECOND):
+        wait_for(lambda b=bic: load.decide(b).reason == "bank_silent", f"{bic} to be silent")
+    silent = _decisions(load, load.mark(), _A_WHILE)
+    assert {each.reason for each in silent} == {"bank_silent"}
+    for node in two:
+        it.network.launch(node)
+    load.wait_until_well()
+    it.network.wait_until_level()
+    assert set(load.reasons(_amiss(load.since(mark)))) <= {"bank_silent"}
+
+
+def test_a_network_that_falls_in_two_halves_stands_still_and_has_one_history_when_it_heals(
+    it: Consortium, load: Load
+) -> None:
+    """Partition 2|2: no half has a quorum, so neither goes on, and there is nothing to undo later."""
+    validators, mark = it.network.validators, load.mark()
+    it.network.cut([*validators[:2], it.network.observer], validators[2:])
+    for bic in (FIRST, SECOND):
+        wait_for(lambda b=bic: load.decide(b).reason == "bank_silent", f"{bic} to be silent")
+    stands_at = it.network.heights()
+    _decisions(load, load.mark(), _A_WHILE)
+    assert it.network.heights() == stands_at
+    it.network.heal()
+    load.wait_until_well()
+    it.network.wait_until_level()
+    assert set(load.reasons(_amiss(load.since(mark)))) <= {"bank_silent"}
+
+
+def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_nothing_else(
+    it: Consortium, load: Load
+) -> None:
+    """Blocks take longer, and each decision is still by the bank's word."""
+    mark = load.mark()
+    it.network.worsen(delay_ms=200, loss_per_mille=50)
+    it.network.wait_for_blocks(10)
+    _decisions(load, load.mark(), 2 * _A_WHILE)
+    assert _amiss(load.since(mark)) == []
+
+
+def test_with_every_node_killed_nothing_is_approved_and_all_is_as_before_after_a_restart(
+    it: Consortium, load: Load
+) -> None:
+    """No node answers: `ledger_unreachable`. Nothing that a bank said meanwhile is lost."""
+    mark = load.mark()
+    it.network.kill(*it.network.nodes)
+    down = load.mark() + len(load.accounts) * len(it.gateways)  # those on their way may have read before
+    wait_for(lambda: len(load.since(down)) >= _A_WHILE, "decisions without a ledger")
+    assert {each.reason for each in load.since(down)} == {"ledger_unreachable"}
+    it.network.start()
+    load.wait_until_well()
+    assert set(load.reasons(_amiss(load.since(mark)))) <= {"ledger_unreachable", "bank_silent"}
+
+
+def test_a_gateway_process_that_is_killed_leaves_the_other_deciding_and_each_transaction_decided_once(
+    it: Consortium, load: Load
+) -> None:
+    """Two processes share one PostgreSQL: what one has recorded, the other answers in the same words."""
+    if not on_postgresql():
+        pytest.skip("an SQLite database is for one gateway process: apt-get install postgresql")
+    (first, _), (second, process) = it.gateways.items()
+    asked = load.decide(FIRST, second)
+    process.kill()
+    again = load.ask_again(asked, first)
+    assert again["evidence"] == asked.answer["evidence"]
+    mark = load.mark()
+    wait_for(lambda: len([each for each in load.since(mark) if each.gateway == first]) >= _A_WHILE, "decisions")
+    assert _amiss([each for each in load.since(mark) if each.gateway == first]) == []
+    del it.gateways[second]
+
+
+# The whole run
+
+
+def test_no_decision_of_the_whole_run_went_against_the_banks_word(load: Load) -> None:
+    """As of the watermark or later: nothing was approved that was frozen, nothing declined that was active."""
+    assert len(load.asked) > 500
+    assert load.changes > 50
+    assert load.wrong() == []
+
+
+def test_the_auditor_finds_nothing_lost_nothing_twice_and_no_decision_wrong(
+    it: Consortium, load: Load, tmp_path: Path
+) -> None:
+    """From the URL of any one node the whole history is recomputed; from the gateway's export every decision."""
+    load.pause()
+    try:
+        client = LedgerClient(it.network.validators[2].url, it.net.contract)
+        audit = Audit()
+        audit_ledger(client, audit)
+        audit_decisions(it.export(), it.means(), client, audit)
+    finally:
+        load.go_on()
+    assert audit.findings == []
+    assert audit.counted["Published"] > 200
+    assert audit.counted["decisions"] > 500
+    assert audit.counted["account days added up"] >= len(BANKS)
