@@ -40,6 +40,21 @@ def currency_code(number: int) -> str:
     raise InvalidValue("currency", f"{number} names no currency", "an ISO 4217 numeric code")
 
 
+@lru_cache(maxsize=512)
+def minor_digits(code: str) -> int:
+    """How many decimals of a currency's major unit its minor unit is, such as 2 for CNY and 0 for JPY.
+
+    Raises: InvalidValue for anything that is not an ISO 4217 code, or one whose minor unit is not defined.
+    """
+    try:
+        exponent = Currency(code).exponent
+    except ValueError:
+        exponent = None
+    if exponent is None:
+        raise InvalidValue("currency", "not a currency with a minor unit", "an ISO 4217 alphabetic code, such as CNY")
+    return int(exponent)
+
+
 def check_limit(field: str, limit_minor: int) -> int:
     """A limit in minor units: 0 (nothing) to MAX_AMOUNT_MINOR, or NO_LIMIT. Raises: InvalidValue."""
     if limit_minor != NO_LIMIT and not 0 <= limit_minor <= MAX_AMOUNT_MINOR:

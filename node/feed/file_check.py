@@ -12,9 +12,11 @@ from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
-from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
+from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
+from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import FileReport
-from standing.node.feed.records import STAND_IN, InvalidRecord, check_values, parse_change
+from standing.node.feed.profile import Profile
+from standing.node.feed.records import DOCUMENT, STAND_IN, read_record, value_problems
 from standing.node.publishing import outbox
 
 #: Called with how many bytes of how many were read.
@@ -23,24 +25,30 @@ Progress = Callable[[int, int], None]
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
 
-#: A line states all of these or none: each line is judged without those before it.
-_DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
-
 
 class FileCheck:
     """Judges files. Without a `database`, accounts that a changes file does not introduce are assumed to be known."""
 
-    def __init__(self, database: Database | None, vault: Vault, *, page_size: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database | None,
+        vault: Vault,
+        *,
+        page_size: int,
+        max_bytes: int,
+        profile: Profile | None = None,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
         self._page_size = page_size
         self._max_bytes = max_bytes
+        self._profile = profile
 
     def check(self, path: Path, name: FileName, progress: Progress) -> FileReport:
         """What is right and wrong with a file. Writes nothing. Raises: OSError, DatabaseUnavailable."""
         report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
-        problem = whole_problem(path, self._max_bytes)
+        problem = whole_problem(path, self._max_bytes, self._profile)
         if problem is not None:
             report.add(problem)
         else:
@@ -61,7 +69,7 @@ class FileCheck:
             stated.execute(
                 "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT) WITHOUT ROWID"
             )
-            for page in pages(read_lines(path, name.format), self._page_size):
+            for page in pages(read_lines(path, name.format, self._profile), self._page_size):
                 for change, problems in self._judge(page, name, last_ms, stated):
                     report.lines += 1
                     for problem in problems:
@@ -153,22 +161,22 @@ class FileCheck:
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
-    """The change that a line states, with every value judged by itself, or what is wrong with the line."""
-    if line.problem is not None:
-        return None, [line.problem]
-    try:
-        change = parse_change(line.record, effective_at_ms=name.as_of_ms)
-        check_values(change)
-        if 0 < sum(getattr(change, field) is not None for field in _DOCUMENT) < len(_DOCUMENT):
-            raise InvalidValue("id_document_number", "only a part of the document", f"all of {', '.join(_DOCUMENT)}")
+    """The change that a line states, with every value judged by itself, or all that is wrong with the line."""
+    if not line.record:
+        return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
+    change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
+    if change is not None:
+        found += value_problems(change)
+        if 0 < sum(getattr(change, field) is not None for field in DOCUMENT) < len(DOCUMENT):
+            problem = "only a part of the document"
+            found.append(InvalidValue("id_document_number", problem, f"all of {', '.join(DOCUMENT)}"))
         for field in _NOT_IN_FULL:
             if name.kind == "full" and getattr(change, field):
-                raise InvalidValue(field, "not in a full file", "in a changes file")
-    except InvalidRecord as error:
-        return None, [_line_problem(line, problem) for problem in error.problems]
-    except InvalidValue as error:
-        return None, [_line_problem(line, error)]
-    return change, []
+                found.append(InvalidValue(field, "not in a full file", "in a changes file"))
+    problems = list(line.problems)
+    told = {problem.field for problem in problems}
+    problems += [_line_problem(line, problem) for problem in found if problem.field not in told]
+    return (None if problems else change), problems
 
 
 def pages(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:

@@ -22,9 +22,11 @@ from standing.node.accounts.store import AccountStore
 from standing.node.feed import cursors
 from standing.node.feed.comparison import Comparison, compare_states
 from standing.node.feed.cursors import Cursor
-from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
+from standing.node.feed.drop_file import FileName, sha256_of
 from standing.node.feed.file_check import FileCheck, Progress, pages, parse_line
+from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_FILE_BYTES
 from standing.node.storage import schema
@@ -59,13 +61,21 @@ class FileLoader:
     """Takes files in. Used by one thread at a time."""
 
     def __init__(
-        self, feed: Feed, database: Database, vault: Vault, *, page_size: int = 1_000, max_bytes: int = MAX_FILE_BYTES
+        self,
+        feed: Feed,
+        database: Database,
+        vault: Vault,
+        *,
+        page_size: int = 1_000,
+        max_bytes: int = MAX_FILE_BYTES,
+        profile: Profile | None = None,
     ) -> None:
         self._feed = feed
         self._database = database
         self._accounts = AccountStore(vault)
-        self._check = FileCheck(database, vault, page_size=page_size, max_bytes=max_bytes)
+        self._check = FileCheck(database, vault, page_size=page_size, max_bytes=max_bytes, profile=profile)
         self._page_size = page_size
+        self._profile = profile
 
     def load(
         self, path: Path, name: FileName, progress: Progress, stop: threading.Event, *, reconcile: bool = False
@@ -197,7 +207,7 @@ class FileLoader:
 
     def _pages(self, work: _Work) -> Iterator[list[Line]]:
         size = work.path.stat().st_size
-        for page in pages(read_lines(work.path, work.name.format), self._page_size):
+        for page in pages(read_lines(work.path, work.name.format, self._profile), self._page_size):
             if work.stop.is_set():
                 raise Stopped
             yield page

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from standing.ledger.errors import StandingError
-from standing.node.feed.drop_file import LineProblem
+from standing.node.feed.file_lines import LineProblem
 
 MAX_PROBLEMS = 100
 MAX_MISSING_SHOWN = 1_000

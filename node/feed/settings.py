@@ -27,6 +27,7 @@ class SqlViewSettings(BaseModel):
     as_of_query: str | None = Field(
         None, max_length=1_000, description="Answers the core's time in milliseconds; has a default for known dialects"
     )
+    profile: Path | None = Field(None, description="TOML file that says how the view is written; none: as the feed")
     timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's server")
 
 
@@ -43,4 +44,5 @@ class DropFolderSettings(BaseModel):
     poll_ms: int = Field(1_000, ge=50, le=3_600_000)
     page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes in one entry's part")
     require_checksum: bool = Field(False, description="Take a file only with its FILE.sha256 beside it")
+    profile: Path | None = Field(None, description="TOML file that says how the files are written; none: as the feed")
     max_bytes: int = Field(MAX_FILE_BYTES, ge=1_024, le=1024**4)
