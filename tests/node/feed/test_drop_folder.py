@@ -572,8 +572,8 @@ def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path
     good = _write(folder, "changes", 1_767_225_600_000, {"number": ACCOUNT["number"], "status": "frozen"}, form="csv")
     bad = _write(folder, "changes", 1_767_225_600_001, {"number": ACCOUNT["number"], "status": "cold"})
     before = sorted(folder.rglob("*"))
-    assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good)]).exit_code == 0
-    told = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad)])
+    assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good), "--json"]).exit_code == 0
+    told = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
     assert told.exit_code == 1
     assert '"field": "status"' in told.output
     assert '"line": 1' in told.output
@@ -588,7 +588,9 @@ def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_ru
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
 
     def run(command: str, name: str, *options: str) -> Any:
-        return CliRunner().invoke(command_line, ["feed", command, str(folder / name), "-c", str(config), *options])
+        return CliRunner().invoke(
+            command_line, ["feed", command, str(folder / name), "-c", str(config), "--json", *options]
+        )
 
     first = _write(folder, "full", bank.clock.advance(10), account(1), account(2))
     assert run("send", first).exit_code == 0
@@ -616,6 +618,6 @@ def test_by_hand_no_file_is_taken_that_is_longer_than_the_settings_allow(
     bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
     long = _write(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
-    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config)])
+    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
     assert (told.exit_code, '"allowed": "1 to 1024 bytes"' in told.output) == (1, True), told.output
     assert _entries(bank) == []
