@@ -1,6 +1,6 @@
 """Terms: what a bank states about a binding, in exactly 32 bytes.
 
-    byte 0       status: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound
+    byte 0       status: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound, 7 unstated
     byte 1       permissions: bit 0 debit allowed, bit 1 credit allowed; the others are zero
     bytes 2-3    currency, ISO 4217 numeric, big-endian
     bytes 4-11   per-transaction limit of debits, minor units, u64; 2^64-1 = none stated, 0 = nothing
@@ -34,6 +34,7 @@ class Status(IntEnum):
     DORMANT = 4
     CLOSED = 5
     UNBOUND = 6
+    UNSTATED = 7  # the bank cannot say at the moment how the account is
 
     @property
     def word(self) -> str:

@@ -1,8 +1,10 @@
 """What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
@@ -11,6 +13,14 @@ MAX_CHANGES = 5000
 MAX_PARTS = 100_000
 
 LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an account is unstated: `source` says where (a file and line, a row), `problem` what is wrong. No values."""
+
+    source: str
+    problem: str
 
 
 class AccountChange(BaseModel):
@@ -50,6 +60,8 @@ class AccountChange(BaseModel):
         "phone",
     )
 
+    _trouble: Trouble | None = PrivateAttr(None)
+
     number: str = Field(min_length=4, max_length=64, description="Card or account number")
     effective_at_ms: TimeMs = Field(
         description="When it took effect; after the last entry's as_of_ms, up to this one's"
@@ -80,8 +92,35 @@ class AccountChange(BaseModel):
         "go_on", description="What becomes of the bindings of the account that is replaced"
     )
 
+    unstated: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[],
+        max_length=32,
+        description="Fields of the account that the core cannot say at the moment. Until they are stated again, "
+        "platforms hold what the account does for review. Nothing else in such a change counts",
+    )
+
     def __repr__(self) -> str:
         return "AccountChange(…)"
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Where this was said and why it makes its account unstated, where that is known."""
+        return self._trouble
+
+    def said_in(self, source: str) -> "AccountChange":
+        """This change, with where it was said: `source` is shown should it not fit its account."""
+        self._trouble = Trouble(source, "")
+        return self
+
+    @classmethod
+    def not_understood(
+        cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
+    ) -> "AccountChange":
+        """That the core said something of an account that cannot be understood. `fields`: those it spoke of."""
+        spoken_of = [field for field in cls.STATE_FIELDS if field in fields] or ["status"]
+        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
+        change._trouble = trouble
+        return change
 
 
 class FeedEntry(BaseModel):
@@ -96,6 +135,28 @@ class FeedEntry(BaseModel):
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
     changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
+    part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
+    complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
+    on_bad_change: Literal["refuse"] = Field(
+        "refuse",
+        description="What becomes of a change that cannot be understood. unstate: see the other form",
+        exclude=True,
+    )
+
+
+class LenientFeedEntry(BaseModel):
+    """A feed entry of which a change that cannot be understood makes its account unstated, and stops nothing else.
+
+    Where not even the account can be told, the call is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    on_bad_change: Literal["unstate"]
+    as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
+    changes: list[dict[str, Any]] = Field(
+        default=[], max_length=MAX_CHANGES, description="Changes, as in an entry without on_bad_change"
+    )
     part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
     complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
 

@@ -39,6 +39,10 @@ _UPDATE = (
     .values({name: bindparam(name) for name in _STATE_COLUMNS})
 )
 
+_ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
+    schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
+)
+
 _CHUNK = 500  # the most keys of one SELECT … IN
 
 
@@ -57,6 +61,8 @@ class Account:
     transaction_limit_minor: int
     daily_limit_minor: int
     effective_at_ms: int
+    #: Fields of which the core said something that could not be understood. Not empty: the account is unstated.
+    unstated: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:  # the number is personal data
         return f"Account(id={self.id})"
@@ -64,7 +70,7 @@ class Account:
     def terms(self, bank_secret: BankSecrets, binding: bytes, platform: str) -> Terms:
         """What the bank states about one of the account's bindings."""
         key = bank_secret.binding_key(binding, platform)
-        return Terms(
+        terms = Terms(
             status=self.status,
             debit_allowed=self.debit_allowed,
             credit_allowed=self.credit_allowed,
@@ -73,13 +79,18 @@ class Account:
             daily_limit_minor=self.daily_limit_minor,
             tags=identity_tags(binding, key, self.identity),
         )
+        return _nothing_allowed(terms, Status.UNSTATED) if self.unstated else terms
 
 
 def unbound(terms: Terms) -> Terms:
     """The last terms of a binding that has ended: nothing is allowed any more."""
+    return _nothing_allowed(terms, Status.UNBOUND)
+
+
+def _nothing_allowed(terms: Terms, status: Status) -> Terms:
     return replace(
         terms,
-        status=Status.UNBOUND,
+        status=status,
         debit_allowed=False,
         credit_allowed=False,
         transaction_limit_minor=0,
@@ -121,6 +132,8 @@ def open_account(change: AccountChange, number: str, like: Account | None = None
 def apply_change(account: Account, change: AccountChange) -> Account:
     """The account after a change; what the change does not state stays. Raises: InvalidValue."""
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
+    if account.unstated:
+        stated["unstated"] = frozenset(name for name in account.unstated if getattr(change, name) is None)
     if change.status is not None:
         stated["status"] = Status[change.status.upper()]
     for field in ("debit_allowed", "credit_allowed"):
@@ -166,14 +179,14 @@ class AccountStore:
         found = {}
         for start in range(0, len(lookups), _CHUNK):
             chunk = lookups[start : start + _CHUNK]
-            for row in connection.execute(select(schema.accounts).where(schema.accounts.c.number_lookup.in_(chunk))):
+            for row in connection.execute(_ACCOUNTS.where(schema.accounts.c.number_lookup.in_(chunk))):
                 number = by_lookup[row.number_lookup]
                 found[number] = self._account(row, number)
         return found
 
     def get(self, connection: Connection, account_id: int) -> Account:
         """The account of a known id."""
-        row = connection.execute(select(schema.accounts).where(schema.accounts.c.id == account_id)).one()
+        row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).one()
         return self._account(row, self._vault.unseal_text(row.number_sealed))
 
     def save(self, connection: Connection, account: Account) -> int:
@@ -231,4 +244,5 @@ class AccountStore:
             transaction_limit_minor=row.transaction_limit_minor,
             daily_limit_minor=row.daily_limit_minor,
             effective_at_ms=row.effective_at_ms,
+            unstated=frozenset() if row.unstated_fields is None else frozenset(json.loads(row.unstated_fields)),
         )

@@ -117,7 +117,8 @@ class DropFolder:
             report = self._load(path, stop)
             self._faults("file_loaded")
             target = self._folder / DONE
-            log.info("feed_file_loaded", lines=report.lines, changes=report.changes, missing=report.missing)
+            counts = {"lines": report.lines, "changes": report.changes, "missing": report.missing}
+            log.info("feed_file_loaded", **counts, bad_lines=report.bad_lines, unstated=report.unstated)
         except FileRejected as error:
             report = error.report
             target = self._folder / REJECTED

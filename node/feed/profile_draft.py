@@ -100,8 +100,7 @@ def _read_sample(path: Path) -> _Sample:
     if not text.strip():
         raise InvalidValue("file", "nothing in it", "a file with a few records")
     if text.lstrip().startswith("{"):
-        heading, rows = _objects(text)
-        return _Sample("jsonl", encoding, why, heading, rows, final_line_break=ended)
+        return _Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
     delimiter, quote, escape = _guess_dialect(text)
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
@@ -154,7 +153,7 @@ def _guess_dialect(text: str) -> tuple[str, str, str]:
         found = clevercsv.Sniffer().sniff(head)
     except clevercsv.Error:
         found = None
-    if found is None or len(found.delimiter or "") != 1:
+    if found is None or found.delimiter is None or len(found.delimiter) != 1:
         # One column, or nothing that it could tell by.
         first = head.splitlines()[0]
         return max(_DELIMITERS, key=first.count), '"', ""

@@ -5,7 +5,7 @@ are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `non
 by commas. Space around a value does not count: cores pad their columns. Errors name the field and never show a value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue, StandingError
-from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
-FIELDS: tuple[str, ...] = tuple(AccountChange.model_fields)
+#: What a record may state. That a field cannot be said is for HTTP push alone.
+FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if name != "unstated")
 
 BOOLEANS = ("debit_allowed", "credit_allowed")
 LIMITS = ("transaction_limit_minor", "daily_limit_minor")
@@ -72,6 +73,8 @@ def read_record(
         stated["unbind"] = [platform.strip() for platform in stated["unbind"].split(",")]
     if effective_at_ms is not None:
         stated.setdefault("effective_at_ms", effective_at_ms)
+    if "unstated" in stated:
+        problems.append(InvalidValue("unstated", "only in an HTTP push", "the fields that can be said"))
     known_bad = {problem.field for problem in problems}
     try:
         change = AccountChange.model_validate(stated)
@@ -80,6 +83,49 @@ def read_record(
         problems += [problem for problem in found if problem.field not in known_bad]
         return None, problems
     return (None if problems else change), problems
+
+
+def understood(
+    record: Mapping[str, Any], at_ms: int, *, source: str, told: Sequence[InvalidValue] = ()
+) -> AccountChange:
+    """The change that a record states; where that cannot be understood, that its account is unstated from `at_ms` on.
+
+    `told`: what is wrong with it already. Raises: InvalidValue where its account cannot be told.
+    """
+    if record.get("unstated"):
+        try:
+            return AccountChange.model_validate(record)
+        except ValidationError as error:
+            raise _problem(error.errors(include_input=False)[0]) from error
+    change, problems = read_record(record)
+    problems = [*told, *problems]
+    if change is not None:
+        problems += value_problems(change)
+    if change is not None and not problems:
+        return change.said_in(source)
+    number = told_number(record)
+    if number is None:
+        raise InvalidValue("number", "its account cannot be told", "a card or account number, written as one")
+    return not_understood(number, at_ms, record, source, problems)
+
+
+def not_understood(
+    number: str, at_ms: int, record: Mapping[str, Any], source: str, problems: Sequence[InvalidValue]
+) -> AccountChange:
+    """That an account is unstated: what a record says of it cannot be understood."""
+    named = {problem.field for problem in problems}.union(
+        name for name, value in record.items() if value is not None and value != ""
+    )
+    why = "; ".join(str(problem) for problem in problems[:_MAX_SHOWN])
+    return AccountChange.not_understood(number, at_ms, named, Trouble(source, why))
+
+
+def told_number(record: Mapping[str, Any]) -> str | None:
+    """The number of the account that a record is about; None where that cannot be told."""
+    try:
+        return canonical_number(trimmed(_text("number", record.get("number"))), "account")
+    except InvalidValue:
+        return None
 
 
 def trimmed(text: str) -> str:

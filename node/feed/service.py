@@ -3,12 +3,14 @@
 Everything that a publication will need is checked here, so that nothing that gets in can block what follows.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from standing.ledger.attestations.identity import canonical_number
@@ -17,13 +19,15 @@ from standing.ledger.errors import Conflict, InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt
+from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, LenientFeedEntry, Trouble
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account, unbound
 from standing.node.bindings.replacement import take_over
 from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
+from standing.node.feed.records import understood
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
@@ -71,6 +75,7 @@ class Feed:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
+        self._quarantine = Quarantine(vault)
         self._bank_secret = bank_secret
         self._clock = clock
         self._max_waiting = max_waiting
@@ -86,13 +91,42 @@ class Feed:
             )
         return self.accept(entry)
 
-    def accept(self, entry: FeedEntry, cursor: Cursor | None = None) -> FeedReceipt:
+    def push_lenient(self, entry: LenientFeedEntry) -> FeedReceipt:
+        """As `push`, but a change that cannot be understood makes its account unstated.
+
+        Raises: InvalidValue where not even the account can be told, and what `push` raises otherwise.
+        """
+        changes = []
+        for index, stated in enumerate(entry.changes):
+            with _place(index):
+                changes.append(
+                    understood(stated, entry.as_of_ms, source=f"HTTP push of {entry.as_of_ms}, changes[{index}]")
+                )
+        plain = FeedEntry(as_of_ms=entry.as_of_ms, changes=changes, part=entry.part, complete=entry.complete)
+        if self._source is not None:
+            return self.push(plain)
+        # As it was sent: what cannot be understood today must not make another entry of it tomorrow.
+        digest = self._vault.lookup("feed entry", json.dumps(entry.model_dump(), sort_keys=True))
+        return self.accept(plain, unstate_bad=True, digest=digest)
+
+    def accept(
+        self,
+        entry: FeedEntry,
+        cursor: Cursor | None = None,
+        *,
+        unstate_bad: bool = False,
+        digest: bytes | None = None,
+    ) -> FeedReceipt:
         """Take an entry, or a part of one, whole or not at all. The same content again gets the same answer.
 
-        `cursor` moves in the same transaction. Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
+        `cursor` moves in the same transaction. `unstate_bad`: a change that does not fit its account makes that account
+        unstated; otherwise it refuses the entry. `digest` identifies the content, where it is not the entry's own.
+
+        Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
         and field), Overloaded.
         """
-        digest = self._vault.lookup("feed entry", entry.model_dump_json())
+        if digest is None:
+            digest = self._vault.lookup("feed entry", entry.model_dump_json())
         now_ms = self._clock.now_ms()
         with self._database.write() as connection:
             begun = connection.execute(
@@ -115,7 +149,9 @@ class Feed:
                 received_at_ms=now_ms,
             )
             _begin(connection, receipt, digest)
-            queued = self._apply(connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms)
+            queued = self._apply(
+                connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms, unstate_bad=unstate_bad
+            )
             receipt.attestations = queued
             _finish(connection, receipt, digest)
             if cursor is not None:
@@ -124,7 +160,9 @@ class Feed:
         self._on_change()
         return receipt
 
-    def correct(self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None) -> Correction:
+    def correct(
+        self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None, unstate_bad: bool = False
+    ) -> Correction:
         """Take in what the core should have said before its last entry, or says ahead of its next one.
 
         That promises nothing, so the watermark stays. A change that took effect before the last entry counts from right
@@ -142,7 +180,8 @@ class Feed:
         with self._database.write() as connection:
             self._check_room(connection, changes)
             wanted = changes if as_it_was_ms is None else self._not_changed_since(connection, changes, as_it_was_ms)
-            queued = self._apply(connection, wanted, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
+            last_ms = outbox.last_as_of_ms(connection)
+            queued = self._apply(connection, wanted, last_ms=last_ms, as_of_ms=None, unstate_bad=unstate_bad)
         self._faults("feed_committed")
         self._on_change()
         return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
@@ -180,7 +219,13 @@ class Feed:
             outbox.check_room(connection, self._max_waiting)
 
     def _apply(
-        self, connection: Connection, changes: Sequence[AccountChange], *, last_ms: int, as_of_ms: int | None
+        self,
+        connection: Connection,
+        changes: Sequence[AccountChange],
+        *,
+        last_ms: int,
+        as_of_ms: int | None,
+        unstate_bad: bool,
     ) -> int:
         """Apply changes and queue the resulting attestations. Returns: how many.
 
@@ -188,33 +233,106 @@ class Feed:
         """
         numbers, replaced_numbers = _canonical_numbers(changes)
         accounts = self._accounts.find(connection, {*numbers, *replaced_numbers.values()})
+        before = dict(accounts)
         bound = _active_bindings(connection, accounts)
+        troubles: dict[str, AccountChange] = {}
         queued = 0
         for index, (number, stated) in enumerate(zip(numbers, changes, strict=True)):
             replaced = accounts.get(replaced_numbers.get(index, ""))
-            with _place(index):
-                known = accounts.get(number)
-                change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
-                account = open_account(change, number, replaced) if known is None else apply_change(known, change)
-                if replaced is not None:
-                    account = replace(account, id=self._accounts.save(connection, account))
-                    assert account.id is not None
-                    queued += take_over(
-                        connection,
-                        replaced=replaced,
-                        replaced_bound=bound[replaced.number],
-                        account_id=account.id,
-                        bound=bound[number],
-                        go_on=change.replaced_bindings == "go_on",
-                        effective_at_ms=change.effective_at_ms,
-                        bank_secret=self._bank_secret,
-                        holds_from_ms=last_ms + 1,
-                        entry_as_of_ms=as_of_ms,
-                    )
+            known = accounts.get(number)
+            change = stated
+            if not stated.unstated:
+                try:
+                    with _place(index):
+                        change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
+                        account = (
+                            open_account(change, number, replaced) if known is None else apply_change(known, change)
+                        )
+                except InvalidValue as error:
+                    if not unstate_bad:
+                        raise
+                    change = _not_understood(stated, error)
+            if change.unstated:
+                troubles[number] = change
+                if known is None or known.unstated.issuperset(change.unstated):
+                    continue
+                change = change.model_copy(
+                    update={"effective_at_ms": max(last_ms + 1, known.effective_at_ms, change.effective_at_ms)}
+                )
+                account = replace(
+                    known,
+                    effective_at_ms=change.effective_at_ms,
+                    unstated=known.unstated.union(change.unstated),
+                )
+            elif replaced is not None:
+                account = replace(account, id=self._accounts.save(connection, account))
+                assert account.id is not None
+                queued += take_over(
+                    connection,
+                    replaced=replaced,
+                    replaced_bound=bound[replaced.number],
+                    account_id=account.id,
+                    bound=bound[number],
+                    go_on=change.replaced_bindings == "go_on",
+                    effective_at_ms=change.effective_at_ms,
+                    bank_secret=self._bank_secret,
+                    holds_from_ms=last_ms + 1,
+                    entry_as_of_ms=as_of_ms,
+                )
             accounts[number] = account
             queued += self._tell(connection, account, change, bound[number], last_ms, as_of_ms)
-        self._accounts.save_all(connection, [accounts[number] for number in dict.fromkeys(numbers)])
+        told = [number for number in dict.fromkeys(numbers) if number in accounts]
+        self._accounts.save_all(connection, [accounts[number] for number in told])
+        self._keep_list(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
         return queued
+
+    def _keep_list(
+        self,
+        connection: Connection,
+        numbers: Collection[str],
+        before: Mapping[str, Account],
+        after: Mapping[str, Account],
+        troubles: Mapping[str, AccountChange],
+    ) -> None:
+        """Bring the list of unstated accounts up to date with what was applied."""
+        unknown = [number for number in numbers if number not in before]
+        never_stated = self._quarantine.never_stated(connection, unknown) if unknown else set()
+        mended = []
+        for number in numbers:
+            held = before[number].unstated if number in before else frozenset[str]()
+            now = after.get(number)
+            left = frozenset(troubles[number].unstated) if now is None else now.unstated
+            if not left:
+                if held or number in never_stated:
+                    mended.append(number)
+            elif held == left or (now is None and number in never_stated):
+                continue  # it is listed
+            elif left < held:
+                self._quarantine.narrow(connection, number, left)
+            else:
+                self._list(connection, number, now, left, troubles.get(number))
+        self._quarantine.clear(connection, mended)
+
+    def _list(
+        self,
+        connection: Connection,
+        number: str,
+        account: Account | None,
+        fields: frozenset[str],
+        change: AccountChange | None,
+    ) -> None:
+        account_id = None if account is None else account.id
+        if account is not None and account_id is None:
+            account_id = self._accounts.find(connection, [number])[number].id
+        trouble = None if change is None else change.trouble
+        if trouble is None:
+            why = "so is the account that it replaces" if change is None else "the core cannot say how it is"
+            trouble = Trouble("feed", why)
+        since_ms = change.effective_at_ms if change is not None else self._clock.now_ms()
+        self._quarantine.put(connection, number, account_id, fields, since_ms, trouble)
+        structlog.get_logger().warning(
+            "account_unstated", number=f"…{number[-4:]}", source=trouble.source, problem=trouble.problem
+        )
 
     def _tell(
         self,
@@ -365,6 +483,13 @@ def _check_effective(
     elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
     return change.model_copy(update={"effective_at_ms": effective_at_ms})
+
+
+def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
+    """That a change could not be applied to its account; all that it states is to be stated again."""
+    stated = [name for name in AccountChange.STATE_FIELDS if getattr(change, name) is not None]
+    trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
+    return AccountChange.not_understood(change.number, change.effective_at_ms, stated, trouble)
 
 
 @contextmanager

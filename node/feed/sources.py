@@ -35,6 +35,7 @@ def source_tasks(
             page_size=drop_folder.page_size,
             max_bytes=drop_folder.max_bytes,
             profile=profile,
+            max_bad_share=drop_folder.max_bad_share,
         )
         folder = DropFolder(drop_folder, loader, feed, faults, profile)
         tasks.append(Task("drop_folder", drop_folder.poll_ms, folder.step))

@@ -26,7 +26,7 @@ from standing.node.feed.file_report import FileRejected, FileReport
 from standing.node.feed.profile import Profile, read_profile
 from standing.node.feed.profile_draft import draft_profile
 from standing.node.feed.service import Feed
-from standing.node.feed.settings import MAX_FILE_BYTES
+from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
 from standing.node.operations.feed_tables import show_report
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase, opened
@@ -80,16 +80,20 @@ def check(
     with one_line_errors(), ExitStack() as stack:
         written, name = _written(file, config, profile, as_of, kind)
         database, vault, max_bytes = None, Vault([secrets.token_bytes(32)], "check"), MAX_FILE_BYTES
+        max_bad_share = MAX_BAD_SHARE
         if config is not None:
             settings = load(NodeSettings, config)
             database = NodeDatabase(settings.database_url)
             stack.callback(database.close)
             vault, max_bytes = open_vault(settings), _max_bytes(settings)
+            max_bad_share = _max_bad_share(settings)
         with _watched(file) as watch:
-            checker = FileCheck(database, vault, page_size=_PAGE, max_bytes=max_bytes, profile=written)
+            checker = FileCheck(
+                database, vault, page_size=_PAGE, max_bytes=max_bytes, profile=written, max_bad_share=max_bad_share
+            )
             report = checker.check(file, name, watch)
     _show(report, as_json)
-    if report.problems:
+    if report.outcome == "rejected":
         raise typer.Exit(1)
 
 
@@ -127,6 +131,7 @@ def send(
                 page_size=_PAGE,
                 max_bytes=_max_bytes(settings),
                 profile=written,
+                max_bad_share=_max_bad_share(settings),
             )
             report = _load(loader, file, name, reconcile)
     _show(report, as_json)
@@ -136,6 +141,10 @@ def send(
 
 def _max_bytes(settings: NodeSettings) -> int:
     return MAX_FILE_BYTES if settings.drop_folder is None else settings.drop_folder.max_bytes
+
+
+def _max_bad_share(settings: NodeSettings) -> float:
+    return MAX_BAD_SHARE if settings.drop_folder is None else settings.drop_folder.max_bad_share
 
 
 def _load(loader: FileLoader, file: Path, name: FileName, reconcile: bool) -> FileReport:

@@ -41,6 +41,9 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
         ("new accounts", report.new_accounts),
         ("attestations", report.attestations),
         ("changed since", report.changed_since),
+        ("lines that cannot be understood", report.bad_lines),
+        ("… that name no account", report.untold_lines),
+        ("accounts unstated by it", report.unstated),
         ("missing accounts", report.missing),
     ):
         if value or name in {"lines", "changes"}:

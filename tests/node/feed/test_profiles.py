@@ -75,7 +75,7 @@ def test_a_cores_own_export_is_learned_edited_checked_and_sent(bank: Bank, book:
     sent = _run("send", *given_file, "-c", str(config), "--json")
     assert sent.exit_code == 0, sent.output
     assert (json.loads(sent.stdout)["new_accounts"], json.loads(sent.stdout)["lines"]) == (3, 3)
-    claim = {
+    claim: dict[str, Any] = {
         "number": "11050137001000000771",
         "number_type": "account",
         "holder_name": "王小云",
@@ -114,7 +114,7 @@ def test_every_encoding_is_read_with_its_mark_and_without(tmp_path: Path, encodi
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     path.write_bytes((mark + text.getvalue()).encode("utf-16-le" if encoding == "utf-16" else encoding))
-    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})  # type: ignore[arg-type]
+    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})
     assert [(line.number, line.record["holder_name"]) for line in read_lines(path, "csv", profile)] == [
         (2, rows[1][1]),
         (3, rows[2][1]),
