@@ -1,16 +1,31 @@
 """What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000
+
+_TELLABLE = re.compile(r"[0-9A-Za-z \-]{4,64}")
+_MAX_SHOWN = 10
+_MAX_PROBLEM = 500
 
 LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
 
@@ -134,31 +149,35 @@ class FeedEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
+    on_bad_change: Literal["refuse", "unstate"] = Field(
+        "refuse",
+        exclude=True,
+        description="What a change does that cannot be understood: refuse the entry, or make its account unstated",
+    )
     changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
     part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
     complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
-    on_bad_change: Literal["refuse"] = Field(
-        "refuse",
-        description="What becomes of a change that cannot be understood. unstate: see the other form",
-        exclude=True,
-    )
+
+    @field_validator("changes", mode="wrap")
+    @classmethod
+    def _take_bad_changes(cls, stated: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Where the core asks for it, a change that is none says that its account is unstated."""
+        if info.data.get("on_bad_change") != "unstate" or "as_of_ms" not in info.data or not isinstance(stated, list):
+            return handler(stated)
+        return handler([_change_or_unstated(index, each, info.data["as_of_ms"]) for index, each in enumerate(stated)])
 
 
-class LenientFeedEntry(BaseModel):
-    """A feed entry of which a change that cannot be understood makes its account unstated, and stops nothing else.
-
-    Where not even the account can be told, the call is refused.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    on_bad_change: Literal["unstate"]
-    as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
-    changes: list[dict[str, Any]] = Field(
-        default=[], max_length=MAX_CHANGES, description="Changes, as in an entry without on_bad_change"
-    )
-    part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
-    complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
+def _change_or_unstated(index: int, stated: Any, as_of_ms: int) -> Any:
+    try:
+        return AccountChange.model_validate(stated)
+    except ValidationError as error:
+        number = stated.get("number") if isinstance(stated, dict) else None
+        if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
+            return stated  # nobody knows whose change it is, so the entry is refused
+        found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
+        problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
+        trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])
+        return AccountChange.not_understood(number, as_of_ms, stated, trouble)
 
 
 class FeedReceipt(BaseModel):

@@ -9,7 +9,7 @@ import codecs
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +108,7 @@ class _TextLines:
         if line:
             self.number += 1
         if len(line) >= limit and not self._ended(line):
+            line = b""
             while (rest := self._read_bytes(limit)) and not self._ended(rest):
                 pass
             raise _TooLong
@@ -185,7 +186,6 @@ class _CsvRecords:
                 if broken >= _MAX_BROKEN_RUN or heading is None:
                     return
                 continue
-            broken = 0
             if cells is None:
                 break
             if not cells and not self._native:
@@ -203,7 +203,12 @@ class _CsvRecords:
                 if problem is not None:
                     yield problem
                     return
-            yield self._line(heading, cells)
+            line = self._line(heading, cells)
+            broken = 0 if line.record else broken + 1
+            if broken >= _MAX_BROKEN_RUN:
+                yield replace(line, fatal=True)
+                return
+            yield line
         if heading is None and self._profile.heading:
             yield self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
 

@@ -5,13 +5,13 @@ file needs none: what was taken in already no longer differs.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import Conflict, InvalidValue, Overloaded
@@ -19,7 +19,7 @@ from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import AccountStore
+from standing.node.accounts.store import Account, AccountStore
 from standing.node.feed import cursors
 from standing.node.feed.comparison import Comparison, compare_states, missing_from, news
 from standing.node.feed.cursors import Cursor
@@ -27,6 +27,7 @@ from standing.node.feed.drop_file import FileName, sha256_of
 from standing.node.feed.file_check import FileCheck, Judged, Progress, pages, parse_line
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+from standing.node.feed.missing import mark, missing_accounts, newest
 from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
@@ -170,7 +171,8 @@ class FileLoader:
         self._complete(work)
 
     def _load_full(self, work: _Work) -> None:
-        newest_id = self._newest_id()
+        with self._database.read() as connection:
+            newest_id = newest(connection)
         for page, comparison, changes in self._compared(work):
             for difference in comparison.differences:
                 known = difference.known
@@ -190,7 +192,8 @@ class FileLoader:
         self._complete(work)
 
     def _reconcile(self, work: _Work) -> None:
-        newest_id = self._newest_id()
+        with self._database.read() as connection:
+            newest_id = newest(connection)
         for _, comparison, changes in self._compared(work):
             for difference in comparison.differences:
                 known = difference.known
@@ -223,7 +226,7 @@ class FileLoader:
                 comparison = compare_states(connection, self._accounts, states)
                 found, bad = news(connection, self._accounts, self._quarantine, bad)
             for account_id in (*comparison.seen, *found):
-                _mark(work.seen, account_id)
+                mark(work.seen, account_id)
             yield page, comparison, bad
 
     def _pages(self, work: _Work) -> Iterator[list[Line]]:
@@ -281,54 +284,36 @@ class FileLoader:
                 work.report.outcome = "rejected"
                 raise FileRejected(work.report) from error
 
-    def _newest_id(self) -> int:
-        with self._database.read() as connection:
-            return int(connection.execute(select(func.coalesce(func.max(schema.accounts.c.id), 0))).scalar_one())
-
     def _missing(self, work: _Work, newest_id: int) -> Iterator[list[AccountChange]]:
         """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing.
 
         Where a line names no account, it can only be about one of these: the changes say that they are unstated.
         """
-        table, bindings = schema.accounts, schema.bindings
-        count = (
-            select(func.count())
-            .where(bindings.c.account_id == table.c.id, bindings.c.ended_at_ms.is_(None))
-            .scalar_subquery()
-        )
-        query = select(table.c.id, table.c.status, count.label("bindings")).where(
-            table.c.id > bindparam("after"), table.c.id <= newest_id, table.c.status != int(Status.CLOSED)
-        )
-        after, trouble = 0, None
+        trouble = None
         if work.report.untold_lines:
             why = f"missing from a file in which {work.report.untold_lines} lines name no account"
             trouble = Trouble(work.report.file, why)
-        while True:
-            changes = []
-            with self._database.read() as connection:
-                rows = connection.execute(query.order_by(table.c.id).limit(self._page_size), {"after": after}).all()
-                for row in rows:
-                    if _marked(work.seen, row.id):
-                        continue
-                    work.report.missing += 1
-                    shown = len(work.report.missing_accounts) < MAX_MISSING_SHOWN
-                    account = self._accounts.get(connection, row.id) if shown or trouble is not None else None
-                    if account is not None and shown:
-                        work.report.missing_accounts.append(
-                            MissingAccount(
-                                number_masked=masked(account.number),
-                                status=Status.UNSTATED.word if trouble is not None else Status(row.status).word,
-                                bindings=row.bindings,
-                            )
-                        )
-                    if account is not None and trouble is not None:
-                        changes.append(missing_from(account, work.name.as_of_ms, trouble))
-            work.report.unstated += len(changes)
-            if changes:
-                yield changes
-            if not rows:
-                return
-            after = rows[-1].id
+        for accounts in missing_accounts(self._database, self._accounts, work.seen, newest_id, self._page_size):
+            work.report.missing += len(accounts)
+            for account in accounts[: MAX_MISSING_SHOWN - len(work.report.missing_accounts)]:
+                status = account.status if trouble is None and not account.unstated else Status.UNSTATED
+                work.report.missing_accounts.append(
+                    MissingAccount(
+                        number_masked=masked(account.number), status=status.word, bindings=self._bound(account)
+                    )
+                )
+            if trouble is not None:
+                work.report.unstated += len(accounts)
+                changes = [missing_from(account, work.name.as_of_ms, trouble) for account in accounts]
+                with self._database.read() as connection:
+                    yield news(connection, self._accounts, self._quarantine, changes)[1]
+
+    def _bound(self, account: Account) -> int:
+        """How many bindings of an account have not ended."""
+        bindings = schema.bindings
+        query = select(func.count()).where(bindings.c.account_id == account.id, bindings.c.ended_at_ms.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
 
 def _parsed(line: Line, name: FileName) -> AccountChange:
@@ -336,13 +321,3 @@ def _parsed(line: Line, name: FileName) -> AccountChange:
     if change is None:  # the file was judged before, so it has changed since
         raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
     return change
-
-
-def _mark(bits: bytearray, index: int) -> None:
-    if index // 8 >= len(bits):
-        bits.extend(bytes(index // 8 + 1 - len(bits)))
-    bits[index // 8] |= 1 << index % 8
-
-
-def _marked(bits: Sequence[int], index: int) -> bool:
-    return index // 8 < len(bits) and bool(bits[index // 8] >> index % 8 & 1)

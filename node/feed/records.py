@@ -85,30 +85,6 @@ def read_record(
     return (None if problems else change), problems
 
 
-def understood(
-    record: Mapping[str, Any], at_ms: int, *, source: str, told: Sequence[InvalidValue] = ()
-) -> AccountChange:
-    """The change that a record states; where that cannot be understood, that its account is unstated from `at_ms` on.
-
-    `told`: what is wrong with it already. Raises: InvalidValue where its account cannot be told.
-    """
-    if record.get("unstated"):
-        try:
-            return AccountChange.model_validate(record)
-        except ValidationError as error:
-            raise _problem(error.errors(include_input=False)[0]) from error
-    change, problems = read_record(record)
-    problems = [*told, *problems]
-    if change is not None:
-        problems += value_problems(change)
-    if change is not None and not problems:
-        return change.said_in(source)
-    number = told_number(record)
-    if number is None:
-        raise InvalidValue("number", "its account cannot be told", "a card or account number, written as one")
-    return not_understood(number, at_ms, record, source, problems)
-
-
 def not_understood(
     number: str, at_ms: int, record: Mapping[str, Any], source: str, problems: Sequence[InvalidValue]
 ) -> AccountChange:
@@ -118,6 +94,17 @@ def not_understood(
     )
     why = "; ".join(str(problem) for problem in problems[:_MAX_SHOWN])
     return AccountChange.not_understood(number, at_ms, named, Trouble(source, why))
+
+
+def number_problem(change: AccountChange) -> InvalidValue | None:
+    """What is wrong with the numbers of a change, by themselves."""
+    try:
+        number = canonical_number(change.number, change.number_type or "account")
+        if change.replaces is not None and canonical_number(change.replaces, "account", "replaces") == number:
+            return InvalidValue("replaces", "the account itself", "the number that it had before")
+    except InvalidValue as error:
+        return error
+    return None
 
 
 def told_number(record: Mapping[str, Any]) -> str | None:

@@ -1,16 +1,15 @@
 """The routes of the feed, for the bank's core."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Discriminator, Tag
 
 from standing.ledger.attestations.binding_protocol import MAX_TIME_MS
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
-from standing.node.accounts.changes import FeedEntry, FeedReceipt, LenientFeedEntry
+from standing.node.accounts.changes import FeedEntry, FeedReceipt
 from standing.node.bindings.routes import UNPARSED
 from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedTaken
 from standing.node.publishing.trail import ChangeTrail, Trail
@@ -25,17 +24,6 @@ Core = Annotated[Caller, Depends(require("core"))]
 CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
 AsOfMs = Annotated[int, Path(ge=0, le=MAX_TIME_MS, description="The entry's as_of_ms")]
 
-
-def _form(body: Any) -> str:
-    """Which form an entry has."""
-    stated = body.get("on_bad_change") if isinstance(body, dict) else getattr(body, "on_bad_change", None)
-    return "unstate" if stated == "unstate" else "refuse"
-
-
-_Entry = Annotated[
-    Annotated[FeedEntry, Tag("refuse")] | Annotated[LenientFeedEntry, Tag("unstate")], Discriminator(_form)
-]
-
 _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 
 
@@ -46,7 +34,7 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
         *_ALWAYS, UNPARSED, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded
     ),
 )
-def post_feed(entry: _Entry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
+def post_feed(entry: FeedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
     """Takes one feed entry: `as_of_ms` and zero or more changes.
 
     The entry is durable when this answers. It may be sent again: the same content gets the same answer. An entry
@@ -56,7 +44,7 @@ def post_feed(entry: _Entry, feed: Annotated[Feed, Depends(provided(Feed))], _ca
     One change that cannot be understood refuses the entry. With `"on_bad_change": "unstate"` it makes its account
     unstated, until the core states it again, and the rest counts.
     """
-    return feed.push(entry) if isinstance(entry, FeedEntry) else feed.push_lenient(entry)
+    return feed.push(entry)
 
 
 @router.get(

@@ -3,7 +3,6 @@
 Everything that a publication will need is checked here, so that nothing that gets in can block what follows.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from standing.ledger.errors import Conflict, InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, LenientFeedEntry, Trouble
+from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, Trouble
 from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account, unbound
 from standing.node.bindings.replacement import take_over
@@ -27,7 +26,7 @@ from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
-from standing.node.feed.records import understood
+from standing.node.feed.records import number_problem
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
@@ -89,25 +88,7 @@ class Feed:
             raise FeedTaken(
                 f"this node reads the core itself ({self._source}); allowed: one source only, see the node's settings"
             )
-        return self.accept(entry)
-
-    def push_lenient(self, entry: LenientFeedEntry) -> FeedReceipt:
-        """As `push`, but a change that cannot be understood makes its account unstated.
-
-        Raises: InvalidValue where not even the account can be told, and what `push` raises otherwise.
-        """
-        changes = []
-        for index, stated in enumerate(entry.changes):
-            with _place(index):
-                changes.append(
-                    understood(stated, entry.as_of_ms, source=f"HTTP push of {entry.as_of_ms}, changes[{index}]")
-                )
-        plain = FeedEntry(as_of_ms=entry.as_of_ms, changes=changes, part=entry.part, complete=entry.complete)
-        if self._source is not None:
-            return self.push(plain)
-        # As it was sent: what cannot be understood today must not make another entry of it tomorrow.
-        digest = self._vault.lookup("feed entry", json.dumps(entry.model_dump(), sort_keys=True))
-        return self.accept(plain, unstate_bad=True, digest=digest)
+        return self.accept(entry, unstate_bad=entry.on_bad_change == "unstate")
 
     def accept(
         self,
@@ -115,18 +96,16 @@ class Feed:
         cursor: Cursor | None = None,
         *,
         unstate_bad: bool = False,
-        digest: bytes | None = None,
     ) -> FeedReceipt:
         """Take an entry, or a part of one, whole or not at all. The same content again gets the same answer.
 
         `cursor` moves in the same transaction. `unstate_bad`: a change that does not fit its account makes that account
-        unstated; otherwise it refuses the entry. `digest` identifies the content, where it is not the entry's own.
+        unstated; otherwise it refuses the entry.
 
         Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
         and field), Overloaded.
         """
-        if digest is None:
-            digest = self._vault.lookup("feed entry", entry.model_dump_json())
+        digest = self._vault.lookup("feed entry", entry.model_dump_json())
         now_ms = self._clock.now_ms()
         with self._database.write() as connection:
             begun = connection.execute(
@@ -231,6 +210,8 @@ class Feed:
 
         `as_of_ms` names the entry; without one, the changes come late or early, see `correct`.
         """
+        if unstate_bad:
+            changes = [_with_numbers(change) for change in changes]
         numbers, replaced_numbers = _canonical_numbers(changes)
         accounts = self._accounts.find(connection, {*numbers, *replaced_numbers.values()})
         before = dict(accounts)
@@ -483,6 +464,12 @@ def _check_effective(
     elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
     return change.model_copy(update={"effective_at_ms": effective_at_ms})
+
+
+def _with_numbers(change: AccountChange) -> AccountChange:
+    """The change, or, where a number in it is wrong and the account can be told all the same, that it is unstated."""
+    wrong = number_problem(change)
+    return change if wrong is None else _not_understood(change, wrong)
 
 
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:

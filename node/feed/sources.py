@@ -24,7 +24,8 @@ def source_tasks(
     """A task for each source that is configured. Raises: InvalidValue where its settings are not usable."""
     tasks = []
     if sql_view is not None:
-        view = SqlViewSource(sql_view, feed, database, vault)
+        written = None if sql_view.profile is None else read_profile(sql_view.profile)
+        view = SqlViewSource(sql_view, feed, database, vault, written)
         tasks.append(Task("sql_view", sql_view.poll_ms, view.step, view.close))
     if drop_folder is not None:
         profile = None if drop_folder.profile is None else read_profile(drop_folder.profile)

@@ -1,9 +1,11 @@
 """`standing-node feed`: judge a feed file, or take one in."""
 
+import json
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,18 +18,20 @@ from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import load, write_private
 from standing.ledger.service.vault import Vault
+from standing.node.accounts import quarantine
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.composition import open_vault, read_secrets
 from standing.node.fault_points import kill_at, no_faults
 from standing.node.feed.drop_file import FileName, parse_as_of, parse_name
 from standing.node.feed.file_check import FileCheck
 from standing.node.feed.file_check import Progress as Watch
 from standing.node.feed.file_load import FileLoader
-from standing.node.feed.file_report import FileRejected, FileReport
+from standing.node.feed.file_report import FileRejected, FileReport, masked
 from standing.node.feed.profile import Profile, read_profile
 from standing.node.feed.profile_draft import draft_profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
-from standing.node.operations.feed_tables import show_report
+from standing.node.operations.feed_tables import show_report, show_unstated
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase, opened
 
@@ -137,6 +141,25 @@ def send(
     _show(report, as_json)
     if report.outcome == "rejected":
         raise typer.Exit(1)
+
+
+@app.command()
+def unstated(
+    config: Config = None,
+    at_most: Annotated[int, typer.Option(min=1, max=100_000, help="List no more than these, the oldest first")] = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """List the accounts of which the core said something that cannot be understood: where, and what is wrong."""
+    with one_line_errors():
+        settings = load(NodeSettings, config)
+        with opened(settings.database_url) as database, database.read() as connection:
+            listed = Quarantine(open_vault(settings)).listed(connection, at_most)
+            number = quarantine.count(connection)
+    if as_json:
+        shown = [{**asdict(each), "number": masked(each.number)} for each in listed]
+        print(json.dumps({"unstated": number, "accounts": shown}, indent=2))  # noqa: T201 - for programs
+    else:
+        show_unstated(listed, number, console)
 
 
 def _max_bytes(settings: NodeSettings) -> int:

@@ -1,12 +1,14 @@
 """What `standing-node feed` shows to a person: a file's report as tables."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from standing.node.feed.file_report import FileReport
+from standing.node.accounts.quarantine import Unstated
+from standing.node.feed.file_report import FileReport, masked
 
 _OUTCOMES = {
     "valid": "can be taken in",
@@ -69,3 +71,14 @@ def _missing(report: FileReport) -> Table:
     for account in report.missing_accounts:
         table.add_row(account.number_masked, account.status, str(account.bindings))
     return table
+
+
+def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> None:
+    """Print the accounts that are unstated, their numbers masked."""
+    table = Table(title=f"{number:,} accounts are unstated", title_justify="left")
+    for name in ("number", "since", "said in", "problem"):
+        table.add_column(name, overflow="fold")
+    for account in listed:
+        since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")
+        table.add_row(masked(account.number), since, Text(account.source), Text(account.problem))
+    console.print(table)

@@ -23,6 +23,7 @@ class State:
     in_flight: float
     in_flight_capacity: float
     restatements_left: float
+    unstated_accounts: float
     publication_number: float
     ledger_node_failures: float
 
@@ -37,6 +38,7 @@ _HELP = {
     "in_flight": "Publications that are signed and not yet seen in a block.",
     "in_flight_capacity": "How many may be (publisher.max_in_flight).",
     "restatements_left": "Bindings that a recovery has to state again before the watermark moves.",
+    "unstated_accounts": "Accounts of which the core said something that cannot be understood; see feed unstated.",
     "publication_number": "Number of the last publication signed.",
     "ledger_node_failures": "Calls that a ledger node did not answer since the start, over all nodes of ledger_urls.",
 }

@@ -5,6 +5,7 @@ from collections import Counter
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
+from standing.node.accounts import quarantine
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Node
 from standing.node.operations.metrics import State
@@ -32,6 +33,7 @@ class StoredStatus(BaseModel):
     restatements_left: int
     recovery: RecoveryWanted | None
     bindings: int
+    unstated_accounts: int
 
 
 class NodeStatus(StoredStatus):
@@ -68,6 +70,7 @@ def stored(connection: Connection) -> StoredStatus:
         restatements_left=restating.left(connection),
         recovery=RecoveryWanted(core_from_ms=unmet.core_from_ms, core_until_ms=unmet.core_until_ms) if unmet else None,
         bindings=connection.execute(bindings).scalar_one(),
+        unstated_accounts=quarantine.count(connection),
     )
 
 
@@ -134,6 +137,7 @@ def measure(node: Node, now_ms: int) -> State:
         in_flight=of(told.in_flight if told else None),
         in_flight_capacity=node.settings.publisher.max_in_flight,
         restatements_left=of(told.restatements_left if told else None),
+        unstated_accounts=of(told.unstated_accounts if told else None),
         publication_number=of(told.publication if told else None),
         ledger_node_failures=sum(node.client.failover.failures.values()),
     )
