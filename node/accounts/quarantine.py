@@ -1,13 +1,16 @@
 """Accounts that are unstated: the core said something of them that cannot be understood. Listed until it is mended."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.vault import Vault
-from standing.node.accounts.changes import Trouble
+from standing.node.accounts.changes import AccountChange, Trouble
+from standing.node.accounts.store import Account
 from standing.node.storage import schema
 
 _MAX_SOURCE = 255
@@ -30,34 +33,67 @@ class Unstated:
 class Quarantine:
     """The list of accounts that are unstated."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, clock: Clock | None = None) -> None:
         self._vault = vault
+        self._clock = clock or SystemClock()
         self._table = schema.unstated_accounts
 
-    def put(
+    def update(
         self,
         connection: Connection,
-        number: str,
-        account_id: int | None,
-        fields: Iterable[str],
-        since_ms: int,
-        trouble: Trouble,
+        numbers: Collection[str],
+        before: Mapping[str, Account],
+        after: Mapping[str, Account],
+        troubles: Mapping[str, AccountChange],
     ) -> None:
+        """Bring the list up to date with changes of some numbers, whose accounts are saved already.
+
+        `before` and `after` are the accounts among them; `troubles` the changes that made one unstated.
+        """
+        unknown = [number for number in numbers if number not in before]
+        never_stated = self.never_stated(connection, unknown) if unknown else set()
+        mended = []
+        for number in numbers:
+            held = before[number].unstated if number in before else frozenset[str]()
+            now = after.get(number)
+            left = frozenset(troubles[number].unstated) if now is None else now.unstated
+            if not left:
+                if held or number in never_stated:
+                    mended.append(number)
+            elif held == left or (now is None and number in never_stated):
+                continue  # it is listed
+            elif left < held:
+                self._narrow(connection, number, left)
+            else:
+                self._put(connection, number, left, troubles.get(number))
+        self._clear(connection, mended)
+
+    def _put(self, connection: Connection, number: str, fields: frozenset[str], change: AccountChange | None) -> None:
         """List an account, or list it anew."""
-        self.clear(connection, [number])
+        trouble = None if change is None else change.trouble
+        if trouble is None:
+            why = "so is the account that it replaces" if change is None else "the core cannot say how it is"
+            trouble = Trouble("feed", why)
+        lookup = self._vault.lookup("number", number)
+        accounts = schema.accounts
+        query = select(accounts.c.id).where(accounts.c.number_lookup == lookup)
+        self._clear(connection, [number])
         connection.execute(
             insert(self._table).values(
-                number_lookup=self._vault.lookup("number", number),
+                number_lookup=lookup,
                 number_sealed=self._vault.seal_text(number),
-                account_id=account_id,
-                since_ms=since_ms,
+                account_id=connection.execute(query).scalar_one_or_none(),
+                since_ms=change.effective_at_ms if change is not None else self._clock.now_ms(),
                 fields=json.dumps(sorted(fields)),
                 source=trouble.source[:_MAX_SOURCE],
                 problem=trouble.problem[:_MAX_PROBLEM],
             )
         )
+        structlog.get_logger().warning(
+            "account_unstated", number=f"…{number[-4:]}", source=trouble.source, problem=trouble.problem
+        )
 
-    def narrow(self, connection: Connection, number: str, fields: Iterable[str]) -> None:
+    def _narrow(self, connection: Connection, number: str, fields: Iterable[str]) -> None:
         """Note that fewer fields are left to be stated again."""
         connection.execute(
             update(self._table)
@@ -65,7 +101,7 @@ class Quarantine:
             .values(fields=json.dumps(sorted(fields)))
         )
 
-    def clear(self, connection: Connection, numbers: Iterable[str]) -> None:
+    def _clear(self, connection: Connection, numbers: Iterable[str]) -> None:
         """Take accounts off the list: they are stated again."""
         lookups = [self._vault.lookup("number", number) for number in numbers]
         for start in range(0, len(lookups), _CHUNK):

@@ -3,7 +3,6 @@
 What cannot be told from the file is left as `?`, with which a profile is refused.
 """
 
-import csv
 import json
 import re
 import unicodedata
@@ -14,37 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import charset_normalizer
-import clevercsv
-
-from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
-from standing.node.feed.profile import ENCODINGS, TO_FILL_IN
-from standing.node.feed.records import BOOLEANS, LIMITS, trimmed
+from standing.node.feed.file_sample import Sample, read_sample
+from standing.node.feed.profile import TO_FILL_IN
+from standing.node.feed.records import BOOLEANS, LIMITS
 from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, NO, TIME_FORMS, WORDS, YES
 
-_SAMPLE_BYTES = 1_048_576
-_SNIFFED_LINES = 200
-_MAX_RECORDS = 5_000
 _MAX_WORDS = 40
-_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\x84\x31\x95\x33": "gb18030"}
 _BRACKETS = re.compile(r"[(\[{<].*?[)\]}>]")
-_DELIMITERS = (",", "\t", ";", "|")
-
-
-@dataclass
-class _Sample:
-    """The first records of a file, and how they were read."""
-
-    form: str
-    encoding: str
-    encoding_why: str
-    heading: list[str] | None
-    rows: list[list[str]]
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = ""
-    final_line_break: bool = True
 
 
 @dataclass
@@ -64,7 +40,7 @@ class _Draft:
 
 def draft_profile(path: Path) -> str:
     """A profile for files like this one, as TOML. Raises: OSError, InvalidValue where the file cannot be understood."""
-    sample = _read_sample(path)
+    sample = read_sample(path)
     columns, unused = _guess_columns(sample)
     draft = _Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
@@ -88,110 +64,13 @@ def draft_profile(path: Path) -> str:
     return "\n".join(draft.lines) + "\n"
 
 
-def _read_sample(path: Path) -> _Sample:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        raw = file.read(_SAMPLE_BYTES)
-    encoding, why = _guess_encoding(raw)
-    text = raw.decode(encoding, "replace").removeprefix("\ufeff")
-    ended = text.endswith("\n") or len(raw) < size
-    if len(raw) < size:
-        text = text[: text.rfind("\n") + 1]
-    if not text.strip():
-        raise InvalidValue("file", "nothing in it", "a file with a few records")
-    if text.lstrip().startswith("{"):
-        return _Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
-    delimiter, quote, escape = _guess_dialect(text)
-    options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
-    options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
-    rows = []
-    try:
-        for row in csv.reader(text.splitlines(keepends=True), **options):
-            if row:
-                rows.append([trimmed(cell) for cell in row])
-            if len(rows) > _MAX_RECORDS:
-                break
-    except csv.Error as error:
-        raise InvalidValue("file", f"line {len(rows) + 1} is no record", "CSV, or JSON lines") from error
-    heading = rows[0] if _is_heading(rows[0]) else None
-    records = rows[1:] if heading else rows
-    return _Sample("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
-
-
-def _guess_encoding(raw: bytes) -> tuple[str, str]:
-    for mark, encoding in _MARKS.items():
-        if raw.startswith(mark):
-            return encoding, "the file begins with its mark"
-    # A sample may end within a character.
-    for cut in range(4):
-        try:
-            text = raw[: len(raw) - cut].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return "utf-8", "every byte fits" if not text.isascii() else "plain ASCII: UTF-8 and GB18030 are the same"
-    if raw.count(0) * 4 > len(raw):
-        little = raw[1::2].count(0) >= raw[::2].count(0)
-        return ("utf-16-le" if little else "utf-16-be"), "every other byte is zero"
-    candidates = [name.replace("-", "_") for name in ENCODINGS if name != "utf-16"]
-    best = charset_normalizer.from_bytes(raw[: 64 * 1024], cp_isolation=candidates).best()
-    if best is not None:
-        return best.encoding.replace("_", "-"), "guessed by charset-normalizer; look whether the headings read well"
-    # Short files are too little for it.
-    for cut in range(4):
-        try:
-            raw[: len(raw) - cut].decode("gb18030")
-        except UnicodeDecodeError:
-            continue
-        return "gb18030", "no UTF-8, and every byte fits; look whether the headings read well"
-    raise InvalidValue("file", "in an encoding that is not known here", ", ".join(ENCODINGS))
-
-
-def _guess_dialect(text: str) -> tuple[str, str, str]:
-    head = "".join(text.splitlines(keepends=True)[:_SNIFFED_LINES])
-    try:
-        found = clevercsv.Sniffer().sniff(head)
-    except clevercsv.Error:
-        found = None
-    if found is None or found.delimiter is None or len(found.delimiter) != 1:
-        # One column, or nothing that it could tell by.
-        first = head.splitlines()[0]
-        return max(_DELIMITERS, key=first.count), '"', ""
-    return found.delimiter, found.quotechar or '"', found.escapechar or ""
-
-
-def _objects(text: str) -> tuple[list[str], list[list[str]]]:
-    heading: dict[str, None] = {}
-    records = []
-    for line in text.splitlines()[:_MAX_RECORDS]:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # a draft is made from what can be read; `feed check` judges every line
-        if isinstance(record, dict):
-            records.append(record)
-            heading |= dict.fromkeys(record)
-    if not records:
-        raise InvalidValue("file", "no JSON object on a line", "CSV, or JSON lines")
-    names = list(heading)
-    return names, [[_cell(record.get(name)) for name in names] for record in records]
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else trimmed(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _is_heading(row: Sequence[str]) -> bool:
-    return bool(row) and not any(re.search(r"\d{4}", unicodedata.normalize("NFKC", cell)) for cell in row)
-
-
 def folded(text: str) -> str:
     """A heading or a word as it is looked up: without what stands in brackets, signs and spaces."""
     plain = _BRACKETS.sub("", unicodedata.normalize("NFKC", text)).casefold()
     return "".join(each for each in plain if each.isalnum())
 
 
-def _guess_columns(sample: _Sample) -> tuple[dict[str, int], list[str]]:
+def _guess_columns(sample: Sample) -> tuple[dict[str, int], list[str]]:
     """For each field the column it is likely to be in, and the headings that are left."""
     if sample.heading is None:
         return _guess_by_values(sample), []
@@ -208,7 +87,7 @@ def _guess_columns(sample: _Sample) -> tuple[dict[str, int], list[str]]:
     return found, unused
 
 
-def _guess_by_values(sample: _Sample) -> dict[str, int]:
+def _guess_by_values(sample: Sample) -> dict[str, int]:
     """Without a heading: the columns whose values look like nothing else."""
     looks = {
         "id_document_number": r"\d{17}[\dXx]",
@@ -235,7 +114,7 @@ def _guess_by_values(sample: _Sample) -> dict[str, int]:
     return found
 
 
-def _put_form(draft: _Draft, sample: _Sample) -> None:
+def _put_form(draft: _Draft, sample: Sample) -> None:
     draft.table("profile")
     draft.put("format", sample.form, "the look of the first line")
     draft.put("encoding", sample.encoding, sample.encoding_why)
@@ -252,7 +131,7 @@ def _put_form(draft: _Draft, sample: _Sample) -> None:
     draft.put("final_line_break", sample.final_line_break, "as this file ends; true shows a file that was cut short")
 
 
-def _put_constants(draft: _Draft, sample: _Sample, columns: dict[str, int], derived: Iterable[str]) -> None:
+def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], derived: Iterable[str]) -> None:
     missing = [name for name in AccountChange.STATE_FIELDS if name not in columns and name not in derived]
     draft.table("profile.constants", "what no column states, the same for every account")
     guesses = {"id_document_country": ("CN", "no column; GUESS: all documents were issued in China")}
@@ -275,7 +154,7 @@ def _put_constants(draft: _Draft, sample: _Sample, columns: dict[str, int], deri
             draft.note(f"{name}: no column looks like it; full files need one")
 
 
-def _put_number_type(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> None:
+def _put_number_type(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
     at = columns.get("number", -1)
     numbers = [row[at] for row in sample.rows if 0 <= at < len(row)]
     if any(re.fullmatch(r"[0-9]{12,19}", number) is None for number in numbers):
@@ -284,7 +163,7 @@ def _put_number_type(draft: _Draft, sample: _Sample, columns: dict[str, int]) ->
         draft.put("number_type", TO_FILL_IN, 'no column: "account", or "card" where every number is a card')
 
 
-def _put_words(draft: _Draft, sample: _Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
+def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
     for name in (*WORDS, *BOOLEANS):
         source = columns.get("status") if name in derived else columns.get(name)
         if source is None:
@@ -320,7 +199,7 @@ def _meaning(name: str, word: str, derived: bool) -> str | bool | None:
     return next((meaning for meaning, usual in WORDS[name].items() if plain in usual), None)
 
 
-def _put_empty(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> None:
+def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
     draft.table("profile.empty", "what an empty cell states; otherwise it states nothing")
     for name in LIMITS:
         at = columns.get(name)
@@ -329,7 +208,7 @@ def _put_empty(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> None:
             draft.put(name, TO_FILL_IN, f'{empty} of {len(sample.rows)} records: "none" where that means no limit')
 
 
-def _put_amounts(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> None:
+def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
     stated = [name for name in LIMITS if name in columns]
     if not stated:
         return
@@ -355,7 +234,7 @@ def _put_amounts(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> Non
     draft.put("decimal", decimal, "as amounts are written" if comma_decimal or point_decimal else "none seen")
 
 
-def _put_times(draft: _Draft, sample: _Sample, columns: dict[str, int]) -> None:
+def _put_times(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
     at = columns.get("effective_at_ms")
     if at is None:
         return

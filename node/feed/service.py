@@ -4,13 +4,11 @@ Everything that a publication will need is checked here, so that nothing that ge
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
-import structlog
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.clock import Clock
@@ -26,22 +24,17 @@ from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
+from standing.node.feed.entries import EntryDiffers, FeedOutOfOrder, begin, check_turn, finish, known_receipt
 from standing.node.feed.records import number_problem
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
 
-
-class FeedOutOfOrder(Conflict):
-    """The entry is older than the last one, or is a part that is not next."""
+__all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
 
 
 class FeedTaken(Conflict):
     """The node reads the core itself, so nothing else may speak for it: the watermark is the promise of one source."""
-
-
-class EntryDiffers(Conflict):
-    """An entry with this time exists already, with other content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,7 @@ class Feed:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
-        self._quarantine = Quarantine(vault)
+        self._quarantine = Quarantine(vault, clock)
         self._bank_secret = bank_secret
         self._clock = clock
         self._max_waiting = max_waiting
@@ -111,11 +104,11 @@ class Feed:
             begun = connection.execute(
                 select(schema.feed_entries).where(schema.feed_entries.c.as_of_ms == entry.as_of_ms)
             ).one_or_none()
-            known = None if begun is None else _known_receipt(connection, entry, begun, digest)
+            known = None if begun is None else known_receipt(connection, entry, begun, digest)
             if known is not None:
                 return known
             last_ms = outbox.last_as_of_ms(connection)
-            _check_turn(connection, entry, begun)
+            check_turn(connection, entry, begun)
             if entry.as_of_ms > self.latest_ms():
                 raise InvalidValue("as_of_ms", "ahead of this node's clock", f"at most {self.latest_ms()}")
             self._check_room(connection, entry.changes)
@@ -127,12 +120,12 @@ class Feed:
                 attestations=0,
                 received_at_ms=now_ms,
             )
-            _begin(connection, receipt, digest)
+            begin(connection, receipt, digest)
             queued = self._apply(
                 connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms, unstate_bad=unstate_bad
             )
             receipt.attestations = queued
-            _finish(connection, receipt, digest)
+            finish(connection, receipt, digest)
             if cursor is not None:
                 cursors.save(connection, cursor, now_ms)
         self._faults("feed_committed")
@@ -264,56 +257,8 @@ class Feed:
             queued += self._tell(connection, account, change, bound[number], last_ms, as_of_ms)
         told = [number for number in dict.fromkeys(numbers) if number in accounts]
         self._accounts.save_all(connection, [accounts[number] for number in told])
-        self._keep_list(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
+        self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
         return queued
-
-    def _keep_list(
-        self,
-        connection: Connection,
-        numbers: Collection[str],
-        before: Mapping[str, Account],
-        after: Mapping[str, Account],
-        troubles: Mapping[str, AccountChange],
-    ) -> None:
-        """Bring the list of unstated accounts up to date with what was applied."""
-        unknown = [number for number in numbers if number not in before]
-        never_stated = self._quarantine.never_stated(connection, unknown) if unknown else set()
-        mended = []
-        for number in numbers:
-            held = before[number].unstated if number in before else frozenset[str]()
-            now = after.get(number)
-            left = frozenset(troubles[number].unstated) if now is None else now.unstated
-            if not left:
-                if held or number in never_stated:
-                    mended.append(number)
-            elif held == left or (now is None and number in never_stated):
-                continue  # it is listed
-            elif left < held:
-                self._quarantine.narrow(connection, number, left)
-            else:
-                self._list(connection, number, now, left, troubles.get(number))
-        self._quarantine.clear(connection, mended)
-
-    def _list(
-        self,
-        connection: Connection,
-        number: str,
-        account: Account | None,
-        fields: frozenset[str],
-        change: AccountChange | None,
-    ) -> None:
-        account_id = None if account is None else account.id
-        if account is not None and account_id is None:
-            account_id = self._accounts.find(connection, [number])[number].id
-        trouble = None if change is None else change.trouble
-        if trouble is None:
-            why = "so is the account that it replaces" if change is None else "the core cannot say how it is"
-            trouble = Trouble("feed", why)
-        since_ms = change.effective_at_ms if change is not None else self._clock.now_ms()
-        self._quarantine.put(connection, number, account_id, fields, since_ms, trouble)
-        structlog.get_logger().warning(
-            "account_unstated", number=f"…{number[-4:]}", source=trouble.source, problem=trouble.problem
-        )
 
     def _tell(
         self,
@@ -341,80 +286,6 @@ class Feed:
                 entry_as_of_ms=as_of_ms,
             )
         return len(told)
-
-
-def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], digest: bytes) -> FeedReceipt | None:
-    """The receipt of an entry, or part, that is here already; None for the part that is next.
-
-    Raises: EntryDiffers.
-    """
-    parts = schema.feed_parts
-    known = connection.execute(
-        select(parts).where(parts.c.as_of_ms == entry.as_of_ms, parts.c.part == entry.part)
-    ).one_or_none()
-    if known is None and not begun.complete:
-        return None
-    whole = begun.complete and begun.parts == 1
-    if known is None and whole and entry.part == 1:
-        known = begun
-    if known is None or known.digest != digest:
-        raise EntryDiffers(
-            f"as_of_ms: an entry of {entry.as_of_ms} with another content is here already; "
-            "allowed: the same content again, or a later as_of_ms"
-        )
-    return FeedReceipt(
-        as_of_ms=entry.as_of_ms,
-        part=entry.part,
-        complete=known.complete,
-        changes=known.changes,
-        attestations=known.attestations,
-        received_at_ms=known.received_at_ms,
-    )
-
-
-def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None) -> None:
-    """Check that the entry comes after all others, or is the next part of the newest, incomplete one."""
-    newest_ms = connection.execute(select(func.coalesce(func.max(schema.feed_entries.c.as_of_ms), 0))).scalar_one()
-    if entry.as_of_ms < newest_ms:
-        raise FeedOutOfOrder(
-            f"as_of_ms: {entry.as_of_ms} is older than the last entry; allowed: later than {newest_ms}"
-        )
-    next_part = 1 if begun is None else begun.parts + 1
-    if entry.part != next_part:
-        raise FeedOutOfOrder(f"part: {entry.part} of the entry of {entry.as_of_ms} is not next; allowed: {next_part}")
-
-
-def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store an entry before the rows that refer to it."""
-    if receipt.part == 1:
-        connection.execute(
-            insert(schema.feed_entries).values(
-                as_of_ms=receipt.as_of_ms,
-                digest=digest,
-                received_at_ms=receipt.received_at_ms,
-                changes=0,
-                attestations=0,
-                complete=False,
-                parts=1,
-            )
-        )
-
-
-def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store the effect of an entry."""
-    entries = schema.feed_entries
-    connection.execute(
-        update(entries)
-        .where(entries.c.as_of_ms == receipt.as_of_ms)
-        .values(
-            parts=receipt.part,
-            complete=receipt.complete,
-            changes=entries.c.changes + receipt.changes,
-            attestations=entries.c.attestations + receipt.attestations,
-        )
-    )
-    if receipt.part > 1 or not receipt.complete:
-        connection.execute(insert(schema.feed_parts).values(digest=digest, **receipt.model_dump()))
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:

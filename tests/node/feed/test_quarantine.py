@@ -259,8 +259,8 @@ def test_a_view_in_the_cores_own_words_is_read_by_its_profile(bank: Bank, core: 
     core.put(bank.clock.now_ms() // 1_000, *(account(index, status="正常") for index in range(2)))
     core.run("DROP VIEW standing_accounts")
     core.run(
-        "CREATE VIEW standing_accounts AS SELECT number AS acct_no, changed_ms AS changed_s, status AS state, holder_name,"
-        " id_document_number, phone, 'branch 7' AS branch, '1,000.50' AS day_limit FROM core_accounts"
+        "CREATE VIEW standing_accounts AS SELECT number AS acct_no, changed_ms AS changed_s, status AS state,"
+        " holder_name, id_document_number, phone, 'branch 7' AS branch, '1,000.50' AS day_limit FROM core_accounts"
     )
     allowed = {"正常": True, "冻结": False}
     profile = Profile.model_validate(
