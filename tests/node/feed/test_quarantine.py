@@ -5,11 +5,14 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -25,7 +28,17 @@ from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from standing.node.storage import schema
-from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger, terms_on_ledger, writes
+from tests.node.node_tools import (
+    Killed,
+    SqlCore,
+    account,
+    die_at,
+    feed_of,
+    grant_of,
+    status_on_ledger,
+    terms_on_ledger,
+    writes,
+)
 from tests.world import Bank, World, wait_until
 
 _GO = threading.Event()
@@ -162,6 +175,57 @@ def test_an_account_on_two_lines_is_unstated_whichever_of_them_is_right(bank: Ba
     report = _load(bank, tmp_path, "full", twice, page_size=2)
     assert (report.bad_lines, [each.number for each in _unstated(bank)]) == (2, [account(1)["number"]])
     assert grant_of(bank.bind(account(2)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["full", "changes"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_killed_at_any_part_of_a_file_with_bad_lines_nothing_is_lost_and_nothing_told_twice(
+    bank: Bank, tmp_path: Path, kind: str, times: int
+) -> None:
+    rows = [account(index) for index in range(6)]
+    _load(bank, tmp_path, "full", rows)
+    grants = [grant_of(bank.bind(row)) for row in rows]
+    frozen = [{**row, "status": "frozen"} for row in rows]
+    frozen[1]["status"], frozen[4]["phone"] = "asleep", "1"
+    as_of_ms = bank.clock.advance(1_000)
+    path = tmp_path / "again.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in frozen))
+    name = FileName("full" if kind == "full" else "changes", as_of_ms, "jsonl")
+    for faults in (die_at("feed_committed", times), lambda _: None):
+        loader = FileLoader(feed_of(bank, faults), bank.node.database, bank.secrets.vault(), page_size=2)
+        with suppress(Killed):
+            report = loader.load(path, name, lambda _a, _b: None, _GO)
+    assert (report.outcome, report.bad_lines, report.unstated, report.lines) == ("loaded", 2, 2, 6)
+    expected = [Status.UNSTATED if index in {1, 4} else Status.FROZEN for index in range(6)]
+    wait_until(lambda: [status_on_ledger(bank, grant) for grant in grants] == expected)
+    assert [writes(bank, grant) for grant in grants] == [2] * 6
+    assert {each.number for each in _unstated(bank)} == {rows[1]["number"], rows[4]["number"]}
+
+
+def test_files_dropped_in_the_cores_own_words_are_read_by_the_profile_of_the_settings(
+    a_world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    profile = tmp_path / "core.toml"
+    names = {"number": "账号", "status": "状态"} | {
+        name: name for name in account(1) if name not in {"number", "status"}
+    }
+    words = {"status": {"正常": "active"}}
+    profile.write_text(tomli_w.dumps({"profile": {"encoding": "gb18030", "columns": names, "words": words}}))
+    bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50, "profile": profile})
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([names[name] for name in account(1)])
+    for index, word in ((1, "正常"), (2, "不明")):
+        writer.writerow(account(index, status=word).values())
+    (tmp_path / "ready").write_bytes(text.getvalue().encode("gb18030"))
+    time = datetime.fromtimestamp(a_world.clock.advance(1_000) / 1000, UTC)
+    (tmp_path / "ready").rename(folder / f"full-{time:%Y%m%dT%H%M%S}Z.txt")
+    wait_until(lambda: bank.get("/v1/status").json()["unstated_accounts"] == 1)
+    assert grant_of(bank.bind(account(1)))
+    assert "standing_node_unstated_accounts 1.0" in httpx.get(f"{bank.url}/metrics", timeout=10).text
 
 
 def _push(bank: Bank, *changes: dict[str, Any], **entry: Any) -> httpx.Response:
