@@ -25,7 +25,8 @@ from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Outcome, decide
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.binding_protocol import Claim
-from standing.ledger.attestations.identity import IdDocument, canonical_identity
+from standing.ledger.attestations.documents import stated_document
+from standing.ledger.attestations.identity import canonical_identity
 from standing.ledger.attestations.money import NO_LIMIT, currency_number
 from standing.ledger.attestations.sealing import identity_tags, seal
 from standing.ledger.attestations.terms import Status, Terms
@@ -212,8 +213,8 @@ class Snapshot:
 
 
 def _identity(fields: dict[str, Any]) -> Any:
-    document = IdDocument(fields["id_document_scheme"], fields["id_document_country"], fields["id_document_number"])
-    return canonical_identity(fields["holder_name"], document, fields["phone"])
+    stated = (fields.get(f"id_document_{part}") or None for part in ("scheme", "country", "number"))
+    return canonical_identity(fields["holder_name"], stated_document(*stated), fields.get("phone") or None)
 
 
 def _limit(stated: int | str) -> int:
@@ -306,7 +307,7 @@ class Day:
     def bind_all(self) -> Iterator[str]:
         """Let every user bind; those whose data do not match must be told just what does not. Yields: user ids."""
         for user_id, user in self.users.items():
-            claim = {name: user[name] for name in CLAIM_FIELDS}
+            claim = {name: user[name] for name in CLAIM_FIELDS if name in user}
             body = {"user_id": user_id, "bank": user["bank"], "request_id": f"bind-{user_id}", **claim}
             answer = self._gateway.post("/v1/bindings", json=body)
             found = answer.json()

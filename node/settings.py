@@ -157,6 +157,7 @@ caller_refill_per_hour = 30
 
 [micro_deposit]
 policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
+# close_names = true                 # a deposit settles a name that is close; as it comes, such a name is refused
 # payout_folder = "/var/spool/standing-payouts"
 
 # standing-node api-key new --name core-2026 --role core

@@ -42,6 +42,29 @@ BIND_EXAMPLES: dict[str, Any] = {
             "micro_deposit": {"currency": "CNY", "expires_at_ms": 1_767_829_800_000},
         },
     },
+    "looks_mistyped": {
+        "summary": "Something looks mistyped; the bank was not asked",
+        "value": {
+            "outcome": "looks_mistyped",
+            "binding": None,
+            "number_masked": None,
+            "created_at_ms": None,
+            "mismatches": [],
+            "matches": [],
+            "hints": [
+                {
+                    "field": "number",
+                    "hint": "check_digit",
+                    "message": {
+                        "en": "A character of the card or account number may be mistyped: its check digit does not "
+                        "fit. Look at it again; if it is right, send it as written.",
+                        "zh": "卡号或账号的校验位不符，可能有一位输错。请再核对；确认无误可照原样提交。",
+                    },
+                }
+            ],
+            "micro_deposit": None,
+        },
+    },
     "refused": {
         "summary": "Refused by the bank: the name is another",
         "value": {

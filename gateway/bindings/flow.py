@@ -21,10 +21,16 @@ from standing.gateway.bindings.service import Bindings, StoredBinding, mask, sto
 from standing.gateway.errors import BankNotUsable
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, Mismatch
+from standing.ledger.attestations.binding_protocol import (
+    BindingAnswer,
+    BindingRequest,
+    ClaimHint,
+    FieldMatch,
+    Mismatch,
+)
 from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.holder_tags import holder_tags
 from standing.ledger.attestations.identity import Identity
-from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
@@ -44,9 +50,18 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The bank refused, with what does not match."""
+    """The bank refused, with what does not match, how each field compares, and what looks mistyped."""
 
     mismatches: tuple[Mismatch, ...]
+    matches: tuple[FieldMatch, ...] = ()
+    hints: tuple[ClaimHint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LooksMistyped:
+    """Something in the claim looks mistyped. The bank was not asked, and no attempt is counted."""
+
+    hints: tuple[ClaimHint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +70,10 @@ class DepositAsked:
 
     currency: str
     expires_at_ms: int
+    matches: tuple[FieldMatch, ...] = ()
 
 
-Outcome = Granted | Refused | DepositAsked
+Outcome = Granted | Refused | DepositAsked | LooksMistyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +116,21 @@ class BindingFlow:
         self._clock = clock
         self._admission = Admission(max_waiting, "requests to bind")
 
-    async def bind(self, bic: str, user_id: str, request: BindingRequest) -> Outcome:
+    async def bind(self, bic: str, user_id: str, request: BindingRequest, *, as_written: bool = False) -> Outcome:
         """Ask a bank to bind an account for a user, check the grant, and store it.
 
-        Nothing is stored unless the whole grant is valid. The same request may be made again after a lost answer.
+        A claim that looks mistyped is answered with hints, and reaches the bank only `as_written`. Nothing is stored
+        unless the whole grant is valid. The same request may be made again after a lost answer.
 
         Raises: InvalidValue, BindingHeld, TooManyAttempts, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted,
         BankNodeUnreachable, BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
         """
         with self._admission:
-            return await self._bind(self._banks.find(bic), user_id, request, None)
+            bank = self._banks.find(bic)
+            hints = () if as_written else tuple(request.hints())
+            return LooksMistyped(hints) if hints else await self._bind(bank, user_id, request, None)
 
-    async def rebind(self, binding: bytes, request: BindingRequest) -> Outcome:
+    async def rebind(self, binding: bytes, request: BindingRequest, *, as_written: bool = False) -> Outcome:
         """Make a new binding of the same account in place of one whose record does not open, or whose holder changed.
 
         The old binding ends when the new one is granted: at the bank in the same step, then here. Until then, also
@@ -126,7 +145,8 @@ class BindingFlow:
             bank = self._banks.of_binding(old.bank)
             if self._account(bank, request.canonical_number()) != old.account:
                 raise InvalidValue("number", "of another account", "the account of this binding, or a new binding")
-            return await self._bind(bank, old.user_id, request, binding)
+            hints = () if as_written else tuple(request.hints())
+            return LooksMistyped(hints) if hints else await self._bind(bank, old.user_id, request, binding)
 
     async def resync(self, binding: bytes) -> bool:
         """Ask the bank to publish a binding's terms once more. Returns: False where they were on their way already.
@@ -201,7 +221,7 @@ class BindingFlow:
             return await self._ask_deposit(bank, user_id, request.request_id, identity, account, answer)
         if answer.grant is None:
             await self._storage.writing(self._note_refusal, user_id)
-            return Refused(tuple(answer.mismatches))
+            return Refused(tuple(answer.mismatches), tuple(answer.matches), tuple(answer.hints))
         grant = trusted(answer.grant, bank, self._platform, signer)
         values = self._values(bank, grant, user_id, identity, answer.mismatches) | account
         granted = await self._storage.writing(self._store, values, (bank.bic, request.request_id))
@@ -233,7 +253,7 @@ class BindingFlow:
             "bank": bank.bic,
             "user_id": user_id,
             "key_sealed": self._vault.seal(grant.binding_key),
-            "tags": identity_tags(grant.binding, grant.binding_key, identity).pack(),
+            "tags": holder_tags(grant.binding, grant.binding_key, identity).pack(),
             "unvouched": ",".join(unvouched) or None,
             "granted_at_ms": grant.granted_at_ms,
             "grant_signature": grant.signature,
@@ -266,7 +286,7 @@ class BindingFlow:
             "expires_at_ms": deposit.expires_at_ms,
         }
         await self._storage.writing(self._store_pending, values)
-        return DepositAsked(deposit.currency, deposit.expires_at_ms)
+        return DepositAsked(deposit.currency, deposit.expires_at_ms, tuple(answer.matches))
 
     def forget_expired(self) -> int:
         """Delete pending bindings whose amount was never named, at most 500 at once, with their identity.

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.holder_tags import holder_tags
 from standing.ledger.attestations.identity import (
     IdDocument,
     Identity,
@@ -19,7 +20,6 @@ from standing.ledger.attestations.identity import (
     canonical_name,
     canonical_phone,
 )
-from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.errors import InvalidValue, NotFound
 from standing.ledger.service.vault import Vault
@@ -99,7 +99,7 @@ class IdentityChange:
         changed = new.changed
         # A tag depends on its own field only, so any value may stand in for the others: their tags are kept.
         whole = Identity(**{field.name: changed.get(field.name, "") for field in fields(Identity)})
-        made = identity_tags(row.binding, self._vault.unseal(row.key_sealed), whole)
+        made = holder_tags(row.binding, self._vault.unseal(row.key_sealed), whole)
         tags = replace(IdentityTags.unpack(row.tags), **{field: getattr(made, field) for field in changed})
         # The platform's present statement counts, not what the bank's first record will say.
         unvouched = [field for field in (row.unvouched or "").split(",") if field and field not in changed]

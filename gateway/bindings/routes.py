@@ -18,7 +18,7 @@ from standing.gateway.access.dependencies import (
     AnyRole,
 )
 from standing.gateway.bindings import schemas as d
-from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, Outcome, Refused
+from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, LooksMistyped, Outcome, Refused
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.errors import AlreadyBound, BankNotServed, BankNotUsable
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
@@ -56,11 +56,21 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
     """The answer to a request to bind; 201 where a binding was made just now, else 200."""
     response.status_code = status.HTTP_200_OK
     match outcome:
+        case LooksMistyped():
+            hints = [d.HintDocument.of(hint) for hint in outcome.hints]
+            return d.BindAnswer(outcome="looks_mistyped", binding=None, hints=hints)
         case Refused():
-            return d.BindAnswer(outcome="refused", binding=None, mismatches=list(outcome.mismatches))
+            return d.BindAnswer(
+                outcome="refused",
+                binding=None,
+                mismatches=list(outcome.mismatches),
+                matches=[d.MatchDocument.of(match) for match in outcome.matches],
+                hints=[d.HintDocument.of(hint) for hint in outcome.hints],
+            )
         case DepositAsked():
             deposit = d.DepositDocument(currency=outcome.currency, expires_at_ms=outcome.expires_at_ms)
-            return d.BindAnswer(outcome="micro_deposit", binding=None, micro_deposit=deposit)
+            matches = [d.MatchDocument.of(match) for match in outcome.matches]
+            return d.BindAnswer(outcome="micro_deposit", binding=None, matches=matches, micro_deposit=deposit)
         case Granted():
             if outcome.created:
                 response.status_code = status.HTTP_201_CREATED
@@ -81,18 +91,21 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
         status.HTTP_201_CREATED: {"description": "Granted: the binding is made"},
         status.HTTP_200_OK: {
             "model": d.BindAnswer,
-            "description": "Refused by the bank, with what does not match; or first a micro-deposit; or granted to the "
-            "same request before",
+            "description": "Refused by the bank, with what does not match; or first a micro-deposit; or something "
+            "looks mistyped; or granted to the same request before",
         },
     },
 )
 async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
     """Asks the bank whether the user holds the account, and stores the grant.
 
+    A claim in which something looks mistyped is answered at once with hints: no bank is asked, and no attempt counts.
+    The same claim with `as_written` is asked of the bank, which knows all its numbers.
+
     Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
     signed by the bank's signer on the ledger.
     """
-    outcome = await flow.bind(body.bank, body.user_id, body.request())
+    outcome = await flow.bind(body.bank, body.user_id, body.request(), as_written=body.as_written)
     return bind_answer(outcome, response)
 
 

@@ -5,10 +5,24 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from standing.gateway.access.schemas import MessageDocument
 from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.flow import PendingBinding
+from standing.gateway.bindings.messages import of_hint, of_match
 from standing.gateway.bindings.service import LiveBinding, StoredBinding
-from standing.ledger.attestations.binding_protocol import MAX_DEPOSIT_MINOR, BindingRequest, Claim, Hex32, Mismatch
+from standing.ledger.attestations.binding_protocol import (
+    MAX_DEPOSIT_MINOR,
+    BindingRequest,
+    Claim,
+    ClaimHint,
+    FieldMatch,
+    Hex32,
+    MatchCode,
+    MatchWord,
+    Mismatch,
+)
+from standing.ledger.attestations.hints import Hint
+from standing.ledger.attestations.holder_tags import stated
 from standing.ledger.attestations.money import currency_code, limit_word
 
 USER_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
@@ -27,6 +41,9 @@ class ClaimBody(Claim):
     """What a user claims about an account. `request_id` makes it safe to ask again after a lost answer."""
 
     request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$")
+    as_written: bool = Field(
+        False, description="Ask the bank even where something looks mistyped: the user has looked at it again"
+    )
 
     def request(self) -> BindingRequest:
         """The request to the bank's node."""
@@ -80,14 +97,42 @@ class DepositDocument(BaseModel):
     expires_at_ms: int
 
 
-class BindAnswer(BaseModel):
-    """Granted, with the binding; refused by the bank, with what does not match; or a micro-deposit first."""
+class MatchDocument(BaseModel):
+    """How a field compares with the bank's book, with what the user is told. The bank's value is never told."""
 
-    outcome: Literal["granted", "refused", "micro_deposit"]
+    field: str = Field(examples=["name"])
+    match: MatchWord
+    code: MatchCode = Field(description="As Verification of Payee names it (ISO 20022)")
+    message: MessageDocument
+
+    @classmethod
+    def of(cls, found: FieldMatch) -> "MatchDocument":
+        return cls(field=found.field, match=found.match, code=found.code, message=of_match(found))
+
+
+class HintDocument(BaseModel):
+    """What looks mistyped in a field, with what the user is told."""
+
+    field: str = Field(examples=["number"])
+    hint: Hint
+    message: MessageDocument
+
+    @classmethod
+    def of(cls, found: ClaimHint) -> "HintDocument":
+        return cls(field=found.field, hint=found.hint, message=of_hint(found))
+
+
+class BindAnswer(BaseModel):
+    """Granted, with the binding; refused by the bank, with what does not match; a micro-deposit first; or something
+    looks mistyped, and neither was the bank asked nor an attempt counted."""
+
+    outcome: Literal["granted", "refused", "micro_deposit", "looks_mistyped"]
     binding: str | None = Field(description="The binding's id, where granted")
     number_masked: str | None = None
     created_at_ms: int | None = None
     mismatches: list[Mismatch] = []
+    matches: list[MatchDocument] = Field([], description="How each field compares, unless granted or unknown")
+    hints: list[HintDocument] = Field([], description="What looks mistyped; ask again with as_written if it is right")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 
 
@@ -98,11 +143,12 @@ class BindingList(BaseModel):
 
 
 class IdentityDocument(BaseModel):
-    """Whether the bank's word on the holder still matches the user as bound."""
+    """Whether the bank's word on the holder still matches the user as bound. `not_stated`: one of the two states none,
+    so nothing is compared."""
 
-    name: Literal["same", "changed"]
-    id_document: Literal["same", "changed"]
-    phone: Literal["same", "changed"]
+    name: Literal["same", "changed", "not_stated"]
+    id_document: Literal["same", "changed", "not_stated"]
+    phone: Literal["same", "changed", "not_stated"]
 
 
 class TermsDocument(BaseModel):
@@ -180,6 +226,8 @@ def _terms(live: LiveBinding) -> TermsDocument | None:
 
 
 def _same(tag: bytes, expected: bytes) -> str:
+    if not (stated(tag) and stated(expected)):
+        return "not_stated"
     return "same" if tag == expected else "changed"
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.decisions.risk import AnyRule, Currency
-from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
 
 #: The outcomes that a policy may choose. Approving is not among them: silence is not consent.
 Caution = Literal["decline", "review"]
@@ -108,7 +108,9 @@ class Policy(BaseModel):
         """The bound that applies to an amount; `currency` is an ISO 4217 numeric code."""
         bands = self.freshness
         if self.freshness_of and currency is not None:
-            bands = self.freshness_of.get(currency_code(currency), bands)
+            # By number: a code that was in a policy once may have been succeeded by another of the same number.
+            of = (found for code, found in self.freshness_of.items() if currency_number(code) == currency)
+            bands = next(of, bands)
         for band in bands:
             if band.up_to_minor == "any" or amount_minor <= band.up_to_minor:
                 return band.max_staleness_ms

@@ -41,6 +41,7 @@ from standing.gateway.bindings.bound import Bound
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, first_hold
+from standing.ledger.attestations.holder_tags import tags_differ
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.codec import Record
@@ -219,12 +220,12 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 10: permission for the kind
     if not permitted:
         return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
-    # 11: the holder is still the one that the user was bound as
-    if terms.tags.name != bound.tags.name:
+    # 11: the holder is still the one that the user was bound as, as far as both sides state it
+    if tags_differ(terms.tags.name, bound.tags.name):
         return Reason.NAME_CHANGED
-    if terms.tags.id_document != bound.tags.id_document:
+    if tags_differ(terms.tags.id_document, bound.tags.id_document):
         return Reason.ID_DOCUMENT_CHANGED
-    if terms.tags.phone != bound.tags.phone:
+    if tags_differ(terms.tags.phone, bound.tags.phone):
         return Reason.PHONE_CHANGED
     # 12: currency
     if terms.currency != question.currency:

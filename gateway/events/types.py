@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from standing.ledger.attestations.holder_tags import tags_differ
+from standing.ledger.attestations.identity import IDENTITY_FIELDS
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 
 
@@ -162,6 +164,6 @@ def _between(previous: Terms, current: Terms) -> Iterator[Change]:
 
 
 def _identity(before: IdentityTags, after: IdentityTags, current: Terms) -> Iterator[Change]:
-    fields = tuple(name for name in ("name", "id_document", "phone") if getattr(before, name) != getattr(after, name))
+    fields = tuple(name for name in IDENTITY_FIELDS if tags_differ(getattr(before, name), getattr(after, name)))
     if fields:
         yield Change(EventType.IDENTITY_CHANGED, fields, current.status.word)

@@ -119,7 +119,7 @@ async def rebind(
     Where the bank cannot be reached in between, the old binding has ended already: ask again with the same content.
     """
     async with audit.act(caller, "rebind", binding, check_reason(body.reason)):
-        outcome = await flow.rebind(bytes.fromhex(binding[2:]), body.request())
+        outcome = await flow.rebind(bytes.fromhex(binding[2:]), body.request(), as_written=body.as_written)
         return bind_answer(outcome, response)
 
 

@@ -1,6 +1,6 @@
 """Bodies and answers of holds, changes of identity, resync and rebind."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,8 +11,8 @@ from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.bindings.schemas import USER_PATTERN, ClaimBody
 from standing.gateway.decisions.holds import StoredHold
 from standing.ledger.attestations.binding_protocol import Hex32
-from standing.ledger.attestations.identity import IdDocument
-from standing.ledger.errors import InvalidValue
+from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField, stated_document
+from standing.ledger.attestations.phones import MAX_PHONE
 
 UserQuery = Annotated[str | None, Query(pattern=USER_PATTERN, description="The platform's own id of a user")]
 BindingQuery = Annotated[Hex32 | None, Query(description="The binding's id: 0x and 64 hexadecimal digits")]
@@ -50,22 +50,15 @@ class IdentityBody(BaseModel):
     )
 
     holder_name: str | None = Field(None, min_length=1, max_length=140)
-    id_document_scheme: Literal["NIDN", "CCPT"] | None = None
-    id_document_country: str | None = Field(None, pattern="^[A-Z]{2}$")
-    id_document_number: str | None = Field(None, min_length=1, max_length=35)
-    phone: str | None = Field(None, min_length=3, max_length=40)
+    id_document_scheme: SchemeField | None = None
+    id_document_country: CountryField | None = None
+    id_document_number: str | None = Field(None, min_length=1, max_length=MAX_DOCUMENT)
+    phone: str | None = Field(None, min_length=1, max_length=MAX_PHONE)
     reason: WhyField
 
     def new(self) -> NewIdentity:
         """What has changed, in canonical form. Raises: InvalidValue."""
-        parts = (self.id_document_scheme, self.id_document_country, self.id_document_number)
-        match parts:
-            case (None, None, None):
-                document = None
-            case (str(scheme), str(country), str(number)):
-                document = IdDocument(scheme, country, number)
-            case _:
-                raise InvalidValue("id_document", "not whole", "scheme, country and number, all three or none")
+        document = stated_document(self.id_document_scheme, self.id_document_country, self.id_document_number)
         return NewIdentity.parse(self.holder_name, document, self.phone)
 
     def __repr__(self) -> str:

@@ -1,11 +1,16 @@
 """The bodies that a platform's gateway and a bank's node exchange over HTTP: claims, grants, micro-deposits."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, IdDocument, SchemeField, stated_document
 from standing.ledger.attestations.grant import Grant
-from standing.ledger.attestations.identity import IdDocument, Identity, canonical_identity, canonical_number
+from standing.ledger.attestations.hints import Hint, document_hint, number_hint, phone_hint
+from standing.ledger.attestations.identity import HolderKind, Identity, canonical_identity, canonical_number
+from standing.ledger.attestations.names import MAX_NAME
+from standing.ledger.attestations.numbers import trimmed_fields
+from standing.ledger.attestations.phones import MAX_PHONE
 
 #: A platform's id. It enters key derivation, so its form is fixed.
 PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
@@ -35,18 +40,35 @@ Hex65 = Annotated[str, _hex_of(65)]
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]
 
 
+class ClaimHint(BaseModel):
+    """What looks mistyped in a claim. It is found in the claim alone: no bank's book is looked at."""
+
+    field: Literal["number", "id_document", "phone"]
+    hint: Hint = Field(description="check_digit, length, or unknown_range: a range that no library knows as in use")
+
+
 class Claim(BaseModel):
-    """What a user claims about an account: its number and its holder. Personal data."""
+    """What a user claims about an account: its number and its holder, a person or an organisation. Personal data.
+
+    ID document and phone may be left out; the bank asks for what it has of them. Blanks around a value do not count,
+    and an empty value is one that is left out.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     number: str = Field(min_length=4, max_length=64, description="Card or account number, spaces and hyphens allowed")
     number_type: Literal["card", "account"]
-    holder_name: str = Field(min_length=1, max_length=140)
-    id_document_scheme: Literal["NIDN", "CCPT"] = Field(description="ISO 20022: national identity number or passport")
-    id_document_country: str = Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")
-    id_document_number: str = Field(min_length=1, max_length=35)
-    phone: str = Field(min_length=3, max_length=40)
+    holder_kind: HolderKind | None = Field(None, description="Left out: not compared")
+    holder_name: str = Field(min_length=1, max_length=MAX_NAME)
+    id_document_scheme: SchemeField | None = None
+    id_document_country: CountryField | None = None
+    id_document_number: str | None = Field(None, min_length=1, max_length=MAX_DOCUMENT)
+    phone: str | None = Field(None, min_length=1, max_length=MAX_PHONE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trim(cls, stated: Any) -> Any:
+        return trimmed_fields(stated, Claim.model_fields)
 
     def canonical_number(self) -> str:
         """The number in canonical form. Raises: InvalidValue."""
@@ -54,8 +76,23 @@ class Claim(BaseModel):
 
     def identity(self) -> Identity:
         """The three identity fields in canonical form. Raises: InvalidValue."""
-        document = IdDocument(self.id_document_scheme, self.id_document_country, self.id_document_number)
-        return canonical_identity(self.holder_name, document, self.phone)
+        return canonical_identity(self.holder_name, self.id_document(), self.phone)
+
+    def id_document(self) -> IdDocument | None:
+        """The ID document; None where none is stated. Raises: InvalidValue where only a part of it is."""
+        return stated_document(self.id_document_scheme, self.id_document_country, self.id_document_number)
+
+    def hints(self) -> list[ClaimHint]:
+        """What looks mistyped. Raises: InvalidValue where a value has no canonical form."""
+        self.canonical_number()
+        self.identity()
+        document = self.id_document()
+        found: dict[Literal["number", "id_document", "phone"], Hint | None] = {
+            "number": number_hint(self.number, self.number_type),
+            "id_document": document_hint(document) if document is not None else None,
+            "phone": phone_hint(self.phone) if self.phone is not None else None,
+        }
+        return [ClaimHint(field=field, hint=hint) for field, hint in found.items() if hint is not None]
 
     def __repr__(self) -> str:
         return "Claim(…)"
@@ -81,9 +118,32 @@ class BindingRequest(Claim):
 class Mismatch(BaseModel):
     """One reason against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
 
-    field: Literal["number", "name", "id_document", "phone", "account", "amount"]
+    field: Literal["number", "name", "id_document", "phone", "holder_kind", "account", "amount"]
     problem: str
     iso_reason: str | None = None
+
+
+MatchWord = Literal["match", "close", "no_match", "not_stated"]
+MatchCode = Literal["MTCH", "CMTC", "NMTC", "NOAP"]
+
+#: The codes of ISO 20022's Verification of Payee.
+MATCH_CODES: dict[MatchWord, MatchCode] = {"match": "MTCH", "close": "CMTC", "no_match": "NMTC", "not_stated": "NOAP"}
+
+
+class FieldMatch(BaseModel):
+    """How a claimed field compares with the bank's book.
+
+    `match`: one canonical form. `close`, of names only: a person would look twice. `not_stated`: the bank has none, or
+    the claim states none.
+    """
+
+    field: Literal["name", "id_document", "phone"]
+    match: MatchWord
+    code: MatchCode
+
+    @classmethod
+    def of(cls, field: Literal["name", "id_document", "phone"], match: MatchWord) -> "FieldMatch":
+        return cls(field=field, match=match, code=MATCH_CODES[match])
 
 
 class GrantDocument(BaseModel):
@@ -148,11 +208,17 @@ class DepositConfirmation(BaseModel):
 class BindingAnswer(BaseModel):
     """The bank's answer: granted, refused with what does not match, or a micro-deposit first.
 
+    `matches` says of each field how it compares; it is empty where no account was found, and where all that the
+    bank has matches.
+    `hints` of a refusal say which of the fields that do not match look mistyped.
+
     After a micro-deposit, `mismatches` of a grant name the fields that the bank does not vouch for, such as the phone.
     The terms carry the bank's own value of them from the first attestation on.
     """
 
     outcome: Literal["granted", "refused", "micro_deposit"]
     mismatches: list[Mismatch] = []
+    matches: list[FieldMatch] = []
+    hints: list[ClaimHint] = []
     grant: GrantDocument | None = None
     micro_deposit: MicroDepositDocument | None = None

@@ -1,8 +1,9 @@
 """Currencies (ISO 4217) and amounts in minor units."""
 
-from functools import lru_cache
+from functools import cache
 
 from iso4217 import Currency
+from moneyed.classes import CURRENCIES
 
 from standing.ledger.errors import InvalidValue
 
@@ -13,34 +14,55 @@ NO_LIMIT = 2**64 - 1
 MAX_AMOUNT_MINOR = 2**63 - 1
 
 
-@lru_cache(maxsize=512)
-def currency_number(code: str, field: str = "currency") -> int:
-    """The ISO 4217 numeric code of an alphabetic one, such as 156 for CNY.
+#: Currencies in use, alphabetic code to numeric (ISO 4217, list one).
+_IN_USE = {currency.code: int(currency.number) for currency in Currency if currency.number is not None}
 
-    Raises: InvalidValue for anything that is not an active ISO 4217 code in upper case.
+#: With those that are withdrawn (list three), as far as they had numeric codes. py-moneyed keeps what iso4217 drops.
+_EVER = {
+    code: int(held.numeric) for code, held in CURRENCIES.items() if held.numeric is not None and held.numeric.isdigit()
+} | _IN_USE
+
+#: Of several codes that one number has had, the newest: CSD took over the number of YUM, as XCG did that of ANG. Where
+#: a currency in use has the number, it is that one.
+_NEWEST = ("CSD", "ESP", "HRK", "BRN", "ARP", "ZRN")
+_BY_NUMBER = (
+    {number: code for code, number in _EVER.items()}
+    | {_EVER[code]: code for code in _NEWEST}
+    | {number: code for code, number in _IN_USE.items()}
+)
+
+
+def currency_number(code: str, field: str = "currency") -> int:
+    """The ISO 4217 numeric code of an alphabetic one, such as 156 for CNY; withdrawn currencies are known too.
+
+    What was recorded in a currency stays true after it is withdrawn: records, changes and evidence name it. Raises:
+    InvalidValue for anything that never was an ISO 4217 code in upper case.
     """
-    try:
-        number = Currency(code).number
-    except ValueError:
-        number = None
+    number = _EVER.get(code)
     if number is None:
         raise InvalidValue(field, "not a currency", "an ISO 4217 alphabetic code, such as CNY")
-    return int(number)
+    return number
 
 
-@lru_cache(maxsize=512)
+def check_in_use(code: str, field: str = "currency") -> None:
+    """Check that a currency may be that of a new account. Raises: InvalidValue for one that is withdrawn or unknown."""
+    if code not in _IN_USE:
+        currency_number(code, field)
+        raise InvalidValue(field, "withdrawn, and a new account needs a currency in use", "an ISO 4217 code in use")
+
+
 def currency_code(number: int) -> str:
-    """The ISO 4217 alphabetic code of a numeric one.
+    """The ISO 4217 alphabetic code of a numeric one: the one in use, or the last that had the number.
 
-    Raises: InvalidValue for a number that names no currency.
+    Raises: InvalidValue for a number that never named a currency.
     """
-    for currency in Currency:
-        if currency.number == number:
-            return str(currency.code)
-    raise InvalidValue("currency", f"{number} names no currency", "an ISO 4217 numeric code")
+    code = _BY_NUMBER.get(number)
+    if code is None:
+        raise InvalidValue("currency", f"{number} names no currency", "an ISO 4217 numeric code")
+    return code
 
 
-@lru_cache(maxsize=512)
+@cache
 def minor_digits(code: str) -> int:
     """How many decimals of a currency's major unit its minor unit is, such as 2 for CNY and 0 for JPY.
 

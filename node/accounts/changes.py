@@ -15,10 +15,16 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField
+from standing.ledger.attestations.identity import HolderKind
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
+from standing.ledger.attestations.names import MAX_NAME
+from standing.ledger.attestations.numbers import trimmed_fields
+from standing.ledger.attestations.phones import MAX_PHONE
 
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000
@@ -39,9 +45,9 @@ class Trouble:
 
 
 class AccountChange(BaseModel):
-    """One change of one account. What is not stated stays as it is; a new account must state everything.
+    """One change of one account. What is not stated stays as it is; a new account states all of STATE_FIELDS.
 
-    Personal data: never logged.
+    Blanks around a value do not count, and an empty value states nothing. Personal data: never logged.
     """
 
     model_config = ConfigDict(
@@ -59,7 +65,7 @@ class AccountChange(BaseModel):
         },
     )
 
-    #: The fields that make up an account's state; a new account states them all.
+    #: What a new account has to state. It may have neither ID document nor phone.
     STATE_FIELDS: ClassVar[tuple[str, ...]] = (
         "number_type",
         "status",
@@ -69,6 +75,11 @@ class AccountChange(BaseModel):
         "transaction_limit_minor",
         "daily_limit_minor",
         "holder_name",
+    )
+    #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
+    #: the field is not stated.
+    HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
+        "holder_kind",
         "id_document_scheme",
         "id_document_country",
         "id_document_number",
@@ -88,11 +99,16 @@ class AccountChange(BaseModel):
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
     transaction_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
     daily_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
-    holder_name: str | None = Field(None, min_length=1, max_length=140)
-    id_document_scheme: Literal["NIDN", "CCPT"] | None = None
-    id_document_country: str | None = Field(None, pattern="^[A-Z]{2}$")
-    id_document_number: str | None = Field(None, min_length=1, max_length=35)
-    phone: str | None = Field(None, min_length=3, max_length=40)
+    holder_kind: HolderKind | None = None
+    holder_name: str | None = Field(None, min_length=1, max_length=MAX_NAME)
+    id_document_scheme: SchemeField | Literal["none"] | None = Field(
+        None, description='ISO 20022 code, such as NIDN, CCPT, COID; "none": the book has no document any more'
+    )
+    id_document_country: CountryField | None = None
+    id_document_number: str | None = Field(None, min_length=1, max_length=MAX_DOCUMENT)
+    phone: str | None = Field(
+        None, min_length=1, max_length=MAX_PHONE, description='"none": the book has no phone any more'
+    )
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
         default=[], max_length=32, description="Platforms at which the holder ended the binding, at the bank"
     )
@@ -113,6 +129,11 @@ class AccountChange(BaseModel):
         description="Fields of the account that the core cannot say at the moment. Until they are stated again, "
         "platforms hold what the account does for review. Nothing else in such a change counts",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trim(cls, stated: Any) -> Any:
+        return trimmed_fields(stated)
 
     def __repr__(self) -> str:
         return "AccountChange(…)"

@@ -7,15 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from standing.ledger.attestations.documents import GLOBAL_SCHEMES
+from standing.ledger.attestations.holder_tags import holder_tags
 from standing.ledger.attestations.identity import (
+    HolderKind,
     IdDocument,
     Identity,
     canonical_id_document,
     canonical_name,
     canonical_phone,
+    kind_of_scheme,
 )
-from standing.ledger.attestations.money import NO_LIMIT, currency_number
-from standing.ledger.attestations.sealing import identity_tags
+from standing.ledger.attestations.money import NO_LIMIT, check_in_use, currency_number
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.vault import Vault
@@ -42,13 +45,18 @@ _UPDATE = (
 _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
     schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
 )
+#: What a change says where the book has no phone or no document any more.
+_NONE = "none"
 
 _CHUNK = 500  # the most keys of one SELECT … IN
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. `id` is the store's own, None before it is saved. Limits are as in `ledger.attestations.terms`."""
+    """One account. `id` is the store's own, None before it is saved. Limits are as in `ledger.attestations.terms`.
+
+    `holder_kind`: a person or an organisation. The identity's document and phone are empty where the book has none.
+    """
 
     id: int | None
     number: str
@@ -63,6 +71,7 @@ class Account:
     effective_at_ms: int
     #: Fields of which the core said something that could not be understood. Not empty: the account is unstated.
     unstated: frozenset[str] = frozenset()
+    holder_kind: HolderKind = "person"
 
     def __repr__(self) -> str:  # the number is personal data
         return f"Account(id={self.id})"
@@ -77,7 +86,7 @@ class Account:
             currency=self.currency,
             transaction_limit_minor=self.transaction_limit_minor,
             daily_limit_minor=self.daily_limit_minor,
-            tags=identity_tags(binding, key, self.identity),
+            tags=holder_tags(binding, key, self.identity),
         )
         return _nothing_allowed(terms, Status.UNSTATED) if self.unstated else terms
 
@@ -110,6 +119,8 @@ def open_account(change: AccountChange, number: str, like: Account | None = None
         raise InvalidValue(
             "number", "no such account, and a new one must state " + ", ".join(missing), "a known account, or all of it"
         )
+    if change.currency is not None:
+        check_in_use(change.currency)
     if like is not None:
         copied = replace(like, id=None, number=number, number_type=change.number_type or like.number_type)
         return apply_change(copied, change)
@@ -125,15 +136,21 @@ def open_account(change: AccountChange, number: str, like: Account | None = None
         transaction_limit_minor=0,
         daily_limit_minor=0,
         effective_at_ms=change.effective_at_ms,
+        holder_kind=kind_of_scheme(change.id_document_scheme),
     )
     return apply_change(blank, change)
 
 
 def apply_change(account: Account, change: AccountChange) -> Account:
-    """The account after a change; what the change does not state stays. Raises: InvalidValue."""
+    """The account after a change; what the change does not state stays.
+
+    A currency may be one that is withdrawn: the account that it was opened with is still there. Raises: InvalidValue.
+    """
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
     if account.unstated:
         stated["unstated"] = frozenset(name for name in account.unstated if getattr(change, name) is None)
+    if change.holder_kind is not None:
+        stated["holder_kind"] = change.holder_kind
     if change.status is not None:
         stated["status"] = Status[change.status.upper()]
     for field in ("debit_allowed", "credit_allowed"):
@@ -153,13 +170,33 @@ def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
     if change.holder_name is not None:
         identity = replace(identity, name=canonical_name(change.holder_name))
     if change.phone is not None:
-        identity = replace(identity, phone=canonical_phone(change.phone))
+        identity = replace(identity, phone=_phone(change.phone))
     stated = (change.id_document_scheme, change.id_document_country, change.id_document_number)
     if any(part is not None for part in stated):
-        held = identity.id_document.upper().split(":", 2) if identity.id_document else ("", "", "")
-        scheme, country, number = (new if new is not None else old for new, old in zip(stated, held, strict=True))
-        identity = replace(identity, id_document=canonical_id_document(IdDocument(scheme, country, number)))
+        identity = replace(identity, id_document=_id_document(identity.id_document, *stated))
     return identity
+
+
+def _phone(stated: str) -> str:
+    """A phone in canonical form; empty where it is "none", or without a digit, as a core writes where it has none."""
+    if stated == _NONE or not any(character.isdecimal() for character in stated):
+        return ""
+    return canonical_phone(stated)
+
+
+def _id_document(held: str, scheme: str | None, country: str | None, number: str | None) -> str:
+    """A document in canonical form, with what is not stated as it was; empty where the scheme is "none"."""
+    if scheme == _NONE:
+        if country is not None or number is not None:
+            raise InvalidValue("id_document_scheme", "none, and yet there is a document", "none and nothing else")
+        return ""
+    if number is not None and not any(character.isalnum() for character in number):
+        return ""  # a mark that a core has in place of a number
+    old = held.upper().split(":", 2) if held else ["", "", ""]
+    if scheme in GLOBAL_SCHEMES and country is None:
+        country = ""
+    parts = [new if new is not None else was for new, was in zip((scheme, country, number), old, strict=True)]
+    return canonical_id_document(IdDocument(*parts))
 
 
 def _limit(stated: LimitValue) -> int:
@@ -221,7 +258,7 @@ class AccountStore:
 
     def _state(self, account: Account) -> dict[str, Any]:
         return {
-            "holder_sealed": self._vault.seal_text(json.dumps(asdict(account.identity), ensure_ascii=False)),
+            "holder_sealed": self._vault.seal_text(_holder_json(account)),
             "status": int(account.status),
             "debit_allowed": account.debit_allowed,
             "credit_allowed": account.credit_allowed,
@@ -232,11 +269,13 @@ class AccountStore:
         }
 
     def _account(self, row: Any, number: str) -> Account:
+        holder: dict[str, Any] = json.loads(self._vault.unseal_text(row.holder_sealed))
+        kind: HolderKind = holder.pop(_KIND, "person")
         return Account(
             id=row.id,
             number=number,
             number_type=row.number_type,
-            identity=Identity(**json.loads(self._vault.unseal_text(row.holder_sealed))),
+            identity=Identity(**holder),
             status=Status(row.status),
             debit_allowed=row.debit_allowed,
             credit_allowed=row.credit_allowed,
@@ -245,4 +284,13 @@ class AccountStore:
             daily_limit_minor=row.daily_limit_minor,
             effective_at_ms=row.effective_at_ms,
             unstated=frozenset() if row.unstated_fields is None else frozenset(json.loads(row.unstated_fields)),
+            holder_kind=kind,
         )
+
+
+#: The holder's kind among the sealed identity fields; absent in rows that are older than it.
+_KIND = "kind"
+
+
+def _holder_json(account: Account) -> str:
+    return json.dumps(asdict(account.identity) | {_KIND: account.holder_kind}, ensure_ascii=False)

@@ -1,5 +1,8 @@
 """Micro-deposits: a small random amount is paid into the account, and its holder names it.
 
+That settles a phone that differs, an account of which the bank has nothing but the holder's name, and, if the bank
+wants it so, a name that is close.
+
 Only the payout order holds the amount. The store keeps a keyed hash of it, made with the deposit's id and a key that is
 not in the database, so neither the store nor a log reveals it. The node has the key: where an order must be given again
 after a crash, it finds the amount by trying all hundred.
@@ -31,30 +34,42 @@ from standing.node.bindings import off_boarding
 from standing.node.bindings.granting import Granting
 from standing.node.bindings.payout import Payout, PayoutFailed, PayoutOrder
 from standing.node.bindings.velocity import TooManyAttempts
-from standing.node.bindings.verification import HOLDER_CHANGED, NO_CREDIT, PHONE_DIFFERS, unbindable
+from standing.node.bindings.verification import (
+    HOLDER_CHANGED,
+    NO_CREDIT,
+    Verification,
+    doubts,
+    note_of,
+    noted_matches,
+    unbindable,
+    unvouched,
+)
 from standing.node.fault_points import Faults, no_faults
 from standing.node.storage import schema
 
-#: Never; where all but the phone matches; or for every binding.
+#: Never; where all but the phone matches, or only a name can be compared; or for every binding.
 Policy = Literal["never", "phone_differs", "always"]
 
 _DAY_MS = 86_400_000
 _ID_SIZE = 32
 _HASH_SIZE = 32
 _PAY_AT_ONCE = 100
+_CLOSE = "name_close"
 
 
 @dataclass(frozen=True, slots=True)
 class DepositRules:
     """When a deposit is asked for, and its bounds.
 
-    `max_a_week`: deposits to one account in seven days; without it guessing would cost only the bank's money.
+    `close_names`: a deposit settles a name that is close, too. `max_a_week`: deposits to one account in seven days;
+    without it guessing would cost only the bank's money.
     """
 
     policy: Policy
     tries: int = 3
     lifetime_ms: int = 7 * _DAY_MS
     max_a_week: int = 3
+    close_names: bool = False
 
 
 class MicroDeposits:
@@ -82,9 +97,10 @@ class MicroDeposits:
 
     def needed(self, mismatches: list[Mismatch]) -> bool:
         """Whether a claim with these mismatches is to be settled by a deposit."""
-        if self._rules.policy == "always":
-            return mismatches in ([], [PHONE_DIFFERS])
-        return self._rules.policy == "phone_differs" and mismatches == [PHONE_DIFFERS]
+        words = doubts(mismatches)
+        if words is None or self._rules.policy == "never" or (_CLOSE in words and not self._rules.close_names):
+            return False
+        return bool(words) or self._rules.policy == "always"
 
     def open(
         self,
@@ -94,7 +110,7 @@ class MicroDeposits:
         platform: str,
         request_id: str,
         request_digest: bytes,
-        mismatches: list[Mismatch],
+        found: Verification,
         replaces: bytes | None,
     ) -> BindingAnswer | TooManyAttempts:
         """Choose an amount and store the deposit. `pay` orders it, after the transaction.
@@ -125,7 +141,7 @@ class MicroDeposits:
             "platform": platform,
             "request_id": request_id,
             "request_digest": request_digest,
-            "differs": ",".join(mismatch.field for mismatch in mismatches),
+            "differs": note_of(found),
             "amount_hash": self._hash(deposit, self._choose(earlier[0] if earlier else None)),
             "holder_hash": self._holder_hash(deposit, account),
             "wrong_hashes": b"",
@@ -276,7 +292,7 @@ class MicroDeposits:
             expires_at_ms=row.expires_at_ms,
             tries_left=self._tries_left(row),
         )
-        return BindingAnswer(outcome="micro_deposit", micro_deposit=document)
+        return BindingAnswer(outcome="micro_deposit", micro_deposit=document, matches=noted_matches(row.differs))
 
     def _choose(self, last: Row[Any] | None) -> int:
         """A random amount that differs from the account's last deposit."""
@@ -299,8 +315,8 @@ class MicroDeposits:
 
 
 def differing(row: Row[Any]) -> list[Mismatch]:
-    """What did not match when the deposit was asked for."""
-    return [PHONE_DIFFERS] if row.differs else []
+    """The fields that did not match when the deposit was asked for, and that the bank does not vouch for."""
+    return unvouched(row.differs)
 
 
 def _refused(problem: str) -> BindingAnswer:

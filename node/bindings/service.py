@@ -21,7 +21,7 @@ from standing.node.bindings.granting import AlreadyBound, Granting
 from standing.node.bindings.micro_deposit import MicroDeposits, differing
 from standing.node.bindings.unbinding import end_and_tell
 from standing.node.bindings.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
-from standing.node.bindings.verification import NO_SUCH_ACCOUNT, UNSTATED, compare
+from standing.node.bindings.verification import NO_SUCH_ACCOUNT, UNSTATED, verify
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -154,28 +154,26 @@ class Bindings:
     ) -> BindingAnswer | StandingError:
         """Verify, charge what the attempt costs, and act on it."""
         account = self._accounts.find(connection, [number]).get(number)
+        found = verify(account, request, identity)
+        mismatches = found.mismatches
         if account is None and self._quarantine.never_stated(connection, [number]):
             mismatches = [UNSTATED]
-        else:
-            mismatches = compare(account, identity, request.number_type)
         cost = UNKNOWN_COST if mismatches == [NO_SUCH_ACCOUNT] else KNOWN_COST
         self._velocity.charge(connection, cost, *self._buckets(platform, request))
         by_deposit = self._deposits.needed(mismatches)
         if account is None or (mismatches and not by_deposit):
-            return BindingAnswer(outcome="refused", mismatches=mismatches)
+            return BindingAnswer(outcome="refused", mismatches=mismatches, matches=found.matches, hints=found.hints)
         replaces = None if request.replaces is None else bytes.fromhex(request.replaces[2:])
         why_not = self._granting.why_not(connection, account, platform, replaces)
         if why_not is not None:
             return why_not
-        take = self._deposits.open if by_deposit else self._granting.grant
-        return take(
-            connection,
-            account,
-            platform=platform,
-            request_id=request.request_id,
-            request_digest=digest,
-            mismatches=mismatches,
-            replaces=replaces,
+        asked = {"platform": platform, "request_id": request.request_id}
+        if by_deposit:
+            return self._deposits.open(
+                connection, account, **asked, request_digest=digest, found=found, replaces=replaces
+            )
+        return self._granting.grant(
+            connection, account, **asked, request_digest=digest, mismatches=mismatches, replaces=replaces
         )
 
     def _buckets(self, platform: str, request: BindingRequest) -> list[Bucket]:

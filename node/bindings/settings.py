@@ -41,12 +41,15 @@ class MicroDepositSettings(BaseModel):
     tries: int = Field(3, ge=1, le=5)
     lifetime_days: int = Field(7, ge=1, le=30)
     max_a_week: int = Field(3, ge=1, le=20, description="Deposits to one account in seven days")
+    close_names: bool = Field(False, description="Settle a name that is close by a deposit; false: refuse it")
 
     @model_validator(mode="after")
     def _check(self) -> "MicroDepositSettings":
         if self.policy != "never" and self.payout_folder is None:
             raise ValueError("payout_folder: missing, and the policy asks for micro-deposits")
+        if self.policy == "never" and self.close_names:
+            raise ValueError("close_names: needs micro-deposits, and the policy is never")
         return self
 
     def rules(self) -> DepositRules:
-        return DepositRules(self.policy, self.tries, self.lifetime_days * _DAY_MS, self.max_a_week)
+        return DepositRules(self.policy, self.tries, self.lifetime_days * _DAY_MS, self.max_a_week, self.close_names)

@@ -1,9 +1,15 @@
 """Verification: a claim about an account compared with the bank's book, field by field."""
 
-from standing.ledger.attestations.binding_protocol import Mismatch
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from standing.ledger.attestations.binding_protocol import Claim, ClaimHint, FieldMatch, MatchWord, Mismatch
 from standing.ledger.attestations.identity import Identity
 from standing.ledger.attestations.terms import Status
 from standing.node.accounts.store import Account
+from standing.node.bindings.name_matching import match_name
 
 # ISO 20022 ExternalVerificationReason1Code, where the meaning is truly the same; there is none for a phone.
 _ISO_NUMBER = "AC01"  # account number invalid or missing
@@ -12,12 +18,22 @@ _ISO_ID_DOCUMENT = "PI01"  # owner's identification and account number do not ma
 _ISO_ACCOUNT = "AG01"  # forbidden on this account: blocked, closed
 
 _DIFFERS = "not what the bank has"
+_LEFT_OUT = "not stated, and the bank has one"
 
 #: States of accounts for which a new binding makes no sense.
 UNBINDABLE = frozenset({Status.LOST, Status.CLOSED})
 
 NO_SUCH_ACCOUNT = Mismatch(field="number", problem="no such account", iso_reason=_ISO_NUMBER)
+NAME_DIFFERS = Mismatch(field="name", problem=_DIFFERS, iso_reason=_ISO_NAME)
+NAME_CLOSE = Mismatch(field="name", problem="close to what the bank has, and not the same", iso_reason=_ISO_NAME)
+DOCUMENT_DIFFERS = Mismatch(field="id_document", problem=_DIFFERS, iso_reason=_ISO_ID_DOCUMENT)
+DOCUMENT_LEFT_OUT = Mismatch(field="id_document", problem=_LEFT_OUT, iso_reason=_ISO_ID_DOCUMENT)
 PHONE_DIFFERS = Mismatch(field="phone", problem=_DIFFERS)
+PHONE_LEFT_OUT = Mismatch(field="phone", problem=_LEFT_OUT)
+KIND_DIFFERS = Mismatch(field="holder_kind", problem=_DIFFERS)
+NAME_ALONE = Mismatch(
+    field="account", problem="the bank has nothing but the name to compare, which is not enough alone"
+)
 NO_CREDIT = Mismatch(
     field="account", problem="no amount can be paid in, and the bank asks for that", iso_reason=_ISO_ACCOUNT
 )
@@ -25,23 +41,68 @@ NO_CREDIT = Mismatch(
 UNSTATED = Mismatch(field="account", problem="the bank cannot say at the moment how the account is; ask again later")
 HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its holder changed; ask with a new request id")
 
+#: Fields of which the bank does not vouch for the claimed value after a micro-deposit.
+_UNVOUCHED: tuple[Literal["name", "id_document", "phone"], ...] = ("name", "id_document", "phone")
 
-def compare(account: Account | None, identity: Identity, number_type: str) -> list[Mismatch]:
-    """Every reason against a binding; empty where there is none.
 
-    The state of an account is revealed only to a caller who named its holder correctly.
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a comparison found: every reason against a binding, and how each field compares."""
+
+    mismatches: list[Mismatch]
+    matches: list[FieldMatch]
+    hints: list[ClaimHint]
+
+
+def verify(account: Account | None, claim: Claim, identity: Identity) -> Verification:
+    """Compare a claim with an account; `identity` is the claim's.
+
+    The state of an account is revealed only to a caller who named its holder correctly, and that a name is close only
+    to one who named the document or the phone: to anyone else a close name is a wrong one.
     """
-    if account is None or account.number_type != number_type:
-        return [NO_SUCH_ACCOUNT]
-    found = []
+    if account is None or account.number_type != claim.number_type:
+        return Verification([NO_SUCH_ACCOUNT], [], [hint for hint in claim.hints() if hint.field == "number"])
     held = account.identity
-    if held.name != identity.name:
-        found.append(Mismatch(field="name", problem=_DIFFERS, iso_reason=_ISO_NAME))
-    if held.id_document != identity.id_document:
-        found.append(Mismatch(field="id_document", problem=_DIFFERS, iso_reason=_ISO_ID_DOCUMENT))
-    if held.phone != identity.phone:
+    document = _compared(held.id_document, identity.id_document)
+    phone = _compared(held.phone, identity.phone)
+    name = match_name(held.name, claim.holder_name)
+    if name == "close" and "match" not in {document, phone}:
+        name = "no_match"
+    matches = [FieldMatch.of("name", name), FieldMatch.of("id_document", document), FieldMatch.of("phone", phone)]
+    found = _mismatches(account, claim, name, document, phone)
+    if not found and document == phone == "not_stated":
+        found = [NAME_ALONE]
+    hints = []
+    if found:
+        against = {mismatch.field for mismatch in found}
+        hints = [hint for hint in claim.hints() if hint.field in against]
+    return Verification(found or unbindable(account), matches, hints)
+
+
+def _compared(held: str, claimed: str) -> MatchWord:
+    if not held or not claimed:
+        return "not_stated"
+    return "match" if held == claimed else "no_match"
+
+
+def _mismatches(
+    account: Account, claim: Claim, name: MatchWord, document: MatchWord, phone: MatchWord
+) -> list[Mismatch]:
+    found = []
+    if claim.holder_kind not in {None, account.holder_kind}:
+        found.append(KIND_DIFFERS)
+    if name != "match":
+        found.append(NAME_CLOSE if name == "close" else NAME_DIFFERS)
+    # What the bank has must be named: leaving a field out is no way round it.
+    if document == "no_match":
+        found.append(DOCUMENT_DIFFERS)
+    elif document == "not_stated" and account.identity.id_document:
+        found.append(DOCUMENT_LEFT_OUT)
+    if phone == "no_match":
         found.append(PHONE_DIFFERS)
-    return found or unbindable(account)
+    elif phone == "not_stated" and account.identity.phone:
+        found.append(PHONE_LEFT_OUT)
+    return found
 
 
 def unbindable(account: Account) -> list[Mismatch]:
@@ -51,3 +112,36 @@ def unbindable(account: Account) -> list[Mismatch]:
     if account.status not in UNBINDABLE:
         return []
     return [Mismatch(field="account", problem=f"the account is {account.status.word}", iso_reason=_ISO_ACCOUNT)]
+
+
+#: What a micro-deposit can settle, by the word that the store has for it.
+_BY_DOUBT: dict[str, Mismatch] = {
+    "name_close": NAME_CLOSE,
+    "phone": PHONE_DIFFERS,
+    "phone_left_out": PHONE_LEFT_OUT,
+    "name_alone": NAME_ALONE,
+}
+
+
+def doubts(mismatches: list[Mismatch]) -> frozenset[str] | None:
+    """Words for mismatches that a micro-deposit can settle; None where it can not settle one of them."""
+    words = {word for word, mismatch in _BY_DOUBT.items() if mismatch in mismatches}
+    return frozenset(words) if len(words) == len(mismatches) else None
+
+
+def note_of(found: Verification) -> str:
+    """What a deposit's row keeps of a comparison: the doubts that it is to settle, and how each field compares."""
+    words = ",".join(sorted(doubts(found.mismatches) or ()))
+    return f"{words};{','.join(each.match for each in found.matches)}"
+
+
+def unvouched(note: str) -> list[Mismatch]:
+    """The fields that the bank does not vouch for when a deposit has settled the doubts of a note."""
+    settled = [_BY_DOUBT[word] for word in note.partition(";")[0].split(",") if word]
+    return [mismatch for mismatch in settled if mismatch.field in _UNVOUCHED]
+
+
+def noted_matches(note: str) -> list[FieldMatch]:
+    """How each field compared when a note was made."""
+    words = TypeAdapter(list[MatchWord]).validate_python(note.partition(";")[2].split(","))
+    return [FieldMatch.of(field, word) for field, word in zip(_UNVOUCHED, words, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from standing.ledger.attestations.documents import stated_document
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
@@ -239,9 +240,11 @@ def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
     change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
     if change is not None:
         found += value_problems(change)
-        if 0 < sum(getattr(change, field) is not None for field in DOCUMENT) < len(DOCUMENT):
-            problem = "only a part of the document"
-            found.append(InvalidValue("id_document_number", problem, f"all of {', '.join(DOCUMENT)}"))
+        if change.id_document_scheme != "none":
+            try:
+                stated_document(*(getattr(change, field) for field in DOCUMENT))
+            except InvalidValue as error:
+                found.append(error)
         for field in _NOT_IN_FULL:
             if name.kind == "full" and getattr(change, field):
                 found.append(InvalidValue(field, "not in a full file", "in a changes file"))

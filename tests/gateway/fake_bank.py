@@ -23,9 +23,10 @@ from standing.ledger.attestations.binding_protocol import (
     Mismatch,
 )
 from standing.ledger.attestations.grant import make_grant
+from standing.ledger.attestations.holder_tags import holder_tags
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
-from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, seal
+from standing.ledger.attestations.sealing import derive_binding_key, seal
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender, publication_gas
@@ -62,7 +63,7 @@ class Account:
             currency=currency_number(self.currency),
             transaction_limit_minor=self.transaction_limit_minor,
             daily_limit_minor=self.daily_limit_minor,
-            tags=identity_tags(binding, key, self.holder.identity()),
+            tags=holder_tags(binding, key, self.holder.identity()),
         )
 
 

@@ -75,12 +75,17 @@ def _bound(claims: EvidenceClaims, key: bytes, tags: IdentityTags) -> Bound:
 
 
 def _expected_tags(claims: EvidenceClaims, key: bytes, stated: IdentityTags) -> IdentityTags:
-    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, any
-    other one where it is not."""
+    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, none
+    where it is to none, any other one where it is not."""
     mine = tag_commitments(claims.binding_id, key, stated)
+    none = IdentityTags(*(bytes(len(getattr(stated, field))) for field in COMMITTED_FIELDS))
+    without = tag_commitments(claims.binding_id, key, none)
     tags = {}
     for field in COMMITTED_FIELDS:
         tag: bytes = getattr(stated, field)
-        same = mine[field] == getattr(claims.expected_tags, field)
-        tags[field] = tag if same else bytes(byte ^ 0xFF for byte in tag)
+        expected = getattr(claims.expected_tags, field)
+        if expected in {mine[field], without[field]}:
+            tags[field] = tag if expected == mine[field] else getattr(none, field)
+        else:
+            tags[field] = bytes(byte ^ 0xFF for byte in tag)
     return IdentityTags(**tags)

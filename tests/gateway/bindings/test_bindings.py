@@ -33,6 +33,8 @@ def test_bind_look_up_and_read(a_rig: Rig) -> None:
         "number_masked": number[:6] + "******" + number[-4:],
         "created_at_ms": a_rig.clock.now_ms(),
         "mismatches": [],
+        "matches": [],
+        "hints": [],
         "micro_deposit": None,
     }
     assert stored(a_rig, person) == [granted["binding"]]

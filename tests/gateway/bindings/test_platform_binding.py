@@ -54,6 +54,8 @@ def _waiting(a_rig: Rig, **changes: Any) -> Person:
         "number_masked": None,
         "created_at_ms": None,
         "mismatches": [],
+        "matches": [],
+        "hints": [],
         "micro_deposit": {"currency": "CNY", "expires_at_ms": a_rig.clock.now_ms() + DEPOSIT_LIFETIME_MS},
     }
     return person
@@ -350,7 +352,7 @@ def test_a_bad_change_of_identity_is_told_where_and_why_and_changes_nothing(a_ri
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "identity"),
         ({"holder_name": "···"}, "holder_name"),
-        ({"phone": "12345"}, "phone"),
+        ({"phone": "unknown"}, "phone"),
         ({"id_document_number": "E99999999"}, "id_document"),
         ({"phone": OTHER["phone"], "reason": "x"}, "reason"),
         ({"phone": OTHER["phone"], "sex": "f"}, "sex"),

@@ -291,9 +291,15 @@ def test_the_policy_says_what_follows_silence(when_silent: Any) -> None:
 @pytest.mark.parametrize("outcome", ["review", "decline"])
 def test_the_policy_says_what_follows_a_changed_identity(field: str, outcome: Any) -> None:
     chosen = IdentityOutcomes(**{field: outcome})
-    change: dict[str, Any] = {"policy": POLICY.model_copy(update={"identity": chosen}), field: b"\0\0\0\0"}
+    change: dict[str, Any] = {"policy": POLICY.model_copy(update={"identity": chosen}), field: b"\1\0\0\0"}
     decided = replace(GOOD, **change).decide()
     assert (decided.outcome, decided.reason) == (outcome, f"{field}_changed")
+
+
+@pytest.mark.parametrize("field", ["name", "id_document", "phone"])
+def test_a_tag_that_is_not_stated_is_not_compared(field: str) -> None:
+    change: dict[str, Any] = {field: bytes(4)}
+    assert replace(GOOD, **change).decide().outcome is Outcome.APPROVE
 
 
 @pytest.mark.parametrize(

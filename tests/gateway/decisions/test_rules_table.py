@@ -46,9 +46,9 @@ def second_reading(case: Case) -> Reason | None:
         (case.status is Status.DORMANT, Reason.ACCOUNT_DORMANT),
         (debit and not allowed, Reason.DEBIT_NOT_ALLOWED),
         (not debit and not allowed, Reason.CREDIT_NOT_ALLOWED),
-        (case.name != TAGS.name, Reason.NAME_CHANGED),
-        (case.id_document != TAGS.id_document, Reason.ID_DOCUMENT_CHANGED),
-        (case.phone != TAGS.phone, Reason.PHONE_CHANGED),
+        (case.name not in {TAGS.name, NOT_STATED}, Reason.NAME_CHANGED),
+        (case.id_document not in {TAGS.id_document, NOT_STATED}, Reason.ID_DOCUMENT_CHANGED),
+        (case.phone not in {TAGS.phone, NOT_STATED}, Reason.PHONE_CHANGED),
         (case.currency != case.terms_currency, Reason.CURRENCY_NOT_ALLOWED),
         (
             debit and case.transaction_limit_minor != NO_LIMIT and case.amount_minor > case.transaction_limit_minor,
@@ -61,6 +61,8 @@ def second_reading(case: Case) -> Reason | None:
 
 _LIMITS = st.sampled_from([0, 1, 999, 1_000, 1_001, 5_000, MAX_AMOUNT_MINOR, NO_LIMIT])
 _MOSTLY_SAME = st.sampled_from([True] * 6 + [False])
+NOT_STATED = bytes(len(TAGS.phone))
+_OTHER_TAGS = st.sampled_from([NOT_STATED, bytes([1]) * len(TAGS.phone)])
 CASES = st.builds(
     Case,
     answered=_MOSTLY_SAME,
@@ -75,9 +77,9 @@ CASES = st.builds(
     status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.ACTIVE, *Status]),
     debit=_MOSTLY_SAME,
     credit=_MOSTLY_SAME,
-    name=_MOSTLY_SAME.map(lambda same: TAGS.name if same else b"\0\0\0\0"),
-    id_document=_MOSTLY_SAME.map(lambda same: TAGS.id_document if same else b"\0\0\0\0"),
-    phone=_MOSTLY_SAME.map(lambda same: TAGS.phone if same else b"\0\0\0\0"),
+    name=_MOSTLY_SAME.flatmap(lambda same: st.just(TAGS.name) if same else _OTHER_TAGS),
+    id_document=_MOSTLY_SAME.flatmap(lambda same: st.just(TAGS.id_document) if same else _OTHER_TAGS),
+    phone=_MOSTLY_SAME.flatmap(lambda same: st.just(TAGS.phone) if same else _OTHER_TAGS),
     terms_currency=st.sampled_from([CNY, CNY, CNY, USD]),
     transaction_limit_minor=_LIMITS,
     daily_limit_minor=_LIMITS,

@@ -112,6 +112,23 @@ def test_a_changed_identity_is_decided_again_without_knowing_it(
     assert shown.verify().verdict is Verdict.HOLDS
 
 
+@pytest.mark.parametrize("bound_without", [True, False])
+def test_a_phone_that_one_side_does_not_state_is_not_compared_and_the_evidence_holds(
+    a_rig: Rig, bound_without: bool
+) -> None:
+    person = a_rig.person()
+    account = person.bank.accounts[person.number]
+    whole, without = account.holder, account.holder.model_copy(update={"phone": None})
+    if bound_without:
+        del person.claim["phone"]
+        person.bank.change(person.number, holder=without)
+    person.binding = person.bind().json()["binding"]
+    person.bank.change(person.number, holder=whole if bound_without else without)
+    shown = evidence_sample(a_rig, person)
+    assert shown.answer["outcome"] == "approve"
+    assert shown.verify().verdict is Verdict.HOLDS
+
+
 def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=1_500)
     evidence_sample(a_rig, person)

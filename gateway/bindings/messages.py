@@ -1,0 +1,56 @@
+"""What a user is told about a claim, in English and in Chinese: how a field compares, and what looks mistyped.
+
+Nothing here shows a value: neither what the user typed nor what the bank has.
+"""
+
+from standing.gateway.access.schemas import MessageDocument
+from standing.ledger.attestations.binding_protocol import ClaimHint, FieldMatch, MatchWord
+from standing.ledger.attestations.hints import Hint
+
+_FIELDS = {
+    "number": ("card or account number", "卡号或账号"),
+    "name": ("name", "户名"),
+    "id_document": ("ID document", "证件"),
+    "phone": ("phone number", "预留手机号"),
+}
+
+_MATCHES: dict[MatchWord, tuple[str, str]] = {
+    "match": ("The {} matches what the bank has.", "{}与银行登记一致。"),
+    "close": (
+        "The {} is close to what the bank has, but not the same. Write it exactly as on the card or passbook.",
+        "{}与银行登记相近，但不一致。请按银行卡或存折上的写法填写。",
+    ),
+    "no_match": ("The {} is not what the bank has.", "{}与银行登记不一致。"),
+    "not_stated": ("The {} was not compared: it is not stated.", "{}未提供，未作核对。"),
+}
+
+_HINTS: dict[Hint, tuple[str, str]] = {
+    "check_digit": (
+        "A character of the {} may be mistyped: its check digit does not fit. Look at it again; if it is right, send "
+        "it as written.",
+        "{}的校验位不符，可能有一位输错。请再核对；确认无误可照原样提交。",
+    ),
+    "length": (
+        "The {} is shorter or longer than usual. Look at it again; if it is right, send it as written.",
+        "{}的位数与通常不符。请再核对；确认无误可照原样提交。",
+    ),
+    "unknown_range": (
+        "The {} is in a range that we do not know. Look at it again; if it is right, send it as written.",
+        "{}的号段未收录。请再核对；确认无误可照原样提交。",
+    ),
+}
+
+
+def of_match(found: FieldMatch) -> MessageDocument:
+    """What the user is told about how a field compares."""
+    return _message(_MATCHES[found.match], found.field)
+
+
+def of_hint(found: ClaimHint) -> MessageDocument:
+    """What the user is told about a field that looks mistyped."""
+    return _message(_HINTS[found.hint], found.field)
+
+
+def _message(texts: tuple[str, str], field: str) -> MessageDocument:
+    english, chinese = _FIELDS[field]
+    return MessageDocument(en=texts[0].format(english), zh=texts[1].format(chinese))

@@ -1,0 +1,95 @@
+"""Identity documents of persons and organisations, in the canonical form that both sides compare.
+
+A document is carried as the bank's book has it: no checksum, county, range or country is refused. What looks mistyped
+in a claim is a hint (`ledger.attestations.hints`).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, Field
+from stdnum.cn import ric
+
+from standing.ledger.attestations.numbers import compacted
+from standing.ledger.errors import InvalidValue
+
+#: Codes of ISO 20022's ExternalPersonIdentification1Code and ExternalOrganisationIdentification1Code for what an
+#: authority issues. LEI is an element of its own there (ISO 17442).
+PersonScheme = Literal["ARNU", "CCPT", "CUST", "DRLC", "EMPL", "NIDN", "POID", "SOSE", "TXID"]
+OrganisationScheme = Literal["CINC", "COID", "DUNS", "GS1G", "LEI", "SREN", "SRET"]
+Scheme = PersonScheme | OrganisationScheme
+
+PERSON_SCHEMES: tuple[str, ...] = get_args(PersonScheme)
+ORGANISATION_SCHEMES: tuple[str, ...] = get_args(OrganisationScheme)
+SCHEMES = (*PERSON_SCHEMES, *ORGANISATION_SCHEMES)
+
+#: Numbers that no country issues: one of the world has one holder.
+GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
+
+MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_RESIDENT_15 = re.compile(r"[0-9]{15}")
+
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+#: Types of fields of APIs.
+SchemeField = Annotated[
+    Scheme,
+    BeforeValidator(_capitals),
+    Field(description="ISO 20022 code, such as NIDN (national number), CCPT (passport), COID (of an organisation)"),
+]
+CountryField = Annotated[
+    str,
+    BeforeValidator(_capitals),
+    Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; none for LEI, DUNS, GS1G"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class IdDocument:
+    """An identity document: its `scheme` (ISO 20022 code), the ISO 3166 `country` that issued it, its `number`."""
+
+    scheme: str
+    country: str
+    number: str
+
+    def __repr__(self) -> str:  # personal data
+        return f"IdDocument({self.scheme!r}, {self.country!r}, …)"
+
+
+def stated_document(scheme: str | None, country: str | None, number: str | None) -> IdDocument | None:
+    """The document of three fields that are all stated or all left out; a number of the world needs no country.
+
+    Raises: InvalidValue where only a part is stated.
+    """
+    if scheme is None and country is None and number is None:
+        return None
+    if scheme is None or number is None or (country is None and scheme not in GLOBAL_SCHEMES):
+        raise InvalidValue("id_document", "not whole", "scheme, country and number, all three or none")
+    return IdDocument(scheme, country or "", number)
+
+
+def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
+    """The canonical form `scheme:country:number`; the country is empty where no country issues the number.
+
+    Raises: InvalidValue for an unknown scheme, what is no country code, or a number without a letter or digit.
+    """
+    if document.scheme not in SCHEMES:
+        raise InvalidValue(f"{field}_scheme", "unknown", ", ".join(SCHEMES))
+    country = "" if document.scheme in GLOBAL_SCHEMES else document.country
+    if document.scheme not in GLOBAL_SCHEMES and not _COUNTRY.fullmatch(country):
+        raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
+    if len(document.number) > MAX_DOCUMENT:
+        raise InvalidValue(f"{field}_number", "too long", f"at most {MAX_DOCUMENT} characters")
+    number = compacted(document.number)
+    if not number:
+        raise InvalidValue(f"{field}_number", "no letter or digit in it", f"1 to {MAX_DOCUMENT} characters")
+    if (document.scheme, country) == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
+        # Before 1999: the year without its century, and no check digit (GB 11643).
+        number = number[:6] + "19" + number[6:]
+        number += ric.calc_check_digit(f"{number}0")  # it leaves the last digit out
+    return f"{document.scheme}:{country}:{number}".casefold()

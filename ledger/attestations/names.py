@@ -1,0 +1,89 @@
+"""The canonical form of a holder's name: spellings that read alike are one.
+
+A canonical name is what Unicode's NFKC_Casefold makes of the name, without dots, dashes, apostrophes, commas, symbols,
+spaces and invisible characters. Private-use characters of GBK and radicals are the Han characters that they stand for
+(`ledger.attestations.han`). A private-use character of a bank's own, and a character that this Python's Unicode does
+not know yet, stays as it is: without it, two names could become one.
+"""
+
+import unicodedata
+
+from standing.ledger.attestations.han import HAN_EQUIVALENTS
+from standing.ledger.errors import InvalidValue
+
+MAX_NAME = 140  # Max140Text, the length of a party's name in ISO 20022
+
+#: Letters and marks that Unicode shows as nothing (Default_Ignorable_Code_Point), such as joiners and fillers.
+_IGNORABLE = (
+    0x034F,
+    *range(0x115F, 0x1161),
+    *range(0x17B4, 0x17B6),
+    *range(0x180B, 0x1810),
+    0x2065,
+    0x3164,
+    0xFFA0,
+    *range(0xFE00, 0xFE10),
+    *range(0xFFF0, 0xFFF9),
+    *range(0xE0000, 0xE1000),
+)
+#: Apostrophes and dots that are letters to Unicode.
+_LETTERLIKE_SIGNS = (*range(0x02B9, 0x02C0), 0x02C8, 0x02EE, 0x1427, 0xA78B, 0xA78C, 0xA78F)
+INVISIBLE = dict.fromkeys((*_IGNORABLE, *_LETTERLIKE_SIGNS))
+
+#: Turkish and Azeri have a dotless i, which the capitals of other systems do not tell apart from the dotted one.
+_DOTLESS = str.maketrans({"\u0131": "i"})
+
+#: Controls, formats, surrogates, separators, punctuation and symbols. Unassigned (Cn) and private-use characters (Co)
+#: are kept.
+_LEFT_OUT = frozenset(
+    ["Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"]
+)
+#: A spacing accent serves as an apostrophe. NFKC would make a space and a combining accent of it.
+_SPACING_ACCENTS = "Sk"
+
+
+def canonical_name(name: str, field: str = "holder_name") -> str:
+    """The canonical form of a name. Raises: InvalidValue where nothing of it is left, or it is too long."""
+    if len(name) > MAX_NAME:
+        raise InvalidValue(field, f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
+    canonical = folded(name)
+    if not canonical:
+        raise InvalidValue(field, "no letters in it", f"a name of 1 to {MAX_NAME} characters")
+    return canonical
+
+
+def folded(text: str) -> str:
+    """The canonical form of any text, which may be empty."""
+    canonical, before = text, ""
+    # Each step may make another one possible, as where a removed mark had kept two characters apart.
+    while canonical != before:
+        before, canonical = canonical, _folded_once(canonical)
+    return canonical
+
+
+def _folded_once(text: str) -> str:
+    if text.isascii():
+        return "".join(character for character in text.casefold() if character.isalnum())
+    plain = "".join(each for each in text if unicodedata.category(each) != _SPACING_ACCENTS)
+    composed = unicodedata.normalize("NFKC", plain.translate(HAN_EQUIVALENTS)).casefold()
+    # A capital I with a dot folds to an i and a combining dot.
+    letters = unicodedata.normalize("NFKC", composed).translate(_DOTLESS).replace("i\u0307", "i").translate(INVISIBLE)
+    kept = (each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_part_of_han(each))
+    return unicodedata.normalize("NFKC", "".join(kept))
+
+
+def _is_part_of_han(character: str) -> bool:
+    """Whether it is a radical or a stroke that stands for no ideograph in the tables; to Unicode they are symbols."""
+    return "\u2e80" <= character <= "\u2fdf" or "\u31c0" <= character <= "\u31e3"
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name as written, each in canonical form: what stands between spaces, dashes and other signs."""
+    spaced = "".join(each if _holds_together(each) else " " for each in unicodedata.normalize("NFC", name))
+    return [word for word in (folded(part) for part in spaced.split()) if word]
+
+
+def _holds_together(character: str) -> bool:
+    """Whether a character is within a word: a letter, mark or digit, or nothing at all. Apostrophes are within too."""
+    category = unicodedata.category(character)
+    return category not in _LEFT_OUT or category == "Cf" or character in "'\u2019`´\u02bc"

@@ -1,0 +1,85 @@
+"""Phone numbers in canonical form: E.164, in the numbering plans of today.
+
+A phone is carried as the bank's book has it, in whatever range. What cannot be read as a phone number is compared by
+its digits.
+"""
+
+import re
+import unicodedata
+
+import phonenumbers
+
+from standing.ledger.attestations.numbers import visible
+from standing.ledger.errors import InvalidValue
+
+MAX_PHONE = 64  # as written; a book may hold two numbers in one field
+_HOME = "CN"
+_ALLOWED = "an international number such as +86 138 0013 8000, or a Chinese one without +86"
+#: Chinese words for an extension, which phonenumbers does not know.
+_EXTENSION = re.compile("转|轉|分机|分機")
+_NSN = phonenumbers.national_significant_number
+
+_MEXICO, _BRAZIL, _VIETNAM, _IVORY_COAST, _BENIN = 52, 55, 84, 225, 229
+#: Vietnam, 2018: mobile numbers of eleven digits lost one (the ministry's plan 798/QĐ-BTTTT).
+_VIETNAM_2018 = {f"16{digit}": f"3{digit}" for digit in range(2, 10)}
+_VIETNAM_2018 |= {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}
+_VIETNAM_2018 |= {"123": "83", "124": "84", "125": "85", "127": "81", "129": "82"}
+_VIETNAM_2018 |= {"186": "56", "188": "58", "199": "59"}
+
+
+def canonical_phone(phone: str, field: str = "phone") -> str:
+    """The E.164 form of a phone number. A number without a country code is read as Chinese.
+
+    Raises: InvalidValue where no digit is in it, or it is too long.
+    """
+    if len(phone) > MAX_PHONE:
+        raise InvalidValue(field, "too long", _ALLOWED)
+    plain = _EXTENSION.split(visible(phone))[0].strip()
+    digits = "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
+    if not digits:
+        raise InvalidValue(field, "no digit in it", _ALLOWED)
+    canonical, before = plain, ""
+    while canonical != before:  # a removed prefix may leave another one
+        before, canonical = canonical, _e164(canonical)
+    return canonical
+
+
+def parsed_phone(phone: str) -> phonenumbers.PhoneNumber | None:
+    """A phone number as the library reads it; None where it does not."""
+    try:
+        return phonenumbers.parse(phone, _HOME)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _e164(phone: str) -> str:
+    parsed = parsed_phone(phone)
+    if parsed is None:
+        digits = "".join(str(unicodedata.decimal(each)) for each in phone if each.isdecimal())
+        return ("+" if phone.startswith("+") else "") + digits
+    assert parsed.country_code is not None
+    return f"+{parsed.country_code}{_of_today(parsed.country_code, _NSN(parsed))}"
+
+
+def _of_today(country_code: int, national: str) -> str:
+    """A national number in today's plan of its country."""
+    if country_code == _MEXICO and len(national) == 11 and national[0] == "1":
+        return national[1:]  # since 2019 no 1 before mobile numbers
+    if country_code == _BRAZIL and len(national) == 10 and national[2] in "6789":
+        return f"{national[:2]}9{national[2:]}"  # since 2016 every mobile number has nine digits
+    if country_code == _VIETNAM and len(national) == 10 and national[:3] in _VIETNAM_2018:
+        return _VIETNAM_2018[national[:3]] + national[3:]
+    if country_code == _IVORY_COAST and len(national) == 8:
+        return _ivory_coast_2021(national) + national
+    if country_code == _BENIN and len(national) == 8:
+        return f"01{national}"  # since 30 November 2024
+    return national
+
+
+def _ivory_coast_2021(national: str) -> str:
+    """The operator's prefix of a number of eight digits (the regulator ARTCI's plan of 31 January 2021)."""
+    if national[0] in "23":  # fixed: Moov, MTN, Orange
+        return {"8": "21", "0": "25"}.get(national[2], "27")
+    if national[1] in "0123":
+        return "01"
+    return "05" if national[1] in "456" else "07"

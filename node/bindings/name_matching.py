@@ -1,0 +1,72 @@
+"""How near a claimed name comes to the one in the bank's book: equal in canonical form, close, or neither.
+
+Close is what a person would look at twice:
+
+- the family name first or last: the same words, turned round;
+- a lost accent, or another letter for one: Jose for José, Soren for Søren;
+- traditional characters for simplified ones;
+- one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
+
+Pinyin for characters is not close: too many names share a spelling. A slip in a Chinese name is not either: another
+character is another person.
+"""
+
+import unicodedata
+from functools import lru_cache
+
+from anyascii import anyascii
+from opencc import OpenCC
+from rapidfuzz.distance import OSA
+
+from standing.ledger.attestations.binding_protocol import MatchWord
+from standing.ledger.attestations.names import canonical_name, words_of
+
+#: Letters that a Latin name must have before one slip in it is looked at twice; shorter ones are other names.
+_LONG_NAME = 8
+
+
+def match_name(held: str, claimed: str) -> MatchWord:
+    """How a claimed name, as written, compares with a held one in canonical form. Raises: InvalidValue."""
+    canonical = canonical_name(claimed)
+    if canonical == held:
+        return "match"
+    plain_held = _plain(held)
+    if any(_plain(turned) == plain_held for turned in (canonical, *_turned(words_of(claimed)))):
+        return "close"
+    return "close" if _one_slip(plain_held, _plain(canonical)) else "no_match"
+
+
+def _turned(words: list[str]) -> list[str]:
+    """The words with the first one last, and with the last one first, run together as in a canonical name."""
+    if len(words) < 2:
+        return []
+    return ["".join((*words[1:], words[0])), "".join((words[-1], *words[:-1]))]
+
+
+def _plain(canonical: str) -> str:
+    """A canonical name in simplified characters and in Latin letters without accents."""
+    return "".join(_plain_letter(character) for character in unicodedata.normalize("NFD", canonical))
+
+
+@lru_cache(maxsize=16_384)
+def _plain_letter(character: str) -> str:
+    if unicodedata.category(character) == "Mn":
+        return ""
+    if unicodedata.name(character, "").startswith("LATIN"):
+        return anyascii(character).casefold()
+    # One character at a time: among others, OpenCC would choose by what stands beside it.
+    return str(_simplifier().convert(character))
+
+
+@lru_cache(maxsize=1)
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def _one_slip(held: str, claimed: str) -> bool:
+    """Whether two long Latin names differ in one letter. A digit is no slip: companies differ in one."""
+    if not (held.isascii() and claimed.isascii()) or min(len(held), len(claimed)) < _LONG_NAME:
+        return False
+    if [each for each in held if each.isdigit()] != [each for each in claimed if each.isdigit()]:
+        return False
+    return OSA.distance(held, claimed, score_cutoff=1) <= 1

@@ -1,0 +1,228 @@
+"""Holders of every book: whatever the core states, in whatever spelling, a right claim is granted and can be used."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from standing.ledger.attestations.binding_protocol import MATCH_CODES
+from tests.holder_cases import DOCUMENTS, HOLDERS, NAMES, Holder, document
+from tests.world import ACCOUNT, Bank, Platform, World, wait_until, world
+
+_NO_HOLDER = {name: value for name, value in ACCOUNT.items() if not name.startswith("id_document") and name != "phone"}
+_NAMED = {"phone": ACCOUNT["phone"]} | {name: ACCOUNT[name] for name in ACCOUNT if name.startswith("id_document")}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("town")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bank(town: World) -> Bank:
+    return town.start_bank()
+
+
+@pytest.fixture(scope="module")
+def platform(town: World, bank: Bank) -> Platform:
+    return town.start_platform()
+
+
+def fresh_number() -> str:
+    """An account number that no test has used."""
+    return f"8{secrets.randbelow(10**17):017d}"
+
+
+def state(bank: Bank, **holder: Any) -> dict[str, Any]:
+    """Let the core state a new account of a holder. Returns: what it stated."""
+    stated = _NO_HOLDER | {"number": fresh_number(), "number_type": "account"} | holder
+    bank.feed(stated)
+    return stated
+
+
+def claim_of(stated: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """A request to bind a stated account."""
+    names = ("number", "number_type", "holder_name", "holder_kind", "phone")
+    fields = {name: value for name, value in stated.items() if name in names or name.startswith("id_document")}
+    return {"request_id": secrets.token_hex(8), **fields, **changed}
+
+
+def ask(bank: Bank, claim: dict[str, Any]) -> dict[str, Any]:
+    answer = bank.post("/v1/bindings", bank.platform_key, json=claim)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.mark.parametrize("holder", HOLDERS, ids=[holder.what for holder in HOLDERS])
+def test_a_holder_is_fed_as_the_book_has_it_and_a_right_claim_is_granted(
+    bank: Bank, platform: Platform, holder: Holder
+) -> None:
+    stated = state(bank, **holder.book)
+    number = {"number": stated["number"], "number_type": stated["number_type"].strip()}
+    claim = claim_of(number | holder.claim)
+    answer = platform.post(
+        "/v1/bindings", json={"bank": f"{bank.bic}XXX", "user_id": f"u-{number['number']}", "as_written": True, **claim}
+    )
+    assert answer.json()["outcome"] == "granted", answer.text
+    binding = answer.json()["binding"]
+    live = wait_until(lambda: (seen := platform.get(f"/v1/bindings/{binding}").json())["publication"] and seen)
+    assert live["terms"]["identity"]["name"] == "same"
+    assert "changed" not in live["terms"]["identity"].values()
+    assert platform.decide(binding)["outcome"] == "approve"
+
+
+@pytest.mark.parametrize(("stated", "hint"), [(stated, hint) for _, stated, hint in DOCUMENTS if hint])
+def test_a_refusal_says_which_of_the_fields_that_differ_look_mistyped(
+    bank: Bank, stated: dict[str, Any], hint: str
+) -> None:
+    held = state(bank, **_NAMED)
+    told = ask(bank, claim_of(held | stated))
+    assert told["outcome"] == "refused"
+    assert told["hints"] == [{"field": "id_document", "hint": hint}]
+    wrong_card = ask(bank, claim_of(held, number="6228480402564890019", number_type="card"))
+    assert [mismatch["problem"] for mismatch in wrong_card["mismatches"]] == ["no such account"]
+    assert wrong_card["hints"] == [{"field": "number", "hint": "check_digit"}]
+
+
+@pytest.mark.parametrize(("book", "claimed", "word"), NAMES)
+def test_names_match_are_close_or_neither_and_close_is_refused_as_it_comes(
+    bank: Bank, book: str, claimed: str, word: str
+) -> None:
+    held = state(bank, holder_name=book, **_NAMED)
+    told = ask(bank, claim_of(held, holder_name=claimed))
+    assert told["outcome"] == ("granted" if word == "match" else "refused")
+    if word != "match":
+        assert told["matches"][0] == {"field": "name", "match": word, "code": MATCH_CODES[word]}  # type: ignore[index]
+        assert [mismatch["field"] for mismatch in told["mismatches"]] == ["name"]
+        assert book not in str(told)
+
+
+def test_leaving_out_what_the_bank_has_is_no_way_round_it(bank: Bank) -> None:
+    held = state(bank, **_NAMED)
+    for left_out, field in (("phone", "phone"), ("id_document", "id_document")):
+        claim = {name: value for name, value in claim_of(held).items() if not name.startswith(left_out)}
+        told = ask(bank, claim)
+        assert told["outcome"] == "refused"
+        assert [mismatch["field"] for mismatch in told["mismatches"]] == [field]
+        assert {"field": field, "match": "not_stated", "code": "NOAP"} in told["matches"]
+
+
+def test_a_name_alone_is_not_enough(bank: Bank) -> None:
+    held = state(bank, holder_kind="organisation")
+    told = ask(bank, claim_of(held, **_NAMED))
+    assert told["outcome"] == "refused"
+    assert [mismatch["field"] for mismatch in told["mismatches"]] == ["account"]
+
+
+def test_a_kind_that_differs_is_refused_and_one_that_is_left_out_is_not_compared(bank: Bank) -> None:
+    held = state(bank, holder_name="某某商行", **document("COID", "CN", "91330106MA27XL8T47"))
+    told = ask(bank, claim_of(held, holder_kind="person"))
+    assert [mismatch["field"] for mismatch in told["mismatches"]] == ["holder_kind"]
+    assert ask(bank, claim_of(held))["outcome"] == "granted"
+
+
+def test_what_the_book_has_no_more_is_compared_no_more(bank: Bank, platform: Platform) -> None:
+    held = state(bank, **_NAMED)
+    body = {"bank": bank.bic, "user_id": f"u-{held['number']}", "as_written": True, **claim_of(held)}
+    binding = platform.post("/v1/bindings", json=body).json()["binding"]
+    bank.change({"number": held["number"], "phone": "none", "id_document_scheme": "none"})
+    wait_until(
+        lambda: (
+            platform.get(f"/v1/bindings/{binding}").json()["terms"]["identity"]
+            == {"name": "same", "id_document": "not_stated", "phone": "not_stated"}
+        )
+    )
+    assert platform.decide(binding)["outcome"] == "approve"
+    # What it states anew is compared with what the user was bound as.
+    bank.change({"number": held["number"], "phone": "+8613900139000"})
+    wait_until(lambda: platform.decide(binding)["reason"] == "phone_changed")
+
+
+def test_an_account_in_a_withdrawn_currency_freezes_and_no_new_one_is_opened(bank: Bank, town: World) -> None:
+    opened = _NO_HOLDER | {"number": fresh_number(), "number_type": "account", "currency": "BGN"}
+    as_of_ms = town.clock.advance(10)
+    entry = {"as_of_ms": as_of_ms, "changes": [{**opened, "effective_at_ms": as_of_ms}]}
+    refused = bank.post("/v1/feed", bank.core_key, json=entry)
+    assert refused.status_code == 422
+    assert "withdrawn" in refused.json()["detail"]
+    # An account that was opened in time: its currency is withdrawn afterwards.
+    held = state(bank, **_NAMED)
+    bank.feed({"number": held["number"], "currency": "BGN", "status": "frozen"})
+    told = ask(bank, claim_of(held))
+    assert told["outcome"] == "granted"
+
+
+def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "payouts"
+    folder.mkdir()
+    bank = a_world.start_bank(micro_deposit={"policy": "phone_differs", "payout_folder": folder, "close_names": True})
+    platform = a_world.start_platform()
+    held = state(bank, **_NAMED | {"holder_name": "José García"})
+    request = {"bank": bank.bic, "user_id": f"u-{held['number']}", **claim_of(held, holder_name="Garcia, Jose")}
+    asked = platform.post("/v1/bindings", json=request).json()
+    assert asked["outcome"] == "micro_deposit"
+    told = asked["matches"][0]
+    assert (told["field"], told["match"], told["code"]) == ("name", "close", "CMTC")
+    assert "close" in told["message"]["en"]
+    assert "相近" in told["message"]["zh"]
+    assert "José" not in str(asked)
+    assert platform.post("/v1/bindings", json=request).json() == asked
+    wait_until(lambda: list(folder.glob("payouts-*.jsonl")))
+    (order,) = [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+    named = {name: request[name] for name in ("bank", "user_id", "request_id")}
+    granted = platform.post("/v1/bindings:confirm", json=named | {"amount_minor": order["amount_minor"]}).json()
+    assert granted["outcome"] == "granted"
+    wait_until(lambda: platform.get(f"/v1/bindings/{granted['binding']}").json()["publication"])
+    assert platform.decide(granted["binding"])["outcome"] == "approve"
+    # From the bank's first word on, a change of the name is seen.
+    bank.change({"number": held["number"], "holder_name": "Juan García"})
+    wait_until(lambda: platform.decide(granted["binding"])["reason"] == "name_changed")
+
+
+def test_a_business_account_is_bound_by_name_and_deposit(a_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "payouts"
+    folder.mkdir()
+    bank = a_world.start_bank(micro_deposit={"policy": "phone_differs", "payout_folder": folder})
+    held = state(bank, holder_kind="organisation", holder_name="杭州示例科技有限公司")
+    told = ask(bank, claim_of(held))
+    assert (told["outcome"], [match["code"] for match in told["matches"]]) == (
+        "micro_deposit",
+        ["MTCH", "NOAP", "NOAP"],
+    )
+    wrong = ask(bank, claim_of(held, holder_name="杭州另一科技有限公司"))
+    assert wrong["outcome"] == "refused"
+
+
+_TEXT = st.text(max_size=70)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=_TEXT, number=_TEXT, phone=_TEXT, scheme=st.sampled_from(["NIDN", "COID", "LEI", "none", "DRLC"]))
+def test_no_text_in_a_field_is_answered_with_an_unexpected_error(
+    bank: Bank, name: str, number: str, phone: str, scheme: str
+) -> None:
+    as_of_ms = bank.clock.advance(10)
+    change = {
+        **_NO_HOLDER,
+        "number": fresh_number(),
+        "number_type": "account",
+        "effective_at_ms": as_of_ms,
+        "holder_name": name,
+        "id_document_scheme": scheme,
+        "id_document_country": "CN",
+        "id_document_number": number,
+        "phone": phone,
+    }
+    answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": [change]})
+    assert answer.status_code in {200, 422}, answer.text
+    if answer.status_code == 200:
+        claim = claim_of({each: value for each, value in change.items() if value != "none"}, holder_name="某某")
+        told = bank.post("/v1/bindings", bank.platform_key, json=claim)
+        assert told.status_code in {200, 422}, told.text

@@ -1,0 +1,56 @@
+"""Holders of every book in a file: all are taken in, stated again they tell nothing, and right claims are granted."""
+
+import csv
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standing.ledger.attestations.binding_protocol import Claim
+from standing.node.accounts.changes import AccountChange
+from standing.node.feed.drop_file import parse_name
+from standing.node.feed.file_load import FileLoader
+from tests.holder_cases import HOLDERS
+from tests.world import ACCOUNT, World
+
+_FREE = {name: value for name, value in ACCOUNT.items() if not name.startswith("id_document") and name != "phone"}
+
+
+def _rows() -> list[dict[str, Any]]:
+    numbered = [{"number": f"73000000{index:04d}", "number_type": "account"} for index in range(len(HOLDERS))]
+    return [{**_FREE, **number, **holder.book} for number, holder in zip(numbered, HOLDERS, strict=True)]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_full_file_of_every_kind_of_holder_is_taken_in_and_stated_again_changes_nothing(
+    a_world: World, tmp_path: Path, form: str
+) -> None:
+    bank = a_world.start_bank()
+    rows = _rows()
+    loader = FileLoader(bank.node.feed, bank.node.database, bank.secrets.vault())
+    told = []
+    for _ in range(2):
+        at = datetime.fromtimestamp(a_world.clock.advance(5_000) // 1000, UTC)
+        path = tmp_path / f"full-{at:%Y%m%dT%H%M%S}.000Z.{form}"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            if form == "csv":
+                writer = csv.DictWriter(file, list(AccountChange.model_fields))
+                writer.writeheader()
+                writer.writerows(rows)
+            else:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        name = parse_name(path.name)
+        told.append(loader.load(path, name, lambda _read, _of: None, threading.Event()))
+    assert [(report.outcome, report.new_accounts, report.changes) for report in told] == [
+        ("loaded", len(rows), len(rows)),
+        ("loaded", 0, 0),
+    ]
+    for row, holder in zip(rows, HOLDERS, strict=True):
+        claim = {"number": row["number"], "number_type": row["number_type"].strip(), **holder.claim}
+        named = {name: value for name, value in claim.items() if name in Claim.model_fields}
+        body = {"request_id": f"request-{row['number']}"[:40].replace(" ", "-"), **named}
+        answer = bank.post("/v1/bindings", bank.platform_key, json=body)
+        assert answer.json().get("outcome") == "granted", (holder.what, answer.text)
