@@ -76,6 +76,16 @@ class AccountChange(BaseModel):
         "daily_limit_minor",
         "holder_name",
     )
+
+    #: All that says how an account is; some of it a book may not have.
+    ACCOUNT_FIELDS: ClassVar[tuple[str, ...]] = (
+        *STATE_FIELDS,
+        "holder_kind",
+        "id_document_scheme",
+        "id_document_country",
+        "id_document_number",
+        "phone",
+    )
     #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
     #: the field is not stated.
     HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
@@ -153,7 +163,7 @@ class AccountChange(BaseModel):
         cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
     ) -> "AccountChange":
         """That the core said something of an account that cannot be understood. `fields`: those it spoke of."""
-        spoken_of = [field for field in cls.STATE_FIELDS if field in fields] or ["status"]
+        spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
         change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
         change._trouble = trouble
         return change

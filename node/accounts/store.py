@@ -148,7 +148,9 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     """
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
     if account.unstated:
-        stated["unstated"] = frozenset(name for name in account.unstated if getattr(change, name) is None)
+        left = frozenset(name for name in account.unstated if getattr(change, name) is None)
+        # What a whole state leaves out, the book does not have.
+        stated["unstated"] = left if any(getattr(change, name) is None for name in change.STATE_FIELDS) else frozenset()
     if change.holder_kind is not None:
         stated["holder_kind"] = change.holder_kind
     if change.status is not None:

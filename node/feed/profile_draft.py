@@ -16,7 +16,7 @@ from typing import Any
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import TO_FILL_IN
-from standing.node.feed.records import BOOLEANS, LIMITS
+from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, NO, TIME_FORMS, WORDS, YES
 
 _MAX_WORDS = 40
@@ -132,7 +132,8 @@ def _put_form(draft: _Draft, sample: Sample) -> None:
 
 
 def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], derived: Iterable[str]) -> None:
-    missing = [name for name in AccountChange.STATE_FIELDS if name not in columns and name not in derived]
+    needed = [*AccountChange.STATE_FIELDS, *(DOCUMENT if "id_document_number" in columns else ())]
+    missing = [name for name in dict.fromkeys(needed) if name not in columns and name not in derived]
     draft.table("profile.constants", "what no column states, the same for every account")
     guesses = {"id_document_country": ("CN", "no column; GUESS: all documents were issued in China")}
     if "number" not in columns:

@@ -130,7 +130,7 @@ def value_problems(change: AccountChange) -> list[InvalidValue]:
         _check_values(parts[0])
     except InvalidValue:
         # One value is wrong at least, and each is to be told: they are judged one by one.
-        bare = parts[0].model_copy(update=dict.fromkeys((*AccountChange.STATE_FIELDS, "replaces")))
+        bare = parts[0].model_copy(update=dict.fromkeys((*AccountChange.ACCOUNT_FIELDS, "replaces")))
         parts = [bare, bare.model_copy(update={"number_type": change.number_type})]
         parts += [bare.model_copy(update={field: getattr(change, field)}) for field in _SINGLE]
         if all(part is not None for part in document):
