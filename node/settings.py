@@ -139,10 +139,14 @@ max_attestations = 300               # in one publication
 # url = "postgresql+psycopg://standing@core/bank"   # a user that may only read the view
 # view = "standing_accounts"
 # poll_ms = 1000
+# profile = "/etc/standing/core-profile.toml"   # a view in the core's own words; see standing-node feed learn
+# max_bad_share = 0.05               # of a pass; what cannot be understood makes its accounts unstated
 # settle_ms = 2000                   # how long after its effective_at_ms a change may become visible at most
 #
 # [drop_folder]
 # path = "/var/spool/standing"
+# profile = "/etc/standing/core-profile.toml"   # files in the core's own words; see standing-node feed learn
+# max_bad_share = 0.05               # of a file, before it is refused whole
 # role = "source"                    # or "reconcile": full files beside another source, as a safety net
 
 [velocity]                           # an attempt at a known account costs 1, at an unknown one 20

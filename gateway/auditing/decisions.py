@@ -37,7 +37,7 @@ def audit_decisions(lines: Iterable[Exported], means: Means, client: LedgerClien
     lines. Raises: LedgerUnreachable."""
     seen: set[str] = set()
     histories: dict[str, History] = {}
-    approved: dict[tuple[str, str, str], list[_Approved]] = defaultdict(list)
+    approved: dict[tuple[str, str, Transacted], list[_Approved]] = defaultdict(list)
     for line in lines:
         audit.count("decisions")
         try:
@@ -51,10 +51,10 @@ def audit_decisions(lines: Iterable[Exported], means: Means, client: LedgerClien
         seen.add(claims.transaction_sha256)
         own = Means(means.gateway_key, means.contract, line.binding_key)
         _note(verify(parse_evidence(_document(line)), own, client, histories), claims, where, audit)
-        if claims.outcome is Outcome.APPROVE and claims.kind is Transacted.PAYMENT:
-            approved[line.account, claims.currency, claims.day].append(_Approved(claims, line))
-    for payments in approved.values():
-        _add_up(payments, audit)
+        if claims.outcome is Outcome.APPROVE:
+            approved[line.account, claims.currency, claims.kind].append(_Approved(claims, line))
+    for transactions in approved.values():
+        _add_up(transactions, audit)
 
 
 def _note(report: Report, claims: EvidenceClaims, where: str, audit: Audit) -> None:
@@ -67,27 +67,38 @@ def _note(report: Report, claims: EvidenceClaims, where: str, audit: Audit) -> N
         audit.found(Kind.WATERMARK, claims.bank, where, report.cause.text)
 
 
-def _add_up(payments: list[_Approved], audit: Audit) -> None:
-    """Decide the approvals of one account's day again, in their order, each with the sum of those before."""
-    used_minor = 0
-    for payment in sorted(payments, key=lambda each: (each.claims.decided_at_ms, each.claims.used_today_minor)):
-        claims, key = payment.claims, payment.line.binding_key
-        counts_minor = payment.line.counts_minor
+def _add_up(transactions: list[_Approved], audit: Audit) -> None:
+    """Decide the approvals of one account in one direction again, in their order, each with the sums of those before
+    in its day, month and year."""
+    used_minor: dict[str, int] = defaultdict(int)  # by day (2026-01-31), month (2026-01) and year (2026)
+    for each in sorted(transactions, key=lambda each: (each.claims.decided_at_ms, each.claims.used_day_minor)):
+        claims, key = each.claims, each.line.binding_key
+        counts_minor = each.line.counts_minor
         if key is None or claims.record is None:
             audit.count("not added up: no key to open the limits with")
             continue
+        day, month, year = claims.day, claims.day[:7], claims.day[:4]
         # What this one took in the end: a capture of less than was approved needs no more of the limit than that.
-        stated = claims.model_copy(update={"used_today_minor": used_minor, "amount_minor": counts_minor})
+        stated = claims.model_copy(
+            update={
+                "used_day_minor": used_minor[day],
+                "used_month_minor": used_minor[month],
+                "used_year_minor": used_minor[year],
+                "amount_minor": counts_minor,
+            }
+        )
         again = redo(stated, key, claims.record.record()) if counts_minor > 0 else None
         if again is not None and again.outcome is not Outcome.APPROVE:
             audit.found(
                 Kind.OVERSPENT,
                 claims.platform,
-                f"transaction {payment.line.decision.get('transaction_id', claims.transaction_sha256)}",
-                f"{counts_minor} {claims.currency} after {used_minor} of {claims.day}: {again.reason}",
+                f"transaction {each.line.decision.get('transaction_id', claims.transaction_sha256)}",
+                f"{counts_minor} {claims.currency} on {day}, after {used_minor[day]} that day, {used_minor[month]} "
+                f"that month and {used_minor[year]} that year: {again.reason}",
             )
-        used_minor += counts_minor
-    audit.count("account days added up")
+        for period in (day, month, year):
+            used_minor[period] += counts_minor
+    audit.count("account days added up", sum(1 for period in used_minor if len(period) == len("2026-01-31")))
 
 
 def _document(line: Exported) -> bytes:

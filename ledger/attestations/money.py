@@ -1,5 +1,7 @@
 """Currencies (ISO 4217) and amounts in minor units."""
 
+from functools import cache
+
 from iso4217 import Currency
 from moneyed.classes import CURRENCIES
 
@@ -58,6 +60,21 @@ def currency_code(number: int) -> str:
     if code is None:
         raise InvalidValue("currency", f"{number} names no currency", "an ISO 4217 numeric code")
     return code
+
+
+@cache
+def minor_digits(code: str) -> int:
+    """How many decimals of a currency's major unit its minor unit is, such as 2 for CNY and 0 for JPY.
+
+    Raises: InvalidValue for anything that is not an ISO 4217 code, or one whose minor unit is not defined.
+    """
+    try:
+        exponent = Currency(code).exponent
+    except ValueError:
+        exponent = None
+    if exponent is None:
+        raise InvalidValue("currency", "not a currency with a minor unit", "an ISO 4217 alphabetic code, such as CNY")
+    return int(exponent)
 
 
 def check_limit(field: str, limit_minor: int) -> int:

@@ -1,9 +1,22 @@
 """What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
 from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField
@@ -17,7 +30,19 @@ from standing.ledger.attestations.phones import MAX_PHONE
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000
 
+_TELLABLE = re.compile(r"[0-9A-Za-z \-]{4,64}")
+_MAX_SHOWN = 10
+_MAX_PROBLEM = 500
+
 LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an account is unstated: `source` says where (a file and line, a row), `problem` what is wrong. No values."""
+
+    source: str
+    problem: str
 
 
 class AccountChange(BaseModel):
@@ -52,6 +77,16 @@ class AccountChange(BaseModel):
         "daily_limit_minor",
         "holder_name",
     )
+
+    #: All that says how an account is; some of it a book may not have.
+    ACCOUNT_FIELDS: ClassVar[tuple[str, ...]] = (
+        *STATE_FIELDS,
+        "holder_kind",
+        "id_document_scheme",
+        "id_document_country",
+        "id_document_number",
+        "phone",
+    )
     #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
     #: the field is not stated.
     HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
@@ -61,6 +96,8 @@ class AccountChange(BaseModel):
         "id_document_number",
         "phone",
     )
+
+    _trouble: Trouble | None = PrivateAttr(None)
 
     number: str = Field(min_length=4, max_length=64, description="Card or account number")
     effective_at_ms: TimeMs = Field(
@@ -104,6 +141,13 @@ class AccountChange(BaseModel):
         "go_on", description="What becomes of the bindings of the account that is replaced"
     )
 
+    unstated: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[],
+        max_length=32,
+        description="Fields of the account that the core cannot say at the moment. Until they are stated again, "
+        "platforms hold what the account does for review. Nothing else in such a change counts",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _trim(cls, stated: Any) -> Any:
@@ -111,6 +155,26 @@ class AccountChange(BaseModel):
 
     def __repr__(self) -> str:
         return "AccountChange(…)"
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Where this was said and why it makes its account unstated, where that is known."""
+        return self._trouble
+
+    def said_in(self, source: str) -> "AccountChange":
+        """This change, with where it was said: `source` is shown should it not fit its account."""
+        self._trouble = Trouble(source, "")
+        return self
+
+    @classmethod
+    def not_understood(
+        cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
+    ) -> "AccountChange":
+        """That the core said something of an account that cannot be understood. `fields`: those it spoke of."""
+        spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
+        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
+        change._trouble = trouble
+        return change
 
 
 class FeedEntry(BaseModel):
@@ -124,9 +188,35 @@ class FeedEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
+    on_bad_change: Literal["refuse", "unstate"] = Field(
+        "refuse",
+        exclude=True,
+        description="What a change does that cannot be understood: refuse the entry, or make its account unstated",
+    )
     changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
     part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
     complete: StrictBool = Field(True, description="False: more changes up to the same time follow")
+
+    @field_validator("changes", mode="wrap")
+    @classmethod
+    def _take_bad_changes(cls, stated: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Where the core asks for it, a change that is none says that its account is unstated."""
+        if info.data.get("on_bad_change") != "unstate" or "as_of_ms" not in info.data or not isinstance(stated, list):
+            return handler(stated)
+        return handler([_change_or_unstated(index, each, info.data["as_of_ms"]) for index, each in enumerate(stated)])
+
+
+def _change_or_unstated(index: int, stated: Any, as_of_ms: int) -> Any:
+    try:
+        return AccountChange.model_validate(stated)
+    except ValidationError as error:
+        number = stated.get("number") if isinstance(stated, dict) else None
+        if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
+            return stated  # nobody knows whose change it is, so the entry is refused
+        found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
+        problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
+        trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])
+        return AccountChange.not_understood(number, as_of_ms, stated, trouble)
 
 
 def limits_rounded(changes: Iterable[AccountChange]) -> int:

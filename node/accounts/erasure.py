@@ -28,7 +28,11 @@ def erase(database: Database, vault: Vault, number: str) -> int:
         account = connection.execute(
             select(accounts.c.id).where(accounts.c.number_lookup == lookup)
         ).scalar_one_or_none()
+        unstated = schema.unstated_accounts
+        listed = connection.execute(delete(unstated).where(unstated.c.number_lookup == lookup)).rowcount
         if account is None:
+            if listed:
+                return 0  # nothing of it was ever understood, so there is no more
             raise NotFound("there is no such account")
         _check_unbound(connection, account)
         its = select(bindings.c.id).where(bindings.c.account_id == account)

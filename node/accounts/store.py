@@ -43,6 +43,9 @@ _UPDATE = (
     .values({name: bindparam(name) for name in _STATE_COLUMNS})
 )
 
+_ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
+    schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
+)
 #: What a change says where the book has no phone or no document any more.
 _NONE = "none"
 
@@ -67,6 +70,8 @@ class Account:
     limits: Limits
     effective_at_ms: int
     account_class: int = 0
+    #: Fields of which the core said something that could not be understood. Not empty: the account is unstated.
+    unstated: frozenset[str] = frozenset()
     holder_kind: HolderKind = "person"
 
     def __repr__(self) -> str:  # the number is personal data
@@ -75,7 +80,7 @@ class Account:
     def terms(self, bank_secret: BankSecrets, binding: bytes, platform: str) -> Terms:
         """What the bank states about one of the account's bindings."""
         key = bank_secret.binding_key(binding, platform)
-        return Terms(
+        terms = Terms(
             status=self.status,
             debit_allowed=self.debit_allowed,
             credit_allowed=self.credit_allowed,
@@ -86,16 +91,20 @@ class Account:
             account_class=self.account_class,
             organisation=self.holder_kind == "organisation",
         )
+        return _nothing_allowed(terms, Status.UNSTATED) if self.unstated else terms
 
 
 def unbound(terms: Terms, ended_at_ms: int) -> Terms:
     """The last terms of a binding that ended then: nothing is allowed any more."""
+    return _nothing_allowed(replace(terms, effective_at_ms=ended_at_ms), Status.UNBOUND)
+
+
+def _nothing_allowed(terms: Terms, status: Status) -> Terms:
     return replace(
         terms,
-        status=Status.UNBOUND,
+        status=status,
         debit_allowed=False,
         credit_allowed=False,
-        effective_at_ms=ended_at_ms,
         limits=NOTHING,
     )
 
@@ -139,6 +148,10 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     A currency may be one that is withdrawn: the account that it was opened with is still there. Raises: InvalidValue.
     """
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
+    if account.unstated:
+        left = frozenset(name for name in account.unstated if getattr(change, name) is None)
+        # What a whole state leaves out, the book does not have.
+        stated["unstated"] = left if any(getattr(change, name) is None for name in change.STATE_FIELDS) else frozenset()
     if change.holder_kind is not None:
         stated["holder_kind"] = change.holder_kind
     if change.status is not None:
@@ -208,14 +221,14 @@ class AccountStore:
         found = {}
         for start in range(0, len(lookups), _CHUNK):
             chunk = lookups[start : start + _CHUNK]
-            for row in connection.execute(select(schema.accounts).where(schema.accounts.c.number_lookup.in_(chunk))):
+            for row in connection.execute(_ACCOUNTS.where(schema.accounts.c.number_lookup.in_(chunk))):
                 number = by_lookup[row.number_lookup]
                 found[number] = self._account(row, number)
         return found
 
     def get(self, connection: Connection, account_id: int) -> Account:
         """The account of a known id."""
-        row = connection.execute(select(schema.accounts).where(schema.accounts.c.id == account_id)).one()
+        row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).one()
         return self._account(row, self._vault.unseal_text(row.number_sealed))
 
     def save(self, connection: Connection, account: Account) -> int:
@@ -275,6 +288,7 @@ class AccountStore:
             limits=Limits(*(getattr(row, name) for name in LIMIT_FIELDS)),
             effective_at_ms=row.effective_at_ms,
             account_class=row.account_class,
+            unstated=frozenset() if row.unstated_fields is None else frozenset(json.loads(row.unstated_fields)),
             holder_kind=kind,
         )
 

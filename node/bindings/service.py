@@ -14,13 +14,14 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingError
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings import off_boarding
 from standing.node.bindings.granting import AlreadyBound, Granting
 from standing.node.bindings.micro_deposit import MicroDeposits, differing
 from standing.node.bindings.unbinding import end_and_tell
 from standing.node.bindings.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
-from standing.node.bindings.verification import NO_SUCH_ACCOUNT, verify
+from standing.node.bindings.verification import NO_SUCH_ACCOUNT, UNSTATED, verify
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -59,6 +60,7 @@ class Bindings:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
+        self._quarantine = Quarantine(vault)
         self._issuer = issuer
         self._clock = clock
         self._granting = granting
@@ -154,6 +156,8 @@ class Bindings:
         account = self._accounts.find(connection, [number]).get(number)
         found = verify(account, request, identity)
         mismatches = found.mismatches
+        if account is None and self._quarantine.never_stated(connection, [number]):
+            mismatches = [UNSTATED]
         cost = UNKNOWN_COST if mismatches == [NO_SUCH_ACCOUNT] else KNOWN_COST
         self._velocity.charge(connection, cost, *self._buckets(platform, request))
         by_deposit = self._deposits.needed(mismatches)

@@ -37,6 +37,8 @@ NAME_ALONE = Mismatch(
 NO_CREDIT = Mismatch(
     field="account", problem="no amount can be paid in, and the bank asks for that", iso_reason=_ISO_ACCOUNT
 )
+#: What the core says of the account cannot be understood, so nobody can be compared with it. No secret of the holder.
+UNSTATED = Mismatch(field="account", problem="the bank cannot say at the moment how the account is; ask again later")
 HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its holder changed; ask with a new request id")
 
 #: Fields of which the bank does not vouch for the claimed value after a micro-deposit.
@@ -105,6 +107,8 @@ def _mismatches(
 
 def unbindable(account: Account) -> list[Mismatch]:
     """The reason against a binding in the account's own state; None where there is none."""
+    if account.unstated:
+        return [UNSTATED]
     if account.status not in UNBINDABLE:
         return []
     return [Mismatch(field="account", problem=f"the account is {account.status.word}", iso_reason=_ISO_ACCOUNT)]

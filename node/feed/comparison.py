@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue
-from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.changes import AccountChange, Trouble
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change
 from standing.node.storage import schema
 
@@ -80,10 +81,30 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
             change = state.model_copy(update={"unbind": ending})
             predecessor = found.get(replaced.get(index, ""))
             moves = predecessor is not None and bool(granted[predecessor.id])
-            if not (ending or moves) and _same(known, state, index):
+            if not (ending or moves) and _same(known, state):
                 continue
         differences.append(Difference(index, change, known))
     return Comparison(differences, seen)
+
+
+def news(
+    connection: Connection, accounts: AccountStore, quarantine: Quarantine, bad: Sequence[AccountChange]
+) -> tuple[list[int], list[AccountChange]]:
+    """The store's ids of the known accounts among those that are unstated, and what of it the store does not have."""
+    numbers = [change.number for change in bad]
+    found = accounts.find(connection, numbers)
+    listed = quarantine.never_stated(connection, [number for number in numbers if number not in found])
+    new = []
+    for change in bad:
+        known = found.get(change.number)
+        if change.number not in listed and (known is None or not known.unstated.issuperset(change.unstated)):
+            new.append(change)
+    return [account.id for account in found.values() if account.id is not None], new
+
+
+def missing_from(account: Account, at_ms: int, trouble: Trouble) -> AccountChange:
+    """That an account is unstated because a file or view that is not understood whole does not state it."""
+    return AccountChange.not_understood(account.number, at_ms, AccountChange.STATE_FIELDS, trouble)
 
 
 def place_of(error: InvalidValue) -> tuple[int | None, InvalidValue]:
@@ -94,11 +115,11 @@ def place_of(error: InvalidValue) -> tuple[int | None, InvalidValue]:
     return int(match[1]), InvalidValue(match[2], error.problem, error.allowed)
 
 
-def _same(known: Account, state: AccountChange, index: int) -> bool:
+def _same(known: Account, state: AccountChange) -> bool:
     try:
         stated = apply_change(known, state)
-    except InvalidValue as error:
-        raise error.within(f"changes[{index}]") from error
+    except InvalidValue:
+        return False  # the feed says what does not fit, and what becomes of the account
     return replace(stated, effective_at_ms=known.effective_at_ms) == known
 
 

@@ -5,10 +5,13 @@ The node changes nothing there, not even a setting. What a driver says is never 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     Engine,
     RowMapping,
@@ -17,7 +20,6 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
-    literal_column,
     make_url,
     or_,
     select,
@@ -34,6 +36,8 @@ from sqlalchemy.exc import (
 from standing.ledger.attestations.binding_protocol import MAX_TIME_MS
 from standing.ledger.errors import InvalidValue, Unavailable
 from standing.node.accounts.changes import AccountChange
+from standing.node.feed.profile import Profile, Times
+from standing.node.feed.profile_values import Translator
 from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 
@@ -95,13 +99,34 @@ class Snapshot:
 
         Reading may stop early: the cursor at the core's database is closed with the block.
 
-        Raises: InvalidValue where the view is missing, or its columns are not those of a change.
+        Raises: InvalidValue where the view is missing, or its columns are not those that are needed.
         """
+        effective = self._effective()
+        bound = self._view.times.bound
+        wanted = (effective >= bound(after_ms + 1), effective < bound(up_to_ms + 1))
+        with self._streamed(self._rows().where(*wanted).order_by(effective)) as pages:
+            yield pages
+
+    @contextmanager
+    def undated(self) -> Iterator[Iterator[list[dict[str, Any]]]]:
+        """The rows that do not state when they took effect: no time would ever find them. Raises: as `pages`."""
+        effective = self._effective()
+        # Microseconds are above every bound; so, to SQLite, is any text.
+        undated = or_(effective.is_(None), effective >= self._view.times.bound(MAX_TIME_MS + 1))
+        with self._streamed(self._rows().where(undated)) as pages:
+            yield pages
+
+    def _effective(self) -> ColumnElement[Any]:
+        return column(self._view.times.column)
+
+    def _rows(self) -> Select[Any]:
         with core_errors():
             names = self._view.columns(self._connection)
-            view = table(self._view.name, *(column(name) for name in names), schema=self._view.schema)
-            effective = view.c.effective_at_ms
-            query = select(view).where(effective > after_ms, effective <= up_to_ms).order_by(effective)
+        return select(table(self._view.name, *(column(name) for name in names), schema=self._view.schema))
+
+    @contextmanager
+    def _streamed(self, query: Select[Any]) -> Iterator[Iterator[list[dict[str, Any]]]]:
+        with core_errors():
             streamed = self._connection.execution_options(stream_results=True, max_row_buffer=self._view.page_size)
             result = streamed.execute(query)
         try:
@@ -109,14 +134,34 @@ class Snapshot:
         finally:
             result.close()
 
-    def undated(self) -> bool:
-        """Whether a row does not state its effective time in milliseconds: the node would never see such a row."""
-        view = table(self._view.name, column("effective_at_ms"), schema=self._view.schema)
-        # Microseconds are above every bound; so, to SQLite, is any text.
-        undated = or_(view.c.effective_at_ms.is_(None), view.c.effective_at_ms > MAX_TIME_MS)
-        query: Select[Any] = select(literal_column("1")).select_from(view).where(undated).limit(1)
-        with core_errors():
-            return self._connection.execute(query).first() is not None
+
+class ViewTimes:
+    """How a view states when a row took effect: in which `column`, and as what. Raises: InvalidValue."""
+
+    def __init__(self, profile: Profile | None, dialect: str) -> None:
+        stated = "effective_at_ms" if profile is None else profile.columns.get("effective_at_ms")
+        if not isinstance(stated, str):
+            allowed = "one column, for only by it the node finds what changed"
+            raise InvalidValue("profile.columns.effective_at_ms", "missing, or a list", allowed)
+        times = Times() if profile is None else profile.times
+        if times.form not in {"epoch_ms", "epoch_s", "timestamp"}:
+            allowed = "epoch_ms, epoch_s or timestamp: the database must be able to compare it"
+            raise InvalidValue("profile.times.form", "not for a view", allowed)
+        self.column = stated
+        self._form = times.form
+        self._zone = ZoneInfo(times.zone)
+        self._as_text = dialect == "sqlite"
+
+    def bound(self, at_ms: int) -> Any:
+        """The first value of the column that is not before a time."""
+        if self._form == "epoch_ms":
+            return at_ms
+        if self._form == "epoch_s":
+            return -(-at_ms // 1000)
+        latest_ms = 253_402_214_400_000  # the last day of year 9999, beyond which no timestamp goes
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(0, min(at_ms, latest_ms)))
+        local = moment.astimezone(self._zone).replace(tzinfo=None)
+        return local.isoformat(sep=" ") if self._as_text else local
 
 
 def _pages(partitions: Iterator[Sequence[RowMapping]]) -> Iterator[list[dict[str, Any]]]:
@@ -131,7 +176,7 @@ def _pages(partitions: Iterator[Sequence[RowMapping]]) -> Iterator[list[dict[str
 class CoreView:
     """The view of the settings. Raises: InvalidValue where the URL or its dialect is not usable."""
 
-    def __init__(self, settings: SqlViewSettings) -> None:
+    def __init__(self, settings: SqlViewSettings, profile: Profile | None = None) -> None:
         url = settings.url.get_secret_value()
         try:
             dialect = make_url(url).get_backend_name()
@@ -148,6 +193,8 @@ class CoreView:
         schema, _, self.name = settings.view.rpartition(".")
         self.schema = schema or None
         self.page_size = settings.page_size
+        self.times = ViewTimes(profile, dialect)
+        self._profile = profile
         self._columns: Sequence[str] = ()
 
     @contextmanager
@@ -170,6 +217,9 @@ class CoreView:
                     "sql_view.view", "the core has no such view", "one that its user may read"
                 ) from error
             found = [str(item["name"]) for item in columns]
+            if self._profile is not None:
+                self._columns = _needed(self._profile, found)
+                return self._columns
             needed = ("number", "effective_at_ms", *AccountChange.STATE_FIELDS)
             missing = [name for name in needed if name not in found]
             unknown = [name for name in found if name not in FIELDS]
@@ -182,6 +232,15 @@ class CoreView:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _needed(profile: Profile, found: Sequence[str]) -> Sequence[str]:
+    """The columns of a view that its profile reads. Raises: InvalidValue where one is missing."""
+    needed = sorted(Translator(profile).columns)
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise InvalidValue("sql_view.view", f"columns missing: {', '.join(missing)}", "the columns of the profile")
+    return needed
 
 
 def _engine(url: str, dialect: str, timeout_ms: int) -> Engine:

@@ -18,9 +18,11 @@ import structlog
 
 from standing.ledger.errors import InvalidValue, Unavailable
 from standing.node.fault_points import Faults, no_faults
-from standing.node.feed.drop_file import LineProblem, parse_name, sha256_of
+from standing.node.feed.drop_file import parse_name, sha256_of
+from standing.node.feed.file_lines import LineProblem
 from standing.node.feed.file_load import FileLoader, Stopped
 from standing.node.feed.file_report import FileRejected, FileReport, write_report
+from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import DropFolderSettings
 
@@ -41,13 +43,19 @@ class DropFolder:
     """Takes in the files of one folder. One thread runs it."""
 
     def __init__(
-        self, settings: DropFolderSettings, loader: FileLoader, feed: Feed, faults: Faults = no_faults
+        self,
+        settings: DropFolderSettings,
+        loader: FileLoader,
+        feed: Feed,
+        faults: Faults = no_faults,
+        profile: Profile | None = None,
     ) -> None:
         self._settings = settings
         self._folder = settings.path
         self._loader = loader
         self._feed = feed
         self._faults = faults
+        self._profile = profile
 
     def step(self, stop: threading.Event) -> None:
         """Take in every file that is there, oldest first. Raises: FolderUnavailable, DatabaseUnavailable."""
@@ -86,7 +94,7 @@ class DropFolder:
             if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
                 continue
             try:
-                as_of_ms = parse_name(path.name).as_of_ms
+                as_of_ms = parse_name(path.name, self._profile).as_of_ms
             except InvalidValue:
                 as_of_ms = 0  # its name is wrong: it is rejected at once
             waiting.append((as_of_ms, path.name, path))
@@ -109,7 +117,8 @@ class DropFolder:
             report = self._load(path, stop)
             self._faults("file_loaded")
             target = self._folder / DONE
-            log.info("feed_file_loaded", lines=report.lines, changes=report.changes, missing=report.missing)
+            counts = {"lines": report.lines, "changes": report.changes, "missing": report.missing}
+            log.info("feed_file_loaded", **counts, bad_lines=report.bad_lines, unstated=report.unstated)
         except FileRejected as error:
             report = error.report
             target = self._folder / REJECTED
@@ -126,7 +135,7 @@ class DropFolder:
     def _load(self, path: Path, stop: threading.Event) -> FileReport:
         report = FileReport(file=path.name, outcome="rejected")
         try:
-            name = parse_name(path.name)
+            name = parse_name(path.name, self._profile)
         except InvalidValue as error:
             report.add(LineProblem(0, error.field, error.problem, error.allowed))
             raise FileRejected(report) from error

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -11,48 +12,99 @@ from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
-from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
-from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of, whole_problem
+from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
+from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import FileReport
-from standing.node.feed.records import STAND_IN, InvalidRecord, check_values, parse_change
+from standing.node.feed.profile import Profile
+from standing.node.feed.records import DOCUMENT, STAND_IN, not_understood, read_record, told_number, value_problems
+from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
 from standing.node.publishing import outbox
 
 #: Called with how many bytes of how many were read.
 Progress = Callable[[int, int], None]
 
+_MAX_BAD_LINES = 100_000
+
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
 
-#: A line states all of these or none: each line is judged without those before it.
-_DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
+
+class _StatedTwice(InvalidValue):
+    """An account stands in a full file twice. `first_line`: where it stood first."""
+
+    def __init__(self, first_line: int) -> None:
+        super().__init__("number", f"stated on line {first_line} already", "each account once")
+        self.first_line = first_line
+
+
+@dataclass
+class Judged:
+    """A file's report, and by line what becomes of those that cannot be understood: None where no account is told."""
+
+    report: FileReport
+    bad: dict[int, AccountChange | None] = field(default_factory=dict)
 
 
 class FileCheck:
     """Judges files. Without a `database`, accounts that a changes file does not introduce are assumed to be known."""
 
-    def __init__(self, database: Database | None, vault: Vault, *, page_size: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database | None,
+        vault: Vault,
+        *,
+        page_size: int,
+        max_bytes: int,
+        profile: Profile | None = None,
+        max_bad_share: float = MAX_BAD_SHARE,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
         self._page_size = page_size
         self._max_bytes = max_bytes
+        self._profile = profile
+        self._max_bad_share = max_bad_share
 
     def check(self, path: Path, name: FileName, progress: Progress) -> FileReport:
         """What is right and wrong with a file. Writes nothing. Raises: OSError, DatabaseUnavailable."""
-        report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
-        problem = whole_problem(path, self._max_bytes)
-        if problem is not None:
-            report.add(problem)
-        else:
-            report.sha256 = sha256_of(path)
-            self._check_lines(path, name, report, progress)
-        if report.problems:
-            report.outcome = "rejected"
-        return report
+        return self.judge(path, name, progress).report
 
-    def _check_lines(self, path: Path, name: FileName, report: FileReport, progress: Progress) -> None:
+    def judge(self, path: Path, name: FileName, progress: Progress) -> Judged:
+        """As `check`, with what becomes of each line that cannot be understood."""
+        report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
+        judged = Judged(report)
+        problem = whole_problem(path, self._max_bytes, self._profile)
+        if problem is not None:
+            report.reject(problem)
+            return judged
+        report.sha256 = sha256_of(path)
+        if self._check_lines(path, name, judged, progress):
+            self._weigh(judged)
+        return judged
+
+    def _weigh(self, judged: Judged) -> None:
+        """Reject a file of which too much cannot be understood."""
+        report = judged.report
+        if report.kind == "full" and report.lines == 0:
+            report.reject(LineProblem(0, "file", "no lines after the header", "at least one"))
+        elif too_many_bad(report.bad_lines, report.lines, self._max_bad_share) or (
+            report.kind == "full" and report.bad_lines == report.lines
+        ):
+            problem = f"{report.bad_lines} of {report.lines} lines cannot be understood"
+            report.reject(LineProblem(0, "file", problem, f"{ALWAYS_TAKEN} lines, or {self._max_bad_share:.1%} of all"))
+        elif report.untold_lines and report.kind == "changes":
+            first = next(line for line, change in judged.bad.items() if change is None)
+            problem = "its account cannot be told, so nobody knows what changed"
+            report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
+        report.unstated = sum(change is not None for change in judged.bad.values())
+
+    def _check_lines(self, path: Path, name: FileName, judged: Judged, progress: Progress) -> bool:
+        """Judge line by line. Returns: whether the file could be read to its end."""
         size = path.stat().st_size
+        report = judged.report
         last_ms = 0
         if self._database is not None:
             with self._database.read() as connection:
@@ -60,26 +112,42 @@ class FileCheck:
         # A private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is.
         with closing(sqlite3.connect("")) as stated:
             stated.execute(
-                "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT) WITHOUT ROWID"
+                "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT, line INTEGER)"
+                " WITHOUT ROWID"
             )
-            for page in pages(read_lines(path, name.format), self._page_size):
-                for change, problems in self._judge(page, name, last_ms, stated):
+            for page in pages(read_lines(path, name.format, self._profile), self._page_size):
+                for line, change, problems in self._judge(page, name, last_ms, stated, judged):
                     report.lines += 1
                     for problem in problems:
-                        if not report.crowded:
-                            report.add(problem)
-                    if change is not None and not problems:
+                        report.add(problem)
+                    if line.fatal:
+                        report.outcome = "rejected"
+                        return False
+                    if problems or change is None:
+                        self._note_bad(judged, line, name, problems)
+                    else:
                         report.changes += 1
-                    if report.crowded:
-                        return
+                report.bad_lines = len(judged.bad)
+                if len(judged.bad) > _MAX_BAD_LINES:
+                    allowed = f"at most {_MAX_BAD_LINES}, whatever the share"
+                    report.reject(LineProblem(0, "file", "too many lines cannot be understood", allowed))
+                    return False
                 progress(page[-1].read_bytes, size)
-        # A file without changes is valid: a core that writes files says by it that nothing changed.
-        if report.lines == 0 and name.kind == "full":
-            report.add(LineProblem(0, "file", "no lines after the header", "at least one"))
+        return True
+
+    def _note_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
+        number = told_number(line.record)
+        if number is None:
+            judged.bad[line.number] = None
+            judged.report.untold_lines += 1
+            return
+        source = f"{judged.report.file}, line {line.number}"
+        told = [InvalidValue(problem.field, problem.problem, problem.allowed) for problem in problems]
+        judged.bad[line.number] = not_understood(number, name.as_of_ms, line.record, source, told)
 
     def _judge(
-        self, page: list[Line], name: FileName, last_ms: int, stated: sqlite3.Connection
-    ) -> Iterator[tuple[AccountChange | None, list[LineProblem]]]:
+        self, page: list[Line], name: FileName, last_ms: int, stated: sqlite3.Connection, judged: Judged
+    ) -> Iterator[tuple[Line, AccountChange | None, list[LineProblem]]]:
         parsed = [(line, *parse_line(line, name)) for line in page]
         numbers = {
             index: canonical_number(change.number, change.number_type or "account")
@@ -94,9 +162,20 @@ class FileCheck:
                 known = self._accounts.find(connection, wanted)
         for index, (line, change, problems) in enumerate(parsed):
             if change is not None:
-                found = self._judge_change(change, numbers[index], name, last_ms, stated, known)
+                found = self._judge_change(change, numbers[index], name, last_ms, stated, known, line.number)
                 problems += [_line_problem(line, problem) for problem in found]
-            yield change, problems
+                twice = self._first_of_twice(found)
+                if twice and twice not in judged.bad:
+                    # Nobody knows which of the two is right.
+                    source = f"{judged.report.file}, lines {twice} and {line.number}"
+                    trouble = Trouble(source, "number: stated twice; allowed: each account once")
+                    judged.bad[twice] = AccountChange.not_understood(
+                        numbers[index], name.as_of_ms, AccountChange.STATE_FIELDS, trouble
+                    )
+            yield line, change, problems
+
+    def _first_of_twice(self, found: list[InvalidValue]) -> int:
+        return next((error.first_line for error in found if isinstance(error, _StatedTwice)), 0)
 
     def _judge_change(
         self,
@@ -106,10 +185,11 @@ class FileCheck:
         last_ms: int,
         stated: sqlite3.Connection,
         known: dict[str, Account],
+        line: int,
     ) -> list[InvalidValue]:
         """What is wrong with a well-formed change at its place in the file and beside the store."""
         account = known.get(number)
-        before, number_type = self._stated(stated, number) or (None, change.number_type)
+        before, number_type, first_line = self._stated(stated, number) or (None, change.number_type, line)
         found = []
         predecessor, replaced_ms = None, None
         if change.replaces is not None:
@@ -126,11 +206,11 @@ class FileCheck:
         # As the feed does: a successor counts from the last word on the account that it replaces.
         at_ms = max(change.effective_at_ms, replaced_ms or 0)
         key = self._vault.lookup("number", number)
-        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?)", [key, at_ms, number_type])
+        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", [key, at_ms, number_type, first_line])
         if change.number_type not in {None, number_type}:
             found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
         if name.kind == "full" and before is not None:
-            found.append(InvalidValue("number", "stated on an earlier line already", "each account once"))
+            found.append(_StatedTwice(first_line))
         lowest = 0
         if name.kind == "changes" and (account is not None or before is not None or replaced_ms is not None):
             held = [] if account is None else [account.effective_at_ms]
@@ -146,30 +226,32 @@ class FileCheck:
             found.append(error)
         return found
 
-    def _stated(self, stated: sqlite3.Connection, number: str) -> tuple[int, str | None] | None:
-        """When an earlier line dates a number's state, and its type; None where no line is about it."""
+    def _stated(self, stated: sqlite3.Connection, number: str) -> tuple[int, str | None, int] | None:
+        """When an earlier line dates a number's state, its type, and its first line; None where no line is about it."""
         key = self._vault.lookup("number", number)
-        row = stated.execute("SELECT at_ms, number_type FROM stated WHERE number = ?", [key]).fetchone()
-        return None if row is None else (row[0], row[1])
+        row = stated.execute("SELECT at_ms, number_type, line FROM stated WHERE number = ?", [key]).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
-    """The change that a line states, with every value judged by itself, or what is wrong with the line."""
-    if line.problem is not None:
-        return None, [line.problem]
-    try:
-        change = parse_change(line.record, effective_at_ms=name.as_of_ms)
-        check_values(change)
+    """The change that a line states, with every value judged by itself, or all that is wrong with the line."""
+    if not line.record:
+        return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
+    change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
+    if change is not None:
+        found += value_problems(change)
         if change.id_document_scheme != "none":
-            stated_document(*(getattr(change, field) for field in _DOCUMENT))
+            try:
+                stated_document(*(getattr(change, field) for field in DOCUMENT))
+            except InvalidValue as error:
+                found.append(error)
         for field in _NOT_IN_FULL:
             if name.kind == "full" and getattr(change, field):
-                raise InvalidValue(field, "not in a full file", "in a changes file")
-    except InvalidRecord as error:
-        return None, [_line_problem(line, problem) for problem in error.problems]
-    except InvalidValue as error:
-        return None, [_line_problem(line, error)]
-    return change, []
+                found.append(InvalidValue(field, "not in a full file", "in a changes file"))
+    problems = list(line.problems)
+    told = {problem.field for problem in problems}
+    problems += [_line_problem(line, problem) for problem in found if problem.field not in told]
+    return (None if problems else change), problems
 
 
 def pages(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:

@@ -5,7 +5,7 @@ file needs none: what was taken in already no longer differs.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,20 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import Conflict, InvalidValue, Overloaded
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
-from standing.node.accounts.changes import AccountChange, FeedEntry
-from standing.node.accounts.store import AccountStore
+from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
+from standing.node.accounts.quarantine import Quarantine
+from standing.node.accounts.store import Account, AccountStore
 from standing.node.feed import cursors
-from standing.node.feed.comparison import Comparison, compare_states
+from standing.node.feed.comparison import Comparison, compare_states, missing_from, news
 from standing.node.feed.cursors import Cursor
-from standing.node.feed.drop_file import FileName, Line, LineProblem, read_lines, sha256_of
-from standing.node.feed.file_check import FileCheck, Progress, pages, parse_line
+from standing.node.feed.drop_file import FileName, sha256_of
+from standing.node.feed.file_check import FileCheck, Judged, Progress, pages, parse_line
+from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
+from standing.node.feed.missing import mark, missing_accounts, newest
+from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
-from standing.node.feed.settings import MAX_FILE_BYTES
+from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
 from standing.node.storage import schema
 
 SOURCE = "file"
@@ -49,6 +53,7 @@ class _Work:
     part: int
     progress: Progress
     stop: threading.Event
+    judged: Judged
     line: int = 0
     seen: bytearray = field(default_factory=bytearray)
     held: list[AccountChange] = field(default_factory=list)
@@ -59,13 +64,25 @@ class FileLoader:
     """Takes files in. Used by one thread at a time."""
 
     def __init__(
-        self, feed: Feed, database: Database, vault: Vault, *, page_size: int = 1_000, max_bytes: int = MAX_FILE_BYTES
+        self,
+        feed: Feed,
+        database: Database,
+        vault: Vault,
+        *,
+        page_size: int = 1_000,
+        max_bytes: int = MAX_FILE_BYTES,
+        profile: Profile | None = None,
+        max_bad_share: float = MAX_BAD_SHARE,
     ) -> None:
         self._feed = feed
         self._database = database
         self._accounts = AccountStore(vault)
-        self._check = FileCheck(database, vault, page_size=page_size, max_bytes=max_bytes)
+        self._check = FileCheck(
+            database, vault, page_size=page_size, max_bytes=max_bytes, profile=profile, max_bad_share=max_bad_share
+        )
+        self._quarantine = Quarantine(vault)
         self._page_size = page_size
+        self._profile = profile
 
     def load(
         self, path: Path, name: FileName, progress: Progress, stop: threading.Event, *, reconcile: bool = False
@@ -84,11 +101,18 @@ class FileLoader:
                 file=path.name, outcome="rejected", sha256=sha256, kind=name.kind, as_of_ms=name.as_of_ms
             )
             self._check_time(report, name, reconcile)
-            if not report.problems:
-                report = self._check.check(path, name, progress)
             if report.problems:
                 raise FileRejected(report)
-        report = FileReport(file=path.name, outcome="loaded", sha256=sha256, kind=name.kind, as_of_ms=name.as_of_ms)
+        judged = self._check.judge(path, name, progress)
+        if position is None and judged.report.outcome == "rejected":
+            raise FileRejected(judged.report)
+        report = judged.report
+        if position is not None:
+            # What was taken in already is not to be judged again beside what it has changed.
+            report = FileReport.model_validate(position["judged"])
+        report.outcome, report.changes = "loaded", 0
+        judged.report = report.model_copy(deep=True)
+        report.lines = 0
         work = _Work(
             path=path,
             name=name,
@@ -97,6 +121,7 @@ class FileLoader:
             part=self._feed.next_part(name.as_of_ms),
             progress=progress,
             stop=stop,
+            judged=judged,
             line=0 if position is None else int(position["line"]),
         )
         if name.kind == "changes":
@@ -139,15 +164,16 @@ class FileLoader:
             for line in page:
                 work.report.lines += 1
                 if line.number > work.line:
-                    changes.append(_parsed(line, work.name))
+                    change = work.judged.bad.get(line.number)
+                    changes.append(_parsed(line, work.name) if change is None else change)
             work.report.changes += len(changes)
             self._hold(work, changes, page[-1].number)
         self._complete(work)
 
     def _load_full(self, work: _Work) -> None:
-        newest_id = self._newest_id()
-        for page, comparison in self._compared(work):
-            changes = []
+        with self._database.read() as connection:
+            newest_id = newest(connection)
+        for page, comparison, changes in self._compared(work):
             for difference in comparison.differences:
                 known = difference.known
                 lowest = work.last_ms + 1 if known is None else max(work.last_ms + 1, known.effective_at_ms)
@@ -161,13 +187,14 @@ class FileLoader:
                 work.report.new_accounts += known is None
             work.report.changes += len(changes)
             self._hold(work, changes, page[-1].number)
-        self._report_missing(work, newest_id)
+        for changes in self._missing(work, newest_id):
+            self._hold(work, changes, 0)
         self._complete(work)
 
     def _reconcile(self, work: _Work) -> None:
-        newest_id = self._newest_id()
-        for _, comparison in self._compared(work):
-            changes = []
+        with self._database.read() as connection:
+            newest_id = newest(connection)
+        for _, comparison, changes in self._compared(work):
             for difference in comparison.differences:
                 known = difference.known
                 if known is not None and known.effective_at_ms > work.name.as_of_ms:
@@ -182,22 +209,29 @@ class FileLoader:
                 work.report.changes += len(changes) - done.changed_since
                 work.report.changed_since += done.changed_since
                 work.report.attestations += done.attestations
-        self._report_missing(work, newest_id)
+        for changes in self._missing(work, newest_id):
+            done = self._patiently(work, partial(self._feed.correct, changes, as_it_was_ms=work.name.as_of_ms))
+            work.report.attestations += done.attestations
 
-    def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison]]:
-        """Compare the file with the store page by page, and note which accounts it states."""
+    def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison, list[AccountChange]]]:
+        """Compare the file with the store page by page, and note which accounts it states.
+
+        The changes are of accounts of which it states something that cannot be understood.
+        """
         for page in self._pages(work):
             work.report.lines += len(page)
-            states = [_parsed(line, work.name) for line in page]
+            states = [_parsed(line, work.name) for line in page if line.number not in work.judged.bad]
+            bad = [change for line in page if (change := work.judged.bad.get(line.number)) is not None]
             with self._database.read() as connection:
                 comparison = compare_states(connection, self._accounts, states)
-            for account_id in comparison.seen:
-                _mark(work.seen, account_id)
-            yield page, comparison
+                found, bad = news(connection, self._accounts, self._quarantine, bad)
+            for account_id in (*comparison.seen, *found):
+                mark(work.seen, account_id)
+            yield page, comparison, bad
 
     def _pages(self, work: _Work) -> Iterator[list[Line]]:
         size = work.path.stat().st_size
-        for page in pages(read_lines(work.path, work.name.format), self._page_size):
+        for page in pages(read_lines(work.path, work.name.format, self._profile), self._page_size):
             if work.stop.is_set():
                 raise Stopped
             yield page
@@ -217,6 +251,7 @@ class FileLoader:
 
     def _accept(self, work: _Work, *, complete: bool) -> None:
         position: dict[str, Any] = {"file": work.path.name, "sha256": work.report.sha256, "line": work.held_line}
+        position["judged"] = work.judged.report.model_dump(mode="json")
         if complete:
             self._sum_up(work)
             position["report"] = work.report.model_dump(mode="json")
@@ -249,33 +284,36 @@ class FileLoader:
                 work.report.outcome = "rejected"
                 raise FileRejected(work.report) from error
 
-    def _newest_id(self) -> int:
-        with self._database.read() as connection:
-            return int(connection.execute(select(func.coalesce(func.max(schema.accounts.c.id), 0))).scalar_one())
+    def _missing(self, work: _Work, newest_id: int) -> Iterator[list[AccountChange]]:
+        """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing.
 
-    def _report_missing(self, work: _Work, newest_id: int) -> None:
-        """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing."""
-        table, bindings = schema.accounts, schema.bindings
-        count = (
-            select(func.count())
-            .where(bindings.c.account_id == table.c.id, bindings.c.ended_at_ms.is_(None))
-            .scalar_subquery()
-        )
-        query = select(table.c.id, table.c.status, count.label("bindings")).where(
-            table.c.id <= newest_id, table.c.status != int(Status.CLOSED)
-        )
-        with self._database.read() as connection:
-            for row in connection.execution_options(stream_results=True, max_row_buffer=self._page_size).execute(query):
-                if _marked(work.seen, row.id):
-                    continue
-                work.report.missing += 1
-                if len(work.report.missing_accounts) < MAX_MISSING_SHOWN:
-                    number = self._accounts.get(connection, row.id).number
-                    work.report.missing_accounts.append(
-                        MissingAccount(
-                            number_masked=masked(number), status=Status(row.status).word, bindings=row.bindings
-                        )
+        Where a line names no account, it can only be about one of these: the changes say that they are unstated.
+        """
+        trouble = None
+        if work.report.untold_lines:
+            why = f"missing from a file in which {work.report.untold_lines} lines name no account"
+            trouble = Trouble(work.report.file, why)
+        for accounts in missing_accounts(self._database, self._accounts, work.seen, newest_id, self._page_size):
+            work.report.missing += len(accounts)
+            for account in accounts[: MAX_MISSING_SHOWN - len(work.report.missing_accounts)]:
+                status = account.status if trouble is None and not account.unstated else Status.UNSTATED
+                work.report.missing_accounts.append(
+                    MissingAccount(
+                        number_masked=masked(account.number), status=status.word, bindings=self._bound(account)
                     )
+                )
+            if trouble is not None:
+                work.report.unstated += len(accounts)
+                changes = [missing_from(account, work.name.as_of_ms, trouble) for account in accounts]
+                with self._database.read() as connection:
+                    yield news(connection, self._accounts, self._quarantine, changes)[1]
+
+    def _bound(self, account: Account) -> int:
+        """How many bindings of an account have not ended."""
+        bindings = schema.bindings
+        query = select(func.count()).where(bindings.c.account_id == account.id, bindings.c.ended_at_ms.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
 
 def _parsed(line: Line, name: FileName) -> AccountChange:
@@ -283,13 +321,3 @@ def _parsed(line: Line, name: FileName) -> AccountChange:
     if change is None:  # the file was judged before, so it has changed since
         raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
     return change
-
-
-def _mark(bits: bytearray, index: int) -> None:
-    if index // 8 >= len(bits):
-        bits.extend(bytes(index // 8 + 1 - len(bits)))
-    bits[index // 8] |= 1 << index % 8
-
-
-def _marked(bits: Sequence[int], index: int) -> bool:
-    return index // 8 < len(bits) and bool(bits[index // 8] >> index % 8 & 1)

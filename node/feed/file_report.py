@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from standing.ledger.errors import StandingError
-from standing.node.feed.drop_file import LineProblem
+from standing.node.feed.file_lines import LineProblem
 
 MAX_PROBLEMS = 100
 MAX_MISSING_SHOWN = 1_000
@@ -21,7 +21,12 @@ class MissingAccount(BaseModel):
 
 
 class FileReport(BaseModel):
-    """`problems`: at most a hundred, then reading stops. `missing_accounts`: at most a thousand."""
+    """What became of a file. `problems`: the first hundred. `missing_accounts`: at most a thousand.
+
+    `bad_lines` cannot be understood: each makes its account `unstated`, or, where the file is rejected, would have.
+    `untold_lines` are those of them that name no account. In a file that is taken in, the accounts missing from it are
+    unstated if there is one.
+    """
 
     file: str
     outcome: Literal["valid", "loaded", "rejected"]
@@ -33,17 +38,22 @@ class FileReport(BaseModel):
     new_accounts: int = 0
     attestations: int = 0
     changed_since: int = 0
+    bad_lines: int = 0
+    untold_lines: int = 0
+    unstated: int = 0
     missing: int = 0
     missing_accounts: list[MissingAccount] = []
     problems: list[LineProblem] = []
 
     def add(self, problem: LineProblem) -> None:
-        self.problems.append(problem)
+        """Note a problem, if there is room for it."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether no more problems fit."""
-        return len(self.problems) >= MAX_PROBLEMS
+    def reject(self, problem: LineProblem) -> None:
+        """Reject the file for this, which is named before what else is wrong with it."""
+        self.outcome = "rejected"
+        self.problems = [problem, *self.problems][:MAX_PROBLEMS]
 
 
 class FileRejected(StandingError):

@@ -2,10 +2,10 @@
 
 The columns are the fields of `node.accounts.changes.AccountChange`. An empty cell or a null states nothing. Booleans
 are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `none`. `unbind` names platforms, separated
-by commas. Errors name the field and never show a value.
+by commas. Space around a value does not count: cores pad their columns. Errors name the field and never show a value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,18 +13,28 @@ from pydantic import ValidationError
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
-from standing.ledger.attestations.numbers import trimmed_fields
 from standing.ledger.errors import InvalidValue, StandingError
-from standing.node.accounts.changes import AccountChange
+from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
-FIELDS: tuple[str, ...] = tuple(AccountChange.model_fields)
+#: What a record may state. That a field cannot be said is for HTTP push alone.
+FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if name != "unstated")
 
-_BOOLEANS = ("debit_allowed", "credit_allowed")
+BOOLEANS = ("debit_allowed", "credit_allowed")
+LIMITS = LIMIT_FIELDS
+#: Stands in decoded text where the file's bytes are no characters. No text can hold it otherwise.
+BAD_BYTES = "\udcff"
+
 _INTEGERS = ("effective_at_ms", "account_class")
-_LIMITS = LIMIT_FIELDS
+#: Space of all kinds, and what cores pad columns with.
+_PADDING = "".join(map(chr, (0, *range(9, 14), 26, 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029)))
+_PADDING += "\u202f\u205f\u3000\ufeff"
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_SHOWN = 10
+_MAX_FIELD_SHOWN = 64
+
+#: A record states all of these or none: it is judged without those before it.
+DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
 
 
 class InvalidRecord(StandingError):
@@ -37,9 +47,23 @@ class InvalidRecord(StandingError):
 
 def parse_change(record: Mapping[str, Any], *, effective_at_ms: int | None = None) -> AccountChange:
     """The change that a record states; `effective_at_ms` where it does not state its own. Raises: InvalidRecord."""
-    stated = {name: value for name, value in trimmed_fields(dict(record)).items() if value is not None}
+    change, problems = read_record(record, effective_at_ms=effective_at_ms)
+    if change is None:
+        raise InvalidRecord(tuple(problems))
+    return change
+
+
+def read_record(
+    record: Mapping[str, Any], *, effective_at_ms: int | None = None
+) -> tuple[AccountChange | None, list[InvalidValue]]:
+    """The change that a record states, or everything that is wrong with it, field by field."""
+    stated = {}
+    for name, value in record.items():
+        text = trimmed(value) if isinstance(value, str) else value
+        if text is not None and text != "":
+            stated[name] = text
     problems = []
-    for convert, names in ((_boolean, _BOOLEANS), (_integer, _INTEGERS), (_limit, _LIMITS), (_text, _TEXTS)):
+    for convert, names in ((_boolean, BOOLEANS), (_integer, _INTEGERS), (_limit, LIMITS), (_text, _TEXTS)):
         for name in names:
             if name in stated:
                 try:
@@ -50,35 +74,99 @@ def parse_change(record: Mapping[str, Any], *, effective_at_ms: int | None = Non
         stated["unbind"] = [platform.strip() for platform in stated["unbind"].split(",")]
     if effective_at_ms is not None:
         stated.setdefault("effective_at_ms", effective_at_ms)
-    if problems:
-        raise InvalidRecord(tuple(problems))
+    if "unstated" in stated:
+        problems.append(InvalidValue("unstated", "only in an HTTP push", "the fields that can be said"))
+    known_bad = {problem.field for problem in problems}
     try:
-        return AccountChange.model_validate(stated)
+        change = AccountChange.model_validate(stated)
     except ValidationError as error:
-        raise InvalidRecord(tuple(_problem(item) for item in error.errors(include_input=False))) from error
+        found = [_problem(item) for item in error.errors(include_input=False)]
+        problems += [problem for problem in found if problem.field not in known_bad]
+        return None, problems
+    return (None if problems else change), problems
 
 
-def check_values(change: AccountChange) -> None:
-    """Check that every stated value has a canonical form, as the feed demands, without looking at any account.
+def not_understood(
+    number: str, at_ms: int, record: Mapping[str, Any], source: str, problems: Sequence[InvalidValue]
+) -> AccountChange:
+    """That an account is unstated: what a record says of it cannot be understood."""
+    named = {problem.field for problem in problems}.union(
+        name for name, value in record.items() if value is not None and value != ""
+    )
+    why = "; ".join(str(problem) for problem in problems[:_MAX_SHOWN])
+    return AccountChange.not_understood(number, at_ms, named, Trouble(source, why))
 
-    Raises: InvalidValue.
-    """
+
+def number_problem(change: AccountChange) -> InvalidValue | None:
+    """What is wrong with the numbers of a change, by themselves."""
+    try:
+        number = canonical_number(change.number, change.number_type or "account")
+        if change.replaces is not None and canonical_number(change.replaces, "account", "replaces") == number:
+            return InvalidValue("replaces", "the account itself", "the number that it had before")
+    except InvalidValue as error:
+        return error
+    return None
+
+
+def told_number(record: Mapping[str, Any]) -> str | None:
+    """The number of the account that a record is about; None where that cannot be told."""
+    try:
+        return canonical_number(trimmed(_text("number", record.get("number"))), "account")
+    except InvalidValue:
+        return None
+
+
+def trimmed(text: str) -> str:
+    """A value without the space and the filling around it."""
+    return text.strip(_PADDING)
+
+
+def value_problems(change: AccountChange) -> list[InvalidValue]:
+    """Which stated values have no canonical form, as the feed demands, without looking at any account."""
+    parts = [change]
+    document = (change.id_document_scheme, change.id_document_country, change.id_document_number)
+    if not all(part is not None for part in document):
+        parts = [change.model_copy(update=dict.fromkeys(DOCUMENT))]
+    try:
+        _check_values(parts[0])
+    except InvalidValue:
+        # One value is wrong at least, and each is to be told: they are judged one by one.
+        bare = parts[0].model_copy(update=dict.fromkeys((*AccountChange.ACCOUNT_FIELDS, "replaces")))
+        parts = [bare, bare.model_copy(update={"number_type": change.number_type})]
+        parts += [bare.model_copy(update={field: getattr(change, field)}) for field in _SINGLE]
+        if all(part is not None for part in document):
+            parts.append(bare.model_copy(update=dict(zip(DOCUMENT, document, strict=True))))
+    else:
+        return []
+    found: dict[str, InvalidValue] = {}
+    for part in parts:
+        try:
+            _check_values(part)
+        except InvalidValue as error:
+            found.setdefault(error.field, error)
+    return list(found.values())
+
+
+def _check_values(change: AccountChange) -> None:
     canonical_number(change.number, change.number_type or "account")
     if change.replaces is not None:
         canonical_number(change.replaces, "account", "replaces")
     # A valid value stands in for whatever is not stated, so that exactly the stated values are judged.
-    document = (change.id_document_scheme, change.id_document_country, change.id_document_number)
-    partial = {
-        name: None
-        for name in ("id_document_scheme", "id_document_country", "id_document_number")
-        if not all(part is not None for part in document)
-    }
-    apply_change(STAND_IN, change.model_copy(update={"number_type": None, **partial}))
+    apply_change(STAND_IN, change.model_copy(update={"number_type": None}))
 
 
 def _problem(item: Any) -> InvalidValue:
+    field = shown_name(str(item["loc"][0]))
+    if item["type"] == "string_unicode":
+        return InvalidValue(field, "bytes that are no characters", "text in the encoding of the file or view")
     allowed = "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error")
-    return InvalidValue(".".join(str(part) for part in item["loc"][:1]), item["msg"], allowed or "see docs/FEED.md")
+    return InvalidValue(field, item["msg"], allowed or "see docs/FEED.md")
+
+
+def shown_name(name: str) -> str:
+    """The name of a field or column as it may be shown: whoever writes a file can write anything there."""
+    plain = name if name.isprintable() else ascii(name)[1:-1]
+    return plain if len(plain) <= _MAX_FIELD_SHOWN else plain[:_MAX_FIELD_SHOWN] + "…"
 
 
 def _boolean(field: str, value: Any) -> bool:
@@ -115,7 +203,16 @@ def _text(field: str, value: Any) -> str:
     raise InvalidValue(field, "no text", "text")
 
 
-_TEXTS = tuple(name for name in FIELDS if name not in {*_BOOLEANS, *_INTEGERS, *_LIMITS, "unbind"})
+_TEXTS = tuple(name for name in FIELDS if name not in {*BOOLEANS, *_INTEGERS, *LIMITS, "unbind"})
+
+#: Values that are judged each by itself.
+_SINGLE = (
+    "currency",
+    *LIMITS,
+    "holder_name",
+    "phone",
+    "replaces",
+)
 
 #: Stands in for an account when only the stated values are to be judged.
 STAND_IN = open_account(

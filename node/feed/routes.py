@@ -40,6 +40,9 @@ def post_feed(entry: FeedEntry, feed: Annotated[Feed, Depends(provided(Feed))], 
     The entry is durable when this answers. It may be sent again: the same content gets the same answer. An entry
     without changes says that nothing changed up to its time; without any entry the bank falls silent on the ledger. An
     entry too large for one call is sent in parts, see `part` and `complete`.
+
+    One change that cannot be understood refuses the entry. With `"on_bad_change": "unstate"` it makes its account
+    unstated, until the core states it again, and the rest counts.
     """
     return feed.push(entry)
 

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.clock import Clock
@@ -17,28 +16,25 @@ from standing.ledger.errors import Conflict, InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, limits_rounded
+from standing.node.accounts.changes import AccountChange, FeedEntry, FeedReceipt, Trouble, limits_rounded
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change, open_account, unbound
 from standing.node.bindings.replacement import take_over
 from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
+from standing.node.feed.entries import EntryDiffers, FeedOutOfOrder, begin, check_turn, finish, known_receipt
+from standing.node.feed.records import number_problem
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
 
-
-class FeedOutOfOrder(Conflict):
-    """The entry is older than the last one, or is a part that is not next."""
+__all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
 
 
 class FeedTaken(Conflict):
     """The node reads the core itself, so nothing else may speak for it: the watermark is the promise of one source."""
-
-
-class EntryDiffers(Conflict):
-    """An entry with this time exists already, with other content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,7 @@ class Feed:
         self._database = database
         self._vault = vault
         self._accounts = AccountStore(vault)
+        self._quarantine = Quarantine(vault, clock)
         self._bank_secret = bank_secret
         self._clock = clock
         self._max_waiting = max_waiting
@@ -84,12 +81,21 @@ class Feed:
             raise FeedTaken(
                 f"this node reads the core itself ({self._source}); allowed: one source only, see the node's settings"
             )
-        return self.accept(entry)
+        return self.accept(entry, unstate_bad=entry.on_bad_change == "unstate")
 
-    def accept(self, entry: FeedEntry, cursor: Cursor | None = None) -> FeedReceipt:
+    def accept(
+        self,
+        entry: FeedEntry,
+        cursor: Cursor | None = None,
+        *,
+        unstate_bad: bool = False,
+    ) -> FeedReceipt:
         """Take an entry, or a part of one, whole or not at all. The same content again gets the same answer.
 
-        `cursor` moves in the same transaction. Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
+        `cursor` moves in the same transaction. `unstate_bad`: a change that does not fit its account makes that account
+        unstated; otherwise it refuses the entry.
+
+        Raises: FeedOutOfOrder, EntryDiffers, InvalidValue (naming the change
         and field), Overloaded.
         """
         digest = self._vault.lookup("feed entry", entry.model_dump_json())
@@ -98,11 +104,11 @@ class Feed:
             begun = connection.execute(
                 select(schema.feed_entries).where(schema.feed_entries.c.as_of_ms == entry.as_of_ms)
             ).one_or_none()
-            known = None if begun is None else _known_receipt(connection, entry, begun, digest)
+            known = None if begun is None else known_receipt(connection, entry, begun, digest)
             if known is not None:
                 return known
             last_ms = outbox.last_as_of_ms(connection)
-            _check_turn(connection, entry, begun)
+            check_turn(connection, entry, begun)
             if entry.as_of_ms > self.latest_ms():
                 raise InvalidValue("as_of_ms", "ahead of this node's clock", f"at most {self.latest_ms()}")
             self._check_room(connection, entry.changes)
@@ -115,17 +121,21 @@ class Feed:
                 received_at_ms=now_ms,
                 limits_rounded=limits_rounded(entry.changes),
             )
-            _begin(connection, receipt, digest)
-            queued = self._apply(connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms)
+            begin(connection, receipt, digest)
+            queued = self._apply(
+                connection, entry.changes, last_ms=last_ms, as_of_ms=entry.as_of_ms, unstate_bad=unstate_bad
+            )
             receipt.attestations = queued
-            _finish(connection, receipt, digest)
+            finish(connection, receipt, digest)
             if cursor is not None:
                 cursors.save(connection, cursor, now_ms)
         self._faults("feed_committed")
         self._on_change()
         return receipt
 
-    def correct(self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None) -> Correction:
+    def correct(
+        self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None, unstate_bad: bool = False
+    ) -> Correction:
         """Take in what the core should have said before its last entry, or says ahead of its next one.
 
         That promises nothing, so the watermark stays. A change that took effect before the last entry counts from right
@@ -143,7 +153,8 @@ class Feed:
         with self._database.write() as connection:
             self._check_room(connection, changes)
             wanted = changes if as_it_was_ms is None else self._not_changed_since(connection, changes, as_it_was_ms)
-            queued = self._apply(connection, wanted, last_ms=outbox.last_as_of_ms(connection), as_of_ms=None)
+            last_ms = outbox.last_as_of_ms(connection)
+            queued = self._apply(connection, wanted, last_ms=last_ms, as_of_ms=None, unstate_bad=unstate_bad)
         self._faults("feed_committed")
         self._on_change()
         return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
@@ -181,40 +192,73 @@ class Feed:
             outbox.check_room(connection, self._max_waiting)
 
     def _apply(
-        self, connection: Connection, changes: Sequence[AccountChange], *, last_ms: int, as_of_ms: int | None
+        self,
+        connection: Connection,
+        changes: Sequence[AccountChange],
+        *,
+        last_ms: int,
+        as_of_ms: int | None,
+        unstate_bad: bool,
     ) -> int:
         """Apply changes and queue the resulting attestations. Returns: how many.
 
         `as_of_ms` names the entry; without one, the changes come late or early, see `correct`.
         """
+        if unstate_bad:
+            changes = [_with_numbers(change) for change in changes]
         numbers, replaced_numbers = _canonical_numbers(changes)
         accounts = self._accounts.find(connection, {*numbers, *replaced_numbers.values()})
+        before = dict(accounts)
         bound = _active_bindings(connection, accounts)
+        troubles: dict[str, AccountChange] = {}
         queued = 0
         for index, (number, stated) in enumerate(zip(numbers, changes, strict=True)):
             replaced = accounts.get(replaced_numbers.get(index, ""))
-            with _place(index):
-                known = accounts.get(number)
-                change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
-                account = open_account(change, number, replaced) if known is None else apply_change(known, change)
-                if replaced is not None:
-                    account = replace(account, id=self._accounts.save(connection, account))
-                    assert account.id is not None
-                    queued += take_over(
-                        connection,
-                        replaced=replaced,
-                        replaced_bound=bound[replaced.number],
-                        account_id=account.id,
-                        bound=bound[number],
-                        go_on=change.replaced_bindings == "go_on",
-                        effective_at_ms=change.effective_at_ms,
-                        bank_secret=self._bank_secret,
-                        holds_from_ms=last_ms + 1,
-                        entry_as_of_ms=as_of_ms,
-                    )
+            known = accounts.get(number)
+            change = stated
+            if not stated.unstated:
+                try:
+                    with _place(index):
+                        change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
+                        account = (
+                            open_account(change, number, replaced) if known is None else apply_change(known, change)
+                        )
+                except InvalidValue as error:
+                    if not unstate_bad:
+                        raise
+                    change = _not_understood(stated, error)
+            if change.unstated:
+                troubles[number] = change
+                if known is None or known.unstated.issuperset(change.unstated):
+                    continue
+                change = change.model_copy(
+                    update={"effective_at_ms": max(last_ms + 1, known.effective_at_ms, change.effective_at_ms)}
+                )
+                account = replace(
+                    known,
+                    effective_at_ms=change.effective_at_ms,
+                    unstated=known.unstated.union(change.unstated),
+                )
+            elif replaced is not None:
+                account = replace(account, id=self._accounts.save(connection, account))
+                assert account.id is not None
+                queued += take_over(
+                    connection,
+                    replaced=replaced,
+                    replaced_bound=bound[replaced.number],
+                    account_id=account.id,
+                    bound=bound[number],
+                    go_on=change.replaced_bindings == "go_on",
+                    effective_at_ms=change.effective_at_ms,
+                    bank_secret=self._bank_secret,
+                    holds_from_ms=last_ms + 1,
+                    entry_as_of_ms=as_of_ms,
+                )
             accounts[number] = account
             queued += self._tell(connection, account, change, bound[number], last_ms, as_of_ms)
-        self._accounts.save_all(connection, [accounts[number] for number in dict.fromkeys(numbers)])
+        told = [number for number in dict.fromkeys(numbers) if number in accounts]
+        self._accounts.save_all(connection, [accounts[number] for number in told])
+        self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
         return queued
 
     def _tell(
@@ -242,83 +286,6 @@ class Feed:
                 entry_as_of_ms=as_of_ms,
             )
         return len(told)
-
-
-def _known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], digest: bytes) -> FeedReceipt | None:
-    """The receipt of an entry, or part, that is here already; None for the part that is next.
-
-    Raises: EntryDiffers.
-    """
-    parts = schema.feed_parts
-    known = connection.execute(
-        select(parts).where(parts.c.as_of_ms == entry.as_of_ms, parts.c.part == entry.part)
-    ).one_or_none()
-    if known is None and not begun.complete:
-        return None
-    whole = begun.complete and begun.parts == 1
-    if known is None and whole and entry.part == 1:
-        known = begun
-    if known is None or known.digest != digest:
-        raise EntryDiffers(
-            f"as_of_ms: an entry of {entry.as_of_ms} with another content is here already; "
-            "allowed: the same content again, or a later as_of_ms"
-        )
-    return FeedReceipt(
-        as_of_ms=entry.as_of_ms,
-        part=entry.part,
-        complete=known.complete,
-        changes=known.changes,
-        attestations=known.attestations,
-        received_at_ms=known.received_at_ms,
-        limits_rounded=limits_rounded(entry.changes),
-    )
-
-
-def _check_turn(connection: Connection, entry: FeedEntry, begun: Row[Any] | None) -> None:
-    """Check that the entry comes after all others, or is the next part of the newest, incomplete one."""
-    newest_ms = connection.execute(select(func.coalesce(func.max(schema.feed_entries.c.as_of_ms), 0))).scalar_one()
-    if entry.as_of_ms < newest_ms:
-        raise FeedOutOfOrder(
-            f"as_of_ms: {entry.as_of_ms} is older than the last entry; allowed: later than {newest_ms}"
-        )
-    next_part = 1 if begun is None else begun.parts + 1
-    if entry.part != next_part:
-        raise FeedOutOfOrder(f"part: {entry.part} of the entry of {entry.as_of_ms} is not next; allowed: {next_part}")
-
-
-def _begin(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store an entry before the rows that refer to it."""
-    if receipt.part == 1:
-        connection.execute(
-            insert(schema.feed_entries).values(
-                as_of_ms=receipt.as_of_ms,
-                digest=digest,
-                received_at_ms=receipt.received_at_ms,
-                changes=0,
-                attestations=0,
-                complete=False,
-                parts=1,
-            )
-        )
-
-
-def _finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
-    """Store the effect of an entry."""
-    entries = schema.feed_entries
-    connection.execute(
-        update(entries)
-        .where(entries.c.as_of_ms == receipt.as_of_ms)
-        .values(
-            parts=receipt.part,
-            complete=receipt.complete,
-            changes=entries.c.changes + receipt.changes,
-            attestations=entries.c.attestations + receipt.attestations,
-        )
-    )
-    if receipt.part > 1 or not receipt.complete:
-        connection.execute(
-            insert(schema.feed_parts).values(digest=digest, **receipt.model_dump(exclude={"limits_rounded"}))
-        )
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:
@@ -368,6 +335,19 @@ def _check_effective(
     elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
     return change.model_copy(update={"effective_at_ms": effective_at_ms})
+
+
+def _with_numbers(change: AccountChange) -> AccountChange:
+    """The change, or, where a number in it is wrong and the account can be told all the same, that it is unstated."""
+    wrong = number_problem(change)
+    return change if wrong is None else _not_understood(change, wrong)
+
+
+def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
+    """That a change could not be applied to its account; all that it states is to be stated again."""
+    stated = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
+    trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
+    return AccountChange.not_understood(change.number, change.effective_at_ms, stated, trouble)
 
 
 @contextmanager

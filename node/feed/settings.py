@@ -8,6 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 #: The default bound on a feed file's length, in bytes.
 MAX_FILE_BYTES = 4 * 1024**3
 
+#: The default of `max_bad_share`: a file or pass of which more cannot be understood is taken for a wrong one.
+MAX_BAD_SHARE = 0.05
+#: So many bad lines or rows are never taken for a wrong file: one odd holder has a few accounts.
+ALWAYS_TAKEN = 10
+
+
+def too_many_bad(bad: int, of: int, max_share: float) -> bool:
+    """Whether so many lines or rows of a file or pass cannot be understood that it is taken for a wrong one."""
+    return bad > ALWAYS_TAKEN and bad > max_share * of
+
 
 class SqlViewSettings(BaseModel):
     """A view of the core's database that the node polls; see `node.feed.sql_view` and docs/FEED.md."""
@@ -27,6 +37,10 @@ class SqlViewSettings(BaseModel):
     as_of_query: str | None = Field(
         None, max_length=1_000, description="Answers the core's time in milliseconds; has a default for known dialects"
     )
+    max_bad_share: float = Field(
+        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a pass of which more than this cannot be understood"
+    )
+    profile: Path | None = Field(None, description="TOML file that says how the view is written; none: as the feed")
     timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's server")
 
 
@@ -43,4 +57,8 @@ class DropFolderSettings(BaseModel):
     poll_ms: int = Field(1_000, ge=50, le=3_600_000)
     page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes in one entry's part")
     require_checksum: bool = Field(False, description="Take a file only with its FILE.sha256 beside it")
+    max_bad_share: float = Field(
+        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a file of which more than this cannot be understood"
+    )
+    profile: Path | None = Field(None, description="TOML file that says how the files are written; none: as the feed")
     max_bytes: int = Field(MAX_FILE_BYTES, ge=1_024, le=1024**4)

@@ -5,6 +5,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.fault_points import Faults
 from standing.node.feed.drop_folder import DropFolder
 from standing.node.feed.file_load import FileLoader
+from standing.node.feed.profile import read_profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
@@ -23,10 +24,20 @@ def source_tasks(
     """A task for each source that is configured. Raises: InvalidValue where its settings are not usable."""
     tasks = []
     if sql_view is not None:
-        view = SqlViewSource(sql_view, feed, database, vault)
+        written = None if sql_view.profile is None else read_profile(sql_view.profile)
+        view = SqlViewSource(sql_view, feed, database, vault, written)
         tasks.append(Task("sql_view", sql_view.poll_ms, view.step, view.close))
     if drop_folder is not None:
-        loader = FileLoader(feed, database, vault, page_size=drop_folder.page_size, max_bytes=drop_folder.max_bytes)
-        folder = DropFolder(drop_folder, loader, feed, faults)
+        profile = None if drop_folder.profile is None else read_profile(drop_folder.profile)
+        loader = FileLoader(
+            feed,
+            database,
+            vault,
+            page_size=drop_folder.page_size,
+            max_bytes=drop_folder.max_bytes,
+            profile=profile,
+            max_bad_share=drop_folder.max_bad_share,
+        )
+        folder = DropFolder(drop_folder, loader, feed, faults, profile)
         tasks.append(Task("drop_folder", drop_folder.poll_ms, folder.step))
     return tasks

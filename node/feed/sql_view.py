@@ -4,49 +4,64 @@ Each pass reads one snapshot. Its `as_of_ms` is the core's own time of that snap
 which a change may still be uncommitted after it took effect. The pass is one feed entry, in as many parts as it needs.
 The promise comes with the last part, so the watermark never runs ahead of a row that was not read yet.
 
+A row that cannot be understood makes its account unstated; one that names no account, all accounts that are in no row.
+
 States are compared with the store by content, so a row is told once, however often it is read: after a crash in the
 middle of a pass, or when passes overlap to find what became visible later than `settle_ms` allows.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import structlog
 
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
-from standing.node.accounts.changes import AccountChange, FeedEntry
+from standing.node.accounts import quarantine
+from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import AccountStore
 from standing.node.feed import cursors
-from standing.node.feed.comparison import Difference, compare_states, place_of
-from standing.node.feed.core_database import CoreView
+from standing.node.feed.comparison import Difference, compare_states, missing_from, news
+from standing.node.feed.core_database import CoreView, Snapshot
 from standing.node.feed.cursors import Cursor
-from standing.node.feed.records import InvalidRecord, parse_change
+from standing.node.feed.missing import mark, missing_accounts, newest
+from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
-from standing.node.feed.settings import SqlViewSettings
+from standing.node.feed.settings import ALWAYS_TAKEN, SqlViewSettings, too_many_bad
+from standing.node.feed.view_rows import Page, RowReader
 
 SOURCE = "sql_view"
-_SHOWN_DIGITS = 4
+_KEPT_PAGES = 1
 
 
 class SqlViewSource:
     """Feeds what the view states. One thread runs it."""
 
-    def __init__(self, settings: SqlViewSettings, feed: Feed, database: Database, vault: Vault) -> None:
+    def __init__(
+        self,
+        settings: SqlViewSettings,
+        feed: Feed,
+        database: Database,
+        vault: Vault,
+        profile: Profile | None = None,
+    ) -> None:
         self._settings = settings
-        self._view = CoreView(settings)
+        self._view = CoreView(settings, profile)
+        self._rows = RowReader(profile)
         self._feed = feed
         self._database = database
         self._accounts = AccountStore(vault)
+        self._quarantine = Quarantine(vault)
         self._late_checked_ms: int | None = None
 
     def step(self, stop: threading.Event) -> None:
         """One pass over what changed since the last. Ends early, and without a promise, when told to stop.
 
-        Raises: CoreUnavailable, InvalidValue (naming the row and column), Overloaded.
+        Raises: CoreUnavailable, InvalidValue (the view is not what the settings say, or too much of the pass cannot be
+        understood), Overloaded.
         """
         with self._view.snapshot() as snapshot:
             core_now_ms = snapshot.now_ms()
@@ -55,27 +70,90 @@ class SqlViewSource:
             if as_of_ms <= last_ms:
                 return
             after_ms, checks_late = self._read_from(as_of_ms, last_ms)
-            if checks_late and snapshot.undated():
-                raise InvalidValue(
-                    "effective_at_ms",
-                    "null, or no time in milliseconds, in a row of the view",
-                    "milliseconds in every row",
-                )
+            reading = _Pass(snapshot, after_ms, core_now_ms, as_of_ms, checks_late)
+            untold = self._weigh(reading)
             part = self._feed.next_part(as_of_ms)
             held: list[AccountChange] = []
-            # Rows after the promised time are read as well: what such an account was before, the view shows no more.
-            with snapshot.pages(after_ms, core_now_ms) as pages:
-                for rows in pages:
-                    if stop.is_set():
-                        return
-                    on_time = self._take(rows, as_of_ms, last_ms)
-                    if held and on_time:
-                        self._accept(held, as_of_ms, part, complete=False)
-                        part += 1
-                    held = on_time or held
+            for changes in self._changes(reading, last_ms, untold):
+                if stop.is_set():
+                    return
+                if held and changes:
+                    self._accept(held, as_of_ms, part, complete=False)
+                    part += 1
+                held = changes or held
         self._accept(held, as_of_ms, part, complete=True)
         if checks_late:
             self._late_checked_ms = as_of_ms
+
+    def _weigh(self, reading: "_Pass") -> int:
+        """Count what cannot be understood before anything is taken in. Returns: how many rows name no account.
+
+        Raises: InvalidValue where it is too much.
+        """
+        rows = bad = untold = 0
+        first_problem = ""
+        for page in self._pages(reading):
+            rows += len(page.states) + page.bad_rows
+            bad += page.bad_rows
+            untold += page.untold
+            first_problem = first_problem or page.first_problem
+        share = self._settings.max_bad_share
+        if too_many_bad(bad, rows, share) or (reading.after_ms < 0 and rows and bad == rows):
+            problem = f"{bad} of {rows} rows cannot be understood, the first: {first_problem}"
+            raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of a pass")
+        if untold:
+            structlog.get_logger().warning("view_rows_name_no_account", rows=untold, first=first_problem)
+        return untold
+
+    def _pages(self, reading: "_Pass") -> Iterator[Page]:
+        """What the rows of a pass say. A pass of one page, as most are, is read once, however often this is called."""
+        if reading.only is not None:
+            yield from reading.only
+            return
+        kept: list[Page] = []
+        for page in self._read_pages(reading):
+            if len(kept) < _KEPT_PAGES:
+                kept.append(page)
+            else:
+                kept = [page] * (_KEPT_PAGES + 1)  # too many to keep
+            yield page
+        if len(kept) <= _KEPT_PAGES:
+            reading.only = kept
+
+    def _read_pages(self, reading: "_Pass") -> Iterator[Page]:
+        if reading.checks_late:
+            with reading.snapshot.undated() as pages:
+                for rows in pages:
+                    yield self._rows.read_undated(rows, reading.as_of_ms)
+        # Rows after the promised time are read as well: what such an account was before, the view shows no more.
+        with reading.snapshot.pages(reading.after_ms, reading.up_to_ms) as pages:
+            for rows in pages:
+                yield self._rows.read(rows, reading.as_of_ms)
+
+    def _changes(self, reading: "_Pass", last_ms: int, untold: int) -> Iterator[list[AccountChange]]:
+        """What the pass's entry is to state, a page at a time."""
+        for page in self._pages(reading):
+            yield self._take(page, reading.as_of_ms, last_ms)
+        if untold:
+            yield from self._missing(reading, untold)
+
+    def _missing(self, reading: "_Pass", untold: int) -> Iterator[list[AccountChange]]:
+        """That accounts are unstated of which no row can be told: those that name no account may be about them."""
+        seen = bytearray()
+        with self._database.read() as connection:
+            newest_id = newest(connection)
+        for source in (reading.snapshot.undated(), reading.snapshot.pages(-1, reading.up_to_ms)):
+            with source as pages:
+                for rows in pages:
+                    numbers = [number for row in rows if (number := self._rows.number(row)) is not None]
+                    with self._database.read() as connection:
+                        for account in self._accounts.find(connection, numbers).values():
+                            mark(seen, account.id)
+        trouble = Trouble("sql_view", f"in no row of the view, in which {untold} rows name no account")
+        for accounts in missing_accounts(self._database, self._accounts, seen, newest_id, self._settings.page_size):
+            changes = [missing_from(account, reading.as_of_ms, trouble) for account in accounts]
+            with self._database.read() as connection:
+                yield news(connection, self._accounts, self._quarantine, changes)[1]
 
     def close(self) -> None:
         """Close the connections to the core's database."""
@@ -85,7 +163,9 @@ class SqlViewSource:
         """The time after which to read, and whether that overlaps what was read before, to find what came late."""
         with self._database.read() as connection:
             position = cursors.load(connection, SOURCE)
-        if position is None:
+            mended = self._late_checked_ms is None and quarantine.count(connection) > 0
+        # After a start, with another profile it may be, what was not understood is looked at again.
+        if position is None or mended:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
         window_ms = self._settings.late_window_ms
@@ -94,24 +174,34 @@ class SqlViewSource:
             return max(-1, after_ms - window_ms), True
         return after_ms, False
 
-    def _take(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int, last_ms: int) -> list[AccountChange]:
+    def _take(self, page: Page, as_of_ms: int, last_ms: int) -> list[AccountChange]:
         """Feed what a page of rows states late or early. Returns: what this pass's entry is to state."""
-        states = [_parse(row) for row in rows]
-        with self._database.read() as connection, _rows_named(states):
-            differences = compare_states(connection, self._accounts, states).differences
+        with self._database.read() as connection:
+            differences = compare_states(connection, self._accounts, page.states).differences
+            bad = news(connection, self._accounts, self._quarantine, page.bad)[1]
         late, on_time, early = _sort(differences, as_of_ms, last_ms)
         if late:
             structlog.get_logger().warning("view_rows_late", rows=len(late), settle_ms=self._settings.settle_ms)
         for changes in (late, early):
             if changes:
-                with _rows_named(changes):
-                    self._feed.correct(changes)
-        return on_time
+                self._feed.correct(changes, unstate_bad=True)
+        return on_time + bad
 
     def _accept(self, changes: list[AccountChange], as_of_ms: int, part: int, *, complete: bool) -> None:
         entry = FeedEntry(as_of_ms=as_of_ms, part=part, complete=complete, changes=changes)
-        with _rows_named(changes):
-            self._feed.accept(entry, Cursor(SOURCE, {"as_of_ms": as_of_ms}) if complete else None)
+        self._feed.accept(entry, Cursor(SOURCE, {"as_of_ms": as_of_ms}) if complete else None, unstate_bad=True)
+
+
+@dataclass
+class _Pass:
+    """One pass over the view. `only`: what its rows say, where they are few enough to keep."""
+
+    snapshot: Snapshot
+    after_ms: int
+    up_to_ms: int
+    as_of_ms: int
+    checks_late: bool
+    only: list[Page] | None = None
 
 
 def _sort(
@@ -129,27 +219,3 @@ def _sort(
         else:
             on_time.append(change)
     return late, on_time, early
-
-
-def _parse(row: Mapping[str, Any]) -> AccountChange:
-    try:
-        return parse_change(row)
-    except InvalidRecord as error:
-        raise error.problems[0].within(_row_name(row.get("number"), row.get("effective_at_ms"))) from error
-
-
-@contextmanager
-def _rows_named(changes: list[AccountChange]) -> Iterator[None]:
-    """Make errors name the row by the number's last digits and the row's time, without showing the whole number."""
-    try:
-        yield
-    except InvalidValue as error:
-        index, seen = place_of(error)
-        if index is None:
-            raise
-        raise seen.within(_row_name(changes[index].number, changes[index].effective_at_ms)) from error
-
-
-def _row_name(number: Any, effective_at_ms: Any) -> str:
-    shown = str(number)[-_SHOWN_DIGITS:] if number is not None and len(str(number)) > 2 * _SHOWN_DIGITS else ""
-    return f"row of …{shown} at {effective_at_ms if isinstance(effective_at_ms, int) else '?'}"

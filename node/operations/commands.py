@@ -116,6 +116,8 @@ def _screen(
     }
     if versions:
         rows["… by bank secret"] = versions
+    if told.unstated_accounts:
+        rows["accounts unstated"] = f"{told.unstated_accounts}; standing-node feed unstated lists them"
     if told.restatements_left:
         rows["to be stated again"] = str(told.restatements_left)
     if told.recovery is not None:

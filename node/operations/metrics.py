@@ -23,6 +23,7 @@ class State:
     in_flight: float
     in_flight_capacity: float
     restatements_left: float
+    unstated_accounts: float
     publication_number: float
     feed_stopped: float
     rejected_files: float
@@ -39,6 +40,7 @@ _HELP = {
     "in_flight": "Publications that are signed and not yet seen in a block.",
     "in_flight_capacity": "How many may be (publisher.max_in_flight).",
     "restatements_left": "Bindings that a recovery has to state again before the watermark moves.",
+    "unstated_accounts": "Accounts of which the core said something that cannot be understood; see feed unstated.",
     "publication_number": "Number of the last publication signed.",
     "feed_stopped": "1 while the node's own source of the feed cannot go on until somebody mends it; /readyz says why.",
     "rejected_files": "Feed files that were rejected and are still in the drop folder's rejected/.",

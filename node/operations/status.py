@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
 from standing.ledger.service.reloading import SettingsState
+from standing.node.accounts import quarantine
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Node
 from standing.node.operations.feed_state import rejected_files
@@ -34,6 +35,7 @@ class StoredStatus(BaseModel):
     restatements_left: int
     recovery: RecoveryWanted | None
     bindings: int
+    unstated_accounts: int
 
 
 class NodeStatus(StoredStatus):
@@ -74,6 +76,7 @@ def stored(connection: Connection) -> StoredStatus:
         restatements_left=restating.left(connection),
         recovery=RecoveryWanted(core_from_ms=unmet.core_from_ms, core_until_ms=unmet.core_until_ms) if unmet else None,
         bindings=connection.execute(bindings).scalar_one(),
+        unstated_accounts=quarantine.count(connection),
     )
 
 
@@ -162,6 +165,7 @@ def measure(node: Node, now_ms: int) -> State:
         in_flight=of(told.in_flight if told else None),
         in_flight_capacity=node.settings.publisher.max_in_flight,
         restatements_left=of(told.restatements_left if told else None),
+        unstated_accounts=of(told.unstated_accounts if told else None),
         publication_number=of(told.publication if told else None),
         feed_stopped=float(feed_stopped(node) is not None),
         rejected_files=rejected_files(node.settings.drop_folder).files,

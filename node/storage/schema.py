@@ -86,6 +86,20 @@ accounts = Table(
     Column("effective_at_ms", BigInteger, nullable=False),
 )
 
+#: Accounts of which the core said something that cannot be understood, or that a broken file or view left out. They are
+#: listed until they are stated again. `account_id` is null where nothing was ever understood.
+unstated_accounts = Table(
+    "unstated_accounts",
+    metadata,
+    Column("number_lookup", LargeBinary, primary_key=True),
+    Column("number_sealed", LargeBinary, nullable=False),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), index=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("fields", Text, nullable=False),  # JSON: the names of those that are to be stated again
+    Column("source", String(255), nullable=False),  # where it was said; nothing personal
+    Column("problem", String(500), nullable=False),
+)
+
 #: One account at one platform. Each pair has at most one that has not ended.
 bindings = Table(
     "bindings",

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, func, select
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import InvalidValue
+from standing.node.accounts.quarantine import Quarantine, Unstated
 from standing.node.fault_points import no_faults
 from standing.node.feed.core_database import CoreUnavailable
 from standing.node.feed.records import InvalidRecord, parse_change
@@ -64,6 +65,11 @@ def _entries(bank: Bank) -> list[Any]:
 def _stored(bank: Bank) -> int:
     with bank.node.database.read() as connection:
         return int(connection.execute(select(func.count()).select_from(schema.accounts)).scalar_one())
+
+
+def _unstated(bank: Bank) -> list[Unstated]:
+    with bank.node.database.read() as connection:
+        return Quarantine(bank.secrets.vault()).listed(connection, 100)
 
 
 def test_a_change_in_the_core_reaches_the_ledger_without_the_core_calling_anybody(
@@ -247,13 +253,12 @@ def test_an_unbinding_that_is_read_again_does_not_end_a_binding_that_was_made_af
 def test_text_that_is_cut_within_a_character_names_its_row_and_is_shown_nowhere(bank: Bank, core: SqlCore) -> None:
     if not core.url.startswith("sqlite"):
         pytest.skip("PostgreSQL stores no such text")
-    core.put(bank.clock.now_ms(), account(1))
-    core.run("UPDATE core_accounts SET holder_name = CAST(x'5A48414E4753414E20E5BC' AS TEXT)")
-    with pytest.raises(InvalidValue) as caught:
-        _pass(bank, core, _source(bank, core))
-    assert caught.value.field.endswith(".holder_name")
-    assert "row of …0001" in caught.value.field
-    assert "ZHANGSAN" not in str(caught.value)
+    core.put(bank.clock.now_ms(), account(1), account(2))
+    core.run("UPDATE core_accounts SET holder_name = CAST(x'5A48414E4753414E20E5BC' AS TEXT) WHERE number LIKE '%1'")
+    _pass(bank, core, _source(bank, core))
+    (listed,) = _unstated(bank)
+    assert (listed.known, "holder_name" in listed.problem, "row of …0001" in listed.source) == (False, True, True)
+    assert "ZHANGSAN" not in listed.problem
 
 
 BAD_ROWS = [
@@ -271,23 +276,25 @@ BAD_ROWS = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("wrong", "field"), BAD_ROWS)
-def test_a_bad_row_stops_the_feed_and_is_named_by_its_last_digits_and_column(
+def test_a_bad_row_makes_its_account_unstated_and_is_named_by_its_last_digits_and_column(
     bank: Bank, core: SqlCore, wrong: dict[str, Any], field: str
 ) -> None:
+    core.put(bank.clock.now_ms(), account(0), account(2))
     core.put(bank.clock.now_ms(), {**account(1), **wrong})
     source = _source(bank, core)
-    with pytest.raises(InvalidValue) as caught:
-        _pass(bank, core, source)
-    assert caught.value.field.endswith(f".{field}")
-    assert "row of …0001" in caught.value.field
-    assert ACCOUNT["holder_name"] not in str(caught.value)
-    assert account(1)["number"] not in str(caught.value)
-    assert _entries(bank) == []
-    assert _stored(bank) == 0
-    # Mended in the core, it goes on by itself.
-    core.put(bank.clock.now_ms(), account(1))
+    as_of_ms = _pass(bank, core, source)
+    assert [entry.as_of_ms for entry in _entries(bank)] == [as_of_ms]
+    assert _stored(bank) == 2
+    (listed,) = _unstated(bank)
+    assert f"{field}:" in listed.problem
+    assert "row of …0001" in listed.source
+    for private in (ACCOUNT["holder_name"], account(1)["number"]):
+        assert private not in listed.problem + listed.source
+    assert "cannot say" in bank.bind(account(1)).json()["mismatches"][0]["problem"]
+    # Mended in the core, it is stated again by itself.
+    core.put(bank.clock.advance(10), account(1))
     _pass(bank, core, source)
-    assert _stored(bank) == 1
+    assert (_stored(bank), _unstated(bank)) == (3, [])
 
 
 @pytest.mark.long
@@ -309,8 +316,13 @@ def test_a_view_with_other_columns_is_refused_by_their_names(
 
 def test_a_row_without_a_time_is_said_and_not_overlooked(bank: Bank, core: SqlCore) -> None:
     core.put(None, ACCOUNT)
-    with pytest.raises(InvalidValue, match="effective_at_ms"):
-        _pass(bank, core, _source(bank, core))
+    core.put(bank.clock.now_ms(), account(1))
+    source = _source(bank, core)
+    _pass(bank, core, source)
+    assert "effective_at_ms" in _unstated(bank)[0].problem
+    core.put(bank.clock.advance(10), ACCOUNT)
+    _pass(bank, core, source)
+    assert (_stored(bank), _unstated(bank)) == (2, [])
 
 
 def test_an_account_with_two_rows_is_named_and_never_told_as_the_one_that_was_read_last(

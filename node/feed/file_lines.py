@@ -1,0 +1,292 @@
+"""Feed files as records, read one at a time, in whatever encoding and form their profile says.
+
+Each line of the file is decoded by itself, so a byte that is no character is told with its true line, and spoils only
+the field that it stands in. A broken record costs that record: reading goes on with the line after the one on which it
+began.
+"""
+
+import codecs
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, Literal
+
+from standing.node.feed.profile import Profile
+from standing.node.feed.profile_values import Translator
+from standing.node.feed.records import BAD_BYTES, FIELDS, trimmed
+
+MAX_LINE = 65_536
+_MAX_RECORD_LINES = 100
+#: So many broken records one after the other, and the file is not what its profile says.
+_MAX_BROKEN_RUN = 1_000
+_BAD_BYTES_HANDLER = "standing-bad-bytes"
+_MARK = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """What is wrong with a field on a line. Never shows a value. The first line is 1; 0 is the file as a whole."""
+
+    line: int
+    field: str
+    problem: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record of a file. `number`: the line on which it begins.
+
+    `problems`: what cannot be understood of it; those fields are not in `record`. A line that is no record at all has
+    an empty one. `fatal`: what follows cannot be read either. `read_bytes`: how far the file was read.
+    """
+
+    number: int
+    record: dict[str, Any]
+    problems: tuple[LineProblem, ...]
+    read_bytes: int
+    fatal: bool = False
+
+
+class _TooLong(Exception):
+    """A line, or a record of several lines, is longer than any needs to be."""
+
+
+def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return BAD_BYTES, error.end
+
+
+codecs.register_error(_BAD_BYTES_HANDLER, _mark_bad_bytes)
+
+
+def read_lines(path: Path, file_format: Literal["csv", "jsonl"], profile: Profile | None = None) -> Iterator[Line]:
+    """The file's records, in order. Raises: OSError."""
+    with path.open("rb") as raw:
+        lines = _TextLines(raw, "utf-8" if profile is None else profile.encoding)
+        translator = None if profile is None else Translator(profile)
+        for _ in range(0 if profile is None else profile.skip_lines):
+            lines.skip()
+        if file_format == "jsonl":
+            yield from _read_jsonl(lines, translator)
+        else:
+            yield from _CsvRecords(lines, profile, translator).read()
+
+
+class _TextLines:
+    """The lines of a file as text, each with its line break. `number` is that of the line read last."""
+
+    def __init__(self, raw: BufferedReader, encoding: str) -> None:
+        self._raw = raw
+        self.encoding = encoding
+        self._codec = _codec(raw, encoding)
+        self.number = 0
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def go_back(self, number: int, offset: int) -> None:
+        """Read on after line `number`, which ends at `offset`."""
+        self._raw.seek(offset)
+        self.number = number
+
+    def skip(self) -> None:
+        """Read a line of any length, and forget it."""
+        try:
+            self.read()
+        except _TooLong:
+            return
+
+    def read(self) -> str:
+        """The next line; empty at the end of the file. Raises: _TooLong once the whole line is skipped."""
+        limit = 4 * MAX_LINE
+        line = self._read_bytes(limit)
+        if line:
+            self.number += 1
+        if len(line) >= limit and not self._ended(line):
+            line = b""
+            while (rest := self._read_bytes(limit)) and not self._ended(rest):
+                pass
+            raise _TooLong
+        text = line.decode(self._codec, _BAD_BYTES_HANDLER)
+        if len(text) > MAX_LINE:
+            raise _TooLong
+        return text.removeprefix(_MARK) if self.number == 1 else text
+
+    def _ended(self, line: bytes) -> bool:
+        if self._codec == "utf-16-le":
+            return len(line) % 2 == 0 and line.endswith(b"\n\0")
+        if self._codec == "utf-16-be":
+            return len(line) % 2 == 0 and line.endswith(b"\0\n")
+        return line.endswith(b"\n")
+
+    def _read_bytes(self, limit: int) -> bytes:
+        """A line, or an even number of bytes of one that is longer than `limit`, which is even too."""
+        line = b""
+        while len(line) < limit:
+            piece = self._raw.readline(limit - len(line))
+            # A byte 10 is a line break only as half of a unit of two bytes whose other half is 0.
+            if self._codec == "utf-16-le" and (len(line) + len(piece)) % 2:
+                piece += self._raw.read(1)
+            line += piece
+            if not piece or self._ended(line):
+                return line
+        return line
+
+
+def _codec(raw: BufferedReader, encoding: str) -> str:
+    """The codec of the lines after the mark, which of the two forms of UTF-16 it is being told by the mark."""
+    if encoding != "utf-16":
+        return encoding
+    if raw.peek(2)[:2] == codecs.BOM_UTF16_BE:
+        return "utf-16-be"
+    return "utf-16-le"
+
+
+class _CsvRecords:
+    """Reads records of separated values."""
+
+    def __init__(self, lines: _TextLines, profile: Profile | None, translator: Translator | None) -> None:
+        self._lines = lines
+        self._profile = profile or Profile(columns={"number": "number"})
+        self._native = profile is None
+        self._translator = translator
+        self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
+        self._begin()
+
+    def _begin(self) -> None:
+        """The next line begins a record."""
+        self._first = self._lines.number + 1
+        self._after_first = 0
+        self._characters = 0
+
+    def _record_lines(self) -> Iterator[str]:
+        while text := self._lines.read():
+            if self._after_first == 0:
+                self._after_first = self._lines.tell()
+            self._characters += len(text)
+            if self._characters > MAX_LINE or self._lines.number - self._first >= _MAX_RECORD_LINES:
+                raise _TooLong
+            yield text
+
+    def read(self) -> Iterator[Line]:
+        heading: list[str] | None = None
+        broken = 0
+        while True:
+            self._begin()
+            try:
+                cells = next(self._reader, None)
+            except (csv.Error, _TooLong) as error:
+                broken += 1
+                yield self._broken(isinstance(error, _TooLong), broken >= _MAX_BROKEN_RUN or heading is None)
+                if broken >= _MAX_BROKEN_RUN or heading is None:
+                    return
+                continue
+            if cells is None:
+                break
+            if not cells and not self._native:
+                continue  # a blank line
+            if heading is None and self._profile.heading:
+                heading = [trimmed(cell) for cell in cells]
+                problem = self._heading_problem(heading)
+                if problem is not None:
+                    yield problem
+                    return
+                continue
+            if heading is None:
+                heading = [str(number) for number in range(1, len(cells) + 1)]
+                problem = self._heading_problem(heading)
+                if problem is not None:
+                    yield problem
+                    return
+            line = self._line(heading, cells)
+            broken = 0 if line.record else broken + 1
+            if broken >= _MAX_BROKEN_RUN:
+                yield replace(line, fatal=True)
+                return
+            yield line
+        if heading is None and self._profile.heading:
+            yield self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
+
+    def _broken(self, too_long: bool, fatal: bool) -> Line:
+        if self._lines.number > self._first and self._after_first:
+            self._lines.go_back(self._first, self._after_first)
+        # What ended by an error gives no more lines.
+        self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
+        if too_long:
+            return self._bad("line", "too long", f"a record of at most {MAX_LINE} characters", fatal=fatal)
+        delimiter = self._profile.delimiter
+        return self._bad("line", "not CSV: a quote in the wrong place", f"cells parted by {delimiter!r}", fatal=fatal)
+
+    def _heading_problem(self, heading: list[str]) -> Line | None:
+        if any(BAD_BYTES in name for name in heading):
+            return self._bad(
+                "header", f"not {self._lines.encoding}", f"a heading in {self._lines.encoding}", fatal=True
+            )
+        if self._translator is not None:
+            missing = sorted(name for name in self._translator.columns if heading.count(name) != 1)
+            if missing:
+                allowed = "the columns of the profile, each once"
+                return self._bad("header", f"missing, or there twice: {', '.join(missing)}", allowed, fatal=True)
+        elif any(name not in FIELDS for name in heading) or "number" not in heading or len(set(heading)) < len(heading):
+            return self._bad("header", "not the names of fields, each once", ", ".join(FIELDS), fatal=True)
+        return None
+
+    def _line(self, heading: list[str], cells: list[str]) -> Line:
+        # A delimiter after the last cell is usual; it says nothing.
+        spare = [] if self._native else cells[len(heading) :]
+        if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
+            return self._bad("line", f"{len(cells)} cells", f"{len(heading)} cells, as in the header")
+        row = dict(zip(heading, cells, strict=False))
+        return _line(self._first, row, self._translator, self._lines.tell())
+
+    def _bad(self, field: str, problem: str, allowed: str, *, fatal: bool = False) -> Line:
+        return Line(
+            self._first, {}, (LineProblem(self._first, field, problem, allowed),), self._lines.tell(), fatal=fatal
+        )
+
+
+def _dialect(profile: Profile) -> dict[str, Any]:
+    stated: dict[str, Any] = {"delimiter": profile.delimiter, "escapechar": profile.escape or None}
+    if not profile.quote:
+        return {**stated, "quoting": csv.QUOTE_NONE, "quotechar": None}
+    return {**stated, "quotechar": profile.quote, "doublequote": not profile.escape}
+
+
+def _read_jsonl(lines: _TextLines, translator: Translator | None) -> Iterator[Line]:
+    while True:
+        try:
+            text = lines.read()
+            if not text:
+                return
+            record = json.loads(text, object_pairs_hook=_distinct)
+        except _TooLong:
+            problem = LineProblem(lines.number, "line", "too long", f"at most {MAX_LINE} characters")
+        except (ValueError, RecursionError):  # endless nesting, and numbers without end
+            allowed = f"one JSON object in {lines.encoding} on each line"
+            problem = LineProblem(lines.number, "line", "not JSON, or a name twice", allowed)
+        else:
+            if isinstance(record, dict):
+                yield _line(lines.number, record, translator, lines.tell())
+                continue
+            problem = LineProblem(lines.number, "line", "no JSON object", "one JSON object on each line")
+        yield Line(lines.number, {}, (problem,), lines.tell())
+
+
+def _line(number: int, row: dict[str, Any], translator: Translator | None, read_bytes: int) -> Line:
+    if translator is None:
+        return Line(number, row, (), read_bytes)
+    record, problems = translator.record(row)
+    told = tuple(LineProblem(number, each.field, each.problem, each.allowed) for each in problems)
+    return Line(number, record, told, read_bytes)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a name twice")
+    return record

@@ -1,0 +1,136 @@
+"""The first records of a file of unknown form: its encoding, delimiter and quoting are guessed."""
+
+import csv
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import charset_normalizer
+import clevercsv
+
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.profile import ENCODINGS
+from standing.node.feed.records import trimmed
+
+_SAMPLE_BYTES = 1_048_576
+_SNIFFED_LINES = 200
+_MAX_RECORDS = 5_000
+_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\x84\x31\x95\x33": "gb18030"}
+_DELIMITERS = (",", "\t", ";", "|")
+
+
+@dataclass
+class Sample:
+    """The first records of a file, and how they were read."""
+
+    form: str
+    encoding: str
+    encoding_why: str
+    heading: list[str] | None
+    rows: list[list[str]]
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = ""
+    final_line_break: bool = True
+
+
+def read_sample(path: Path) -> Sample:
+    """The first records of a file. Raises: OSError, InvalidValue where none can be read."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        raw = file.read(_SAMPLE_BYTES)
+    encoding, why = _guess_encoding(raw)
+    text = raw.decode(encoding, "replace").removeprefix("\ufeff")
+    ended = text.endswith("\n") or len(raw) < size
+    if len(raw) < size:
+        text = text[: text.rfind("\n") + 1]
+    if not text.strip():
+        raise InvalidValue("file", "nothing in it", "a file with a few records")
+    if text.lstrip().startswith("{"):
+        return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
+    delimiter, quote, escape = _guess_dialect(text)
+    options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
+    options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
+    rows = []
+    try:
+        for row in csv.reader(text.splitlines(keepends=True), **options):
+            if row:
+                rows.append([trimmed(cell) for cell in row])
+            if len(rows) > _MAX_RECORDS:
+                break
+    except csv.Error as error:
+        raise InvalidValue("file", f"line {len(rows) + 1} is no record", "CSV, or JSON lines") from error
+    heading = rows[0] if _is_heading(rows[0]) else None
+    records = rows[1:] if heading else rows
+    return Sample("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
+
+
+def _guess_encoding(raw: bytes) -> tuple[str, str]:
+    for mark, encoding in _MARKS.items():
+        if raw.startswith(mark):
+            return encoding, "the file begins with its mark"
+    # A sample may end within a character.
+    for cut in range(4):
+        try:
+            text = raw[: len(raw) - cut].decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return "utf-8", "every byte fits" if not text.isascii() else "plain ASCII: UTF-8 and GB18030 are the same"
+    if raw.count(0) * 4 > len(raw):
+        little = raw[1::2].count(0) >= raw[::2].count(0)
+        return ("utf-16-le" if little else "utf-16-be"), "every other byte is zero"
+    candidates = [name.replace("-", "_") for name in ENCODINGS if name != "utf-16"]
+    best = charset_normalizer.from_bytes(raw[: 64 * 1024], cp_isolation=candidates).best()
+    if best is not None:
+        return best.encoding.replace("_", "-"), "guessed by charset-normalizer; look whether the headings read well"
+    # Short files are too little for it.
+    for cut in range(4):
+        try:
+            raw[: len(raw) - cut].decode("gb18030")
+        except UnicodeDecodeError:
+            continue
+        return "gb18030", "no UTF-8, and every byte fits; look whether the headings read well"
+    raise InvalidValue("file", "in an encoding that is not known here", ", ".join(ENCODINGS))
+
+
+def _guess_dialect(text: str) -> tuple[str, str, str]:
+    head = "".join(text.splitlines(keepends=True)[:_SNIFFED_LINES])
+    try:
+        found = clevercsv.Sniffer().sniff(head)
+    except clevercsv.Error:
+        found = None
+    if found is None or found.delimiter is None or len(found.delimiter) != 1:
+        # One column, or nothing that it could tell by.
+        first = head.splitlines()[0]
+        return max(_DELIMITERS, key=first.count), '"', ""
+    return found.delimiter, found.quotechar or '"', found.escapechar or ""
+
+
+def _objects(text: str) -> tuple[list[str], list[list[str]]]:
+    heading: dict[str, None] = {}
+    records = []
+    for line in text.splitlines()[:_MAX_RECORDS]:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # a draft is made from what can be read; `feed check` judges every line
+        if isinstance(record, dict):
+            records.append(record)
+            heading |= dict.fromkeys(record)
+    if not records:
+        raise InvalidValue("file", "no JSON object on a line", "CSV, or JSON lines")
+    names = list(heading)
+    return names, [[_cell(record.get(name)) for name in names] for record in records]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else trimmed(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _is_heading(row: Sequence[str]) -> bool:
+    return bool(row) and not any(re.search(r"\d{4}", unicodedata.normalize("NFKC", cell)) for cell in row)

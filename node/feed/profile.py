@@ -1,0 +1,191 @@
+"""How a bank's own files or view are written: the `[profile]` that docs/FEED.md describes.
+
+A profile says which column is which field of a change, and how values are written. With it a core's export is read as
+it is, and nobody has to rewrite it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.records import BOOLEANS, FIELDS, LIMITS
+
+#: The encodings of files; each may begin with a byte order mark or not. `utf-16` without one is read as little-endian.
+ENCODINGS = ("utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be")
+
+#: What `feed learn` writes where it cannot tell. A profile that still holds it is refused.
+TO_FILL_IN = "?"
+
+_MAX_WORDS = 500
+_MAX_PROFILE_BYTES = 262_144
+
+FieldName = Literal[FIELDS]  # type: ignore[valid-type]  # the fields of a change, named once
+Column = str | Annotated[int, Field(ge=1, le=1_000)]
+Word = Annotated[str, Field(max_length=100)]
+
+
+class Amounts(BaseModel):
+    """How limits are written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit: Literal["minor", "major"] = Field("minor", description="major: in yuan, say; minor: in fen")
+    thousands: str = Field("", max_length=1, description="Separates groups of digits; empty: none")
+    decimal: str = Field(".", min_length=1, max_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Amounts":
+        if self.thousands == self.decimal or (self.thousands + self.decimal).isalnum():
+            raise ValueError("thousands and decimal are two different signs, and no digits or letters")
+        return self
+
+
+class Times(BaseModel):
+    """How `effective_at_ms` is written.
+
+    `form`: `epoch_ms`, `epoch_s`, `iso` (ISO 8601), `timestamp` (a view's own type), or a form of `strptime` such as
+    `%Y%m%d %H%M%S`. `zone` is that of times which do not state one.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    form: str = Field("epoch_ms", min_length=1, max_length=64)
+    zone: str = Field("UTC", max_length=64, description="IANA name, such as Asia/Shanghai")
+
+    @field_validator("form")
+    @classmethod
+    def _check_form(cls, form: str) -> str:
+        if form not in {"epoch_ms", "epoch_s", "iso", "timestamp", TO_FILL_IN} and "%" not in form:
+            raise ValueError("allowed: epoch_ms, epoch_s, iso, timestamp, or a form such as %Y-%m-%d %H:%M:%S")
+        return form
+
+    @field_validator("zone")
+    @classmethod
+    def _check_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError beside
+            raise ValueError("no such time zone; allowed: an IANA name, such as Asia/Shanghai") from error
+        except KeyError as error:
+            raise ValueError("no such time zone; allowed: an IANA name, such as Asia/Shanghai") from error
+        return zone
+
+
+class Profile(BaseModel):
+    """One bank's way to write its accounts.
+
+    `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
+    list of columns is joined by spaces (a date and a time of day). Two fields may come from one column. `constants`:
+    fields that are the same on every line. `words`: for each field what the core's words mean. `empty`: for each field
+    what an empty cell means; otherwise it states nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["csv", "jsonl"] = "csv"
+    encoding: Literal["utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be"] = "utf-8"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    quote: str = Field('"', max_length=1, description="Empty: cells are never quoted")
+    escape: str = Field("", max_length=1, description="Before a quote within a cell; empty: such a quote is doubled")
+    heading: bool = True
+    skip_lines: int = Field(0, ge=0, le=100, description="Lines before the heading, or before the first record")
+    final_line_break: bool = Field(
+        True, description="Whether the last line ends with a line break, which shows it whole"
+    )
+    columns: dict[FieldName, Column | list[Column]]
+    constants: dict[FieldName, Word | bool | int] = {}
+    words: dict[FieldName, dict[Word, Word | bool]] = {}
+    empty: dict[FieldName, Word | bool] = {}
+    amounts: Amounts = Amounts()
+    times: Times = Times()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Profile":
+        if "number" not in self.columns:
+            raise ValueError("columns: number is missing")
+        if twice := sorted(set(self.columns) & set(self.constants)):
+            raise ValueError(f"constants: {', '.join(twice)}: named under columns as well")
+        if self.delimiter in {"\r", "\n"} or self.delimiter in {self.quote, self.escape}:
+            raise ValueError("delimiter: not a line break, and neither quote nor escape")
+        for field, words in self.words.items():
+            if len(words) > _MAX_WORDS:
+                raise ValueError(f"words.{field}: at most {_MAX_WORDS}")
+            if field not in self.columns:
+                raise ValueError(f"words.{field}: {field} has no column")
+        if extra := sorted(set(self.empty) - set(self.columns)):
+            raise ValueError(f"empty: {', '.join(extra)}: no column")
+        for field, column in self.columns.items():
+            named = column if isinstance(column, list) else [column]
+            if not 1 <= len(named) <= 3:
+                raise ValueError(f"columns.{field}: one to three columns")
+            wanted = str if self.heading or self.format == "jsonl" else int
+            if not all(isinstance(one, wanted) for one in named):
+                kind = "headings" if wanted is str else "numbers from 1, as there is no heading"
+                raise ValueError(f"columns.{field}: allowed: {kind}")
+        self._check_filled_in()
+        self._check_meanings()
+        return self
+
+    def _check_filled_in(self) -> None:
+        open_places = [f"constants.{field}" for field, value in self.constants.items() if value == TO_FILL_IN]
+        open_places += [f"empty.{field}" for field, value in self.empty.items() if value == TO_FILL_IN]
+        open_places += [f"columns.{field}" for field, column in self.columns.items() if column == TO_FILL_IN]
+        open_places += [
+            f"words.{field}.{word}"
+            for field, words in self.words.items()
+            for word, meaning in words.items()
+            if meaning == TO_FILL_IN
+        ]
+        open_places += [] if self.times.form != TO_FILL_IN else ["times.form"]
+        if open_places:
+            raise ValueError(f"{', '.join(open_places)}: still {TO_FILL_IN!r}; say what it is")
+
+    def _check_meanings(self) -> None:
+        """A wrong meaning would make every account that uses it unstated, so it is refused here."""
+        stated: list[tuple[str, str, object]] = [
+            (f"words.{f}.{w}", f, m) for f, words in self.words.items() for w, m in words.items()
+        ]
+        stated += [(f"constants.{field}", field, value) for field, value in self.constants.items()]
+        stated += [(f"empty.{field}", field, value) for field, value in self.empty.items()]
+        for place, field, meaning in stated:
+            allowed = _MEANINGS.get(field)
+            if allowed is not None and str(meaning).lower() not in allowed:
+                raise ValueError(f"{place}: allowed: {', '.join(allowed)}")
+            if field in LIMITS and not (str(meaning) == "none" or (str(meaning).isascii() and str(meaning).isdigit())):
+                raise ValueError(f"{place}: allowed: none, or a whole number of minor units")
+
+
+#: What words may mean, where a field has few values.
+_MEANINGS: dict[str, tuple[str, ...]] = {
+    "number_type": ("card", "account"),
+    "status": ("active", "frozen", "lost", "dormant", "closed"),
+    "replaced_bindings": ("go_on", "end"),
+    **dict.fromkeys(BOOLEANS, ("true", "false")),
+}
+
+
+def read_profile(path: Path) -> Profile:
+    """The profile in a TOML file, under `[profile]`. Raises: InvalidValue naming the file and the setting."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InvalidValue(f"profile {path}", f"cannot be read: {error.strerror}", "a readable file") from error
+    if len(raw) > _MAX_PROFILE_BYTES:
+        raise InvalidValue(f"profile {path}", "too long", f"at most {_MAX_PROFILE_BYTES} bytes")
+    try:
+        stated: dict[str, Any] = tomllib.loads(raw.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"profile {path}", f"not TOML in UTF-8: {error}", "see docs/FEED.md") from error
+    if set(stated) != {"profile"}:
+        raise InvalidValue(f"profile {path}", "not one table [profile]", "[profile] and what is within it")
+    try:
+        return Profile.model_validate(stated["profile"])
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(["profile", *(str(part) for part in first["loc"])])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise InvalidValue(f"{path}: {place}", first["msg"] + more, "see docs/FEED.md") from error

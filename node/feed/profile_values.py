@@ -1,0 +1,216 @@
+"""Turns a row as a core writes it into a record of the feed, as its profile says. Errors name the field, no value."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, minor_digits
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.profile import Amounts, Profile, Times
+from standing.node.feed.records import BAD_BYTES, BOOLEANS, LIMITS, trimmed
+
+_LISTED_WORDS = 20
+
+#: A value of a row: a cell's text, or whatever a database's driver gives.
+Convert = Callable[[Any], Any]
+
+
+class Translator:
+    """Reads rows by a profile. `columns` are those that it needs, in no order."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._constants = dict[str, Any](profile.constants)
+        self._columns = {
+            field: tuple(str(one) for one in (column if isinstance(column, list) else [column]))
+            for field, column in profile.columns.items()
+        }
+        self._empty = dict(profile.empty)
+        self._converts: dict[str, Convert] = {}
+        for field in self._columns:
+            words = {_plain(word): meaning for word, meaning in profile.words.get(field, {}).items()}
+            self._converts[field] = _convert(field, words, profile)
+        self._amount = _amount_reader(profile.amounts)
+        self.columns: frozenset[str] = frozenset(name for names in self._columns.values() for name in names)
+
+    def record(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidValue]]:
+        """The record that a row states, and what cannot be understood of it, field by field.
+
+        Fields that cannot be understood are not in the record.
+        """
+        record: dict[str, Any] = dict(self._constants)
+        problems = []
+        for field, names in self._columns.items():
+            value = row.get(names[0]) if len(names) == 1 else _joined(row, names)
+            if isinstance(value, str):
+                value = trimmed(value)
+            if value is None or value == "":
+                if field in self._empty:
+                    record[field] = self._empty[field]
+                continue
+            try:
+                if isinstance(value, str) and BAD_BYTES in value:
+                    raise InvalidValue(field, "bytes that are no characters", "text in the profile's encoding")
+                record[field] = self._converts[field](value)
+            except InvalidValue as error:
+                problems.append(error)
+        self._read_amounts(record, problems)
+        return record, problems
+
+    def _read_amounts(self, record: dict[str, Any], problems: list[InvalidValue]) -> None:
+        """Read the limits, which may need the currency of the row."""
+        for field in LIMITS:
+            amount = record.get(field)
+            if not isinstance(amount, _Amount):
+                continue
+            try:
+                record[field] = self._amount(field, amount.value, record.get("currency"))
+            except InvalidValue as error:
+                problems.append(error)
+                del record[field]
+
+
+class _Amount:
+    """An amount that is to be read once the row's currency is known."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _joined(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    parts = [trimmed(str(row[name])) for name in names if row.get(name) is not None]
+    return " ".join(part for part in parts if part) or None
+
+
+def _plain(word: str) -> str:
+    """A word as it is looked up: width, case and surrounding space do not matter."""
+    return unicodedata.normalize("NFKC", trimmed(word)).casefold()
+
+
+def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
+    """The converter of a field: its words first, then what is usual for the field."""
+    usual: Convert
+    if field == "effective_at_ms":
+        usual = _time_reader(profile.times)
+    elif field in LIMITS:
+        usual = _Amount
+    elif field == "currency":
+        usual = _currency
+    else:
+        usual = _as_it_is
+    if not words:
+        return usual
+    shown = ", ".join(sorted({str(meaning) for meaning in words.values()})[:_LISTED_WORDS])
+
+    def convert(value: Any) -> Any:
+        meaning = words.get(_plain(str(value)))
+        if meaning is not None:
+            return meaning
+        if field in _CLOSED and _plain(str(value)) not in _CLOSED[field]:
+            raise InvalidValue(field, "a word that the profile does not name", f"a word for one of {shown}")
+        return usual(value)
+
+    return convert
+
+
+#: Fields of few values: beside the profile's words only these are understood.
+_CLOSED: dict[str, frozenset[str]] = {
+    "status": frozenset({"active", "frozen", "lost", "dormant", "closed"}),
+    "number_type": frozenset({"card", "account"}),
+    **{field: frozenset({"true", "false"}) for field in BOOLEANS},
+}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _currency(value: Any) -> Any:
+    """A currency by its letters, or by its ISO 4217 number."""
+    text = str(value).strip()
+    if text.isascii() and text.isdigit() and len(text) <= 3:
+        return currency_code(int(text))
+    return text.upper() if isinstance(value, str) else value
+
+
+def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
+    decimal, thousands = re.escape(amounts.decimal), re.escape(amounts.thousands)
+    # Groups of two to four digits, the last of three or four: 1,234,567 and 12,34,567 and 123,4567, but not 1,5.
+    grouped = rf"\d{{1,4}}(?:{thousands}\d{{2,4}})*{thousands}\d{{3,4}}|" if amounts.thousands else ""
+    shape = re.compile(rf"({grouped}\d{{1,20}})(?:{decimal}(\d{{1,10}}))?")
+    example = f"1{amounts.thousands}234{amounts.decimal}00" if amounts.unit == "major" else f"1{amounts.thousands}234"
+
+    def read(field: str, value: Any, currency: Any) -> int:
+        number = _number(field, value, shape, amounts, example)
+        minor = number
+        if amounts.unit == "major":
+            if not isinstance(currency, str):
+                raise InvalidValue(field, "an amount in major units on a line without a currency", "a currency as well")
+            minor = number.scaleb(minor_digits(currency))
+        if minor != minor.to_integral_value():
+            raise InvalidValue(field, "more decimals than its unit has", f"an amount such as {example}")
+        if not 0 <= minor <= MAX_AMOUNT_MINOR:
+            raise InvalidValue(field, "out of range", f"0 to {MAX_AMOUNT_MINOR} minor units")
+        return int(minor)
+
+    return read
+
+
+def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, example: str) -> Decimal:
+    wrong = InvalidValue(field, "no amount", f"an amount such as {example}")
+    if isinstance(value, bool):
+        raise wrong
+    if isinstance(value, int | Decimal | float):
+        # A database's own number has no separators. A float is read as the shortest decimal that names it.
+        try:
+            number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        except InvalidOperation as error:
+            raise wrong from error
+        if not number.is_finite() or abs(number) > MAX_AMOUNT_MINOR:
+            raise wrong
+        return number
+    match = shape.fullmatch(unicodedata.normalize("NFKC", str(value)))
+    if match is None:
+        raise wrong
+    whole = match[1].replace(amounts.thousands, "") if amounts.thousands else match[1]
+    return Decimal(f"{whole}.{match[2] or 0}")
+
+
+def _time_reader(times: Times) -> Convert:
+    zone = ZoneInfo(times.zone)
+
+    def read(value: Any) -> int:
+        if isinstance(value, datetime):
+            return _to_ms(value, zone)
+        if isinstance(value, date):
+            return _to_ms(datetime(value.year, value.month, value.day, tzinfo=zone), zone)
+        if times.form in {"epoch_ms", "epoch_s"}:
+            return _epoch(value, 1000 if times.form == "epoch_s" else 1, times.form)
+        text = unicodedata.normalize("NFKC", str(value))
+        try:
+            if times.form in {"iso", "timestamp"}:
+                return _to_ms(datetime.fromisoformat(text), zone)
+            return _to_ms(datetime.strptime(text, times.form), zone)  # noqa: DTZ007 - the profile's zone is set below
+        except (ValueError, OverflowError) as error:
+            raise InvalidValue("effective_at_ms", "not a time", f"a time written as {times.form}") from error
+
+    return read
+
+
+def _epoch(value: Any, factor: int, form: str) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,15}(\.\d{1,9})?", text):
+        raise InvalidValue("effective_at_ms", "not a time", f"a time written as {form}")
+    return int(Decimal(text) * factor)
+
+
+def _to_ms(moment: datetime, zone: tzinfo) -> int:
+    """Milliseconds since 1970 UTC. A local time that comes twice, as summer time ends, is the first of the two."""
+    stated = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    since = stated - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000

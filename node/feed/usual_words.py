@@ -1,0 +1,105 @@
+"""How cores usually name their columns and what they usually write in them: what `feed learn` guesses by.
+
+Nothing here is used to read a file; only what stands in a profile is.
+"""
+
+#: Headings by field, as `folded` makes them.
+HEADINGS: dict[str, tuple[str, ...]] = {
+    "number": (
+        "账号", "帐号", "账户号", "账户", "客户账号", "卡号", "卡账号", "银行卡号", "结算账号",
+        "number", "accountnumber", "accountno", "acctno", "acct", "account", "cardno", "cardnumber", "iban", "pan",
+    ),
+    "number_type": ("账号类型", "卡账标志", "介质类型", "numbertype", "accounttype", "mediatype"),
+    "status": (
+        "账户状态", "帐户状态", "账号状态", "卡状态", "状态", "status", "state", "acctstatus",
+        "accountstatus", "cardstatus",
+    ),
+    "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "debitallowed", "maydebit", "debit"),
+    "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "creditallowed", "maycredit", "credit"),
+    "currency": ("币种", "货币", "币别", "币种代码", "currency", "ccy", "cur", "currencycode"),
+    "transaction_limit_minor": (
+        "单笔限额", "单笔上限", "单笔支付限额", "transactionlimit", "transactionlimitminor", "singlelimit", "limitonce",
+    ),
+    "daily_limit_minor": (
+        "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "dailylimit", "dailylimitminor",
+        "daylimit", "limitday",
+    ),
+    "holder_name": (
+        "户名", "账户名称", "账户名", "客户名称", "姓名", "客户姓名", "持卡人", "holdername", "name",
+        "custname", "customername",
+        "accountname",
+    ),
+    "id_document_scheme": (
+        "证件类型", "证件种类", "证件类别", "iddocumentscheme", "idtype", "documenttype", "certtype",
+    ),
+    "id_document_country": (
+        "签发国", "发证国家", "证件国家", "国籍", "iddocumentcountry", "idcountry", "nationality", "issuingcountry",
+    ),
+    "id_document_number": (
+        "证件号码", "证件号", "身份证号", "身份证号码", "统一社会信用代码", "iddocumentnumber", "idnumber",
+        "idno", "certno",
+        "documentnumber",
+    ),
+    "phone": (
+        "手机号", "手机号码", "手机", "联系电话", "电话", "预留手机号", "phone", "mobile", "mobileno",
+        "phonenumber", "tel",
+    ),
+    "effective_at_ms": (
+        "更新时间", "修改时间", "最后更新时间", "变更时间", "变动时间", "生效时间", "effectiveatms",
+        "effectiveat", "updatedat", "lastupdate",
+        "changedat", "changedms",
+    ),
+    "unbind": ("解绑平台", "unbind"),
+    "replaces": ("原卡号", "原账号", "旧卡号", "replaces", "oldcardno", "oldnumber"),
+}  # fmt: skip
+
+#: Words by field and meaning, as `folded` makes them.
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "status": {
+        "active": ("正常", "有效", "启用", "已激活", "激活", "active", "normal", "open", "a", "0", "00", "n"),
+        "frozen": ("冻结", "止付", "全额冻结", "司法冻结", "控制", "frozen", "blocked", "f", "freeze"),
+        "lost": ("挂失", "口头挂失", "书面挂失", "正式挂失", "lost", "stolen", "l"),
+        "dormant": ("睡眠", "睡眠户", "久悬", "不动户", "休眠", "dormant", "inactive", "d"),
+        "closed": ("销户", "已销户", "注销", "结清", "关闭", "closed", "c"),
+    },
+    "number_type": {
+        "card": ("卡", "借记卡", "银行卡", "贷记卡", "card"),
+        "account": ("账户", "账号", "存折", "对公账户", "结算账户", "account", "acct"),
+    },
+    "currency": {
+        "CNY": ("人民币", "元", "rmb", "cny", "156", "01"),
+        "USD": ("美元", "usd", "840"),
+        "EUR": ("欧元", "eur", "978"),
+        "HKD": ("港币", "港元", "hkd", "344"),
+        "JPY": ("日元", "日圆", "jpy", "392"),
+        "GBP": ("英镑", "gbp", "826"),
+    },
+    "id_document_scheme": {
+        "NIDN": (
+            "居民身份证", "身份证", "二代身份证", "临时身份证", "户口簿", "港澳台居民居住证", "外国人永久居留身份证",
+            "nidn", "nationalid", "idcard",
+        ),
+        "CCPT": ("护照", "外国护照", "中国护照", "passport", "ccpt"),
+        "COID": ("统一社会信用代码", "营业执照", "社会信用代码", "工商注册号", "uscc", "coid"),
+    },
+    "id_document_country": {
+        "CN": ("中国", "中华人民共和国", "chn", "156", "cn", "china"),
+        "HK": ("香港", "中国香港", "hkg", "344", "hk"),
+        "MO": ("澳门", "中国澳门", "mac", "446", "mo"),
+        "TW": ("台湾", "中国台湾", "twn", "158", "tw"),
+    },
+}  # fmt: skip
+
+#: Of `debit_allowed` and `credit_allowed`, in columns of their own.
+YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
+NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
+
+#: Words in a heading of amounts that name the unit.
+MAJOR_UNIT = ("元", "yuan", "major")
+MINOR_UNIT = ("分", "fen", "cent", "minor")
+
+#: Forms of times, the most telling first.
+TIME_FORMS = (
+    "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y%m%d %H%M%S",
+    "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M:%S", "%Y年%m月%d日 %H:%M:%S", "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d",
+)  # fmt: skip

@@ -1,0 +1,84 @@
+"""What `standing-node feed` shows to a person: a file's report as tables."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from standing.node.accounts.quarantine import Unstated
+from standing.node.feed.file_report import FileReport, masked
+
+_OUTCOMES = {
+    "valid": "can be taken in",
+    "loaded": "taken in",
+    "rejected": "rejected: nothing of it is taken in",
+}
+
+
+def show_report(report: FileReport, console: Console) -> None:
+    """Print a report: first what becomes of the file, then line by line what is wrong with it."""
+    summary = Table(show_header=False, box=None, pad_edge=False)
+    summary.add_column(style="bold")
+    summary.add_column(overflow="fold")
+    for name, value in _summary(report):
+        summary.add_row(name, Text(value))
+    console.print(summary)
+    if report.problems:
+        console.print(_problems(report))
+    if report.missing_accounts:
+        console.print(_missing(report))
+
+
+def _summary(report: FileReport) -> list[tuple[str, str]]:
+    rows = [("file", report.file), ("outcome", _OUTCOMES[report.outcome])]
+    if report.kind is not None:
+        rows.append(("kind", report.kind))
+    if report.as_of_ms is not None:
+        rows.append(("as of", f"{datetime.fromtimestamp(report.as_of_ms / 1000, UTC).isoformat()} ({report.as_of_ms})"))
+    for name, value in (
+        ("lines", report.lines),
+        ("changes", report.changes),
+        ("new accounts", report.new_accounts),
+        ("attestations", report.attestations),
+        ("changed since", report.changed_since),
+        ("lines that cannot be understood", report.bad_lines),
+        ("… that name no account", report.untold_lines),
+        ("accounts unstated by it", report.unstated),
+        ("missing accounts", report.missing),
+    ):
+        if value or name in {"lines", "changes"}:
+            rows.append((name, f"{value:,}"))
+    return rows
+
+
+def _problems(report: FileReport) -> Table:
+    table = Table(title="What cannot be understood", title_justify="left")
+    table.add_column("line", justify="right")
+    for name in ("field", "problem", "allowed"):
+        table.add_column(name, overflow="fold")
+    for problem in report.problems:
+        line = str(problem.line) if problem.line else "–"
+        table.add_row(line, Text(problem.field), Text(problem.problem), Text(problem.allowed))
+    return table
+
+
+def _missing(report: FileReport) -> Table:
+    table = Table(title="Accounts that the file does not state", title_justify="left")
+    for name in ("number", "status", "bindings"):
+        table.add_column(name)
+    for account in report.missing_accounts:
+        table.add_row(account.number_masked, account.status, str(account.bindings))
+    return table
+
+
+def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> None:
+    """Print the accounts that are unstated, their numbers masked."""
+    table = Table(title=f"{number:,} accounts are unstated", title_justify="left")
+    for name in ("number", "since", "said in", "problem"):
+        table.add_column(name, overflow="fold")
+    for account in listed:
+        since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")
+        table.add_row(masked(account.number), since, Text(account.source), Text(account.problem))
+    console.print(table)

@@ -1,0 +1,275 @@
+"""Files as cores write them, read by their profile: learned from the file, edited, checked, sent."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from standing.ledger.attestations.terms import Status
+from standing.ledger.errors import InvalidValue
+from standing.node.cli import app as command_line
+from standing.node.feed.file_lines import Line, read_lines
+from standing.node.feed.profile import ENCODINGS, Profile, read_profile
+from standing.node.feed.profile_draft import draft_profile
+from standing.node.feed.profile_values import Translator
+from tests.node.node_tools import grant_of, settings_on_disk, status_on_ledger
+from tests.world import ACCOUNT, Bank, World, wait_until
+
+#: A book as a core writes it: Chinese headings, words for states, yuan with separators. All of it is invented.
+HEADING = "账号,户名,证件类型,证件号码,手机号,账户状态,币种,单笔限额(元),日限额(元)"
+BOOK = (
+    HEADING,
+    '11050137001000000771,王小云,居民身份证,310101197606149886,13800138000,正常,人民币,"50,000.00","200,000.00"',
+    "11050137001000000772,陈阿大,居民身份证,310101197606149886,13900139000,正常,人民币,,",
+    '11050137001000000773,买买提●吐尔逊,护照,E12345678,13700137000,冻结,人民币,10000.00,"10,000.00"',
+)
+
+
+@pytest.fixture
+def bank(a_world: World) -> Bank:
+    return a_world.start_bank()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    path = tmp_path / "核心导出.csv"
+    path.write_bytes(("\r\n".join(BOOK) + "\r\n").encode("gb18030"))
+    return path
+
+
+def _run(*words: str) -> Any:
+    return CliRunner().invoke(command_line, ["feed", *words], env={"COLUMNS": "160"})
+
+
+def _filled_in(draft: str) -> tuple[str, int]:
+    """The draft with what it could not tell, as the bank's engineer would edit it, and how many lines that took."""
+    lines = draft.splitlines()
+    edited = [line.replace('"?"', '"none"') for line in lines]
+    return "\n".join(edited), sum(old != new for old, new in zip(lines, edited, strict=True))
+
+
+def test_a_cores_own_export_is_learned_edited_checked_and_sent(bank: Bank, book: Path, tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
+    profile = tmp_path / "core.toml"
+    assert _run("learn", str(book), "-o", str(profile)).exit_code == 0
+    as_of = datetime.fromtimestamp(bank.clock.advance(10) / 1000, UTC).isoformat()
+    given_file = (str(book), "--profile", str(profile), "--as-of", as_of)
+    unfinished = _run("check", *given_file)
+    assert unfinished.exit_code == 1, "a draft says what it could not tell, and is not taken for an answer"
+    text, edits = _filled_in(profile.read_text())
+    assert edits == 2
+    profile.write_text(text)
+    checked = _run("check", *given_file)
+    assert (checked.exit_code, "can be taken in" in checked.output) == (0, True), checked.output
+    sent = _run("send", *given_file, "-c", str(config), "--json")
+    assert sent.exit_code == 0, sent.output
+    assert (json.loads(sent.stdout)["new_accounts"], json.loads(sent.stdout)["lines"]) == (3, 3)
+    claim = {**ACCOUNT, "number": "11050137001000000771", "number_type": "account"}
+    grant = grant_of(bank.bind({**claim, "holder_name": "王小云", "phone": "13800138000"}))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+
+
+def test_a_check_prints_a_table_for_people_and_json_for_programs_and_never_a_value(book: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "core.toml"
+    profile.write_text(_filled_in(draft_profile(book))[0])
+    bad = BOOK[1].replace("正常", "休眠中").replace("50,000.00", "五万")
+    book.write_bytes(("\r\n".join([*BOOK, bad.replace("771", "779")]) + "\r\n").encode("gb18030"))
+    given_file = (str(book), "--profile", str(profile), "--as-of", "2026-01-01T02:00:00+08:00")
+    table = _run("check", *given_file)
+    report = json.loads(_run("check", *given_file, "--json").stdout)
+    assert {(each["line"], each["field"]) for each in report["problems"]} >= {
+        (5, "status"),
+        (5, "debit_allowed"),
+        (5, "transaction_limit_minor"),
+    }
+    for shown in (table.output, json.dumps(report, ensure_ascii=False)):
+        assert not any(value in shown for value in ("休眠中", "五万", "王小云", "11050137001000000779", "13800138000"))
+    assert "transaction_limit_minor" in table.output
+    assert (report["outcome"], report["bad_lines"], report["unstated"]) == ("valid", 1, 1)
+    assert table.exit_code == 0, "the other lines can be taken in"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["no mark", "mark"])
+def test_every_encoding_is_read_with_its_mark_and_without(tmp_path: Path, encoding: str, mark: str) -> None:
+    path = tmp_path / "book.csv"
+    # Characters whose bytes hold a 10, which ends no line.
+    rows = [["number", "holder_name"], ["7300000001", "王\u010a\u0a0a㐊"], ["7300000002", "two\nlines"]]
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    path.write_bytes((mark + text.getvalue()).encode("utf-16-le" if encoding == "utf-16" else encoding))
+    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})
+    assert [(line.number, line.record["holder_name"]) for line in read_lines(path, "csv", profile)] == [
+        (2, rows[1][1]),
+        (3, rows[2][1]),
+    ]
+    assert draft_profile(path)
+
+
+@pytest.mark.parametrize("before", [0, 3_000], ids=["at once", "after what is read ahead"])
+def test_a_byte_that_is_none_is_told_with_its_true_line_and_field_and_spoils_no_other(
+    tmp_path: Path, before: int
+) -> None:
+    path = tmp_path / "changes-20260101T000000Z.csv"
+    good = [b"7300%06d,active,x\n" % index for index in range(before)]
+    path.write_bytes(b"number,status,holder_name\n" + b"".join(good) + b"7399999991,active,a\xffb\n7399999992,lost,y\n")
+    profile = Profile(columns={"number": "number", "status": "status", "holder_name": "holder_name"})
+    *_, bad, last = read_lines(path, "csv", profile)
+    assert [(each.line, each.field) for each in bad.problems] == [(before + 2, "holder_name")]
+    assert (bad.record["number"], last.record["status"], last.problems) == ("7399999991", "lost", ())
+
+
+def test_a_quote_in_the_wrong_place_costs_its_own_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "changes-20260101T000000Z.csv"
+    path.write_text('number,holder_name\n7300000001,"a"b\n7300000002,b\n7300000003,"c\n7300000004,d\n')
+    lines = list(read_lines(path, "csv"))
+    assert [(line.number, bool(line.problems)) for line in lines] == [(2, True), (3, False), (4, True), (5, False)]
+
+
+def _row(profile: dict[str, Any], **cells: Any) -> tuple[dict[str, Any], list[str]]:
+    columns = {"number": "number", **{name: name for name in cells}}
+    record, problems = Translator(Profile(columns=columns, **profile)).record({"number": "7300000001", **cells})
+    return record, [each.field for each in problems]
+
+
+AMOUNTS = [
+    ({"unit": "major", "thousands": ","}, "CNY", "50,000.00", 5_000_000),
+    ({"unit": "major", "thousands": ",", "decimal": "."}, "CNY", "1,23,456.7", 12_345_670),
+    ({"unit": "major", "thousands": ".", "decimal": ","}, "EUR", "1.234,5", 123_450),
+    ({"unit": "major"}, "JPY", "5000", 5_000),
+    ({"unit": "major"}, "JPY", "5000.00", 5_000),
+    ({"unit": "major"}, "KWD", "1.234", 1_234),
+    ({"unit": "major"}, "CNY", "５０", 5_000),
+    ({"unit": "major"}, "CNY", Decimal("0.01"), 1),
+    ({"unit": "major"}, "CNY", 0.29, 29),
+    ({"unit": "minor"}, "CNY", "5000", 5_000),
+    ({"unit": "major"}, "CNY", "1.005", None),
+    ({"unit": "major"}, "JPY", "0.5", None),
+    ({"unit": "major", "thousands": ","}, "CNY", "1,5", None),
+    ({"unit": "major"}, "CNY", "-1", None),
+    ({"unit": "major"}, "CNY", "6.22E+18", None),
+    ({"unit": "major"}, "CNY", float("nan"), None),
+    ({"unit": "major"}, "CNY", True, None),
+    ({"unit": "major"}, "CNX", "1", None),
+    ({"unit": "minor"}, "CNY", "9" * 20, None),
+]
+
+
+@pytest.mark.parametrize(("amounts", "currency", "written", "minor"), AMOUNTS)
+def test_amounts(amounts: dict[str, str], currency: str, written: Any, minor: int | None) -> None:
+    record, problems = _row({"amounts": amounts}, currency=currency, daily_limit_minor=written)
+    assert record.get("daily_limit_minor") == minor
+    assert ("daily_limit_minor" in problems or "currency" in problems) == (minor is None)
+
+
+TIMES = [
+    ({"form": "%Y-%m-%d %H:%M:%S", "zone": "Asia/Shanghai"}, "2026-01-01 08:00:00", 1_767_225_600_000),
+    ({"form": "%Y%m%d", "zone": "Asia/Shanghai"}, "20260101", 1_767_196_800_000),
+    ({"form": "iso", "zone": "Asia/Shanghai"}, "2026-01-01T08:00:00.250", 1_767_225_600_250),
+    ({"form": "iso", "zone": "Asia/Shanghai"}, "2026-01-01T00:00:00Z", 1_767_225_600_000),
+    ({"form": "epoch_s"}, "1767225600", 1_767_225_600_000),
+    ({"form": "epoch_ms"}, 1_767_225_600_000, 1_767_225_600_000),
+    ({"form": "timestamp", "zone": "Asia/Shanghai"}, datetime(2026, 1, 1, 8), 1_767_225_600_000),  # noqa: DTZ001
+    ({"form": "timestamp"}, datetime(2026, 1, 1, tzinfo=UTC), 1_767_225_600_000),
+    ({"form": "%Y-%m-%d"}, "2026-02-30", None),
+    ({"form": "epoch_s"}, "yesterday", None),
+]
+
+
+@pytest.mark.parametrize(("times", "written", "expected_ms"), TIMES)
+def test_times(times: dict[str, str], written: Any, expected_ms: int | None) -> None:
+    record, problems = _row({"times": times}, effective_at_ms=written)
+    assert (record.get("effective_at_ms"), problems) == (expected_ms, [] if expected_ms else ["effective_at_ms"])
+
+
+def test_words_constants_empty_cells_and_padding() -> None:
+    profile = {
+        "words": {"status": {"正常": "active"}, "debit_allowed": {"是": True}, "currency": {"人民币": "CNY"}},
+        "constants": {"number_type": "account"},
+        "empty": {"daily_limit_minor": "none"},
+    }
+    cells = {"status": "正常\u3000 ", "debit_allowed": "是", "currency": "156", "daily_limit_minor": "  ", "phone": " "}
+    record, problems = _row(profile, **cells)
+    assert problems == []
+    assert record == {
+        "number": "7300000001",
+        "number_type": "account",
+        "status": "active",
+        "debit_allowed": True,
+        "currency": "CNY",
+        "daily_limit_minor": "none",
+    }
+    assert _row({"words": {"status": {"正常": "active"}}}, status="不明")[1] == ["status"]
+
+
+BAD_PROFILES = [
+    ({"columns": {}}, "number"),
+    ({"columns": {"number": "a", "colour": "b"}}, "colour"),
+    ({"columns": {"number": "a"}, "constants": {"number": "1"}}, "number"),
+    ({"columns": {"number": "a", "status": "b"}, "words": {"status": {"x": "asleep"}}}, "words.status.x"),
+    ({"columns": {"number": "a", "status": "b"}, "words": {"status": {"x": "?"}}}, "words.status.x"),
+    ({"columns": {"number": "a"}, "constants": {"daily_limit_minor": "much"}}, "daily_limit_minor"),
+    ({"columns": {"number": "a"}, "times": {"zone": "Mars"}}, "zone"),
+    ({"columns": {"number": "a"}, "times": {"form": "yesterday"}}, "form"),
+    ({"columns": {"number": "a"}, "encoding": "big5"}, "encoding"),
+    ({"columns": {"number": 1}}, "columns.number"),
+    ({"columns": {"number": "a"}, "heading": False}, "columns.number"),
+    ({"columns": {"number": "a"}, "delimiter": '"'}, "delimiter"),
+    ({"columns": {"number": "a"}, "amounts": {"thousands": "."}}, "thousands"),
+]
+
+
+@pytest.mark.parametrize(("stated", "named"), BAD_PROFILES)
+def test_a_wrong_profile_is_refused_by_its_setting(stated: dict[str, Any], named: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=named.replace(".", r"\.")):
+        Profile.model_validate(stated)
+    path = tmp_path / "core.toml"
+    path.write_text(tomli_w.dumps({"profile": stated}))
+    with pytest.raises(InvalidValue):
+        read_profile(path)
+
+
+def test_a_file_without_a_heading_is_read_by_the_numbers_of_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes("\r\n".join(BOOK[1:]).encode("gb18030"))
+    draft = draft_profile(path)
+    assert "final_line_break = false" in draft
+    (tmp_path / "core.toml").write_text(_filled_in(draft)[0])
+    profile = read_profile(tmp_path / "core.toml")
+    assert (profile.columns["number"], profile.columns["holder_name"], profile.columns["status"]) == (1, 2, 6)
+    assert [line.record["number"][-3:] for line in read_lines(path, "csv", profile)] == ["771", "772", "773"]
+
+
+@settings(deadline=None)  # files are written
+@given(
+    cells=st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=2, max_size=4),
+    encoding=st.sampled_from([name for name in ENCODINGS if name != "utf-16"]),
+)
+def test_whatever_stands_in_the_cells_comes_out_as_it_went_in(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[str], encoding: Any
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "book.csv"
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["number", "holder_name"], *([cell, cell] for cell in cells)])
+    path.write_bytes(text.getvalue().encode(encoding))
+    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})
+    read: list[Line] = list(read_lines(path, "csv", profile))
+    assert [line.record.get("number") for line in read] == [_trimmed(cell) for cell in cells]
+    assert not any(line.problems for line in read)
+
+
+def _trimmed(cell: str) -> str | None:
+    padding = "".join(map(chr, range(0x110000 - 0x100000)))
+    padding = "".join(each for each in padding if each.isspace() and each not in "\x1c\x1d\x1e\x1f")
+    return cell.strip(padding + "\x00\x1a\u200b\ufeff") or None
