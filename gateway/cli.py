@@ -15,6 +15,7 @@ app = lazy_app(
         "status": LazyCommand(f"{_OPERATIONS}.commands:status_command", "Show a running gateway on one screen."),
         "reconcile": LazyCommand(f"{_OPERATIONS}.commands:reconcile_command", "Read every binding at one block."),
         "policy": LazyCommand(f"{_OPERATIONS}.setup_commands:policy", "What the policy says of freshness and risk."),
+        "evidence": LazyCommand("standing.gateway.evidence.commands:evidence", "Hand a decision's evidence over."),
         "verify": LazyCommand(f"{_VERIFICATION}:verify_command", "Check a decision's evidence, line by line."),
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),

@@ -45,9 +45,7 @@ class Grant:
     def without_key(self) -> "KeylessGrant":
         """What may be shown to anyone: that the bank signed for a key, without the key."""
         commitment = key_commitment(self.binding, self.binding_key)
-        return KeylessGrant(
-            self.bank, self.binding, self.platform, self.granted_at_ms, commitment, self.signature
-        )
+        return KeylessGrant(self.bank, self.binding, self.platform, self.granted_at_ms, commitment, self.signature)
 
     def grants(self, binding_key: bytes) -> bool:
         """Whether this is the key that was granted."""

@@ -35,7 +35,7 @@ _U160 = 2**160 - 1
 
 #: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one. Of data of a
 #: fixed size, the size in bytes.
-_HEADER_FIELDS = (
+_HEADER_FIELDS: tuple[tuple[str, str | int], ...] = (
     ("parentHash", 32),
     ("sha3Uncles", 32),
     ("miner", 20),

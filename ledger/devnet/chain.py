@@ -1,8 +1,8 @@
 """The development chain: eth-tester (py-evm) served as JSON-RPC over HTTP on loopback.
 
 Node, gateway, scripts and any web3 client reach it exactly as they would a production node, by a URL. Each
-transaction is mined at once into a block of its own. A block's time is the machine's clock in whole seconds: it is never
-ahead, however many blocks a second has (`evm.SecondsVM`). State is in memory, that of old blocks included.
+transaction is mined at once into a block of its own. A block's time is the machine's clock in whole seconds, never
+ahead of it, however many blocks a second has (`evm.SecondsVM`). State is in memory, that of old blocks included.
 """
 
 import ast

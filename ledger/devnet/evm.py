@@ -3,7 +3,7 @@
 from typing import Any
 
 from eth.abc import BlockHeaderAPI
-from eth.vm.forks import PragueVM
+from eth.vm.forks.prague import PragueVM
 from eth_tester import EthereumTester, PyEVMBackend
 
 

@@ -10,7 +10,7 @@ from eth.constants import BLANK_ROOT_HASH, EMPTY_SHA3
 from eth.rlp.accounts import Account
 from eth_tester import EthereumTester
 from eth_utils import keccak, to_canonical_address, to_checksum_address
-from trie import HexaryTrie
+from trie.hexary import HexaryTrie
 
 _MAX_SLOTS = 1000
 _NEWEST = {"latest", "pending", "safe", "finalized"}
@@ -55,7 +55,7 @@ def _path(trie: HexaryTrie, key: bytes) -> list[str]:
     """The nodes from the root to a key, or to where it would be; those that stand inside their parent left out."""
     if trie.root_hash == BLANK_ROOT_HASH:
         return []
-    encoded = [rlp.encode(node) for node in trie.get_proof(key)]
+    encoded = [rlp.encode(node) for node in trie.get_proof(key)]  # type: ignore[no-untyped-call]
     return ["0x" + node.hex() for index, node in enumerate(encoded) if index == 0 or len(node) >= 32]
 
 

@@ -9,7 +9,7 @@ from standing.gateway.evidence.verification.case import Evidence, Means
 from standing.gateway.evidence.verification.lines import Lines, span, when
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
-from standing.ledger.chain.proofs import Header, Proved, ProofWrong, parse_header, prove
+from standing.ledger.chain.proofs import Header, ProofWrong, Proved, parse_header, prove
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 
 #: A block's time is in whole seconds.

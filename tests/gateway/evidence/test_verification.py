@@ -583,8 +583,11 @@ def test_a_file_that_holds_no_evidence(raw: bytes) -> None:
         parse_evidence(raw)
 
 
-def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(approved: EvidenceSample) -> None:
+def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(
+    approved: EvidenceSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = approved.rig
+    monkeypatch.delitem(rig.chain.devnet._own, "eth_getProof")  # eth-tester has none
     path = f"/v1/decisions/{approved.answer['transaction_id']}/evidence"
     plain = rig.support("GET", path).json()
     assert plain["evidence"] == approved.answer["evidence"]
