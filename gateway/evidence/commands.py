@@ -1,6 +1,7 @@
 """`standing-gateway evidence export`: a case handed over from a running gateway."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,10 +78,6 @@ def _ask(url: str, transaction: str, key: str, body: dict[str, Any]) -> httpx.Re
 
 def _segment(transaction: str) -> str:
     """A transaction's id as part of a path. Raises: InvalidValue."""
-    if (
-        not transaction
-        or len(transaction) > 64
-        or not all(ch.isascii() and (ch.isalnum() or ch in "._:-") for ch in transaction)
-    ):
+    if re.fullmatch("[A-Za-z0-9._:-]{1,64}", transaction) is None:
         raise InvalidValue("transaction", "not an id", "1 to 64 letters, digits and . _ : -")
     return f"./{transaction}"

@@ -180,7 +180,7 @@ def _handed_over(beside: Mapping[str, Any]) -> _HandedOver:
 
 
 def _grant(raw: bytes) -> Grant | KeylessGrant:
-    """A grant as the bank's node answered it, or as an exported case holds it, without the key. Raises: InvalidValue."""
+    """A grant as the bank's node answered it, or without its key, as exported. Raises: InvalidValue."""
     kind = GrantDocument if "binding_key" in _document(raw, "grant") else KeylessGrantDocument
     try:
         return kind.model_validate_json(raw).grant()

@@ -27,7 +27,7 @@ def check_grant(
     history: History | None,
     proved: Proved | None = None,
 ) -> None:
-    """9: the bank signed that this binding has this key. Offline, `proved` says who signs for the bank in that block."""
+    """9: the bank signed that this binding has this key. Offline, `proved` says who signs for it in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
         lines.fails(9, "the grant is of another bank, binding or platform")
     elif means.binding_key is not None and not grant.grants(means.binding_key):

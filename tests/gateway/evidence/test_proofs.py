@@ -1,4 +1,4 @@
-"""Evidence with a storage proof, verified offline against a block's header; proofs by the development chain and a real node."""
+"""Evidence with a storage proof, verified offline; proofs by the development chain and by a real node."""
 
 import copy
 import json
