@@ -21,5 +21,5 @@ def test_an_entry_of_now_is_of_the_nodes_clock_and_reaches_the_ledger_as_any_oth
     later = a_world.clock.advance(60)
     assert push(as_of_ms=later, changes=[account]).json()["as_of_ms"] == later
     parts = push(as_of_ms="now", changes=[], complete=False)
-    assert (parts.status_code, parts.json()["type"]) == (422, "invalid-value")
+    assert (parts.status_code, parts.json()["type"]) == (422, "urn:standing:problem:invalid-value")
     assert push(as_of_ms="soon", changes=[]).status_code == 422
