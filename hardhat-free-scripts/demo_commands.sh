@@ -35,13 +35,14 @@ thaw() { _state '"status": "active", "debit_allowed": true, "credit_allowed": tr
 
 # The platform. `pay [AMOUNT]` in minor units; the others take a transaction's id, or the last payment's.
 pay() {
-  _n=$((${_n:-0} + 1))
-  ID=mine-$(date +%s)-$$-$_n
-  _asked="\"transaction_id\": \"$ID\", \"binding\": \"$BINDING\", \"kind\": \"payment\""
+  _id=mine-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
+  echo "$_id" > "$DEMO/last-payment" # a file: `pay | …` runs in a shell of its own
+  _asked="\"transaction_id\": \"$_id\", \"binding\": \"$BINDING\", \"kind\": \"payment\""
   _gateway POST /v1/decisions "$PLATFORM_KEY" -d "{$_asked, \"amount_minor\": ${1:-100}, \"currency\": \"CNY\"}"
 }
-why() { _gateway GET "/v1/decisions/${1:-$ID}" "$PLATFORM_KEY"; }
-capture() { _gateway POST "/v1/decisions/${1:-$ID}/capture" "$PLATFORM_KEY"; }
+last() { cat "$DEMO/last-payment"; }
+why() { _gateway GET "/v1/decisions/${1:-$(last)}" "$PLATFORM_KEY"; }
+capture() { _gateway POST "/v1/decisions/${1:-$(last)}/capture" "$PLATFORM_KEY"; }
 events() { _gateway GET /v1/events "$PLATFORM_KEY"; }
 hooks() { cat "$DEMO/webhooks.jsonl"; }
 
