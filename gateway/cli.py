@@ -19,6 +19,7 @@ app = lazy_app(
         "bank": LazyCommand(f"{_OPERATIONS}.bank_commands:app", "Banks whose accounts may be bound."),
         "reconcile": LazyCommand(f"{_OPERATIONS}.commands:reconcile_command", "Read every binding at one block."),
         "policy": LazyCommand(f"{_OPERATIONS}.setup_commands:policy", "What the policy says of freshness and risk."),
+        "evidence": LazyCommand("standing.gateway.evidence.commands:evidence", "Hand a decision's evidence over."),
         "verify": LazyCommand(f"{_VERIFICATION}:verify_command", "Check a decision's evidence, line by line."),
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "audit-ledger": LazyCommand(f"{_AUDITING}:audit_ledger_command", "Recompute a ledger's whole history."),

@@ -28,10 +28,12 @@ from rich.table import Table
 from rich.text import Text
 
 from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
+from demo_playground import RISK, WEBHOOKS_TO_LOOPBACK, Receiver, write_environment
 from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
 from localnet import LocalBank, LocalNet
 from processes import NotYet, ProcessDied
 from standing.ledger.errors import StandingError
+from standing.ledger.service.serve import served
 
 console = Console()
 _SHOWN = 14
@@ -57,8 +59,10 @@ def start(net: LocalNet) -> None:
         for bank in banks:
             net.start_bank(net.add_bank(bank["bic"], bank["name"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
             progress.advance(task)
-        net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY)
+        net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY | {"risk": RISK})
         net.gateway_settings["trail"] = TRAIL
+        net.gateway_settings["webhooks"] = WEBHOOKS_TO_LOOPBACK
+        net.write_registrar()
         net.start_gateway()
         progress.advance(task)
 
@@ -170,7 +174,18 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     console.print(f"ledger   {net.ledger_url}   contract {net.contract}", soft_wrap=True, highlight=False)
     for one in net.banks.values():
         console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
-    console.print(f"gateway  {net.gateway_url}/docs\n", soft_wrap=True, highlight=False)
+    console.print(f"gateway  {net.gateway_url}/docs", soft_wrap=True, highlight=False)
+    console.print(f"folder   {net.folder}\n", soft_wrap=True, highlight=False)
+    bank = net.banks[user["bank"]]
+    file = write_environment(net, bank, user["number"], day.bindings[user["user_id"]])
+    console.print(
+        f"[bold]In another terminal:[/] . {file}\n"
+        "then freeze, thaw, pay, why, capture, trail, holds, events, hooks, faucet; docs/TRY-IT.md has more.\n"
+        "Webhooks are printed here. Only this demo sends them to this machine and without TLS "
+        "(webhooks.allow_http, webhooks.allow_private_addresses).\n",
+        soft_wrap=True,
+        highlight=False,
+    )
     lines = lines_to_paste(net, net.banks[user["bank"]], user["number"], day.bindings[user["user_id"]])
     for title, line in lines:
         console.print(f"[bold]{title}[/]")
@@ -225,8 +240,11 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
             if picture is not None:
                 draw(picture, summary(day.tally), story)
             if not once:
-                invitation(net, day, user)
-                signal.pause()
+                receiver = Receiver(folder / "webhooks.jsonl", lambda line: print(line, flush=True))
+                with served(receiver.app) as url:
+                    receiver.register(net, url + "/")
+                    invitation(net, day, user)
+                    signal.pause()
         return 1 if day.tally.unexpected else 0
     except KeyboardInterrupt:
         console.print("Ending every process that was started.")

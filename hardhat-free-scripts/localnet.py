@@ -44,6 +44,7 @@ class LocalBank:
     platform_key: str
     settings: dict[str, Any]
     process: Process | None = None
+    operator_key: str = ""
 
 
 @dataclass
@@ -57,6 +58,7 @@ class LocalNet:
     gateway_url: str = ""
     gateway_key: str = ""
     support_key: str = ""
+    admin_key: str = ""
     gateway_settings: dict[str, Any] = field(default_factory=dict)
     banks: dict[str, LocalBank] = field(default_factory=dict)
     _processes: list[Process] = field(default_factory=list)
@@ -93,6 +95,7 @@ class LocalNet:
         step = governance.admit(bic, LocalSigner(signer).address, LocalSigner(BANK_ADMIN).address)
         governance.execute(LedgerClient(self.ledger_url, self.contract), step, REGISTRAR)
         (core_key, core_hash), (platform_key, platform_hash) = new_key(), new_key()
+        operator_key, operator_hash = new_key()
         port = free_port()
         stated = {
             "bic": bic,
@@ -106,13 +109,24 @@ class LocalNet:
             **{f"{role}_password_file": str(folder / f"{role}-password") for role in ("signer", "sender")},
             "api_keys": [
                 {"name": "core", "role": "core", "sha256": core_hash},
+                {"name": "operator", "role": "operator", "sha256": operator_hash},
                 {"name": self.platform, "role": "platform", "platform": self.platform, "sha256": platform_hash},
             ],
             **settings,
         }
-        bank = LocalBank(bic, name, folder, f"http://127.0.0.1:{port}", core_key, platform_key, stated)
+        url = f"http://127.0.0.1:{port}"
+        bank = LocalBank(bic, name, folder, url, core_key, platform_key, stated, operator_key=operator_key)
         self.banks[bic] = bank
         return bank
+
+    @property
+    def faucet(self) -> str:
+        """An account with more than enough of the development chain's currency, which the chain signs for."""
+        return LocalSigner(DEVNET_KEYS[-1]).address
+
+    def write_registrar(self) -> None:
+        """Write the registrar's keystore `registrar` and its password beside it, for `standing-node` commands."""
+        _write_keystore(self.folder / "registrar", REGISTRAR)
 
     def start_bank(self, bank: LocalBank, environment: Mapping[str, str] | None = None) -> Process:
         """Start a bank's node and wait until it answers."""
@@ -135,6 +149,7 @@ class LocalNet:
             write_private(folder / f"node-key-{bank.bic}", bank.platform_key)
         self.gateway_key, hashed = new_key()
         self.support_key, support_hashed = new_key()
+        self.admin_key, admin_hashed = new_key()
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
         self.gateway_settings = {
@@ -148,6 +163,7 @@ class LocalNet:
             "api_keys": [
                 {"name": "checkout", "role": "platform", "sha256": hashed},
                 {"name": "support", "role": "support", "sha256": support_hashed},
+                {"name": "admin", "role": "admin", "sha256": admin_hashed},
             ],
             "banks": [
                 {

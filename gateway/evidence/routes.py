@@ -1,23 +1,37 @@
-"""The routes of evidence: the public key, and the file that verifies a decision."""
+"""The routes of evidence: the public key, the file that verifies a decision, and a case that is handed over."""
 
 import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from standing.gateway.access.dependencies import KEYED, STORAGE, AnyRole
+from standing.gateway.access.audit import check_reason
+from standing.gateway.access.dependencies import KEYED, LOOKING_UP, STORAGE, UNPARSED, Admin, AnyRole
+from standing.gateway.access.routes import AuditDep
+from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions.schemas import TransactionId
 from standing.gateway.decisions.service import DecisionService
-from standing.gateway.evidence.schemas import EvidenceFile, EvidenceKeyDocument
+from standing.gateway.errors import BankNotServed
+from standing.gateway.evidence.schemas import (
+    CaseFile,
+    EvidenceFile,
+    EvidenceKeyDocument,
+    ExportBody,
+    KeylessGrantDocument,
+)
 from standing.gateway.evidence.signing import EvidenceSigner
 from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.ledger_reading.reader import Reader
+from standing.ledger.attestations.grant import KeylessGrant
+from standing.ledger.attestations.sealing import key_commitment
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
-from standing.ledger.service.problems import MALFORMED, responses
+from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
 
 router = APIRouter()
+
+_WITHOUT_PROOF: dict[str, Any] = {"block": None, "proof": None, "no_proof_because": None}
 
 SignerDep = Annotated[EvidenceSigner, Depends(provided(EvidenceSigner))]
 
@@ -46,14 +60,60 @@ async def get_evidence(
 ) -> EvidenceFile:
     """What `standing-gateway verify` takes."""
     jws = json.loads(await decisions.find(transaction_id))["evidence"]
-    found: dict[str, Any] = {"block": None, "proof": None, "no_proof_because": None}
-    if proof:
-        try:
-            found |= await _prove(reader.nodes, jws)
-        except (LedgerUnreachable, InvalidValue) as error:
-            found["no_proof_because"] = str(error)
-    key = EvidenceKeyDocument.model_validate(signer.jwk)
-    return EvidenceFile(evidence=jws, key=key, **found)
+    found: dict[str, Any] = await _proof_or_why_not(reader.nodes, jws) if proof else _WITHOUT_PROOF
+    return EvidenceFile(evidence=jws, key=EvidenceKeyDocument.model_validate(signer.jwk), **found)
+
+
+@router.post(
+    "/v1/decisions/{transaction_id}/export",
+    tags=["decisions"],
+    summary="Hand a decision over: its evidence with proof, the bank's grant, and on request the key that opens it",
+    responses=responses(
+        *LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, BankNotServed, Overloaded, STORAGE
+    ),
+)
+async def export_evidence(
+    transaction_id: TransactionId,
+    body: ExportBody,
+    decisions: Annotated[DecisionService, Depends(provided(DecisionService))],
+    bindings: Annotated[Bindings, Depends(provided(Bindings))],
+    reader: Annotated[Reader, Depends(provided(Reader))],
+    signer: SignerDep,
+    audit: AuditDep,
+    caller: Admin,
+) -> CaseFile:
+    """For an arbiter, a bank or a court, who verify it without this gateway. Audited, with the key or without.
+
+    The key opens every record of the binding, those before and after this decision too: status, permissions and
+    limits. It opens no other binding, and no name, document or phone stands in a record.
+    """
+    action = "export_evidence_with_key" if body.with_key else "export_evidence"
+    async with audit.act(caller, action, transaction_id, check_reason(body.reason)):
+        jws = json.loads(await decisions.find(transaction_id))["evidence"]
+        claims = read_claims(jws)
+        row, bound = await bindings.row(claims.binding_id), await bindings.bound(claims.binding_id)
+        grant = KeylessGrant(
+            bank=claims.bank,
+            binding=claims.binding_id,
+            platform=claims.platform,
+            granted_at_ms=row.granted_at_ms,
+            key_commitment=key_commitment(claims.binding_id, bound.key),
+            signature=row.grant_signature,
+        )
+        return CaseFile(
+            evidence=jws,
+            key=EvidenceKeyDocument.model_validate(signer.jwk),
+            grant=KeylessGrantDocument.of(grant),
+            binding_key="0x" + bound.key.hex() if body.with_key else None,
+            **await _proof_or_why_not(reader.nodes, jws),
+        )
+
+
+async def _proof_or_why_not(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
+    try:
+        return _WITHOUT_PROOF | await _prove(nodes, jws)
+    except (LedgerUnreachable, InvalidValue) as error:
+        return _WITHOUT_PROOF | {"no_proof_because": str(error)}
 
 
 async def _prove(nodes: LedgerNodes, jws: str) -> dict[str, Any]:

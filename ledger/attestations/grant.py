@@ -39,25 +39,57 @@ class Grant:
     @property
     def signer(self) -> ChecksumAddress | None:
         """The address that signed the grant, to be compared with the bank's signer on the ledger."""
-        digest = _digest(self.bank, self.binding, self.platform, self.granted_at_ms, self.binding_key)
+        return self.without_key.signer
+
+    @property
+    def without_key(self) -> "KeylessGrant":
+        """What may be shown to anyone: that the bank signed for a key, without the key."""
+        commitment = key_commitment(self.binding, self.binding_key)
+        return KeylessGrant(self.bank, self.binding, self.platform, self.granted_at_ms, commitment, self.signature)
+
+    def grants(self, binding_key: bytes) -> bool:
+        """Whether this is the key that was granted."""
+        return binding_key == self.binding_key
+
+
+@dataclass(frozen=True, slots=True)
+class KeylessGrant:
+    """A grant with the commitment in place of the key: it shows which key is right to whoever has one."""
+
+    bank: str
+    binding: bytes
+    platform: str
+    granted_at_ms: int
+    key_commitment: bytes
+    signature: bytes
+
+    @property
+    def signer(self) -> ChecksumAddress | None:
+        """As of `Grant`."""
+        digest = _digest(self.bank, self.binding, self.platform, self.granted_at_ms, self.key_commitment)
         return recover(digest, self.signature)
+
+    def grants(self, binding_key: bytes) -> bool:
+        """Whether this is the key that was granted."""
+        return key_commitment(self.binding, binding_key) == self.key_commitment
 
 
 def make_grant(
     signer: Signer, *, bank: str, binding: bytes, platform: str, granted_at_ms: int, binding_key: bytes
 ) -> Grant:
     """Sign a grant."""
-    signature = signer.sign(_digest(bank, binding, platform, granted_at_ms, binding_key))
+    commitment = key_commitment(binding, binding_key)
+    signature = signer.sign(_digest(bank, binding, platform, granted_at_ms, commitment))
     return Grant(bank, binding, platform, granted_at_ms, binding_key, signature)
 
 
-def _digest(bank: str, binding: bytes, platform: str, granted_at_ms: int, binding_key: bytes) -> bytes:
+def _digest(bank: str, binding: bytes, platform: str, granted_at_ms: int, commitment: bytes) -> bytes:
     content = keccak(
         _GRANT_TYPEHASH
         + bic_to_bytes11(bank).ljust(32, b"\0")
         + binding
         + keccak(text=platform)
-        + key_commitment(binding, binding_key)
+        + commitment
         + granted_at_ms.to_bytes(32, "big")
     )
     return keccak(b"\x19\x01" + _DOMAIN_SEPARATOR + content)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import rlp
-from eth_utils import keccak, to_canonical_address
+from eth_typing import ChecksumAddress
+from eth_utils import keccak, to_canonical_address, to_checksum_address
 from rlp.exceptions import RLPException
 from trie.exceptions import BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError
 from trie.hexary import HexaryTrie
@@ -29,31 +30,33 @@ _BANKS_SLOT = 3
 _RECORDS_SLOT = 4
 _MAX_NODES = 64  # a path is at most 64 nibbles long
 _U48 = 2**48 - 1
+_U160 = 2**160 - 1
 _U208 = 2**208 - 1
 
-#: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one.
-_HEADER_FIELDS = (
-    ("parentHash", "bytes"),
-    ("sha3Uncles", "bytes"),
-    ("miner", "bytes"),
-    ("stateRoot", "bytes"),
-    ("transactionsRoot", "bytes"),
-    ("receiptsRoot", "bytes"),
-    ("logsBloom", "bytes"),
+#: The fields of a header in the order of its RLP; those after `nonce` came with later forks, one by one. Of data of a
+#: fixed size, the size in bytes.
+_HEADER_FIELDS: tuple[tuple[str, str | int], ...] = (
+    ("parentHash", 32),
+    ("sha3Uncles", 32),
+    ("miner", 20),
+    ("stateRoot", 32),
+    ("transactionsRoot", 32),
+    ("receiptsRoot", 32),
+    ("logsBloom", 256),
     ("difficulty", "number"),
     ("number", "number"),
     ("gasLimit", "number"),
     ("gasUsed", "number"),
     ("timestamp", "number"),
     ("extraData", "bytes"),
-    ("mixHash", "bytes"),
-    ("nonce", "bytes"),
+    ("mixHash", 32),
+    ("nonce", 8),
     ("baseFeePerGas", "number"),
-    ("withdrawalsRoot", "bytes"),
+    ("withdrawalsRoot", 32),
     ("blobGasUsed", "number"),
     ("excessBlobGas", "number"),
-    ("parentBeaconBlockRoot", "bytes"),
-    ("requestsHash", "bytes"),
+    ("parentBeaconBlockRoot", 32),
+    ("requestsHash", 32),
 )
 _FIRST_FIELDS = 15
 #: What py-trie raises on nodes that prove nothing; IndexError for an empty path.
@@ -76,9 +79,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What a state proves: the record as `read` answers it, and number and digest of the bank's last publication."""
+    """What a state proves: the record as `read` answers it, the bank's signer, and number and digest of its last
+    publication."""
 
     record: Record
+    bank_signer: ChecksumAddress
     bank_publication: int
     bank_head: bytes
 
@@ -94,6 +99,7 @@ class Proved:
                 watermark_ms=issuer >> 208,
                 suspended=bool(admin >> 160 & 0xFF),
             ),
+            bank_signer=to_checksum_address((issuer & _U160).to_bytes(20, "big")),
             bank_publication=issuer >> 160 & _U48,
             bank_head=head.to_bytes(32, "big"),
         )
@@ -108,7 +114,7 @@ def parse_header(block: Mapping[str, Any]) -> Header:
             if index < _FIRST_FIELDS:
                 raise ProofWrong(f"the header has no {name}")
             break
-        fields.append(_number(value, name) if kind == "number" else _bytes(value, name))
+        fields.append(_field(value, name, kind))
     return Header(
         number=int.from_bytes(fields[8]),
         time_s=int.from_bytes(fields[11]),
@@ -187,6 +193,17 @@ def _bytes32(text: Any) -> bytes:
         return bytes.fromhex(raw.rjust(64, "0"))
     except ValueError as error:
         raise ProofWrong("a storage key is not in hexadecimal") from error
+
+
+def _field(value: Any, name: str, kind: str | int) -> bytes:
+    """A header's field as its RLP holds it. Some nodes write data of a fixed size as numbers, without leading zeros."""
+    if kind == "number":
+        return _number(value, name)
+    if kind == "bytes":
+        return _bytes(value, name)
+    size = int(kind)
+    digits = value.removeprefix("0x") if isinstance(value, str) else ""
+    return _bytes("0x" + digits.rjust(2 * size, "0") if digits else value, name)
 
 
 def _bytes(text: Any, field: str) -> bytes:

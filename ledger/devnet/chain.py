@@ -1,9 +1,8 @@
 """The development chain: eth-tester (py-evm) served as JSON-RPC over HTTP on loopback.
 
 Node, gateway, scripts and any web3 client reach it exactly as they would a production node, by a URL. Each
-transaction is mined at once into a block of its own; the block's time follows the machine's clock, or runs ahead of it
-by a second a block where blocks come faster than that (py-evm wants each block strictly later than its parent). State
-is in memory.
+transaction is mined at once into a block of its own. A block's time is the machine's clock in whole seconds, never
+ahead of it, however many blocks a second has (`evm.SecondsVM`). State is in memory, that of old blocks included.
 """
 
 import ast
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from eth.exceptions import PyEVMError
-from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import BlockNotFound, TransactionFailed, ValidationError
 from eth_utils import to_dict
 from eth_utils.exceptions import ValidationError as EthValidationError
@@ -26,7 +24,9 @@ from starlette.routing import Route
 from web3 import EthereumTesterProvider, Web3
 from web3.types import RPCEndpoint
 
+from standing.ledger.devnet.evm import new_tester, set_block_time, true_header
 from standing.ledger.devnet.logs import LogIndex
+from standing.ledger.devnet.proofs import get_proof
 
 #: The well-known private keys of eth-tester's funded accounts: 1, 2, 3 … as 32 bytes. Worth nothing anywhere else.
 DEVNET_KEYS = tuple(number.to_bytes(32, "big") for number in range(1, 11))
@@ -48,6 +48,7 @@ _INVALID = -32602
 _UNKNOWN_METHOD = -32601
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 _MAX_BATCH = 1000
+_BLOCKS = {"eth_getBlockByNumber", "eth_getBlockByHash"}
 
 
 class Devnet:
@@ -59,10 +60,15 @@ class Devnet:
     def __init__(self, now_s: Callable[[], int] = lambda: int(time.time())) -> None:
         self._now_s = now_s
         self._lock = threading.Lock()
-        self.tester = EthereumTester(PyEVMBackend())
+        self.tester = new_tester(now_s())
         self._provider = EthereumTesterProvider(self.tester)
         w3 = Web3(self._provider, middleware=[])
-        self._logs = LogIndex(self.tester)
+        logs = LogIndex(self.tester)
+        #: What is answered from py-evm, because eth-tester answers it slowly or not at all.
+        self._own: dict[str, Callable[[Any], Any]] = {
+            "eth_getLogs": lambda params: logs.find(params[0]),
+            "eth_getProof": lambda params: get_proof(self.tester, params),
+        }
         self._request = self._provider.request_func(w3, w3.middleware_onion)
         self.app = Starlette(
             routes=[Route("/", self._serve, methods=["POST"]), Route("/healthz", self._health, methods=["GET"])]
@@ -93,22 +99,21 @@ class Devnet:
         with self._lock:
             try:
                 if method.startswith("eth_send") or (method == "eth_getBlockByNumber" and "pending" in params):
-                    self._set_block_time()
-                if method == "eth_getLogs":
-                    return {"jsonrpc": "2.0", "id": identity, "result": self._logs.find(params[0])}
+                    set_block_time(self.tester, self._now_s())
+                own = self._own.get(method)
+                if own is not None:
+                    return {"jsonrpc": "2.0", "id": identity, "result": own(params)}
                 answer = self._request(RPCEndpoint(method), params)
+                result = _to_json(answer.get("result"))
+                if method in _BLOCKS and result is not None:
+                    result = true_header(self.tester, result)
             except TransactionFailed as error:
                 return _revert(identity, error)
             except _BAD_CALLS as error:
                 return _error(identity, _INVALID, str(error))
         if "error" in answer:
             return _error(identity, _UNKNOWN_METHOD, str(answer["error"]))
-        return {"jsonrpc": "2.0", "id": identity, "result": _to_json(answer["result"])}
-
-    def _set_block_time(self) -> None:
-        """Give the next block the machine's time. py-evm would add one second to the parent's."""
-        chain = self.tester.backend.chain
-        chain.set_header_timestamp(max(self._now_s(), chain.get_canonical_head().timestamp + 1))
+        return {"jsonrpc": "2.0", "id": identity, "result": result}
 
 
 def _error(identity: Any, code: int, message: str, data: str | None = None) -> dict[str, Any]:

@@ -187,6 +187,9 @@ class FeedEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    #: What a change of the entry is made of.
+    CHANGE: ClassVar[type[AccountChange]] = AccountChange
+
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
     on_bad_change: Literal["refuse", "unstate"] = Field(
         "refuse",
@@ -203,12 +206,13 @@ class FeedEntry(BaseModel):
         """Where the core asks for it, a change that is none says that its account is unstated."""
         if info.data.get("on_bad_change") != "unstate" or "as_of_ms" not in info.data or not isinstance(stated, list):
             return handler(stated)
-        return handler([_change_or_unstated(index, each, info.data["as_of_ms"]) for index, each in enumerate(stated)])
+        as_of_ms = info.data["as_of_ms"]
+        return handler([_change_or_unstated(cls.CHANGE, index, each, as_of_ms) for index, each in enumerate(stated)])
 
 
-def _change_or_unstated(index: int, stated: Any, as_of_ms: int) -> Any:
+def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_of_ms: int) -> Any:
     try:
-        return AccountChange.model_validate(stated)
+        return kind.model_validate(stated)
     except ValidationError as error:
         number = stated.get("number") if isinstance(stated, dict) else None
         if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
@@ -216,7 +220,7 @@ def _change_or_unstated(index: int, stated: Any, as_of_ms: int) -> Any:
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
         problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
         trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])
-        return AccountChange.not_understood(number, as_of_ms, stated, trouble)
+        return kind.not_understood(number, as_of_ms, stated, trouble)
 
 
 def limits_rounded(changes: Iterable[AccountChange]) -> int:

@@ -9,8 +9,9 @@ from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
-from standing.node.accounts.changes import FeedEntry, FeedReceipt
+from standing.node.accounts.changes import FeedReceipt
 from standing.node.bindings.routes import UNPARSED
+from standing.node.feed.now import PushedEntry, push
 from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedTaken
 from standing.node.publishing.trail import ChangeTrail, Trail
 from standing.node.storage.database import DatabaseUnavailable
@@ -34,17 +35,18 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
         *_ALWAYS, UNPARSED, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded
     ),
 )
-def post_feed(entry: FeedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
+def post_feed(entry: PushedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
     """Takes one feed entry: `as_of_ms` and zero or more changes.
 
     The entry is durable when this answers. It may be sent again: the same content gets the same answer. An entry
     without changes says that nothing changed up to its time; without any entry the bank falls silent on the ledger. An
-    entry too large for one call is sent in parts, see `part` and `complete`.
+    entry too large for one call is sent in parts, see `part` and `complete`. A core that has nothing on its way may
+    say "now" for a time, and gets the node's own; sent twice, that is two entries.
 
     One change that cannot be understood refuses the entry. With `"on_bad_change": "unstate"` it makes its account
     unstated, until the core states it again, and the rest counts.
     """
-    return feed.push(entry)
+    return push(feed, entry)
 
 
 @router.get(

@@ -172,6 +172,10 @@ class Feed:
         """The latest time that the core may speak of now, slightly ahead of this node's clock."""
         return self._clock.now_ms() + AHEAD_ALLOWANCE_MS
 
+    def next_ms(self) -> int:
+        """The node's time now, or right after the last entry where that is later."""
+        return max(self._clock.now_ms(), self.last_as_of_ms() + 1)
+
     def last_as_of_ms(self) -> int:
         """How far the core has spoken; 0 before its first entry."""
         with self._database.read() as connection:

@@ -59,9 +59,10 @@ class EvidenceSample:
         return replace(self, answer={"evidence": jws})
 
 
-def evidence_sample(rig: Rig, person: Person, **transaction: Any) -> EvidenceSample:
-    """Decide on a transaction, at a time that the chain's clock has reached."""
-    catch_up(rig)
+def evidence_sample(rig: Rig, person: Person, *, catching_up: bool = True, **transaction: Any) -> EvidenceSample:
+    """Decide on a transaction; where `catching_up`, at a time that the chain's clock has reached."""
+    if catching_up:
+        catch_up(rig)
     answer = person.decide(**transaction)
     means = Means(
         gateway_key=rig.nobody("GET", "/v1/evidence-key").json(),

@@ -288,6 +288,7 @@ MAY: dict[tuple[str, str], set[str | None]] = {
     ("POST", "/v1/decisions:batch"): {"platform", "admin"},
     ("POST", "/v1/bindings:confirm"): {"platform", "admin"},
     ("POST", "/v1/bindings/{binding}/rebind"): {"platform", "support", "admin"},
+    ("POST", "/v1/decisions/{transaction_id}/export"): {"admin"},
     ("POST", "/v1/bindings/{binding}/resync"): {"platform", "support", "admin"},
     ("GET", "/v1/users/{user_id}/accounts"): {"platform", "support", "admin"},
     ("PUT", "/v1/users/{user_id}/identity"): {"platform", "support", "admin"},

@@ -10,7 +10,7 @@ from eth_typing import ChecksumAddress
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.evidence.claims import EvidenceClaims
 from standing.gateway.evidence.signing import transaction_digest
-from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.errors import InvalidValue
 
 _MAX_BYTES = 4 * 1024 * 1024
@@ -57,13 +57,13 @@ class Means:
     gateway_key: Mapping[str, Any]
     contract: ChecksumAddress
     binding_key: bytes | None = None
-    grant: Grant | None = None
+    grant: Grant | KeylessGrant | None = None
     policy: Policy | None = None
 
     @property
     def key(self) -> bytes | None:
         """The key to open the terms with."""
-        return self.binding_key or (self.grant.binding_key if self.grant is not None else None)
+        return self.binding_key or (self.grant.binding_key if isinstance(self.grant, Grant) else None)
 
     def __repr__(self) -> str:  # the key must not reach a log by accident
         return f"Means(contract={self.contract!r})"

@@ -4,20 +4,22 @@ Neither needs a gateway's settings.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
 from standing.gateway.decisions.policy_file import load_policy
+from standing.gateway.evidence.schemas import KeylessGrantDocument
 from standing.gateway.evidence.verification.case import Means, parse_evidence
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
 from standing.ledger.attestations.binding_protocol import GrantDocument
-from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.chain.client import LedgerClient, parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
@@ -26,7 +28,7 @@ _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
 _COLOUR = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNKNOWN: "yellow"}
 _TIMEOUT_S = 30.0
 
-EvidenceFile = Annotated[Path, typer.Argument(help="A decision as the gateway answered it, or its JWS alone")]
+EvidenceFile = Annotated[Path, typer.Argument(help="A decision as answered, an exported case, or a JWS alone")]
 
 
 def verify_command(
@@ -54,11 +56,12 @@ def verify_command(
     """
     with one_line_errors():
         given = parse_evidence(_read(evidence, "evidence"))
+        handed = _handed_over(given.beside)
         means = Means(
             gateway_key=jwk(gateway_key),
             contract=parse_address(contract, "contract"),
-            binding_key=_binding_key(binding_key) if binding_key is not None else None,
-            grant=_grant(grant) if grant is not None else None,
+            binding_key=_binding_key(binding_key) if binding_key is not None else handed.key,
+            grant=_grant(_read(grant, "grant")) if grant is not None else handed.grant,
             policy=load_policy(policy) if policy is not None else None,
         )
         if offline:
@@ -162,8 +165,25 @@ def _binding_key(text: str) -> bytes:
     return key
 
 
-def _grant(file: Path) -> Grant:
+class _HandedOver(NamedTuple):
+    """What an exported case carries beside the evidence. Neither is believed: 9 and 10 check both."""
+
+    key: bytes | None
+    grant: Grant | KeylessGrant | None
+
+
+def _handed_over(beside: Mapping[str, Any]) -> _HandedOver:
+    key, grant = beside.get("binding_key"), beside.get("grant")
+    return _HandedOver(
+        _binding_key(key) if isinstance(key, str) else None,
+        _grant(json.dumps(grant).encode()) if grant is not None else None,
+    )
+
+
+def _grant(raw: bytes) -> Grant | KeylessGrant:
+    """A grant as the bank's node answered it, or without its key, as exported. Raises: InvalidValue."""
+    kind = GrantDocument if "binding_key" in _document(raw, "grant") else KeylessGrantDocument
     try:
-        return GrantDocument.model_validate_json(_read(file, "grant")).grant()
+        return kind.model_validate_json(raw).grant()
     except ValidationError as error:
         raise InvalidValue("grant", "not a grant", "JSON as the bank's node answered it") from error

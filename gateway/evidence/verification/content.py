@@ -7,9 +7,10 @@ from standing.gateway.evidence.claims import EvidenceClaims
 from standing.gateway.evidence.verification.case import Means
 from standing.gateway.evidence.verification.lines import Lines
 from standing.gateway.evidence.verification.redo import opened, redo, zone_of
-from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.chain.history import History
+from standing.ledger.chain.proofs import Proved
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
 #: Reasons that a decision reaches before it opens the terms.
@@ -18,14 +19,26 @@ _BEFORE_TERMS = frozenset(
 )
 
 
-def check_grant(lines: Lines, claims: EvidenceClaims, means: Means, grant: Grant, history: History | None) -> None:
-    """9: the bank signed that this binding has this key."""
+def check_grant(
+    lines: Lines,
+    claims: EvidenceClaims,
+    means: Means,
+    grant: Grant | KeylessGrant,
+    history: History | None,
+    proved: Proved | None = None,
+) -> None:
+    """9: the bank signed that this binding has this key. Offline, `proved` says who signs for it in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
         lines.fails(9, "the grant is of another bank, binding or platform")
-    elif means.binding_key is not None and means.binding_key != grant.binding_key:
+    elif means.binding_key is not None and not grant.grants(means.binding_key):
         lines.fails(9, "the bank granted another key than the one given")
+    elif history is None and proved is not None and proved.bank_signer == grant.signer:
+        lines.holds(
+            9, f"{grant.signer}, the signer of {claims.bank} in the proved state, granted this key to this binding"
+        )
     elif history is None:
-        lines.unknown(9, f"signed by {grant.signer}; whether that was the bank's signer, only the ledger says")
+        signer = f"signed by {grant.signer}" + (f", in that block it is {proved.bank_signer}" if proved else "")
+        lines.unknown(9, f"{signer}; whether that was ever the bank's signer, only the ledger's history says")
     else:
         try:
             signers = {named.address for named in history.signers(history.client.block_number())}

@@ -18,6 +18,7 @@ from standing.gateway.evidence.verification.state import check_block, check_head
 from standing.ledger.attestations.publication import Domain
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.history import History
+from standing.ledger.chain.proofs import Proved
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
 
@@ -73,19 +74,22 @@ def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -
     claims = _check_signature(lines, evidence, means)
     if claims is None or not _check_ledger(lines, claims, Domain(claims.chain_id, means.contract)):
         return Report(tuple(lines.all), lines.verdict)
+    proved = None
     if claims.record is None:
         lines.unknown(4, "nothing was read, so there is nothing to prove")
     elif (header := check_header(lines, claims, block)) is not None:
-        check_proof(lines, claims, claims.record, evidence, means, header)
-    _check_content(lines, claims, means, None)
+        proved = check_proof(lines, claims, claims.record, evidence, means, header)
+    _check_content(lines, claims, means, None, proved)
     cause = find_cause(claims, means.key, None, None)
     lines.holds(13, cause.text)
     return Report(tuple(lines.all), lines.verdict, cause)
 
 
-def _check_content(lines: Lines, claims: EvidenceClaims, means: Means, history: History | None) -> None:
+def _check_content(
+    lines: Lines, claims: EvidenceClaims, means: Means, history: History | None, proved: Proved | None = None
+) -> None:
     if means.grant is not None:
-        check_grant(lines, claims, means, means.grant, history)
+        check_grant(lines, claims, means, means.grant, history, proved)
     check_terms(lines, claims, means)
     if means.policy is not None:
         check_policy(lines, claims, means.policy)

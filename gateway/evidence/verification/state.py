@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
 from standing.gateway.evidence.verification.case import Evidence, Means
-from standing.gateway.evidence.verification.lines import Lines, when
+from standing.gateway.evidence.verification.lines import Lines, span, when
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
-from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove
+from standing.ledger.chain.proofs import Header, ProofWrong, Proved, parse_header, prove
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 
+#: A block's time is in whole seconds.
+_SECOND_MS = 1_000
 #: What nodes say of a state that they no longer have. They share no error code for it.
 _PRUNED = (
     "prune",
@@ -41,11 +44,9 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, client:
             f"block {block_number} has the hash 0x{head.hash.hex()}, evidence names {named}: "
             "another chain, or one that was reorganised",
         )
-    elif _from_after(claims, head.time_s):
-        lines.fails(3, f"block {block_number} is of {when(head.time_s * 1000)}, after the decision")
     else:
         told = "with the hash that it names" if named is not None else "; evidence names no hash"
-        lines.holds(3, f"block {block_number} of {when(head.time_s * 1000)} {told}")
+        _check_time(lines, claims, head.time_s, f"block {block_number} of {when(head.time_s * 1000)} {told}")
 
 
 def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any]) -> Header | None:
@@ -65,11 +66,8 @@ def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any])
             f"evidence names block {claims.block_number}, {claims.block_hash}",
         )
         return None
-    if _from_after(claims, header.time_s):
-        lines.fails(3, f"block {header.number} is of {when(header.time_s * 1000)}, after the decision")
-        return None
-    lines.holds(3, f"the header of block {header.number}, {when(header.time_s * 1000)}, hashes to what evidence names")
-    return header
+    text = f"the header of block {header.number}, {when(header.time_s * 1000)}, hashes to what evidence names"
+    return header if _check_time(lines, claims, header.time_s, text) else None
 
 
 def check_record(
@@ -106,17 +104,18 @@ def check_record(
 
 def check_proof(
     lines: Lines, claims: EvidenceClaims, record: RecordClaims, evidence: Evidence, means: Means, header: Header
-) -> None:
-    """4, offline: the storage proof leads from the header to exactly the record."""
+) -> Proved | None:
+    """4, offline: the storage proof leads from the header to exactly the record. Returns: what the state proves."""
     if evidence.proof is None:
         lines.unknown(4, "the evidence carries no storage proof")
-        return
+        return None
     try:
         proved = prove(evidence.proof, header, contract=means.contract, bank=claims.bank, binding=claims.binding_id)
     except ProofWrong as error:
         lines.fails(4, str(error))
-        return
+        return None
     _compare(lines, record.record(), proved.record, f"the storage proof under block {header.number}")
+    return proved
 
 
 def _check_by_own_proof(
@@ -147,6 +146,34 @@ def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
         lines.holds(4, f"{where} holds exactly this record: publication {stated.publication}")
 
 
-def _from_after(claims: EvidenceClaims, block_time_s: int) -> bool:
-    """Clocks of validators and gateway differ; the policy's allowance for a bank's clock covers these too."""
-    return block_time_s * 1000 > claims.decided_at_ms + max(claims.policy.ahead_allowance_ms, 1_000)
+def _check_time(lines: Lines, claims: EvidenceClaims, block_time_s: int, text: str) -> bool:
+    """3, its last part: the block is not from after the decision, as far as clocks can tell.
+
+    The clocks of validators and gateway differ. The decision bears a bank's watermark that is ahead of the gateway's
+    clock by the policy's allowance, and so does this check with a block's time. Beyond it the decision ends with
+    `bank_silent`, whatever else it would have been: it says itself that the clocks are apart, and nothing was approved.
+    Returns: whether it holds.
+    """
+    ahead_ms = block_time_s * 1000 - claims.decided_at_ms
+    if ahead_ms <= 0:
+        lines.holds(3, text)
+        return True
+    allowed_ms = max(claims.policy.ahead_allowance_ms, _SECOND_MS)
+    clock = f"{span(ahead_ms)} ahead of the gateway's clock"
+    record = claims.record
+    if ahead_ms <= allowed_ms:
+        lines.holds(3, f"{text}; {clock}, within the {span(allowed_ms)} that the policy allows clocks to differ")
+        return True
+    if (
+        claims.reason is Reason.BANK_SILENT
+        and record is not None
+        and record.watermark_ms > claims.decided_at_ms + claims.policy.ahead_allowance_ms
+    ):
+        lines.holds(3, f"{text}; {clock}: one of the clocks is wrong, and the decision was bank_silent because of it")
+        return True
+    lines.fails(
+        3,
+        f"the block is of {when(block_time_s * 1000)}, after the decision: {clock}, "
+        f"and clocks may differ by {span(allowed_ms)}",
+    )
+    return False

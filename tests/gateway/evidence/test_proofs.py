@@ -1,4 +1,4 @@
-"""Evidence with a storage proof, verified offline against a block's header; proofs by a real node (anvil)."""
+"""Evidence with a storage proof, verified offline; proofs by the development chain and by a real node."""
 
 import copy
 import json
@@ -32,9 +32,14 @@ def rpc(url: str, method: str, *params: Any) -> Any:
     return answer["result"]
 
 
-@pytest.fixture(scope="module")
-def anvil_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    folder = tmp_path_factory.mktemp("anvil")
+@pytest.fixture(scope="module", params=["devnet", pytest.param("anvil", marks=pytest.mark.npm)])
+def proving_rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A rig on a chain that offers `eth_getProof`: the development chain, and a real node."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "devnet":
+        with rig(folder) as made:
+            yield made
+        return
     try:
         process, url = anvil.start(folder)
     except anvil.AnvilMissing as error:
@@ -47,15 +52,15 @@ def anvil_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def shown(anvil_rig: Rig) -> EvidenceSample:
+def shown(proving_rig: Rig) -> EvidenceSample:
     """A decision whose evidence file carries a storage proof."""
-    anvil_rig.heartbeat()
-    made = evidence_sample(anvil_rig, anvil_rig.bound())
+    proving_rig.heartbeat()
+    made = evidence_sample(proving_rig, proving_rig.bound())
     path = f"/v1/decisions/{made.answer['transaction_id']}/evidence?proof=true"
-    file = anvil_rig.support("GET", path).json()
+    file = proving_rig.support("GET", path).json()
     assert file["no_proof_because"] is None
     assert file["evidence"] == made.answer["evidence"]
-    return EvidenceSample(anvil_rig, made.person, file, made.means)
+    return EvidenceSample(proving_rig, made.person, file, made.means)
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +75,11 @@ def offline(shown: EvidenceSample, header: dict[str, Any], **changed: Any) -> Re
     return verify_offline(evidence, shown.means, header)
 
 
-@pytest.mark.npm
 def test_a_decision_is_verified_with_nothing_but_a_header(shown: EvidenceSample, header: dict[str, Any]) -> None:
     report = offline(shown, header)
     assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in _OFFLINE]
 
 
-@pytest.mark.npm
 def test_a_header_is_hashed_from_all_of_its_fields(shown: EvidenceSample, header: dict[str, Any]) -> None:
     for number in range(shown.rig.ledger.block_number() + 1):
         block = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(number), False)
@@ -90,19 +93,19 @@ def _proof(it: Rig, bank: str, binding: bytes) -> tuple[dict[str, Any], Header]:
     return rpc(it.chain_url, "eth_getProof", it.contract, slots, block["number"]), parse_header(block)
 
 
-@pytest.mark.npm
-def test_a_proof_says_what_read_answers_also_of_what_is_not_there(anvil_rig: Rig) -> None:
-    person = anvil_rig.bound(BICS[1])
+def test_a_proof_says_what_read_answers_also_of_what_is_not_there(proving_rig: Rig) -> None:
+    person = proving_rig.bound(BICS[1])
     binding = bytes.fromhex(person.binding[2:])
-    governance.execute(anvil_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
+    governance.execute(proving_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
     for bank, asked in ((BICS[1], binding), (BICS[1], b"\x11" * 32), (BICS[0], binding), ("NONECNB0", b"\x11" * 32)):
-        proof, header = _proof(anvil_rig, bank, asked)
-        proved = prove(proof, header, contract=anvil_rig.contract, bank=bank, binding=asked)
-        reading = anvil_rig.ledger.read([(bank, asked)], header.number)
+        proof, header = _proof(proving_rig, bank, asked)
+        proved = prove(proof, header, contract=proving_rig.contract, bank=bank, binding=asked)
+        reading = proving_rig.ledger.read([(bank, asked)], header.number)
         assert proved.record == reading.records[0], bank
-        state = anvil_rig.ledger.bank(bank, header.number)
+        state = proving_rig.ledger.bank(bank, header.number)
         assert (proved.bank_publication, proved.bank_head) == (state.publication, state.head)
-    assert anvil_rig.ledger.read([(BICS[1], binding)]).records[0].suspended
+        assert proved.bank_signer == state.signer
+    assert proving_rig.ledger.read([(BICS[1], binding)]).records[0].suspended
 
 
 def _flip(text: str, at: int = -1) -> str:
@@ -121,7 +124,6 @@ def _change(path: list[Any], change: Callable[[Any], Any]) -> Callable[[dict[str
     return apply
 
 
-@pytest.mark.npm
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -151,7 +153,6 @@ def test_a_proof_that_was_tampered_with_proves_nothing(
     assert failing(offline(shown, header, proof=proof)) == [4]
 
 
-@pytest.mark.npm
 def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
     shown: EvidenceSample, header: dict[str, Any]
 ) -> None:
@@ -162,7 +163,6 @@ def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
     assert offline(shown, header, proof=proof).verdict is Verdict.HOLDS
 
 
-@pytest.mark.npm
 @pytest.mark.parametrize(
     "changed",
     [
@@ -182,7 +182,6 @@ def test_another_header_is_not_the_blocks(
     assert [line.number for line in report.lines] == [1, 2, 3, 10, 12, 13]
 
 
-@pytest.mark.npm
 @pytest.mark.parametrize(
     ("changed", "fails"),
     [
@@ -200,7 +199,6 @@ def test_a_gateway_that_lies_is_caught_offline_as_well(
     assert failing(offline(shown, header, evidence=lie.answer["evidence"])) == fails
 
 
-@pytest.mark.npm
 def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
     shown: EvidenceSample, header: dict[str, Any]
 ) -> None:
@@ -209,7 +207,6 @@ def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
     assert unknown(offline(shown, header, evidence=without.answer["evidence"])) == [3]
 
 
-@pytest.mark.npm
 def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
@@ -228,7 +225,6 @@ def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in
         assert unknown(verify(bare, shown.means, client)) == [4]
 
 
-@pytest.mark.npm
 def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
     shown: EvidenceSample, header: dict[str, Any], tmp_path: Path
 ) -> None:

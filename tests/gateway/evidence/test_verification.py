@@ -23,6 +23,7 @@ from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
+from standing.ledger.clock import ManualClock
 from standing.ledger.errors import InvalidValue
 from tests.gateway.evidence_samples import (
     EvidenceSample,
@@ -600,8 +601,11 @@ def test_a_file_that_holds_no_evidence(raw: bytes) -> None:
         parse_evidence(raw)
 
 
-def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(approved: EvidenceSample) -> None:
+def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(
+    approved: EvidenceSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = approved.rig
+    monkeypatch.delitem(rig.chain.devnet._own, "eth_getProof")  # eth-tester has none
     path = f"/v1/decisions/{approved.answer['transaction_id']}/evidence"
     plain = rig.support("GET", path).json()
     assert plain["evidence"] == approved.answer["evidence"]
@@ -611,3 +615,39 @@ def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_
     assert asked["proof"] is None
     assert asked["no_proof_because"]
     assert approved.person.decide()["outcome"] == "approve"  # a node without proofs is read as before
+
+
+def _line_3(sample: EvidenceSample) -> tuple[Verdict, str]:
+    found = next(line for line in sample.verify().lines if line.number == 3)
+    return found.verdict, found.text
+
+
+def test_a_block_may_be_ahead_of_the_gateways_clock_by_what_the_policy_allows_and_it_is_stated(
+    approved: EvidenceSample,
+) -> None:
+    block_ms = approved.rig.ledger.head(approved.claims["block_number"]).time_s * 1000
+    allowed_ms = approved.claims["policy"]["ahead_allowance_ms"]
+    assert allowed_ms > 1_000
+    for ahead_ms, verdict, said in (
+        (0, Verdict.HOLDS, ""),
+        (allowed_ms, Verdict.HOLDS, "ahead of the gateway's clock, within the"),
+        (allowed_ms + 1, Verdict.FAILS, "after the decision"),
+    ):
+        found, text = _line_3(approved.resigned(decided_at_ms=block_ms - ahead_ms))
+        assert found is verdict, text
+        assert said in text
+        assert ("ahead" in text) == (ahead_ms > 0)
+
+
+def test_a_gateway_whose_clock_is_far_behind_decides_silence_and_its_evidence_holds(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, right = a_rig.bound(), ManualClock(a_rig.clock.now_ms() + 600_000)
+    monkeypatch.setattr(a_rig.chain.devnet, "_now_s", lambda: right.now_ms() // 1000)
+    monkeypatch.setattr(person.bank, "clock", right)
+    person.bank.publish()
+    sample = evidence_sample(a_rig, person, catching_up=False)
+    assert sample.answer["reason"] == "bank_silent"
+    report = sample.verify()
+    assert report.verdict is Verdict.HOLDS, report.lines
+    assert "one of the clocks is wrong" in _line_3(sample)[1]

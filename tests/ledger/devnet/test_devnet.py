@@ -9,6 +9,7 @@ import rlp
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
+from standing.ledger.chain.proofs import ProofWrong, parse_header, prove
 from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
 from standing.ledger.service.serve import served
 
@@ -53,3 +54,53 @@ def test_what_made_a_contract_went_to_nobody_which_json_rpc_writes_as_null(url: 
     receipt = _ask(url, "eth_getTransactionReceipt", made)["result"]
     assert (receipt["to"], receipt["contractAddress"]) == (None, contract)
     assert _ask(url, "eth_getTransactionByHash", made)["result"]["to"] is None
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_772_409_600
+
+    def __call__(self) -> int:
+        return self.now_s
+
+
+def _deploy(devnet_url: str) -> str:
+    address = LocalSigner(DEVNET_KEYS[0]).address
+    return governance.deploy(devnet_url, DEVNET_KEYS[0], governor=address, registrar=address, guardian=address)
+
+
+def test_no_block_is_ahead_of_the_clock_however_many_a_second_has() -> None:
+    clock = _Clock()
+    with served(Devnet(now_s=clock).app) as at:
+        for seconds in (0, 0, 0, 1, 0, 3600, 0):
+            clock.now_s += seconds
+            _deploy(at)
+            newest = _ask(at, "eth_getBlockByNumber", "latest", False)["result"]
+            assert int(newest["timestamp"], 16) == clock.now_s
+        clock.now_s -= 60
+        _deploy(at)
+        assert int(_ask(at, "eth_getBlockByNumber", "latest", False)["result"]["timestamp"], 16) == clock.now_s + 60
+        assert int(_ask(at, "eth_blockNumber")["result"], 16) == 8
+
+
+def test_a_header_is_told_as_it_was_hashed(url: str) -> None:
+    _deploy(url)
+    for number in range(int(_ask(url, "eth_blockNumber")["result"], 16) + 1):
+        block = _ask(url, "eth_getBlockByNumber", hex(number), False)["result"]
+        assert "0x" + parse_header(block).hash.hex() == block["hash"]
+        assert _ask(url, "eth_getBlockByHash", block["hash"], False)["result"] == block
+
+
+@pytest.mark.parametrize(
+    "params", [[], ["0x11"], ["0x" + "11" * 20, "0x0", "latest"], ["0x" + "11" * 20, ["zz"], "latest"]]
+)
+def test_what_is_no_question_for_a_proof_is_refused(url: str, params: list[Any]) -> None:
+    assert _ask(url, "eth_getProof", *params)["error"]["code"] == -32602
+
+
+def test_an_account_that_is_not_there_is_proved_not_to_be(url: str) -> None:
+    told = _ask(url, "eth_getProof", "0x" + "11" * 20, ["0x0"], "latest")["result"]
+    assert (told["balance"], told["nonce"], told["storageProof"][0]["proof"]) == ("0x0", "0x0", [])
+    header = parse_header(_ask(url, "eth_getBlockByNumber", "latest", False)["result"])
+    with pytest.raises(ProofWrong):
+        prove(told, header, contract="0x" + "11" * 20, bank="YUNXCNB0", binding=bytes(32))

@@ -1,0 +1,96 @@
+"""What the demo leaves for its user to play with: a file to source, with every URL and key, and a webhook receiver."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from demo_day import DayWentWrong
+from localnet import LocalBank, LocalNet
+from processes import BIN
+
+#: Holds what is far above every payment of the day that is played.
+RISK = [
+    {
+        "rule": "new_binding",
+        "name": "first-day",
+        "currency": "CNY",
+        "over_minor": 250_000,
+        "within_hours": 24,
+        "kinds": ["payment"],
+    }
+]
+#: Events to this machine, without TLS. The demo alone sets this, and says so; in production both stay off.
+WEBHOOKS_TO_LOOPBACK = {"allow_http": True, "allow_private_addresses": True}
+
+_COMMANDS = Path(__file__).with_name("demo_commands.sh")
+
+
+def write_environment(net: LocalNet, bank: LocalBank, number: str, binding: str) -> Path:
+    """Write `demo.env` into the demo's folder, for its owner alone: URLs, keys, and commands for a POSIX shell."""
+    values = {
+        "DEMO": str(net.folder),
+        "LEDGER_URL": net.ledger_url,
+        "CONTRACT": net.contract,
+        "GATEWAY_URL": net.gateway_url,
+        "PLATFORM": net.platform,
+        "PLATFORM_KEY": net.gateway_key,
+        "SUPPORT_KEY": net.support_key,
+        "ADMIN_KEY": net.admin_key,
+        "BANK": bank.bic,
+        "NUMBER": number,
+        "BINDING": binding,
+        "NODE_URL": bank.url,
+        "CORE_KEY": bank.core_key,
+        "OPERATOR_KEY": bank.operator_key,
+        "REGISTRAR_KEYSTORE": str(net.folder / "registrar"),
+        "REGISTRAR_PASSWORD_FILE": str(net.folder / "registrar-password"),
+        "FAUCET": net.faucet,
+        "STANDING_LEDGER_URL": net.ledger_url,
+        "STANDING_LEDGER_CONTRACT": net.contract,
+        "STANDING_GATEWAY_KEY": net.admin_key,
+    }
+    for one in net.banks.values():
+        values |= {f"NODE_URL_{one.bic}": one.url, f"CORE_KEY_{one.bic}": one.core_key}
+        values |= {f"OPERATOR_KEY_{one.bic}": one.operator_key}
+    lines = [f"export {name}='{value}'" for name, value in values.items()]
+    file = net.folder / "demo.env"
+    file.touch(mode=0o600)
+    file.write_text("\n".join([*lines, f"PATH='{BIN}':\"$PATH\"", _COMMANDS.read_text(encoding="utf-8")]))
+    return file
+
+
+class Receiver:
+    """The platform's end of webhooks: takes what is signed rightly, keeps it in a file, and shows it."""
+
+    def __init__(self, file: Path, show: Callable[[str], None]) -> None:
+        self.app = Starlette(routes=[Route("/", self._take, methods=["POST"])])
+        self._file = file
+        self._show = show
+        self._secret = ""
+
+    def register(self, net: LocalNet, url: str) -> None:
+        """Let the gateway send every event here. Raises: DayWentWrong."""
+        headers = {"Authorization": f"Bearer {net.admin_key}", "Standing-Reason": "The demo shows its events"}
+        answer = httpx.post(f"{net.gateway_url}/v1/webhook-endpoints", headers=headers, json={"url": url}, timeout=30)
+        if not answer.is_success:
+            raise DayWentWrong(f"the webhook receiver is not taken: {answer.text}")
+        self._secret = answer.json()["secret"]
+
+    async def _take(self, request: Request) -> Response:
+        body = await request.body()
+        try:
+            event: dict[str, Any] = Webhook(self._secret).verify(body, dict(request.headers))
+        except WebhookVerificationError:
+            return Response(status_code=401)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        self._show(f"webhook  {event.get('type')}  {json.dumps(event.get('data'), ensure_ascii=False)}")
+        return Response(status_code=204)

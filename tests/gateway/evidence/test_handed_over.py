@@ -1,0 +1,98 @@
+"""From a pasted decline to a verification in which no check is unknown, with no ledger and no gateway to ask."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from standing.gateway.cli import app
+from standing.ledger.attestations.terms import Status
+from tests.gateway.evidence_samples import publish_late, write
+from tests.gateway.gateway_rig import Person, Rig
+
+_REASON = "Dispute 4711: the user says that the account was never frozen"
+
+
+@pytest.fixture
+def decline(a_rig: Rig) -> dict[str, Any]:
+    """A decline as the platform got it."""
+    person: Person = a_rig.bound()
+    publish_late(person.bank, person, a_rig.clock.now_ms(), Status.LOST)
+    answer = person.decide()
+    assert (answer["outcome"], answer["reason"]) == ("decline", "account_lost")
+    return answer
+
+
+def export(
+    a_rig: Rig, decline: dict[str, Any], output: Path, *options: str, role: str = "admin", said: str = ""
+) -> Any:
+    command = ["evidence", "export", decline["transaction_id"], "--url", a_rig.url, "--output", str(output)]
+    environment = {"STANDING_GATEWAY_KEY": a_rig.keys[role]}
+    return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=said)
+
+
+def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
+    """Verify offline, by a header that the verifier got from a node. Returns: exit code, and each check's verdict."""
+    asked = {"id": 1, "method": "eth_getBlockByNumber", "params": [hex(decline["block_number"]), False]}
+    header = write(case.parent, "header.json", a_rig.chain.devnet.call(asked))
+    key = json.dumps(a_rig.nobody("GET", "/v1/evidence-key").json())
+    command = ["verify", str(case), "--offline", "--header", str(header), "--contract", a_rig.contract]
+    ended = CliRunner().invoke(app, [*command, "--gateway-key", key, "--json", *options])
+    report = json.loads(ended.stdout)
+    return ended.exit_code, {line["number"]: line["verdict"] for line in report["checks"]}
+
+
+def test_a_pasted_decline_is_exported_and_verified_offline_to_the_last_check(
+    a_rig: Rig, decline: dict[str, Any], tmp_path: Path
+) -> None:
+    case = tmp_path / "case.json"
+    made = export(a_rig, decline, case, "--with-key", said="y\n")
+    assert made.exit_code == 0, made.output
+    assert "opens every record of this binding" in " ".join(made.stdout.split())
+    assert case.stat().st_mode & 0o077 == 0
+    code, verdicts = verify(a_rig, decline, case)
+    assert (code, verdicts) == (0, dict.fromkeys([1, 2, 3, 4, 9, 10, 12, 13], "holds"))
+    pasted = tmp_path / "pasted.json"
+    pasted.write_text(json.dumps(json.loads(case.read_text()) | decline))
+    assert verify(a_rig, decline, pasted)[0] == 0
+    pasted.write_text(json.dumps(json.loads(case.read_text()) | decline | {"outcome": "approve"}))
+    assert verify(a_rig, decline, pasted)[1][1] == "fails"
+
+
+def test_without_the_key_the_grant_goes_along_and_the_terms_stay_sealed(
+    a_rig: Rig, decline: dict[str, Any], tmp_path: Path
+) -> None:
+    case = tmp_path / "case.json"
+    assert export(a_rig, decline, case).exit_code == 0
+    exported = json.loads(case.read_text())
+    assert exported["binding_key"] is None
+    assert "binding_key" not in exported["grant"]
+    code, verdicts = verify(a_rig, decline, case)
+    assert (code, verdicts[9], verdicts[10]) == (2, "holds", "unknown")
+    code, verdicts = verify(a_rig, decline, case, "--binding-key", "11" * 32)
+    assert (code, verdicts[9]) == (1, "fails"), "another key than the one that was granted"
+    exported["grant"]["granted_at_ms"] += 1
+    assert verify(a_rig, decline, write(tmp_path, "forged.json", exported))[1][9] == "unknown"
+
+
+def test_an_export_is_audited_and_asked_for_by_an_admin_alone(
+    a_rig: Rig, decline: dict[str, Any], tmp_path: Path
+) -> None:
+    assert export(a_rig, decline, tmp_path / "a.json").exit_code == 0
+    assert export(a_rig, decline, tmp_path / "b.json", "--with-key", "--yes").exit_code == 0
+    subject = decline["transaction_id"]
+    entries = a_rig.client("admin")("GET", f"/v1/audit?subject={subject}").json()["entries"]
+    assert [(entry["action"], entry["reason"], entry["outcome"]) for entry in entries] == [
+        ("export_evidence_with_key", _REASON, "done"),
+        ("export_evidence", _REASON, "done"),
+    ]
+    refused = export(a_rig, decline, tmp_path / "c.json", role="support")
+    assert refused.exit_code == 1
+    assert not (tmp_path / "c.json").exists()
+    kept = export(a_rig, decline, tmp_path / "c.json", "--with-key", said="n\n")
+    assert kept.exit_code == 1
+    assert not (tmp_path / "c.json").exists()
+    unknown = export(a_rig, {"transaction_id": "t-none"}, tmp_path / "c.json")
+    assert (unknown.exit_code, len(unknown.stderr.splitlines())) == (1, 1)
