@@ -91,6 +91,8 @@ def _provide(app: FastAPI, gateway: Gateway) -> None:
         gateway.accounts,
         gateway.audit,
         gateway.decisions,
+        gateway.search,
+        gateway.reviews,
         gateway.holds,
         gateway.evidence,
         gateway.trails,

@@ -44,7 +44,7 @@ HoldsDep = Annotated[Holds, Depends(provided(Holds))]
 _ACTING = (*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE)
 
 
-@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*LOOKING_UP, STORAGE))
+@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*LOOKING_UP, NotFound, STORAGE))
 async def get_holds(
     holds: HoldsDep, _caller: AnyRole, binding: d.BindingQuery = None, user_id: d.UserQuery = None
 ) -> d.HoldList:
