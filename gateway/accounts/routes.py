@@ -12,9 +12,10 @@ from standing.gateway.bindings.schemas import PendingDocument, UserPath
 from standing.ledger.errors import NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import MALFORMED, responses
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 
 
 @router.get(

@@ -13,7 +13,6 @@ from standing.gateway.access.dependencies import (
     NODE_ODD,
     STORAGE,
     TOO_MANY,
-    UNPARSED,
     Acting,
     AnyRole,
 )
@@ -37,7 +36,6 @@ FlowDep = Annotated[BindingFlow, Depends(provided(BindingFlow))]
 #: The problems that may prevent a binding, however it is asked for.
 BINDING = (
     *LOOKING_UP,
-    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     Conflict,

@@ -10,7 +10,6 @@ from standing.gateway.access.dependencies import (
     LOOKING_UP,
     PROBLEMS,
     STORAGE,
-    UNPARSED,
     Acting,
     AnyRole,
     Staff,
@@ -81,7 +80,7 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
     summary="Decide on a transaction",
     response_model=None,
     responses=responses(
-        *LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, STORAGE
+        *LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, STORAGE
     )
     | _decision_answer("The decision: approve, decline or review"),
 )
@@ -103,7 +102,7 @@ async def post_decision(
     BATCH_PATH,
     summary="Decide on up to 500 transactions",
     response_model=None,
-    responses=responses(*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Acting) -> Response:
@@ -187,7 +186,6 @@ async def get_decision(transaction_id: d.TransactionId, decisions: Decisions, _c
 
 _SETTLING = (
     *LOOKING_UP,
-    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     NotFound,

@@ -15,9 +15,10 @@ from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.ledger_reading.reader import Reader
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import MALFORMED, responses
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 
 SignerDep = Annotated[EvidenceSigner, Depends(provided(EvidenceSigner))]
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
 from standing.node.composition import Node
 from standing.node.operations.metrics import CONTENT_TYPE, exposition
@@ -15,7 +16,7 @@ from standing.node.storage.database import DatabaseUnavailable
 
 TAG = {"name": "operation", "description": "For those who run the node."}
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(route_class=StrictJsonRoute, tags=["operation"])
 
 NodeDep = Annotated[Node, Depends(provided(Node))]
 

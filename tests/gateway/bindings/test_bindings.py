@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from sqlalchemy import select
 
-from standing.gateway.bindings.messages import GRANTED, refusal
+from standing.gateway.bindings.outcome_messages import GRANTED, refusal
 from standing.gateway.bindings.service import mask
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Mismatch

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.bindings.identity_change import NewIdentity
-from standing.gateway.bindings.messages import DEPOSIT_ASKED
+from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import VelocityRule
 from standing.gateway.errors import BankNodeUnreachable
