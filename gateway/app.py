@@ -20,6 +20,7 @@ from standing.gateway.operations.service import GatewayStatus
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.support import routes as support_routes
 from standing.ledger.clock import Clock
+from standing.ledger.service import openapi as service_openapi
 from standing.ledger.service import problems
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.injection import provide
@@ -62,6 +63,7 @@ def create_app(
         description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "
         "the bank's word on the account, read from the ledger at that moment.",
         lifespan=lifespan,
+        generate_unique_id_function=service_openapi.operation_id,
         openapi_tags=[
             binding_routes.TAG,
             decision_routes.TAG,
@@ -83,6 +85,7 @@ def create_app(
     app.add_middleware(LoadShedding, path=decision_routes.DECISIONS_PATH, limit=settings.max_decision_requests)
     for router in _ROUTERS:
         app.include_router(router)
+    service_openapi.install(app)
     openapi.install(app)
     return app
 
@@ -103,6 +106,8 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.accounts,
         gateway.audit,
         gateway.decisions,
+        gateway.search,
+        gateway.reviews,
         gateway.holds,
         gateway.evidence,
         gateway.trails,

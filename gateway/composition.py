@@ -13,6 +13,8 @@ from standing.gateway.bindings.identity_change import IdentityChange
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions.holds import Holds
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.reviews import Reviews
+from standing.gateway.decisions.search import DecisionSearch
 from standing.gateway.decisions.service import DecisionService
 from standing.gateway.evidence.signing import EvidenceSigner, load_evidence_key
 from standing.gateway.following import assembly as following
@@ -50,6 +52,8 @@ class Gateway:
     accounts: Accounts
     audit: Audit
     decisions: DecisionService
+    search: DecisionSearch
+    reviews: Reviews
     evidence: EvidenceSigner
     following: Following
     meters: Meters
@@ -153,6 +157,14 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         reservation_lifetime_ms=settings.reservation_lifetime_ms,
         meters=meters,
     )
+    reviews = Reviews(
+        storage=storage,
+        bindings=bindings,
+        reader=reader,
+        policy=policy,
+        clock=clock,
+        reservation_lifetime_ms=settings.reservation_lifetime_ms,
+    )
     reconciler = Reconciler(
         storage=storage,
         vault=vault,
@@ -194,6 +206,8 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         accounts=accounts,
         audit=Audit(storage, vault, clock),
         decisions=decisions,
+        search=DecisionSearch(storage, clock),
+        reviews=reviews,
         evidence=evidence,
         following=following.build(
             storage=storage,

@@ -8,6 +8,9 @@ StandingError
 │   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
 │   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
 │   ├── AlreadySettled        captured where a void is asked for, or the other way round
+│   ├── NotInReview           the decision was not sent to review, so there is no review to close
+│   ├── AlreadyReviewed       the review ended with the other outcome before
+│   ├── ReviewNotApprovable   the bank's word, read again, does not let the transaction pass
 │   ├── ReservationExpired    it was not captured in time, and its amount was given back
 │   └── AlreadyLifted         a hold that was lifted before, or has ended
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
@@ -60,6 +63,18 @@ class StorageUnavailable(Unavailable):
 
 class ReservationExpired(Conflict):
     """The reservation was not captured in time. Its amount has gone back to the day's limit."""
+
+
+class NotInReview(Conflict):
+    """The decision was not sent to review: staff have nothing to close."""
+
+
+class AlreadyReviewed(Conflict):
+    """The review ended with the other outcome before."""
+
+
+class ReviewNotApprovable(Conflict):
+    """The bank's word, read again, does not let the transaction pass; staff overrule the platform's doubts only."""
 
 
 class AlreadyLifted(Conflict):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from standing.ledger.service import problems
+from standing.ledger.service import openapi, problems
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.injection import provide
 from standing.ledger.service.request_limits import BodyLimit
@@ -52,6 +52,7 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         version="0.1.0",
         description="A bank's word on its accounts: feed in from the core, bindings for platforms, attestations out.",
         lifespan=lifespan,
+        generate_unique_id_function=openapi.operation_id,
         openapi_tags=[feed_routes.TAG, binding_routes.PLATFORMS_TAG, operation_routes.TAG],
     )
     app.state.node = node
@@ -65,4 +66,5 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
     app.include_router(feed_routes.router)
     app.include_router(binding_routes.router)
     app.include_router(operation_routes.router)
+    openapi.install(app)
     return app

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
-from fastapi.routing import APIRoute
 from sqlalchemy import Row, insert, select, update
 
 from standing.gateway.storage import schema
@@ -22,6 +21,7 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, require
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.vault import Vault
 
 MAX_REASON = 300
@@ -191,7 +191,7 @@ async def _named_in_body(request: Request) -> str | None:
     return found if isinstance(found, str) and re.fullmatch(_PLATFORMS_OWN_ID, found) else None
 
 
-class AuditedRoute(APIRoute):
+class AuditedRoute(StrictJsonRoute):
     """A route that adds the outcome to an act's entry."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -39,7 +39,6 @@ ActingAdmin = Annotated[Caller, Depends(acting("admin"))]
 KEYED = (MissingKey, WrongRole)
 LOOKING_UP = (*KEYED, MALFORMED)
 STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1])
-UNPARSED = Documented(400, "http-bad-request", "The body holds a number that is too long to parse")
 NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
 NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
 GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])

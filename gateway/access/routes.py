@@ -8,9 +8,10 @@ from standing.gateway.access import schemas as d
 from standing.gateway.access.audit import Audit
 from standing.gateway.access.dependencies import LOOKING_UP, STORAGE, Admin
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
 
-router = APIRouter(tags=["support"])
+router = APIRouter(route_class=StrictJsonRoute, tags=["support"])
 
 AuditDep = Annotated[Audit, Depends(provided(Audit))]
 

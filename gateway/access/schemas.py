@@ -5,15 +5,25 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from standing.gateway.access.audit import AuditEntry
+from standing.gateway.access.audit import MAX_REASON, AuditEntry
+from standing.gateway.access.localized import Localized
 
 
-class MessageDocument(BaseModel):
-    """What the user is told, and can do."""
+class LocalizedText(BaseModel):
+    """One text in English and in Chinese."""
 
     en: str
     zh: str
 
+    @classmethod
+    def of(cls, text: Localized) -> "LocalizedText":
+        return cls(en=text.en, zh=text.zh)
+
+
+WhyField = Annotated[
+    str,
+    Field(min_length=3, max_length=MAX_REASON, pattern=r"\S", description="Why this is done; kept in the audit"),
+]
 
 Before = Annotated[int | None, Query(ge=1, le=2**62, description="Only entries before this position")]
 

@@ -9,19 +9,20 @@ from standing.gateway.accounts import schemas as d
 from standing.gateway.accounts.service import Accounts
 from standing.gateway.bindings.flow import BindingFlow
 from standing.gateway.bindings.schemas import PendingDocument, UserPath
-from standing.ledger.errors import Overloaded
+from standing.ledger.errors import NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import MALFORMED, responses
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 
 
 @router.get(
     "/v1/users/{user_id}/accounts",
     tags=["bindings"],
     summary="My bound accounts, and how each is now",
-    responses=responses(MissingKey, WrongRole, MALFORMED, Overloaded, STORAGE),
+    responses=responses(MissingKey, WrongRole, MALFORMED, NotFound, Overloaded, STORAGE),
 )
 async def get_accounts(
     user_id: UserPath,

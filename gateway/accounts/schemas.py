@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from standing.gateway.access.schemas import MessageDocument
+from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.accounts.health import Health
 from standing.gateway.accounts.service import AccountView
 from standing.gateway.bindings.examples import BINDING_EXAMPLE
@@ -26,11 +26,14 @@ class AccountDocument(BaseModel):
     reason: Reason | None = Field(
         description="Why it is not good; null where it is, and for a bank that this platform serves no longer"
     )
-    message: MessageDocument
+    message: LocalizedText
     can_pay: bool
     can_withdraw: bool
     staleness_ms: int | None = Field(description="How old the bank's word is; null where there is none")
     bound_at_ms: int
+    usable_since_ms: int | None = Field(
+        description="When the bank's first word on the binding was seen; null: not yet, and nothing is approved"
+    )
 
     @classmethod
     def of(cls, view: AccountView) -> "AccountDocument":
@@ -44,11 +47,12 @@ class AccountDocument(BaseModel):
             number_type=stored.number_type,
             health=how.health,
             reason=how.reason,
-            message=MessageDocument(en=message.en, zh=message.zh),
+            message=LocalizedText.of(message),
             can_pay=how.can_pay,
             can_withdraw=how.can_withdraw,
             staleness_ms=view.staleness_ms,
             bound_at_ms=stored.created_at_ms,
+            usable_since_ms=stored.usable_since_ms,
         )
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.accounts.health import NOT_SERVED, Condition, condition
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.bindings.bound import Bound, adopt
-from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding
+from standing.gateway.bindings.service import MAX_LISTED, Bindings, StoredBinding, stored_binding, stored_bindings
+from standing.gateway.bindings.users import check_known
 from standing.gateway.decisions.caps import Caps, Used, caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
@@ -80,7 +81,7 @@ class Accounts:
 
         An account at a bank that is no longer in the settings counts as ended, whatever that bank says, and comes last.
 
-        Raises: Overloaded, StorageUnavailable, VaultError.
+        Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
         """
         with self._admission:
             rows = await self._storage.reading(self._rows, user_id)
@@ -101,8 +102,9 @@ class Accounts:
 
     def _rows(self, user_id: str) -> Sequence[Row[Any]]:
         table = schema.bindings
-        query = select(table).where(table.c.user_id == user_id, table.c.ended_at_ms.is_(None))
+        query = stored_bindings().where(table.c.user_id == user_id, table.c.ended_at_ms.is_(None))
         with self._storage.read() as connection:
+            check_known(connection, user_id)
             return connection.execute(
                 query.order_by(table.c.created_at_ms.desc(), table.c.binding).limit(MAX_LISTED)
             ).all()

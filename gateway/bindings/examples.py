@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED, GRANTED, LOOKS_MISTYPED, refusal
+from standing.ledger.attestations.binding_protocol import Mismatch
+
 BINDING_EXAMPLE = "0x4f2d8a6c1be09d73a5c4e8f7061b2d3c9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b"
 
 
@@ -19,6 +22,8 @@ CLAIM_EXAMPLE: dict[str, Any] = {
 }
 
 
+_OTHER_NAME = Mismatch(field="name", problem="not what the bank has", iso_reason="PN01")
+
 BIND_EXAMPLES: dict[str, Any] = {
     "granted": {
         "summary": "Granted",
@@ -27,7 +32,9 @@ BIND_EXAMPLES: dict[str, Any] = {
             "binding": BINDING_EXAMPLE,
             "number_masked": "621661********0000",
             "created_at_ms": 1_767_225_000_000,
+            "usable_since_ms": None,
             "mismatches": [],
+            "message": {"en": GRANTED.en, "zh": GRANTED.zh},
             "micro_deposit": None,
         },
     },
@@ -38,7 +45,9 @@ BIND_EXAMPLES: dict[str, Any] = {
             "binding": None,
             "number_masked": None,
             "created_at_ms": None,
+            "usable_since_ms": None,
             "mismatches": [],
+            "message": {"en": DEPOSIT_ASKED.en, "zh": DEPOSIT_ASKED.zh},
             "micro_deposit": {"currency": "CNY", "expires_at_ms": 1_767_829_800_000},
         },
     },
@@ -49,7 +58,9 @@ BIND_EXAMPLES: dict[str, Any] = {
             "binding": None,
             "number_masked": None,
             "created_at_ms": None,
+            "usable_since_ms": None,
             "mismatches": [],
+            "message": {"en": LOOKS_MISTYPED.en, "zh": LOOKS_MISTYPED.zh},
             "matches": [],
             "hints": [
                 {
@@ -72,7 +83,9 @@ BIND_EXAMPLES: dict[str, Any] = {
             "binding": None,
             "number_masked": None,
             "created_at_ms": None,
-            "mismatches": [{"field": "name", "problem": "not what the bank has", "iso_reason": "PN01"}],
+            "usable_since_ms": None,
+            "mismatches": [_OTHER_NAME.model_dump()],
+            "message": {"en": refusal([_OTHER_NAME]).en, "zh": refusal([_OTHER_NAME]).zh},
             "micro_deposit": None,
         },
     },

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.attempts import BindingBounds, check_may_bind, note_refusal
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
-from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, trusted
+from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, stored_bindings, trusted
 from standing.gateway.errors import BankNotUsable
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
@@ -357,7 +357,7 @@ class BindingFlow:
         return self._store(values, (bank.bic, request_id))
 
     def _store(self, values: dict[str, Any], asked: tuple[str, str]) -> Granted:
-        same = select(schema.bindings).where(schema.bindings.c.binding == values["binding"])
+        same = stored_bindings().where(schema.bindings.c.binding == values["binding"])
         pending = schema.pending_bindings
 
         def store(connection: Connection) -> tuple[Row[Any], bool]:

@@ -3,7 +3,7 @@
 Nothing here shows a value: neither what the user typed nor what the bank has.
 """
 
-from standing.gateway.access.schemas import MessageDocument
+from standing.gateway.access.schemas import LocalizedText
 from standing.ledger.attestations.binding_protocol import ClaimHint, FieldMatch, MatchWord
 from standing.ledger.attestations.hints import Hint
 
@@ -41,16 +41,16 @@ _HINTS: dict[Hint, tuple[str, str]] = {
 }
 
 
-def of_match(found: FieldMatch) -> MessageDocument:
+def of_match(found: FieldMatch) -> LocalizedText:
     """What the user is told about how a field compares."""
     return _message(_MATCHES[found.match], found.field)
 
 
-def of_hint(found: ClaimHint) -> MessageDocument:
+def of_hint(found: ClaimHint) -> LocalizedText:
     """What the user is told about a field that looks mistyped."""
     return _message(_HINTS[found.hint], found.field)
 
 
-def _message(texts: tuple[str, str], field: str) -> MessageDocument:
+def _message(texts: tuple[str, str], field: str) -> LocalizedText:
     english, chinese = _FIELDS[field]
-    return MessageDocument(en=texts[0].format(english), zh=texts[1].format(chinese))
+    return LocalizedText(en=texts[0].format(english), zh=texts[1].format(chinese))

@@ -13,12 +13,13 @@ from standing.gateway.access.dependencies import (
     NODE_ODD,
     STORAGE,
     TOO_MANY,
-    UNPARSED,
     Acting,
     AnyRole,
 )
+from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.bindings import schemas as d
 from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, LooksMistyped, Outcome, Refused
+from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED, GRANTED, LOOKS_MISTYPED, refusal
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.errors import AlreadyBound, BankNotServed, BankNotUsable
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
@@ -35,7 +36,6 @@ FlowDep = Annotated[BindingFlow, Depends(provided(BindingFlow))]
 #: The problems that may prevent a binding, however it is asked for.
 BINDING = (
     *LOOKING_UP,
-    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     Conflict,
@@ -58,7 +58,9 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
     match outcome:
         case LooksMistyped():
             hints = [d.HintDocument.of(hint) for hint in outcome.hints]
-            return d.BindAnswer(outcome="looks_mistyped", binding=None, hints=hints)
+            return d.BindAnswer(
+                outcome="looks_mistyped", binding=None, hints=hints, message=LocalizedText.of(LOOKS_MISTYPED)
+            )
         case Refused():
             return d.BindAnswer(
                 outcome="refused",
@@ -66,11 +68,18 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
                 mismatches=list(outcome.mismatches),
                 matches=[d.MatchDocument.of(match) for match in outcome.matches],
                 hints=[d.HintDocument.of(hint) for hint in outcome.hints],
+                message=LocalizedText.of(refusal(outcome.mismatches)),
             )
         case DepositAsked():
             deposit = d.DepositDocument(currency=outcome.currency, expires_at_ms=outcome.expires_at_ms)
             matches = [d.MatchDocument.of(match) for match in outcome.matches]
-            return d.BindAnswer(outcome="micro_deposit", binding=None, matches=matches, micro_deposit=deposit)
+            return d.BindAnswer(
+                outcome="micro_deposit",
+                binding=None,
+                matches=matches,
+                micro_deposit=deposit,
+                message=LocalizedText.of(DEPOSIT_ASKED),
+            )
         case Granted():
             if outcome.created:
                 response.status_code = status.HTTP_201_CREATED
@@ -79,6 +88,8 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
                 binding="0x" + outcome.stored.binding.hex(),
                 number_masked=outcome.stored.number_masked,
                 created_at_ms=outcome.stored.created_at_ms,
+                usable_since_ms=outcome.stored.usable_since_ms,
+                message=LocalizedText.of(GRANTED),
             )
 
 
@@ -112,7 +123,7 @@ async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _cal
 @router.get(
     "/v1/bindings",
     summary="A user's bindings",
-    responses=responses(*LOOKING_UP, Overloaded, STORAGE),
+    responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE),
 )
 async def get_bindings(user_id: d.UserId, bindings: BindingsDep, _caller: AnyRole) -> d.BindingList:
     """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""

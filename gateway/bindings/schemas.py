@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from standing.gateway.access.schemas import MessageDocument
+from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.messages import of_hint, of_match
@@ -76,6 +76,11 @@ class BindingDocument(BaseModel):
     created_at_ms: int = Field(examples=[1_767_225_000_000])
     ended_at_ms: int | None = Field(description="When this platform ended it; null while it has not", examples=[None])
     bank_told_at_ms: int | None = Field(description="When the bank knew of that end", examples=[None])
+    usable_since_ms: int | None = Field(
+        description="When the bank's first word on the binding was seen on the ledger, as the event binding.usable "
+        "tells; null: not yet, and decisions say no_attestation",
+        examples=[1_767_225_001_200],
+    )
 
     @classmethod
     def of(cls, stored: StoredBinding) -> "BindingDocument":
@@ -88,6 +93,7 @@ class BindingDocument(BaseModel):
             created_at_ms=stored.created_at_ms,
             ended_at_ms=stored.ended_at_ms,
             bank_told_at_ms=stored.bank_told_at_ms,
+            usable_since_ms=stored.usable_since_ms,
         )
 
 
@@ -104,7 +110,7 @@ class MatchDocument(BaseModel):
     field: str = Field(examples=["name"])
     match: MatchWord
     code: MatchCode = Field(description="As Verification of Payee names it (ISO 20022)")
-    message: MessageDocument
+    message: LocalizedText
 
     @classmethod
     def of(cls, found: FieldMatch) -> "MatchDocument":
@@ -116,7 +122,7 @@ class HintDocument(BaseModel):
 
     field: str = Field(examples=["number"])
     hint: Hint
-    message: MessageDocument
+    message: LocalizedText
 
     @classmethod
     def of(cls, found: ClaimHint) -> "HintDocument":
@@ -131,9 +137,15 @@ class BindAnswer(BaseModel):
     binding: str | None = Field(description="The binding's id, where granted")
     number_masked: str | None = None
     created_at_ms: int | None = None
+    usable_since_ms: int | None = Field(
+        None,
+        description="As of the binding: null right after the grant, until the bank's first word is on the ledger. Wait "
+        "for the event binding.usable, or ask for the binding",
+    )
     mismatches: list[Mismatch] = []
     matches: list[MatchDocument] = Field([], description="How each field compares, unless granted or unknown")
     hints: list[HintDocument] = Field([], description="What looks mistyped; ask again with as_written if it is right")
+    message: LocalizedText = Field(description="What the user is told, and can do")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
 from standing.gateway.bindings.bound import Bound, adopt, bound_of
+from standing.gateway.bindings.users import check_known
 from standing.gateway.errors import BankNotServed, GrantNotTrusted
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
@@ -37,7 +38,10 @@ _MAX_LOADS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StoredBinding:
-    """What this gateway holds about a binding. Nothing here says what state its account is in."""
+    """What this gateway holds about a binding. Nothing here says what state its account is in.
+
+    `usable_since_ms`: when the follower first saw a word of the bank on it; until then nothing can be approved.
+    """
 
     binding: bytes
     bank: str
@@ -48,6 +52,7 @@ class StoredBinding:
     ended_at_ms: int | None
     bank_told_at_ms: int | None
     floor: int
+    usable_since_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,17 @@ class Bindings:
         self._loads = GroupCommit(self._load_all, storage.looker, max_waiting=_MAX_LOADS)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
-        """The bindings of a user, newest first, at most MAX_LISTED. Raises: Overloaded, StorageUnavailable."""
+        """The bindings of a user, newest first, at most MAX_LISTED.
+
+        Raises: NotFound (no such user), Overloaded, StorageUnavailable.
+        """
 
         def listed() -> list[StoredBinding]:
             table = schema.bindings
-            query = select(table).where(table.c.user_id == user_id)
+            query = stored_bindings().where(table.c.user_id == user_id)
             newest_first = query.order_by(table.c.created_at_ms.desc(), table.c.binding).limit(MAX_LISTED)
             with self._storage.read() as connection:
+                check_known(connection, user_id)
                 return [stored_binding(row) for row in connection.execute(newest_first)]
 
         with self._admission:
@@ -200,7 +209,7 @@ class Bindings:
     def _row(self, binding: bytes) -> Row[Any]:
         table = schema.bindings
         with self._storage.read() as connection:
-            return _found(connection.execute(select(table).where(table.c.binding == binding)).one_or_none())
+            return _found(connection.execute(stored_bindings().where(table.c.binding == binding)).one_or_none())
 
 
 def _found(row: Row[Any] | None) -> Row[Any]:
@@ -235,8 +244,15 @@ def trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> 
     return grant
 
 
+def stored_bindings() -> Select[Any]:
+    """A query for bindings, whose rows `stored_binding` takes."""
+    states = schema.binding_states.c
+    joined = schema.bindings.outerjoin(schema.binding_states, states.binding == schema.bindings.c.binding)
+    return select(schema.bindings, states.usable_since_ms).select_from(joined)
+
+
 def stored_binding(row: Row[Any]) -> StoredBinding:
-    """What is stored of a binding, from its row."""
+    """What is stored of a binding, from a row of `stored_bindings`."""
     return StoredBinding(
         binding=row.binding,
         bank=row.bank,
@@ -247,4 +263,5 @@ def stored_binding(row: Row[Any]) -> StoredBinding:
         ended_at_ms=row.ended_at_ms,
         bank_told_at_ms=row.bank_told_at_ms,
         floor=row.floor,
+        usable_since_ms=row.usable_since_ms,
     )

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from standing.gateway.decisions.messages import of_decision
+from standing.gateway.decisions.messages import REVIEWED, of_decision
 from standing.gateway.decisions.question import Transaction
 from standing.gateway.decisions.risk import Hold
-from standing.gateway.decisions.rules import Decision
+from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import Reservation
 from standing.ledger.attestations.money import limit_word
 
@@ -34,6 +34,39 @@ def _hold_document(hold: Hold | None) -> dict[str, Any] | None:
     if hold is None:
         return None
     return {"hold_id": hold.hold_id, "rule": hold.rule, "why": hold.why, "ends_at_ms": hold.ends_at_ms}
+
+
+#: The review of a decision that waits for staff.
+OPEN_REVIEW: dict[str, Any] = {
+    "state": "open",
+    "outcome": None,
+    "message": None,
+    "closed_at_ms": None,
+    "staleness_ms": None,
+    "block_number": None,
+    "publication": None,
+}
+
+
+def closed_review_document(
+    outcome: Outcome,
+    *,
+    closed_at_ms: int,
+    staleness_ms: int | None,
+    block_number: int | None,
+    publication: int | None,
+) -> dict[str, Any]:
+    """A review that has ended, as the API writes it. What was read is None where it was declined."""
+    message = REVIEWED[outcome]
+    return {
+        "state": "closed",
+        "outcome": outcome.value,
+        "message": {"en": message.en, "zh": message.zh},
+        "closed_at_ms": closed_at_ms,
+        "staleness_ms": staleness_ms,
+        "block_number": block_number,
+        "publication": publication,
+    }
 
 
 def decision_json(
@@ -73,6 +106,7 @@ def decision_json(
             else None,
             "reservation": reservation_document(reservation),
             "hold": _hold_document(decision.hold),
+            "review": OPEN_REVIEW if decision.outcome is Outcome.REVIEW else None,
             "policy": policy_version,
             "decided_at_ms": decided_at_ms,
             "evidence": evidence,

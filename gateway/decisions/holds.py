@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import CompoundSelect, Connection, Row, and_, func, insert, or_, select, union_all, update
 
 from standing.gateway.bindings.attempts import new_hold_id
+from standing.gateway.bindings.users import check_known
 from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally
 from standing.gateway.decisions.rules import Decision, Outcome
@@ -81,25 +82,7 @@ class RiskBook:
             self._holds.setdefault(row.account, []).append((row.binding, hold))
 
     def _read_tallies(self, rule: RiskRule, accounts: Sequence[bytes]) -> None:
-        table, own = schema.decisions.c, schema.bindings.c
-        rows = self._connection.execute(
-            select(
-                own.account,
-                table.kind,
-                table.currency,
-                func.count().label("approved"),
-                func.sum(table.amount_minor // _PART).label("sum_high"),
-                func.sum(table.amount_minor % _PART).label("sum_low"),
-            )
-            .join(schema.bindings, own.binding == table.binding)
-            .where(
-                own.account.in_(accounts),
-                table.decided_at_ms > self._now_ms - rule.window_ms,
-                table.outcome == Outcome.APPROVE.value,
-            )
-            .group_by(own.account, table.kind, table.currency)
-        )
-        for row in rows:
+        for row in self._connection.execute(_approved_since(accounts, self._now_ms - rule.window_ms)):
             if rule.counts(row.kind, currency_number(row.currency)):
                 self._add(row.account, rule.name, row.approved, int(row.sum_high) * _PART + int(row.sum_low))
 
@@ -143,6 +126,30 @@ class RiskBook:
 _NOTHING = Tally(0, 0)
 
 
+def _approved_since(accounts: Sequence[bytes], since_ms: int) -> CompoundSelect[Any]:
+    """What was approved of some accounts after a time: by a decision, or by staff at the end of a review."""
+    table, own, review = schema.decisions.c, schema.bindings.c, schema.reviews.c
+    sums = (
+        select(
+            own.account,
+            table.kind,
+            table.currency,
+            func.count().label("approved"),
+            func.sum(table.amount_minor // _PART).label("sum_high"),
+            func.sum(table.amount_minor % _PART).label("sum_low"),
+        )
+        .join(schema.bindings, own.binding == table.binding)
+        .where(own.account.in_(accounts))
+        .group_by(own.account, table.kind, table.currency)
+    )
+    return union_all(
+        sums.where(table.decided_at_ms > since_ms, table.outcome == Outcome.APPROVE.value),
+        sums.join(schema.reviews, review.transaction_id == table.transaction_id).where(
+            review.closed_at_ms > since_ms, review.outcome == Outcome.APPROVE.value
+        ),
+    )
+
+
 def _values(hold: Hold, binding: bytes, user_id: str, now_ms: int) -> dict[str, Any]:
     return {
         "hold_id": hold.hold_id,
@@ -167,7 +174,7 @@ class Holds:
         """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED.
 
         A binding's list includes holds of the whole account that came from another binding of it.
-        Raises: StorageUnavailable.
+        Raises: NotFound (no such user), StorageUnavailable.
         """
 
         def read() -> list[StoredHold]:
@@ -194,6 +201,7 @@ def _listed(connection: Connection, binding: bytes | None, user_id: str | None) 
         of_account = table.binding.in_(select(own.binding).where(own.account == account))
         query = query.where(or_(table.binding == binding, and_(table.whole, of_account)))
     if user_id is not None:
+        check_known(connection, user_id)
         query = query.where(table.user_id == user_id)
     return [_stored(row) for row in connection.execute(query)]
 

@@ -3,124 +3,114 @@
 No message says more than the user may know: for example that an account is frozen, but not why.
 """
 
-from dataclasses import dataclass
-
+from standing.gateway.access.localized import Localized
 from standing.gateway.decisions.rules import Outcome, Reason
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message in both languages."""
-
-    en: str
-    zh: str
-
-
 #: By reason; None is an approval.
-MESSAGES: dict[Reason | None, Message] = {
-    None: Message("Approved.", "已通过。"),
-    Reason.LEDGER_UNREACHABLE: Message(
+MESSAGES: dict[Reason | None, Localized] = {
+    None: Localized("Approved.", "已通过。"),
+    Reason.LEDGER_UNREACHABLE: Localized(
         "The state of the account cannot be checked right now. Nothing is wrong on your side: try again in a few "
         "minutes.",
         "暂时无法查询账户状态，与您的操作无关。请几分钟后重试。",
     ),
-    Reason.BANK_SUSPENDED: Message(
+    Reason.BANK_SUSPENDED: Localized(
         "This bank's accounts cannot be used here for now. Use an account at another bank.",
         "该银行的账户暂时不能在本平台使用。请改用其他银行的账户。",
     ),
-    Reason.NO_ATTESTATION: Message(
+    Reason.NO_ATTESTATION: Localized(
         "The bank has not confirmed this account yet. Right after binding, wait a minute and try again; "
         "otherwise bind the account again.",
         "银行尚未确认该账户。如刚刚绑定，请一分钟后重试；否则请重新绑定该账户。",
     ),
-    Reason.LEDGER_ROLLED_BACK: Message(
+    Reason.LEDGER_ROLLED_BACK: Localized(
         "The bank's confirmation of this account is being checked by our staff. Use another account in the meantime.",
         "工作人员正在核对银行对该账户的确认信息。在此期间请使用其他账户。",
     ),
-    Reason.ATTESTATION_UNREADABLE: Message(
+    Reason.ATTESTATION_UNREADABLE: Localized(
         "The bank's confirmation of this account cannot be read. Unbind the account and bind it again.",
         "无法读取银行对该账户的确认信息。请解除绑定后重新绑定。",
     ),
-    Reason.BANK_SILENT: Message(
+    Reason.BANK_SILENT: Localized(
         "The bank has not reported for a while, so the account's present state is unknown. Try again later, "
         "or use an account at another bank.",
         "银行已有一段时间未更新信息，无法确认账户的当前状态。请稍后重试，或改用其他银行的账户。",
     ),
-    Reason.UNBOUND: Message(
+    Reason.UNBOUND: Localized(
         "This account is no longer bound. Bind it again to use it.",
         "该账户已解除绑定。如需使用，请重新绑定。",
     ),
-    Reason.ACCOUNT_UNSTATED: Message(
+    Reason.ACCOUNT_UNSTATED: Localized(
         "The bank cannot say at the moment how this account is. Our staff look at this transaction; ask the bank to "
         "check the account's entry, or use another account.",
         "银行暂时无法确认该账户的状态，本次交易正在由工作人员核对。请联系银行核实账户信息，或使用其他账户。",
     ),
-    Reason.ACCOUNT_CLOSED: Message(
+    Reason.ACCOUNT_CLOSED: Localized(
         "The bank says that this account is closed. Bind another account.",
         "银行反馈该账户已销户。请绑定其他账户。",
     ),
-    Reason.ACCOUNT_LOST: Message(
+    Reason.ACCOUNT_LOST: Localized(
         "This account or card is reported lost at the bank. If it is found, lift the report at the bank; "
         "if the card was replaced, bind the new one.",
         "该账户或银行卡已在银行挂失。如已找回，请到银行解除挂失；如已补卡，请绑定新卡。",
     ),
-    Reason.ACCOUNT_FROZEN: Message(
+    Reason.ACCOUNT_FROZEN: Localized(
         "The bank has frozen this account. Ask the bank for the reason, or use another account.",
         "该账户已被银行冻结。请联系银行了解原因，或使用其他账户。",
     ),
-    Reason.ACCOUNT_DORMANT: Message(
+    Reason.ACCOUNT_DORMANT: Localized(
         "The bank has put this account to rest after a long time without use. Activate it at the bank, "
         "or use another account.",
         "该账户因长期未使用已被银行转为休眠。请到银行激活，或使用其他账户。",
     ),
-    Reason.DEBIT_NOT_ALLOWED: Message(
+    Reason.DEBIT_NOT_ALLOWED: Localized(
         "The bank does not allow payments from this account. Ask the bank, or pay from another account.",
         "银行不允许从该账户付款。请联系银行，或使用其他账户付款。",
     ),
-    Reason.CREDIT_NOT_ALLOWED: Message(
+    Reason.CREDIT_NOT_ALLOWED: Localized(
         "The bank does not allow money to be paid into this account. Ask the bank, or withdraw to another account.",
         "银行不允许向该账户入账。请联系银行，或提现到其他账户。",
     ),
-    Reason.NAME_CHANGED: Message(
+    Reason.NAME_CHANGED: Localized(
         "The holder's name at the bank is not the one you bound the account with. Bring your name up to date here "
         "and bind the account again.",
         "银行登记的户名与绑定时不一致。请在本平台更新姓名后重新绑定该账户。",
     ),
-    Reason.ID_DOCUMENT_CHANGED: Message(
+    Reason.ID_DOCUMENT_CHANGED: Localized(
         "The ID document at the bank is not the one you bound the account with. Bring your document up to date here "
         "and bind the account again.",
         "银行登记的证件与绑定时不一致。请在本平台更新证件信息后重新绑定该账户。",
     ),
-    Reason.PHONE_CHANGED: Message(
+    Reason.PHONE_CHANGED: Localized(
         "The phone number at the bank is not the one you bound the account with. Bring your number up to date here, or "
         "bind the account again with the new one.",
         "银行预留的手机号与绑定时不一致。请在本平台更新手机号，或用新手机号重新绑定该账户。",
     ),
-    Reason.CURRENCY_NOT_ALLOWED: Message(
+    Reason.CURRENCY_NOT_ALLOWED: Localized(
         "The account is kept in another currency. Choose the account's currency, or another account.",
         "该账户的币种与本次交易不同。请选择账户币种，或使用其他账户。",
     ),
-    Reason.OVER_TRANSACTION_LIMIT: Message(
+    Reason.OVER_TRANSACTION_LIMIT: Localized(
         "The amount is above the bank's limit for one transaction. Pay a smaller amount, or ask the bank to raise "
         "the limit.",
         "金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
     ),
-    Reason.OVER_DAILY_LIMIT: Message(
+    Reason.OVER_DAILY_LIMIT: Localized(
         "The amount is above what is left of the bank's daily limit. Choose a smaller amount, wait until tomorrow, "
         "or use another account.",
         "金额超过银行规定的当日剩余限额。请降低金额、明日再试，或使用其他账户。",
     ),
-    Reason.OVER_MONTHLY_LIMIT: Message(
+    Reason.OVER_MONTHLY_LIMIT: Localized(
         "The amount is above what is left of the bank's limit for this month. Choose a smaller amount, wait until next "
         "month, or use another account.",
         "金额超过银行规定的当月剩余限额。请降低金额、下月再试，或使用其他账户。",
     ),
-    Reason.OVER_YEARLY_LIMIT: Message(
+    Reason.OVER_YEARLY_LIMIT: Localized(
         "The amount is above what is left of the bank's limit for this year. Choose a smaller amount, ask the bank to "
         "raise the limit, or use another account.",
         "金额超过银行规定的当年剩余限额。请降低金额、向银行申请提高限额，或使用其他账户。",
     ),
-    Reason.RISK_HOLD: Message(
+    Reason.RISK_HOLD: Localized(
         "This transaction is being checked by our staff. You will be told the result; there is nothing to do now.",
         "本次交易正在由工作人员核对。我们会通知您结果，您暂时无需操作。",
     ),
@@ -128,62 +118,73 @@ MESSAGES: dict[Reason | None, Message] = {
 
 #: Reasons for which the policy says whether staff look at the transaction; the user is told that too.
 _BY_POLICY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
-_CHECKED = Message(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
+_CHECKED = Localized(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
+
+#: What staff have found, by the outcome of the review.
+REVIEWED: dict[Outcome, Localized] = {
+    Outcome.APPROVE: Localized(
+        "Our staff have checked this transaction and approved it.", "工作人员已核对本次交易，交易已通过。"
+    ),
+    Outcome.DECLINE: Localized(
+        "Our staff have checked this transaction and did not approve it. Use another account, or ask our support.",
+        "工作人员已核对本次交易，交易未通过。请使用其他账户，或联系客服。",
+    ),
+}
 
 #: For a bound account in good order; any other is explained by the reason why it is not.
-ACCOUNT_GOOD = Message(
+ACCOUNT_GOOD = Localized(
     "This account can be used for payments and withdrawals.",
     "该账户可正常付款和提现。",
 )
 
 #: For an account at a bank that is no longer in the settings: no decision has a reason for that.
-NOT_SERVED = Message(
+NOT_SERVED = Localized(
     "Accounts at this bank can no longer be used here. Bind an account at another bank.",
     "本平台不再支持该银行的账户。请绑定其他银行的账户。",
 )
 
 #: What MESSAGES say of one transaction, reworded for an account on which none is possible.
-_OF_ACCOUNTS: dict[Reason, Message] = {
-    Reason.OVER_TRANSACTION_LIMIT: Message(
+_OF_ACCOUNTS: dict[Reason, Localized] = {
+    Reason.OVER_TRANSACTION_LIMIT: Localized(
         "The bank's limit for one payment from this account is zero. Ask the bank to raise it, or pay from another "
         "account.",
         "银行规定该账户的单笔付款限额为零。请向银行申请提高限额，或使用其他账户付款。",
     ),
-    Reason.OVER_DAILY_LIMIT: Message(
+    Reason.OVER_DAILY_LIMIT: Localized(
         "Nothing is left today of the bank's daily limit for this account. Wait until tomorrow, or use another "
         "account.",
         "该账户今日的限额已无剩余。请明日再试，或使用其他账户。",
     ),
-    Reason.OVER_MONTHLY_LIMIT: Message(
+    Reason.OVER_MONTHLY_LIMIT: Localized(
         "Nothing is left this month of the bank's limit for this account. Wait until next month, or use another "
         "account.",
         "该账户本月的限额已无剩余。请下月再试，或使用其他账户。",
     ),
-    Reason.OVER_YEARLY_LIMIT: Message(
+    Reason.OVER_YEARLY_LIMIT: Localized(
         "Nothing is left this year of the bank's limit for this account. Ask the bank to raise it, or use another "
         "account.",
         "该账户本年的限额已无剩余。请向银行申请提高限额，或使用其他账户。",
     ),
-    Reason.ACCOUNT_UNSTATED: Message(
+    Reason.ACCOUNT_UNSTATED: Localized(
         "The bank cannot say at the moment how this account is. Ask the bank to check the account's entry, or use "
         "another account.",
         "银行暂时无法确认该账户的状态。请联系银行核实账户信息，或使用其他账户。",
     ),
-    Reason.RISK_HOLD: Message(
+    Reason.RISK_HOLD: Localized(
         "Transactions with this account are being checked by our staff for now; there is nothing for you to do.",
         "该账户的交易目前需由工作人员核对，您暂时无需操作。",
     ),
 }
 
 
-def of_decision(reason: Reason | None, outcome: Outcome) -> Message:
+def of_decision(reason: Reason | None, outcome: Outcome) -> Localized:
     """What the user is told about a decision."""
     message = MESSAGES[reason]
     if outcome is Outcome.REVIEW and reason in _BY_POLICY:
-        return Message(message.en + _CHECKED.en, message.zh + _CHECKED.zh)
+        return Localized(message.en + _CHECKED.en, message.zh + _CHECKED.zh)
     return message
 
 
-def of_account(reason: Reason | None) -> Message:
+def of_account(reason: Reason | None) -> Localized:
     """What the user is told about a bound account; `reason`: why it is not good."""
     return ACCOUNT_GOOD if reason is None else _OF_ACCOUNTS.get(reason, MESSAGES[reason])

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from standing.gateway.bindings.bound import Bound, adopt
-from standing.gateway.decisions.answers import reservation_document, to_json
+from standing.gateway.decisions.answers import OPEN_REVIEW, closed_review_document, reservation_document, to_json
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import as_it_is
-from standing.gateway.decisions.rules import Decision
+from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import IdentityTags, Terms
@@ -39,6 +39,9 @@ _LOCKED = (
 _DECIDED = select(schema.decisions).where(
     schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True))
 )
+
+
+_OF_DECISION = schema.reviews.c.transaction_id == schema.decisions.c.transaction_id
 
 
 @dataclass(slots=True)
@@ -149,35 +152,53 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
                 "reason": each.decision.reason.value if each.decision.reason is not None else None,
                 "decided_at_ms": now_ms,
                 "answer": each.answer,
+                "review": "open" if each.decision.outcome is Outcome.REVIEW else None,
             }
             for each in fresh
         ],
     )
-    reserved: list[dict[str, Any]] = [
+    write_reservations(
+        connection,
+        [
+            (each.transaction.transaction_id, each.day, each.reservation)
+            for each in fresh
+            if each.reservation is not None
+        ],
+    )
+
+
+def write_reservations(connection: Connection, reserved: Sequence[tuple[str, AccountDay, Reservation]]) -> None:
+    """Write new reservations, each with its transaction and the day that it is of."""
+    rows: list[dict[str, Any]] = [
         {
-            "transaction_id": each.transaction.transaction_id,
-            "account": each.day.account,
-            "day": each.reservation.day,
-            "currency": each.day.currency,
-            "kind": each.day.kind.value,
-            "amount_minor": each.reservation.amount_minor,
-            "state": each.reservation.state.value,
-            "expires_at_ms": each.reservation.expires_at_ms,
+            "transaction_id": transaction_id,
+            "account": day.account,
+            "day": reservation.day,
+            "currency": day.currency,
+            "kind": day.kind.value,
+            "amount_minor": reservation.amount_minor,
+            "state": reservation.state.value,
+            "expires_at_ms": reservation.expires_at_ms,
         }
-        for each in fresh
-        if each.reservation is not None
+        for transaction_id, day, reservation in reserved
     ]
-    if reserved:
-        connection.execute(insert(schema.reservations), reserved)
+    if rows:
+        connection.execute(insert(schema.reservations), rows)
 
 
 def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int) -> dict[str, bytes]:
-    """Decisions as they were answered, each with its reservation as it is now. Raises: NotFound."""
-    held = schema.reservations.c
+    """Decisions as they were answered, each with its reservation and its review as they are now. Raises: NotFound."""
+    held, reviewed = schema.reservations.c, schema.reviews.c
     rows = connection.execute(
         select(
             schema.decisions.c.transaction_id,
             schema.decisions.c.answer,
+            schema.decisions.c.review,
+            reviewed.outcome.label("review_outcome"),
+            reviewed.closed_at_ms,
+            reviewed.block_number,
+            reviewed.publication,
+            reviewed.staleness_ms,
             held.state,
             held.amount_minor,
             held.day,
@@ -185,7 +206,7 @@ def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int)
             held.captured_minor,
             held.refunded_minor,
         )
-        .select_from(schema.decisions.outerjoin(schema.reservations))
+        .select_from(schema.decisions.outerjoin(schema.reservations).outerjoin(schema.reviews, _OF_DECISION))
         .where(schema.decisions.c.transaction_id.in_(transaction_ids))
     )
     found = {}
@@ -193,8 +214,21 @@ def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int)
         document = json.loads(row.answer)
         if row.state is not None:
             document["reservation"] = reservation_document(as_it_is(row, now_ms))
+        document["review"] = _review(row)
         found[row.transaction_id] = to_json(document).encode()
     for transaction_id in transaction_ids:
         if transaction_id not in found:
             raise NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
     return found
+
+
+def _review(row: Row[*tuple[Any, ...]]) -> dict[str, Any] | None:
+    if row.review_outcome is None:
+        return OPEN_REVIEW if row.review is not None else None
+    return closed_review_document(
+        Outcome(row.review_outcome),
+        closed_at_ms=row.closed_at_ms,
+        staleness_ms=row.staleness_ms,
+        block_number=row.block_number,
+        publication=row.publication,
+    )

@@ -1,30 +1,39 @@
-"""The routes of decisions: decide, look up, capture, void, refund."""
+"""The routes of decisions: decide, look up, list, capture, void, refund, review."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Response, status
 
-from standing.gateway.access.audit import AuditedRoute
+from standing.gateway.access.audit import AuditedRoute, check_reason
 from standing.gateway.access.dependencies import (
     LOOKING_UP,
     PROBLEMS,
     STORAGE,
-    UNPARSED,
     Acting,
     AnyRole,
+    Staff,
 )
+from standing.gateway.access.routes import AuditDep
 from standing.gateway.decisions import schemas as d
 from standing.gateway.decisions.batch import batch_answer
 from standing.gateway.decisions.examples import DECISION_REQUEST_EXAMPLES
+from standing.gateway.decisions.reviews import Reviews
+from standing.gateway.decisions.rules import Outcome
+from standing.gateway.decisions.search import DecisionSearch, Page, Wanted
 from standing.gateway.decisions.service import DecisionService
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import (
+    AlreadyReviewed,
     AlreadySettled,
     BankNotServed,
     NothingReserved,
+    NotInReview,
     ReservationExpired,
+    ReviewNotApprovable,
 )
-from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
+from standing.gateway.events.wakeups import Wakeups
+from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
@@ -36,8 +45,24 @@ BATCH_PATH = "/v1/decisions:batch"
 router = APIRouter(route_class=AuditedRoute, tags=["decisions"])
 
 Decisions = Annotated[DecisionService, Depends(provided(DecisionService))]
+SearchDep = Annotated[DecisionSearch, Depends(provided(DecisionSearch))]
 
 _JSON = "application/json"
+
+
+_LISTED: dict[int | str, dict[str, Any]] = {
+    status.HTTP_200_OK: {"model": d.DecisionList, "description": "A page of decisions"}
+}
+
+
+def _binding(stated: str | None) -> bytes | None:
+    return bytes.fromhex(stated[2:]) if stated is not None else None
+
+
+def _page(page: Page) -> Response:
+    cursor = json.dumps(page.next).encode()
+    body = b'{"decisions":[' + b",".join(page.documents) + b'],"next":' + cursor + b"}"
+    return Response(body, media_type=_JSON)
 
 
 def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
@@ -55,7 +80,7 @@ def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
     summary="Decide on a transaction",
     response_model=None,
     responses=responses(
-        *LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, STORAGE
+        *LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, Conflict, BankNotServed, Overloaded, STORAGE
     )
     | _decision_answer("The decision: approve, decline or review"),
 )
@@ -77,7 +102,7 @@ async def post_decision(
     BATCH_PATH,
     summary="Decide on up to 500 transactions",
     response_model=None,
-    responses=responses(*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Acting) -> Response:
@@ -93,6 +118,62 @@ async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Actin
 
 
 @router.get(
+    DECISIONS_PATH,
+    summary="Decisions, newest first",
+    response_model=None,
+    responses=responses(*LOOKING_UP, NotFound, STORAGE) | _LISTED,
+)
+async def get_decisions(
+    search: SearchDep,
+    _caller: AnyRole,
+    user_id: d.UserFilter = None,
+    binding: d.BindingFilter = None,
+    account_of: d.AccountFilter = None,
+    outcome: d.OutcomeFilter = None,
+    reason: d.ReasonFilter = None,
+    since_ms: d.Since = None,
+    until_ms: d.Until = None,
+    cursor: d.Cursor = None,
+    limit: d.Limit = 50,
+) -> Response:
+    """A page of the decisions for which all of what is asked holds, each with its reservation and review as they are
+    now.
+
+    A user or binding that is not known here is 404, and not an empty list.
+    """
+    wanted = Wanted(
+        user_id=user_id,
+        binding=_binding(binding),
+        account_of=_binding(account_of),
+        outcome=outcome,
+        reason=reason,
+        since_ms=since_ms,
+        until_ms=until_ms,
+    )
+    return _page(await search.listed(wanted, limit=limit, cursor=cursor))
+
+
+@router.get(
+    "/v1/reviews",
+    summary="The review queue, oldest first",
+    response_model=None,
+    responses=responses(*LOOKING_UP, NotFound, STORAGE) | _LISTED,
+)
+async def get_reviews(
+    search: SearchDep,
+    _caller: AnyRole,
+    user_id: d.UserFilter = None,
+    binding: d.BindingFilter = None,
+    reason: d.ReasonFilter = None,
+    cursor: d.Cursor = None,
+    limit: d.Limit = 50,
+) -> Response:
+    """Decisions that were sent to review and wait for staff: close each with `POST /v1/decisions/{id}/review`."""
+    wanted = Wanted(user_id=user_id, binding=_binding(binding), reason=reason)
+    return _page(await search.open_reviews(wanted, limit=limit, cursor=cursor))
+
+
+@router.get(
     "/v1/decisions/{transaction_id}",
     summary="A decision, with its reservation as it is now",
     response_model=None,
@@ -105,7 +186,6 @@ async def get_decision(transaction_id: d.TransactionId, decisions: Decisions, _c
 
 _SETTLING = (
     *LOOKING_UP,
-    UNPARSED,
     BODY_TOO_LARGE,
     InvalidValue,
     NotFound,
@@ -159,3 +239,42 @@ async def refund(
     Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
     """
     return Response(await decisions.refund(transaction_id, body.refund_id, body.amount_minor), media_type=_JSON)
+
+
+@router.post(
+    "/v1/decisions/{transaction_id}/review",
+    summary="Close a review: approve or decline the transaction",
+    response_model=None,
+    responses=responses(
+        *LOOKING_UP,
+        BODY_TOO_LARGE,
+        InvalidValue,
+        NotFound,
+        NotInReview,
+        AlreadyReviewed,
+        ReviewNotApprovable,
+        BankNotServed,
+        LedgerUnreachable,
+        Overloaded,
+        STORAGE,
+    )
+    | _decision_answer("Closed"),
+)
+async def close_review(
+    transaction_id: d.TransactionId,
+    body: d.ReviewBody,
+    reviews: Annotated[Reviews, Depends(provided(Reviews))],
+    wakeups: Annotated[Wakeups, Depends(provided(Wakeups))],
+    audit: AuditDep,
+    caller: Staff,
+) -> Response:
+    """Staff overrule the platform's own doubts, such as a risk hold, and never the bank's word.
+
+    To approve, the ledger is read again: what the bank does not allow now is 409 `review-not-approvable`. An approved
+    payment reserves its amount of today. The platform is told by the event `decision.reviewed`. The same outcome again
+    changes nothing.
+    """
+    async with audit.act(caller, "close_review", transaction_id, check_reason(body.reason)):
+        closed = await reviews.close(transaction_id, Outcome(body.outcome), caller.name)
+    wakeups.wake()
+    return Response(closed, media_type=_JSON)

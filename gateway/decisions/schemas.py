@@ -4,23 +4,40 @@
 compare the two.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from standing.gateway.access.schemas import MessageDocument
-from standing.gateway.bindings.schemas import LimitMinor
+from standing.gateway.access.schemas import LocalizedText, WhyField
+from standing.gateway.bindings.schemas import USER_PATTERN, LimitMinor
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.search import CURSOR_PATTERN, MAX_PAGE
 from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.decisions.usage import State
-from standing.ledger.attestations.binding_protocol import Hex32
+from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, Hex32
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 
 _TRANSACTION_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
 
 TransactionId = Annotated[str, Path(pattern=_TRANSACTION_PATTERN, description="The platform's id of a transaction")]
+
+
+UserFilter = Annotated[str | None, Query(pattern=USER_PATTERN, description="Only of this user's bindings")]
+BindingFilter = Annotated[Hex32 | None, Query(description="Only of this binding")]
+AccountFilter = Annotated[
+    Hex32 | None, Query(description="A binding: only of its account, through whichever of the account's bindings")
+]
+OutcomeFilter = Annotated[Outcome | None, Query(description="Only with this outcome, as it was decided")]
+ReasonFilter = Annotated[Reason | None, Query(description="Only with this reason")]
+Since = Annotated[int | None, Query(ge=0, le=MAX_TIME_MS, description="Decided at this time or later, ms")]
+Until = Annotated[int | None, Query(ge=0, le=MAX_TIME_MS, description="Decided before this time, ms")]
+Cursor = Annotated[
+    str | None,
+    Query(pattern=CURSOR_PATTERN, max_length=80, description="`next` of the page before; left out: page one"),
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="The most decisions of the page")]
 
 
 class DecisionBody(BaseModel):
@@ -103,6 +120,18 @@ class HoldDocument(BaseModel):
     ends_at_ms: int
 
 
+class ReviewDocument(BaseModel):
+    """What becomes of a decision that was sent to review: open until staff approve or decline the transaction."""
+
+    state: Literal["open", "closed"]
+    outcome: Literal["approve", "decline"] | None = Field(description="What staff found; null while it is open")
+    message: LocalizedText | None = Field(description="What the user is told about it; null while it is open")
+    closed_at_ms: int | None
+    staleness_ms: int | None = Field(description="How old the bank's word was when staff approved")
+    block_number: int | None = Field(description="The block that was read when staff approved")
+    publication: int | None
+
+
 class DecisionDocument(BaseModel):
     """A decision, with one reason where it does not approve, and everything that it rests on."""
 
@@ -114,7 +143,7 @@ class DecisionDocument(BaseModel):
     outcome: Outcome
     reason: Reason | None = Field(description="null: approved")
     iso20022: str | None = Field(description="ExternalStatusReason1Code, where one truly fits")
-    message: MessageDocument
+    message: LocalizedText
     staleness_ms: int | None = Field(
         description="How old the bank's word was when this was decided; negative where its clock is ahead of ours"
     )
@@ -124,9 +153,31 @@ class DecisionDocument(BaseModel):
     remaining: RemainingDocument | None = Field(description="null where the bank's word on limits does not count")
     reservation: ReservationDocument | None = Field(description="null: nothing to capture or void")
     hold: HoldDocument | None = Field(description="With the reason risk_hold, else null")
+    review: ReviewDocument | None = Field(
+        None, description="With the outcome review, else null. The outcome above stays what was decided"
+    )
     policy: str = Field(description="The policy's version: its name, and a hash of all that it says")
     decided_at_ms: int
     evidence: str = Field(description="JWS, EdDSA; its key is at GET /v1/evidence-key")
+
+
+class DecisionList(BaseModel):
+    """A page of decisions. Ask again with `cursor` = `next` for the next one, until `next` is null."""
+
+    decisions: list[DecisionDocument]
+    next: str | None = Field(description="null: this is the last page", examples=["1767225600000~t-0001"])
+
+
+class ReviewBody(BaseModel):
+    """How staff end a review, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"outcome": "approve", "reason": "The user was called back, ticket 4711"}]},
+    )
+
+    outcome: Literal["approve", "decline"]
+    reason: WhyField
 
 
 class BatchItem(BaseModel):

@@ -21,7 +21,7 @@ from standing.gateway.decisions.basis import Basis, SignsEvidence
 from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.question import Kind, Question, Transaction
+from standing.gateway.decisions.question import Question, Transaction
 from standing.gateway.decisions.records import BindingState, Decided
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
@@ -295,9 +295,9 @@ class DecisionService:
         reservation = None
         if decision.outcome is Outcome.APPROVE:
             risk.approved(bound.binding, read.question)
-            usage.add(day, read.question.amount_minor)
-            expires_at_ms = now_ms + self._reservation_lifetime_ms if read.question.kind is Kind.PAYMENT else None
-            reservation = Reservation(State.RESERVED, read.question.amount_minor, day.day, expires_at_ms)
+            reservation = usage.reserve(
+                day, read.question.amount_minor, now_ms=now_ms, lifetime_ms=self._reservation_lifetime_ms
+            )
         answer = self._answer(read, bound, decision, reservation, basis)
         return Decided(read.transaction, decision, answer, reservation, day)
 

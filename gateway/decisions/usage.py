@@ -129,9 +129,12 @@ class UsageBook:
             self._others[day, period] = sum_of_days(self._connection, day, period, but=day.day)
         return self._others[day, period]
 
-    def add(self, day: AccountDay, amount_minor: int) -> None:
-        """Reserve more of the day. Nothing is written before `write`."""
+    def reserve(self, day: AccountDay, amount_minor: int, *, now_ms: int, lifetime_ms: int) -> Reservation:
+        """Reserve an amount of the day. Nothing is written before `write`. `lifetime_ms`: of a payment's reservation;
+        a withdrawal's has no end."""
         self._added[day] = self._added.get(day, 0) + amount_minor
+        expires_at_ms = now_ms + lifetime_ms if day.kind is Kind.PAYMENT else None
+        return Reservation(State.RESERVED, amount_minor, day.day, expires_at_ms)
 
     def write(self) -> None:
         """Write what was added."""

@@ -54,7 +54,7 @@ class EventData(BaseModel):
     bank: str = Field(examples=["BKCHCNBJ"])
     binding: str | None = Field(description="null: the event is about the bank as a whole")
     publication: int | None
-    block_number: int
+    block_number: int | None = Field(description="null: the event is not about a block")
     observed_at_ms: int
 
 

@@ -30,10 +30,12 @@ class EventType(StrEnum):
     LIMITS_CHANGED = "binding.limits_changed"
     IDENTITY_CHANGED = "binding.identity_changed"
     UNREADABLE = "binding.unreadable"
+    USABLE = "binding.usable"
     BANK_SILENT = "bank.silent"
     BANK_BACK = "bank.back"
     BANK_SUSPENDED = "bank.suspended"
     BANK_REINSTATED = "bank.reinstated"
+    REVIEWED = "decision.reviewed"
 
 
 _BY_STATUS = {
@@ -59,7 +61,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event about to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values."""
+    """An event about to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values.
+
+    `block_number` is 0 where the event is not about a block.
+    """
 
     type: EventType
     bank: str
@@ -99,7 +104,7 @@ class LoggedEvent:
                 "bank": self.bank,
                 "binding": "0x" + self.binding.hex() if self.binding is not None else None,
                 "publication": self.publication,
-                "block_number": self.block_number,
+                "block_number": self.block_number or None,
                 "observed_at_ms": self.observed_at_ms,
                 **json.loads(self.data),
             },
@@ -119,12 +124,15 @@ def binding_changes(previous: Terms | None, current: Terms | None, *, first: boo
     """What a platform is told where a bank's word was `previous` and is `current`; None: it could not be opened.
 
     `first`: nothing was known before, so the word is compared with an active account of the holder that the binding was
-    made for (`bound`). A freeze between the grant and the first look is told; an ordinary start is not.
+    made for (`bound`). An ordinary start is told as usable. After any other, such as a freeze between the grant and the
+    first look, a later change tells that the account can be used.
     """
     if current is None:
         return [Change(EventType.UNREADABLE, ())] if first or previous is not None else []
     if previous is None:
         found = list(_against_expected(current, bound))
+        if first and not found and (current.debit_allowed or current.credit_allowed):
+            return [Change(EventType.USABLE, (), current.status.word)]
         if not first and current.status is Status.ACTIVE:
             found.insert(0, Change(EventType.CLEARED, (), Status.ACTIVE.word))
         return found

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from standing.gateway.access.audit import check_reason
-from standing.gateway.access.dependencies import KEYED, LOOKING_UP, STORAGE, UNPARSED, Admin, AnyRole
+from standing.gateway.access.dependencies import KEYED, LOOKING_UP, STORAGE, Admin, AnyRole
 from standing.gateway.access.routes import AuditDep
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions.schemas import TransactionId
@@ -27,9 +27,10 @@ from standing.ledger.attestations.grant import KeylessGrant
 from standing.ledger.attestations.sealing import key_commitment
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 
 _WITHOUT_PROOF: dict[str, Any] = {"block": None, "proof": None, "no_proof_because": None}
 
@@ -68,9 +69,7 @@ async def get_evidence(
     "/v1/decisions/{transaction_id}/export",
     tags=["decisions"],
     summary="Hand a decision over: its evidence with proof, the bank's grant, and on request the key that opens it",
-    responses=responses(
-        *LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, BankNotServed, Overloaded, STORAGE
-    ),
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, BankNotServed, Overloaded, STORAGE),
 )
 async def export_evidence(
     transaction_id: TransactionId,

@@ -129,7 +129,7 @@ class Observer:
             if sighting.record.publication:
                 events += _events(sighting, state, now_ms)
         event_log.append(connection, events)
-        _remember(connection, sightings, states)
+        _remember(connection, sightings, states, now_ms)
         _observe(connection, sightings, now_ms)
         return len(events)
 
@@ -174,7 +174,9 @@ def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Eve
     ]
 
 
-def _remember(connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]]) -> None:
+def _remember(
+    connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]], now_ms: int
+) -> None:
     table = schema.binding_states
     fresh = []
     for sighting in sightings:
@@ -184,6 +186,7 @@ def _remember(connection: Connection, sightings: Sequence[Sighting], states: Map
             "tail": sighting.record.tail,
             "block_number": sighting.block.number,
             "recheck": False,
+            "usable_since_ms": _usable_since_ms(sighting, states.get(sighting.known.binding), now_ms),
         }
         if sighting.known.binding in states:
             connection.execute(update(table).where(table.c.binding == sighting.known.binding).values(**values))
@@ -191,6 +194,15 @@ def _remember(connection: Connection, sightings: Sequence[Sighting], states: Map
             fresh.append({"binding": sighting.known.binding, **values})
     if fresh:
         connection.execute(insert(table), fresh)
+
+
+def _usable_since_ms(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> int | None:
+    """When a word of the bank that opens was first seen; None: not yet."""
+    if state is not None and state.usable_since_ms is not None:
+        return int(state.usable_since_ms)
+    known = sighting.known
+    opens = open_record(sighting.record, key=known.key, bank=known.bank, binding=known.binding) is not None
+    return now_ms if opens else None
 
 
 def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED, Message
+from standing.gateway.access.localized import Localized
+from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.verification.lines import span, when
 
@@ -46,7 +47,7 @@ class DeadFinding:
     reason: str
 
     @property
-    def way_out(self) -> Message:
+    def way_out(self) -> Localized:
         """What its user can do."""
         return NOT_SERVED if self.reason == "bank_not_served" else MESSAGES[Reason(self.reason)]
 

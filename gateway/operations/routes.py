@@ -19,6 +19,7 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
 from standing.ledger.service.reloading import PATH, Reloader, SettingsState
 
@@ -27,7 +28,7 @@ TAGS = [
     {"name": "operation", "description": "For those who run the gateway, and those who check its evidence."},
 ]
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJsonRoute)
 #: What changes something, and is audited.
 acting_router = APIRouter(route_class=AuditedRoute)
 
@@ -145,20 +146,20 @@ async def reload_settings(
 
 
 @router.get("/healthz", tags=["operation"], summary="The process is up")
-async def healthz() -> d.Health:
+async def healthz() -> d.ProbeDocument:
     """Says nothing about the ledger or the database."""
-    return d.Health(ok=True)
+    return d.ProbeDocument(ok=True)
 
 
 @router.get(
     "/readyz",
     tags=["operation"],
     summary="Fit for work, or why not",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.Health, "description": "Not fit for work"}},
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.ProbeDocument, "description": "Not fit for work"}},
 )
-async def readyz(now: Status, response: Response) -> d.Health:
+async def readyz(now: Status, response: Response) -> d.ProbeDocument:
     """Asks the database and the ledger now."""
     trouble = await now.trouble()
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return d.Health(ok=trouble is None, reason=trouble)
+    return d.ProbeDocument(ok=trouble is None, reason=trouble)

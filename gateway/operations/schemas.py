@@ -133,7 +133,7 @@ class BankList(BaseModel):
     banks: list[BankDocument]
 
 
-class Health(BaseModel):
+class ProbeDocument(BaseModel):
     """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
 
     ok: bool

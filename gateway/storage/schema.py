@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -58,8 +59,42 @@ decisions = Table(
     Column("reason", String(32)),
     Column("decided_at_ms", BigInteger, nullable=False),
     Column("answer", Text, nullable=False),  # JSON
+    Column("review", String(6)),  # open or closed; null: the decision was never sent to review
 )
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
+Index("ix_decisions_decided", decisions.c.decided_at_ms, decisions.c.transaction_id)
+# Small beside the table: most decisions approve, and few reviews are open.
+_REASONED = decisions.c.reason.is_not(None)
+Index(
+    "ix_decisions_reason",
+    decisions.c.reason,
+    decisions.c.decided_at_ms,
+    decisions.c.transaction_id,
+    sqlite_where=_REASONED,
+    postgresql_where=_REASONED,
+)
+#: As a literal: a partial index serves only a query that repeats its condition word for word.
+REVIEW_IS_OPEN = decisions.c.review == literal_column("'open'")
+Index(
+    "ix_decisions_open_review",
+    decisions.c.decided_at_ms,
+    decisions.c.transaction_id,
+    sqlite_where=REVIEW_IS_OPEN,
+    postgresql_where=REVIEW_IS_OPEN,
+)
+
+#: How reviews ended. For one that was approved, the read of the ledger that it rests on.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("transaction_id", ForeignKey("decisions.transaction_id"), primary_key=True),
+    Column("outcome", String(8), nullable=False),
+    Column("closed_at_ms", BigInteger, nullable=False, index=True),
+    Column("closed_by", String(64), nullable=False),  # name of the key; why stands in the audit
+    Column("block_number", BigInteger),
+    Column("publication", BigInteger),
+    Column("staleness_ms", BigInteger),
+)
 
 #: What approved transactions hold of a day's limit: reserved, then captured, voided or expired. A reserved one past its
 #: expiry is expired, whether or not its row says so yet; a withdrawal has none.
@@ -130,6 +165,7 @@ binding_states = Table(
     Column("tail", LargeBinary, nullable=False),
     Column("block_number", BigInteger, nullable=False),
     Column("recheck", Boolean, nullable=False, index=True),
+    Column("usable_since_ms", BigInteger),  # when this gateway first saw a word of the bank that opens
 )
 
 #: What was last told of a bank. For events only.
@@ -165,7 +201,7 @@ events = Table(
     Column("bank", String(11), nullable=False),
     Column("binding", LargeBinary),
     Column("publication", BigInteger),
-    Column("block_number", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),  # 0: not about a block
     Column("happened_at_ms", BigInteger, nullable=False),
     Column("observed_at_ms", BigInteger, nullable=False, index=True),
     Column("data", Text, nullable=False),  # JSON, without personal data
@@ -222,6 +258,7 @@ holds = Table(
     Column("user_id", String(64), nullable=False, index=True),
     Column("rule", String(32), nullable=False),
     Column("why", String(200), nullable=False),
+    Column("why_zh", String(200)),  # null: written before reasons were in two languages
     Column("whole", Boolean, nullable=False),
     Column("began_at_ms", BigInteger, nullable=False),
     Column("ends_at_ms", BigInteger, nullable=False),

@@ -14,7 +14,6 @@ from standing.gateway.access.dependencies import (
     NODE_ODD,
     STORAGE,
     TOO_MANY,
-    UNPARSED,
     AnyRole,
     Staff,
 )
@@ -29,6 +28,7 @@ from standing.gateway.support.trail import Trails
 from standing.gateway.support.trail_schemas import BindingPath, TrailDocument
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 TAG = {
@@ -36,15 +36,15 @@ TAG = {
     "description": "Find what stands still, lift holds, change what a user is known by, ask a bank again; all audited.",
 }
 
-router = APIRouter(tags=["support"])
+router = APIRouter(route_class=StrictJsonRoute, tags=["support"])
 
 HoldsDep = Annotated[Holds, Depends(provided(Holds))]
 
 
-_ACTING = (*LOOKING_UP, UNPARSED, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE)
+_ACTING = (*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE)
 
 
-@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*LOOKING_UP, STORAGE))
+@router.get("/v1/holds", summary="Holds of a binding or a user", responses=responses(*LOOKING_UP, NotFound, STORAGE))
 async def get_holds(
     holds: HoldsDep, _caller: AnyRole, binding: d.BindingQuery = None, user_id: d.UserQuery = None
 ) -> d.HoldList:

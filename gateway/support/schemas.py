@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from standing.gateway.access.audit import MAX_REASON
+from standing.gateway.access.schemas import WhyField
 from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.bindings.schemas import USER_PATTERN, ClaimBody
@@ -18,10 +18,6 @@ UserQuery = Annotated[str | None, Query(pattern=USER_PATTERN, description="The p
 BindingQuery = Annotated[Hex32 | None, Query(description="The binding's id: 0x and 64 hexadecimal digits")]
 HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$", description="As a decision or the list of holds names it")]
 
-WhyField = Annotated[
-    str,
-    Field(min_length=3, max_length=MAX_REASON, pattern=r"\S", description="Why this is done; kept in the audit"),
-]
 _WHY: dict[str, Any] = {"reason": "Call of the user, ticket 4711"}
 _CLAIM: dict[str, Any] = {name: value for name, value in CLAIM_EXAMPLE.items() if name not in {"bank", "user_id"}}
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path
 from pydantic import BaseModel, Field
 
-from standing.gateway.access.schemas import MessageDocument
+from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.events.schemas import _BINDING
 from standing.gateway.support.hops import HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause, ChangeTrail
@@ -69,7 +69,7 @@ class TrailDocument(BaseModel):
     stalled: HopName | None = Field(description="null: nothing stands still")
     cause: Cause | None = Field(description="Why, where more is known than the hop")
     troubles: list[Cause] = Field(description="Who could not be asked, or is not to be believed")
-    to_do: MessageDocument = Field(description="What stands still, and what to do about it")
+    to_do: LocalizedText = Field(description="What stands still, and what to do about it")
     watermark_ms: int | None = Field(description="null: the ledger could not be read, or the bank has not spoken yet")
     staleness_ms: int | None
     last_decision: LastDecisionDocument | None
@@ -87,7 +87,7 @@ class TrailDocument(BaseModel):
             stalled=trail.stalled,
             cause=trail.cause,
             troubles=list(trail.troubles),
-            to_do=MessageDocument(en=to_do.en, zh=to_do.zh),
+            to_do=LocalizedText.of(to_do),
             watermark_ms=trail.watermark_ms,
             staleness_ms=trail.staleness_ms,
             last_decision=LastDecisionDocument.model_validate(

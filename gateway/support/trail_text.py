@@ -6,83 +6,84 @@ Nothing here says who the user is, or why a bank did what it did.
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from standing.gateway.decisions.messages import Message, of_decision
+from standing.gateway.access.localized import Localized
+from standing.gateway.decisions.messages import of_decision
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause
 
-HOP_NAMES: dict[HopName, Message] = {
-    HopName.EFFECTIVE: Message("took effect at the bank", "在银行生效"),
-    HopName.ACCEPTED: Message("reached the bank's node", "到达银行节点"),
-    HopName.SIGNED: Message("was signed by the bank", "由银行签名"),
-    HopName.SUBMITTED: Message("was sent to the ledger", "提交到账本"),
-    HopName.IN_BLOCK: Message("was on the ledger", "写入账本"),
-    HopName.OBSERVED: Message("was seen by our gateway", "被我方网关看到"),
-    HopName.NOTIFIED: Message("was told to our systems", "通知我方系统"),
-    HopName.USED: Message("was first used by a decision", "首次用于交易判断"),
+HOP_NAMES: dict[HopName, Localized] = {
+    HopName.EFFECTIVE: Localized("took effect at the bank", "在银行生效"),
+    HopName.ACCEPTED: Localized("reached the bank's node", "到达银行节点"),
+    HopName.SIGNED: Localized("was signed by the bank", "由银行签名"),
+    HopName.SUBMITTED: Localized("was sent to the ledger", "提交到账本"),
+    HopName.IN_BLOCK: Localized("was on the ledger", "写入账本"),
+    HopName.OBSERVED: Localized("was seen by our gateway", "被我方网关看到"),
+    HopName.NOTIFIED: Localized("was told to our systems", "通知我方系统"),
+    HopName.USED: Localized("was first used by a decision", "首次用于交易判断"),
 }
 
 #: What keeps a hop from happening, and what to do: by cause where one is known, otherwise by hop.
-REMEDIES: dict[HopName | Cause, Message] = {
-    HopName.ACCEPTED: Message(
+REMEDIES: dict[HopName | Cause, Localized] = {
+    HopName.ACCEPTED: Localized(
         "The bank's core system has not handed the change to the bank's node. Ask the bank's operations desk to check "
         "the feed from the core to the node.",
         "银行核心系统尚未将变更送达银行节点。请联系银行运维检查核心系统到节点的数据推送。",
     ),
-    HopName.SIGNED: Message(
+    HopName.SIGNED: Localized(
         "The bank's node holds the change but has not signed it. Ask the bank to look at its node's status; a resync "
         "makes it publish the account's present state again once it works.",
         "银行节点已收到变更，但尚未签名发布。请联系银行查看节点状态；节点恢复后可发起重新同步。",
     ),
-    HopName.SUBMITTED: Message(
+    HopName.SUBMITTED: Localized(
         "The bank has signed the change but not sent it to the ledger. Ask the bank to check its node's connection to "
         "the ledger and its sending account.",
         "银行已签名，但尚未提交到账本。请联系银行检查节点与账本的连接及其发送账户。",
     ),
-    HopName.IN_BLOCK: Message(
+    HopName.IN_BLOCK: Localized(
         "The change was sent, and no block holds it yet. Check the ledger's health; if it is well, ask the bank to "
         "resync: its node then sends again what is missing.",
         "变更已提交，但尚未写入账本区块。请检查账本状态；如账本正常，请银行重新同步，其节点会重新发送。",
     ),
-    HopName.OBSERVED: Message(
+    HopName.OBSERVED: Localized(
         "The change is on the ledger, and decisions use it already; only notices wait. Tell the gateway's operator "
         "that the follower is behind.",
         "变更已在账本上，交易判断已在使用，仅通知延迟。请告知网关运维：跟踪程序落后。",
     ),
-    HopName.NOTIFIED: Message(
+    HopName.NOTIFIED: Localized(
         "Decisions use the change already. Our own webhook endpoint does not take the event: tell the team that runs "
         "it; what is missing can be replayed.",
         "交易判断已在使用该变更，但我方 Webhook 接收端未接收通知。请告知其负责团队；遗漏的事件可以重放。",
     ),
-    Cause.LEDGER_UNREACHABLE: Message(
+    Cause.LEDGER_UNREACHABLE: Localized(
         "Our gateway cannot read the ledger now, so every payment goes to review. Tell the gateway's operator.",
         "我方网关暂时无法读取账本，所有交易转人工审核。请告知网关运维。",
     ),
-    Cause.BANK_SILENT: Message(
+    Cause.BANK_SILENT: Localized(
         "The bank has not spoken for longer than our policy allows, so nothing of it is approved. Ask the bank's "
         "operations desk whether its node and its core's feed are running.",
         "该银行超过我方规定时间没有更新，其账户的交易暂不通过。请联系银行运维确认节点和核心系统推送是否正常。",
     ),
-    Cause.BANK_SUSPENDED: Message(
+    Cause.BANK_SUSPENDED: Localized(
         "The bank is suspended on the ledger: its word counts for nothing until it is reinstated. Only the bank and "
         "the ledger's registrar can settle that.",
         "该银行在账本上已被暂停，恢复之前其信息无效。须由银行与账本登记方处理。",
     ),
-    Cause.NODE_UNREACHABLE: Message(
+    Cause.NODE_UNREACHABLE: Localized(
         "The bank's node does not answer, so the bank's part of the way is not known now. Ask again later, or ask the "
         "bank.",
         "银行节点没有应答，暂时无法得知银行侧的进度。请稍后再查，或联系银行。",
     ),
-    Cause.NODE_REFUSES: Message(
+    Cause.NODE_REFUSES: Localized(
         "The bank's node does not tell us its part of the way. Tell the gateway's operator.",
         "银行节点拒绝提供其进度。请告知网关运维。",
     ),
 }
 
-_NOTHING_STALLED = Message(
+_NOTHING_STALLED = Localized(
     "Nothing stands still: decisions use the bank's newest word.", "没有停滞环节：交易判断使用的是银行最新信息。"
 )
-_NOTHING_KNOWN = Message("No change of this account is known yet.", "尚未看到该账户的任何变更。")
+_NOTHING_KNOWN = Localized("No change of this account is known yet.", "尚未看到该账户的任何变更。")
 
 
 def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
@@ -91,14 +92,14 @@ def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
     return [pair.en for pair in pairs], [pair.zh for pair in pairs]
 
 
-def remedy(trail: BindingTrail) -> Message:
+def remedy(trail: BindingTrail) -> Localized:
     """What is stuck, and what to do about it, in one message."""
     if trail.stalled is None:
         return _NOTHING_STALLED
     return REMEDIES[trail.cause or trail.stalled]
 
 
-def _summary(trail: BindingTrail) -> list[Message]:
+def _summary(trail: BindingTrail) -> list[Localized]:
     lines = [remedy(trail)]
     lines += [REMEDIES[trouble] for trouble in trail.troubles if trouble is not trail.cause]
     decision = trail.last_decision
@@ -106,7 +107,7 @@ def _summary(trail: BindingTrail) -> list[Message]:
         at = _time(decision.decided_at_ms, trail.bank.zone)
         told = of_decision(decision.reason, Outcome(decision.outcome))
         lines.append(
-            Message(
+            Localized(
                 f"Last decision, {at}: {decision.outcome}. {told.en}",
                 f"最近一次交易判断（{at}）：{_OUTCOMES[decision.outcome]}。{told.zh}",
             )
@@ -114,9 +115,9 @@ def _summary(trail: BindingTrail) -> list[Message]:
     if trail.staleness_ms is not None:
         age = trail.staleness_ms
         lines.append(
-            Message(f"The bank last spoke {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
+            Localized(f"The bank last spoke {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
             if age >= 0
-            else Message(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行时钟比我方快 {_span(-age)}。")
+            else Localized(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行时钟比我方快 {_span(-age)}。")
         )
     return lines
 
@@ -124,19 +125,19 @@ def _summary(trail: BindingTrail) -> list[Message]:
 _OUTCOMES = {"approve": "通过", "decline": "拒绝", "review": "人工审核"}
 
 
-def _newest(trail: BindingTrail) -> list[Message]:
+def _newest(trail: BindingTrail) -> list[Localized]:
     if not trail.changes:
         return [_NOTHING_KNOWN]
     change = trail.changes[0]
     name = f"publication {change.publication}" if change.publication is not None else "not published yet"
     zh_name = f"第 {change.publication} 号发布" if change.publication is not None else "尚未发布"
     return [
-        Message(f"The newest change ({name}):", f"最近一次变更（{zh_name}）："),
+        Localized(f"The newest change ({name}):", f"最近一次变更（{zh_name}）："),
         *(_hop(hop, trail.bank.zone) for hop in change.hops),
     ]
 
 
-def _hop(hop: Hop, zone: ZoneInfo) -> Message:
+def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
     name = HOP_NAMES[hop.name]
     if hop.state is HopState.DONE and hop.at_ms is not None:
         at = _time(hop.at_ms, zone)
@@ -144,14 +145,14 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Message:
         late = hop.expected_ms is not None and hop.took_ms is not None and hop.took_ms > hop.expected_ms
         took, zh_took = (f", after {_span(hop.took_ms or 0)}", f"，用时 {_span(hop.took_ms or 0)}")
         note, zh_note = (" (slower than expected)", "（慢于预期）") if late else ("", "")
-        return Message(
+        return Localized(
             f"- {name.en}: {at}{'' if first else took + note}", f"- {name.zh}：{at}{'' if first else zh_took + zh_note}"
         )
     if hop.state is HopState.DONE:
-        return Message(f"- {name.en}: yes, the time is not known", f"- {name.zh}：是，时间未知")
+        return Localized(f"- {name.en}: yes, the time is not known", f"- {name.zh}：是，时间未知")
     if hop.state is HopState.STALLED:
         waits, bound = _span(hop.took_ms or 0), _span(hop.expected_ms or 0)
-        return Message(
+        return Localized(
             f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this is where it stands still",
             f"- {name.zh}：尚未，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
         )
@@ -161,7 +162,7 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Message:
         HopState.NOT_APPLICABLE: ("does not apply", "不适用"),
     }
     en, zh = words[hop.state]
-    return Message(f"- {name.en}: {en}", f"- {name.zh}：{zh}")
+    return Localized(f"- {name.en}: {en}", f"- {name.zh}：{zh}")
 
 
 def _time(at_ms: int, zone: ZoneInfo) -> str:

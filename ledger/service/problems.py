@@ -12,10 +12,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from fastapi_problem.error import Problem, StatusProblem
 from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
 from rfc9457 import error_class_to_type
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.ledger.errors import (
@@ -141,7 +143,30 @@ def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) 
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
     app.add_exception_handler(StandingError, handler)
+    app.add_exception_handler(405, _wrong_method)
     app.add_middleware(UnexpectedErrors)
+
+
+def _wrong_method(request: Request, _error: Exception) -> Response:
+    """405 with every method that the path has; each of its methods is a route of its own, which knows only itself."""
+    allowed = sorted(_methods(request))
+    problem = Problem(
+        title="The path has no such method",
+        type_="http-method-not-allowed",
+        status=405,
+        detail=f"{request.method} is not a method of this path; allowed: {', '.join(allowed)}",
+        headers={"Allow": ", ".join(allowed)},
+    )
+    return problem_response(problem)
+
+
+def _methods(request: Request) -> set[str]:
+    return {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.path is not None and compile_path(route.path)[0].match(request.url.path)
+        for method in route.methods or ()
+    }
 
 
 class UnexpectedErrors:

@@ -14,6 +14,7 @@ from standing.ledger.attestations.binding_protocol import (
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
 from standing.node.bindings.off_boarding import OffBoarding, OffBoardings, PlatformOffBoarded
 from standing.node.bindings.regranting import Regranting, RegrantRequest
@@ -24,11 +25,10 @@ from standing.node.storage.database import DatabaseUnavailable
 from standing.node.storage.leadership import Standby
 
 TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts for now")
-UNPARSED = Documented(status.HTTP_400_BAD_REQUEST, "http-bad-request", "The body cannot be parsed")
 
 PLATFORMS_TAG = {"name": "platforms", "description": "For payment platforms: bind an account, end a binding."}
 
-router = APIRouter(responses=responses(Standby, DatabaseUnavailable))
+router = APIRouter(route_class=StrictJsonRoute, responses=responses(Standby, DatabaseUnavailable))
 
 Platform = Annotated[Caller, Depends(require("platform"))]
 PlatformOrOperator = Annotated[Caller, Depends(require("platform", "operator"))]
@@ -47,9 +47,7 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
     "/v1/micro-deposits/{deposit}/confirm",
     tags=["platforms"],
     summary="Name the amount that was paid in",
-    responses=responses(
-        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded
-    ),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded),
 )
 def post_confirmation(
     deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, caller: Platform
@@ -107,9 +105,7 @@ def _platform_of(caller: Caller) -> str:
     "/v1/bindings",
     tags=["platforms"],
     summary="Verify who holds an account, and bind it",
-    responses=responses(
-        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded
-    ),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded),
 )
 def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
     """Answers `granted` with a grant, `refused` with each field that does not match, or announces a micro-deposit.
@@ -136,7 +132,7 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding by a new one with a new key",
-    responses=responses(*_ALWAYS, UNPARSED, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
 )
 def post_regrant(
     body: RegrantRequest,

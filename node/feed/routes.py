@@ -8,9 +8,9 @@ from standing.ledger.attestations.binding_protocol import MAX_TIME_MS
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
 from standing.node.accounts.changes import FeedReceipt
-from standing.node.bindings.routes import UNPARSED
 from standing.node.feed.now import PushedEntry, push
 from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedTaken
 from standing.node.publishing.trail import ChangeTrail, Trail
@@ -19,7 +19,7 @@ from standing.node.storage.leadership import Standby
 
 TAG = {"name": "core", "description": "For the core banking system: say what changed."}
 
-router = APIRouter(tags=["core"], responses=responses(Standby, DatabaseUnavailable))
+router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(Standby, DatabaseUnavailable))
 
 Core = Annotated[Caller, Depends(require("core"))]
 CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
@@ -31,9 +31,7 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 @router.post(
     "/v1/feed",
     summary="Say what changed, up to a time",
-    responses=responses(
-        *_ALWAYS, UNPARSED, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded
-    ),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded),
 )
 def post_feed(entry: PushedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
     """Takes one feed entry: `as_of_ms` and zero or more changes.

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
+from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
 from standing.ledger.service.reloading import PATH, Reloader, SettingsState
 from standing.node.composition import Node
@@ -18,7 +19,7 @@ from standing.node.storage.database import DatabaseUnavailable
 
 TAG = {"name": "operation", "description": "For those who run the node."}
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(route_class=StrictJsonRoute, tags=["operation"])
 
 ReloaderDep = Annotated[Reloader[NodeSettings], Depends(provided(Reloader))]
 NodeDep = Annotated[Node, Depends(provided(Node))]

@@ -1,7 +1,10 @@
 """The node's OpenAPI against the node: no 5xx, and no answer that is not documented, whatever a caller sends."""
 
+import re
+
 import httpx
 import pytest
+from openapi_spec_validator import validate
 
 from tests.openapi_fuzz import ask_everything
 from tests.world import ACCOUNT, World
@@ -35,7 +38,16 @@ def test_a_body_that_cannot_be_parsed_is_refused_as_documented_and_the_node_live
     documented = httpx.get(bank.url + "/openapi.json").json()["paths"]["/v1/feed"]["post"]["responses"]
     # Nobody's key is needed to be parsed.
     answer = httpx.post(bank.url + "/v1/feed", content=body, headers={"Content-Type": "application/json"}, timeout=30)
-    assert answer.status_code == 400
-    assert answer.json()["type"] == "urn:standing:problem:http-bad-request"
-    assert "400" in documented
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:standing:problem:malformed-request"
+    assert "urn:standing:problem:malformed-request" in str(documented["422"])
     assert httpx.get(bank.url + "/healthz").status_code == 200
+
+
+def test_the_nodes_openapi_validates_and_everything_in_it_has_a_name_of_its_own(a_world: World) -> None:
+    document = httpx.get(a_world.start_bank().url + "/openapi.json").json()
+    validate(document)
+    assert [name for name in document["components"]["schemas"] if not re.fullmatch("[A-Z][A-Za-z]+", name)] == []
+    operations = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
+    assert len(set(operations)) == len(operations)
+    assert [name for name in operations if "v1" in name] == []

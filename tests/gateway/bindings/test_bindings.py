@@ -1,18 +1,25 @@
 """Binding at a bank's node: what is stored, what is refused, and what an end means."""
 
+from typing import get_args
+
 import pytest
 from sqlalchemy import select
 
+from standing.gateway.bindings.outcome_messages import GRANTED, refusal
 from standing.gateway.bindings.service import mask
 from standing.gateway.storage import schema
+from standing.ledger.attestations.binding_protocol import Mismatch
 from standing.ledger.chain import governance
 from standing.ledger.service.database import Database
 from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
 
 
 def stored(rig: Rig, person: Person) -> list[str]:
-    """The user's bindings as the gateway lists them."""
+    """The user's bindings as the gateway lists them; none of a user that it does not know."""
     listed = rig.support("GET", f"/v1/bindings?user_id={person.user_id}")
+    if listed.status_code == 404:
+        assert listed.json()["type"] == problem("not-found")
+        return []
     assert listed.status_code == 200
     return [binding["binding"] for binding in listed.json()["bindings"]]
 
@@ -32,9 +39,11 @@ def test_bind_look_up_and_read(a_rig: Rig) -> None:
         "binding": granted["binding"],
         "number_masked": number[:6] + "******" + number[-4:],
         "created_at_ms": a_rig.clock.now_ms(),
+        "usable_since_ms": None,
         "mismatches": [],
         "matches": [],
         "hints": [],
+        "message": {"en": GRANTED.en, "zh": GRANTED.zh},
         "micro_deposit": None,
     }
     assert stored(a_rig, person) == [granted["binding"]]
@@ -227,3 +236,19 @@ def test_what_is_stored_of_a_binding(a_rig: Rig) -> None:
 )
 def test_a_number_shows_the_first_6_and_last_4_at_most(number: str, masked: str) -> None:
     assert mask(number) == masked
+
+
+def test_a_refused_user_reads_in_both_languages_what_is_wrong(a_rig: Rig) -> None:
+    person = a_rig.person()
+    answer = person.bind(holder_name="另一个人名", phone="+8613900139000").json()
+    assert [each["field"] for each in answer["mismatches"]] == ["name", "phone"]
+    assert answer["message"]["en"].count("is not the one that the bank has") == 2
+    assert answer["message"]["zh"].startswith("姓名与银行登记的户名不一致。")
+    assert "手机号与银行预留的不一致" in answer["message"]["zh"]
+
+
+def test_every_field_that_a_bank_may_refuse_has_its_sentence() -> None:
+    fields = get_args(Mismatch.model_fields["field"].annotation)
+    told = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
+    assert len(told) == len(fields)
+    assert refusal([]).zh not in told

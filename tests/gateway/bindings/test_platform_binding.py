@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.bindings.identity_change import NewIdentity
+from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import VelocityRule
 from standing.gateway.errors import BankNodeUnreachable
@@ -53,9 +54,11 @@ def _waiting(a_rig: Rig, **changes: Any) -> Person:
         "binding": None,
         "number_masked": None,
         "created_at_ms": None,
+        "usable_since_ms": None,
         "mismatches": [],
         "matches": [],
         "hints": [],
+        "message": {"en": DEPOSIT_ASKED.en, "zh": DEPOSIT_ASKED.zh},
         "micro_deposit": {"currency": "CNY", "expires_at_ms": a_rig.clock.now_ms() + DEPOSIT_LIFETIME_MS},
     }
     return person
@@ -523,6 +526,9 @@ def test_a_hold_of_the_risk_policy_is_seen_in_the_list(tmp_path_factory: Any) ->
         assert (account["health"], account["reason"]) == ("blocked", "risk_hold")
 
 
-def test_a_user_without_accounts_has_an_empty_list(a_rig: Rig) -> None:
-    assert accounts_of(a_rig.person()) == []
+def test_a_user_whose_accounts_have_ended_has_an_empty_list_and_an_unknown_user_none(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    assert accounts_of(person) == []
+    assert a_rig.platform("GET", f"/v1/users/{a_rig.person().user_id}/accounts").status_code == 404
     assert a_rig.platform("GET", "/v1/users/not%20an%20id/accounts").status_code == 422

@@ -111,8 +111,10 @@ def test_each_difference_between_two_words_is_told_with_the_names_of_what_differ
 @pytest.mark.parametrize(
     ("current", "told"),
     [
-        (ACTIVE, []),
-        (replace(ACTIVE, limits=_limits(daily_limit_minor=0), debit_allowed=False), []),
+        (ACTIVE, ["binding.usable"]),
+        # Withdrawals are possible.
+        (replace(ACTIVE, limits=_limits(daily_limit_minor=0), debit_allowed=False), ["binding.usable"]),
+        (replace(ACTIVE, debit_allowed=False, credit_allowed=False), []),
         (FROZEN, ["binding.frozen"]),
         (replace(ACTIVE, tags=replace(TAGS, name=b"ema")), ["binding.identity_changed"]),
         (None, ["binding.unreadable"]),
@@ -152,8 +154,7 @@ class City:
         account = {**ACCOUNT, "number": number, "number_type": "account"}
         self.bank.change(account)
         binding = self.platform.bind(self.bank.bic, account)
-        # Until its first word was looked at, nothing can be told of it.
-        self.bank.heartbeat()
+        wait_until(partial(self.told, f"/v1/events?binding={binding}", 1))  # usable
         return number, binding
 
     def told(self, path: str, count: int) -> bool:
@@ -195,9 +196,9 @@ def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict
     path = f"/v1/events?binding={binding}"
     for count, change in enumerate(changes, start=1):
         as_of_ms = city.bank.change({"number": number, **change})
-        wait_until(partial(city.told, path, count))
+        wait_until(partial(city.told, path, 1 + count))
         assert city.events(path)[-1]["data"]["effective_at_ms"] == as_of_ms
-    assert [event["type"] for event in city.events(path)] == told
+    assert [event["type"] for event in city.events(path)] == ["binding.usable", *told]
 
 
 @pytest.mark.long
@@ -223,6 +224,7 @@ def test_a_real_bank_that_falls_silent_comes_back_is_suspended_and_reinstated_is
 def test_the_tables_above_leave_no_type_out() -> None:
     by_bank = {kind for _, told in ROWS for kind in told}
     elsewhere = {"bank.silent", "bank.back", "bank.suspended", "bank.reinstated"}
+    elsewhere |= {"binding.usable", "decision.reviewed"}  # usable goes before each row; test_reviews has the other
     only_by_a_faulty_bank = {"binding.unreadable"}  # test_follower has it
     assert {kind.value for kind in EventType} == by_bank | elsewhere | only_by_a_faulty_bank
 

@@ -105,9 +105,9 @@ def failed(rig: FollowRig, endpoint: str, result: str) -> None:
 def test_a_change_at_a_bank_comes_as_a_message_that_the_standard_library_verifies(
     rig: FollowRig, hook: Receiver
 ) -> None:
-    add(rig, hook)
     person = rig.bound()
     rig.follow()
+    add(rig, hook)
     rig.bank.change(person.number, status=Status.FROZEN)
     (event,) = rig.follow()
     wait_until(lambda: hook.taken)

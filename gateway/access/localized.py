@@ -1,0 +1,11 @@
+"""Text in both languages of the API, English and Chinese."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Localized:
+    """One text in English and in Chinese."""
+
+    en: str
+    zh: str

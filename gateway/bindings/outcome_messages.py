@@ -1,0 +1,66 @@
+"""What a user is told when they bind an account, in English and Chinese: what is wrong, and what they can do about it.
+
+A refusal names the field that is not as the bank has it, and never what the bank has.
+"""
+
+from collections.abc import Iterable
+
+from standing.gateway.access.localized import Localized
+from standing.ledger.attestations.binding_protocol import Mismatch
+
+GRANTED = Localized(
+    "The account is bound. It can be used as soon as the bank has confirmed it, usually within a minute.",
+    "账户已绑定。银行确认后即可使用，通常不超过一分钟。",
+)
+
+DEPOSIT_ASKED = Localized(
+    "The bank is paying a small amount into this account. Look it up in your statement and enter it here.",
+    "银行将向该账户汇入一笔小额款项。请查询账户明细，并在此输入到账金额。",
+)
+
+LOOKS_MISTYPED = Localized(
+    "Something looks mistyped, so the bank was not asked. Look at it again; if it is right, send it as written.",
+    "填写内容可能有误，尚未向银行核验。请再核对；确认无误可照原样提交。",
+)
+
+#: By the field that the bank names. Later banks may name others.
+_REFUSALS: dict[str, Localized] = {
+    "number": Localized(
+        "The bank has no such account. Check the number, and whether it is a card or an account number.",
+        "银行查无此账户。请核对号码，并确认是卡号还是账号。",
+    ),
+    "name": Localized(
+        "The name is not the one that the bank has for this account. Enter it as it is at the bank.",
+        "姓名与银行登记的户名不一致。请按银行登记的户名填写。",
+    ),
+    "id_document": Localized(
+        "The ID document is not the one that the bank has for this account. Enter the document you registered there, "
+        "or bring it up to date at the bank.",
+        "证件信息与银行登记的不一致。请填写在银行登记的证件，或到银行更新证件信息。",
+    ),
+    "phone": Localized(
+        "The phone number is not the one that the bank has for this account. Enter that one, or change it at the bank.",
+        "手机号与银行预留的不一致。请填写银行预留手机号，或到银行修改预留手机号。",
+    ),
+    "account": Localized(
+        "The bank does not allow this account to be bound now. Ask the bank, or bind another account.",
+        "银行目前不允许绑定该账户。请联系银行，或绑定其他账户。",
+    ),
+    "amount": Localized(
+        "The amount is not the one that the bank paid in, or the time or the tries are used up. Check your statement; "
+        "if no try is left, begin again.",
+        "金额与银行汇入的不一致，或已超过期限或次数。请核对账户明细；如次数已用完，请重新发起绑定。",
+    ),
+}
+
+_UNSPECIFIED = Localized(
+    "The bank has refused to bind this account. Ask the bank, or bind another account.",
+    "银行拒绝绑定该账户。请联系银行，或绑定其他账户。",
+)
+
+
+def refusal(mismatches: Iterable[Mismatch]) -> Localized:
+    """What a refused user is told: a sentence for each field that is not as the bank has it."""
+    fields = dict.fromkeys(mismatch.field for mismatch in mismatches)
+    told = [_REFUSALS.get(field, _UNSPECIFIED) for field in fields] or [_UNSPECIFIED]
+    return Localized(" ".join(each.en for each in told), "".join(each.zh for each in told))

@@ -1,0 +1,67 @@
+"""JSON bodies read strictly: what two readers could understand differently is refused (RFC 8259, sections 4 and 8.1).
+
+Python's parser takes the last of two equal keys, where other software takes the first: one body would then be two
+transactions. Every body that is no JSON is a `malformed-request` alike: bytes that are not UTF-8, numbers too long to
+parse, nesting too deep.
+"""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+_MAX_SHOWN = 40
+
+
+def strict_json(body: bytes) -> Any:
+    """The value of a JSON text. Raises: json.JSONDecodeError, with what is wrong and where if that is known."""
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_unique)
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("not UTF-8", "", error.start) from None
+    except _TwiceThere as error:
+        raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} is there twice", "", 0) from None
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from None
+    except ValueError:
+        raise json.JSONDecodeError("a number is too long", "", 0) from None
+
+
+class _TwiceThere(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _TwiceThere(key)
+            seen.add(key)
+    return made
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict"):
+            self._strict = strict_json(await self.body())
+        return self._strict
+
+
+class StrictJsonRoute(APIRoute):
+    """A route that reads its JSON body by `strict_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strict

@@ -1,0 +1,78 @@
+"""OpenAPI as other tools read it: names of our own, problems that say what they hold, no dangling references."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from standing.ledger.service.problems import MEDIA_TYPE
+
+_TEXT: dict[str, Any] = {"type": "string"}
+
+#: A problem document (RFC 9457), as `ledger.service.problems` writes it.
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457).",
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:standing:problem:[a-z0-9-]+$", "description": "Stable"},
+        "title": _TEXT,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {**_TEXT, "description": "What was wrong, where, and what is allowed"},
+        "errors": {
+            "type": "array",
+            "maxItems": 50,
+            "description": "With 422: each field that is not allowed",
+            "items": {"$ref": "#/components/schemas/FieldError"},
+        },
+        "max_bytes": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 2**53,
+            "description": "With 413: the largest body that is taken",
+        },
+    },
+}
+FIELD_ERROR: dict[str, Any] = {
+    "title": "FieldError",
+    "description": "One field that is not allowed.",
+    "type": "object",
+    "required": ["field", "problem", "allowed"],
+    "properties": {"field": _TEXT, "problem": _TEXT, "allowed": _TEXT},
+}
+
+#: FastAPI's own validation errors, which no service here answers with.
+_UNUSED = ("HTTPValidationError", "ValidationError")
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation: that of its function, unique within a service."""
+    return route.name
+
+
+def install(app: FastAPI) -> None:
+    """Let `app` describe its problems as they are. To be called after `problems.install`."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        schemas = document["components"]["schemas"]
+        for name in _UNUSED:
+            schemas.pop(name, None)
+        schemas |= {"Problem": PROBLEM, "FieldError": FIELD_ERROR}
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                _drop_default_422(operation["responses"])
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _drop_default_422(responses: dict[str, Any]) -> None:
+    """Remove FastAPI's description of a malformed request from a route that documents its own, or takes nothing."""
+    content = responses.get("422", {}).get("content", {})
+    if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
+        del content["application/json"]
+        if MEDIA_TYPE not in content:
+            del responses["422"]
