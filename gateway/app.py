@@ -10,6 +10,8 @@ from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.accounts import routes as account_routes
 from standing.gateway.bindings import routes as binding_routes
 from standing.gateway.composition import Gateway, build
+from standing.gateway.console.app import PATH as CONSOLE_PATH
+from standing.gateway.console.app import create_console
 from standing.gateway.decisions import routes as decision_routes
 from standing.gateway.events import routes as event_routes
 from standing.gateway.evidence import routes as evidence_routes
@@ -73,6 +75,8 @@ def create_app(settings: GatewaySettings, clock: Clock | None = None) -> FastAPI
     for router in _ROUTERS:
         app.include_router(router)
     openapi.install(app)
+    if settings.console.enabled:
+        app.mount(CONSOLE_PATH, create_console(app.state.services))
     return app
 
 
@@ -90,6 +94,7 @@ def _provide(app: FastAPI, gateway: Gateway) -> None:
         gateway.identity_change,
         gateway.accounts,
         gateway.audit,
+        gateway.sessions,
         gateway.decisions,
         gateway.holds,
         gateway.evidence,
