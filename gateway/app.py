@@ -10,6 +10,8 @@ from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.accounts import routes as account_routes
 from standing.gateway.bindings import routes as binding_routes
 from standing.gateway.composition import Gateway, build
+from standing.gateway.console.app import PATH as CONSOLE_PATH
+from standing.gateway.console.app import create_console
 from standing.gateway.decisions import routes as decision_routes
 from standing.gateway.events import routes as event_routes
 from standing.gateway.evidence import routes as evidence_routes
@@ -87,6 +89,8 @@ def create_app(
         app.include_router(router)
     service_openapi.install(app)
     openapi.install(app)
+    if settings.console.enabled:
+        app.mount(CONSOLE_PATH, create_console(app.state.services))
     return app
 
 
@@ -105,6 +109,7 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.identity_change,
         gateway.accounts,
         gateway.audit,
+        gateway.sessions,
         gateway.decisions,
         gateway.search,
         gateway.reviews,

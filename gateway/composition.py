@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 
 from standing.gateway.access.audit import Audit
+from standing.gateway.access.sessions import Sessions
 from standing.gateway.accounts.service import Accounts
 from standing.gateway.bindings.banks import BankDirectory, NodeClient
 from standing.gateway.bindings.flow import BindingFlow
@@ -51,6 +52,7 @@ class Gateway:
     identity_change: IdentityChange
     accounts: Accounts
     audit: Audit
+    sessions: Sessions
     decisions: DecisionService
     search: DecisionSearch
     reviews: Reviews
@@ -205,6 +207,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         identity_change=IdentityChange(storage, vault),
         accounts=accounts,
         audit=Audit(storage, vault, clock),
+        sessions=Sessions(storage, clock, settings.console, settings.api_keys, vault.lookup_key),
         decisions=decisions,
         search=DecisionSearch(storage, clock),
         reviews=reviews,

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, S
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
+from standing.gateway.access.settings import ConsoleSettings
 from standing.gateway.bindings.settings import BankSettings, checked
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import load_policy
@@ -100,6 +101,7 @@ class GatewaySettings(ServiceSettings):
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
     trail: TrailSettings = TrailSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @property
     def all_ledger_urls(self) -> list[str]:
@@ -260,4 +262,13 @@ submitted_ms = 10000
 in_block_ms = 30000
 observed_ms = 15000
 notified_ms = 60000
+
+[console]                            # pages for support staff, at /console
+enabled = true
+time_zone = "UTC"                    # of all times but an account's, which are in its bank's zone
+idle_minutes = 15                    # without a page, the session ends
+session_hours = 10                   # whatever is done in it
+max_sessions = 1000
+max_failures = 10                    # failed tries of one address before it is locked out
+lockout_minutes = 15
 """

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     ForeignKey,
     Index,
@@ -45,6 +46,9 @@ bindings = Table(
     Column("unvouched", String(64)),
     Column("replaces", LargeBinary),  # the binding that this one replaced
 )
+#: The last four digits of an account, by which support finds it. Queries must use this text, or no index is used.
+LAST_FOUR: ColumnElement[str] = literal_column("substr(number_masked, length(number_masked) - 3)", String)
+Index("ix_bindings_last_four", LAST_FOUR, _table=bindings)
 
 #: Every decision, with the answer as it was given.
 decisions = Table(
@@ -343,3 +347,27 @@ dead_bindings = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("block_number", BigInteger, nullable=False),
 )
+
+#: Who is signed in at the console. `token_sha256`: of the cookie's token. `key_sha256`: the API key that it was opened
+#: with; null where an identity provider vouched for the person.
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("caller", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("key_sha256", String(64)),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("seen_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+)
+
+#: Failed tries to sign in at the console, by a keyed hash of the address. Rows older than the lock-out are deleted.
+console_failures = Table(
+    "console_failures",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("address", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
+Index("ix_console_failures_address", console_failures.c.address, console_failures.c.at_ms)

@@ -1,0 +1,156 @@
+"""Sessions of the console: who is signed in, until when, and which addresses are locked out after failed tries.
+
+A session is a random token in a cookie; only its SHA-256 is stored. It ends after a while without a page, after a
+fixed time in any case, when its holder signs out, and as soon as the key that it was opened with leaves the settings.
+Sessions and failed tries are in the database, so that they hold for every process of the gateway.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from standing.gateway.access.settings import ConsoleSettings
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.ledger.clock import Clock
+from standing.ledger.errors import Overloaded, Unavailable
+from standing.ledger.service.api_keys import ApiKey, Caller
+
+#: Roles whose holders are people. A platform's own key is for machines.
+PEOPLE = ("support", "admin")
+
+_MINUTE_MS = 60_000
+#: A page moves the idle end only this often: reading a page should not write each time.
+_TOUCH_MS = 60_000
+_sessions, _failures = schema.console_sessions, schema.console_failures
+
+
+class LockedOut(Unavailable):
+    """Too many failed tries of this address. It ends by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open session. `csrf`: the token that each act from a page of this session carries."""
+
+    caller: Caller
+    csrf: str
+    ends_at_ms: int
+
+
+def csrf_of(token: str) -> str:
+    """The token of acts that belongs to a cookie's token. It says nothing about the cookie's."""
+    return hmac.digest(token.encode(), b"standing/console/csrf", "sha256").hex()
+
+
+class Sessions:
+    """Opens, finds and ends sessions. `secret` hides addresses at rest."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, settings: ConsoleSettings, keys: list[ApiKey], secret: bytes
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._settings = settings
+        self._keys = {key.sha256: key for key in keys}
+        self._secret = secret
+
+    async def open(self, key: str, address: str) -> str | None:
+        """Open a session with an API key. Returns: its token; None where the key is unknown or not a person's.
+
+        Raises: LockedOut, Overloaded (too many sessions are open), StorageUnavailable.
+        """
+        return await self._storage.writing(self._open, sha256(key.encode()).hexdigest(), address)
+
+    async def open_for(self, caller: Caller) -> str:
+        """Open a session for a person whom an identity provider vouches for. Raises: Overloaded, StorageUnavailable."""
+
+        def work() -> str:
+            with self._storage.write() as connection:
+                return self._insert(connection, caller, None)
+
+        return await self._storage.writing(work)
+
+    async def find(self, token: str, *, touch: bool = True) -> Session | None:
+        """The open session of a token; `touch`: a person asked for a page, so the idle end moves. None: sign in first.
+
+        Raises: StorageUnavailable.
+        """
+        digest, now_ms = sha256(token.encode()).hexdigest(), self._clock.now_ms()
+
+        def read() -> tuple[Session, int] | None:
+            with self._storage.read() as connection:
+                row = connection.execute(select(_sessions).where(_sessions.c.token_sha256 == digest)).one_or_none()
+            if row is None or now_ms >= min(row.ends_at_ms, row.seen_at_ms + self._idle_ms):
+                return None
+            if row.key_sha256 is not None and row.key_sha256 not in self._keys:
+                return None
+            return Session(Caller(row.caller, row.role, None), csrf_of(token), row.ends_at_ms), row.seen_at_ms
+
+        found = await self._storage.reading(read)
+        if found is None:
+            return None
+        session, seen_at_ms = found
+        if touch and now_ms - seen_at_ms >= min(_TOUCH_MS, self._idle_ms // 2):
+            await self._storage.writing(self._touch, digest, now_ms)
+        return session
+
+    async def end(self, token: str) -> None:
+        """Sign out. Safe to repeat. Raises: StorageUnavailable."""
+        digest = sha256(token.encode()).hexdigest()
+
+        def work() -> None:
+            with self._storage.write() as connection:
+                connection.execute(delete(_sessions).where(_sessions.c.token_sha256 == digest))
+
+        await self._storage.writing(work)
+
+    @property
+    def _idle_ms(self) -> int:
+        return self._settings.idle_minutes * _MINUTE_MS
+
+    def _touch(self, digest: str, now_ms: int) -> None:
+        with self._storage.write() as connection:
+            connection.execute(update(_sessions).where(_sessions.c.token_sha256 == digest).values(seen_at_ms=now_ms))
+
+    def _open(self, key_sha256: str, address: str) -> str | None:
+        known = next((key for digest, key in self._keys.items() if hmac.compare_digest(digest, key_sha256)), None)
+        hidden = hmac.digest(self._secret, b"console-address\x1f" + address.encode(), "sha256").hex()
+        with self._storage.write() as connection:
+            self._check_not_locked_out(connection, hidden)
+            if known is None or known.role not in PEOPLE:
+                connection.execute(insert(_failures).values(address=hidden, at_ms=self._clock.now_ms()))
+                return None
+            return self._insert(connection, Caller(known.name, known.role, None), key_sha256)
+
+    def _check_not_locked_out(self, connection: Connection, hidden: str) -> None:
+        now_ms, lockout_ms = self._clock.now_ms(), self._settings.lockout_minutes * _MINUTE_MS
+        connection.execute(delete(_failures).where(_failures.c.at_ms <= now_ms - lockout_ms))
+        failed = select(_failures.c.at_ms).where(_failures.c.address == hidden).order_by(_failures.c.at_ms.desc())
+        times = list(connection.scalars(failed.limit(self._settings.max_failures)))
+        if len(times) >= self._settings.max_failures:
+            wait_ms = times[-1] + lockout_ms - now_ms
+            raise LockedOut("too many failed tries to sign in; allowed: to wait", max(1, -(-wait_ms // 1_000)))
+
+    def _insert(self, connection: Connection, caller: Caller, key_sha256: str | None) -> str:
+        now_ms, token = self._clock.now_ms(), secrets.token_urlsafe(32)
+        ended = (_sessions.c.ends_at_ms <= now_ms) | (_sessions.c.seen_at_ms <= now_ms - self._idle_ms)
+        connection.execute(delete(_sessions).where(ended))
+        count = connection.scalar(select(func.count()).select_from(_sessions)) or 0
+        if count >= self._settings.max_sessions:
+            raise Overloaded(f"{count} sessions are open; allowed: to wait until some end", 60)
+        connection.execute(
+            insert(_sessions).values(
+                token_sha256=sha256(token.encode()).hexdigest(),
+                caller=caller.name,
+                role=caller.role,
+                key_sha256=key_sha256,
+                started_at_ms=now_ms,
+                seen_at_ms=now_ms,
+                ends_at_ms=now_ms + self._settings.session_hours * 60 * _MINUTE_MS,
+            )
+        )
+        return token

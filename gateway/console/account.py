@@ -1,0 +1,127 @@
+"""The page of an account: how it is now, its limits, the trail of its changes, its decisions, and what staff can do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path
+from starlette.responses import RedirectResponse, Response
+
+from standing.gateway.bindings.schemas import LiveBindingDocument
+from standing.gateway.composition import Gateway
+from standing.gateway.console.find import view_of
+from standing.gateway.console.limits import limits_of
+from standing.gateway.console.lookups import Lookups
+from standing.gateway.console.pages import HOME, PATH
+from standing.gateway.console.visits import ActDep, GatewayDep, ReasonDep, Visit, VisitDep
+from standing.gateway.decisions.messages import NOT_SERVED, of_account
+from standing.gateway.errors import BankNotServed
+from standing.gateway.support.hops import HopName
+from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, remedy
+from standing.ledger.attestations.binding_protocol import Hex32
+from standing.ledger.errors import LedgerUnreachable, Overloaded
+
+router = APIRouter()
+
+Binding = Annotated[Hex32, Path()]
+HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
+#: Hops that a resync can help with: the bank's node sends again what is missing, or signs the present state.
+_RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
+
+
+@router.get("/accounts/{binding}")
+async def account_page(binding: Binding, visited: VisitDep, gateway: GatewayDep) -> Response:
+    """Reads the ledger and asks the bank's node for this page."""
+    return visited.page("account.html", **await _values(gateway, bytes.fromhex(binding[2:])))
+
+
+@router.post("/accounts/{binding}/resync")
+async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
+    """Ask the bank to publish the account's present state again."""
+    async with _audited(visited, gateway, "resync", binding, reason):
+        queued = await gateway.binding_flow.resync(bytes.fromhex(binding[2:]))
+    return _back(binding, "resync-queued" if queued else "resync-on-its-way")
+
+
+@router.post("/accounts/{binding}/end")
+async def end(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
+    """End the binding, so that the user binds the account anew with what is true now."""
+    async with _audited(visited, gateway, "delete_binding", binding, reason):
+        await gateway.bindings.end(bytes.fromhex(binding[2:]))
+    return _back(binding, "ended")
+
+
+@router.post("/holds/{hold_id}/lift")
+async def lift(
+    hold_id: HoldId,
+    visited: ActDep,
+    gateway: GatewayDep,
+    reason: ReasonDep,
+    binding: Annotated[str, Form(pattern="^(0x[0-9a-f]{64})?$")] = "",
+) -> Response:
+    """Lift a hold before its end."""
+    async with _audited(visited, gateway, "lift_hold", hold_id, reason):
+        await gateway.holds.lift(hold_id, visited.caller.name)
+    return _back(binding, "hold-lifted") if binding else RedirectResponse(HOME, status_code=303)
+
+
+def _back(binding: str, done: str) -> Response:
+    return RedirectResponse(f"{PATH}/accounts/{binding}?done={done}", status_code=303)
+
+
+@asynccontextmanager
+async def _audited(visited: Visit, gateway: Gateway, action: str, subject: str, reason: str) -> AsyncIterator[None]:
+    async with gateway.audit.act(visited.caller, action, subject, reason):
+        yield
+
+
+async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
+    stored = await gateway.bindings.find(binding)
+    lookups = Lookups(gateway.storage)
+    view, live, trail, decisions, holds = await asyncio.gather(
+        view_of(gateway, stored),
+        _live(gateway, binding),
+        _trail(gateway, binding),
+        lookups.last_decisions(binding),
+        gateway.holds.listed(binding=binding),
+    )
+    document = LiveBindingDocument.of_live(live) if live is not None else None
+    limits = []
+    if live is not None and live.terms is not None:
+        bound = await gateway.bindings.bound(binding)
+        limits = await limits_of(gateway.storage, bound, live.terms, live.read_at_ms)
+    now_ms = gateway.clock.now_ms()
+    bank = gateway.banks.of_binding(stored.bank) if gateway.banks.serves(stored.bank) else None
+    return {
+        "stored": stored,
+        "binding": "0x" + binding.hex(),
+        "bank_name": bank.name if bank is not None else stored.bank,
+        "zone": bank.zone if bank is not None else None,
+        "view": view,
+        "message": of_account(view.condition.reason) if view.bank is not None else NOT_SERVED,
+        "live": document,
+        "limits": limits,
+        "trail": trail,
+        "remedy": remedy(trail) if trail is not None else None,
+        "hop_names": HOP_NAMES,
+        "troubles": [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else [],
+        "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
+        "decisions": decisions,
+        "holds": [hold for hold in holds if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms],
+        "max_staleness_ms": gateway.policy.widest_staleness_ms,
+    }
+
+
+async def _live(gateway: Gateway, binding: bytes) -> Any:
+    try:
+        return await gateway.bindings.live(binding)
+    except (LedgerUnreachable, Overloaded, BankNotServed):
+        return None  # the page says that the bank's word cannot be read now
+
+
+async def _trail(gateway: Gateway, binding: bytes) -> Any:
+    try:
+        return await gateway.trails.of(binding)
+    except BankNotServed:
+        return None  # there is nobody to ask

@@ -1,0 +1,117 @@
+"""The page of a decision: its fifteen checks, its evidence verified line by line, and a file for a court."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from standing.gateway.console.visits import GatewayDep, VisitDep
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.evidence.routes import get_evidence
+from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.run import Report, verify
+from standing.gateway.ledger_reading.nodes import LedgerNodes
+from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.errors import LedgerUnreachable
+
+router = APIRouter()
+
+TransactionId = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,64}$")]
+
+#: Which of the fifteen checks each reason is (docs/ARCHITECTURE.md, "The decision, check by check").
+CHECKS: dict[str, int] = {
+    Reason.LEDGER_UNREACHABLE: 1,
+    Reason.BANK_SUSPENDED: 2,
+    Reason.NO_ATTESTATION: 3,
+    Reason.LEDGER_ROLLED_BACK: 3,
+    Reason.ATTESTATION_UNREADABLE: 3,
+    Reason.BANK_SILENT: 4,
+    Reason.UNBOUND: 5,
+    "account_unstated": 5,
+    Reason.ACCOUNT_CLOSED: 6,
+    Reason.ACCOUNT_LOST: 7,
+    Reason.ACCOUNT_FROZEN: 8,
+    Reason.ACCOUNT_DORMANT: 9,
+    Reason.DEBIT_NOT_ALLOWED: 10,
+    Reason.CREDIT_NOT_ALLOWED: 10,
+    Reason.NAME_CHANGED: 11,
+    Reason.ID_DOCUMENT_CHANGED: 11,
+    Reason.PHONE_CHANGED: 11,
+    Reason.CURRENCY_NOT_ALLOWED: 12,
+    Reason.OVER_TRANSACTION_LIMIT: 13,
+    Reason.OVER_DAILY_LIMIT: 14,
+    "over_monthly_limit": 14,
+    "over_yearly_limit": 14,
+    Reason.RISK_HOLD: 15,
+}
+LAST_CHECK = 15
+#: One verification asks the ledger many questions; more at once would slow the hot path down.
+_ONE_AT_A_TIME = asyncio.Semaphore(1)
+_TIMEOUT_S = 5.0
+
+
+@router.get("/decisions/{transaction_id}")
+async def decision_page(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
+    """What was decided, check by check."""
+    return visited.page("decision.html", report=None, unverified=None, **await _values(gateway, transaction_id))
+
+
+@router.get("/decisions/{transaction_id}/verification")
+async def verification(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
+    """The same page with the evidence verified against the ledger now."""
+    values = await _values(gateway, transaction_id)
+    report, unverified = None, None
+    try:
+        async with _ONE_AT_A_TIME:
+            report = await asyncio.to_thread(_verify, gateway, values["raw"], values["key"])
+    except LedgerUnreachable as error:
+        unverified = str(error)
+    return visited.page("decision.html", report=report, unverified=unverified, **values)
+
+
+@router.get("/decisions/{transaction_id}/evidence.json")
+async def download(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
+    """Evidence with a storage proof where a node still gives one: the file that `standing-gateway verify` takes."""
+    reader, signer = gateway.reader, gateway.evidence
+    assert isinstance(reader.nodes, LedgerNodes)
+    file = await get_evidence(transaction_id, gateway.decisions, reader, signer, visited.caller, proof=True)
+    name = "evidence-" + transaction_id.replace(":", "-") + ".json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(file.model_dump_json(indent=1), media_type="application/json", headers=headers)
+
+
+async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:
+    raw = await gateway.decisions.find(transaction_id)
+    decision = json.loads(raw)
+    binding = bytes.fromhex(decision["binding"][2:])
+    stored = await gateway.bindings.find(binding)
+    served = gateway.banks.serves(stored.bank)
+    failed = CHECKS.get(decision["reason"] or "")
+    bank = gateway.banks.of_binding(stored.bank) if served else None
+    return {
+        "decision": decision,
+        "raw": raw,
+        "key": (await gateway.bindings.bound(binding)).key if served else None,
+        "stored": stored,
+        "bank_name": bank.name if bank is not None else stored.bank,
+        "zone": bank.zone if bank is not None else None,
+        "failed": failed,
+        "checks": [(number, _state(number, failed, decision["reason"])) for number in range(1, LAST_CHECK + 1)],
+    }
+
+
+def _state(number: int, failed: int | None, reason: str | None) -> str:
+    if reason is None:
+        return "passed"
+    if failed is None:
+        return "unknown"  # a reason that is newer than this page
+    return "passed" if number < failed else "failed" if number == failed else "not-reached"
+
+
+def _verify(gateway: Any, raw: bytes, key: bytes | None) -> Report:
+    contract = parse_address(gateway.settings.ledger_contract, "ledger_contract")
+    client = LedgerClient(gateway.settings.all_ledger_urls, contract, timeout_s=_TIMEOUT_S)
+    means = Means(gateway_key=gateway.evidence.jwk, contract=contract, binding_key=key, policy=None)
+    return verify(parse_evidence(raw), means, client)

@@ -1,0 +1,117 @@
+"""The first page: find a user, a transaction, a binding, or an account by its last four digits; and staff's queue."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from starlette.responses import RedirectResponse, Response
+
+from standing.gateway.accounts.health import NOT_SERVED
+from standing.gateway.accounts.service import AccountView
+from standing.gateway.bindings.flow import PendingBinding
+from standing.gateway.bindings.schemas import USER_PATTERN
+from standing.gateway.bindings.service import StoredBinding
+from standing.gateway.composition import Gateway
+from standing.gateway.console.lookups import Lookups
+from standing.gateway.console.pages import PATH
+from standing.gateway.console.visits import ActDep, GatewayDep, Visit, VisitDep
+from standing.ledger.errors import NotFound
+
+router = APIRouter()
+
+_BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
+_LAST_FOUR = re.compile(r"[0-9]{4}")
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search found. `user`: the platform knows a user of this id, with or without accounts."""
+
+    user: str | None = None
+    accounts: list[AccountView] = field(default_factory=list)
+    ended: list[StoredBinding] = field(default_factory=list)
+    pending: list[PendingBinding] = field(default_factory=list)
+    by_digits: list[StoredBinding] = field(default_factory=list)
+    transaction: str | None = None
+    binding: str | None = None
+
+    @property
+    def only(self) -> str | None:
+        """The page of what was found, where it is one thing that has a page."""
+        if self.user is not None or len(self.by_digits) > 1:
+            return None
+        pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits]
+        pages += [f"decisions/{self.transaction}"] if self.transaction is not None else []
+        pages += [f"accounts/{self.binding}"] if self.binding is not None else []
+        return f"{PATH}/{pages[0]}" if len(pages) == 1 else None
+
+    @property
+    def nothing(self) -> bool:
+        return self.user is None and not self.by_digits and self.transaction is None and self.binding is None
+
+
+@router.get("/")
+async def find_page(visited: VisitDep, gateway: GatewayDep) -> Response:
+    """The search box, and the queue: open holds, and what was sent to review in the last day."""
+    return await _page(visited, gateway)
+
+
+@router.post("/find")
+async def find(
+    visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
+) -> Response:
+    """Search. What was typed is never part of an address."""
+    typed = wanted.strip()
+    if not typed:
+        return await _page(visited, gateway)
+    found = await _search(gateway, typed)
+    if found.only is not None:
+        return RedirectResponse(found.only, status_code=303)
+    return await _page(visited, gateway, typed=typed, found=found)
+
+
+async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
+    lookups, now_ms = Lookups(gateway.storage), gateway.clock.now_ms()
+    queue: dict[str, Any] = {
+        "holds": await lookups.open_holds(now_ms),
+        "reviews": await lookups.open_reviews(),
+    }
+    return visited.page("find.html", **({"typed": "", "found": None} | queue | values))
+
+
+async def _search(gateway: Gateway, typed: str) -> Found:
+    found, lookups = Found(), Lookups(gateway.storage)
+    if _BINDING.fullmatch(typed):
+        try:
+            found.binding = "0x" + (await gateway.bindings.find(bytes.fromhex(typed[2:]))).binding.hex()
+        except NotFound:
+            found.binding = None
+        return found
+    if _LAST_FOUR.fullmatch(typed):
+        found.by_digits = await lookups.ending_in(typed)
+    if re.fullmatch(USER_PATTERN, typed):
+        if await lookups.is_decided(typed):
+            found.transaction = typed
+        await _find_user(gateway, typed, found)
+    return found
+
+
+async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
+    stored = await gateway.bindings.of_user(user_id)
+    found.ended = [each for each in stored if each.ended_at_ms is not None]
+    found.pending = await gateway.binding_flow.pending_of(user_id)
+    held = await gateway.holds.listed(user_id=user_id)
+    if not (stored or found.pending or held):
+        return
+    found.user = user_id
+    found.accounts = await gateway.accounts.of_user(user_id)
+
+
+async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
+    """How an account is now, as the decision table says; ended where the platform ended the binding."""
+    if stored.ended_at_ms is None:
+        for view in await gateway.accounts.of_user(stored.user_id):
+            if view.stored.binding == stored.binding:
+                return view
+    return AccountView(stored, None, NOT_SERVED, None)

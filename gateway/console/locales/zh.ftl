@@ -1,0 +1,234 @@
+skip-to-content = 跳到正文
+
+navigation = 页面导航
+
+nav-find = 查询
+
+sign-in = 登录
+sign-out = 退出登录
+sign-in-how = 请使用客服或管理员的 API 密钥登录。密钥不会保存在浏览器中。
+sign-in-key = API 密钥
+sign-in-refused = 该密钥不能用于控制台。请检查密钥是否正确，以及是否为客服或管理员密钥。
+sign-in-locked-out = 登录失败次数过多。请 { $minutes } 分钟后再试。
+
+role-support = 客服
+role-admin = 管理员
+
+back-to-start = 返回首页
+
+error-not-found = 未找到
+error-malformed-request = 表单填写不完整
+error-invalid-value = 输入值不符合要求
+error-not-allowed = 您的角色无权执行此操作
+error-forged-request = 页面已过期。请返回并刷新页面后重试。
+error-already-lifted = 该限制已结束或已被解除
+error-bank-node-unreachable = 银行节点没有应答，请稍后重试。
+error-bank-node-refused = 银行节点拒绝了请求，请告知网关运维。
+error-too-many-attempts = 银行暂时不再接受请求
+error-bank-not-served = 本平台不再支持该银行
+error-ledger-unreachable = 暂时无法读取账本
+error-storage-unavailable = 网关数据库暂时不可用
+error-overloaded = 系统繁忙，请稍后重试。
+error-unexpected = 系统内部错误，已记录。
+
+find-title = 查询账户或交易
+find-what = 用户号、交易号、绑定号，或账号后四位
+find-button = 查询
+find-nothing = 没有找到
+find-nothing-how = 系统中没有与输入相符的用户、交易、绑定或账户。请逐字核对。
+find-user = 用户 { $user }
+find-user-without-accounts = 该用户存在，但目前没有绑定账户。
+find-pending = 等待小额打款验证
+find-ended = 已于 { $at } 解绑
+find-digits = 账号以此四位结尾的账户
+find-transaction = 交易
+
+queue-holds = 生效中的风控限制
+queue-holds-none = 没有生效中的限制。
+queue-reviews = 最近 24 小时转人工审核的交易
+queue-reviews-none = 没有待人工审核的交易。
+
+hold-until = 至 { $at }
+hold-account = 查看账户
+hold-lift = 解除限制
+
+account-of = 用户 { $user }
+account-say = 如何答复用户
+account-reason = 原因
+account-payments = 可付款
+account-withdrawals = 可提现
+account-word-age = 银行信息的时效
+account-word-bound = （上限 { $span }）
+account-word-unknown = 暂时无法读取
+account-status = 银行反馈的状态
+account-identity = 持有人与绑定时相比
+account-bound = 绑定时间
+account-held = 风控限制
+
+identity-name = 户名
+identity-id_document = 证件
+identity-phone = 手机号
+identity-same = 一致
+identity-changed = 不一致
+
+copy-en = 复制英文
+copy-zh = 复制中文
+
+yes = 是
+
+no = 否
+
+health-good = 正常
+health-limited = 部分受限
+health-blocked = 不可用
+health-ended = 已失效
+health-unknown = 状态未知
+
+status-active = 正常
+status-frozen = 冻结
+status-lost = 挂失
+status-dormant = 休眠
+status-closed = 销户
+status-unbound = 已解绑
+status-unstated = 暂时无法说明
+
+limits = 银行限额
+
+limit-transaction = 单笔付款
+limit-day = 当日付款累计
+limit-month = 当月付款累计
+limit-year = 当年付款累计
+limit-credit-day = 当日入账累计
+limit-credit-year = 当年入账累计
+limit-left = 剩余 { $left }，限额 { $cap }
+limit-used = 已用 { $percent }%
+
+no-limit = 未设限额
+
+trail = 最近变更的同步路径
+trail-no-bank = 本平台不再支持该银行，无法查询。
+trail-change = { $at } 的变更
+trail-publication = 第 { $number } 号发布
+
+hop-waiting = 尚未
+hop-stalled = 停滞
+hop-unknown = 未知
+hop-not_applicable = 不适用
+hop-done = 已完成，时间未知
+
+act-resync = 请银行重新发布
+act-end = 解除绑定，以便重新绑定
+act-reason = 操作原因（将记入审计）
+act-reason-example = 用户来电，工单 4711
+
+decisions = 最近的交易判断
+decisions-none = 该账户尚无交易判断。
+
+column-time = 时间
+column-transaction = 交易号
+column-kind = 类型
+column-amount = 金额
+column-outcome = 结果
+column-reason = 原因
+
+kind-payment = 付款
+kind-withdrawal = 提现
+
+outcome-approve = 通过
+outcome-decline = 拒绝
+outcome-review = 人工审核
+
+reservation-reserved = 已预留
+reservation-captured = 已扣款
+reservation-voided = 已撤销
+reservation-expired = 已过期
+
+reason-ledger_unreachable = 账本无法访问
+reason-bank_suspended = 银行已被暂停
+reason-no_attestation = 银行尚未确认
+reason-ledger_rolled_back = 账本数据回退
+reason-attestation_unreadable = 银行信息无法读取
+reason-bank_silent = 银行长时间未更新
+reason-unbound = 已解绑
+reason-account_unstated = 银行暂时无法说明账户状态
+reason-account_closed = 账户已销户
+reason-account_lost = 已挂失
+reason-account_frozen = 账户冻结
+reason-account_dormant = 账户休眠
+reason-debit_not_allowed = 不允许付款
+reason-credit_not_allowed = 不允许入账
+reason-name_changed = 银行户名已变更
+reason-id_document_changed = 银行登记的证件已变更
+reason-phone_changed = 银行预留手机号已变更
+reason-currency_not_allowed = 币种不符
+reason-over_transaction_limit = 超过单笔限额
+reason-over_daily_limit = 超过当日限额
+reason-over_monthly_limit = 超过当月限额
+reason-over_yearly_limit = 超过当年限额
+reason-risk_hold = 风控限制
+
+decision-publication = 发布序号 / 区块
+decision-iso = ISO 20022
+decision-reservation = 额度预留
+decision-checks = 十五项检查
+
+check-1 = 账本按时应答
+check-2 = 银行未被暂停
+check-3 = 存在记录，未回退，且可以解密
+check-4 = 银行信息的时效满足该金额的要求
+check-5 = 账户已绑定，且状态已说明
+check-6 = 未销户
+check-7 = 未挂失
+check-8 = 该类交易未被冻结
+check-9 = 未休眠
+check-10 = 允许此类交易
+check-11 = 持有人与绑定时一致
+check-12 = 币种一致
+check-13 = 未超过单笔限额
+check-14 = 未超过日、月、年限额
+check-15 = 未被风控限制
+check-passed = 通过
+check-failed = 未通过
+check-not-reached = 未检查
+check-unknown = 未知
+
+evidence = 证据
+evidence-verify = 立即验证证据
+evidence-download = 下载证据
+evidence-ledger-down = 暂时无法读取账本，无法验证证据。请稍后重试。
+
+verdict-holds = 证据成立。
+verdict-fails = 证据不成立。
+verdict-unknown = 部分检查无法完成。
+
+line-holds = 成立
+line-fails = 不成立
+line-unknown = 无法确认
+line-1 = 签名
+line-2 = 账本
+line-3 = 区块
+line-4 = 记录
+line-5 = 发布
+line-6 = 银行签名
+line-7 = 哈希链
+line-8 = 水位时间
+line-9 = 授权
+line-10 = 账户条款
+line-11 = 策略
+line-12 = 交易判断
+line-13 = 依据
+
+cause-bank_word = 判断依据是银行的信息。
+cause-bank_delay = 银行的信息迟到。
+cause-bank_broke_its_watermark = 银行违反了其水位时间承诺。
+cause-bank_silence = 判断依据是银行未更新。
+cause-ledger_access_delay = 网关读取了较旧的区块。
+cause-guardian_word = 账本守护方已暂停该银行。
+cause-platform_word = 判断依据是平台自身的规则。
+cause-gateway_word = 判断依据是网关自身的记录。
+
+unit-ms = { $n } 毫秒
+unit-s = { $n } 秒
+unit-min = { $n } 分
+unit-h = { $n } 小时
+unit-d = { $n } 天

@@ -1,0 +1,155 @@
+"""The console's sentences in one language, and how times, durations and amounts are written in it.
+
+Every sentence is in `locales/en.ftl` and `locales/zh.ftl` (Project Fluent), under one name. What the API says in both
+languages (`gateway.decisions.messages`, `gateway.support.trail_text`) is taken from there and not repeated here.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, Protocol
+from zoneinfo import ZoneInfo
+
+from fluent.runtime import FluentBundle, FluentResource
+from iso4217 import Currency
+
+from standing.ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.errors import StandingError
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+#: The languages as the HTML attribute `lang` names them.
+TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
+
+_SECOND_MS = 1_000
+_MINUTE_MS = 60 * _SECOND_MS
+_HOUR_MS = 60 * _MINUTE_MS
+_DAY_MS = 24 * _HOUR_MS
+
+
+class MissingSentence(StandingError):
+    """A page asks for a sentence that a language does not have, or without what the sentence needs."""
+
+
+class Bilingual(Protocol):
+    """A sentence that another room keeps in both languages."""
+
+    @property
+    def en(self) -> str: ...
+    @property
+    def zh(self) -> str: ...
+
+
+def source(language: Language) -> str:
+    """The text of a language's file."""
+    return (files("standing.gateway.console") / "locales" / f"{language}.ftl").read_text(encoding="utf-8")
+
+
+@cache
+def _bundle(language: Language) -> FluentBundle:
+    bundle = FluentBundle([TAGS[language]], use_isolating=False)
+    bundle.add_resource(FluentResource(source(language)))
+    return bundle
+
+
+def preferred(accept_language: str) -> Language:
+    """The language for an `Accept-Language` header: the first of its languages that the console has, else English.
+
+    Weights are not looked at: browsers list languages by preference.
+    """
+    for part in accept_language[:500].split(","):
+        tag = part.partition(";")[0].strip().lower()
+        for language in LANGUAGES:
+            if tag == language or tag.startswith(language + "-"):
+                return language
+    return "en"
+
+
+class Words:
+    """One language. Thread-safe."""
+
+    def __init__(self, language: Language, zone: ZoneInfo) -> None:
+        self.language: Language = language
+        self.tag = TAGS[language]
+        self.zone = zone
+
+    def __call__(self, name: str, **values: Any) -> str:
+        """The sentence of this name. Raises: MissingSentence."""
+        bundle = _bundle(self.language)
+        if not bundle.has_message(name):
+            raise MissingSentence(f"{name}: no sentence in {self.language}.ftl")
+        pattern = bundle.get_message(name).value
+        if pattern is None:
+            raise MissingSentence(f"{name}: no text in {self.language}.ftl")
+        # Numbers are written by the methods below, and not by Fluent's own formats.
+        said, errors = bundle.format_pattern(pattern, {key: str(value) for key, value in values.items()})
+        if errors:
+            raise MissingSentence(f"{name}: {errors[0]}")
+        return str(said)
+
+    def named(self, family: str, member: str | None) -> str:
+        """A word of an enumeration, such as a reason; its plain name where it is newer than the sentences."""
+        name = f"{family}-{member or 'none'}"
+        return self(name) if _bundle(self.language).has_message(name) else str(member)
+
+    def of(self, message: Bilingual) -> str:
+        """This language's half of a sentence that another room keeps."""
+        return message.en if self.language == "en" else message.zh
+
+    def time(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
+        """A date and time of day, to the second, in a zone; a dash where there is none."""
+        if at_ms is None or not 0 <= at_ms <= MAX_CALENDAR_MS:
+            return "–"
+        return f"{datetime.fromtimestamp(at_ms / 1000, zone or self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def clock(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
+        """A time of day, to the second."""
+        return self.time(at_ms, zone).partition(" ")[2] or "–"
+
+    def span(self, duration_ms: int | None) -> str:
+        """A duration in at most two units, such as 3 min 20 s; a dash where there is none."""
+        if duration_ms is None:
+            return "–"
+        sign, left = ("−" if duration_ms < 0 else ""), abs(duration_ms)
+        if left < _SECOND_MS:
+            return sign + self("unit-ms", n=left)
+        if left < 10 * _SECOND_MS:
+            return sign + self("unit-s", n=f"{left // 100 / 10:.1f}")
+        units = (("unit-d", _DAY_MS), ("unit-h", _HOUR_MS), ("unit-min", _MINUTE_MS), ("unit-s", _SECOND_MS))
+        parts: list[str] = []
+        for unit, size_ms in units:
+            count, left = divmod(left, size_ms)
+            if parts or count:
+                parts += [self(unit, n=count)] if count else []
+                if len(parts) == 2 or (parts and not count):
+                    break
+        return sign + " ".join(parts)
+
+    def number(self, value: int) -> str:
+        """A whole number with thousands separated."""
+        return f"{value:,}"
+
+    def money(self, amount_minor: int | str | None, currency: str) -> str:
+        """An amount in major units with its currency; "none" is no limit stated."""
+        if amount_minor is None:
+            return "–"
+        if isinstance(amount_minor, str):
+            return self("no-limit")
+        digits = _exponent(currency)
+        sign, amount = ("−" if amount_minor < 0 else ""), abs(amount_minor)
+        major, minor = divmod(amount, 10**digits)
+        return f"{sign}{major:,}" + (f".{minor:0{digits}d}" if digits else "") + f" {currency}"
+
+    def listed(self, items: Iterable[str]) -> str:
+        """A list in one line."""
+        return (", " if self.language == "en" else "、").join(items)
+
+
+@cache
+def _exponent(currency: str) -> int:
+    """How many digits of a currency's amounts are minor units (ISO 4217)."""
+    try:
+        return int(Currency(currency).exponent or 0)
+    except ValueError:
+        return 0

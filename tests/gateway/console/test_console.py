@@ -1,0 +1,226 @@
+"""The console over HTTP, with the real gateway: who gets in, what pages show, and attacks that must not work."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from standing.ledger.attestations.terms import Status
+from tests.gateway.gateway_rig import Rig
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+class Browser:
+    """A browser without scripts: cookies, and forms with the tokens of their pages."""
+
+    def __init__(self, rig: Rig, **headers: str) -> None:
+        self.http = httpx.Client(base_url=rig.url, follow_redirects=True, timeout=60, headers=headers)
+        self.page = httpx.Response(200)
+
+    def open(self, path: str) -> str:
+        self.page = self.http.get(path)
+        return self.page.text
+
+    def submit(self, path: str, **fields: str) -> str:
+        """Send a form of the page that is open."""
+        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', self.page.text)
+        assert token is not None
+        self.page = self.http.post(path, data={"csrf": token.group(1), **fields})
+        return self.page.text
+
+    def sign_in(self, key: str) -> str:
+        self.open("/console")
+        return self.submit("/console/sign-in", key=key)
+
+
+@pytest.fixture
+def visitor(a_rig: Rig) -> Iterator[Browser]:
+    browser = Browser(a_rig)
+    yield browser
+    browser.http.close()
+
+
+@pytest.fixture
+def staff(a_rig: Rig, visitor: Browser) -> Browser:
+    visitor.sign_in(a_rig.keys["support"])
+    return visitor
+
+
+def test_nobody_sees_a_page_without_signing_in(visitor: Browser) -> None:
+    assert "Sign in" in visitor.open("/console/accounts/0x" + "00" * 32)
+    assert visitor.page.url.path == "/console/sign-in"
+
+
+def test_a_support_key_opens_a_session_whose_cookie_no_script_reads(a_rig: Rig, visitor: Browser) -> None:
+    assert "Find an account" in visitor.sign_in(a_rig.keys["support"])
+    cookie = next(
+        header for header in visitor.page.history[0].headers.get_list("set-cookie") if "standing_console" in header
+    )
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert a_rig.keys["support"] not in cookie
+
+
+def test_a_platforms_key_and_an_unknown_one_are_refused_alike(a_rig: Rig, visitor: Browser) -> None:
+    for key in (a_rig.keys["platform"], "sk_unknown", ""):
+        assert "cannot be used here" in visitor.sign_in(key)
+        assert visitor.page.status_code == 403
+
+
+def test_a_session_ends_when_idle_and_at_its_hard_end(a_rig: Rig, staff: Browser) -> None:
+    for _ in range(70):  # 9 h 55 min, in steps shorter than the idle end
+        a_rig.clock.advance(8 * 60_000 + 30_000)
+        assert "Find an account" in staff.open("/console")
+    a_rig.clock.advance(5 * 60_000)
+    assert "Sign in" in staff.open("/console")
+    staff.sign_in(a_rig.keys["support"])
+    a_rig.clock.advance(15 * 60_000)
+    assert "Sign in" in staff.open("/console")
+
+
+def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) -> None:
+    token = staff.http.cookies["standing_console"]
+    staff.open("/console")
+    staff.submit("/console/sign-out")
+    staff.http.cookies.set("standing_console", token, path="/console")
+    assert "Sign in" in staff.open("/console")
+
+
+def test_too_many_failed_tries_lock_an_address_out_for_a_while(a_rig: Rig, visitor: Browser) -> None:
+    a_rig.clock.advance(16 * 60_000)  # what other tests tried counts no more
+    for _ in range(10):
+        visitor.sign_in("sk_guessed")
+    assert "Too many failed tries" in visitor.sign_in(a_rig.keys["support"])
+    assert visitor.page.status_code == 429
+    assert int(visitor.page.headers["Retry-After"]) <= 15 * 60
+    a_rig.clock.advance(15 * 60_000)
+    a_rig.heartbeat()
+    assert "Find an account" in visitor.sign_in(a_rig.keys["support"])
+
+
+def test_a_form_without_the_sessions_token_or_from_another_site_changes_nothing(a_rig: Rig, staff: Browser) -> None:
+    path = f"/console/accounts/{a_rig.bound().binding}/end"
+    forged = staff.http.post(path, data={"reason": "forged", "csrf": "0" * 64})
+    assert forged.status_code == 403
+    staff.open("/console")
+    token = re.search(r'name="csrf" value="([0-9a-f]{64})"', staff.page.text)
+    assert token is not None
+    for header in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        sent = staff.http.post(path, data={"reason": "forged", "csrf": token.group(1)}, headers=header)
+        assert sent.status_code == 403
+    assert (
+        a_rig.platform("GET", path.replace("/console/accounts", "/v1/bindings").removesuffix("/end")).json()[
+            "ended_at_ms"
+        ]
+        is None
+    )
+
+
+def test_every_answer_has_a_strict_policy_and_is_kept_nowhere(staff: Browser) -> None:
+    for path in ("/console", "/console/sign-in", "/console/no-such-page", "/console/static/console.css"):
+        staff.open(path)
+        policy = staff.page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "static" in path or staff.page.headers["Cache-Control"] == "no-store"
+    assert not re.search(r"<script>|style=|\son\w+=|https?://", staff.open("/console"))
+
+
+def test_sign_in_leads_to_no_other_site(visitor: Browser) -> None:
+    for target in ("https://elsewhere.example", "//elsewhere.example", "/console//elsewhere.example", "/console/\\x"):
+        assert 'name="next" value="/console/"' in visitor.open(f"/console/sign-in?next={target}")
+
+
+def test_a_user_without_accounts_is_told_from_one_who_is_not_known(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    staff.open("/console")
+    assert f"/console/accounts/{person.binding}" in staff.submit("/console/find", q=person.user_id)
+    assert staff.page.url.query == b""
+    a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
+    assert "has no bound account now" in staff.submit("/console/find", q=person.user_id)
+    assert "Nothing is known" in staff.submit("/console/find", q="u-nobody")
+
+
+def test_an_account_is_found_by_its_last_four_digits_and_its_binding(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    for typed in (person.number[-4:], person.binding):
+        staff.open("/console")
+        text = staff.submit("/console/find", q=typed)
+        assert f"/console/accounts/{person.binding}" in {staff.page.url.path, *re.findall(r'href="([^"]+)"', text)}
+    staff.open("/console")
+    assert "Nothing is known" in staff.submit("/console/find", q="0x" + "ab" * 32)
+
+
+def test_an_account_shows_how_it_is_in_one_word_with_the_way_out_in_both_languages(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    assert "Good" in staff.open(f"/console/accounts/{person.binding}")
+    person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False, credit_allowed=False)
+    text = staff.open(f"/console/accounts/{person.binding}")
+    assert "Blocked" in text
+    assert "The bank has frozen this account" in text
+    assert "该账户已被银行冻结" in text
+    assert person.claim["holder_name"] not in text
+    assert person.number not in text
+
+
+def test_limits_show_what_is_left(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound(daily_limit_minor=100_000)
+    person.decide(amount_minor=25_000)
+    assert "750.00 CNY left of 1,000.00 CNY" in staff.open(f"/console/accounts/{person.binding}")
+
+
+def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    person.bank.change(person.number, status=Status.LOST)
+    a_rig.clock.advance(60_000)  # each block is a second after the last, so the chain's time has run ahead
+    a_rig.heartbeat()
+    decided = person.decide()
+    text = staff.open(f"/console/decisions/{decided['transaction_id']}")
+    assert (
+        re.findall(r'<li class="(passed|failed|not-reached)">', text)
+        == ["passed"] * 6 + ["failed"] + ["not-reached"] * 8
+    )
+    verified = staff.open(f"/console/decisions/{decided['transaction_id']}/verification")
+    assert "The evidence holds." in verified, verified
+    assert "It rested on the bank’s own word." in verified
+    staff.open(f"/console/decisions/{decided['transaction_id']}/evidence.json")
+    assert staff.page.json()["evidence"] == decided["evidence"]
+    assert "attachment" in staff.page.headers["Content-Disposition"]
+
+
+def test_while_the_ledger_is_out_of_reach_the_account_says_so(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    a_rig.chain.down = True
+    text = staff.open(f"/console/accounts/{person.binding}")
+    assert staff.page.status_code == 200
+    assert "cannot be read now" in text
+
+
+def test_a_resync_needs_a_reason_and_is_audited(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    staff.open(path)
+    staff.submit(f"{path}/resync", reason=" ")
+    assert staff.page.status_code == 422
+    staff.open(path)
+    staff.submit(f"{path}/resync", reason=f"ticket 1 {SCRIPT}")
+    assert staff.page.status_code == 200, staff.page.text
+    entry = a_rig.client("admin")("GET", "/v1/audit", params={"subject": person.binding}).json()["entries"][0]
+    assert (entry["caller"], entry["action"], entry["outcome"]) == ("support", "resync", "done")
+
+
+def test_script_in_what_is_typed_stays_text(staff: Browser) -> None:
+    staff.open("/console")
+    text = staff.submit("/console/find", q=f'"><{SCRIPT}')
+    assert SCRIPT not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_language_is_the_browsers_until_another_is_chosen(a_rig: Rig) -> None:
+    browser = Browser(a_rig, **{"Accept-Language": "zh-CN,zh;q=0.9"})
+    assert "登录" in browser.open("/console")
+    browser.page = browser.http.post("/console/language", data={"to": "en", "back": "/console/sign-in"})
+    assert "Sign in" in browser.page.text
+    browser.http.close()
