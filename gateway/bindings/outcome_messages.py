@@ -42,6 +42,11 @@ _REFUSALS: dict[str, Localized] = {
         "The phone number is not the one that the bank has for this account. Enter that one, or change it at the bank.",
         "手机号与银行预留的不一致。请填写银行预留手机号，或到银行修改预留手机号。",
     ),
+    "holder_kind": Localized(
+        "At the bank this is not the kind of account that you named: a person's, or an organisation's. Choose the other "
+        "kind.",
+        "账户类型与银行登记的不一致（个人账户或单位账户）。请选择正确的账户类型。",
+    ),
     "account": Localized(
         "The bank does not allow this account to be bound now. Ask the bank, or bind another account.",
         "银行目前不允许绑定该账户。请联系银行，或绑定其他账户。",

@@ -98,7 +98,10 @@ async def _search(gateway: Gateway, typed: str) -> Found:
 
 
 async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
-    stored = await gateway.bindings.of_user(user_id)
+    try:
+        stored = await gateway.bindings.of_user(user_id)
+    except NotFound:
+        return
     found.ended = [each for each in stored if each.ended_at_ms is not None]
     found.pending = await gateway.binding_flow.pending_of(user_id)
     held = await gateway.holds.listed(user_id=user_id)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from standing.gateway.bindings.service import StoredBinding, stored_binding
+from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
@@ -36,7 +36,7 @@ class Lookups:
 
     async def ending_in(self, digits: str) -> list[StoredBinding]:
         """Bindings of accounts whose number ends in these four digits, newest first, at most MAX_LISTED."""
-        query = select(schema.bindings).where(schema.LAST_FOUR.in_([digits]))
+        query = stored_bindings().where(schema.LAST_FOUR.in_([digits]))
         rows = await self._rows(query.order_by(_bindings.created_at_ms.desc()).limit(MAX_LISTED))
         return [stored_binding(row) for row in rows]
 

@@ -126,7 +126,7 @@ def feed_stopped(node: Node) -> str | None:
     """Why the node's own source of the feed cannot go on until somebody mends it, such as a row; None where it can."""
     source = node.settings.feed_source
     trouble = None if source is None else node.workers.stopped(source)
-    return None if trouble is None else f"the feed has stopped: {source}: {trouble}"
+    return None if trouble is None else f"the feed has stopped: {source}: {trouble.removeprefix(f'{source}: ')}"
 
 
 def warnings(node: Node, settings: SettingsState) -> list[str]:

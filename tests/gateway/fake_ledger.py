@@ -51,7 +51,7 @@ class FakeLedger:
         if self.spoil:
             return web.Response(body=self.spoil.pop(0))
         result = b"".join(value.to_bytes(32, "big") for value in (number, _BLOCK_TIME_S, 0x60, count))
-        result += b"".join(value.to_bytes(32, "big") for value in (number, 1, 0, 0, 2, 0)) * count
+        result += b"".join(value.to_bytes(32, "big") for value in (number, 0, 0, 2, 0)) * count
         return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + result.hex()})
 
 

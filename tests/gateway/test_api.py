@@ -73,11 +73,15 @@ def test_capture_and_void(a_rig: Rig) -> None:
     assert kind_of(a_rig.platform("POST", f"/v1/decisions/{given_back}/capture")) == (409, "already-settled")
     assert kind_of(a_rig.platform("POST", "/v1/decisions/t-none/void")) == (404, "not-found")
     withdrawal = person.decide(kind="withdrawal")["transaction_id"]
-    assert kind_of(a_rig.platform("POST", f"/v1/decisions/{withdrawal}/capture")) == (409, "nothing-reserved")
+    assert a_rig.platform("POST", f"/v1/decisions/{withdrawal}/void").json()["reservation"]["state"] == "voided"
+    declined = person.decide(amount_minor=1_001)["transaction_id"]
+    assert kind_of(a_rig.platform("POST", f"/v1/decisions/{declined}/capture")) == (409, "nothing-reserved")
     assert person.decide(amount_minor=1_001)["reason"] == "over_daily_limit"
     assert person.decide(amount_minor=1_000)["remaining"] == {
         "transaction_limit_minor": 500_000,
         "daily_limit_minor": 0,
+        "monthly_limit_minor": "none",
+        "yearly_limit_minor": "none",
     }
 
 

@@ -45,7 +45,7 @@ find-transaction = Transaction
 
 queue-holds = Open holds
 queue-holds-none = Nothing is held.
-queue-reviews = Sent to review in the last 24 hours
+queue-reviews = Waiting for a review
 queue-reviews-none = Nothing waits for a review.
 
 hold-until = until { $at }

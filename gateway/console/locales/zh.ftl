@@ -45,7 +45,7 @@ find-transaction = 交易
 
 queue-holds = 生效中的风控限制
 queue-holds-none = 没有生效中的限制。
-queue-reviews = 最近 24 小时转人工审核的交易
+queue-reviews = 待人工审核的交易
 queue-reviews-none = 没有待人工审核的交易。
 
 hold-until = 至 { $at }

@@ -202,15 +202,15 @@ def test_two_decisions_that_each_knew_nothing_of_the_other_are_found_to_have_ove
     """Each claims, by itself rightly, that nothing was used before: only the sum shows that it is too much."""
     lines = {line.decision["transaction_id"]: line for line in _export(lived)}
     held = dict(lines["t-1"].decision["reservation"]) | {"amount_minor": 3_000}
-    first = _resigned(lived, lines["t-1"], amount_minor=3_000, used_today_minor=0)
-    second = _resigned(lived, lines["t-2"], amount_minor=3_000, used_today_minor=0)
+    first = _resigned(lived, lines["t-1"], amount_minor=3_000, used_day_minor=0)
+    second = _resigned(lived, lines["t-2"], amount_minor=3_000, used_day_minor=0)
     both = [
         Exported(dict(each.decision) | {"reservation": held}, each.account, each.binding_key)
         for each in (first, second)
     ]
     audit = _audited_decisions(lived, both)
     assert {found.kind for found in audit.findings} == {Kind.OVERSPENT}
-    assert "3000 CNY after 3000" in audit.findings[0].text
+    assert "after 3000 that day" in audit.findings[0].text
 
 
 def test_a_bank_that_broke_its_watermark_is_found(tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ def test_bind_look_up_and_read(a_rig: Rig) -> None:
         "currency": "CNY",
         "transaction_limit_minor": 700,
         "daily_limit_minor": "none",
+        "monthly_limit_minor": "none",
+        "yearly_limit_minor": "none",
+        "daily_credit_limit_minor": "none",
+        "yearly_credit_limit_minor": "none",
+        "account_class": None,
+        "holder": "person",
         "identity": {"name": "same", "id_document": "same", "phone": "same"},
     }
     assert (live["problem"], live["bank_suspended"], live["ended_at_ms"]) == (None, False, None)
@@ -218,7 +224,7 @@ def test_what_is_stored_of_a_binding(a_rig: Rig) -> None:
     database.close()
     key = person.bank.key(row.binding)
     assert key not in row.key_sealed
-    assert len(row.tags) == 12
+    assert len(row.tags) == 9
     assert person.number.encode() not in row.account
 
 

@@ -201,10 +201,11 @@ def test_what_staff_approve_counts_for_the_velocity_rule(a_rig: FollowRig) -> No
     assert person.decide(amount_minor=1)["hold"]["rule"] == "burst"
 
 
-def test_a_withdrawal_is_approved_without_a_reservation(a_rig: FollowRig) -> None:
+def test_a_withdrawal_that_staff_approve_counts_until_it_is_voided(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     document = _close(a_rig, _held(person, kind="withdrawal")).json()
-    assert (document["review"]["outcome"], document["reservation"]) == ("approve", None)
+    assert document["review"]["outcome"] == "approve"
+    assert (document["reservation"]["state"], document["reservation"]["expires_at_ms"]) == ("reserved", None)
 
 
 def test_approvals_at_the_same_moment_never_overspend_the_day(a_rig: FollowRig) -> None:

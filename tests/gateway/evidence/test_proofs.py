@@ -187,7 +187,7 @@ def test_another_header_is_not_the_blocks(
     [
         ({"record__watermark_ms": 1}, [4, 12]),
         ({"record__publication": 1}, [4, 10, 12]),
-        ({"record__sealed_terms": "0x" + "11" * 32}, [4, 10, 12]),
+        ({"record__tail": "0x" + "11" * 32}, [4, 10, 12]),
         ({"outcome": "decline"}, [12]),
         ({"block_hash": "0x" + "11" * 32}, [3]),
     ],

@@ -134,7 +134,7 @@ def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_r
     person = a_rig.bound(daily_limit_minor=1_500)
     evidence_sample(a_rig, person)
     second = evidence_sample(a_rig, person)
-    assert (second.claims["reason"], second.claims["used_today_minor"]) == (Reason.OVER_DAILY_LIMIT, 1_000)
+    assert (second.claims["reason"], second.claims["used_day_minor"]) == (Reason.OVER_DAILY_LIMIT, 1_000)
     report = second.verify()
     assert report.verdict is Verdict.HOLDS
     assert "used today 1000" in next(line.text for line in report.lines if line.number == 12)
@@ -220,7 +220,7 @@ def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
     assert report.lines[0].text.endswith(f"about: {next(iter(changed))}")
 
 
-@pytest.mark.parametrize("claim", ["decided_at_ms", "record__effective_at_ms", "record__watermark_ms"])
+@pytest.mark.parametrize("claim", ["decided_at_ms", "record__watermark_ms"])
 def test_a_time_past_every_calendar_is_a_line_that_fails_and_no_crash(approved: EvidenceSample, claim: str) -> None:
     changed: dict[str, Any] = {claim: 2**48 - 1}
     assert failing(approved.resigned(**changed).verify())
@@ -248,9 +248,9 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Evide
         ("block_number", lambda number: number - 1, [3, 4, 5]),
         ("decided_at_ms", lambda at: at - 3_600_000, [3, 12]),
         ("record__publication", lambda number: number - 1, [4, 5, 10, 12]),
-        ("record__effective_at_ms", lambda at: at - 1, [4, 5, 10, 12]),
+        ("record__tag_and_head", lambda _: "0x" + "11" * 26, [4, 5, 10, 12]),
         ("record__tag", lambda _: "0x" + "11" * 16, [4, 5, 10, 12]),
-        ("record__sealed_terms", lambda _: "0x" + "11" * 32, [4, 5, 10, 12]),
+        ("record__tail", lambda _: "0x" + "11" * 32, [4, 5, 10, 12]),
         ("record__watermark_ms", lambda at: at + 1, [4, 8, 12]),
         ("record__suspended", lambda _: True, [4, 12]),
         ("publication", lambda number: number + 1, [12]),
@@ -264,7 +264,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Evide
         ("currency", lambda _: "XXQ", [12]),
         ("floor", lambda _: 2**40, [12]),
         ("ended", lambda _: True, [12]),
-        ("used_today_minor", lambda _: 2_000_000, [12]),
+        ("used_day_minor", lambda _: 2_000_000, [12]),
         ("day", lambda _: "2001-01-01", [12]),
         ("time_zone", lambda _: "Mars/Olympus", [12]),
         ("held_by", lambda _: "velocity", [12]),

@@ -44,7 +44,7 @@ class Node:
         self.chain_id = CHAIN
         self.code = "0x6001"
         self.down = False
-        self.effective_at_ms = 1
+        self.watermark_ms = 2
         self.answers_for: int | None = None  # another block than the one asked for
         self.gate = asyncio.Event()
         self.gate.set()
@@ -74,7 +74,7 @@ class Node:
                 return {"number": hex(number), "timestamp": hex(self.time_s), "hash": hash_of(number)}
             case "eth_call":
                 number = self._number(call["params"][1]) if self.answers_for is None else self.answers_for
-                words = (number, self.time_s, 0x60, 1, number, self.effective_at_ms, 0, 0, 2, 0)
+                words = (number, self.time_s, 0x60, 1, number, 0, 0, self.watermark_ms, 0)
                 return "0x" + b"".join(word.to_bytes(32, "big") for word in words).hex()
         raise AssertionError(call)
 
@@ -161,10 +161,10 @@ async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
 async def test_a_node_that_tells_numbers_past_the_ledgers_bounds_is_passed_over_for_the_next_one() -> None:
     first, second = Node(), Node()
     async with rigged(first, second) as it:
-        first.effective_at_ms = 2**48
+        first.watermark_ms = 2**48
         assert await it.read() == 100
         assert it.states == ["failing", "fit"]
-        second.effective_at_ms = 2**63
+        second.watermark_ms = 2**63
         with pytest.raises(LedgerUnreachable):
             await it.read()
 

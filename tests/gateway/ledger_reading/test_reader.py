@@ -93,7 +93,7 @@ async def test_more_than_a_call_holds_goes_into_several_calls() -> None:
         b'{"result": 1}',
         b'{"result": "0x"}',
         b'{"result": "0xzz"}',
-        b'{"result": "0x%s"}' % (b"00" * (128 + 192)),
+        b'{"result": "0x%s"}' % (b"00" * (128 + 160)),
         b'{"error": {"code": 3, "message": "execution reverted"}}',
         b'{"error": "odd"}',
         b"x" * 100_000,
@@ -206,7 +206,7 @@ async def test_a_kept_connection_that_the_node_closes_costs_no_request() -> None
         length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
         await incoming.readexactly(length)
         if connections != 2:  # the second connection is closed on its first request, without an answer
-            words = (5, 6, 0x60, 1, 9, 1, 0, 0, 2, 0)
+            words = (5, 6, 0x60, 1, 9, 0, 0, 2, 0)
             body = b'{"result":"0x%s"}' % b"".join(word.to_bytes(32, "big") for word in words).hex().encode()
             outgoing.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             await outgoing.drain()

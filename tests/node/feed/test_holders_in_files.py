@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from standing.ledger.attestations.binding_protocol import Claim
-from standing.node.accounts.changes import AccountChange
 from standing.node.feed.drop_file import parse_name
 from standing.node.feed.file_load import FileLoader
+from standing.node.feed.records import FIELDS
 from tests.holder_cases import HOLDERS
 from tests.world import ACCOUNT, World
 
@@ -37,7 +37,7 @@ def test_a_full_file_of_every_kind_of_holder_is_taken_in_and_stated_again_change
         path = tmp_path / f"full-{at:%Y%m%dT%H%M%S}.000Z.{form}"
         with path.open("w", newline="", encoding="utf-8") as file:
             if form == "csv":
-                writer = csv.DictWriter(file, list(AccountChange.model_fields))
+                writer = csv.DictWriter(file, FIELDS)
                 writer.writeheader()
                 writer.writerows(rows)
             else:

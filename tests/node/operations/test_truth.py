@@ -26,7 +26,7 @@ def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world
     core = SqlCore(tmp_path, a_world.clock.now_ms())
     core.put(None, account(1))
     bank = a_world.start_bank(sql_view=core.settings())
-    said = "the feed has stopped: sql_view: effective_at_ms: "
+    said = "the feed has stopped: sql_view: 1 of 1 rows cannot be understood"
     wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(said))
     assert bank.get("/readyz").status_code == 503
     assert bank.get("/v1/status").json()["trouble"].startswith(said)
