@@ -43,8 +43,8 @@ _REFUSALS: dict[str, Localized] = {
         "手机号与银行预留的不一致。请填写银行预留手机号，或到银行修改预留手机号。",
     ),
     "holder_kind": Localized(
-        "At the bank this is not the kind of account that you named: a person's, or an organisation's. Choose the other "
-        "kind.",
+        "At the bank this is not the kind of account that you named: a person's, or an organisation's. Choose the "
+        "other kind.",
         "账户类型与银行登记的不一致（个人账户或单位账户）。请选择正确的账户类型。",
     ),
     "account": Localized(
