@@ -143,7 +143,7 @@ def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_
         leader, heir = (one, two) if one.follows else (two, one)
         leader.process.kill()
         cluster.feed(number=ACCOUNT["number"], status="frozen", debit_allowed=False, credit_allowed=False)
-        wait_until(lambda: heir.follows and heir.event_types(binding) == ["binding.frozen"])
+        wait_until(lambda: heir.follows and heir.event_types(binding) == ["binding.usable", "binding.frozen"])
         wait_until(lambda: [event["type"] for event in hook.taken if event["data"]["binding"] == binding])
         assert heir.ask("GET", "/v1/status").json()["follows"]
         assert not hook.broken

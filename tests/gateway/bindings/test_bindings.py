@@ -91,7 +91,8 @@ def test_asking_again_after_a_lost_answer_gives_the_same_binding(a_rig: Rig) -> 
     person = a_rig.person()
     first, again = person.bind(), person.bind()
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json()
+    # The bank's first word may have come in between.
+    assert first.json() | {"usable_since_ms": None} == again.json() | {"usable_since_ms": None}
     assert len(stored(a_rig, person)) == 1
 
 

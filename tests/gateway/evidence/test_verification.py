@@ -249,7 +249,6 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Evide
         ("decided_at_ms", lambda at: at - 3_600_000, [3, 12]),
         ("record__publication", lambda number: number - 1, [4, 5, 10, 12]),
         ("record__tag_and_head", lambda _: "0x" + "11" * 26, [4, 5, 10, 12]),
-        ("record__tag", lambda _: "0x" + "11" * 16, [4, 5, 10, 12]),
         ("record__tail", lambda _: "0x" + "11" * 32, [4, 5, 10, 12]),
         ("record__watermark_ms", lambda at: at + 1, [4, 8, 12]),
         ("record__suspended", lambda _: True, [4, 12]),

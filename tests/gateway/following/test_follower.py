@@ -466,7 +466,6 @@ def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(
 @pytest.mark.parametrize(
     ("method", "spoil"),
     [
-        ("eth_call", lambda words: words[:322] + f"{2**48 - 1:064x}" + words[386:]),  # when the change took effect
         ("eth_getBlockByNumber", lambda block: block | {"timestamp": hex(2**64)}),
         ("eth_getBlockByNumber", lambda block: block | {"number": hex(2**64)}),
     ],

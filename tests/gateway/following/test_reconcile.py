@@ -211,8 +211,7 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
         ({"publication": 10**6}, Drift.LEDGER_WENT_BACK),
         ({"publication": 10**6, "block_number": 10**6}, None),  # it has seen a later block
         ({"publication": 1}, Drift.FOLLOWER_MISSED),
-        ({"sealed_terms": b"\x55" * 32}, Drift.WORDS_DIFFER),
-        ({"effective_at_ms": 1}, Drift.WORDS_DIFFER),
+        ({"tail": b"\x55" * 32}, Drift.WORDS_DIFFER),
     ],
 )
 def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str, Any], kind: Drift | None) -> None:

@@ -187,7 +187,7 @@ def test_killed_at_any_part_of_a_file_with_bad_lines_nothing_is_lost_and_nothing
     _load(bank, tmp_path, "full", rows)
     grants = [grant_of(bank.bind(row)) for row in rows]
     frozen = [{**row, "status": "frozen"} for row in rows]
-    frozen[1]["status"], frozen[4]["phone"] = "asleep", "1"
+    frozen[1]["status"], frozen[4]["daily_limit_minor"] = "asleep", "much"
     as_of_ms = bank.clock.advance(1_000)
     path = tmp_path / "again.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in frozen))

@@ -266,10 +266,7 @@ BAD_ROWS = [
     pytest.param({"status": "asleep"}, "status", id="an unknown status"),
     pytest.param({"transaction_limit_minor": -1}, "transaction_limit_minor", id="a negative limit"),
     pytest.param({"daily_limit_minor": "12.5"}, "daily_limit_minor", id="a limit with a fraction"),
-    pytest.param({"phone": "12345"}, "phone", id="no phone number"),
-    pytest.param({"id_document_number": "310101197606149887"}, "id_document_number", id="a wrong checksum"),
     pytest.param({"holder_name": None}, "number", id="a new account without a holder"),
-    pytest.param({"number_type": "card"}, "number", id="a card number with a wrong digit"),
     pytest.param({"unbind": "Not A Platform"}, "unbind", id="no platform"),
 ]
 

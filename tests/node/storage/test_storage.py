@@ -232,8 +232,8 @@ def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_
             ("/v1/bindings", platform, {**claim, "request_id": "request-4"}),
         ]
         answers = [httpx.post(bank.url + path, headers=key, json=body, timeout=20) for path, key, body in calls]
-        assert [answer.status_code for answer in answers] == [422, 422, 200, 200, 422, 200, 409]
-        refused = [answer.text for answer in answers if answer.status_code >= 400]
+        assert [answer.status_code for answer in answers] == [422, 422, 200, 200, 200, 200, 409]
+        refused = [answer.text for answer in answers if answer.status_code >= 400 or "refused" in answer.text]
         wait_until(lambda: httpx.get(bank.url + "/v1/status", headers=core).json()["on_ledger"] >= 1)
         metrics = httpx.get(bank.url + "/metrics").text
         assert bank.process is not None
