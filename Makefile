@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench test-long test-postgresql test-npm test-network network soak check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench test-browser test-long test-postgresql test-npm test-network network soak check format \
   compile examples clean
 
 help: ## Show the targets
@@ -61,6 +61,14 @@ ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/te
 test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \
 	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not npm and not network" $(ON_POSTGRESQL) $(ARGS)
+
+.venv/.browser: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gateway,devnet,dev,browser]'
+	@touch $@
+
+test-browser: .venv/.browser ## The console in Chromium: widths, languages, keyboard, scripts off (needs Chromium)
+	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest -q -m browser tests/browser $(ARGS)
 
 test-npm: setup ## What needs npm: signatures against ethers, evidence against anvil
 	$(BIN)/python -m pytest -q -m npm tests $(ARGS)

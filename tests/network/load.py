@@ -99,7 +99,7 @@ class Load:
                 and accounts[each["number"]]["debit_allowed"]
             )
             body = {"user_id": user["user_id"], "bank": bic, "request_id": f"load-{bic}"}
-            body |= {name: user[name] for name in CLAIM_FIELDS}
+            body |= {name: user[name] for name in CLAIM_FIELDS if name in user}
             answer = self._http.post(f"{self._it.net.gateway_url}/v1/bindings", json=body)
             assert answer.is_success, answer.text
             binding = answer.json()["binding"]

@@ -105,7 +105,7 @@ limit-used = { $percent } % used
 
 no-limit = no limit stated
 
-trail = The way of the last changes
+trail = Trail of the last changes
 trail-no-bank = This bank is no longer served, so nobody can be asked.
 trail-change = Change of { $at }
 trail-publication = publication { $number }
