@@ -53,7 +53,7 @@ class Found:
 
 @router.get("/")
 async def find_page(visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The search box, and the queue: open holds, and what was sent to review in the last day."""
+    """The search box, and the queue: open holds, and the reviews that wait for staff."""
     return await _page(visited, gateway)
 
 
