@@ -18,7 +18,7 @@ from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import IdentityTags, Terms
-from standing.ledger.errors import NotFound
+from standing.ledger.errors import NotFound, StandingError
 
 _BINDING = schema.bindings.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.
@@ -73,6 +73,15 @@ class BindingState:
         """Raise the floor to a record that opened."""
         if decision.opened and decision.publication is not None and decision.publication > self.floor:
             self.floor, self.raised = decision.publication, True
+
+
+class Overtaken(StandingError):
+    """What was read is older than what has been seen: another request's later read was recorded first, or the node that
+    was read is behind another. `floor`: the publication to reach."""
+
+    def __init__(self, floor: int) -> None:
+        super().__init__("a later read was recorded first")
+        self.floor = floor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from standing.gateway.decisions import records
 from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
-from standing.gateway.decisions.records import BindingState
+from standing.gateway.decisions.records import BindingState, Overtaken
 from standing.gateway.decisions.reservations import expire_due
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import AccountDay, UsageBook, day_of
@@ -31,7 +31,7 @@ from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.clock import Clock
-from standing.ledger.errors import NotFound, StandingError
+from standing.ledger.errors import NotFound
 
 #: The identity check of a reason, where the policy may leave it to staff: the field of tags and of the policy.
 _IDENTITY = {
@@ -39,10 +39,6 @@ _IDENTITY = {
     Reason.ID_DOCUMENT_CHANGED: "id_document",
     Reason.PHONE_CHANGED: "phone",
 }
-
-
-class _Overtaken(StandingError):
-    """Another request's later read was recorded first, so this one looks older than what has been seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +69,12 @@ class Reviews:
         self._bindings = bindings
         self._reader = reader
         self._policy = policy
-        # Staff are the last instance of the platform's own rules.
-        self._without_risk = policy.model_copy(update={"risk": ()})
         self._clock = clock
         self._reservation_lifetime_ms = reservation_lifetime_ms
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on."""
+        self._policy = policy
 
     async def close(self, transaction_id: str, outcome: Outcome, closed_by: str) -> bytes:
         """End a review with an approval or a decline. The same outcome again changes nothing.
@@ -90,13 +88,16 @@ class Reviews:
         row = await self._storage.reading(self._asked, transaction_id)
         bound = await self._bindings.bound(row.binding)
         try:
-            return await self._read_and_approve(row, bound, closed_by, final=False)
-        except _Overtaken:
-            return await self._read_and_approve(row, bound, closed_by, final=True)
+            return await self._read_and_approve(row, bound, closed_by)
+        except Overtaken as overtaken:
+            return await self._read_and_approve(row, bound, closed_by, reach=overtaken.floor)
 
-    async def _read_and_approve(self, row: Row[Any], bound: Bound, closed_by: str, *, final: bool) -> bytes:
-        seen = await self._reader.read(bound.bank_bytes, bound.binding)
-        return await self._storage.writing(self._approve, row, bound, seen, closed_by, final)
+    async def _read_and_approve(
+        self, row: Row[Any], bound: Bound, closed_by: str, *, reach: int | None = None
+    ) -> bytes:
+        """`reach`: the publication that the record must reach, for the second and last time, as in a decision."""
+        seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
+        return await self._storage.writing(self._approve, row, bound, seen, closed_by, reach is not None)
 
     def _asked(self, transaction_id: str) -> Row[Any]:
         with self._storage.read() as connection:
@@ -135,7 +136,8 @@ class Reviews:
         now_ms: int,
         final: bool,
     ) -> Decision:
-        """Decide again, and reserve what a payment needs. Raises: ReviewNotApprovable, _Overtaken."""
+        """Decide again, and reserve the amount. Raises: ReviewNotApprovable, Overtaken."""
+        policy = self._policy
         question = Question(Kind(row.kind), row.amount_minor, currency_number(row.currency))
         day = AccountDay(ready.account, day_of(now_ms, ready.zone), row.currency, question.kind)
         expire_due(connection, [ready.account], now_ms)
@@ -146,15 +148,15 @@ class Reviews:
             question,
             record=seen.record,
             terms=terms,
-            expected=self._waived(Reason(row.reason), state.bound(ready, terms).tags, terms),
+            expected=_waived(policy, Reason(row.reason), state.bound(ready, terms).tags, terms),
             ended=state.ended,
             floor=state.floor,
             used=usage.used(day, caps_of(limits, question.kind)),
-            policy=self._without_risk,
+            policy=policy.model_copy(update={"risk": ()}),  # staff are the last instance of the platform's own rules
             now_ms=now_ms,
         )
         if decision.reason is Reason.LEDGER_ROLLED_BACK and not final:
-            raise _Overtaken("a later read was recorded first")
+            raise Overtaken(state.floor)
         if decision.reason is not None:
             raise ReviewNotApprovable(
                 f"it would be {decision.reason.value} now, which staff cannot overrule; allowed: to decline it, or to "
@@ -168,12 +170,13 @@ class Reviews:
         usage.write()
         return decision
 
-    def _waived(self, reason: Reason, expected: IdentityTags, terms: Terms | None) -> IdentityTags:
-        """The expected tags as if the identity field that staff have looked at were the one it was bound with."""
-        field = _IDENTITY.get(reason)
-        if field is None or terms is None or getattr(self._policy.identity, field) != Outcome.REVIEW.value:
-            return expected
-        return replace(expected, **{field: getattr(terms.tags, field)})
+
+def _waived(policy: Policy, reason: Reason, expected: IdentityTags, terms: Terms | None) -> IdentityTags:
+    """The expected tags as if the identity field that staff have looked at were the one it was bound with."""
+    field = _IDENTITY.get(reason)
+    if field is None or terms is None or getattr(policy.identity, field) != Outcome.REVIEW.value:
+        return expected
+    return replace(expected, **{field: getattr(terms.tags, field)})
 
 
 def _reviewed(connection: Connection, transaction_id: str, *, lock: bool = False) -> Row[Any]:

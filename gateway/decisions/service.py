@@ -22,7 +22,7 @@ from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Question, Transaction
-from standing.gateway.decisions.records import BindingState, Decided
+from standing.gateway.decisions.records import BindingState, Decided, Overtaken
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
@@ -50,15 +50,6 @@ class _Read:
     bound: Bound
     seen: Seen | None  # None: the ledger gave no usable answer
     final: bool  # False: the ledger may be read again where a newer record has been seen
-
-
-class _Overtaken(StandingError):
-    """What was read is older than what has been seen: another request's later read was recorded first, or the node that
-    was read is behind another. `floor`: the publication to reach."""
-
-    def __init__(self, floor: int) -> None:
-        super().__init__("a later read was recorded first")
-        self.floor = floor
 
 
 class DecisionService:
@@ -113,7 +104,7 @@ class DecisionService:
             bound = await self._bindings.bound(transaction.binding)
             try:
                 return await self._read_and_commit(transaction, question, bound)
-            except _Overtaken as overtaken:
+            except Overtaken as overtaken:
                 # A read that starts now is later than what was recorded. If it is older at every node, that is a
                 # rollback.
                 return await self._read_and_commit(transaction, question, bound, reach=overtaken.floor)
@@ -146,8 +137,8 @@ class DecisionService:
                 outcomes = await self._decide_in_order([each for _, each in waiting], reach, final=final)
                 answers |= {index: outcome for (index, _), outcome in zip(waiting, outcomes, strict=True)}
                 again = [(index, each, answers[index]) for index, each in waiting]
-                waiting = [(index, each) for index, each, outcome in again if isinstance(outcome, _Overtaken)]
-                reach = {each.binding: outcome.floor for _, each, outcome in again if isinstance(outcome, _Overtaken)}
+                waiting = [(index, each) for index, each, outcome in again if isinstance(outcome, Overtaken)]
+                reach = {each.binding: outcome.floor for _, each, outcome in again if isinstance(outcome, Overtaken)}
         return [answers[index] for index in range(len(transactions))]
 
     async def _decide_in_order(
@@ -246,7 +237,7 @@ class DecisionService:
                 continue
             made = self._decide_one(read, day, states[read.bound.binding], usage, risk, now_ms)
             if made is None:
-                answers.append(_Overtaken(states[read.bound.binding].floor))
+                answers.append(Overtaken(states[read.bound.binding].floor))
                 continue
             fresh.append(made)
             decided[read.transaction.transaction_id] = (read.transaction, made.answer)

@@ -43,6 +43,7 @@ class _Take:
         if policy.ledger_read_timeout_ms != gateway.policy.ledger_read_timeout_ms:
             needs_restart.append("policy.ledger_read_timeout_ms")
         gateway.decisions.use(policy)
+        gateway.reviews.use(policy)
         gateway.accounts.use(policy)
         gateway.trails.use(policy)
         gateway.reconciler.use(policy)

@@ -92,6 +92,22 @@ def test_wrong_settings_change_nothing_and_the_status_says_so(tmp_path: Path) ->
         assert gateway.call("POST", _PATH, "platform", headers=_WHY).status_code == 403
 
 
+def test_a_review_that_is_open_is_closed_by_the_policy_that_counts_now(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, _reloading(it, policy={"identity": {"phone": "review"}}) as gateway:
+        person = it.bound()
+        holder = person.bank.accounts[person.number].holder
+        person.bank.change(person.number, holder=holder.model_copy(update={"phone": "13900139000"}))
+        body: dict[str, Any] = {"transaction_id": "t-1", "binding": person.binding, "kind": "payment"}
+        body |= {"amount_minor": 1, "currency": "CNY"}
+        asked = gateway.call("POST", "/v1/decisions", "platform", json=body).json()
+        assert (asked["outcome"], asked["reason"]) == ("review", "phone_changed")
+        assert gateway.reload(policy={"identity": {"phone": "decline"}}).status_code == 200
+        closing = {"outcome": "approve", "reason": "The user was called back"}
+        closed = gateway.call("POST", "/v1/decisions/t-1/review", "support", json=closing)
+        assert closed.status_code == 409, "the policy leaves a changed phone to nobody any more"
+        assert closed.json()["type"].endswith("review-not-approvable")
+
+
 def test_no_request_is_lost_and_each_decision_goes_by_one_policy(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it) as gateway:
         person = it.bound()
