@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field
 
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.settings import TimeZoneName
 
 _T = TypeVar("_T")
 
@@ -25,14 +25,6 @@ def checked(check: Callable[[str], _T]) -> AfterValidator:
     return AfterValidator(parse)
 
 
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("not a time zone; allowed: an IANA name, such as Asia/Shanghai") from error
-    return name
-
-
 class BankSettings(BaseModel):
     """One bank whose accounts may be bound, and where its node is."""
 
@@ -42,6 +34,6 @@ class BankSettings(BaseModel):
     name: str = Field(min_length=1, max_length=140)
     node_url: AnyHttpUrl
     node_api_key_file: Path
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: TimeZoneName = Field(
         description="IANA name: where the bank's day, and with it a daily limit, begins and ends"
     )

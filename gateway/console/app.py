@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -17,7 +16,7 @@ from standing.gateway.console import account, decision, find, sign_in
 from standing.gateway.console.pages import HOME, PATH, page
 from standing.gateway.console.visits import SignInNeeded, check_origin, console_zone, frame, own_page, words_of
 from standing.ledger.errors import StandingError
-from standing.ledger.service.problems import merged, problem_of
+from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
 
 __all__ = ["PATH", "create_console"]
 
@@ -51,7 +50,7 @@ def create_console(services: Mapping[type, object]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(_SameSite)
-    app.add_middleware(_PageErrors)
+    app.add_middleware(UnexpectedErrors, answer=lambda request: error_page(request, 500, "unexpected"))
     app.add_middleware(_Headers)
     return app
 
@@ -104,35 +103,6 @@ class _SameSite:
                 await (await _standing_error(request, error))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-class _PageErrors:
-    """ASGI middleware: an error that nothing else has caught is a page without details, logged by type and place."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        except Exception as error:  # noqa: BLE001 - it goes no further on purpose: its text may hold personal data
-            frame_of = error.__traceback__
-            while frame_of is not None and frame_of.tb_next is not None:
-                frame_of = frame_of.tb_next
-            place = f"{frame_of.tb_frame.f_code.co_filename}:{frame_of.tb_lineno}" if frame_of is not None else "?"
-            structlog.get_logger().error(
-                "unexpected_error", path=scope.get("path"), error=type(error).__name__, place=place
-            )
-            if started or scope["type"] != "http":
-                raise RuntimeError("a page was broken off by an unexpected error") from None
-            await error_page(Request(scope), 500, "unexpected")(scope, receive, send)
 
 
 class _Headers:

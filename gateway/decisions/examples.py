@@ -3,6 +3,7 @@
 from typing import Any
 
 from standing.gateway.bindings.examples import BINDING_EXAMPLE
+from standing.gateway.decisions.answers import OPEN_REVIEW
 
 _DECISION: dict[str, Any] = {
     "transaction_id": "t-0001",
@@ -92,15 +93,7 @@ DECISION_EXAMPLES: dict[str, Any] = {
             "remaining": None,
             "reservation": None,
             "hold": None,
-            "review": {
-                "state": "open",
-                "outcome": None,
-                "message": None,
-                "closed_at_ms": None,
-                "staleness_ms": None,
-                "block_number": None,
-                "publication": None,
-            },
+            "review": OPEN_REVIEW,
             "policy": _POLICY,
             "decided_at_ms": 1_767_225_600_000,
             "evidence": "eyJ…",

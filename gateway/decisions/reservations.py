@@ -14,16 +14,17 @@ decision writes that down for its own account before it adds up the day.
 All of it happens inside the caller's transaction, on rows that are locked.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
 from standing.gateway.decisions.question import Kind
-from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows, sum_of_days
+from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import NO_LIMIT
@@ -105,35 +106,50 @@ def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int)
 
 def used_now(connection: Connection, wanted: Mapping[AccountDay, Caps], now_ms: int) -> dict[AccountDay, Used]:
     """The usage of some days, and of the periods that their caps bound, without what has expired by now: for a
-    transaction that only reads."""
-    return {day: _used_now(connection, day, caps, now_ms) for day, caps in wanted.items()}
+    transaction that only reads. Two statements, however many days are wanted."""
+    if not wanted:
+        return {}
+    accounts = {day.account for day in wanted}
+    first = min(_first_counted(day, caps) for day, caps in wanted.items())
+    sums = schema.usage.c
+    used = connection.execute(
+        select(sums.account, sums.day, sums.currency, sums.kind, sums.used_minor).where(
+            sums.account.in_(accounts), sums.day >= first
+        )
+    )
+    # What has expired although no row says so yet is no longer used.
+    expired = connection.execute(
+        select(_TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind, -_TABLE.amount_minor).where(
+            _TABLE.account.in_(accounts),
+            _TABLE.day >= first,
+            _TABLE.state == State.RESERVED.value,
+            _TABLE.expires_at_ms <= now_ms,
+        )
+    )
+    series: dict[tuple[bytes, str, str], dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for account, day, currency, kind, minor in (*used, *expired):
+        series[account, currency, kind][day] += minor
+    return {
+        day: _used_of(day.day, caps, series[day.account, day.currency, day.kind.value]) for day, caps in wanted.items()
+    }
 
 
-def _used_now(connection: Connection, day: AccountDay, caps: Caps, now_ms: int) -> Used:
+def _first_counted(day: AccountDay, caps: Caps) -> date:
+    """The first day of the longest period that the caps bound."""
+    if caps.yearly_minor != NO_LIMIT:
+        return year_of(day.day)[0]
+    return month_of(day.day)[0] if caps.monthly_minor != NO_LIMIT else day.day
+
+
+def _used_of(day: date, caps: Caps, by_day: Mapping[date, int]) -> Used:
     def minor(period: tuple[date, date]) -> int:
-        return sum_of_days(connection, day, period) - _expired_minor(connection, day, period, now_ms)
+        first, following = period
+        return sum(minor for each, minor in by_day.items() if first <= each < following)
 
     return Used(
-        minor((day.day, day.day + timedelta(days=1))),
-        minor(month_of(day.day)) if caps.monthly_minor != NO_LIMIT else None,
-        minor(year_of(day.day)) if caps.yearly_minor != NO_LIMIT else None,
-    )
-
-
-def _expired_minor(connection: Connection, day: AccountDay, period: tuple[date, date], now_ms: int) -> int:
-    """What has expired of a period's reservations although no row says so yet."""
-    return sum(
-        connection.scalars(
-            select(_TABLE.amount_minor).where(
-                _TABLE.account == day.account,
-                _TABLE.currency == day.currency,
-                _TABLE.kind == day.kind.value,
-                _TABLE.day >= period[0],
-                _TABLE.day < period[1],
-                _TABLE.state == State.RESERVED.value,
-                _TABLE.expires_at_ms <= now_ms,
-            )
-        )
+        by_day.get(day, 0),
+        minor(month_of(day)) if caps.monthly_minor != NO_LIMIT else None,
+        minor(year_of(day)) if caps.yearly_minor != NO_LIMIT else None,
     )
 
 

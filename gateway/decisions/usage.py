@@ -124,9 +124,15 @@ class UsageBook:
         return Used(day_minor, month_minor, year_minor)
 
     def _other_days_minor(self, day: AccountDay, period: tuple[date, date]) -> int:
-        """The usage of a period's other days. The lock on the binding keeps them still while this decides."""
+        """The usage of a period's other days. The lock on the binding keeps them still while this decides.
+
+        Added up here and not in the database: the days of a period may come to more than its integers hold.
+        """
         if (day, period) not in self._others:
-            self._others[day, period] = sum_of_days(self._connection, day, period, but=day.day)
+            first, following = period
+            values = {"account": day.account, "currency": day.currency, "kind": day.kind.value, "but": day.day}
+            rows = self._connection.scalars(_PERIOD, values | {"first": first, "next": following})
+            self._others[day, period] = sum(rows)
         return self._others[day, period]
 
     def reserve(self, day: AccountDay, amount_minor: int, *, now_ms: int, lifetime_ms: int) -> Reservation:
@@ -152,16 +158,6 @@ class UsageBook:
         if fresh:
             self._connection.execute(insert(schema.usage), fresh)
         add_to_rows(self._connection, {day: minor for day, minor in self._added.items() if day in self._used})
-
-
-def sum_of_days(connection: Connection, day: AccountDay, period: tuple[date, date], *, but: date = date.min) -> int:
-    """The usage of a period's days, except of the day `but`.
-
-    Added up here and not in the database: the days of a period may come to more than its integers hold.
-    """
-    first, following = period
-    values = {"account": day.account, "currency": day.currency, "kind": day.kind.value}
-    return sum(connection.scalars(_PERIOD, values | {"first": first, "next": following, "but": but}))
 
 
 def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:

@@ -5,7 +5,7 @@ Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's cl
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,12 +172,14 @@ def _methods(request: Request) -> set[str]:
 class UnexpectedErrors:
     """ASGI middleware that ends every error that nothing else has caught.
 
-    The answer is a problem document without details, and the log shows the error's type and place alone: its text may
-    hold personal data. It must not reach the server, which would log all of it.
+    The answer is without details (`answer` makes it, a problem document where none is given), and the log shows the
+    error's type and place alone: its text may hold personal data. It must not reach the server, which would log all of
+    it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Request], Response] | None = None) -> None:
         self._app = app
+        self._answer = answer if answer is not None else lambda _request: problem_response(Unexpected())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -195,7 +197,7 @@ class UnexpectedErrors:
             )
             if started or scope["type"] != "http":
                 raise RuntimeError("an answer was broken off by an unexpected error") from None
-            await problem_response(Unexpected())(scope, receive, send)
+            await self._answer(Request(scope))(scope, receive, send)
 
 
 def _innermost(error: Exception) -> str:

@@ -3,13 +3,26 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
 from standing.ledger.errors import StandingError
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("not a time zone; allowed: an IANA name, such as Asia/Shanghai") from error
+    return name
+
+
+#: The IANA name of a time zone.
+TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 
 
 class SettingsError(StandingError):

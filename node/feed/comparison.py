@@ -1,6 +1,5 @@
 """Compares the states of a view or a full file with the store: which of them are not in the store yet."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change
 from standing.node.storage import schema
 
-_PLACE = re.compile(r"changes\[(\d+)\]\.(.*)", re.DOTALL)
 _CHUNK = 500
 
 
@@ -105,14 +103,6 @@ def news(
 def missing_from(account: Account, at_ms: int, trouble: Trouble) -> AccountChange:
     """That an account is unstated because a file or view that is not understood whole does not state it."""
     return AccountChange.not_understood(account.number, at_ms, AccountChange.STATE_FIELDS, trouble)
-
-
-def place_of(error: InvalidValue) -> tuple[int | None, InvalidValue]:
-    """The index that an error about a sequence of changes names, and the error relative to that change."""
-    match = _PLACE.fullmatch(error.field)
-    if match is None:
-        return None, error
-    return int(match[1]), InvalidValue(match[2], error.problem, error.allowed)
 
 
 def _same(known: Account, state: AccountChange) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from standing.gateway import storage
 from standing.gateway.decisions.caps import Caps, Used
@@ -149,10 +149,14 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
         day = AccountDay(row.account, date(2026, 1, 1), "CNY", Kind.PAYMENT)
         other = AccountDay(row.account, date(2026, 1, 2), "CNY", Kind.PAYMENT)
         caps = {day: Caps(0, 0, NO_LIMIT, 0), other: Caps(0, 0, 0, NO_LIMIT)}
+        asked: list[str] = []
+        event.listen(rig.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         for now_ms, used in ((NOON_MS + HOUR_MS - 1, 3_000), (NOON_MS + HOUR_MS, 1_000)):
             with rig.database.read() as connection:
                 found = used_now(connection, caps, now_ms)
                 assert found == {day: Used(used, None, used), other: Used(0, used, None)}
+        selects = [statement for statement in asked if statement.startswith("SELECT")]
+        assert len(selects) == 4, "two for each look, however many days are wanted"
 
 
 @pytest.mark.anyio
