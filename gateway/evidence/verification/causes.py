@@ -68,11 +68,10 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
             claims.decided_at_ms,
         )
     # When a change took effect is sealed: without the key nobody can tell whether it was late.
-    late = None
     if key is not None and history is not None and claims.block_number is not None:
-        late = _late_change(claims, key, history)
-    if late is not None:
-        return _of_late(claims, record, key, late)
+        late = _late_change(claims, record, key, history)
+        if late is not None:
+            return _of_late(claims, record, key, late)
     if claims.reason is Reason.BANK_SILENT:
         return _of_silence(claims, record)
     others = {
@@ -128,7 +127,7 @@ def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
     return Cause(Who.BANK_SILENCE, text, claims.decided_at_ms)
 
 
-def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes | None, late: _Late) -> Cause:
+def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _Late) -> Cause:
     changed_at_ms = late.effective_at_ms
     times = (
         f"the account changed at {when(changed_at_ms)}, which was published at {when(late.block_time_ms)} "
@@ -137,7 +136,8 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes | None, la
     )
     if late.block_time_ms + 1_000 <= claims.decided_at_ms:  # a block's time is in whole seconds
         who, whose = Who.LEDGER_ACCESS_DELAY, "the gateway's access to the ledger was late"
-    elif changed_at_ms <= record.watermark_ms:
+    elif record.publication and changed_at_ms <= record.watermark_ms:
+        # A watermark vouches for changes. The first word on a new binding is of an account as it was long before.
         who = Who.BANK_BROKE_ITS_WATERMARK
         whose = f"the bank's delay, against its own watermark, which vouched up to {when(record.watermark_ms)}"
     else:
@@ -151,10 +151,8 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes | None, la
     )
 
 
-def _in_time(claims: EvidenceClaims, key: bytes | None, late: _Late) -> str:
-    """What would have been decided with the late word, where the key opens it."""
-    if key is None:
-        return ""
+def _in_time(claims: EvidenceClaims, key: bytes, late: _Late) -> str:
+    """What would have been decided with the late word."""
     word = Record(
         late.publication,
         late.attestation.tag_and_head,
@@ -169,13 +167,14 @@ def _in_time(claims: EvidenceClaims, key: bytes | None, late: _Late) -> str:
     return f"; in time, it would have been: {then.outcome}" + (f", {then.reason}" if then.reason is not None else "")
 
 
-def _late_change(claims: EvidenceClaims, key: bytes, history: History) -> _Late | None:
+def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, history: History) -> _Late | None:
     """The first change after the block that was read which had taken effect by the time of the decision.
 
-    The search ends with the first publication that vouches for that time: nothing may come after it.
+    A bank may say the same again, as after a resync; that is no change. The search ends with the first publication that
+    vouches for that time: nothing may come after it.
     """
     assert claims.block_number is not None
-    found = None
+    found, read = None, opened(claims, key, record.record())
     for scanned, placed in enumerate(history.after(claims.block_number, history.client.block_number())):
         event = placed.event
         if claims.binding_id in event.bindings and (signed := history.signed(placed)) is not None:
@@ -184,7 +183,7 @@ def _late_change(claims: EvidenceClaims, key: bytes, history: History) -> _Late 
                     continue
                 word = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
                 terms = opened(claims, key, word)
-                if terms is not None and terms.effective_at_ms <= claims.decided_at_ms:
+                if terms is not None and terms != read and terms.effective_at_ms <= claims.decided_at_ms:
                     found = (attestation, terms.effective_at_ms)
             if found is not None:
                 time_ms = history.client.head(event.block_number).time_s * 1000

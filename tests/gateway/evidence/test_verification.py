@@ -35,6 +35,7 @@ from tests.gateway.evidence_samples import (
     unknown,
     write,
 )
+from tests.gateway.fake_bank import FakeBank
 from tests.gateway.faulty_ledger_node import Lie, proxied
 from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Rig, rig
 
@@ -490,6 +491,37 @@ def test_a_late_change_that_a_watermark_had_vouched_for_is_the_banks_broken_word
     cause = shown.verify().cause
     assert cause is not None
     assert cause.who is Who.BANK_BROKE_ITS_WATERMARK
+
+
+def test_the_first_word_on_a_new_binding_breaks_no_watermark(a_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of an account that has been so for long, and the watermark had vouched for that time before."""
+    with monkeypatch.context() as nothing_is_published:
+        nothing_is_published.setattr(FakeBank, "publish", lambda *_bindings: None)
+        person = a_rig.bound()
+    catch_up(a_rig)
+    opened_at_ms = a_rig.clock.now_ms()
+    a_rig.clock.advance(100)
+    person.bank.publish()
+    shown = evidence_sample(a_rig, person)
+    assert shown.answer["reason"] == "no_attestation"
+    publish_late(person.bank, person, opened_at_ms, Status.ACTIVE)
+    cause = shown.verify().cause
+    assert cause is not None
+    assert cause.who is Who.BANK_DELAY
+
+
+def test_the_same_word_said_again_is_no_change_and_so_no_delay(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    catch_up(a_rig)
+    changed_at_ms = a_rig.clock.now_ms()
+    publish_late(person.bank, person, changed_at_ms, Status.FROZEN)
+    a_rig.clock.advance(100)
+    person.bank.publish()
+    shown = evidence_sample(a_rig, person)
+    publish_late(person.bank, person, changed_at_ms, Status.FROZEN)  # as after a resync
+    cause = shown.verify().cause
+    assert cause is not None
+    assert (cause.who, cause.changed_at_ms) == (Who.BANK_WORD, changed_at_ms)
 
 
 def test_a_change_after_the_decision_is_nobodys_delay(a_rig: Rig) -> None:
