@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: help setup demo test fuzz mutants prove analyse bench test-browser test-long test-postgresql test-npm test-network network soak check format \
-  compile examples clean
+  compile catalogue examples clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -96,6 +96,7 @@ check: setup ## Lint, types, import direction, docs, the artifact against its so
 	$(BIN)/mypy hardhat-free-scripts
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python hardhat-free-scripts/check_docs.py
+	$(BIN)/python hardhat-free-scripts/catalogue.py --check
 	$(BIN)/python examples/make_examples.py --check
 	$(BIN)/python hardhat-free-scripts/compile.py --check
 	$(BIN)/python hardhat-free-scripts/gas.py --check
@@ -106,6 +107,9 @@ format: setup ## Format and fix what can be fixed
 
 compile: setup ## Compile the contract into its committed artifact (needs npm)
 	$(BIN)/python hardhat-free-scripts/compile.py
+
+catalogue: setup ## Bring the catalogue of the commands' help level with the commands, and compile it
+	$(BIN)/python hardhat-free-scripts/catalogue.py
 
 examples: setup ## Make the example data again
 	$(BIN)/python examples/make_examples.py

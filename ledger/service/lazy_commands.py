@@ -1,13 +1,21 @@
-"""Commands whose modules are imported when they run: `--help` need not load web3, SQLAlchemy and FastAPI."""
+"""Commands whose modules are imported when they run: `--help` need not load web3, SQLAlchemy and FastAPI.
+
+Help is in the language of the environment (`LANGUAGE`, `LC_ALL`, `LC_MESSAGES`, `LANG`), where `locales/` has it.
+English sentences are the keys, and the framework's own words come from the same catalogue.
+"""
 
 import sys
 from collections.abc import Mapping
+from gettext import bindtextdomain, gettext, textdomain
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, NamedTuple
+from importlib.resources import files
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+_DOMAIN = "standing"
 
 
 class LazyCommand(NamedTuple):
@@ -26,6 +34,8 @@ def lazy_app(
     """
 
     class Group(TyperGroup):
+        #: What the list of commands says of each.
+        listed: ClassVar = {name: command.help for name, command in commands.items()}
         _listing = False
 
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
@@ -35,14 +45,21 @@ def lazy_app(
             if cmd_name not in commands:
                 return None
             command = commands[cmd_name]
-            return TyperCommand(cmd_name, help=command.help) if self._listing else _load(cmd_name, command, extra)
+            if self._listing:
+                return TyperCommand(cmd_name, help=gettext(command.help))
+            return _translated(_load(cmd_name, command, extra))
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
+            _translated(self)
             self._listing = True
             try:
                 super().format_help(ctx, formatter)
             finally:
                 self._listing = False
+
+    # The framework asks for its own words in the process's domain.
+    bindtextdomain(_DOMAIN, str(files("standing.ledger.service") / "locales"))
+    textdomain(_DOMAIN)
 
     def print_version(wanted: bool) -> None:
         if wanted:
@@ -79,3 +96,13 @@ def _load(name: str, command: LazyCommand, extra: str | None) -> Any:
     loaded = typer.main.get_command(found)
     loaded.name = name
     return loaded
+
+
+def _translated(command: Any) -> Any:
+    """The command with its help, and that of its parameters and subcommands, in the environment's language."""
+    for described in (command, *command.get_params(typer.Context(command))):
+        if getattr(described, "help", None):
+            described.help = gettext(described.help)
+    for sub in getattr(command, "commands", {}).values():
+        _translated(sub)
+    return command
