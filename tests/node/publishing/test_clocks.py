@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -143,14 +144,17 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
     said_ms: list[int] = []
     publisher = bank.node.publisher
     ask = publisher._latest_allowed_ms
+    one_entry_at_a_time = Lock()  # the core's entries have an order, and the publisher asks whenever it likes
 
     def asked() -> int:
-        if not said_ms:
-            said_ms.append(bank.feed({"number": account(1)["number"], "status": "frozen"}))
+        with one_entry_at_a_time:
+            if not said_ms:
+                said_ms.append(bank.feed({"number": account(1)["number"], "status": "frozen"}))
         return ask()
 
-    monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
-    bank.heartbeat()
+    with one_entry_at_a_time:
+        monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
+        bank.feed()
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
 
