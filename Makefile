@@ -97,6 +97,7 @@ check: setup ## Lint, types, import direction, docs, the artifact against its so
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python hardhat-free-scripts/check_docs.py
 	$(BIN)/python hardhat-free-scripts/catalogue.py --check
+	$(BIN)/python hardhat-free-scripts/check_openapi.py
 	$(BIN)/python examples/make_examples.py --check
 	$(BIN)/python hardhat-free-scripts/compile.py --check
 	$(BIN)/python hardhat-free-scripts/gas.py --check

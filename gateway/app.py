@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from standing.gateway.access import routes as access_routes
 from standing.gateway.access.dependencies import PROBLEMS
@@ -59,7 +60,7 @@ def create_app(
         yield
         await gateway.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # the pages /docs and /redoc load nothing from elsewhere
         title="Standing gateway",
         version="0.1.0",
         description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "

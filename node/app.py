@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from standing.ledger.service import openapi, problems
 from standing.ledger.service.api_keys import Keyring
@@ -47,7 +48,7 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         thread.join(timeout=10)
         node.database.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # the pages /docs and /redoc load nothing from elsewhere
         title="Standing bank node",
         version="0.1.0",
         description="A bank's word on its accounts: feed in from the core, bindings for platforms, attestations out.",

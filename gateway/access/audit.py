@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
+from pydantic import WithJsonSchema
 from sqlalchemy import Row, insert, select, update
 
 from standing.gateway.storage import schema
@@ -142,7 +143,7 @@ def check_reason(reason: str, field: str = "reason") -> str:
 
 
 Reason = Annotated[
-    str | None,
+    Annotated[str, WithJsonSchema({"type": "string", "minLength": 3, "maxLength": MAX_REASON})] | None,
     Header(
         alias=_REASON_NAME,
         description="Why this is done, 3 to 300 characters, UTF-8. Required of support and admin keys, and kept",

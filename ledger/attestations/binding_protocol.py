@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, IdDocument, SchemeField, stated_document
 from standing.ledger.attestations.grant import Grant
@@ -19,7 +19,7 @@ PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 MAX_TIME_MS = 2**48 - 1
 
 
-def _hex_of(size: int) -> AfterValidator:
+def _hex_of(size: int) -> tuple[AfterValidator, WithJsonSchema]:
     def check(text: str) -> str:
         if len(text) != 2 + 2 * size or not text.startswith("0x"):
             raise ValueError(f"0x and {2 * size} hexadecimal digits")
@@ -31,13 +31,13 @@ def _hex_of(size: int) -> AfterValidator:
             raise ValueError(f"0x and {2 * size} hexadecimal digits")
         return "0x" + raw.hex()
 
-    return AfterValidator(check)
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^0x[0-9a-fA-F]{{{2 * size}}}$"})
 
 
-Hex16 = Annotated[str, _hex_of(16)]
-Hex26 = Annotated[str, _hex_of(26)]
-Hex32 = Annotated[str, _hex_of(32)]
-Hex65 = Annotated[str, _hex_of(65)]
+Hex16 = Annotated[str, *_hex_of(16)]
+Hex26 = Annotated[str, *_hex_of(26)]
+Hex32 = Annotated[str, *_hex_of(32)]
+Hex65 = Annotated[str, *_hex_of(65)]
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]
 
 

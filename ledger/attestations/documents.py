@@ -44,8 +44,8 @@ SchemeField = Annotated[
 ]
 CountryField = Annotated[
     str,
-    BeforeValidator(_capitals),
     Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; none for LEI, DUNS, GS1G"),
+    BeforeValidator(_capitals),
 ]
 
 
