@@ -104,7 +104,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
     database = NodeDatabase(settings.database_url)
     migrate(database, "standing.node.storage")
     vault = secrets.vault()
-    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
+    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
     publisher = _publisher(settings, secrets, database, client, issuer, clock, leadership, meters, faults)
     feed = Feed(
@@ -180,7 +180,7 @@ def _publisher(
     meters: Meters,
     faults: Faults,
 ) -> Publisher:
-    options = PublisherOptions(**settings.publisher.model_dump())
+    options = PublisherOptions(**settings.publisher.model_dump(exclude={"herd_size"}))
     submitter = Submitter(
         database,
         client,

@@ -131,6 +131,7 @@ max_waiting = 100000                 # attestations that may wait for the ledger
 # max_in_flight = 4                  # publications on their way at once
 heartbeat_ms = 1000                  # how often the watermark moves while nothing changes
 max_attestations = 300               # in one publication
+herd_size = 8                        # bindings published together, so that nobody sees which has changed; 1: no cover
 # poll_ms = 50                       # how often to look for receipts
 # resend_after_ms = 15000            # how long a transaction may be missing before it is sent again
 

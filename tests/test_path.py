@@ -194,3 +194,38 @@ def test_a_ledger_that_does_not_answer_at_start_is_one_clear_line_and_exit_code_
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: no ledger node answers")
+
+
+def test_who_only_gives_cover_to_another_hears_nothing_and_the_other_is_told_all_of_its_change(a_world: World) -> None:
+    bank = a_world.start_bank(publisher={"herd_size": 2})
+    cover = {**ACCOUNT, "number": "9156026831789191", "id_document_number": "110101199003070134"}
+    for account in (ACCOUNT, cover):
+        bank.change(account)
+    platform = a_world.start_platform(follower={"poll_ms": 10})
+    changed, silent = (platform.bind(bank.bic, account) for account in (ACCOUNT, cover))
+
+    def events(binding: str) -> list[str]:
+        listed = platform.get(f"/v1/events?binding={binding}").json()["events"]
+        return [event["type"] for event in listed]
+
+    wait_until(lambda: "binding.usable" in events(changed) and "binding.usable" in events(silent))
+    before, first = events(silent), platform.get(f"/v1/bindings/{silent}/trail").json()["changes"]
+    bank.change({"number": _NUMBER, "status": "frozen", "debit_allowed": False, "credit_allowed": False})
+    wait_until(lambda: "binding.frozen" in events(changed))
+    # The same publication wrote both records; one of them says what it said before.
+    read = [platform.get(f"/v1/bindings/{binding}").json() for binding in (changed, silent)]
+    assert read[0]["publication"] == read[1]["publication"]
+    assert [one["terms"]["status"] for one in read] == ["frozen", "active"]
+    assert events(silent) == before
+    assert platform.decide(silent)["publication"] == read[1]["publication"]
+    trail = platform.get(f"/v1/bindings/{silent}/trail").json()["changes"]
+    assert [change["publication"] for change in trail] == [change["publication"] for change in first]
+    # The change of the one is seen through, also where a later publication repeats it for the other's sake.
+    bank.change({"number": cover["number"], "daily_limit_minor": 5})
+    a_world.clock.advance(1)
+    assert platform.decide(changed)["reason"] == "account_frozen"
+    wait_until(
+        lambda: platform.get(f"/v1/bindings/{changed}/trail").json()["changes"][0]["hops"][-1]["state"] == "done"
+    )
+    [newest, *_] = platform.get(f"/v1/bindings/{changed}/trail").json()["changes"]
+    assert newest["publication"] == read[0]["publication"]

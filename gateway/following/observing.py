@@ -129,8 +129,8 @@ class Observer:
             if sighting.record.publication:
                 events += _events(sighting, state, now_ms)
         event_log.append(connection, events)
+        _observe(connection, sightings, states, now_ms)
         _remember(connection, sightings, states, now_ms)
-        _observe(connection, sightings, now_ms)
         return len(events)
 
 
@@ -147,10 +147,7 @@ def _is_older(sighting: Sighting, states: Mapping[bytes, Row[Any]]) -> bool:
 def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Event]:
     known, record, current = sighting.known, sighting.record, sighting.terms
     first = state is None or state.publication == 0
-    previous = None
-    if state is not None and not first:
-        told = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
-        previous = open_record(told, key=known.key, bank=known.bank, binding=known.binding)
+    previous = _told(known, state)
     expected = known.tags
     if current is not None and known.unvouched:
         expected = replace(expected, **{field: getattr(current.tags, field) for field in known.unvouched})
@@ -172,6 +169,14 @@ def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Eve
         )
         for change in binding_changes(previous, current, first=first, bound=expected)
     ]
+
+
+def _told(known: Known, state: Row[Any] | None) -> Terms | None:
+    """The terms that were told last; None where there were none, or they did not open."""
+    if state is None or state.publication == 0:
+        return None
+    told = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
+    return open_record(told, key=known.key, bank=known.bank, binding=known.binding)
 
 
 def _remember(
@@ -205,7 +210,11 @@ def _usable_since_ms(sighting: Sighting, state: Row[Any] | None, now_ms: int) ->
     return now_ms if opens else None
 
 
-def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> None:
+def _observe(
+    connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]], now_ms: int
+) -> None:
+    """Remember when each word of a bank was seen. One that says the same again gives cover to others, or was asked for
+    by a resync: it is marked, since it is no change."""
     table = schema.observations
     seen = {(s.known.binding, s.record.publication): s for s in sightings if s.record.publication}
     there = {
@@ -225,6 +234,7 @@ def _observe(connection: Connection, sightings: Sequence[Sighting], now_ms: int)
             "block_number": sighting.block.number,
             "block_time_ms": sighting.block.time_s * 1000,
             "observed_at_ms": now_ms,
+            "restated": sighting.terms is not None and sighting.terms == _told(sighting.known, states.get(binding)),
         }
         for (binding, publication), sighting in seen.items()
         if (binding, publication) not in there

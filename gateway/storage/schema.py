@@ -193,6 +193,7 @@ observations = Table(
     Column("block_number", BigInteger, nullable=False),
     Column("block_time_ms", BigInteger, nullable=False),
     Column("observed_at_ms", BigInteger, nullable=False, index=True),
+    Column("restated", Boolean, nullable=False),  # the bank said the same as before
 )
 
 #: The event log. Positions follow the order of commits and are never used again.

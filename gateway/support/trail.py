@@ -9,10 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
 from standing.gateway.bindings.bound import Bound
@@ -118,6 +119,9 @@ class _Own:
     """What this gateway's database knows."""
 
     observed: dict[int, Any]
+    newest_seen: (
+        int  # the newest publication that the follower saw state this binding, be it for the first time or again
+    )
     notified: dict[int, int | None]  # publication → when; absent: no event that an endpoint wants
     used: dict[int, int]
     last_decision: LastDecision | None
@@ -210,22 +214,25 @@ class Trails:
     def _look_up(self, binding: bytes, numbers: Sequence[int]) -> _Own:
         table = schema.observations.c
         with self._storage.read() as connection:
+            # What only repeats the terms is no change, unless the bank's node says that it was asked to repeat them.
             newest = (
                 select(schema.observations)
-                .where(table.binding == binding)
+                .where(table.binding == binding, or_(table.restated.is_(False), table.publication.in_(numbers)))
                 .order_by(table.publication.desc())
                 .limit(MAX_CHANGES)
             )
             observed = {row.publication: row for row in connection.execute(newest)}
+            seen = connection.scalar(select(func.max(table.publication)).where(table.binding == binding))
             asked = sorted({*numbers, *observed})
-            effective = {number: row.effective_at_ms for number, row in observed.items()}
+            after = dict(pairwise(asked))
             return _Own(
                 observed=observed,
+                newest_seen=seen or 0,
                 notified=_notified(connection, binding, asked),
                 used={
                     number: at_ms
-                    for number in observed
-                    if (at_ms := _first_use(connection, binding, number, effective[number])) is not None
+                    for number, row in observed.items()
+                    if (at_ms := _first_use(connection, row, before=after.get(number))) is not None
                 },
                 last_decision=_last_decision(connection, binding),
             )
@@ -261,19 +268,22 @@ def _notified(connection: Connection, binding: bytes, publications: Sequence[int
     return notified
 
 
-def _first_use(connection: Connection, binding: bytes, publication: int, effective_at_ms: int) -> int | None:
-    """When a decision first rested on a publication; None where none did, or a newer one was there first."""
+def _first_use(connection: Connection, observed: Row[Any], *, before: int | None) -> int | None:
+    """When a decision first rested on a change: on its publication, or on one before `before` that repeats its terms.
+
+    None where none did, or the next change was there first.
+    """
     table = schema.decisions.c
     rows = connection.execute(
         select(table.decided_at_ms, table.answer)
-        .where(table.binding == binding, table.decided_at_ms >= effective_at_ms)
+        .where(table.binding == observed.binding, table.decided_at_ms >= observed.effective_at_ms)
         .order_by(table.decided_at_ms)
         .limit(_MAX_DECISIONS)
     )
     for row in rows:
         rested_on = json.loads(row.answer)["publication"] or 0
-        if rested_on >= publication:
-            return int(row.decided_at_ms) if rested_on == publication else None
+        if rested_on >= observed.publication:
+            return int(row.decided_at_ms) if before is None or rested_on < before else None
     return None
 
 
@@ -301,11 +311,13 @@ def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
         # A block's time is in whole seconds. The node's own is finer, where it is not before the block.
         in_block_ms = max(row.block_time_ms, facts.in_block_at_ms or 0)
         known[number] = replace(facts, in_block_at_ms=in_block_ms, observed_at_ms=row.observed_at_ms)
-    newest = max([on_ledger, *own.observed], default=0)
+    reached = max(on_ledger, own.newest_seen)
+    # Where the bank's node cannot be asked, a newer record may be a change or repeat the terms: nobody knows.
+    newest = max((number for number in known if number <= reached), default=reached)
     published = [
         replace(
             facts,
-            on_ledger=number <= newest,
+            on_ledger=number <= reached,
             notified_at_ms=own.notified.get(number),
             used_at_ms=own.used.get(number),
             tells=number in own.notified or (facts.observed_at_ms is None and number >= newest),

@@ -29,6 +29,7 @@ from standing.node.storage import schema
 
 _STATE_COLUMNS = (
     "holder_sealed",
+    "holder_lookup",
     "status",
     "debit_allowed",
     "credit_allowed",
@@ -262,8 +263,10 @@ class AccountStore:
         }
 
     def _state(self, account: Account) -> dict[str, Any]:
+        document = account.identity.id_document
         return {
             "holder_sealed": self._vault.seal_text(_holder_json(account)),
+            "holder_lookup": self._vault.lookup("holder", document) if document else None,
             "status": int(account.status),
             "debit_allowed": account.debit_allowed,
             "credit_allowed": account.credit_allowed,

@@ -11,7 +11,7 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue
 from standing.node.accounts.store import Account
 from standing.node.bindings.unbinding import end_and_tell
-from standing.node.publishing import outbox
+from standing.node.publishing import herds, outbox
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
@@ -66,6 +66,7 @@ class Granting:
 
         `replaces`, if it is an active binding of this account and platform, ends.
         """
+        assert account.id is not None  # it was found in the store
         now_ms = self._clock.now_ms()
         if replaces is not None and self._is_active(connection, account, platform, replaces):
             end_and_tell(connection, self._issuer, account, binding=replaces, platform=platform, now_ms=now_ms)
@@ -87,6 +88,7 @@ class Granting:
                 request_digest=request_digest,
                 granted_at_ms=grant.granted_at_ms,
                 grant_signature=grant.signature,
+                herd=herds.join(connection, account.id, self._issuer.herd_size),
             )
         )
         outbox.put(

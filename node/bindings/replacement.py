@@ -4,7 +4,7 @@ A binding keeps its id and key, so the platform and the ledger see only the acco
 stays as the core states it, under its own number, but its bindings are no longer about it.
 """
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, func, select, update
 
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.store import Account, unbound
@@ -33,11 +33,14 @@ def take_over(
     end. Returns: how many.
     """
     ended = 0
+    herd = _herd(connection, bound)
     for binding, platform in list(replaced_bound.items()):
         del replaced_bound[binding]
         if go_on and platform not in bound.values():
             connection.execute(
-                update(schema.bindings).where(schema.bindings.c.id == binding).values(account_id=account_id)
+                update(schema.bindings)
+                .where(schema.bindings.c.id == binding)
+                .values({"account_id": account_id} if herd is None else {"account_id": account_id, "herd": herd})
             )
             bound[binding] = platform
             continue
@@ -51,3 +54,10 @@ def take_over(
         )
         ended += 1
     return ended
+
+
+def _herd(connection: Connection, bound: dict[bytes, str]) -> int | None:
+    """The herd of the new account's bindings. Those of one account are in one herd: they change together."""
+    table = schema.bindings.c
+    query = select(func.max(table.herd)).where(table.id.in_(list(bound)))
+    return connection.execute(query).scalar_one() if bound else None

@@ -95,7 +95,7 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
     _check_id(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
-    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer)
+    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     with opened(settings.database_url) as database:
         yield OffBoardings(

@@ -5,7 +5,7 @@ the time from which it holds the watermark back. What a recovery has to state ag
 first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import Overloaded
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.publishing import deployments
+from standing.node.publishing import deployments, herds
 from standing.node.publishing.deployments import Deployment
+from standing.node.publishing.herds import Cover
 from standing.node.storage import schema
 
 #: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
@@ -31,11 +32,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The publishing bank: its BIC, its secrets for binding keys, its signer."""
+    """The publishing bank: its BIC, its secrets for binding keys, its signer, and how many bindings are published
+    together (`node.publishing.herds`)."""
 
     bic: str
     secret: BankSecrets
     signer: Signer
+    herd_size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +143,13 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
-    """The next waiting rows, at most `limit`, and the id of the last of them (0 where none waits).
+def next_drafts(connection: Connection, herd_size: int, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
+    """What the next publication states, at most `limit` records, and the id of the last waiting row among it (0 where
+    none waits).
 
-    Rows that are not `in_bounds` are moved there, in the database too.
+    It is the waiting rows in order, with their herds. Of several rows of one binding the last counts: a binding has one
+    record in a publication. Rows that are not `in_bounds` are moved there, in the database too. The order of the
+    records is that of the bindings' ids, which are random, so it tells nothing.
     """
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
@@ -152,10 +158,24 @@ def next_drafts(connection: Connection, limit: int, latest_ms: int) -> tuple[lis
         .order_by(schema.outbox.c.id)
         .limit(limit)
     ).all()
+    changed = [row.binding_id for row in rows]
+    count, cover = herds.fitting(changed, herds.cover(connection, changed, herd_size), limit)
+    rows = rows[:count]
     stated = [Draft(row.binding_id, row.platform, _terms(row)) for row in rows]
     drafts = in_bounds(connection, stated, latest_ms)
     _note_times(connection, rows, drafts)
-    return drafts, rows[-1].id if rows else 0
+    return in_order([*covering(cover), *drafts]), rows[-1].id if rows else 0
+
+
+def covering(cover: Iterable[Cover]) -> list[Draft]:
+    """Drafts that state the members of a herd again, exactly as they were stated last."""
+    return [Draft(each.binding, each.platform, each.terms) for each in cover]
+
+
+def in_order(drafts: Iterable[Draft]) -> list[Draft]:
+    """The last draft of each binding, by the bindings' ids."""
+    last = {draft.binding: draft for draft in drafts}
+    return [last[binding] for binding in sorted(last)]
 
 
 def _terms(row: Row[Any]) -> Terms:
@@ -271,12 +291,14 @@ def sign_next(
     latest_ms: int,
     now_ms: int,
 ) -> Publication | None:
-    """Seal, sign and store the next publication: the waiting rows in order, at most `max_attestations`, or a heartbeat.
+    """Seal, sign and store the next publication: waiting rows with their herds, at most `max_attestations` records.
+
+    Where no row waits, it is a heartbeat.
 
     `latest_ms`: the latest time that the ledger takes now. Returns: None where there is nothing to say, because no row
     waits and the watermark would not move.
     """
-    drafts, last_id = next_drafts(connection, max_attestations, latest_ms)
+    drafts, last_id = next_drafts(connection, issuer.herd_size, max_attestations, latest_ms)
     last = last_publication(connection)
     floor_ms = watermark_floor_ms(last, deployment)
     watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms=latest_ms, now_ms=now_ms)

@@ -15,8 +15,9 @@ from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE, Attestat
 from standing.ledger.attestations.sealing import HEAD_SIZE
 from standing.ledger.attestations.terms import TERMS_SIZE, Terms
 from standing.node.accounts.store import AccountStore, unbound
-from standing.node.publishing import outbox
+from standing.node.publishing import herds, outbox
 from standing.node.publishing.deployments import Deployment
+from standing.node.publishing.herds import Cover
 from standing.node.publishing.outbox import Draft, Issuer
 from standing.node.storage import schema
 
@@ -40,23 +41,35 @@ class Restating:
 
         `latest_ms`: the latest time that the ledger takes now.
         """
+        table, bindings = schema.restatements, schema.bindings
         rows = connection.execute(
-            select(schema.restatements).order_by(schema.restatements.c.binding_id).limit(max_attestations)
+            select(table)
+            .outerjoin(bindings, bindings.c.id == table.c.binding_id)
+            .order_by(bindings.c.herd, table.c.binding_id)  # members of a herd together
+            .limit(max_attestations)
         ).all()
         if not rows:
             return None
+        stated = [row.binding_id for row in rows]
+        covers = herds.cover(connection, stated, self._issuer.herd_size)
+        count, cover = herds.fitting(stated, covers, max_attestations)
+        rows = rows[:count]
         drafts = outbox.in_bounds(connection, [self._draft(connection, row) for row in rows if row.known], latest_ms)
         foreign = [row for row in rows if not row.known]
         last = outbox.last_publication(connection)
+        told = outbox.in_order([*outbox.covering(self._not_restated(connection, cover)), *drafts])
         publication = outbox.sign(
             connection,
             self._issuer,
             deployment,
             last,
-            lambda number: [
-                *(outbox.attest(draft, self._issuer, number) for draft in drafts),
-                *(self._end(row, number) for row in foreign),
-            ],
+            lambda number: sorted(
+                [
+                    *(outbox.attest(draft, self._issuer, number) for draft in told),
+                    *(self._end(row, number) for row in foreign),
+                ],
+                key=lambda attestation: attestation.binding,
+            ),
             # Rows that wait beside these are stated by the publications that follow, and the watermark moves with them.
             watermark_ms=outbox.watermark_floor_ms(last, deployment),
             now_ms=now_ms,
@@ -65,6 +78,13 @@ class Restating:
         done = [row.binding_id for row in rows]
         connection.execute(delete(schema.restatements).where(schema.restatements.c.binding_id.in_(done)))
         return publication
+
+    def _not_restated(self, connection: Connection, cover: Sequence[Cover]) -> list[Cover]:
+        """The cover without members whose own turn is still to come: what this store last stated of them may be old."""
+        table = schema.restatements.c.binding_id
+        wanted = {each.binding for each in cover}
+        coming = set(connection.execute(select(table).where(table.in_(wanted))).scalars())
+        return [each for each in cover if each.binding not in coming]
 
     def _draft(self, connection: Connection, row: Row[Any]) -> Draft:
         """The present state of a binding that the store knows."""

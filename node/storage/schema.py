@@ -72,6 +72,7 @@ accounts = Table(
     Column("number_sealed", LargeBinary, nullable=False),
     Column("number_type", String(8), nullable=False),
     Column("holder_sealed", LargeBinary, nullable=False),
+    Column("holder_lookup", LargeBinary, index=True),  # keyed hash of the ID document; null where the book has none
     Column("status", Integer, nullable=False),
     Column("debit_allowed", Boolean, nullable=False),
     Column("credit_allowed", Boolean, nullable=False),
@@ -112,6 +113,7 @@ bindings = Table(
     Column("granted_at_ms", BigInteger, nullable=False),
     Column("grant_signature", LargeBinary, nullable=False),
     Column("ended_at_ms", BigInteger),
+    Column("herd", BigInteger, index=True),  # see node.publishing.herds; null: granted without one
     UniqueConstraint("platform", "request_id", name="uq_bindings_request"),
 )
 Index(

@@ -302,7 +302,9 @@ def assert_level(faulty: FaultyNode) -> None:
         rows = connection.execute(select(schema.publications).order_by(schema.publications.c.number)).all()
     assert [(row.number, row.digest) for row in rows] == [(event.number, event.digest) for event in events]
     _assert_signed_once(faulty, events)
-    assert _written(faulty, events) == dict(faulty.truth.stated)
+    stated = _stated(faulty)
+    assert {binding: [terms for _, terms in rows] for binding, rows in stated.items()} == dict(faulty.truth.stated)
+    _assert_records(faulty, events, stated)
     assert client.bank(bank.bic).watermark_ms == faulty.as_of_ms
 
 
@@ -317,17 +319,39 @@ def _assert_signed_once(faulty: FaultyNode, events: list[Published]) -> None:
     assert len(spy.signed) == len(set(spy.signed)), "a digest was signed again"
 
 
-def _written(faulty: FaultyNode, events: list[Published]) -> dict[str, list[tuple[Any, ...]]]:
-    """What the ledger was told of each binding, in order, opened with the platform's own key."""
+_Stated = dict[str, list[tuple[int, tuple[Any, ...]]]]
+
+
+def _stated(faulty: FaultyNode) -> _Stated:
+    """What the node has said of each binding, in order, each with the publication that states it."""
+    found: _Stated = defaultdict(list)
+    with faulty.living().database.read() as connection:
+        for row in connection.execute(select(schema.outbox).order_by(schema.outbox.c.id)):
+            terms = Terms.unpack(row.terms)
+            found["0x" + row.binding_id.hex()].append((row.publication, _told(terms)))
+    return dict(found)
+
+
+def _told(terms: Terms) -> tuple[Any, ...]:
+    return terms.status, terms.limits.daily_limit_minor
+
+
+def _assert_records(faulty: FaultyNode, events: list[Published], stated: _Stated) -> None:
+    """That each publication has one record, opened with the platform's own key, of whatever is stated in it, and that
+    every record, also one that only gives cover, says what was stated last."""
     grants = {row.id: row for row in _bindings(faulty)}
     secrets = faulty.bank.secrets.bank_secrets()
     identity = _identity(faulty)
-    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     previous = bytes(32)
     for event in events:
         rebuilt = faulty.bank.client.publication_of(event, previous)
         assert rebuilt is not None
         previous = event.digest
+        written = [item.binding for item in rebuilt[0].attestations]
+        assert written == sorted(set(written)), "one record for each, in an order that tells nothing"
+        own = {bytes.fromhex(name[2:]) for name, rows in stated.items() if event.number in dict(rows)}
+        assert own <= set(written)
+        assert faulty.bank.settings.publisher.herd_size > 1 or own == set(written)
         for item in rebuilt[0].attestations:
             key = secrets.binding_key(item.binding, grants[item.binding].platform)
             terms = unseal(
@@ -340,8 +364,8 @@ def _written(faulty: FaultyNode, events: list[Published]) -> dict[str, list[tupl
             )
             assert terms.tags == identity_tags(item.binding, key, identity)
             _assert_rest(terms)
-            found["0x" + item.binding.hex()].append((terms.status, terms.limits.daily_limit_minor))
-    return dict(found)
+            so_far = [said for number, said in stated["0x" + item.binding.hex()] if number <= event.number]
+            assert _told(terms) == so_far[-1]
 
 
 def _assert_rest(terms: Terms) -> None:

@@ -13,7 +13,21 @@ from typing import Any
 
 import httpx
 from eth_account import Account as Keystore
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, create_engine, delete, insert, text, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.sealing import unseal
@@ -21,6 +35,7 @@ from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.service.api_keys import ApiKey, new_key
 from standing.node.fault_points import Faults
 from standing.node.feed.service import Feed
+from standing.node.storage import schema
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, Bank, World
 
@@ -95,9 +110,29 @@ def status_on_ledger(bank: Bank, grant: Mapping[str, Any]) -> Status | None:
 
 
 def writes(bank: Bank, grant: Mapping[str, Any]) -> int:
-    """How often the ledger holds a binding's attestations."""
+    """How many of a binding's statements are on the ledger. Several that came close together share one record."""
     binding = bytes.fromhex(grant["binding"][2:])
-    return sum(event.bindings.count(binding) for event in bank.client.published(0, bank.client.block_number()))
+    table, publications = schema.outbox.c, schema.publications.c
+    stated = (
+        select(func.count())
+        .select_from(schema.outbox.join(schema.publications, publications.number == table.publication))
+        .where(table.binding_id == binding, publications.in_block_at_ms.is_not(None))
+    )
+    with bank.node.database.read() as connection:
+        count = int(connection.execute(stated).scalar_one())
+    records = sum(event.bindings.count(binding) for event in bank.client.published(0, bank.client.block_number()))
+    # The store learns of a block after the ledger has it.
+    assert records >= bool(count)
+    assert bank.settings.publisher.herd_size > 1 or records <= _signed(bank, binding)
+    return count
+
+
+def _signed(bank: Bank, binding: bytes) -> int:
+    """How many publications state a binding for a reason of its own."""
+    table = schema.outbox.c
+    with bank.node.database.read() as connection:
+        query = select(func.count(table.publication.distinct())).where(table.binding_id == binding)
+        return int(connection.execute(query).scalar_one())
 
 
 def settings_on_disk(bank: Bank, folder: Path) -> dict[str, Any]:

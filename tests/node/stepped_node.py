@@ -30,10 +30,10 @@ CARD = ACCOUNT["number"]
 class SteppedNode:
     """A bank's node, stepped by hand, on whatever store and ledger the test gives it."""
 
-    def __init__(self, made: World, folder: Path) -> None:
+    def __init__(self, made: World, folder: Path, **settings_changed: Any) -> None:
         self.world = made
         self.folder = folder
-        self.bank: Bank = made.make_bank()
+        self.bank: Bank = made.make_bank(**settings_changed)
         self.client: LedgerClient = made.client
         self.node: Node = self._start()
         self.entries: list[FeedEntry] = []
@@ -67,10 +67,12 @@ class SteppedNode:
         self.entries.append(entry)
         return entry
 
-    def bind(self, card: str = CARD, number_type: str = "card") -> GrantDocument:
-        claim = {**{name: ACCOUNT[name] for name in CLAIM_FIELDS}, "number": card, "number_type": number_type}
+    def bind(
+        self, card: str = CARD, number_type: str = "card", platform: str = PLATFORM, **claimed: Any
+    ) -> GrantDocument:
+        claim = {name: ACCOUNT[name] for name in CLAIM_FIELDS} | claimed | {"number": card, "number_type": number_type}
         request = BindingRequest(request_id=f"request-{self.world.clock.advance(1)}", **claim)
-        answer = self.node.bindings.bind(PLATFORM, request)
+        answer = self.node.bindings.bind(platform, request)
         assert answer.grant is not None
         return answer.grant
 
@@ -136,7 +138,7 @@ class SteppedNode:
         return Recovery(
             self.node.database,
             self.client,
-            Issuer(self.bank.bic, secrets.bank_secrets(), secrets.signer),
+            Issuer(self.bank.bic, secrets.bank_secrets(), secrets.signer, self.bank.settings.publisher.herd_size),
             self.bank.clock,
             platforms=[PLATFORM, "another-pay"],
             in_flight=lambda: sender.next_nonce("pending") - sender.next_nonce("latest"),

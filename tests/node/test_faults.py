@@ -90,7 +90,8 @@ def _play(made: World, seed: int) -> None:
     client = _door(made, point, seed, folder)
     by_deposit = point in {"deposit_committed", "deposit_paid", "amount_refused"} or turn % 2 == 1
     rules = {"policy": "always", "payout_folder": payouts, "max_a_week": 20}
-    settings = {**client.settings, **({"micro_deposit": rules} if by_deposit else {})}
+    herds = {"herd_size": 3 if turn % 4 >= 2 else 1}
+    settings = {**client.settings, **({"micro_deposit": rules} if by_deposit else {}), "publisher": herds}
     # Leadership is taken once for each life of the node, the other points are reached again and again.
     kill = Kill(point, times=1 if point == "leadership_taken" else 1 + turn % 4)
     faulty = FaultyNode(made, _bank(made, seed, settings), client, seed, kill, payouts if by_deposit else None)

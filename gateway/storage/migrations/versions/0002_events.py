@@ -95,4 +95,5 @@ def _follower() -> None:
         sa.Column("block_number", sa.BigInteger, nullable=False),
         sa.Column("block_time_ms", sa.BigInteger, nullable=False),
         sa.Column("observed_at_ms", sa.BigInteger, nullable=False, index=True),
+        sa.Column("restated", sa.Boolean, nullable=False),
     )

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("number_sealed", sa.LargeBinary, nullable=False),
         sa.Column("number_type", sa.String(8), nullable=False),
         sa.Column("holder_sealed", sa.LargeBinary, nullable=False),
+        sa.Column("holder_lookup", sa.LargeBinary, index=True),
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("debit_allowed", sa.Boolean, nullable=False),
         sa.Column("credit_allowed", sa.Boolean, nullable=False),
@@ -48,6 +49,7 @@ def upgrade() -> None:
         sa.Column("granted_at_ms", sa.BigInteger, nullable=False),
         sa.Column("grant_signature", sa.LargeBinary, nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger),
+        sa.Column("herd", sa.BigInteger, index=True),
         sa.UniqueConstraint("platform", "request_id", name="uq_bindings_request"),
     )
     op.create_index(

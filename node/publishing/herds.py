@@ -1,0 +1,143 @@
+"""Herds: bindings that are published together, so that the ledger does not show which of them has changed.
+
+Who reads the ledger sees which records each publication writes. Two bindings of one account change in the same
+publications again and again, so without cover they are soon known to be one holder's. A binding therefore joins a herd
+when it is granted, and a change of one member publishes all of them, sealed anew. All that shows is that somebody in
+the herd has changed. Bindings of one account, and of one holder where the book has the document, are in one herd:
+what truly belongs together would otherwise occur together more often than chance.
+
+A herd is filled in the order of grants. It grows past its size where one account or holder needs more room, up to
+MAX_MEMBERS. With the size 1 there are no herds, and no cover.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from standing.ledger.attestations.terms import Terms
+from standing.node.storage import schema
+
+#: The most bindings of one herd that have not ended. An account has at most 32.
+MAX_MEMBERS = 64
+
+_CHUNK = 500  # the most keys of one SELECT … IN
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A member whose terms are stated again as they are on the ledger, or on their way to it."""
+
+    binding: bytes
+    platform: str
+    terms: Terms
+
+
+def join(connection: Connection, account_id: int, size: int) -> int | None:
+    """The herd for a new binding of an account; None where there are no herds.
+
+    It is that of the account's other bindings, or of its holder's. Bindings of the account that have no herd, because
+    they were granted before there were any, go into the same.
+    """
+    if size == 1:
+        return None
+    table, accounts = schema.bindings, schema.accounts
+    holder = select(accounts.c.holder_lookup).where(accounts.c.id == account_id).scalar_subquery()
+    its_own = table.c.account_id == account_id
+    same_holder = table.c.account_id.in_(select(accounts.c.id).where(accounts.c.holder_lookup == holder))
+    herd = connection.execute(
+        select(table.c.herd)
+        .where(or_(its_own, same_holder), table.c.herd.is_not(None), table.c.ended_at_ms.is_(None))
+        .order_by(table.c.account_id != account_id, table.c.herd.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if herd is None or _members(connection, herd, active=True) >= MAX_MEMBERS:
+        herd = connection.execute(select(func.max(table.c.herd))).scalar_one_or_none() or 1
+        if _members(connection, herd) >= size:
+            herd += 1
+    connection.execute(update(table).where(its_own, table.c.herd.is_(None)).values(herd=herd))
+    return int(herd)
+
+
+def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
+    table = schema.bindings.c
+    query = select(func.count()).where(table.herd == herd)
+    return int(connection.execute(query.where(table.ended_at_ms.is_(None)) if active else query).scalar_one())
+
+
+def cover(connection: Connection, bindings: Iterable[bytes], size: int) -> dict[bytes, list[Cover]]:
+    """For each binding the other members of its herd that the ledger knows, as they were stated last.
+
+    Members that have ended go on giving cover, the newest first, as long as the herd is no larger than `size`.
+    """
+    if size == 1:
+        return {}
+    herd_of = _herds(connection, bindings)
+    members: dict[int, list[Any]] = {}
+    for chunk in _chunks(sorted(set(herd_of.values()))):
+        table = schema.bindings.c
+        query = select(table.id, table.platform, table.herd, table.ended_at_ms).where(table.herd.in_(chunk))
+        for row in connection.execute(query.order_by(table.ended_at_ms.is_not(None), table.ended_at_ms.desc())):
+            of_herd = members.setdefault(row.herd, [])
+            if row.ended_at_ms is None or len(of_herd) < size:
+                of_herd.append(row)
+    stated = _last_stated(connection, [row.id for rows in members.values() for row in rows])
+    return {
+        binding: [
+            Cover(row.id, row.platform, stated[row.id])
+            for row in members[herd]
+            if row.id != binding and row.id in stated
+        ]
+        for binding, herd in herd_of.items()
+    }
+
+
+def _herds(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int]:
+    table = schema.bindings.c
+    return {
+        row.id: row.herd
+        for chunk in _chunks(list(dict.fromkeys(bindings)))
+        for row in connection.execute(select(table.id, table.herd).where(table.id.in_(chunk), table.herd.is_not(None)))
+    }
+
+
+def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, Terms]:
+    """The terms of each binding in the newest publication that states them for a reason of their own."""
+    table = schema.outbox.c
+    stated = {}
+    for chunk in _chunks(bindings):
+        newest = (
+            select(func.max(table.id))
+            .where(table.publication.is_not(None), table.binding_id.in_(chunk))
+            .group_by(table.binding_id)
+        )
+        query = select(table.binding_id, table.terms, table.effective_at_ms).where(table.id.in_(newest))
+        for row in connection.execute(query):
+            stated[row.binding_id] = replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
+    return stated
+
+
+def _chunks(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
+
+
+def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], limit: int) -> tuple[int, list[Cover]]:
+    """How many of `changed`, from the first on, fit with their herds into a publication of `limit` records, and the
+    cover that goes with them.
+
+    A herd is published whole. Only one that alone is larger than the limit, as after the network lowered it, is cut:
+    the change must not wait for good.
+    """
+    taken: set[bytes] = set()
+    given: dict[bytes, Cover] = {}
+    for count, binding in enumerate(changed):
+        herd = {each.binding: each for each in covers.get(binding, ())}
+        if len(taken | given.keys() | herd.keys() | {binding}) > limit:
+            if count:
+                return count, [each for key, each in given.items() if key not in taken]
+            kept = sorted(herd)[: limit - 1]
+            return 1, [herd[key] for key in kept]
+        taken.add(binding)
+        given |= herd
+    return len(changed), [each for key, each in given.items() if key not in taken]
