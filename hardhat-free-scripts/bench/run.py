@@ -48,6 +48,7 @@ class Section:
 
 SECTIONS = (
     Section("gas", "Gas per attestation"),
+    Section("linking", "Which bindings are one account's, by the ledger alone"),
     Section("read", "Reading bindings from the ledger"),
     Section("decide", "Deciding over HTTP, one worker"),
     Section("publish", "Publishing attestations"),

@@ -21,7 +21,7 @@ from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.sealing import identity_tags, unseal
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.chain.client import Published
-from standing.ledger.errors import LedgerError, LedgerRejected
+from standing.ledger.errors import LedgerError, LedgerRejected, LedgerUnreachable
 from standing.node.composition import Node, build
 from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
 from standing.node.publishing import outbox
@@ -31,6 +31,7 @@ from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
 
 _MAX_STEPS = 400
 _MAX_EXTRA_ROUNDS = 6
+_MAX_STARTS = 10
 _CARDS = ("9156010708800389733", "9156026831789191")
 
 
@@ -143,13 +144,21 @@ class FaultyNode:
         while self.node is None:
             # A node needs the ledger at its start: who looks after it starts it again until the ledger is there.
             self.world.chain.down = False
-            node = build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
+            node = self._build()
             try:
                 assert node.leadership.take(), "what is killed holds no lock"
                 self.node = node
             except Killed:
                 self._bury(node)
         return self.node
+
+    def _build(self) -> Node:
+        for _ in range(_MAX_STARTS):
+            try:
+                return build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
+            except LedgerUnreachable:  # on a busy machine even a ledger that is there answers late
+                continue
+        raise AssertionError("the ledger never answers")
 
     def end(self) -> None:
         """Let go of the store."""
