@@ -208,6 +208,7 @@ sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 [[banks]]
 bic = "BKCHCNBJ"
 name = "Bank of China"
+name_zh = "中国银行"        # optional
 node_url = "http://127.0.0.1:8100"
 node_api_key_file = "/etc/standing/node-key-BKCHCNBJ"      # the key that the bank gave this platform
 time_zone = "Asia/Shanghai"          # where the bank's day begins and ends

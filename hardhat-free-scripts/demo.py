@@ -57,7 +57,8 @@ def start(net: LocalNet) -> None:
         net.start_ledger()
         progress.advance(task)
         for bank in banks:
-            net.start_bank(net.add_bank(bank["bic"], bank["name"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
+            names = {"name": bank["name"], "name_zh": bank["name_zh"]}
+            net.start_bank(net.add_bank(bank["bic"], **names, publisher={"heartbeat_ms": 500, "poll_ms": 20}))
             progress.advance(task)
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY | {"risk": RISK})
         net.gateway_settings["trail"] = TRAIL
@@ -176,11 +177,11 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
         console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
     console.print(f"gateway  {net.gateway_url}/docs", soft_wrap=True, highlight=False)
     console.print(f"folder   {net.folder}\n", soft_wrap=True, highlight=False)
-    bank = net.banks[user["bank"]]
-    file = write_environment(net, bank, user["number"], day.bindings[user["user_id"]])
+    file = write_environment(net, user, day.bindings[user["user_id"]])
     console.print(
         f"[bold]In another terminal:[/] . {file}\n"
-        "then freeze, thaw, pay, why, capture, trail, holds, events, hooks, faucet; docs/TRY-IT.md has more.\n"
+        "then freeze, thaw, pay, why, capture, refund, review, rebind, trail, holds, events, hooks, faucet; "
+        "docs/TRY-IT.md has more, and a bank of your own.\n"
         "Webhooks are printed here. Only this demo sends them to this machine and without TLS "
         "(webhooks.allow_http, webhooks.allow_private_addresses).\n",
         soft_wrap=True,

@@ -1,7 +1,8 @@
 """What the demo leaves for its user to play with: a file to source, with every URL and key, and a webhook receiver."""
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from demo_day import DayWentWrong
-from localnet import LocalBank, LocalNet
-from processes import BIN
+from demo_day import CLAIM_FIELDS, DayWentWrong
+from localnet import LocalNet
+from processes import BIN, free_port
 
 #: Holds what is far above every payment of the day that is played.
 RISK = [
@@ -33,19 +34,26 @@ WEBHOOKS_TO_LOOPBACK = {"allow_http": True, "allow_private_addresses": True}
 _COMMANDS = Path(__file__).with_name("demo_commands.sh")
 
 
-def write_environment(net: LocalNet, bank: LocalBank, number: str, binding: str) -> Path:
-    """Write `demo.env` into the demo's folder, for its owner alone: URLs, keys, and commands for a POSIX shell."""
+def write_environment(net: LocalNet, user: Mapping[str, Any], binding: str) -> Path:
+    """Write `demo.env` into the demo's folder, for its owner alone: URLs, keys, and commands for a POSIX shell.
+
+    The commands are about `binding`, of one of the day's users.
+    """
+    bank = net.banks[user["bank"]]
+    claim = {name: user[name] for name in CLAIM_FIELDS if name in user}
     values = {
         "DEMO": str(net.folder),
         "LEDGER_URL": net.ledger_url,
         "CONTRACT": net.contract,
         "GATEWAY_URL": net.gateway_url,
+        "GATEWAY_CONFIG": str(net.folder / "gateway" / "gateway.toml"),
         "PLATFORM": net.platform,
         "PLATFORM_KEY": net.gateway_key,
         "SUPPORT_KEY": net.support_key,
         "ADMIN_KEY": net.admin_key,
         "BANK": bank.bic,
-        "NUMBER": number,
+        "NUMBER": user["number"],
+        "CLAIM": json.dumps(claim, ensure_ascii=False)[1:-1],
         "BINDING": binding,
         "NODE_URL": bank.url,
         "CORE_KEY": bank.core_key,
@@ -53,6 +61,8 @@ def write_environment(net: LocalNet, bank: LocalBank, number: str, binding: str)
         "REGISTRAR_KEYSTORE": str(net.folder / "registrar"),
         "REGISTRAR_PASSWORD_FILE": str(net.folder / "registrar-password"),
         "FAUCET": net.faucet,
+        # For what its user starts: nothing listens there.
+        **{f"{what}_PORT": str(free_port()) for what in ("MY_BANK", "SECOND", "THIRD")},
         "STANDING_LEDGER_URL": net.ledger_url,
         "STANDING_LEDGER_CONTRACT": net.contract,
         "STANDING_GATEWAY_KEY": net.admin_key,
@@ -60,7 +70,7 @@ def write_environment(net: LocalNet, bank: LocalBank, number: str, binding: str)
     for one in net.banks.values():
         values |= {f"NODE_URL_{one.bic}": one.url, f"CORE_KEY_{one.bic}": one.core_key}
         values |= {f"OPERATOR_KEY_{one.bic}": one.operator_key}
-    lines = [f"export {name}='{value}'" for name, value in values.items()]
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     file = net.folder / "demo.env"
     file.touch(mode=0o600)
     file.write_text("\n".join([*lines, f"PATH='{BIN}':\"$PATH\"", _COMMANDS.read_text(encoding="utf-8")]))

@@ -45,6 +45,7 @@ class LocalBank:
     settings: dict[str, Any]
     process: Process | None = None
     operator_key: str = ""
+    name_zh: str | None = None
 
 
 @dataclass
@@ -83,7 +84,7 @@ class LocalNet:
             guardian=LocalSigner(GUARDIAN).address,
         )
 
-    def add_bank(self, bic: str, name: str, **settings: Any) -> LocalBank:
+    def add_bank(self, bic: str, name: str, *, name_zh: str | None = None, **settings: Any) -> LocalBank:
         """Make a bank's keys and settings, and admit it to the ledger; `settings` change or add to its own."""
         folder = self.folder / bic
         folder.mkdir()
@@ -115,7 +116,7 @@ class LocalNet:
             **settings,
         }
         url = f"http://127.0.0.1:{port}"
-        bank = LocalBank(bic, name, folder, url, core_key, platform_key, stated, operator_key=operator_key)
+        bank = LocalBank(bic, name, folder, url, core_key, platform_key, stated, None, operator_key, name_zh)
         self.banks[bic] = bank
         return bank
 
@@ -169,6 +170,7 @@ class LocalNet:
                 {
                     "bic": bank.bic,
                     "name": bank.name,
+                    **({"name_zh": bank.name_zh} if bank.name_zh is not None else {}),
                     "node_url": bank.url,
                     "node_api_key_file": str(folder / f"node-key-{bank.bic}"),
                     "time_zone": time_zone,

@@ -9,3 +9,8 @@ class Localized:
 
     en: str
     zh: str
+
+    @classmethod
+    def same(cls, text: str) -> "Localized":
+        """What is written alike in both languages, such as a BIC."""
+        return cls(text, text)

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.accounts.health import Health
 from standing.gateway.accounts.service import AccountView
@@ -16,7 +17,7 @@ class AccountDocument(BaseModel):
 
     binding: str = Field(examples=[BINDING_EXAMPLE])
     bank: str = Field(examples=["BKCHCNBJ"])
-    bank_name: str = Field(examples=["Bank of China"])
+    bank_name: LocalizedText = Field(examples=[{"en": "Bank of China", "zh": "中国银行"}])
     number_masked: str = Field(examples=["621661********0000"])
     number_type: str = Field(examples=["card"])
     health: Health = Field(
@@ -42,7 +43,7 @@ class AccountDocument(BaseModel):
         return cls(
             binding="0x" + stored.binding.hex(),
             bank=stored.bank,
-            bank_name=view.bank.name if view.bank is not None else stored.bank,
+            bank_name=LocalizedText.of(view.bank.name if view.bank is not None else Localized.same(stored.bank)),
             number_masked=stored.number_masked,
             number_type=stored.number_type,
             health=how.health,

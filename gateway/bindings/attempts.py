@@ -43,14 +43,14 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
         return
     # Counting starts again with the hold: once it is lifted or over, the user has as many attempts as before.
     connection.execute(delete(table).where(table.c.user_id == user_id))
-    why = f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes"
     connection.execute(
         insert(schema.holds).values(
             hold_id=new_hold_id(),
             binding=None,
             user_id=user_id,
             rule=BINDING_ATTEMPTS,
-            why=why,
+            why=f"{bounds.max_refusals} attempts to bind were refused by banks within {bounds.within_minutes} minutes",
+            why_zh=f"{bounds.within_minutes} 分钟内有 {bounds.max_refusals} 次绑定被银行拒绝",
             whole=True,
             began_at_ms=now_ms,
             ends_at_ms=now_ms + bounds.hold_minutes * _MINUTE_MS,

@@ -11,6 +11,7 @@ import httpx
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
 from standing.ledger.attestations.bic import bic_to_bytes11, parse_bic
@@ -35,7 +36,7 @@ class Bank:
 
     bic: str
     bic_bytes: bytes
-    name: str
+    name: Localized
     zone: ZoneInfo
     node_url: str
     node_key: str
@@ -52,7 +53,7 @@ class BankDirectory:
             bank.bic: Bank(
                 bic=bank.bic,
                 bic_bytes=bic_to_bytes11(bank.bic),
-                name=bank.name,
+                name=Localized(bank.name, bank.name_zh or bank.name),
                 zone=ZoneInfo(bank.time_zone),
                 node_url=str(bank.node_url).rstrip("/"),
                 node_key=read_text_secret(bank.node_api_key_file, f"banks.{bank.bic}.node_api_key_file"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.console.visits import GatewayDep, VisitDep
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.routes import get_evidence
@@ -95,7 +96,7 @@ async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:
         "raw": raw,
         "key": (await gateway.bindings.bound(binding)).key if served else None,
         "stored": stored,
-        "bank_name": bank.name if bank is not None else stored.bank,
+        "bank_name": bank.name if bank is not None else Localized.same(stored.bank),
         "zone": bank.zone if bank is not None else None,
         "failed": failed,
         "checks": [(number, _state(number, failed, decision["reason"])) for number in range(1, LAST_CHECK + 1)],

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from standing.gateway.console.words import LANGUAGES, Words
+from standing.gateway.console.words import Words
+from standing.ledger.service.languages import LANGUAGES
 
 PATH = "/console"
 #: The first page.

@@ -22,7 +22,8 @@ from standing.gateway.console.visits import (
     visitor_token,
     words_of,
 )
-from standing.gateway.console.words import LANGUAGES, Words
+from standing.gateway.console.words import Words
+from standing.ledger.service.languages import LANGUAGES
 
 router = APIRouter()
 

@@ -14,10 +14,11 @@ from standing.gateway.access.audit import check_reason
 from standing.gateway.access.sessions import Session, Sessions, csrf_of
 from standing.gateway.composition import Gateway
 from standing.gateway.console.pages import HOME, PATH, page
-from standing.gateway.console.words import LANGUAGES, Words, preferred
+from standing.gateway.console.words import Words
 from standing.ledger.errors import NotAllowed, StandingError
 from standing.ledger.service.api_keys import Caller
 from standing.ledger.service.injection import provided
+from standing.ledger.service.languages import LANGUAGES, preferred
 
 SESSION_COOKIE = "standing_console"
 #: Before anybody is signed in, the form to sign in has a token of its own.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from fluent.runtime import FluentBundle, FluentResource
@@ -16,9 +16,8 @@ from iso4217 import Currency
 
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import StandingError
+from standing.ledger.service.languages import Language
 
-Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
 #: The languages as the HTML attribute `lang` names them.
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 
@@ -51,19 +50,6 @@ def _bundle(language: Language) -> FluentBundle:
     bundle = FluentBundle([TAGS[language]], use_isolating=False)
     bundle.add_resource(FluentResource(source(language)))
     return bundle
-
-
-def preferred(accept_language: str) -> Language:
-    """The language for an `Accept-Language` header: the first of its languages that the console has, else English.
-
-    Weights are not looked at: browsers list languages by preference.
-    """
-    for part in accept_language[:500].split(","):
-        tag = part.partition(";")[0].strip().lower()
-        for language in LANGUAGES:
-            if tag == language or tag.startswith(language + "-"):
-                return language
-    return "en"
 
 
 class Words:

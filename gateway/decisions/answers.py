@@ -1,6 +1,7 @@
 """The answer to a transaction as JSON: written once, when it is decided, and repeated as it was."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from standing.gateway.decisions.messages import REVIEWED, of_decision
@@ -33,7 +34,7 @@ def reservation_document(reservation: Reservation | None) -> dict[str, Any] | No
 def _hold_document(hold: Hold | None) -> dict[str, Any] | None:
     if hold is None:
         return None
-    return {"hold_id": hold.hold_id, "rule": hold.rule, "why": hold.why, "ends_at_ms": hold.ends_at_ms}
+    return {"hold_id": hold.hold_id, "rule": hold.rule, "why": asdict(hold.why), "ends_at_ms": hold.ends_at_ms}
 
 
 #: The review of a decision that waits for staff.

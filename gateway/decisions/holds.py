@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Row, and_, func, insert, or_, select, union_all, update
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.attempts import new_hold_id
 from standing.gateway.bindings.users import check_known
 from standing.gateway.decisions.question import Question
@@ -37,7 +38,7 @@ class StoredHold:
     binding: bytes | None
     user_id: str
     rule: str
-    why: str
+    why: Localized
     whole: bool
     began_at_ms: int
     ends_at_ms: int
@@ -78,7 +79,8 @@ class RiskBook:
             .order_by(table.began_at_ms, table.hold_id)
         )
         for row in rows:
-            hold = Hold(row.rule, row.why, row.ends_at_ms, row.whole, row.hold_id, row.lifted_at_ms is not None)
+            why, lifted = Localized(row.why, row.why_zh), row.lifted_at_ms is not None
+            hold = Hold(row.rule, why, row.ends_at_ms, row.whole, row.hold_id, lifted)
             self._holds.setdefault(row.account, []).append((row.binding, hold))
 
     def _read_tallies(self, rule: RiskRule, accounts: Sequence[bytes]) -> None:
@@ -156,7 +158,8 @@ def _values(hold: Hold, binding: bytes, user_id: str, now_ms: int) -> dict[str, 
         "binding": binding,
         "user_id": user_id,
         "rule": hold.rule,
-        "why": hold.why,
+        "why": hold.why.en,
+        "why_zh": hold.why.zh,
         "whole": hold.whole,
         "began_at_ms": now_ms,
         "ends_at_ms": hold.ends_at_ms,
@@ -225,7 +228,7 @@ def _stored(row: Row[Any]) -> StoredHold:
         binding=row.binding,
         user_id=row.user_id,
         rule=row.rule,
-        why=row.why,
+        why=Localized(row.why, row.why_zh),
         whole=row.whole,
         began_at_ms=row.began_at_ms,
         ends_at_ms=row.ends_at_ms,

@@ -13,8 +13,9 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.decisions.question import Question
-from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
+from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, amount_text, currency_number
 from standing.ledger.errors import InvalidValue
 
 _MINUTE_MS = 60 * 1000
@@ -41,7 +42,7 @@ class Hold:
     """
 
     rule: str
-    why: str
+    why: Localized
     ends_at_ms: int
     whole: bool
     hold_id: str | None = None
@@ -121,7 +122,11 @@ class NewBindingRule(_Rule):
         ends_at_ms = facts.bound_at_ms + self.within_hours * _HOUR_MS
         if now_ms >= ends_at_ms or question.amount_minor <= self.over_minor:
             return None
-        why = f"an amount over {self.over_minor} minor units of {self.currency} in the first {self.within_hours} hours"
+        over = amount_text(self.over_minor, self.currency)
+        why = Localized(
+            f"an amount over {over} in the first {self.within_hours} hours after binding",
+            f"绑定后 {self.within_hours} 小时内单笔金额超过 {over}",
+        )
         return Hold(self.name, why, ends_at_ms, whole=False)
 
 
@@ -148,14 +153,15 @@ class VelocityRule(_Rule):
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         tally = facts.tallies[self.name]
         if self.over_count is not None and tally.count + 1 > self.over_count:
-            what = f"more than {self.over_count} transactions"
+            what = Localized(f"more than {self.over_count} transactions", f"交易超过 {self.over_count} 笔")
         elif self.over_minor is not None and tally.sum_minor + question.amount_minor > self.over_minor:
-            what = f"more than {self.over_minor} minor units of {self.currency}"
+            over = amount_text(self.over_minor, self.currency)
+            what = Localized(f"more than {over}", f"交易金额累计超过 {over}")
         else:
             return None
         return Hold(
             self.name,
-            f"{what} within {self.within_minutes} minutes",
+            Localized(f"{what.en} within {self.within_minutes} minutes", f"{self.within_minutes} 分钟内{what.zh}"),
             now_ms + self.hold_minutes * _MINUTE_MS,
             whole=True,
         )

@@ -116,7 +116,10 @@ class HoldDocument(BaseModel):
 
     hold_id: str = Field(examples=["h_5f0c1b7a9e4c83b6d1f2a394"])
     rule: str = Field(examples=["burst"])
-    why: str = Field(examples=["more than 10 transactions within 10 minutes"])
+    why: LocalizedText = Field(
+        description="For support; what the user is told is the decision's `message`",
+        examples=[{"en": "more than 10 transactions within 10 minutes", "zh": "10 分钟内交易超过 10 笔"}],
+    )
     ends_at_ms: int
 
 

@@ -259,7 +259,7 @@ class LedgerNodes:
         if behind > self._max_lag_blocks:
             problem = f"{behind} blocks behind what was seen"
             self._set(node, NodeState.BEHIND, problem)
-            raise LedgerUnreachable(f"{node.name} is {problem}")
+            raise LedgerUnreachable(f"{node.name} is {behind} blocks behind what was seen")
         node.highest = max(node.highest, block_number)
 
     @property

@@ -25,6 +25,7 @@ def add(
     name: Annotated[str, typer.Option(help="The bank's name, as users know it")],
     node_url: Annotated[str, typer.Option(help="URL of the bank's node")],
     config: Config = None,
+    name_zh: Annotated[str | None, typer.Option(help="The bank's name in Chinese, where it has one")] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -49,6 +50,7 @@ def add(
             entry = {
                 "bic": bic,
                 "name": name,
+                **({"name_zh": name_zh} if name_zh is not None else {}),
                 "node_url": node_url,
                 "node_api_key_file": str(key_file.absolute()),
                 "time_zone": time_zone,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response, status
 
 from standing.gateway.access.audit import AuditedRoute
 from standing.gateway.access.dependencies import KEYED, STORAGE, ActingAdmin, AnyRole, Staff
+from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.composition import Gateway
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.following.reconcile_report import to_html
@@ -116,7 +117,7 @@ async def get_banks(now: Status, _caller: AnyRole) -> d.BankList:
         banks=[
             d.BankDocument(
                 bic=state.bank.bic,
-                name=state.bank.name,
+                name=LocalizedText.of(state.bank.name),
                 time_zone=state.bank.zone.key,
                 watermark_ms=state.watermark_ms,
                 staleness_ms=state.staleness_ms,

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from standing.gateway.access.schemas import LocalizedText
 from standing.ledger.service.reloading import SettingsState
 
 
@@ -116,7 +117,7 @@ class BankDocument(BaseModel):
     """A bank, with what the ledger says about it now."""
 
     bic: str = Field(examples=["BKCHCNBJ"])
-    name: str = Field(examples=["Bank of China"])
+    name: LocalizedText = Field(examples=[{"en": "Bank of China", "zh": "中国银行"}])
     time_zone: str = Field(examples=["Asia/Shanghai"])
     watermark_ms: int | None = Field(description="null: the bank has not spoken yet", examples=[1_767_225_599_580])
     staleness_ms: int | None = Field(examples=[420])

@@ -263,7 +263,7 @@ holds = Table(
     Column("user_id", String(64), nullable=False, index=True),
     Column("rule", String(32), nullable=False),
     Column("why", String(200), nullable=False),
-    Column("why_zh", String(200)),  # null: written before reasons were in two languages
+    Column("why_zh", String(200), nullable=False),
     Column("whole", Boolean, nullable=False),
     Column("began_at_ms", BigInteger, nullable=False),
     Column("ends_at_ms", BigInteger, nullable=False),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from standing.gateway.access.schemas import WhyField
+from standing.gateway.access.schemas import LocalizedText, WhyField
 from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.bindings.schemas import USER_PATTERN, ClaimBody
@@ -80,7 +80,7 @@ class HoldView(BaseModel):
     binding: str | None = Field(examples=[BINDING_EXAMPLE])
     user_id: str
     rule: str = Field(description="Of the policy; BINDING_ATTEMPTS for attempts to bind", examples=["burst"])
-    why: str
+    why: LocalizedText
     whole: bool = Field(description="Every transaction of the account is held, and not only those that the rule is for")
     began_at_ms: int
     ends_at_ms: int
@@ -90,8 +90,8 @@ class HoldView(BaseModel):
     @classmethod
     def of(cls, hold: StoredHold) -> "HoldView":
         binding = "0x" + hold.binding.hex() if hold.binding is not None else None
-        told: dict[str, Any] = {name: getattr(hold, name) for name in cls.model_fields if name != "binding"}
-        return cls(binding=binding, **told)
+        told: dict[str, Any] = {name: getattr(hold, name) for name in cls.model_fields}
+        return cls(**told | {"binding": binding, "why": LocalizedText.of(hold.why)})
 
 
 class HoldList(BaseModel):

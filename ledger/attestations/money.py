@@ -77,6 +77,17 @@ def minor_digits(code: str) -> int:
     return int(exponent)
 
 
+def amount_text(amount_minor: int, code: str) -> str:
+    """An amount for people, such as `CNY 2,500.00`; in minor units for a currency that is withdrawn or has no minor
+    unit."""
+    try:
+        digits = minor_digits(code)
+    except InvalidValue:
+        return f"{code} {amount_minor:,} (minor units)"
+    whole, part = divmod(amount_minor, 10**digits)
+    return f"{code} {whole:,}" + (f".{part:0{digits}}" if digits else "")
+
+
 def check_limit(field: str, limit_minor: int) -> int:
     """A limit in minor units: 0 (nothing) to MAX_AMOUNT_MINOR, or NO_LIMIT. Raises: InvalidValue."""
     if limit_minor != NO_LIMIT and not 0 <= limit_minor <= MAX_AMOUNT_MINOR:

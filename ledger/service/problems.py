@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457): the one place where errors become HTTP.
 
-Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's class name in kebab case.
+Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's class name in kebab case. `title` and
+`detail` are in the language that the request asks for (`ledger.service.problem_language`).
 """
 
 import json
@@ -30,6 +31,8 @@ from standing.ledger.errors import (
     StandingError,
     Unavailable,
 )
+from standing.ledger.service.languages import Language
+from standing.ledger.service.problem_language import asked_for, localized
 
 PROBLEM_TYPE = "urn:standing:problem:{type}"
 MEDIA_TYPE = "application/problem+json"
@@ -139,12 +142,25 @@ def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) 
             StandingError: lambda _handler, _request, error: problem_of(error, known),
         },
         request_validation_handler=_validation_problem,
+        post_hooks=[_in_its_language],
         documentation_uri_template=PROBLEM_TYPE,
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
     app.add_exception_handler(StandingError, handler)
     app.add_exception_handler(405, _wrong_method)
     app.add_middleware(UnexpectedErrors)
+
+
+def _in_its_language(problem: dict[str, Any], request: Request, response: Response) -> tuple[dict[str, Any], Response]:
+    told, headers = localized(problem, asked_for(request.scope))
+    if told != problem:
+        response.body = response.render(told)
+    response.headers.update(headers)
+    return told, response
+
+
+def _unexpected(request: Request) -> Response:
+    return problem_response(Unexpected(), asked_for(request.scope))
 
 
 def _wrong_method(request: Request, _error: Exception) -> Response:
@@ -157,7 +173,7 @@ def _wrong_method(request: Request, _error: Exception) -> Response:
         detail=f"{request.method} is not a method of this path; allowed: {', '.join(allowed)}",
         headers={"Allow": ", ".join(allowed)},
     )
-    return problem_response(problem)
+    return problem_response(problem, asked_for(request.scope))
 
 
 def _methods(request: Request) -> set[str]:
@@ -179,7 +195,7 @@ class UnexpectedErrors:
 
     def __init__(self, app: ASGIApp, answer: Callable[[Request], Response] | None = None) -> None:
         self._app = app
-        self._answer = answer if answer is not None else lambda _request: problem_response(Unexpected())
+        self._answer = answer if answer is not None else _unexpected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -235,6 +251,13 @@ def responses(*errors: type[StandingError] | type[StatusProblem] | Documented) -
             known.status,
             {
                 "description": known.title,
+                "headers": {
+                    "Content-Language": {
+                        "description": "`en`, or `zh` where Accept-Language prefers it; both where a sentence is not "
+                        "known in Chinese",
+                        "schema": {"type": "string", "maxLength": 16},
+                    }
+                },
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
@@ -250,11 +273,12 @@ def _document(error: type[StandingError] | type[StatusProblem]) -> Documented:
     return Documented(status, word, title)
 
 
-def problem_response(problem: Problem) -> Response:
+def problem_response(problem: Problem, language: Language) -> Response:
     """A problem as a response, for middleware that answers before any route."""
+    told, headers = localized(problem.marshal(uri=PROBLEM_TYPE), language)
     return Response(
-        json.dumps(problem.marshal(uri=PROBLEM_TYPE)),
+        json.dumps(told, ensure_ascii=False),
         status_code=problem.status,
-        headers=dict(problem.headers or {}),
+        headers=dict(problem.headers or {}) | headers,
         media_type=MEDIA_TYPE,
     )

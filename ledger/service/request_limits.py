@@ -6,6 +6,8 @@ from fastapi_problem.error import Problem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.ledger.errors import Overloaded
+from standing.ledger.service.languages import LANGUAGES
+from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import problem_of, problem_response
 
 
@@ -22,14 +24,14 @@ class LoadShedding:
         self._limit = limit
         self._inside = 0
         refusal = Overloaded(f"{limit} requests are in progress already", retry_after_s)
-        self._refusal = problem_response(problem_of(refusal))  # made once
+        self._refusals = {each: problem_response(problem_of(refusal), each) for each in LANGUAGES}  # made once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self._path:
             await self._app(scope, receive, send)
             return
         if self._inside >= self._limit:
-            await self._refusal(scope, receive, send)
+            await self._refusals[asked_for(scope)](scope, receive, send)
             return
         self._inside += 1
         try:
@@ -85,4 +87,4 @@ class BodyLimit:
             detail=f"The body is larger than {bound} bytes, or its Content-Length is no number.",
             max_bytes=bound,
         )
-        await problem_response(problem)(scope, receive, send)
+        await problem_response(problem, asked_for(scope))(scope, receive, send)

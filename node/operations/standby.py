@@ -8,6 +8,7 @@ an incident.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from standing.ledger.service import reloading
+from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import problem_of, problem_response
 from standing.node.storage.leadership import Leadership, Standby
 
@@ -28,6 +29,6 @@ class StandbyGate:
             try:
                 self._leadership.require()
             except Standby as error:
-                await problem_response(problem_of(error))(scope, receive, send)
+                await problem_response(problem_of(error), asked_for(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -136,6 +136,7 @@ class Rig:
                 {
                     "bic": bic,
                     "name": f"Bank {bic}",
+                    "name_zh": f"银行 {bic}",
                     "node_url": url,
                     "node_api_key_file": key_file,
                     "time_zone": "Asia/Shanghai",

@@ -146,7 +146,7 @@ def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
     assert banks[BICS[0]]["staleness_ms"] == 0
     assert banks[BICS[1]] | {"block_number": 0} == {
         "bic": BICS[1],
-        "name": f"Bank {BICS[1]}",
+        "name": {"en": f"Bank {BICS[1]}", "zh": f"银行 {BICS[1]}"},
         "time_zone": "Asia/Shanghai",
         "watermark_ms": a_rig.clock.now_ms() - 300_000,
         "staleness_ms": 300_000,

@@ -26,7 +26,7 @@ def test_an_account_at_a_bank_that_is_served_no_longer_has_ended_and_hides_no_ot
             (gone.binding, "ended"),
         ]
         last = accounts[-1]
-        assert (last["bank_name"], last["reason"]) == ("GONECNB0", None)
+        assert (last["bank_name"], last["reason"]) == ({"en": "GONECNB0", "zh": "GONECNB0"}, None)
         assert not last["can_pay"]
         assert not last["can_withdraw"]
         assert last["message"] == {"en": NOT_SERVED.en, "zh": NOT_SERVED.zh}

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.banks import Bank, NodeClient
 from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
 from standing.ledger.attestations.binding_protocol import BindingRequest
@@ -59,7 +60,8 @@ async def node(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[tuple[
     client = NodeClient(timeout_s, SystemClock())
     await client.open()
     try:
-        yield Bank(BIC, BIC.encode().ljust(11, b"\0"), "Bank", ZoneInfo("UTC"), url, "sk_test"), client
+        name = Localized("Bank", "银行")
+        yield Bank(BIC, BIC.encode().ljust(11, b"\0"), name, ZoneInfo("UTC"), url, "sk_test"), client
     finally:
         await client.close()
         server.close()

@@ -399,7 +399,8 @@ def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_en
             None,
             2 * HOUR_MS,
         )
-        assert "3 attempts" in hold["why"]
+        assert "3 attempts" in hold["why"]["en"]
+        assert "3 次绑定" in hold["why"]["zh"]
         path = f"/v1/holds/{hold['hold_id']}/lift"
         assert made.platform("POST", path, json={"reason": "The user called"}).status_code == 403
         lifted = made.support("POST", path, json={"reason": "The user called"})
@@ -488,7 +489,10 @@ def test_what_is_not_known_is_said_to_be_unknown_and_the_list_is_there_all_the_s
     assert (account["health"], account["reason"], account["staleness_ms"]) == ("unknown", "bank_silent", 300_001)
     a_rig.heartbeat()
     (account,) = accounts_of(person)
-    assert (account["health"], account["bank_name"]) == ("good", f"Bank {person.bank.bic}")
+    assert (account["health"], account["bank_name"]) == (
+        "good",
+        {"en": f"Bank {person.bank.bic}", "zh": f"银行 {person.bank.bic}"},
+    )
 
 
 def test_a_days_limit_that_is_used_up_makes_an_account_limited_until_it_is_given_back(a_rig: Rig) -> None:

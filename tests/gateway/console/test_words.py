@@ -11,7 +11,7 @@ from fluent.syntax.visitor import Visitor
 from standing.gateway.access.sessions import PEOPLE
 from standing.gateway.accounts.health import Health
 from standing.gateway.console.decision import CHECKS, LAST_CHECK
-from standing.gateway.console.words import LANGUAGES, MissingSentence, Words, preferred, source
+from standing.gateway.console.words import MissingSentence, Words, source
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.usage import State
@@ -19,6 +19,7 @@ from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.support.hops import HopState
 from standing.ledger.attestations.terms import Status
+from standing.ledger.service.languages import LANGUAGES, preferred
 
 CONSOLE = Path(__file__).parents[3] / "gateway" / "console"
 UTC = ZoneInfo("UTC")
@@ -107,6 +108,10 @@ def test_a_missing_sentence_or_value_is_an_error_and_not_a_blank() -> None:
         ("fr", "en"),
         ("ZH-hant", "zh"),
         ("zhx", "en"),
+        ("en;q=0.5, zh;q=0.8", "zh"),
+        ("zh;q=0, en;q=0.1", "en"),
+        ("zh;q=nan", "en"),
+        ("zh;q=0.٣", "en"),
     ],
 )
 def test_the_browsers_language_is_taken(header: str, language: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.decisions import rules as decision_module
 from standing.gateway.decisions.caps import Used
 from standing.gateway.decisions.policy import FreshnessBand, Policy
@@ -314,7 +315,7 @@ def test_every_earlier_check_is_the_reason_before_a_risk_hold(earlier: Reason) -
 
 
 def _hold(rule: str, *, ends_at_ms: int = NOW_MS + 1, lifted: bool = False, whole: bool = True) -> Hold:
-    return Hold(rule, "why", ends_at_ms, whole, "h_1", lifted)
+    return Hold(rule, Localized("why", "为何"), ends_at_ms, whole, "h_1", lifted)
 
 
 @pytest.mark.parametrize(

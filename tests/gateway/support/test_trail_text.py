@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.banks import Bank
 from standing.gateway.decisions.messages import of_decision
 from standing.gateway.decisions.rules import Outcome, Reason
@@ -14,7 +15,7 @@ from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause, ChangeTrail, LastDecision
 from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, plain, remedy
 
-BANK = Bank("YUNXCNB0", b"", "Bank", ZoneInfo("Asia/Shanghai"), "http://127.0.0.1", "key")
+BANK = Bank("YUNXCNB0", b"", Localized("Bank", "银行"), ZoneInfo("Asia/Shanghai"), "http://127.0.0.1", "key")
 #: 2026-01-01 12:00:00.580 in Shanghai.
 AT_MS = 1_767_240_000_580
 NEVER_STALLED = {(HopName.EFFECTIVE, HopState.STALLED), (HopName.USED, HopState.STALLED)}

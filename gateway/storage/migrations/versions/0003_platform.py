@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(64), nullable=False, index=True),
         sa.Column("rule", sa.String(32), nullable=False),
         sa.Column("why", sa.String(200), nullable=False),
+        sa.Column("why_zh", sa.String(200), nullable=False),
         sa.Column("whole", sa.Boolean, nullable=False),
         sa.Column("began_at_ms", sa.BigInteger, nullable=False),
         sa.Column("ends_at_ms", sa.BigInteger, nullable=False),

@@ -33,7 +33,6 @@ def upgrade() -> None:
         "UPDATE binding_states SET usable_since_ms = (SELECT min(observed_at_ms) FROM observations"
         " WHERE observations.binding = binding_states.binding) WHERE publication > 0"
     )
-    op.add_column("holds", sa.Column("why_zh", sa.String(200)))
 
 
 def _partial(name: str, columns: list[str], condition: str) -> None:
