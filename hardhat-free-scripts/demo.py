@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo_day import EXAMPLES, PLATFORM, POLICY, Day, DayWentWrong, Decided, Tally, bank_time_zone
+from demo_page import app as demo_page
 from demo_playground import RISK, WEBHOOKS_TO_LOOPBACK, Receiver, write_environment
 from demo_story import TRAIL, BadNetwork, SupportStory, behind_a_bad_network
 from localnet import LocalBank, LocalNet
@@ -49,8 +51,8 @@ def _progress() -> Progress:
     )
 
 
-def start(net: LocalNet) -> None:
-    """Start every process of the network."""
+def start(net: LocalNet, *, with_page: bool = False) -> None:
+    """Start every process of the network; with the bank that visitors of the page play with, where there is one."""
     banks = json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8"))
     with _progress() as progress:
         task = progress.add_task("Starting processes", total=len(banks) + 2)
@@ -60,6 +62,8 @@ def start(net: LocalNet) -> None:
             names = {"name": bank["name"], "name_zh": bank["name_zh"]}
             net.start_bank(net.add_bank(bank["bic"], **names, publisher={"heartbeat_ms": 500, "poll_ms": 20}))
             progress.advance(task)
+        if with_page:
+            demo_page.add_bank(net)
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY | {"risk": RISK})
         net.gateway_settings["trail"] = TRAIL
         net.gateway_settings["webhooks"] = WEBHOOKS_TO_LOOPBACK
@@ -79,8 +83,8 @@ def begin(day: Day) -> None:
             progress.advance(binding)
 
 
-def play(day: Day) -> None:
-    """The day itself, with the latest decisions on screen."""
+def play(day: Day, tell: Callable[[Decided], None] | None = None) -> None:
+    """The day itself, with the latest decisions on screen; `tell` is told each as well."""
     progress = _progress()
     task = progress.add_task("The day", total=len(day.trace))
     latest: deque[Decided] = deque(maxlen=_SHOWN)
@@ -89,7 +93,17 @@ def play(day: Day) -> None:
             progress.advance(task)
             if decided is not None:
                 latest.append(decided)
+                if tell is not None:
+                    tell(decided)
                 live.update(Group(_decisions(latest), progress))
+
+
+def open_page(page: ExitStack, net: LocalNet, day: Day) -> Callable[[Decided], None]:
+    """Serve the page until the demo ends, print its address, and open it. Returns: what to tell the day's decisions."""
+    url, stage = page.enter_context(demo_page.opened(net, sum("transaction" in event for event in day.trace)))
+    console.print(f"[bold]The page:[/] {url}", soft_wrap=True, highlight=False)
+    demo_page.show(url)
+    return stage.tell
 
 
 def _decisions(latest: deque[Decided]) -> Table:
@@ -176,6 +190,9 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     for one in net.banks.values():
         console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
     console.print(f"gateway  {net.gateway_url}/docs", soft_wrap=True, highlight=False)
+    console.print(
+        f"console  {net.gateway_url}/console   sign in with {net.support_key}", soft_wrap=True, highlight=False
+    )
     console.print(f"folder   {net.folder}\n", soft_wrap=True, highlight=False)
     file = write_environment(net, user, day.bindings[user["user_id"]])
     console.print(
@@ -227,11 +244,13 @@ def draw(file: Path, *panels: Panel) -> None:
 def run(folder: Path, once: bool, picture: Path | None = None) -> int:
     net = LocalNet(folder, PLATFORM)
     day = None
+    page = ExitStack()
     try:
-        start(net)
+        start(net, with_page=not once)
         day = Day(net)
         begin(day)
-        play(day)
+        tell = None if once else open_page(page, net, day)
+        play(day, tell)
         console.print(summary(day.tally))
         for one in day.tally.unexpected[:10]:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
@@ -256,6 +275,7 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
         return 1
     finally:
         _hear(signal.SIG_IGN)
+        page.close()
         if day is not None:
             day.close()
         net.stop()

@@ -70,9 +70,14 @@ def bank_time_zone(now: datetime) -> str:
     return "Asia/Tokyo" if crosses else "Asia/Shanghai"
 
 
+def accounts_file(bic: str) -> Path:
+    """Where a bank's accounts are, as they stand when the day begins."""
+    return EXAMPLES / f"accounts-{bic}.csv"
+
+
 def load_accounts(bic: str) -> list[dict[str, Any]]:
     """A bank's accounts as feed changes, without times."""
-    with (EXAMPLES / f"accounts-{bic}.csv").open(encoding="utf-8", newline="") as file:
+    with accounts_file(bic).open(encoding="utf-8", newline="") as file:
         return [_typed(row) for row in csv.DictReader(file)]
 
 
@@ -265,7 +270,8 @@ class Day:
         self._gateway = httpx.Client(
             base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=PATIENCE_S
         )
-        self.cores = {bic: Core(bank, self._clock) for bic, bank in net.banks.items()}
+        # Visitors of the demo's page play with a bank that the day does not know.
+        self.cores = {bic: Core(bank, self._clock) for bic, bank in net.banks.items() if accounts_file(bic).exists()}
         self.policy = Policy.model_validate(POLICY)
         self.users = {user["user_id"]: user for user in load_lines("users.jsonl")}
         self.trace = load_lines("trace.jsonl")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.access.sessions import LockedOut
-from standing.gateway.console import account, decision, find, sign_in
+from standing.gateway.console import account, audit, decision, find, reconciliation, sign_in, webhooks
 from standing.gateway.console.pages import HOME, PATH, page
 from standing.gateway.console.visits import SignInNeeded, check_origin, console_zone, frame, own_page, words_of
 from standing.ledger.errors import StandingError
@@ -36,7 +36,15 @@ _HEADERS = {
 _TOO_MANY_REQUESTS = 429
 #: Errors that only the console has come first.
 _PROBLEMS = merged({LockedOut: (_TOO_MANY_REQUESTS, "Locked out"), **PROBLEMS})
-_ROUTERS = (sign_in.router, find.router, account.router, decision.router)
+_ROUTERS = (
+    sign_in.router,
+    find.router,
+    account.router,
+    decision.router,
+    reconciliation.router,
+    webhooks.router,
+    audit.router,
+)
 
 
 def create_console(services: Mapping[type, object]) -> FastAPI:

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
-from starlette.responses import Response
+from fastapi import APIRouter, Form, Path
+from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
-from standing.gateway.console.visits import GatewayDep, VisitDep
-from standing.gateway.decisions.rules import Reason
+from standing.gateway.console.pages import PATH
+from standing.gateway.console.visits import ActDep, GatewayDep, ReasonDep, VisitDep
+from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.evidence.routes import get_evidence
 from standing.gateway.evidence.verification.case import Means, parse_evidence
 from standing.gateway.evidence.verification.run import Report, verify
@@ -81,6 +82,21 @@ async def download(transaction_id: TransactionId, visited: VisitDep, gateway: Ga
     name = "evidence-" + transaction_id.replace(":", "-") + ".json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(file.model_dump_json(indent=1), media_type="application/json", headers=headers)
+
+
+@router.post("/decisions/{transaction_id}/review")
+async def close_review(
+    transaction_id: TransactionId,
+    visited: ActDep,
+    gateway: GatewayDep,
+    reason: ReasonDep,
+    outcome: Annotated[Literal["approve", "decline"], Form()],
+) -> Response:
+    """End a review. To approve, the ledger is read again: the bank's word cannot be overruled."""
+    async with gateway.audit.act(visited.caller, "close_review", transaction_id, reason):
+        await gateway.reviews.close(transaction_id, Outcome(outcome), visited.caller.name)
+    gateway.following.wakeups.wake()
+    return RedirectResponse(f"{PATH}/decisions/{transaction_id}", status_code=303)
 
 
 async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:

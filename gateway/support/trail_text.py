@@ -75,8 +75,9 @@ REMEDIES: dict[HopName | Cause, Localized] = {
         "银行节点没有应答，暂时无法得知银行侧的进度。请稍后再查，或联系银行。",
     ),
     Cause.NODE_REFUSES: Localized(
-        "The bank's node does not tell us its part of the way. Tell the gateway's operator.",
-        "银行节点拒绝提供其进度。请告知网关运维。",
+        "The bank's node answers, but does not let our gateway ask how far this change has come. Tell the gateway's "
+        "operator.",
+        "银行节点有应答，但不允许我方网关查询该变更的进度。请告知网关运维。",
     ),
 }
 

@@ -1,5 +1,18 @@
 """Playwright comes with `make test-browser` alone. Without it there is nothing here to collect."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
-collect_ignore = [] if find_spec("playwright") is not None else ["test_console.py"]
+import pytest
+
+collect_ignore_glob = [] if find_spec("playwright") is not None else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One Chromium for all tests."""
+    from tests.browser.browsing import chromium_started  # noqa: PLC0415 - there only with Playwright
+
+    with chromium_started() as browser:
+        yield browser

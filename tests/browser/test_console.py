@@ -3,48 +3,41 @@
 Screenshots go to the folder that STANDING_SCREENSHOTS names, where it does.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
-from tests.gateway.gateway_rig import Person, Rig, rig
+from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
+from tests.gateway.gateway_rig import Person, Rig
 
 pytestmark = pytest.mark.browser
 
-#: Without these, Chromium asks Google's hosts at each start; a test machine may have no way out.
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-_WIDTHS = (360, 768, 1440)
 _WORDS = {"en": ("Sign in", "Frozen"), "zh": ("登录", "账户冻结")}
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "Chromium is missing: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
-        yield browser
-        browser.close()
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+_TO_LOOPBACK = {"allow_http": True, "allow_private_addresses": True}
+
+
+class HostileRig(Rig):
+    """Banks whose names are attacks: whatever stands on a page must stay text."""
+
+    def _settings(self, urls: dict[str, str], changed: dict[str, Any]) -> GatewaySettings:
+        settings = super()._settings(urls, changed)
+        hostile = [bank.model_copy(update={"name": bank.name + SCRIPT}) for bank in settings.banks]
+        return settings.model_copy(update={"banks": type(settings.banks)(hostile)})
 
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with rig(tmp_path_factory.mktemp("console")) as made:
-        yield made
+    with ExitStack() as stack:
+        yield HostileRig(stack, tmp_path_factory.mktemp("console"), webhooks=_TO_LOOPBACK)
 
 
 @pytest.fixture(scope="module")
@@ -58,31 +51,18 @@ def frozen(standing: Rig) -> Person:
     return person
 
 
-@contextmanager
 def page_of(
     browser: Browser, standing: Rig, width: int, language: str = "en", *, scripts: bool = True
-) -> Iterator[Page]:
-    """A page of a new visitor. Nothing may be written to the browser's console as an error."""
-    context = browser.new_context(
-        base_url=standing.url,
-        viewport={"width": width, "height": 900},
-        locale={"en": "en-GB", "zh": "zh-CN"}[language],
-        java_script_enabled=scripts,
-    )
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert errors == []
+) -> AbstractContextManager[Page]:
+    """A page of a new visitor of the console."""
+    return visitor(browser, standing.url, width, language, scripts=scripts)
 
 
-def sign_in(page: Page, standing: Rig) -> None:
+def sign_in(page: Page, standing: Rig, role: str = "support") -> None:
     """Sign in by the keyboard alone."""
     page.goto("/console")
     page.locator('input[name="key"]').focus()
-    page.keyboard.type(standing.keys["support"])
+    page.keyboard.type(standing.keys[role])
     with page.expect_navigation():
         page.keyboard.press("Enter")
     expect(page.locator('input[name="q"]')).to_be_visible()
@@ -97,20 +77,8 @@ def find(page: Page, wanted: str) -> None:
         page.keyboard.press("Enter")
 
 
-def fits(page: Page) -> bool:
-    """Whether nothing of the page stands beyond its right edge."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
-
-
-def shoot(page: Page, name: str) -> None:
-    """A screenshot, where somebody asked for them."""
-    folder = os.environ.get("STANDING_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("width", _WIDTHS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_fits_every_width_in_both_languages_without_an_error(
     chromium: Browser, standing: Rig, frozen: Person, width: int, language: str
 ) -> None:
@@ -146,21 +114,101 @@ def test_what_only_reads_works_without_scripts(chromium: Browser, standing: Rig,
         expect(page.get_by_text("Frozen").first).to_be_visible()
 
 
-def test_every_control_has_a_name_and_the_page_a_language_and_one_heading(
-    chromium: Browser, standing: Rig, frozen: Person
+@pytest.fixture(scope="module")
+def busy(standing: Rig, frozen: Person) -> Person:
+    """Somebody with an open review, and everything else that the other pages show, hostile wherever it can be."""
+    person = standing.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613912345678"}))
+    assert person.decide(amount_minor=2_000)["outcome"] == "review"
+    admin = standing.client("admin")
+    admin.why = "A new endpoint " + SCRIPT
+    hostile = "http://127.0.0.1:9/?a=%3Cscript%3E'\"&lt;"
+    assert admin("POST", "/v1/webhook-endpoints", json={"url": hostile}).status_code == 201
+    standing.support("POST", f"/v1/bindings/{frozen.binding}/resync", json={"reason": "Why " + SCRIPT})
+    return person
+
+
+#: Every page, by what a signed-in visitor opens; those of admin keys last.
+_PAGES = ("", "accounts/{binding}", "decisions/{transaction}", "reconciliation", "webhooks", "audit")
+
+
+def pages(busy: Person) -> list[str]:
+    """The addresses of all pages, filled in."""
+    listed = busy.rig.platform("GET", f"/v1/decisions?binding={busy.binding}").json()["decisions"]
+    known = {"binding": busy.binding, "transaction": listed[0]["transaction_id"]}
+    return ["/console/" + page.format(**known) for page in _PAGES]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_of_an_admin_is_too_wide_keeps_people_out_or_runs_a_strangers_script(
+    chromium: Browser, standing: Rig, busy: Person, width: int, language: str
+) -> None:
+    with page_of(chromium, standing, width, language) as page:
+        # A dialog would be a script that ran; nobody answers it, so the test would also stop here.
+        page.on("dialog", lambda dialog: pytest.fail(f"a script of a stranger ran: {dialog.message}"))
+        sign_in(page, standing, "admin")
+        for path in pages(busy):
+            page.goto(path)
+            expect(page.locator("h1")).to_have_count(1)
+            assert fits(page), path
+            assert serious_findings(page) == [], path
+            assert page.locator("main img").count() == 0, path
+            shoot(page, f"admin-{path.split('/')[2] or 'find'}-{width}-{language}")
+
+
+def test_every_control_is_reached_by_tab_in_the_order_of_the_page(
+    chromium: Browser, standing: Rig, busy: Person
 ) -> None:
     with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing, "admin")
+        for path in pages(busy):
+            page.goto(path, wait_until="networkidle")
+            controls = page.locator("a[href], button, summary, input:not([type=hidden]), [tabindex='0']")
+            # The way around the menu is off the page until it has the focus, and still a control.
+            visible = [each.inner_text() for each in controls.all() if each.is_visible()]
+            assert len(tab_order(page)) == len(visible), path
+
+
+def test_a_decisions_outcome_is_seen_on_a_phone_without_scrolling_its_table(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 360) as page:
         sign_in(page, standing)
-        for path in ("/console/", f"/console/accounts/{frozen.binding}"):
-            page.goto(path)
-            assert page.locator("html").get_attribute("lang") == "en"
-            assert page.locator("h1").count() == 1, path
-            nameless = page.evaluate(
-                """() => [...document.querySelectorAll('input:not([type=hidden]), button, select, textarea, a[href]')]
-                .filter(each => !(each.labels?.length || each.textContent.trim() || each.getAttribute('aria-label')))
-                .map(each => each.outerHTML)"""
-            )
-            assert nameless == [], path
+        page.goto(f"/console/accounts/{frozen.binding}")
+        box = page.locator("table .tag").first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+
+
+def test_support_is_told_of_admin_pages_neither_in_the_menu_nor_by_their_address(
+    chromium: Browser, standing: Rig
+) -> None:
+    with visitor(chromium, standing.url, 1440, allowed=("403",)) as page:
+        sign_in(page, standing)
+        assert not {"Webhooks", "Audit"} & set(page.locator("nav a").all_inner_texts())
+        for path in ("audit", "webhooks"):
+            page.goto(f"/console/{path}")
+            expect(page.get_by_text("Your role may not do this")).to_be_visible()
+
+
+def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_payment_is_mended(
+    chromium: Browser, standing: Rig
+) -> None:
+    person = standing.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613911112222"}))
+    asked = person.decide(amount_minor=3_000)
+    assert (asked["outcome"], asked["reason"]) == ("review", "phone_changed")
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        page.locator(f'a[href$="/decisions/{asked["transaction_id"]}"]').click()
+        expect(page.get_by_text("Phone changed at the bank").first).to_be_visible()
+        page.locator('#review [name="reason"]').fill("Called back: it is the user's new phone")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator("#review h2")).to_contain_text("Approved")
+    mended = standing.platform("GET", f"/v1/decisions/{asked['transaction_id']}").json()
+    assert (mended["review"]["outcome"], mended["reservation"]["state"]) == ("approve", "reserved")
 
 
 def test_support_finds_a_frozen_account_tells_the_user_why_and_asks_for_a_resync(

@@ -232,3 +232,57 @@ unit-s = { $n } s
 unit-min = { $n } min
 unit-h = { $n } h
 unit-d = { $n } d
+
+nav-reconciliation = Reconciliation
+nav-webhooks = Webhooks
+nav-audit = Audit
+
+review-open = Waits for a review
+review-how = You may overrule the platform’s own doubts, never the bank’s word: to approve, the ledger is read again.
+review-approve = Approve
+review-decline = Decline
+review-closed = Reviewed
+
+error-already-reviewed = The review was closed before, with the other outcome
+error-not-in-review = This decision was not sent to review
+error-review-not-approvable = The bank’s word does not allow it now
+
+audit-none = Nobody has changed anything yet.
+audit-done = done
+audit-unknown = not known how it ended
+audit-older = Older entries
+
+reconciliation-none = No reconciliation has run yet.
+reconciliation-well = The ledger and this gateway agree.
+reconciliation-drift = { $count } bindings differ between the ledger and this gateway.
+reconciliation-ended = Ended
+reconciliation-took = Took
+reconciliation-checked = Bindings checked
+reconciliation-dead = Can no longer work
+reconciliation-block = At block
+reconciliation-differ = Where they differ
+reconciliation-dead-list = Bindings that can no longer work
+
+drift-below_floor = older than a decision has seen
+drift-not_followed = not followed yet
+drift-follower_missed = missed by the follower
+drift-ledger_went_back = the ledger went back
+drift-words_differ = another word under the same number
+
+webhooks-none = There is no endpoint.
+webhooks-off = Switched off { $at }:
+webhooks-pending = Waiting
+webhooks-delivered = Delivered
+webhooks-given-up = Given up
+webhooks-result = Last answer
+webhooks-types = Events
+webhooks-all-types = all
+webhooks-replay = Send again
+webhooks-event = One event, by its id
+webhooks-after = Or all events after this position
+webhooks-last = Last deliveries
+webhooks-tries = No. { $position }, { $tries } tries
+
+delivery-pending = waiting
+delivery-delivered = delivered
+delivery-given_up = given up

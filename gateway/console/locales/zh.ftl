@@ -232,3 +232,57 @@ unit-s = { $n } 秒
 unit-min = { $n } 分
 unit-h = { $n } 小时
 unit-d = { $n } 天
+
+nav-reconciliation = 对账
+nav-webhooks = Webhook 推送
+nav-audit = 审计
+
+review-open = 待人工审核
+review-how = 您可以推翻平台自身的疑虑，但不能推翻银行的信息：通过前会重新读取账本。
+review-approve = 通过
+review-decline = 拒绝
+review-closed = 审核结果
+
+error-already-reviewed = 该审核已以另一结果完成
+error-not-in-review = 该交易未转人工审核
+error-review-not-approvable = 按银行当前信息不能通过
+
+audit-none = 尚无操作记录。
+audit-done = 已完成
+audit-unknown = 结果未知
+audit-older = 更早的记录
+
+reconciliation-none = 尚未进行过对账。
+reconciliation-well = 账本与本网关一致。
+reconciliation-drift = 账本与本网关有 { $count } 个绑定不一致。
+reconciliation-ended = 完成时间
+reconciliation-took = 用时
+reconciliation-checked = 已核对绑定数
+reconciliation-dead = 已失效绑定数
+reconciliation-block = 所在区块
+reconciliation-differ = 不一致的绑定
+reconciliation-dead-list = 已失效的绑定
+
+drift-below_floor = 早于交易判断已见的记录
+drift-not_followed = 尚未跟踪
+drift-follower_missed = 跟踪程序遗漏
+drift-ledger_went_back = 账本回退
+drift-words_differ = 同一序号内容不同
+
+webhooks-none = 尚未配置接收端。
+webhooks-off = 已于 { $at } 停用：
+webhooks-pending = 待发送
+webhooks-delivered = 已送达
+webhooks-given-up = 已放弃
+webhooks-result = 最近应答
+webhooks-types = 事件类型
+webhooks-all-types = 全部
+webhooks-replay = 重新发送
+webhooks-event = 单个事件的编号
+webhooks-after = 或此序号之后的全部事件
+webhooks-last = 最近的投递
+webhooks-tries = 序号 { $position }，已尝试 { $tries } 次
+
+delivery-pending = 待发送
+delivery-delivered = 已送达
+delivery-given_up = 已放弃

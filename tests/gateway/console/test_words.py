@@ -17,6 +17,7 @@ from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.usage import State
 from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
+from standing.gateway.following.reconcile_report import Drift
 from standing.gateway.support.hops import HopState
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.languages import LANGUAGES, preferred
@@ -65,6 +66,8 @@ def test_no_chinese_sentence_is_left_in_english() -> None:
         ("outcome", Outcome),
         ("health", Health),
         ("kind", Kind),
+        ("drift", Drift),
+        ("delivery", ["pending", "delivered", "given_up"]),
         ("hop", HopState),
         ("reservation", State),
         ("verdict", Verdict),

@@ -1,0 +1,21 @@
+"""The page of the last reconciliation: what can no longer work, and where the ledger and this gateway differ."""
+
+import json
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from standing.gateway.console.visits import GatewayDep, VisitDep
+from standing.gateway.following.reconcile import last_run
+
+router = APIRouter()
+
+#: The most lines of one list; the report itself has more.
+_SHOWN = 200
+
+
+@router.get("/reconciliation")
+async def reconciliation_page(visited: VisitDep, gateway: GatewayDep) -> Response:
+    """The report of the last run, or that there was none."""
+    stored = await gateway.storage.reading(last_run, gateway.storage)
+    return visited.page("reconciliation.html", run=json.loads(stored) if stored else None, shown=_SHOWN)

@@ -1,0 +1,90 @@
+"""The page plays by itself: one scene after another, until somebody takes over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import httpx
+
+from demo_day import DayWentWrong
+from demo_page.stage import Stage
+
+#: For people: long enough to read two verdicts.
+_READ_S = 4.0
+_BREATH_S = 1.2
+
+
+class Play:
+    """Plays scenes on a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Play, from the first scene on."""
+        await self.end()
+        await self._stage.changed(playing=True)
+        self._task = asyncio.create_task(self._again())
+
+    async def end(self) -> None:
+        """Stop where it is: somebody takes over what they see."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._stage.changed(playing=False, scene="")
+
+    async def _again(self) -> None:
+        while True:
+            try:
+                await self._stage.restore()
+                for scene in (self._calm, self._freeze, self._limit, self._phone, self._silence):
+                    await scene()
+            except (DayWentWrong, httpx.HTTPError):
+                await asyncio.sleep(_READ_S)  # the stage shows what is wrong
+
+    async def _calm(self) -> None:
+        await self._stage.changed(scene="calm")
+        await asyncio.sleep(_BREATH_S)
+        await self._stage.pay("coffee")
+        await asyncio.sleep(_READ_S)
+
+    async def _freeze(self) -> None:
+        await self._changing("freeze", "headphones")
+
+    async def _limit(self) -> None:
+        await self._changing("limit", "camera")
+
+    async def _phone(self) -> None:
+        await self._changing("phone", "book")
+
+    async def _silence(self) -> None:
+        stage = self._stage
+
+        async def too_old() -> None:
+            bound_ms = stage.document()["bound_ms"]
+            await stage.until(lambda: (stage.bank_word.get("staleness_ms") or 0) > bound_ms)
+
+        await self._scene("silence", "coffee", too_old)
+
+    async def _changing(self, what: str, item: str) -> None:
+        before = self._stage.publication()
+
+        async def on_ledger() -> None:
+            await self._stage.until(lambda: self._stage.publication() > before)
+
+        await self._scene(what, item, on_ledger)
+
+    async def _scene(self, what: str, item: str, then: Callable[[], Awaitable[None]]) -> None:
+        stage = self._stage
+        await stage.changed(scene=what)
+        await asyncio.sleep(_BREATH_S)
+        await stage.act(what, on=True)
+        await then()
+        await asyncio.sleep(_BREATH_S)
+        await stage.pay(item)
+        await asyncio.sleep(_READ_S)
+        await stage.act(what, on=False)
+        await asyncio.sleep(_BREATH_S)

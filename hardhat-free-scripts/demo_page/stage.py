@@ -1,0 +1,251 @@
+"""What the page shows and what can be done on it: the desk, the way of the last change, the till, the day beside it."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+
+from demo_day import PATIENCE_S, POLICY, DayWentWrong, Decided, Snapshot
+from demo_page import visitor
+from demo_page.desk import Desk
+from localnet import LocalBank, LocalNet
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.rules import Outcome
+from standing.ledger.attestations.money import currency_number
+from standing.ledger.clock import SystemClock
+
+#: What the shop sells, in fen.
+GOODS = {"coffee": 1_800, "book": 8_800, "headphones": 29_900, "camera": 128_000}
+_CURRENCY = "CNY"
+_SHOWN = 5
+_BANKS_EVERY_S = 0.4
+_TRAIL_EVERY_S = 0.08
+_TRAIL_IDLE_S = 1.0
+#: How long the trail is watched closely after something was done.
+_CLOSELY_S = 3.0
+_RETRY_S = 1.0
+
+
+class Stage:
+    """All of it. Its methods run in the page's own event loop, except `tell`."""
+
+    def __init__(self, net: LocalNet, bank: LocalBank, binding: str, day_total: int) -> None:
+        self._net, self._bank, self._binding = net, bank, binding
+        self._policy = Policy.model_validate(POLICY)
+        self._snapshot = Snapshot.of({**visitor.ACCOUNT, "bank": bank.bic}, visitor.CLAIM)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._version = 0
+        self._condition = asyncio.Condition()
+        self._acting = asyncio.Lock()
+        self._watch_trail_until = 0.0
+        self._trail_due = asyncio.Event()
+        self.playing, self.scene = True, ""
+        self.bank_word: dict[str, Any] = {}
+        self.trail: dict[str, Any] = {}
+        self._trouble = ""
+        self._sales: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
+        self._events: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
+        self._day: dict[str, Any] = {"done": 0, "total": day_total, "snapshot_wrong": 0, "standing_wrong": 0}
+        self._latest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
+
+    async def live(self, ready: Callable[[], None]) -> None:
+        """Watch, until cancelled. `ready` is called once acts are possible."""
+        self._loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as opened:
+
+            async def client(url: str, key: str) -> httpx.AsyncClient:
+                headers = {"Authorization": f"Bearer {key}"}
+                made = httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S)
+                return await opened.enter_async_context(made)
+
+            self._gateway = await client(self._net.gateway_url, self._net.gateway_key)
+            self._support = await client(self._net.gateway_url, self._net.support_key)
+            self.desk = Desk(await client(self._bank.url, self._bank.core_key), SystemClock(), visitor.ACCOUNT)
+            async with asyncio.TaskGroup() as watching:
+                for watch in (self.desk.beat, self._watch_bank, self._watch_trail, self._watch_events):
+                    watching.create_task(self._again(watch))
+                ready()
+
+    async def act(self, what: str, on: bool) -> None:
+        """Do something at the bank's desk, or take it back. Raises: DayWentWrong, KeyError, httpx.HTTPError."""
+        async with self._acting:
+            desk = self.desk
+            if what == "freeze":
+                await desk.state(status="frozen" if on else "active", debit_allowed=not on, credit_allowed=not on)
+            elif what == "limit":
+                await desk.state(transaction_limit_minor=visitor.LOW_LIMIT_MINOR if on else visitor.LIMIT_MINOR)
+            elif what == "phone":
+                await desk.state(phone=visitor.NEW_PHONE if on else visitor.PHONE)
+            elif what == "silence":
+                await (desk.fall_silent() if on else desk.speak())
+            else:
+                raise KeyError(what)
+        await self._look_closely()
+
+    def is_on(self, what: str) -> bool:
+        """Whether this act is done and not taken back."""
+        account = self.desk.account
+        on: dict[str, bool] = {
+            "freeze": account["status"] != "active",
+            "limit": account["transaction_limit_minor"] != visitor.LIMIT_MINOR,
+            "phone": account["phone"] != visitor.PHONE,
+            "silence": self.desk.silent,
+        }
+        return on[what]
+
+    async def restore(self) -> None:
+        """Everything at the desk as it was in the beginning. Raises: DayWentWrong, httpx.HTTPError."""
+        for what in ("silence", "freeze", "limit", "phone"):
+            if self.is_on(what):
+                await self.act(what, on=False)
+
+    async def pay(self, item: str) -> dict[str, Any]:
+        """Buy something: ask Standing, and beside it last night's snapshot. Raises: DayWentWrong, KeyError."""
+        amount_minor = GOODS[item]
+        question = Question(Kind.PAYMENT, amount_minor, currency_number(_CURRENCY))
+        name = f"shop-{secrets.token_hex(6)}"
+        body = {"transaction_id": name, "binding": self._binding, "kind": "payment"}
+        async with self._acting:
+            book = Snapshot.of({**self.desk.account, "bank": self._bank.bic}, visitor.CLAIM)
+            began = time.perf_counter()
+            decided = await self._ask("/v1/decisions", body | {"amount_minor": amount_minor, "currency": _CURRENCY})
+            took_ms = round((time.perf_counter() - began) * 1_000)
+            if decided["outcome"] == Outcome.APPROVE:
+                await self._ask(f"/v1/decisions/{name}/capture")
+        sale = {
+            "id": name,
+            "item": item,
+            "amount_minor": amount_minor,
+            "outcome": decided["outcome"],
+            "reason": decided["reason"],
+            "message": decided["message"],
+            "staleness_ms": decided["staleness_ms"],
+            "took_ms": took_ms,
+            "snapshot": self._snapshot.decide(question, self._policy),
+            "book": book.decide(question, self._policy),
+        }
+        self._sales.appendleft(sale)
+        await self._look_closely()
+        return sale
+
+    def tell(self, decided: Decided) -> None:
+        """A transaction of the day beside it was decided. Thread-safe."""
+        assert self._loop is not None  # told only while the page is served
+        self._loop.call_soon_threadsafe(self._told, decided)
+
+    def document(self) -> dict[str, Any]:
+        """What the page shows now."""
+        account, desk = self.desk.account, self.desk
+        return {
+            "playing": self.playing,
+            "scene": self.scene,
+            "on": {what: self.is_on(what) for what in ("freeze", "limit", "phone", "silence")},
+            "account": {name: account[name] for name in ("status", "transaction_limit_minor", "phone", "number")},
+            "changed_at_ms": desk.changed_at_ms,
+            "kept_back": len(desk.kept_back),
+            "bank_name": visitor.NAME,
+            "word": self.bank_word,
+            "bound_ms": self._policy.widest_staleness_ms,
+            "trail": self.trail,
+            "sales": list(self._sales),
+            "events": list(self._events),
+            "day": self._day | {"latest": list(self._latest)},
+            "trouble": self._trouble,
+        }
+
+    async def changed(self, **values: Any) -> None:
+        """Set what is shown, and wake everybody who waits."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        async with self._condition:
+            self._version += 1
+            self._condition.notify_all()
+
+    async def beyond(self, version: int) -> int:
+        """Wait until there is something newer than `version`. Returns: the newest."""
+        async with self._condition:
+            await self._condition.wait_for(lambda: self._version > version)
+            return self._version
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of what is shown."""
+        async with self._condition:
+            await self._condition.wait_for(true)
+
+    def publication(self) -> int:
+        """The number of the newest publication that the ledger holds of the account; 0 where none is known."""
+        for change in self.trail.get("changes", ()):
+            if any(hop["name"] == "in_block" and hop["state"] == "done" for hop in change["hops"]):
+                return int(change["publication"] or 0)
+        return 0
+
+    def _told(self, decided: Decided) -> None:
+        event = decided.event
+        wrong = {"accept": Outcome.DECLINE, "refuse": Outcome.APPROVE}[event["bank_would"]]
+        self._day["done"] += 1
+        self._day["snapshot_wrong"] += decided.snapshot == wrong
+        self._day["standing_wrong"] += decided.standing == wrong
+        line = {name: event[name] for name in ("at", "id", "transaction", "amount_minor", "currency", "bank_would")}
+        self._latest.appendleft(line | {"standing": decided.standing, "snapshot": decided.snapshot})
+        self._telling = asyncio.ensure_future(self.changed())
+
+    async def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self._gateway.post(path, json=body)
+        if not answer.is_success:
+            raise DayWentWrong(f"{path}: {answer.text}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def _look_closely(self) -> None:
+        self._watch_trail_until = time.monotonic() + _CLOSELY_S
+        self._trail_due.set()
+        await self.changed()
+
+    async def _again(self, watch: Callable[[], Any]) -> None:
+        """Go on watching after a failure, which the page shows meanwhile."""
+        while True:
+            try:
+                await watch()
+            except (httpx.HTTPError, DayWentWrong) as error:
+                await self.changed(_trouble=str(error) or type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _watch_bank(self) -> None:
+        while True:
+            answer = (await self._gateway.get("/v1/banks")).raise_for_status()
+            word = next(bank for bank in answer.json()["banks"] if bank["bic"] == self._bank.bic)
+            await self.changed(bank_word=word, _trouble="")
+            await asyncio.sleep(_BANKS_EVERY_S)
+
+    async def _watch_trail(self) -> None:
+        path = f"/v1/bindings/{self._binding}/trail"
+        while True:
+            found = (await self._support.get(path)).raise_for_status().json()
+            shown = {name: found[name] for name in ("stalled", "to_do")} | {"changes": found["changes"][:2]}
+            if shown != self.trail:
+                await self.changed(trail=shown)
+            closely = time.monotonic() < self._watch_trail_until
+            self._trail_due.clear()
+            try:
+                await asyncio.wait_for(self._trail_due.wait(), _TRAIL_EVERY_S if closely else _TRAIL_IDLE_S)
+            except TimeoutError:
+                continue  # nothing was done meanwhile: look again
+
+    async def _watch_events(self) -> None:
+        async with self._gateway.stream("GET", "/v1/events/stream", timeout=None) as answer:
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                name, _, value = line.partition(":")
+                if name != "data" or not value.strip():
+                    continue
+                event = json.loads(value)
+                if event.get("data", {}).get("bank") == self._bank.bic:
+                    self._events.appendleft({"type": event["type"], "timestamp": event["timestamp"]})
+                    await self.changed()

@@ -1,0 +1,152 @@
+// Shows what the stream says, and sends what is clicked. Everything is set as text.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+let words = {};
+let language = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+let last = null;
+let shown = null;
+let since = { age: null, at: 0 };
+
+const t = (name, values = {}) => {
+  const text = words[language]?.[name];
+  return text === undefined ? name : text.replace(/\{(\w+)\}/g, (_all, key) => String(values[key]));
+};
+const money = (minor, currency = "CNY") => (currency === "CNY" ? "¥" : `${currency} `) + (minor / 100).toLocaleString("en", { minimumFractionDigits: 2 });
+const span = (ms) => (ms < 1000 ? t("ms", { n: ms }) : t("s", { n: (ms / 1000).toFixed(1) }));
+
+async function send(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (!answer.ok) trouble((await answer.json()).problem);
+}
+
+function trouble(text) {
+  $("trouble").hidden = !text;
+  $("trouble").textContent = text ? t("trouble", { text }) : "";
+}
+
+function translate() {
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  document.title = `Standing · ${t("tagline")}`;
+  for (const each of document.querySelectorAll("[data-t]")) each.textContent = t(each.dataset.t);
+  $("language").textContent = language === "zh" ? "English" : "中文";
+  $("language").lang = language === "zh" ? "en" : "zh-Hans";
+  if (last) show(last);
+}
+
+function element(tag, text, className = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  made.className = className;
+  return made;
+}
+
+function desk(state) {
+  const account = state.account;
+  $("desk-title").textContent = state.bank_name[language];
+  $("card-number").textContent = `•••• ${account.number.slice(-4)}`;
+  $("card-status").textContent = t(`status-${account.status}`);
+  $("card-status").className = account.status === "active" ? "pill" : "pill bad";
+  $("bankcard").classList.toggle("off", account.status !== "active");
+  $("card-limit").textContent = money(account.transaction_limit_minor);
+  $("card-phone").textContent = `${account.phone.slice(3, 6)}****${account.phone.slice(-4)}`;
+  for (const each of document.querySelectorAll("[data-act]")) each.setAttribute("aria-pressed", String(state.on[each.dataset.act]));
+}
+
+function ledger(state) {
+  if (state.word.staleness_ms !== undefined && state.word.watermark_ms !== since.watermark) since = { age: state.word.staleness_ms, at: performance.now(), watermark: state.word.watermark_ms };
+  $("bound").textContent = t("bound", { span: span(state.bound_ms) });
+  const change = state.trail.changes?.[0];
+  let hops = change ? change.hops : [];
+  // The trail does not tell of the newest change before the bank's node has it.
+  if (change && change.effective_at_ms < state.changed_at_ms) hops = hops.map((hop, index) => ({ name: hop.name, state: index === 0 ? "done" : "waiting", took_ms: null }));
+  let next = true;
+  $("trail").replaceChildren(...hops.map((hop) => {
+    const line = element("li", "", hop.state);
+    if (hop.state === "waiting" && next) { line.classList.add("next"); next = false; }
+    line.append(element("span", t(`hop-${hop.name}`)));
+    // A block's time is in whole seconds, so it may seem to be before the hop before it.
+    const took = hop.state === "done" ? (hop.took_ms > 0 ? `+${span(hop.took_ms)}` : "✓") : hop.state === "stalled" ? span(hop.took_ms) : "";
+    line.append(element("span", took, "took"));
+    return line;
+  }));
+  $("ledger-facts").textContent = state.kept_back ? t("kept-back") : state.word.block_number ? t("ledger-facts", { block: state.word.block_number, publication: change?.publication ?? "–" }) : "";
+  $("events").replaceChildren(...state.events.slice(0, 3).map((event) => {
+    const line = element("li", "");
+    line.append(element("span", t(`event-${event.type}`)), element("span", new Date(event.timestamp).toLocaleTimeString("en-GB"), "took"));
+    return line;
+  }));
+}
+
+function sale(state) {
+  const one = state.sales[0];
+  $("no-sale").hidden = Boolean(one);
+  $("verdicts").hidden = !one;
+  if (!one || shown === one.id + language) return;
+  shown = one.id + language;
+  $("asked").textContent = t("asked", { item: t(`item-${one.item}`), amount: money(one.amount_minor) });
+  // A review is neither right nor wrong: people look.
+  const wrong = (outcome) => outcome !== "review" && outcome !== one.book;
+  const verdict = (id, outcome, why) => {
+    $(id).className = `verdict ${outcome}${wrong(outcome) ? " wrong" : ""}`;
+    $(`${id}-outcome`).textContent = t(`outcome-${outcome}`);
+    $(`${id}-why`).textContent = why;
+  };
+  verdict("standing", one.outcome, one.message[language]);
+  verdict("snapshot", one.snapshot, t("snapshot-why"));
+  $("standing-facts").textContent = t("sale-facts", { took: span(one.took_ms), age: one.staleness_ms === null ? "–" : span(one.staleness_ms) });
+  $("truth").textContent = t(`truth-${one.book}`) + (wrong(one.snapshot) ? ` ${t("snapshot-wrong")}` : "");
+  for (const each of document.querySelectorAll(".good")) each.classList.toggle("bought", each.dataset.item === one.item);
+  for (const id of ["standing", "snapshot"]) { void $(id).offsetWidth; $(id).classList.add("fresh"); }
+}
+
+function day(state) {
+  $("day-done").textContent = `${state.day.done} / ${state.day.total}`;
+  $("day-snapshot").textContent = state.day.snapshot_wrong;
+  $("day-standing").textContent = state.day.standing_wrong;
+  const tag = (outcome, would) => {
+    const cell = element("td", "");
+    const wrong = (outcome === "approve" && would === "refuse") || (outcome === "decline" && would === "accept");
+    cell.append(element("span", t(`outcome-${outcome}`), `tag ${outcome}${wrong ? " wrong" : ""}`));
+    return cell;
+  };
+  $("day").replaceChildren(...state.day.latest.map((line) => {
+    const row = document.createElement("tr");
+    row.append(tag(line.standing, line.bank_would), tag(line.snapshot, line.bank_would), element("td", t(`bank-${line.bank_would}`)), element("td", line.at), element("td", t(`kind-${line.transaction}`)), element("td", money(line.amount_minor, line.currency), "right"));
+    return row;
+  }));
+}
+
+function show(state) {
+  last = state;
+  $("scene").textContent = t(state.playing ? `scene-${state.scene || "calm"}` : "scene-yours");
+  $("play").textContent = t(state.playing ? "take-over" : "play-on");
+  $("play").setAttribute("aria-pressed", String(state.playing));
+  trouble(state.trouble);
+  desk(state);
+  ledger(state);
+  sale(state);
+  day(state);
+}
+
+setInterval(() => {
+  if (since.age === null || !last) return;
+  const age = since.age + performance.now() - since.at;
+  const late = age > last.bound_ms;
+  $("age").textContent = t("s", { n: (age / 1000).toFixed(1) });
+  $("age").classList.toggle("late", late);
+  $("gauge").style.width = `${Math.min(100, (age / last.bound_ms) * 100)}%`;
+  $("gauge").classList.toggle("late", late);
+}, 100);
+
+for (const each of document.querySelectorAll("[data-act]")) each.addEventListener("click", () => send("/act", { what: each.dataset.act, on: each.getAttribute("aria-pressed") !== "true" }));
+for (const each of document.querySelectorAll("[data-item]")) each.addEventListener("click", () => send("/pay", { item: each.dataset.item }));
+$("play").addEventListener("click", () => send("/play", { on: $("play").getAttribute("aria-pressed") !== "true" }));
+$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; translate(); });
+
+fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
+  words = found;
+  translate();
+  const stream = new EventSource("/stream");
+  stream.onmessage = (message) => show(JSON.parse(message.data));
+});

@@ -1,0 +1,191 @@
+"""The demo's page in a real Chromium, over a whole network of real processes: desk, ledger, shop."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from demo_day import PLATFORM, POLICY, Decided
+from demo_page import app as demo_page
+from demo_page import visitor as visitors
+from demo_page.stage import Stage
+from localnet import LocalNet
+from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
+
+pytestmark = pytest.mark.browser
+
+_A_SECOND_MS = 1_000
+_PATIENT_MS = 20_000
+_SAID = {
+    "en": {"decline": "Declined", "approve": "Approved", "review": "In review", "frozen": "The bank has frozen"},
+    "zh": {"decline": "拒绝", "approve": "通过", "review": "人工审核", "frozen": "该账户已被银行冻结"},
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stage]]:
+    net = LocalNet(tmp_path_factory.mktemp("demo-page"), PLATFORM)
+    try:
+        net.start_ledger()
+        demo_page.add_bank(net)
+        net.add_gateway(policy=POLICY)
+        net.start_gateway()
+        with demo_page.opened(net, 465) as opened:
+            yield opened
+    finally:
+        net.stop()
+
+
+@contextmanager
+def page_of(browser: Browser, url: str, width: int, language: str = "en") -> Iterator[Page]:
+    """The page, taken over, with the desk as it was in the beginning."""
+    with visitor(browser, url, width, language) as page:
+        page.goto("/")
+        expect(page.locator("#play")).not_to_be_empty()
+        if page.locator("#play").get_attribute("aria-pressed") == "true":
+            page.locator("#play").click()
+        expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+        for what in ("silence", "freeze", "limit", "phone"):
+            switch(page, what, on=False)
+        settled(page)
+        yield page
+
+
+def switch(page: Page, what: str, *, on: bool) -> None:
+    """Set a switch of the desk by a click."""
+    button = page.locator(f'[data-act="{what}"]')
+    if button.get_attribute("aria-pressed") != str(on).lower():
+        button.click()
+    expect(button).to_have_attribute("aria-pressed", str(on).lower())
+
+
+def settled(page: Page) -> None:
+    """Wait until the last change is on the ledger."""
+    expect(page.locator("#trail li").nth(4)).to_have_class("done", timeout=_PATIENT_MS)
+
+
+def verdicts(page: Page, standing: str, snapshot: str) -> None:
+    """What both must say, within a second of the click."""
+    expect(page.locator("#standing-outcome")).to_have_text(standing, timeout=_A_SECOND_MS)
+    expect(page.locator("#snapshot-outcome")).to_have_text(snapshot, timeout=_A_SECOND_MS)
+
+
+def buy(page: Page, item: str) -> None:
+    """A click on a good, which is then the one that the verdicts are about."""
+    page.locator(f'[data-item="{item}"]').click()
+    expect(page.locator(f'[data-item="{item}"]')).to_have_class("good bought", timeout=_A_SECOND_MS)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_frozen_card_is_declined_where_the_snapshot_approves_at_every_width_in_both_languages(
+    chromium: Browser, served: tuple[str, Stage], width: int, language: str
+) -> None:
+    url, stage = served
+    said = _SAID[language]
+    event = {"at": "08:05:10", "id": "t-0001", "transaction": "payment", "amount_minor": 16_100, "currency": "CNY"}
+    stage.tell(Decided(event | {"bank_would": "refuse"}, "decline", "account_frozen", 400, "approve"))
+    with page_of(chromium, url, width, language) as page:
+        buy(page, "coffee")
+        verdicts(page, said["approve"], said["approve"])
+        switch(page, "freeze", on=True)
+        settled(page)
+        expect(page.locator("#events li").first).to_be_visible()
+        buy(page, "headphones")
+        verdicts(page, said["decline"], said["approve"])
+        expect(page.locator("#standing-why")).to_contain_text(said["frozen"])
+        expect(page.locator("#snapshot")).to_have_class(re.compile(r"approve wrong"))
+        assert fits(page)
+        assert serious_findings(page) == []
+        shoot(page, f"demo-{width}-{language}")
+
+
+def test_a_lower_limit_and_a_new_phone_count_at_once(chromium: Browser, served: tuple[str, Stage]) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        switch(page, "limit", on=True)
+        settled(page)
+        buy(page, "camera")
+        verdicts(page, "Declined", "Approved")
+        switch(page, "limit", on=False)
+        switch(page, "phone", on=True)
+        settled(page)
+        buy(page, "book")
+        verdicts(page, "In review", "Approved")
+
+
+def test_a_silent_banks_last_word_approves_nothing_once_it_is_too_old(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        switch(page, "silence", on=True)
+        expect(page.locator("#age")).to_have_class("late", timeout=_PATIENT_MS)
+        buy(page, "coffee")
+        verdicts(page, "In review", "Approved")
+        switch(page, "freeze", on=True)
+        expect(page.locator("#ledger-facts")).to_contain_text("has not said so yet")
+        switch(page, "silence", on=False)
+        expect(page.locator("#age")).not_to_have_class("late", timeout=_PATIENT_MS)
+        settled(page)
+        buy(page, "book")
+        verdicts(page, "Declined", "Approved")
+
+
+def test_it_plays_by_itself_until_somebody_takes_over_and_again_when_asked(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        page.locator("#play").click()
+        expect(page.locator("#scene")).to_contain_text("freezes the card", timeout=_PATIENT_MS)
+        expect(page.locator("#standing-outcome")).to_have_text("Declined", timeout=_PATIENT_MS)
+        page.locator('[data-item="coffee"]').click()
+        expect(page.locator("#scene")).to_contain_text("It is yours")
+        expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true")
+
+
+def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser, served: tuple[str, Stage]) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        reached = tab_order(page)
+        names = (
+            "Let it play",
+            "中文",
+            "Freeze",
+            "Lower",
+            "Change",
+            "Silence",
+            "Coffee",
+            "Book",
+            "Headphones",
+            "Camera",
+        )
+        at = [next(index for index, each in enumerate(reached) if name in each) for name in names]
+        assert at == sorted(at)
+        page.locator('[data-item="coffee"]').focus()
+        page.keyboard.press("Enter")
+        verdicts(page, "Approved", "Approved")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "allowed"),
+    [
+        ("/act", {}, {"what": "rob", "on": True}, "freeze"),
+        ("/act", {}, {"what": "freeze", "on": "yes"}, "what, on"),
+        ("/pay", {}, {"item": "<script>"}, "coffee"),
+        ("/pay", {}, {"item": "coffee" * 200}, "500 bytes"),
+        ("/pay", {"Origin": "http://elsewhere.example"}, {"item": "coffee"}, "another site"),
+    ],
+)
+def test_what_is_no_click_of_the_page_is_refused(
+    served: tuple[str, Stage], path: str, headers: dict[str, str], body: dict[str, object], allowed: str
+) -> None:
+    answer = httpx.post(served[0].rstrip("/") + path, headers=headers, json=body)
+    assert answer.status_code == 400
+    assert allowed in answer.json()["problem"]
+
+
+def test_another_name_for_this_machine_reaches_nothing(served: tuple[str, Stage]) -> None:
+    assert httpx.get(served[0], headers={"Host": "evil.example"}).status_code == 400
+    assert "script-src 'self'" in httpx.get(served[0]).headers["Content-Security-Policy"]
+    assert visitors.BIC not in httpx.get(served[0]).text
