@@ -1,8 +1,9 @@
 """The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
 
 The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
-the process (the cached snapshot that Standing replaces), or the same copy in Redis. `empty` is a FastAPI route that
-does nothing, with the same key check: the framework's own limit.
+the process (the cached snapshot that Standing replaces), or the same copy in Redis. Two are limits: `empty` is a
+FastAPI route that does nothing, with the same key check; `same` does the same durable work without Standing
+(`bench.same_work`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ import redis.asyncio
 from fastapi import Depends, FastAPI
 from sqlalchemy import select
 
+from bench.same_work import SameWork
 from standing.gateway.app import create_app
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.settings import GatewaySettings
@@ -88,7 +90,7 @@ def empty_app(settings: GatewaySettings) -> FastAPI:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty"])
+    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty", "same"])
     parser.add_argument("config", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--redis", help="URL of the Redis server")
@@ -96,6 +98,9 @@ def main() -> None:
     settings = load(GatewaySettings, arguments.config)
     if arguments.kind == "empty":
         serve(empty_app(settings), listener("127.0.0.1", arguments.port))
+        return
+    if arguments.kind == "same":
+        serve(SameWork(settings), listener("127.0.0.1", arguments.port))
         return
     reader = Reader
     if arguments.kind == "snapshot":
