@@ -126,7 +126,7 @@ class SameWork:
             return
         headers = dict(scope["headers"])
         given = sha256(headers.get(b"authorization", b"").removeprefix(b"Bearer ")).hexdigest()
-        if not any([hmac.compare_digest(given, known) for known in self._keys]):
+        if not any(hmac.compare_digest(given, known) for known in self._keys):
             await _answer(send, 401, b"{}")
             return
         body = b""
@@ -185,9 +185,7 @@ class SameWork:
             answer = json.dumps(document)
             answers.append(answer.encode())
             currency = asked["currency"]
-            decisions.append(
-                (number, binding, kind, amount_minor, currency, "approve", None, now_ms, answer, None)
-            )
+            decisions.append((number, binding, kind, amount_minor, currency, "approve", None, now_ms, answer, None))
             reservations.append((number, bound.account, _DAY, currency, kind, amount_minor, "reserved", now_ms))
             usage.append((bound.account, _DAY, currency, kind, amount_minor))
         self._database.execute("BEGIN IMMEDIATE")
