@@ -14,6 +14,7 @@ from standing.gateway.composition import Gateway, build
 from standing.gateway.console.app import PATH as CONSOLE_PATH
 from standing.gateway.console.app import create_console
 from standing.gateway.decisions import routes as decision_routes
+from standing.gateway.decisions.hot_path import HotPath
 from standing.gateway.events import routes as event_routes
 from standing.gateway.evidence import routes as evidence_routes
 from standing.gateway.operations import openapi
@@ -79,6 +80,7 @@ def create_app(
     app.state.reloader = reloader
     app.state.gateway = gateway
     _provide(app, gateway, reloader)
+    app.add_middleware(HotPath, keyring=keyring, decisions=gateway.decisions, table=PROBLEMS)
     problems.install(app, PROBLEMS)
     app.add_middleware(
         BodyLimit,

@@ -3,6 +3,7 @@
 No metric names an account, a user or a transaction. Durations are in seconds, as is usual with Prometheus.
 """
 
+from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,8 +55,8 @@ class Meters:
         """Count the decisions of one database transaction: outcome and reason of each."""
         if decisions:
             self.commit_decisions.observe(len(decisions))
-        for outcome, reason in decisions:
-            self._decisions.labels(outcome, reason or "none").inc()
+        for (outcome, reason), count in Counted(decisions).items():
+            self._decisions.labels(outcome, reason or "none").inc(count)
 
     @property
     def outcomes(self) -> dict[str, int]:

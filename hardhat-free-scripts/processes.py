@@ -68,6 +68,11 @@ class Process:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return next(int(entry.split()[1]) / 1024 for entry in status.splitlines() if entry.startswith(line))
 
+    def processor_s(self) -> float:
+        """The processor seconds that the process has used since it began, with all its threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait_for(self, url: str) -> None:
         """Return once `url` answers 200. Raises: ProcessDied."""
         self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)

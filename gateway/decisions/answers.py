@@ -11,10 +11,12 @@ from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import Reservation
 from standing.ledger.attestations.money import limit_word
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def to_json(document: dict[str, Any]) -> str:
     """Compact JSON with unescaped text."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(document)
 
 
 def reservation_document(reservation: Reservation | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, null, select, update
 
 from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.decisions.answers import OPEN_REVIEW, closed_review_document, reservation_document, to_json
@@ -17,6 +17,7 @@ from standing.gateway.decisions.reservations import as_it_is
 from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
+from standing.gateway.storage.bulk import Bulk
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.errors import NotFound, StandingError
 
@@ -40,6 +41,45 @@ _DECIDED = select(schema.decisions).where(
     schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True))
 )
 
+
+_DECISIONS = Bulk(
+    insert(schema.decisions),
+    "transaction_id",
+    "binding",
+    "kind",
+    "amount_minor",
+    "currency",
+    "outcome",
+    "reason",
+    "decided_at_ms",
+    "answer",
+    "review",
+)
+_RESERVATIONS = Bulk(
+    insert(schema.reservations),
+    "transaction_id",
+    "account",
+    "day",
+    "currency",
+    "kind",
+    "amount_minor",
+    "state",
+    "expires_at_ms",
+)
+_THIS = _BINDING.binding == bindparam("of_binding")
+_RAISE = Bulk(
+    update(schema.bindings).where(_THIS).values(floor=bindparam("new_floor")),
+    "of_binding",
+    "new_floor",
+)
+_ADOPT = Bulk(
+    update(schema.bindings)
+    .where(_THIS)
+    .values(floor=bindparam("new_floor"), tags=bindparam("new_tags"), unvouched=null()),
+    "of_binding",
+    "new_floor",
+    "new_tags",
+)
 
 _OF_DECISION = schema.reviews.c.transaction_id == schema.decisions.c.transaction_id
 
@@ -99,16 +139,8 @@ def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[byt
     """The mutable part of these bindings, locked in one order until the transaction ends."""
     rows = connection.execute(_LOCKED, {"bindings": sorted(bindings)})
     return {
-        row.binding: BindingState(
-            row.binding,
-            row.user_id,
-            row.created_at_ms,
-            row.ended_at_ms is not None,
-            row.floor,
-            row.tags,
-            row.unvouched,
-        )
-        for row in rows
+        binding: BindingState(binding, user_id, bound_at_ms, ended_at_ms is not None, floor, tags, unvouched)
+        for binding, user_id, bound_at_ms, ended_at_ms, floor, tags, unvouched in rows
     }
 
 
@@ -117,19 +149,8 @@ def write_bindings(connection: Connection, states: Iterable[BindingState]) -> No
     changed = sorted((state for state in states if state.raised or state.adopted), key=lambda state: state.binding)
     raised = [state for state in changed if not state.adopted]
     adopted = [state for state in changed if state.adopted]
-    this = schema.bindings.c.binding == bindparam("of_binding")
-    if raised:
-        connection.execute(
-            update(schema.bindings).where(this).values(floor=bindparam("new_floor")),
-            [{"of_binding": state.binding, "new_floor": state.floor} for state in raised],
-        )
-    if adopted:
-        connection.execute(
-            update(schema.bindings)
-            .where(this)
-            .values(floor=bindparam("new_floor"), tags=bindparam("new_tags"), unvouched=None),
-            [{"of_binding": state.binding, "new_floor": state.floor, "new_tags": state.tags} for state in adopted],
-        )
+    _RAISE.run(connection, [(state.binding, state.floor) for state in raised])
+    _ADOPT.run(connection, [(state.binding, state.floor, state.tags) for state in adopted])
 
 
 def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, tuple[Transaction, str]]:
@@ -148,21 +169,21 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
     """Write decisions and their reservations. Raises: sqlalchemy's IntegrityError where one was decided meanwhile."""
     if not fresh:
         return
-    connection.execute(
-        insert(schema.decisions),
+    _DECISIONS.run(
+        connection,
         [
-            {
-                "transaction_id": each.transaction.transaction_id,
-                "binding": each.transaction.binding,
-                "kind": each.transaction.kind.value,
-                "amount_minor": each.transaction.amount_minor,
-                "currency": each.transaction.currency,
-                "outcome": each.decision.outcome.value,
-                "reason": each.decision.reason.value if each.decision.reason is not None else None,
-                "decided_at_ms": now_ms,
-                "answer": each.answer,
-                "review": "open" if each.decision.outcome is Outcome.REVIEW else None,
-            }
+            (
+                each.transaction.transaction_id,
+                each.transaction.binding,
+                each.transaction.kind.value,
+                each.transaction.amount_minor,
+                each.transaction.currency,
+                each.decision.outcome.value,
+                each.decision.reason.value if each.decision.reason is not None else None,
+                now_ms,
+                each.answer,
+                "open" if each.decision.outcome is Outcome.REVIEW else None,
+            )
             for each in fresh
         ],
     )
@@ -178,21 +199,22 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
 
 def write_reservations(connection: Connection, reserved: Sequence[tuple[str, AccountDay, Reservation]]) -> None:
     """Write new reservations, each with its transaction and the day that it is of."""
-    rows: list[dict[str, Any]] = [
-        {
-            "transaction_id": transaction_id,
-            "account": day.account,
-            "day": reservation.day,
-            "currency": day.currency,
-            "kind": day.kind.value,
-            "amount_minor": reservation.amount_minor,
-            "state": reservation.state.value,
-            "expires_at_ms": reservation.expires_at_ms,
-        }
-        for transaction_id, day, reservation in reserved
-    ]
-    if rows:
-        connection.execute(insert(schema.reservations), rows)
+    _RESERVATIONS.run(
+        connection,
+        [
+            (
+                transaction_id,
+                day.account,
+                reservation.day,
+                day.currency,
+                day.kind.value,
+                reservation.amount_minor,
+                reservation.state.value,
+                reservation.expires_at_ms,
+            )
+            for transaction_id, day, reservation in reserved
+        ],
+    )
 
 
 def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int) -> dict[str, bytes]:

@@ -220,9 +220,9 @@ class DecisionService:
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # After the locks are held: time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()
+        today = {zone: day_of(now_ms, zone) for zone in {r.bound.zone for r in reads}}
         days = [
-            AccountDay(r.bound.account, day_of(now_ms, r.bound.zone), r.transaction.currency, r.transaction.kind)
-            for r in reads
+            AccountDay(r.bound.account, today[r.bound.zone], r.transaction.currency, r.transaction.kind) for r in reads
         ]
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
         expire_due(connection, {day.account for _, day in new}, now_ms)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
 from standing.gateway.decisions.question import Kind
 from standing.gateway.storage import schema
+from standing.gateway.storage.bulk import Bulk
 from standing.ledger.attestations.money import NO_LIMIT
 
 #: How long an approved payment may wait for its capture, unless the settings say otherwise.
@@ -29,7 +31,7 @@ _LOCKED = (
     .order_by(_TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind)
     .with_for_update()
 )
-_ADD = (
+_ADD = Bulk(
     update(schema.usage)
     .where(
         _TABLE.account == bindparam("of_account"),
@@ -37,8 +39,14 @@ _ADD = (
         _TABLE.currency == bindparam("of_currency"),
         _TABLE.kind == bindparam("of_kind"),
     )
-    .values(used_minor=_TABLE.used_minor + bindparam("added_minor"))
+    .values(used_minor=_TABLE.used_minor + bindparam("added_minor")),
+    "of_account",
+    "of_day",
+    "of_currency",
+    "of_kind",
+    "added_minor",
 )
+_INSERT = Bulk(insert(schema.usage), "account", "day", "currency", "kind", "used_minor")
 
 
 _PERIOD = select(_TABLE.used_minor).where(
@@ -60,9 +68,11 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class AccountDay:
-    """One account's day in one currency (ISO 4217, alphabetic), as far as one kind of transaction uses it."""
+class AccountDay(NamedTuple):
+    """One account's day in one currency (ISO 4217, alphabetic), as far as one kind of transaction uses it.
+
+    A tuple: it is a key, looked up a dozen times for each decision.
+    """
 
     account: bytes
     day: date
@@ -109,8 +119,8 @@ class UsageBook:
                 "days": sorted({day.day for day in wanted}),
             },
         )
-        for row in rows:
-            self._used[AccountDay(row.account, row.day, row.currency, Kind(row.kind))] = row.used_minor
+        for account, day, currency, kind, used_minor in rows:
+            self._used[AccountDay(account, day, currency, Kind(kind))] = used_minor
 
     def used(self, day: AccountDay, caps: Caps) -> Used:
         """What is reserved and captured, including what was added here: of the day, and of the periods that `caps`
@@ -145,36 +155,15 @@ class UsageBook:
     def write(self) -> None:
         """Write what was added."""
         fresh = [
-            {
-                "account": day.account,
-                "day": day.day,
-                "currency": day.currency,
-                "kind": day.kind.value,
-                "used_minor": amount_minor,
-            }
+            (day.account, day.day, day.currency, day.kind.value, amount_minor)
             for day, amount_minor in sorted(self._added.items())
             if day not in self._used
         ]
-        if fresh:
-            self._connection.execute(insert(schema.usage), fresh)
+        _INSERT.run(self._connection, fresh)
         add_to_rows(self._connection, {day: minor for day, minor in self._added.items() if day in self._used})
 
 
 def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:
     """Add to days that have a row already; negative amounts give back."""
     changed = sorted((day, minor) for day, minor in added.items() if minor)
-    if not changed:
-        return
-    connection.execute(
-        _ADD,
-        [
-            {
-                "of_account": day.account,
-                "of_day": day.day,
-                "of_currency": day.currency,
-                "of_kind": day.kind.value,
-                "added_minor": minor,
-            }
-            for day, minor in changed
-        ],
-    )
+    _ADD.run(connection, [(day.account, day.day, day.currency, day.kind.value, minor) for day, minor in changed])

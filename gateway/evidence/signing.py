@@ -7,6 +7,7 @@ It is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload i
 
 import json
 from base64 import urlsafe_b64encode
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from jwt import PyJWS
 from jwt.algorithms import OKPAlgorithm
 
 from standing.gateway.bindings.bound import Bound
@@ -33,6 +33,9 @@ from standing.ledger.chain.codec import Record
 from standing.ledger.service.settings import SettingsError, write_private
 
 _ALGORITHM = "EdDSA"
+_CLAIMS_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+#: Commitments are the same for every decision on a binding until its tags change.
+_commitments = lru_cache(maxsize=20_000)(tag_commitments)
 #: The `typ` of the JWS's header.
 TYPE = "standing-evidence"
 
@@ -42,12 +45,13 @@ class EvidenceSigner:
 
     def __init__(self, key: Ed25519PrivateKey, *, platform: str, domain: Domain) -> None:
         self._key = key
-        self._jws = PyJWS(algorithms=[_ALGORITHM])
         self._fixed = {"form": FORM, "platform": platform, "contract": domain.contract, "chain_id": domain.chain_id}
         public: dict[str, Any] = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         thumbprint = json.dumps({name: public[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
-        self._kid = urlsafe_b64encode(sha256(thumbprint.encode()).digest()).rstrip(b"=").decode()
-        self._versions: tuple[Policy | None, str] = (None, "")
+        self._kid = _base64(sha256(thumbprint.encode()).digest()).decode()
+        header = {"alg": _ALGORITHM, "kid": self._kid, "typ": TYPE}
+        self._header = _base64(json.dumps(header, separators=(",", ":")).encode()) + b"."
+        self._policies: tuple[Policy | None, dict[str, Any]] = (None, {})
         self._jwk = {"kty": public["kty"], "crv": public["crv"], "x": public["x"]}
         self._jwk |= {"kid": self._kid, "alg": _ALGORITHM, "use": "sig"}
 
@@ -80,7 +84,7 @@ class EvidenceSigner:
             "publication": decision.publication,
             "watermark_ms": decision.watermark_ms,
             "staleness_ms": decision.staleness_ms,
-            "expected_tags": tag_commitments(bound.binding, bound.key, bound.tags),
+            "expected_tags": _commitments(bound.binding, bound.key, bound.tags),
             "ended": basis.ended,
             "floor": basis.floor,
             "used_day_minor": basis.used.day_minor,
@@ -88,27 +92,33 @@ class EvidenceSigner:
             "used_year_minor": basis.used.year_minor,
             "day": basis.day.isoformat(),
             "time_zone": bound.zone.key,
-            "policy": {
-                "version": self._version_of(policy),
-                "max_staleness_ms": policy.max_staleness_ms(question.amount_minor, question.currency),
-                "ahead_allowance_ms": policy.ahead_allowance_ms,
-                "when_silent": policy.when_silent,
-                "identity": policy.identity.model_dump(),
-            },
+            "policy": self._policy_claims(policy)
+            | {"max_staleness_ms": policy.max_staleness_ms(question.amount_minor, question.currency)},
             "held_by": decision.hold.rule if decision.hold is not None else None,
             "outcome": decision.outcome.value,
             "reason": decision.reason.value if decision.reason is not None else None,
             "decided_at_ms": basis.decided_at_ms,
         }
-        payload = json.dumps(claims, separators=(",", ":"), sort_keys=True).encode()
-        return self._jws.encode(payload, self._key, _ALGORITHM, headers={"typ": TYPE, "kid": self._kid})
+        signed = self._header + _base64(_CLAIMS_JSON.encode(claims).encode())
+        return (signed + b"." + _base64(self._key.sign(signed))).decode()
 
-    def _version_of(self, policy: Policy) -> str:
-        known, version = self._versions
+    def _policy_claims(self, policy: Policy) -> dict[str, Any]:
+        """What is the same for every transaction under one policy."""
+        known, stated = self._policies
         if known is not policy:  # a policy is frozen; its version takes a while to work out
-            version = policy.version
-            self._versions = (policy, version)
-        return version
+            stated = {
+                "version": policy.version,
+                "ahead_allowance_ms": policy.ahead_allowance_ms,
+                "when_silent": policy.when_silent,
+                "identity": policy.identity.model_dump(),
+            }
+            self._policies = (policy, stated)
+        return stated
+
+
+def _base64(raw: bytes) -> bytes:
+    """As in JOSE: base64url without padding (RFC 7515, section 2)."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def _record_claims(record: Record) -> dict[str, Any]:

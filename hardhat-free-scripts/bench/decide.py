@@ -1,4 +1,9 @@
-"""Deciding over HTTP, one worker: the live ledger while a bank publishes, beside the same app on a copied snapshot."""
+"""Deciding over HTTP, one worker: the live ledger while a bank publishes, beside the same app on a copied snapshot.
+
+Two limits stand beside it: an empty route of the framework, and the same durable work without Standing
+(`bench.same_work`). Processor seconds for a thousand decisions stand beside rates: what else a machine does moves them
+far less.
+"""
 
 import asyncio
 import itertools
@@ -9,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 import tomli_w
 
@@ -17,6 +23,7 @@ from bench import read as bench_read
 from bench.bank import BIC, Heart, bind_users, start_bank
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import drive, request
+from bench.same_work import durable_commits_per_second
 from localnet import LocalNet
 from processes import Process, free_port
 from standing.ledger.attestations.bic import bic_to_bytes11
@@ -26,7 +33,11 @@ KINDS = {
     "snapshot": "in-process snapshot",
     "redis": "snapshot in Redis",
     "empty": "empty FastAPI route",
+    "same": "same durable work without Standing",
 }
+_CPU = "processor_s_per_1000"
+_NODE_CPU = "node_processor_s_per_1000"
+_COMMITS_FOR_S = 1.0
 _BINDINGS = 200
 _CONNECTIONS = 64
 _BATCH = 100
@@ -55,8 +66,8 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iterator[str]:
-    """A benchmark gateway of one kind, with its own copy of the database; yields its URL."""
+def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iterator[tuple[str, Process]]:
+    """A benchmark gateway of one kind, with its own copy of the database; yields its URL and its process."""
     port = free_port()
     config = folder / f"{kind}.toml"
     database = folder / f"{kind}.sqlite3"
@@ -67,7 +78,7 @@ def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iter
     url = f"http://127.0.0.1:{port}"
     try:
         process.wait_for(url + "/openapi.json")
-        yield url
+        yield url, process
     finally:
         process.stop()
 
@@ -98,17 +109,20 @@ def requests(url: str, key: str, bindings: list[str], batch: int | None = None) 
 class Measured:
     """The figures of one section, filled round by round."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Process) -> None:
+        self._node = node
+        self._cpu: dict[int, list[tuple[float, float]]] = {}
         self.full, self.half, self.batch = (
             {kind: Figure("decide", load, name, ours=kind == "ledger") for kind, name in KINDS.items()}
             for load in (f"{_CONNECTIONS} connections", "half of the live ledger's capacity", f"batches of {_BATCH}")
         )
         self.raw = Figure("decide", "alone", "one raw eth_call")
+        self.commit = Figure("decide", "alone", "one durable commit (SQLite)")
 
     @property
     def all(self) -> list[Figure]:
         """Every figure that was measured."""
-        figures = [*self.full.values(), *self.half.values(), *self.batch.values(), self.raw]
+        figures = [*self.full.values(), *self.half.values(), *self.batch.values(), self.raw, self.commit]
         return [figure for figure in figures if figure.rates]
 
     def ratios(self) -> list[Ratio]:
@@ -120,25 +134,72 @@ class Measured:
             at_least=False,
         )
         live = "decide: {}, live ledger / in-process snapshot"
+        same = "decide: {}, live ledger / same work without Standing"
+        sum_ms = self.half["empty"].latency_ms(50) + self.raw.latency_ms(50) + 1000 / self.commit.rate
+        half = "decide: {} at half load / (empty route + one raw eth_call + one durable commit)"
         return [
-            rate_ratio(live.format("one each"), self.full["ledger"], self.full["snapshot"], 0.9),
-            rate_ratio(live.format("batches of 100"), self.batch["ledger"], self.batch["snapshot"], 0.9),
+            rate_ratio("decide: one each, live ledger / empty route", self.full["ledger"], self.full["empty"], 0.5),
+            rate_ratio(same.format("one each"), self.full["ledger"], self.full["same"], 0.7),
+            rate_ratio(same.format("batches of 100"), self.batch["ledger"], self.batch["same"], 0.7),
+            _cpu_ratio(
+                "decide: processor seconds, empty route / live ledger", self.full["empty"], self.full["ledger"], 0.5
+            ),
+            _cpu_ratio(
+                "decide: processor seconds, same work without Standing / live ledger",
+                self.full["same"],
+                self.full["ledger"],
+                0.7,
+            ),
+            _cpu_ratio(
+                "decide: processor seconds in batches of 100, same work without Standing / live ledger",
+                self.batch["same"],
+                self.batch["ledger"],
+                0.7,
+            ),
+            Ratio(half.format("median"), self.half["ledger"].latency_ms(50) / sum_ms, 3.0, at_least=False),
+            Ratio(half.format("p99"), self.half["ledger"].latency_ms(99) / sum_ms, 10.0, at_least=False),
+            rate_ratio(live.format("one each"), self.full["ledger"], self.full["snapshot"], 0.95),
+            rate_ratio(live.format("batches of 100"), self.batch["ledger"], self.batch["snapshot"], 0.95),
             p99,
         ]
 
-    def measure(self, kind: str, url: str, key: str, bindings: list[str], half_rate: float | None) -> float:
+    def measure(
+        self, kind: str, served: tuple[str, Process], key: str, bindings: list[str], half_rate: float | None
+    ) -> float:
         """One round of one kind. `half_rate`: the load to measure latency at; its own half where None.
 
         Returns: decisions per second.
         """
+        url, process = served
         make = requests(url, key, bindings)
         _checked(url, make, _CONNECTIONS, _WARM_S)
-        rate = _checked(url, make, _CONNECTIONS, _ROUND_S, self.full[kind])
+        with self._counting(process, self.full[kind]):
+            rate = _checked(url, make, _CONNECTIONS, _ROUND_S, self.full[kind])
         _checked(url, make, _CONNECTIONS, _ROUND_S, self.half[kind], per_second=half_rate or rate / 2)
         if kind != "empty":  # it knows no batches
             batches = requests(url, key, bindings, _BATCH)
-            _checked(url, batches, _BATCH_CONNECTIONS, _ROUND_S, self.batch[kind], each=_BATCH)
+            with self._counting(process, self.batch[kind], each=_BATCH):
+                _checked(url, batches, _BATCH_CONNECTIONS, _ROUND_S, self.batch[kind], each=_BATCH)
         return rate
+
+    @contextmanager
+    def _counting(self, process: Process, figure: Figure, each: int = 1) -> Iterator[None]:
+        """Note the processor seconds of the server and of the ledger's node for what is decided meanwhile: the median
+        of the rounds so far."""
+        answered = len(figure.latencies_ms)
+        before = process.processor_s(), self._node.processor_s()
+        yield
+        thousands = (len(figure.latencies_ms) - answered) * each / 1000
+        spent = (process.processor_s() - before[0]) / thousands, (self._node.processor_s() - before[1]) / thousands
+        rounds = self._cpu.setdefault(id(figure), [])
+        rounds.append(spent)
+        figure.extra[_CPU] = median(own for own, _ in rounds)
+        figure.extra[_NODE_CPU] = median(node for _, node in rounds)
+
+
+def _cpu_ratio(name: str, limit: Figure, ours: Figure, aim: float) -> Ratio:
+    """How much of what a decision costs us the limit's work would cost: 1 is as cheap as the limit."""
+    return Ratio(name, limit.extra[_CPU] / ours.extra[_CPU], aim)
 
 
 def _checked(
@@ -162,11 +223,11 @@ def _checked(
 
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure deciding. Raises: anvil.AnvilMissing; RedisMissing."""
-    measured = Measured()
     with ExitStack() as stack:
         redis_url = stack.enter_context(redis_server(folder))
         process, url = anvil.start(folder)
         stack.callback(process.stop)
+        measured = Measured(process)
         net = LocalNet(folder, "jinqiao-pay", ledger_url=url)
         stack.callback(net.stop)
         bank = start_bank(net)
@@ -180,5 +241,8 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
                     with serving(net, kind, folder, redis_url) as served:
                         rate = measured.measure(kind, served, net.gateway_key, bindings, half_rate)
                         half_rate = half_rate or rate / 2
+                measured.commit.rates.append(
+                    durable_commits_per_second(str(folder / "commits.sqlite3"), _COMMITS_FOR_S)
+                )
                 bench_read.run_loop(bench_read.raw(setup, measured.raw, 1))
     return measured.all, measured.ratios()

@@ -102,11 +102,12 @@ def measure(section: Section, rounds: int, console: Console, more: dict[str, Any
 
 def write(results: dict[str, Any], rounds: int) -> None:
     """Put the sections that were measured into benchmarks.json, in place of what it held of them."""
-    before = json.loads(RESULTS.read_text())["sections"] if RESULTS.exists() else {}
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    before = known.get("sections", {})
     stamp = {"measured_at": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": machine(), "rounds": rounds}
     sections = before | {name: stamp | result for name, result in results.items()}
     ordered = {section.name: sections[section.name] for section in SECTIONS if section.name in sections}
-    RESULTS.write_text(json.dumps({"sections": ordered}, indent=1, ensure_ascii=False) + "\n")
+    RESULTS.write_text(json.dumps(known | {"sections": ordered}, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,27 +1,34 @@
 """The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
 
 The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
-the process (the cached snapshot that Standing replaces), or the same copy in Redis. `empty` is a FastAPI route that
-does nothing, with the same key check: the framework's own limit.
+the process (the cached snapshot that Standing replaces), or the same copy in Redis. Two are limits: `empty` is a
+FastAPI route that does nothing, with the same key check; `same` does the same durable work without Standing
+(`bench.same_work`). `counted` is the gateway as it is, and counts its statements.
 """
 
 import argparse
 import struct
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from unittest.mock import patch
 
 import redis
 import redis.asyncio
 from fastapi import Depends, FastAPI
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
+from bench.same_work import SameWork
 from standing.gateway.app import create_app
+from standing.gateway.decisions.service import DecisionService
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.schema import bindings
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
+from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import Caller, Keyring, require
 from standing.ledger.service.database import Database
 from standing.ledger.service.serve import listener, serve
@@ -86,9 +93,40 @@ def empty_app(settings: GatewaySettings) -> FastAPI:
     return app
 
 
+@contextmanager
+def counting() -> Iterator[dict[str, int]]:
+    """Count what decisions cost their database: for a service that is made within.
+
+    Yields: how many commits, SQL statements of them (BEGIN and COMMIT too), decisions, and bytes of answers.
+    """
+    counted = {"commits": 0, "statements": 0, "decisions": 0, "bytes": 0}
+    inside = threading.local()
+    plain = DecisionService._commit
+
+    def commit(service: DecisionService, reads: Sequence[Any]) -> Sequence[bytes | StandingError]:
+        inside.now = True
+        try:
+            answers = plain(service, reads)
+        finally:
+            inside.now = False
+        counted["commits"] += 1
+        counted["decisions"] += len(answers)
+        counted["bytes"] += sum(len(answer) for answer in answers if isinstance(answer, bytes))
+        return answers
+
+    def note(*_: object) -> None:
+        if getattr(inside, "now", False):
+            counted["statements"] += 1
+
+    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "commit", note)
+    with patch.object(DecisionService, "_commit", commit):
+        yield counted
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty"])
+    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty", "same", "counted"])
     parser.add_argument("config", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--redis", help="URL of the Redis server")
@@ -97,13 +135,20 @@ def main() -> None:
     if arguments.kind == "empty":
         serve(empty_app(settings), listener("127.0.0.1", arguments.port))
         return
+    if arguments.kind == "same":
+        serve(SameWork(settings), listener("127.0.0.1", arguments.port))
+        return
     reader = Reader
     if arguments.kind == "snapshot":
         reader = snapshot_reader(_copy(settings))
     if arguments.kind == "redis":
         reader = redis_reader(arguments.redis, _copy(settings))
-    with patch("standing.gateway.composition.Reader", reader):
+    with ExitStack() as patches:
+        patches.enter_context(patch("standing.gateway.composition.Reader", reader))
+        counted = patches.enter_context(counting()) if arguments.kind == "counted" else None
         app = create_app(settings)
+    if counted is not None:
+        app.add_api_route("/counts", lambda: counted)
     serve(app, listener("127.0.0.1", arguments.port))
 
 

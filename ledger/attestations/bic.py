@@ -1,5 +1,7 @@
 """A bank's identifier: its BIC (ISO 9362), as text in code and as `bytes11` on the ledger."""
 
+from functools import lru_cache
+
 from stdnum import bic as _bic
 from stdnum.exceptions import ValidationError
 
@@ -22,6 +24,7 @@ def parse_bic(text: str, field: str = "bank") -> str:
         raise InvalidValue(field, "not a BIC", _ALLOWED) from error
 
 
+@lru_cache(maxsize=1_024)  # every record that is opened needs it
 def bic_to_bytes11(bic: str) -> bytes:
     """The BIC as the ledger stores it: 11 bytes of ASCII, zero-padded on the right."""
     return parse_bic(bic).encode("ascii").ljust(11, b"\0")
