@@ -23,6 +23,7 @@ from standing.gateway.decisions.service import DecisionService
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.json_bodies import strict_json
+from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import merged, problem_of, problem_response
 
 _ROLE = "platform"
@@ -71,7 +72,7 @@ class HotPath:
         try:
             answer = await decide(body)
         except StandingError as error:
-            await problem_response(problem_of(error, self._table))(scope, receive, send)
+            await problem_response(problem_of(error, self._table), asked_for(scope))(scope, receive, send)
             return
         # 3: the answer, or the framework's route where the body is not as it should be
         if answer is None:
