@@ -17,11 +17,17 @@ _ledger() {
 # A name that nothing has yet: `_fresh WORD`
 _fresh() { echo "$1-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"; }
 
-# Show a grant, and let everything from here on be about its binding.
+# Show a grant, and let everything from here on be about its binding, once it can be paid with.
 _use() {
   echo "$1"
   BINDING=$(echo "$1" | sed -E 's/.*"binding":"(0x[0-9a-f]{64})".*/\1/')
   case $BINDING in 0x*) export BINDING ;; *) return 1 ;; esac
+  for _ in $(seq 300); do
+    _gateway GET "/v1/bindings/$BINDING" "$PLATFORM_KEY" | grep -q '"usable_since_ms":[0-9]' && return 0
+    sleep 0.1
+  done
+  echo "not usable after 30 s" >&2
+  return 1
 }
 
 # Wait until a service answers: `up URL`
