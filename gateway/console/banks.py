@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
-from standing.gateway.bindings.banks import Bank
+from standing.gateway.bindings.banks import Bank, NodeCalls
 from standing.gateway.console.charts import HEIGHT, WIDTH, AgeChart, age_chart
 from standing.gateway.console.visits import SESSION_COOKIE, GatewayDep, SessionsDep, VisitDep
 from standing.gateway.following import bank_ages
@@ -36,6 +36,7 @@ class BankView:
     bank: Bank
     state: BankState | None
     chart: AgeChart
+    calls: NodeCalls
 
 
 class Pulse:
@@ -78,7 +79,7 @@ async def banks_page(visited: VisitDep, gateway: GatewayDep, status: StatusDep) 
     for bank in gateway.banks:
         of_bank = {each.minute_ms: each.worst_age_ms for each in ages.get(bank.bic, ())}
         chart = age_chart(of_bank, begins_ms=begins_ms, ends_ms=now_ms, step_ms=_STEP_MS, bound_ms=bound_ms)
-        views.append(BankView(bank, states.get(bank.bic), chart))
+        views.append(BankView(bank, states.get(bank.bic), chart, gateway.nodes.calls(bank)))
     return visited.page(
         "banks.html", views=views, bound_ms=bound_ms, begins_ms=begins_ms, now_ms=now_ms, width=WIDTH, height=HEIGHT
     )
