@@ -87,7 +87,12 @@ def create_app(
         max_bytes=settings.max_body_bytes,
         larger={decision_routes.BATCH_PATH: settings.max_batch_body_bytes},
     )
-    app.add_middleware(LoadShedding, path=decision_routes.DECISIONS_PATH, limit=settings.max_decision_requests)
+    app.add_middleware(
+        LoadShedding,
+        path=decision_routes.DECISIONS_PATH,
+        limit=settings.max_decision_requests,
+        on_refusal=gateway.meters.refused.inc,
+    )
     for router in _ROUTERS:
         app.include_router(router)
     service_openapi.install(app)

@@ -51,6 +51,31 @@ class Meters:
             registry=self.registry,
         )
 
+        self.refused = Counter(
+            "standing_gateway_decision_requests_refused",
+            "Requests for a decision that were answered 503, because too many were in progress.",
+            registry=self.registry,
+        )
+
+    def decided_within_ms(self, percent: int) -> int | None:
+        """How long this share of the decisions took at most, to the next bucket, since this process started.
+
+        None before the first one, and where it is beyond the largest bucket.
+        """
+        name = "standing_gateway_decision_seconds"
+        count = self.registry.get_sample_value(f"{name}_count", {"stage": "total"}) or 0
+        for bound_s in _LATENCY_BUCKETS_S:
+            labels = {"stage": "total", "le": str(float(bound_s))}
+            within = self.registry.get_sample_value(f"{name}_bucket", labels) or 0
+            if count and within * 100 >= count * percent:
+                return round(bound_s * 1_000)
+        return None
+
+    @property
+    def refused_count(self) -> int:
+        """How many requests for a decision were refused since this process started."""
+        return int(self.registry.get_sample_value("standing_gateway_decision_requests_refused_total") or 0)
+
     def committed(self, decisions: Sequence[tuple[str, str | None]]) -> None:
         """Count the decisions of one database transaction: outcome and reason of each."""
         if decisions:

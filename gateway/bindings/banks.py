@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,6 +96,15 @@ class BankDirectory:
         return bank
 
 
+@dataclass(slots=True)
+class NodeCalls:
+    """How often a bank's node was asked since this process started, and how often it did not answer."""
+
+    tries: int = 0
+    errors: int = 0
+    last_error_at_ms: int | None = None
+
+
 class NodeClient:
     """The client of banks' nodes. Every call is safe to repeat, so a lost connection is tried once more.
 
@@ -105,6 +115,11 @@ class NodeClient:
         self._clock = clock
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
+        self._calls: defaultdict[str, NodeCalls] = defaultdict(NodeCalls)
+
+    def calls(self, bank: Bank) -> NodeCalls:
+        """What is counted of a bank's node."""
+        return self._calls[bank.bic]
 
     async def open(self) -> None:
         self._client = httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)
@@ -180,13 +195,23 @@ class NodeClient:
                 reraise=True,
             ):
                 with attempt:
-                    async with asyncio.timeout(self._timeout_s):
-                        return await self._send_once(bank, method, path, document)
+                    return await self._try(bank, method, path, document)
         except (httpx.TransportError, TimeoutError) as error:
             raise BankNodeUnreachable(
                 f"the node of {bank.bic} does not answer ({type(error).__name__}); ask again later"
             ) from error
         raise AssertionError("tenacity returns or raises")
+
+    async def _try(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
+        counted = self.calls(bank)
+        counted.tries += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._send_once(bank, method, path, document)
+        except (httpx.TransportError, TimeoutError):
+            counted.errors += 1
+            counted.last_error_at_ms = self._clock.now_ms()
+            raise
 
     async def _send_once(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
         assert self._client is not None  # `open` comes first

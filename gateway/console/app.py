@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.access.sessions import LockedOut
-from standing.gateway.console import account, audit, decision, find, reconciliation, sign_in, webhooks
+from standing.gateway.console import account, audit, banks, decision, find, reconciliation, sign_in, today, webhooks
 from standing.gateway.console.pages import HOME, PATH, page
 from standing.gateway.console.visits import SignInNeeded, check_origin, console_zone, frame, own_page, words_of
 from standing.ledger.errors import StandingError
@@ -41,6 +41,8 @@ _ROUTERS = (
     find.router,
     account.router,
     decision.router,
+    banks.router,
+    today.router,
     reconciliation.router,
     webhooks.router,
     audit.router,

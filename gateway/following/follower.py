@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
 from standing.gateway.events.settings import FollowerSettings
-from standing.gateway.following import bank_watch, followed
+from standing.gateway.following import bank_ages, bank_watch, followed
 from standing.gateway.following.bank_watch import BankSighting
 from standing.gateway.following.followed import Cursor, CursorMoved
 from standing.gateway.following.observing import MAX_AT_ONCE, Observer, Sighting
@@ -85,6 +85,7 @@ class Follower:
         self._head: Head | None = None
         self._cursor: Cursor | None = None
         self._bank_sightings: tuple[bytes, list[BankSighting]] = (b"", [])
+        self._bank_ages = bank_ages.BankAges()
         self._pruned_at_ms = 0
         self._trouble: str | None = None
 
@@ -314,6 +315,9 @@ class Follower:
                 ]
             self._bank_sightings = (head.hash, sightings)
         now_ms = self._clock.now_ms()
+        ended = self._bank_ages.note(sightings, now_ms)
+        if ended:
+            self._write(lambda connection: bank_ages.write(connection, ended))
         with self._storage.read() as connection:
             if not bank_watch.due(connection, sightings, self._policy, now_ms):
                 return

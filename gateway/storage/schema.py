@@ -196,6 +196,15 @@ observations = Table(
     Column("restated", Boolean, nullable=False),  # the bank said the same as before
 )
 
+#: The worst age of a bank's word in each minute, for charts alone.
+bank_ages = Table(
+    "bank_ages",
+    metadata,
+    Column("minute_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("bank", String(11), primary_key=True),
+    Column("worst_age_ms", BigInteger, nullable=False),
+)
+
 #: The event log. Positions follow the order of commits and are never used again.
 events = Table(
     "events",

@@ -1,6 +1,6 @@
 """Limits on requests, applied before anything else looks at them: body size, and requests in progress."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi_problem.error import Problem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,8 +18,12 @@ class LoadShedding:
     it could.
     """
 
-    def __init__(self, app: ASGIApp, path: str, limit: int, retry_after_s: int = 1) -> None:
+    def __init__(
+        self, app: ASGIApp, path: str, limit: int, retry_after_s: int = 1, on_refusal: Callable[[], None] | None = None
+    ) -> None:
+        """`on_refusal` is called for each refused request, to count it."""
         self._app = app
+        self._on_refusal = on_refusal
         self._path = path
         self._limit = limit
         self._inside = 0
@@ -31,6 +35,8 @@ class LoadShedding:
             await self._app(scope, receive, send)
             return
         if self._inside >= self._limit:
+            if self._on_refusal is not None:
+                self._on_refusal()
             await self._refusals[asked_for(scope)](scope, receive, send)
             return
         self._inside += 1

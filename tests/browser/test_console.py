@@ -3,18 +3,23 @@
 Screenshots go to the folder that STANDING_SCREENSHOTS names, where it does.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from standing.gateway.following import bank_ages
+from standing.gateway.following.bank_ages import MINUTE_MS, MinuteAge
 from standing.gateway.settings import GatewaySettings
+from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
 from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
-from tests.gateway.gateway_rig import Person, Rig
+from tests.gateway.gateway_rig import BICS, Person, Rig
 
 pytestmark = pytest.mark.browser
 
@@ -124,12 +129,27 @@ def busy(standing: Rig, frozen: Person) -> Person:
     admin.why = "A new endpoint " + SCRIPT
     hostile = "http://127.0.0.1:9/?a=%3Cscript%3E'\"&lt;"
     assert admin("POST", "/v1/webhook-endpoints", json={"url": hostile}).status_code == 201
+    _a_day_with_silence(standing)
     standing.support("POST", f"/v1/bindings/{frozen.binding}/resync", json={"reason": "Why " + SCRIPT})
     return person
 
 
+def _a_day_with_silence(standing: Rig) -> None:
+    """A day of the follower's looks: one bank is silent for an hour and a half, and for an hour nobody looked."""
+    storage: Storage = standing.app.state.services[Storage]
+    now_ms = standing.clock.now_ms()
+    for minute in range(1_440):
+        if not 900 <= minute < 960:
+            silent_ms = max(0, minute - 400) * MINUTE_MS if minute < 490 else 0
+            ages = [
+                MinuteAge(BICS[0], now_ms - (1_440 - minute) * MINUTE_MS, 700 + silent_ms),
+                MinuteAge(BICS[1], now_ms - (1_440 - minute) * MINUTE_MS, 400 + 90 * (minute % 7)),
+            ]
+            storage.write_all(partial(bank_ages.write, ended=ages))
+
+
 #: Every page, by what a signed-in visitor opens; those of admin keys last.
-_PAGES = ("", "accounts/{binding}", "decisions/{transaction}", "reconciliation", "webhooks", "audit")
+_PAGES = ("", "accounts/{binding}", "decisions/{transaction}", "banks", "today", "reconciliation", "webhooks", "audit")
 
 
 def pages(busy: Person) -> list[str]:
@@ -163,11 +183,41 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_page(
     with page_of(chromium, standing, 1440) as page:
         sign_in(page, standing, "admin")
         for path in pages(busy):
-            page.goto(path, wait_until="networkidle")
+            page.goto(path)
+            expect(page.locator("#evidence[data-load] a.primary")).to_have_count(0)  # the verified evidence has come
             controls = page.locator("a[href], button, summary, input:not([type=hidden]), [tabindex='0']")
             # The way around the menu is off the page until it has the focus, and still a control.
             visible = [each.inner_text() for each in controls.all() if each.is_visible()]
             assert len(tab_order(page)) == len(visible), path
+
+
+def test_the_banks_page_is_live_marks_silence_and_says_so_in_words(
+    chromium: Browser, standing: Rig, busy: Person
+) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        with page.expect_response("**/banks/stream") as streamed:
+            page.goto("/console/banks")
+        assert streamed.value.headers["content-type"].startswith("text/event-stream")
+        silent = page.locator("section", has_text=BICS[0])
+        expect(silent.locator("rect.silent")).to_have_count(1)
+        expect(silent.locator("rect.unseen").first).to_be_attached()
+        expect(silent.get_by_role("img")).to_have_attribute("aria-label", re.compile("silent spans: 1"))
+        standing.clock.advance(5_000)
+        expect(silent.locator("[data-bank]")).to_have_text(re.compile("^([5-9]|[0-9]{2}) s$"))
+        standing.heartbeat()
+
+
+def test_today_counts_what_was_decided_and_what_a_nightly_snapshot_would_have_missed(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        page.goto("/console/today")
+        exposed = page.locator("#exposure")
+        expect(exposed.get_by_text("Account frozen").first).to_be_visible()
+        exposed.locator("li a").first.click()
+        expect(page.locator("h1")).to_contain_text("t-")
 
 
 def test_a_decisions_outcome_is_seen_on_a_phone_without_scrolling_its_table(

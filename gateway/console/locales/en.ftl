@@ -286,3 +286,36 @@ webhooks-tries = No. { $position }, { $tries } tries
 delivery-pending = waiting
 delivery-delivered = delivered
 delivery-given_up = given up
+
+nav-banks = Banks
+nav-today = Today
+
+bank-suspended = suspended
+bank-speaks = up to date
+bank-silent = silent
+bank-chart = oldest: { $worst } · silent spans: { $spans }
+bank-chart-from = { $begins } to { $ends }
+bank-node = The bank’s node, since this gateway started: { $tries } tries, { $errors } without an answer
+bank-node-error = last at { $at }
+bank-key-silent = silent
+bank-key-bound = the policy’s bound
+bank-key-unseen = not observed
+
+today-title = The last 24 hours
+today-decisions = Decisions
+today-half = Half of them took
+today-most = 99 % of them took
+today-refused = Requests refused under load
+today-chart = Decisions by the hour
+today-reasons = By outcome and reason
+today-none = Nothing was decided.
+
+at-most = at most { $span }
+
+exposure = What a snapshot would have got wrong
+exposure-how = Decisions that rest on a change at the bank which a snapshot of the account would not have had yet.
+exposure-nightly = nightly
+exposure-hourly = every hour
+exposure-five-minutes = every five minutes
+exposure-partly = There is more than this page looks at: these are the newest.
+exposure-line = changed { $changed }, decided { $decided }

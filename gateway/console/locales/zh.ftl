@@ -286,3 +286,36 @@ webhooks-tries = 序号 { $position }，已尝试 { $tries } 次
 delivery-pending = 待发送
 delivery-delivered = 已送达
 delivery-given_up = 已放弃
+
+nav-banks = 银行
+nav-today = 今日
+
+bank-suspended = 已暂停
+bank-speaks = 正常更新
+bank-silent = 停止更新
+bank-chart = 最长未更新：{ $worst } · 静默时段：{ $spans }
+bank-chart-from = { $begins } 至 { $ends }
+bank-node = 银行节点（本网关启动以来）：请求 { $tries } 次，无应答 { $errors } 次
+bank-node-error = 最近一次 { $at }
+bank-key-silent = 静默
+bank-key-bound = 策略上限
+bank-key-unseen = 无观测
+
+today-title = 最近 24 小时
+today-decisions = 交易判断数
+today-half = 半数用时
+today-most = 99% 用时
+today-refused = 过载拒绝数
+today-chart = 每小时交易判断数
+today-reasons = 按结果与原因
+today-none = 尚无交易判断。
+
+at-most = 不超过 { $span }
+
+exposure = 快照会误判的交易
+exposure-how = 交易判断所依据的银行变更，快照在当时尚未包含。
+exposure-nightly = 每晚快照
+exposure-hourly = 每小时快照
+exposure-five-minutes = 每五分钟快照
+exposure-partly = 数量超出本页统计范围，仅统计最近部分。
+exposure-line = 变更于 { $changed }，判断于 { $decided }

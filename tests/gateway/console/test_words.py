@@ -11,6 +11,7 @@ from fluent.syntax.visitor import Visitor
 from standing.gateway.access.sessions import PEOPLE
 from standing.gateway.accounts.health import Health
 from standing.gateway.console.decision import CHECKS, LAST_CHECK
+from standing.gateway.console.exposure import INTERVALS_MS
 from standing.gateway.console.words import MissingSentence, Words, source
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Outcome, Reason
@@ -67,6 +68,7 @@ def test_no_chinese_sentence_is_left_in_english() -> None:
         ("health", Health),
         ("kind", Kind),
         ("drift", Drift),
+        ("exposure", INTERVALS_MS),
         ("delivery", ["pending", "delivered", "given_up"]),
         ("hop", HopState),
         ("reservation", State),

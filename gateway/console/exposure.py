@@ -1,0 +1,163 @@
+"""How many recorded decisions a snapshot would have got wrong: from the log of events, and not by deciding again.
+
+A snapshot taken at a time shows what the bank had said by then. A decision rests on what the bank had said by its own
+time. Where what it rests on changed in between, the snapshot would have answered otherwise. Silence of a bank and the
+platform's own rules are left out: a snapshot knows of neither, and what would have been right is not on record.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.events.types import EventType
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+
+#: How often the snapshot is taken, by the name of its sentence: 0 is nightly, at midnight in the bank's zone.
+INTERVALS_MS = {"nightly": 0, "hourly": 3_600_000, "five-minutes": 300_000}
+#: The most decisions with a change before them that are looked at.
+MAX_LOOKED_AT = 5_000
+_DAY_MS = 24 * 3_600_000
+
+_OF_STATUS = frozenset(
+    {
+        Reason.ACCOUNT_FROZEN,
+        Reason.ACCOUNT_LOST,
+        Reason.ACCOUNT_CLOSED,
+        Reason.ACCOUNT_DORMANT,
+        Reason.ACCOUNT_UNSTATED,
+        Reason.UNBOUND,
+    }
+)
+_OF_IDENTITY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
+_OF_LIMITS = frozenset(
+    {Reason.OVER_TRANSACTION_LIMIT, Reason.OVER_DAILY_LIMIT, Reason.OVER_MONTHLY_LIMIT, Reason.OVER_YEARLY_LIMIT}
+)
+_GOOD = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change at the bank, as the log has it."""
+
+    at_ms: int
+    type: str
+    status: str | None
+    previous_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """A decision that a snapshot would have got wrong. `by`: the names of the intervals."""
+
+    transaction_id: str
+    outcome: str
+    reason: str | None
+    decided_at_ms: int
+    changed_at_ms: int
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What a period shows. `complete` is False where there was more than is looked at."""
+
+    counts: dict[str, int]
+    exposed: list[Exposed]
+    complete: bool
+
+
+def taken_ms(interval_ms: int, at_ms: int, zone: ZoneInfo) -> int:
+    """When the newest snapshot before a time was taken."""
+    if interval_ms:
+        return at_ms - at_ms % interval_ms
+    midnight = datetime.fromtimestamp(at_ms / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp() * 1000)
+
+
+def rests_on(outcome: str, reason: str | None, changes: Iterable[Changed], since_ms: int) -> Changed | None:
+    """The first change after a snapshot without which the decision would have been another; None: there is none.
+
+    `changes`: those of the binding up to the decision, in their order.
+    """
+    later = [each for each in changes if each.at_ms > since_ms]
+    if reason is None and outcome == Outcome.APPROVE:
+        first = _first_of_status(later)
+        return first if first is not None and first.previous_status != _GOOD else None
+    if reason in _OF_STATUS:
+        first = _first_of_status(later)
+        return first if first is not None and first.previous_status == _GOOD else None
+    wanted = (
+        EventType.IDENTITY_CHANGED
+        if reason in _OF_IDENTITY
+        else EventType.LIMITS_CHANGED
+        if reason in _OF_LIMITS
+        else None
+    )
+    return next((each for each in later if each.type == wanted), None)
+
+
+def _first_of_status(changes: Sequence[Changed]) -> Changed | None:
+    return next((each for each in changes if each.previous_status and each.status != each.previous_status), None)
+
+
+def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exposure:
+    """The exposure of the decisions since a time, newest first. Raises: StorageUnavailable."""
+    decided, bound, logged = schema.decisions.c, schema.bindings.c, schema.events.c
+    query = (
+        select(
+            decided.transaction_id,
+            decided.outcome,
+            decided.reason,
+            decided.decided_at_ms,
+            bound.bank,
+            logged.type,
+            logged.happened_at_ms,
+            logged.data,
+        )
+        .join(schema.bindings, bound.binding == decided.binding)
+        .join(schema.events, logged.binding == decided.binding)
+        .where(
+            decided.decided_at_ms >= since_ms,
+            logged.happened_at_ms <= decided.decided_at_ms,
+            logged.happened_at_ms > decided.decided_at_ms - _DAY_MS,
+        )
+        .order_by(decided.decided_at_ms.desc(), decided.transaction_id, logged.position)
+        .limit(MAX_LOOKED_AT)
+    )
+    with storage.read() as connection:
+        rows = list(connection.execute(query))
+    by_decision: dict[str, list[Any]] = {}
+    for row in rows:
+        by_decision.setdefault(row.transaction_id, []).append(row)
+    exposed = [found for each in by_decision.values() if (found := _exposed(each, zones)) is not None]
+    counts = {name: sum(name in each.by for each in exposed) for name in INTERVALS_MS}
+    return Exposure(counts, exposed, len(rows) < MAX_LOOKED_AT)
+
+
+def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
+    asked = rows[0]
+    zone = zones.get(asked.bank)
+    if zone is None:
+        return None  # the bank is no longer served: nobody knows its midnight
+    changes = [_changed(row) for row in rows]
+    by, newest = [], None
+    for name, interval_ms in INTERVALS_MS.items():
+        change = rests_on(asked.outcome, asked.reason, changes, taken_ms(interval_ms, asked.decided_at_ms, zone))
+        if change is not None:
+            by.append(name)
+            newest = change
+    if newest is None:
+        return None
+    return Exposed(asked.transaction_id, asked.outcome, asked.reason, asked.decided_at_ms, newest.at_ms, tuple(by))
+
+
+def _changed(row: Any) -> Changed:
+    data = json.loads(row.data)
+    return Changed(row.happened_at_ms, row.type, data.get("status"), data.get("previous_status"))

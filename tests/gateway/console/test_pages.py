@@ -1,0 +1,98 @@
+"""The console's pages of operation over HTTP: banks, today, reconciliation, webhooks, audit; and closing reviews."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from standing.ledger.attestations.binding_protocol import Claim
+from standing.ledger.attestations.terms import Status
+from tests.gateway.console.test_console import Browser
+from tests.gateway.gateway_rig import Rig, rig
+
+
+@pytest.fixture
+def admin(a_rig: Rig) -> Iterator[Browser]:
+    browser = Browser(a_rig)
+    browser.sign_in(a_rig.keys["admin"])
+    yield browser
+    browser.http.close()
+
+
+def acts(a_rig: Rig, action: str) -> list[dict[str, str]]:
+    entries = a_rig.client("admin")("GET", "/v1/audit").json()["entries"]
+    return [entry for entry in entries if entry["action"] == action]
+
+
+def test_a_review_is_closed_with_its_reason_in_the_audit_and_only_once(a_rig: Rig, admin: Browser) -> None:
+    person = a_rig.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000001"}))
+    asked = person.decide()
+    path = f"/console/decisions/{asked['transaction_id']}"
+    admin.open(path)
+    assert "Reviewed" in admin.submit(path + "/review", outcome="decline", reason="The user does not know of it")
+    assert acts(a_rig, "close_review")[0]["reason"] == "The user does not know of it"
+    admin.open("/console/")
+    again = admin.submit(path + "/review", outcome="approve", reason="A second thought")
+    assert "closed before, with the other outcome" in again
+
+
+def test_the_banks_word_is_not_overruled(a_rig: Rig, admin: Browser) -> None:
+    person = a_rig.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000002"}))
+    asked = person.decide()
+    person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False)
+    path = f"/console/decisions/{asked['transaction_id']}"
+    admin.open(path)
+    assert "does not allow it now" in admin.submit(path + "/review", outcome="approve", reason="The user insists")
+    assert admin.page.status_code == 409
+
+
+def test_events_are_sent_again_by_admins_alone_and_by_a_position_that_is_one(a_rig: Rig, admin: Browser) -> None:
+    chief = a_rig.client("admin")
+    chief.why = "A new endpoint"
+    made = chief("POST", "/v1/webhook-endpoints", json={"url": "https://example.com/hook"}).json()
+    path = f"/console/webhooks/{made['id']}/replay"
+    assert "https://example.com/hook" in admin.open("/console/webhooks")
+    admin.submit(path, after="0", reason="The receiver lost its database")
+    assert admin.page.status_code == 200
+    assert acts(a_rig, "replay")[0]["outcome"] == "done"
+    admin.submit(path, after="-1", reason="A slip of the hand")
+    assert admin.page.status_code == 422
+    support = Browser(a_rig)
+    support.sign_in(a_rig.keys["support"])
+    assert "Your role may not do this" in support.submit(path, after="0", reason="Curiosity")
+    support.http.close()
+
+
+def test_a_silent_bank_is_red_and_the_ledger_out_of_reach_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with rig(tmp_path_factory.mktemp("silent"), ledger_read_timeout_ms=300) as own:
+        browser = Browser(own)
+        browser.sign_in(own.keys["support"])
+        assert "up to date" in browser.open("/console/banks")
+        own.clock.advance(6 * 60_000)
+        assert 'class="tag blocked">silent' in browser.open("/console/banks")
+        own.chain.down = True
+        assert "cannot be read now" in browser.open("/console/banks")
+        browser.http.close()
+
+
+def test_the_stream_of_the_banks_tells_ages_and_ends_with_the_session(a_rig: Rig, admin: Browser) -> None:
+    with admin.http.stream("GET", "/console/banks/stream") as streamed:
+        assert streamed.headers["content-type"].startswith("text/event-stream")
+        lines = streamed.iter_lines()
+        told = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
+        assert set(told) == set(a_rig.banks)
+        a_rig.clock.advance(15 * 60_000)
+        assert "event: end" in list(lines)
+    assert httpx.get(a_rig.url + "/console/banks/stream").status_code == 303
+
+
+def test_reconciliation_and_today_say_so_where_there_is_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with rig(tmp_path_factory.mktemp("empty")) as own:
+        browser = Browser(own)
+        browser.sign_in(own.keys["support"])
+        assert "No reconciliation has run yet" in browser.open("/console/reconciliation")
+        assert "Nothing was decided" in browser.open("/console/today")
+        browser.http.close()

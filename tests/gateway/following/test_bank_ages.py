@@ -1,0 +1,45 @@
+"""The worst age of each minute, kept for two days."""
+
+from functools import partial
+from pathlib import Path
+
+from standing.gateway.following import bank_ages
+from standing.gateway.following.bank_ages import MINUTE_MS, BankAges, MinuteAge
+from standing.gateway.following.bank_watch import BankSighting
+from standing.gateway.storage.database import Storage
+from standing.ledger.service.database import Database, migrate
+from tests.databases import new_database
+
+_DAY_MS = 24 * 60 * MINUTE_MS
+
+
+def seen(watermark_ms: int, bank: str = "YUNXCNB0") -> BankSighting:
+    return BankSighting(bank, watermark_ms, suspended=False, block_number=1)
+
+
+def test_a_minute_is_told_once_it_has_ended_with_its_worst_age() -> None:
+    ages, begins_ms = BankAges(), 10 * MINUTE_MS
+    assert ages.note([seen(begins_ms - 500)], begins_ms) == []
+    assert ages.note([seen(begins_ms - 500)], begins_ms + 30_000) == []
+    assert ages.note([seen(begins_ms + 40_000)], begins_ms + 41_000) == []
+    ended = ages.note([seen(begins_ms + MINUTE_MS)], begins_ms + MINUTE_MS)
+    assert ended == [MinuteAge("YUNXCNB0", begins_ms, 30_500)]
+
+
+def test_a_bank_that_has_not_spoken_has_no_age() -> None:
+    ages = BankAges()
+    ages.note([seen(0)], MINUTE_MS)
+    assert ages.note([], 2 * MINUTE_MS) == []
+
+
+def test_what_is_kept_is_read_back_by_bank_replaced_within_a_minute_and_gone_after_two_days(tmp_path: Path) -> None:
+    database = Database(new_database(tmp_path, "gateway"))
+    migrate(database, "standing.gateway.storage")
+    storage = Storage(database)
+    late_ms = 4 * _DAY_MS
+    for minute_ms, age_ms in ((_DAY_MS, 1), (late_ms, 2), (late_ms, 3)):
+        ended = [MinuteAge("YUNXCNB0", minute_ms, age_ms)]
+        storage.write_all(partial(bank_ages.write, ended=ended))
+    assert bank_ages.since(storage, 0) == {"YUNXCNB0": [MinuteAge("YUNXCNB0", late_ms, 3)]}
+    assert bank_ages.since(storage, late_ms + 1) == {}
+    storage.close()
