@@ -19,7 +19,7 @@ setup: .venv/.ready ## Make the virtual environment
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gateway,devnet,dev,postgresql,pkcs11]'
 	@touch $@
 
-demo: setup ## Run a day: two banks, one platform, 465 payments and withdrawals (ONCE=1 ends by itself)
+demo: setup ## Run a day: two banks, one platform, 595 payments and withdrawals (ONCE=1 ends by itself)
 	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
 
 test: setup ## Run the tests, except those that take long (test-long) or need more than PyPI

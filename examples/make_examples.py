@@ -14,6 +14,7 @@ from pathlib import Path
 from generator.accounts import BANKS, as_csv
 from generator.casting import cast_day, user_rows
 from generator.day import Day, Score
+from generator.every_holder import with_every_holder
 from generator.people import People
 from generator.script import whole_day
 
@@ -27,6 +28,8 @@ def make() -> tuple[dict[str, str], Score]:
     people = People(rng)
     everybody = cast_day(rng, people)
     users = user_rows(everybody, people, rng)
+    everybody, more = with_every_holder(everybody)
+    users += more
     day = Day(everybody, people, rng)
     events = day.play(whole_day(everybody, rng))
     banks = [{"bic": bank.bic, "name": bank.name, "name_zh": bank.name_zh} for bank in BANKS]

@@ -134,9 +134,11 @@ def summary(tally: Tally) -> Panel:
     table.add_row("[bold red]wrong declines[/]", *(str(tally.wrong(who, "decline")) for who in both))
     for outcome in ("approve", "decline", "review"):
         table.add_row(outcome, *(str(tally.count(who, outcome)) for who in both))
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in tally.bound_kinds.items())
     facts = [
         f"{len(tally.decided)} decisions, {tally.changes} changes at the banks, "
         f"{tally.bindings_refused} bindings refused for data that do not match",
+        f"bound among others, as real books hold them: {kinds}; {tally.bound_by_deposit} by micro-deposit",
         f"feed acknowledged → decision can see it: {tally.spread(tally.feed_to_decision_ms)}",
         f"staleness of the bank's word at a decision: {tally.spread(tally.staleness_ms)}",
         f"decisions that differ from the ground truth: {len(tally.unexpected)}",

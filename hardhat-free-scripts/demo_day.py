@@ -7,6 +7,7 @@ as it was before, which answers from last night's snapshot by the same decision 
 import csv
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,7 +36,7 @@ from standing.ledger.clock import Clock, SystemClock
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PLATFORM = "jinqiao-pay"
-CLAIM_FIELDS = tuple(Claim.model_fields)
+CLAIM_FIELDS = (*Claim.model_fields, "as_written")
 _HEARTBEAT_S = 0.3
 PATIENCE_S = 60.0
 _MAX_STALENESS_MS = 8_000
@@ -87,11 +88,12 @@ def load_lines(name: str) -> list[dict[str, Any]]:
 
 
 def _typed(row: dict[str, str]) -> dict[str, Any]:
-    typed: dict[str, Any] = dict(row)
+    typed: dict[str, Any] = {name: value for name, value in row.items() if value}
     for name in ("debit_allowed", "credit_allowed"):
         typed[name] = row[name] == "true"
-    for name in ("transaction_limit_minor", "daily_limit_minor"):
-        typed[name] = row[name] if row[name] == "none" else int(row[name])
+    for name in (*LIMIT_FIELDS, "account_class"):
+        if typed.get(name, "none") != "none":
+            typed[name] = int(typed[name])
     return typed
 
 
@@ -204,6 +206,13 @@ class Snapshot:
         ).outcome
 
 
+def _differing(found: dict[str, Any]) -> list[str]:
+    """The fields that do not match, by the answer to a claim: refused, or first to be settled by a deposit."""
+    if found.get("outcome") == "micro_deposit":
+        return [match["field"] for match in found["matches"] if match["match"] == "no_match"]
+    return [item["field"] for item in found.get("mismatches", [])]
+
+
 def _identity(fields: dict[str, Any]) -> Any:
     stated = (fields.get(f"id_document_{part}") or None for part in ("scheme", "country", "number"))
     return canonical_identity(fields["holder_name"], stated_document(*stated), fields.get("phone") or None)
@@ -237,6 +246,8 @@ class Tally:
     feed_to_decision_ms: list[int] = field(default_factory=list)
     changes: int = 0
     bindings_refused: int = 0
+    bound_by_deposit: int = 0
+    bound_kinds: Counter[str] = field(default_factory=Counter)
 
     def wrong(self, who: str, outcome: str) -> int:
         """How often `who` ("standing" or "snapshot") approved what the bank would refuse, or declined the other."""
@@ -304,17 +315,43 @@ class Day:
             body = {"user_id": user_id, "bank": user["bank"], "request_id": f"bind-{user_id}", **claim}
             answer = self._gateway.post("/v1/bindings", json=body)
             found = answer.json()
-            mismatches = sorted(item["field"] for item in found.get("mismatches", []))
+            if found.get("outcome") == "micro_deposit" and user.get("by_deposit"):
+                found = self._name_deposit(user, body["request_id"])
+            mismatches = sorted(_differing(found))
             if mismatches != sorted(user.get("expect_mismatch", [])):
                 raise DayWentWrong(f"binding {user_id}: expected {user.get('expect_mismatch', [])}, got {answer.text}")
             if mismatches:
                 self.tally.bindings_refused += 1
+            elif found.get("outcome") != "granted":
+                raise DayWentWrong(f"binding {user_id}: expected to be granted, got {answer.text}")
             else:
                 self.bindings[user_id] = found["binding"]
                 self._bound_by_number[user["number"]] = found["binding"]
+                if "kind" in user:
+                    self.tally.bound_kinds[user["kind"]] += 1
             yield user_id
         for binding in self.bindings.values():
             wait_for(lambda found=binding: self._publication(found), "the first attestation of a binding")
+
+    def _name_deposit(self, user: dict[str, Any], request_id: str) -> Any:
+        """Read the deposit on the account, as its holder does, and name its amount. Returns: the answer to that."""
+        orders: list[int] = []
+        for path in (self._net.banks[user["bank"]].folder / "payouts").glob("payouts-*.jsonl"):
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            orders += [line["amount_minor"] for line in lines if line["number"] == user["number"]]
+        if len(orders) != 1:
+            raise DayWentWrong(f"binding {user['user_id']}: {len(orders)} deposits on the account, not one")
+        named = {
+            "bank": user["bank"],
+            "user_id": user["user_id"],
+            "request_id": request_id,
+            "amount_minor": orders[0],
+        }
+        answer = self._gateway.post("/v1/bindings:confirm", json=named)
+        if answer.json().get("outcome") != "granted":
+            raise DayWentWrong(f"binding {user['user_id']} by deposit: {answer.text}")
+        self.tally.bound_by_deposit += 1
+        return answer.json()
 
     def play(self) -> Iterator[Decided | None]:
         """Play the trace. Yields: each transaction as it was decided, None for everything else."""
@@ -365,15 +402,16 @@ class Day:
             raise DayWentWrong(f"{event['id']}: {answer.text}")
         found = answer.json()
         payment = event["transaction"] == Kind.PAYMENT
-        if found["outcome"] == Outcome.APPROVE and payment:
+        # A withdrawal counts from its approval on; only a payment is captured.
+        if found["outcome"] == Outcome.APPROVE and (payment or event["then"] == "void"):
             settled = self._gateway.post(f"/v1/decisions/{event['id']}/{event['then']}")
             if settled.status_code != httpx.codes.OK:
                 raise DayWentWrong(f"{event['id']}: {settled.text}")
         snapshot = self.snapshots[event["user_id"]]
         question = Question(Kind(event["transaction"]), event["amount_minor"], currency_number(event["currency"]))
         then = snapshot.decide(question, self.policy)
-        # The bank counts what really was debited, so both platforms see the same use of the day's limit.
-        if found["outcome"] == Outcome.APPROVE and payment and event["then"] == "capture":
+        # The bank counts what really was paid, so both platforms see the same use of the limits.
+        if found["outcome"] == Outcome.APPROVE and event["then"] == "capture":
             snapshot.used_minor[question.kind] += event["amount_minor"]
         return Decided(event, found["outcome"], found["reason"], found["staleness_ms"], then)
 

@@ -87,7 +87,8 @@ class LocalNet:
     def add_bank(self, bic: str, name: str, *, name_zh: str | None = None, **settings: Any) -> LocalBank:
         """Make a bank's keys and settings, and admit it to the ledger; `settings` change or add to its own."""
         folder = self.folder / bic
-        folder.mkdir()
+        payouts = folder / "payouts"
+        payouts.mkdir(parents=True)
         sender_key = _SENDERS[len(self.banks) % len(_SENDERS)]
         signer = _write_keystore(folder / "signer", secrets.token_bytes(32))
         _write_keystore(folder / "sender", sender_key)
@@ -106,6 +107,7 @@ class LocalNet:
             "ledger_contract": self.contract,
             "bank_secret_file": str(folder / "bank-secret"),
             "vault_secret_file": str(folder / "vault-secret"),
+            "micro_deposit": {"policy": "phone_differs", "payout_folder": str(payouts)},
             **{f"{role}_keystore": str(folder / role) for role in ("signer", "sender")},
             **{f"{role}_password_file": str(folder / f"{role}-password") for role in ("signer", "sender")},
             "api_keys": [

@@ -62,6 +62,15 @@ class Account:
     id_document_country: str
     id_document_number: str
     phone: str
+    """Empty: the book holds none."""
+    holder_kind: str = "person"
+    """`person` or `organisation`."""
+    account_class: int | Literal[""] = ""
+    """1 to 3; empty: not stated."""
+    monthly_limit_minor: Limit = NO_LIMIT
+    yearly_limit_minor: Limit = NO_LIMIT
+    daily_credit_limit_minor: Limit = NO_LIMIT
+    yearly_credit_limit_minor: Limit = NO_LIMIT
 
     @property
     def id_document(self) -> tuple[str, str, str]:

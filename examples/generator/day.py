@@ -10,7 +10,7 @@ from generator.casting import Cast
 from generator.people import GIVEN_CHARACTERS, LATIN_FAMILY, People
 from generator.script import ChangeStep, SilenceStep, Step, TransactionStep
 from generator.stories import PLATFORM_ID
-from generator.truth import APPROVE, Situation, Transaction, Verdict, decide
+from generator.truth import APPROVE, Kind, Situation, Transaction, Verdict, day_limit, decide, year_limit
 
 FIELDS_AFTER: dict[str, dict[str, Any]] = {
     "unfrozen": {"status": "active", "debit_allowed": True, "credit_allowed": True},
@@ -19,6 +19,7 @@ FIELDS_AFTER: dict[str, dict[str, Any]] = {
     "dormant": {"status": "dormant"},
     "debit_forbidden": {"debit_allowed": False},
     "credit_forbidden": {"credit_allowed": False},
+    "credit_allowed": {"credit_allowed": True},
 }
 """What a change that needs no more said of it makes of an account's fields."""
 
@@ -44,7 +45,7 @@ class Day:
         self._at_binding = {account.number: account for accounts in everybody.accounts.values() for account in accounts}
         self._now = dict(self._at_binding)
         self._unbound: set[str] = set()
-        self._used_minor: Counter[str] = Counter()
+        self._used_minor: Counter[tuple[str, Kind]] = Counter()
         self._silent: set[str] = set()
         self._transactions = 0
         self.score = Score()
@@ -79,7 +80,7 @@ class Day:
             transaction=Transaction(step.kind, self._amount_minor(step), step.currency),
             now=self._now[number],
             at_binding=self._at_binding[number],
-            used_minor=self._used_minor[number],
+            used_minor=self._used_minor[number, step.kind],
             unbound=number in self._unbound,
         )
         of_bank = decide(to_the_bank)
@@ -88,8 +89,8 @@ class Day:
             raise ValueError(f"{step.at} {step.part.user_id}: meant {step.meant}, the model says {expected}")
         self._keep_score(to_the_bank, expected, of_bank)
         amount_minor = to_the_bank.transaction.amount_minor
-        if expected == APPROVE and step.kind == "payment" and not step.void:
-            self._used_minor[number] += amount_minor
+        if expected == APPROVE and not step.void:
+            self._used_minor[number, step.kind] += amount_minor
         self._transactions += 1
         return {
             "kind": "transaction",
@@ -121,7 +122,13 @@ class Day:
         if base == "limit":
             limit = _stated(self._now[number].transaction_limit_minor)
         else:
-            limit = _stated(self._now[number].daily_limit_minor) - self._used_minor[number]
+            account = self._now[number]
+            limits = {
+                "rest": day_limit(account, step.kind),
+                "rest_of_month": account.monthly_limit_minor,
+                "rest_of_year": year_limit(account, step.kind),
+            }
+            limit = _stated(limits[base]) - self._used_minor[number, step.kind]
         return limit + int(more or 0)
 
     # Changes

@@ -13,7 +13,8 @@ from generator.casting import Cast, Part
 from generator.stories import SILENCE, SILENCE_MARGINS
 from generator.truth import Kind
 
-OPTIONS = {"in", "void", "debit_only", "late", "back", "transaction", "daily"}
+OPTIONS = {"in", "void", "debit_only", "late", "back"}
+OPTIONS |= {"transaction", "daily", "monthly", "yearly", "daily_credit", "yearly_credit"}
 BACKGROUND = (day_of_bank_one.BACKGROUND, day_of_bank_two.BACKGROUND)
 
 

@@ -8,9 +8,10 @@ A step is one line:
     08:10-09:30 3 ordinary                that many unremarkable transactions somewhere between these times
 
 AMOUNT is a number of minor units or one of: `limit` (exactly the transaction limit), `limit+1`, `rest` (exactly what is
-left of the daily limit), `rest+1`. `in=CNY` names another currency than the account's, `void` gives an approved amount
-back. A limit change takes `transaction=` and `daily=` in minor units or `none`; `frozen debit_only` goes on allowing
-credits; `phone_changed back` is the phone that the user bound with.
+left of the daily limit), `rest+1`, and likewise `rest_of_month` and `rest_of_year`; for a withdrawal what is left of
+the limits of credits. `in=CNY` names another currency than the account's, `void` gives an approved amount back. A limit
+change takes `transaction=`, `daily=`, `monthly=`, `yearly=`, `daily_credit=` and `yearly_credit=` in minor units or
+`none`; `frozen debit_only` goes on allowing credits; `phone_changed back` is the phone that the user bound with.
 
 The reasons here are the author's; the model in `truth` works them out again, and the two must agree.
 """

@@ -35,7 +35,10 @@ class Situation(NamedTuple):
     at_binding: Account
     """The account as it was when the user bound it: the identity that the platform still goes by."""
     used_minor: int
-    """What the day's approved and not voided payments hold of the daily limit."""
+    """What was approved in this transaction's direction and not voided.
+
+    The platform begins with this day, so that the month and the year hold no more than it.
+    """
     unbound: bool
     """The holder ended the binding at the bank."""
     silent: bool = False
@@ -54,6 +57,20 @@ class Situation(NamedTuple):
 
 def _exceeds(amount_minor: int, limit: Limit) -> bool:
     return limit != NO_LIMIT and amount_minor > limit
+
+
+def _with_usage(s: Situation) -> int:
+    return s.used_minor + s.transaction.amount_minor
+
+
+def day_limit(account: Account, kind: Kind) -> Limit:
+    """What a day allows in this direction."""
+    return account.daily_limit_minor if kind == "payment" else account.daily_credit_limit_minor
+
+
+def year_limit(account: Account, kind: Kind) -> Limit:
+    """What a year allows in this direction."""
+    return account.yearly_limit_minor if kind == "payment" else account.yearly_credit_limit_minor
 
 
 # The first line that holds gives the verdict: their order is the reasons' precedence.
@@ -76,7 +93,15 @@ CHECKS: tuple[tuple[Verdict, Callable[[Situation], bool]], ...] = (
     ),
     (
         Verdict("decline", "over_daily_limit"),
-        lambda s: s.payment and _exceeds(s.used_minor + s.transaction.amount_minor, s.now.daily_limit_minor),
+        lambda s: _exceeds(_with_usage(s), day_limit(s.now, s.transaction.kind)),
+    ),
+    (
+        Verdict("decline", "over_monthly_limit"),
+        lambda s: s.payment and _exceeds(_with_usage(s), s.now.monthly_limit_minor),
+    ),
+    (
+        Verdict("decline", "over_yearly_limit"),
+        lambda s: _exceeds(_with_usage(s), year_limit(s.now, s.transaction.kind)),
     ),
 )
 
