@@ -46,7 +46,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a generated bank speaks: mean gap and its spread, how late its core is, stalls a day and their mean length."""
+    """How a generated bank speaks: its mean gap and spread, its core's delay, stalls a day and their mean length."""
 
     name: str
     gap_ms: int
