@@ -23,6 +23,7 @@ from standing.gateway.operations.reload import make_reloader
 from standing.gateway.operations.service import GatewayStatus
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.support import routes as support_routes
+from standing.gateway.warning import routes as warning_routes
 from standing.ledger.clock import Clock
 from standing.ledger.service import openapi as service_openapi
 from standing.ledger.service import problems
@@ -39,6 +40,7 @@ _ROUTERS = (
     support_routes.router,
     access_routes.router,
     event_routes.router,
+    warning_routes.router,
     operation_routes.router,
     operation_routes.acting_router,
 )
@@ -124,6 +126,7 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.holds,
         gateway.evidence,
         gateway.trails,
+        gateway.score_cards,
         following.log,
         following.endpoints,
         following.queues,

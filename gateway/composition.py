@@ -29,6 +29,8 @@ from standing.gateway.settings import GatewaySettings, read_policy, read_vault_s
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.trail import Trails
+from standing.gateway.warning.scorecard import ScoreCards
+from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.database import Database, migrate
@@ -63,6 +65,7 @@ class Gateway:
     reconcile_schedule: ReconcileSchedule
     trails: Trails
     holds: Holds
+    score_cards: ScoreCards
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
@@ -224,6 +227,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             follower_settings=settings.follower,
             webhook_settings=settings.webhooks,
             stream_settings=settings.streams,
+            at_head=PaceWatch(storage=storage, ledger=ledger, clock=clock).step,
         ),
         meters=meters,
         reconciler=reconciler,
@@ -239,4 +243,5 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             settings=settings.trail,
         ),
         holds=Holds(storage, clock),
+        score_cards=ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock),
     )

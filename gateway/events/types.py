@@ -31,6 +31,7 @@ class EventType(StrEnum):
     IDENTITY_CHANGED = "binding.identity_changed"
     UNREADABLE = "binding.unreadable"
     USABLE = "binding.usable"
+    BANK_SLOWING = "bank.slowing"
     BANK_SILENT = "bank.silent"
     BANK_BACK = "bank.back"
     BANK_SUSPENDED = "bank.suspended"

@@ -13,7 +13,7 @@ from standing.gateway.events.settings import FollowerSettings, StreamSettings, W
 from standing.gateway.events.streams import Streams
 from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.events.webhooks import Dispatcher
-from standing.gateway.following.follower import Follower
+from standing.gateway.following.follower import AtHead, Follower
 from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
@@ -74,6 +74,7 @@ def build(
     follower_settings: FollowerSettings,
     webhook_settings: WebhookSettings,
     stream_settings: StreamSettings,
+    at_head: AtHead | None = None,
 ) -> Following:
     """Put the services together. Nothing runs before `Following.open`."""
     wakeups = Wakeups()
@@ -91,6 +92,7 @@ def build(
         rule=rule,
         on_events=wakeups.wake,
         leader=leader,
+        at_head=at_head,
     )
     thread = threading.Thread(target=follower.run, name="follower", daemon=True) if follower_settings.enabled else None
     return Following(

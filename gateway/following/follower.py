@@ -39,6 +39,10 @@ _PRUNE_AT_ONCE = 1_000
 _DAY_MS = 24 * 3600 * 1000
 
 
+#: What else is due at the head, with the banks and the policy of the moment. Returns: whether events were written.
+AtHead = Callable[[Head, Sequence[str], Policy], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class FollowerStatus:
     """The follower's position. `trouble`: why it does not move, None while all is well."""
@@ -69,6 +73,7 @@ class Follower:
         rule: BlockRule,
         on_events: Callable[[], None],
         leader: Leader | None = None,
+        at_head: AtHead | None = None,
     ) -> None:
         self._storage = storage
         self._ledger = ledger
@@ -80,6 +85,7 @@ class Follower:
         self._rule = rule
         self._on_events = on_events
         self._leader = leader
+        self._at_head = at_head
         self._stop = threading.Event()
         self._max_blocks = settings.max_blocks
         self._head: Head | None = None
@@ -177,6 +183,8 @@ class Follower:
             return False  # the node is behind the one that was asked before
         more = self._adopt(cursor, head)
         self._watch_banks(head)
+        if self._at_head is not None and self._at_head(head, self._banks, self._policy):
+            self._on_events()
         self._prune()
         return more
 

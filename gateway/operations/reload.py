@@ -46,6 +46,7 @@ class _Take:
         gateway.reviews.use(policy)
         gateway.accounts.use(policy)
         gateway.trails.use(policy)
+        gateway.score_cards.use(policy)
         gateway.reconciler.use(policy)
         gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
         gateway.binding_flow.bounds = policy.binding

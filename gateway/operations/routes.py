@@ -17,6 +17,8 @@ from standing.gateway.operations import schemas as d
 from standing.gateway.operations.service import GatewayStatus
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.database import Storage
+from standing.gateway.warning.schemas import VerdictDocument
+from standing.gateway.warning.scorecard import ScoreCards
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
 from standing.ledger.service.injection import provided
@@ -109,10 +111,13 @@ async def _last_report(storage: Storage) -> dict[str, Any]:
     "/v1/banks",
     tags=["banks"],
     summary="The banks, and how lately each has spoken",
-    responses=responses(MissingKey, WrongRole, LedgerUnreachable, Overloaded),
+    responses=responses(MissingKey, WrongRole, LedgerUnreachable, Overloaded, STORAGE),
 )
-async def get_banks(now: Status, _caller: AnyRole) -> d.BankList:
+async def get_banks(
+    now: Status, cards: Annotated[ScoreCards, Depends(provided(ScoreCards))], _caller: AnyRole
+) -> d.BankList:
     """Reads the ledger for this request."""
+    paces = await cards.verdicts()
     return d.BankList(
         banks=[
             d.BankDocument(
@@ -124,6 +129,7 @@ async def get_banks(now: Status, _caller: AnyRole) -> d.BankList:
                 suspended=state.suspended,
                 within_widest_bound=state.within_widest_bound,
                 block_number=state.block_number,
+                pace=VerdictDocument.of(paces.get(state.bank.bic)),
             )
             for state in await now.bank_states()
         ]

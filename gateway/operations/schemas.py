@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from standing.gateway.access.schemas import LocalizedText
+from standing.gateway.warning.schemas import VerdictDocument
 from standing.ledger.service.reloading import SettingsState
 
 
@@ -126,6 +127,9 @@ class BankDocument(BaseModel):
         description="Whether the bank has spoken lately enough for the policy's most lenient band"
     )
     block_number: int = Field(examples=[1207])
+    pace: VerdictDocument | None = Field(
+        description="In one word how its word has come in the last week; null: not known yet"
+    )
 
 
 class BankList(BaseModel):

@@ -381,3 +381,24 @@ console_failures = Table(
     Column("at_ms", BigInteger, nullable=False, index=True),
 )
 Index("ix_console_failures_address", console_failures.c.address, console_failures.c.at_ms)
+
+#: How fresh a bank's word was in an hour of the ledger's time: figures as JSON (`gateway.warning.hours`).
+bank_hours = Table(
+    "bank_hours",
+    metadata,
+    Column("bank", String(11), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("figures", Text, nullable=False),
+)
+
+#: How far a bank's hours are counted, and since when it is told as slowing (`gateway.warning.watch`).
+bank_paces = Table(
+    "bank_paces",
+    metadata,
+    Column("bank", String(11), primary_key=True),
+    Column("block_number", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("watermark_ms", BigInteger),
+    Column("suspended", Boolean, nullable=False),
+    Column("slowing_since_ms", BigInteger),
+)

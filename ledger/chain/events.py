@@ -1,6 +1,6 @@
 """Every event of the contract, in the order of the chain: what an auditor walks, from a ledger's URL alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,18 @@ class BankEvent:
     log: EventData
 
 
-def bank_events(client: LedgerClient, to_block: int) -> Iterator[BankEvent]:
-    """All events about banks up to `to_block`, in their order. Banks whose name is not a BIC are left out: no Standing
-    party knows them. Raises: LedgerUnreachable."""
-    low, window = 0, _FIRST_WINDOW_BLOCKS
+def bank_events(
+    client: LedgerClient, to_block: int, *, from_block: int = 0, names: Sequence[str] = BANK_EVENTS
+) -> Iterator[BankEvent]:
+    """The events about banks from `from_block` to `to_block`, of all kinds or of some, in their order.
+
+    Banks whose name is not a BIC are left out: no Standing party knows them. Raises: LedgerUnreachable.
+    """
+    low, window = from_block, _FIRST_WINDOW_BLOCKS
     while low <= to_block:
         high = min(low + window - 1, to_block)
         try:
-            found = _between(client, low, high)
+            found = _between(client, low, high, names)
         except LedgerUnreachable:
             if window <= _SMALLEST_WINDOW_BLOCKS:
                 raise
@@ -47,11 +51,11 @@ def bank_events(client: LedgerClient, to_block: int) -> Iterator[BankEvent]:
         low, window = high + 1, min(window * 2, _FIRST_WINDOW_BLOCKS)
 
 
-def _between(client: LedgerClient, low: int, high: int) -> list[BankEvent]:
+def _between(client: LedgerClient, low: int, high: int, names: Sequence[str]) -> list[BankEvent]:
     contract = client.w3.eth.contract(address=client.address, abi=artifact()["abi"])
     found = []
     with ledger_errors():
-        for name in BANK_EVENTS:
+        for name in names:
             for log in contract.events[name].get_logs(from_block=low, to_block=high):
                 arguments = dict(log["args"])
                 try:

@@ -144,7 +144,7 @@ def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
     a_rig.banks[BICS[0]].publish()
     banks = {bank["bic"]: bank for bank in a_rig.support("GET", "/v1/banks").json()["banks"]}
     assert banks[BICS[0]]["staleness_ms"] == 0
-    assert banks[BICS[1]] | {"block_number": 0} == {
+    assert banks[BICS[1]] | {"block_number": 0, "pace": None} == {
         "bic": BICS[1],
         "name": {"en": f"Bank {BICS[1]}", "zh": f"银行 {BICS[1]}"},
         "time_zone": "Asia/Shanghai",
@@ -153,6 +153,7 @@ def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
         "suspended": False,
         "within_widest_bound": True,
         "block_number": 0,
+        "pace": None,
     }
     a_rig.clock.advance(1)
     within = {bank["bic"]: bank["within_widest_bound"] for bank in a_rig.support("GET", "/v1/banks").json()["banks"]}

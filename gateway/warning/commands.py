@@ -1,0 +1,124 @@
+"""`standing-gateway scorecard`: how banks have done, from a gateway's store or from a ledger's URL alone."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from standing.gateway.bindings.banks import BankDirectory
+from standing.gateway.settings import GatewaySettings, read_policy
+from standing.gateway.storage.database import Storage
+from standing.gateway.warning.hours import HOUR_MS, summary
+from standing.gateway.warning.schemas import ScoreCardDocument
+from standing.gateway.warning.scorecard import Period, ScoreCards
+from standing.gateway.warning.verdict import verdict
+from standing.gateway.warning.walk import known_banks, recomputed
+from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.settings import load
+
+_TIMEOUT_S = 30.0
+_USUAL_BOUND_MS = 300_000
+
+
+def scorecard_command(
+    config: Config = None,
+    bank: Annotated[str | None, typer.Option(help="One bank's BIC; else every bank's card")] = None,
+    period: Annotated[Period, typer.Option(help="day, week or month")] = Period.WEEK,
+    until_ms: Annotated[int | None, typer.Option(min=1, help="The period's end, ms since 1970; else now")] = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="Recompute the ledger's part from this node, without a gateway")
+    ] = None,
+    contract: Annotated[str | None, typer.Option(help="With --ledger: the StatusLedger contract")] = None,
+    silent_over_ms: Annotated[int, typer.Option(help="With --ledger: an older word is silence")] = _USUAL_BOUND_MS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON")] = False,
+) -> None:
+    """How banks have done: age of their word, silence, suspensions; with a gateway's store, its own records too.
+
+    With --ledger anyone recomputes the ledger's part from the blocks of the period; it takes a call for each of them.
+    """
+    with one_line_errors():
+        if (ledger is None) != (contract is None):
+            raise InvalidValue("ledger, contract", "one without the other", "both, or neither")
+        if ledger is not None and contract is not None:
+            client = LedgerClient(ledger, parse_address(contract, "contract"), timeout_s=_TIMEOUT_S)
+            client.check()
+            cards = _recomputed(client, bank, period, until_ms, silent_over_ms)
+        else:
+            cards = asyncio.run(_stored(load(GatewaySettings, config), bank, period, until_ms))
+    if as_json:
+        print(json.dumps(cards, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
+    else:
+        console.print(_table(cards))
+
+
+def _recomputed(
+    client: LedgerClient, bank: str | None, period: Period, until_ms: int | None, silent_over_ms: int
+) -> list[dict[str, Any]]:
+    block = client.block_number()
+    end_ms = until_ms or client.block_time_ms(block) + 1
+    banks = [parse_bic(bank)] if bank is not None else known_banks(client, block)
+    from_ms, week_ms = period.starts_ms(end_ms), Period.WEEK.starts_ms(end_ms)
+    cards = []
+    for bic, found in recomputed(client, banks, from_ms, block).items():
+        hours = {start: hour for start, hour in found.hours.items() if from_ms <= start < end_ms}
+        shown = summary(hours.values(), silent_over_ms)
+        # The word is about a week: a day alone is not walked that far back.
+        week = [hour for start, hour in hours.items() if start >= week_ms]
+        said = verdict(summary(week, silent_over_ms)) if from_ms <= week_ms else None
+        cards.append(
+            {
+                "bank": bic,
+                "period": period.value,
+                "from_ms": from_ms,
+                "until_ms": end_ms,
+                "verdict": {"word": said.word.value, "why": asdict(said.why)} if said is not None else None,
+                "ledger": asdict(shown),
+            }
+        )
+    return cards
+
+
+async def _stored(
+    settings: GatewaySettings, bank: str | None, period: Period, until_ms: int | None
+) -> list[dict[str, Any]]:
+    database = Database(settings.database_url)
+    migrate(database, "standing.gateway.storage")
+    storage = Storage(database)
+    try:
+        banks = BankDirectory(settings.banks)
+        made = ScoreCards(storage=storage, banks=banks, policy=read_policy(settings), clock=SystemClock())
+        wanted = [bank] if bank is not None else [each.bic for each in banks]
+        cards = [await made.of(bic, period, until_ms) for bic in wanted]
+    finally:
+        storage.close()
+    return [ScoreCardDocument.of(card).model_dump(mode="json") for card in cards]
+
+
+def _table(cards: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "bank", "word", "followed", "publications", "age median", "p99", "worst", "silent", "suspended", "why"
+    )
+    for card in cards:
+        figures, said = card["ledger"], card["verdict"]
+        table.add_row(
+            card["bank"],
+            said["word"] if said is not None else "not known yet",
+            f"{figures['covered_ms'] / HOUR_MS:.1f} h",
+            str(figures["publications"]),
+            *(_seconds(figures[name]) for name in ("age_median_ms", "age_p99_ms", "age_worst_ms")),
+            *(_seconds(figures[name]) for name in ("silent_ms", "suspended_ms")),
+            said["why"]["en"] if said is not None else "",
+        )
+    return table
+
+
+def _seconds(value_ms: int | None) -> str:
+    return f"{value_ms / 1000:.1f} s" if value_ms is not None else ""

@@ -1,0 +1,79 @@
+"""Answers about banks' pace, with what OpenAPI says about them."""
+
+from dataclasses import asdict
+
+from pydantic import BaseModel, Field
+
+from standing.gateway.access.schemas import LocalizedText
+from standing.gateway.warning.scorecard import Period, ScoreCard
+from standing.gateway.warning.verdict import Verdict, Word
+
+
+class VerdictDocument(BaseModel):
+    """A bank in one word, by its last week on the ledger."""
+
+    word: Word
+    why: LocalizedText
+
+    @classmethod
+    def of(cls, verdict: Verdict | None) -> "VerdictDocument | None":
+        return cls(word=verdict.word, why=LocalizedText.of(verdict.why)) if verdict is not None else None
+
+
+class LedgerFiguresDocument(BaseModel):
+    """What the ledger alone says; `standing-gateway scorecard --ledger` comes to the same figures from its URL."""
+
+    covered_ms: int = Field(description="For how long of the period the bank had a word that was followed")
+    publications: int
+    heartbeats: int
+    attestations: int
+    age_median_ms: int | None = Field(description="Of the bank's word, weighted by time; the upper edge of a bin")
+    age_p99_ms: int | None
+    age_worst_ms: int | None
+    silent_over_ms: int = Field(
+        description="An older word counts as silence: the policy's widest bound, or the next bin"
+    )
+    silent_ms: int
+    suspensions: int
+    suspended_ms: int
+    rotations: int
+
+
+class OwnFiguresDocument(BaseModel):
+    """What this gateway's own records say."""
+
+    decisions: dict[str, dict[str, int]] = Field(description="By outcome and reason; none: approved")
+    bindings_made: int
+    bindings_ended: int
+    failed: dict[str, int] = Field(description="Bindings that stopped working, by the event that told it")
+    changes_seen: int
+    effective_to_seen_median_ms: int | None = Field(
+        description="From when a change took effect at the bank until this gateway saw it on the ledger"
+    )
+    effective_to_seen_p99_ms: int | None
+    deposits_asked: int
+    deposits_done: int
+
+
+class ScoreCardDocument(BaseModel):
+    """How a bank has done in a period of whole hours."""
+
+    bank: str = Field(examples=["BKCHCNBJ"])
+    period: Period
+    from_ms: int
+    until_ms: int
+    verdict: VerdictDocument | None = Field(description="null: followed for too short a time to say")
+    ledger: LedgerFiguresDocument
+    own: OwnFiguresDocument
+
+    @classmethod
+    def of(cls, card: ScoreCard) -> "ScoreCardDocument":
+        return cls(
+            bank=card.bank,
+            period=card.period,
+            from_ms=card.from_ms,
+            until_ms=card.until_ms,
+            verdict=VerdictDocument.of(card.verdict),
+            ledger=LedgerFiguresDocument(**asdict(card.ledger)),
+            own=OwnFiguresDocument(**asdict(card.own)),
+        )

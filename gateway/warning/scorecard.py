@@ -1,0 +1,95 @@
+"""The score card of a bank: its ledger's part, which anyone can recompute, beside the gateway's own records."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from standing.gateway.bindings.banks import BankDirectory
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.storage.database import Storage
+from standing.gateway.warning import store
+from standing.gateway.warning.hours import HOUR_MS, LedgerFigures, edge_for, summary
+from standing.gateway.warning.own_figures import OwnFigures, own_figures
+from standing.gateway.warning.verdict import Verdict, verdict
+from standing.ledger.clock import Clock
+
+
+class Period(StrEnum):
+    """What a score card covers: whole hours, of which the last may still run."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def hours(self) -> int:
+        return {Period.DAY: 24, Period.WEEK: 7 * 24, Period.MONTH: 30 * 24}[self]
+
+    def starts_ms(self, until_ms: int) -> int:
+        """The start of the period that ends with the hour of a time."""
+        end_ms = -(-until_ms // HOUR_MS) * HOUR_MS
+        return end_ms - self.hours * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """A bank in a period. Times are ms; `until_ms` is not part of it."""
+
+    bank: str
+    period: Period
+    from_ms: int
+    until_ms: int
+    ledger: LedgerFigures
+    own: OwnFigures
+    verdict: Verdict | None
+
+
+class ScoreCards:
+    """Makes score cards from what is stored. Nothing here reads the ledger: the follower's leader has counted it."""
+
+    def __init__(self, *, storage: Storage, banks: BankDirectory, policy: Policy, clock: Clock) -> None:
+        self._storage = storage
+        self._banks = banks
+        self._policy = policy
+        self._clock = clock
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy's bounds from now on."""
+        self._policy = policy
+
+    async def of(self, bic: str, period: Period, until_ms: int | None = None) -> ScoreCard:
+        """The score card of a bank, to now or to an earlier time. Raises: InvalidValue (no such bank),
+        StorageUnavailable."""
+        bank = self._banks.find(bic).bic
+        return await self._storage.reading(self._card, bank, period, until_ms or self._clock.now_ms())
+
+    async def verdicts(self) -> dict[str, Verdict | None]:
+        """The word for each bank, by its last week. Raises: StorageUnavailable."""
+
+        def read() -> dict[str, Verdict | None]:
+            now_ms = self._clock.now_ms()
+            with self._storage.read() as connection:
+                return {
+                    bank.bic: verdict(self._ledger(connection, bank.bic, Period.WEEK, now_ms)) for bank in self._banks
+                }
+
+        return await self._storage.reading(read)
+
+    def _card(self, bank: str, period: Period, until_ms: int) -> ScoreCard:
+        from_ms = period.starts_ms(until_ms)
+        with self._storage.read() as connection:
+            week = self._ledger(connection, bank, Period.WEEK, until_ms)
+            return ScoreCard(
+                bank=bank,
+                period=period,
+                from_ms=from_ms,
+                until_ms=until_ms,
+                ledger=self._ledger(connection, bank, period, until_ms),
+                own=own_figures(connection, bank, from_ms, until_ms),
+                verdict=verdict(week),
+            )
+
+    def _ledger(self, connection: Connection, bank: str, period: Period, until_ms: int) -> LedgerFigures:
+        hours = store.hours_between(connection, bank, period.starts_ms(until_ms), until_ms)
+        return summary(hours.values(), edge_for(self._policy.widest_staleness_ms))

@@ -1,0 +1,40 @@
+"""When a bank counts as slowing: from the spread of its own word's ages, not from a constant. Pure.
+
+The oldest that a bank's word grew in each hour is a block maximum, and block maxima follow an extreme-value
+distribution whatever the single ages follow (E. J. Gumbel, Statistics of Extremes, 1958). Fitted to the last week by
+its moments, it says which age a bank that goes on as it did passes about once in two weeks.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+#: How much of the past is looked at, in hours.
+PAST_HOURS = 7 * 24
+#: Fewer hours say nothing about a bank's habits; it is not warned of until then.
+MIN_HOURS = 6
+#: How seldom an ordinary hour may pass the age: once in so many hours.
+_ONCE_IN_HOURS = 2 * PAST_HOURS
+#: Hours of a week in which the word grew older than half the bound: with more of them that is how the bank is, and a
+#: warning at the half would be false too often (docs/EARLY-WARNING.md has the count).
+_MAX_ODD_HOURS = 4
+
+
+def slowing_age_ms(worst_ages_ms: Sequence[int], bound_ms: int) -> int | None:
+    """The age of a bank's word from which it counts as slowing; None where too little is known, or where its ordinary
+    word is as old as the bound, so that nothing could be told ahead.
+
+    `worst_ages_ms`: of each past hour, the newest `PAST_HOURS` at most. Hours in which the bank was silent, with an age
+    beyond `bound_ms`, are no habit and are left out.
+    """
+    usual = [max(0, age) for age in worst_ages_ms if age <= bound_ms]
+    if len(usual) < MIN_HOURS:
+        return None
+    scale = stdev(usual) * math.sqrt(6) / math.pi
+    mode = fmean(usual) - 0.5772156649 * scale
+    rare_ms = mode - scale * math.log(-math.log1p(-1 / _ONCE_IN_HOURS))
+    age_ms = max(round(rare_ms), max(usual) * 5 // 4)
+    half_ms = bound_ms // 2
+    if sum(age > half_ms for age in usual) <= _MAX_ODD_HOURS:
+        age_ms = min(age_ms, half_ms)
+    return age_ms if age_ms < bound_ms else None

@@ -1,0 +1,63 @@
+"""One word for a bank, for the user who chooses where to bind an account, with its reason in both languages. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from standing.gateway.access.localized import Localized
+from standing.gateway.warning.hours import HOUR_MS, LedgerFigures
+
+#: A bank that was followed for less says nothing of itself yet.
+MIN_COVERED_MS = HOUR_MS
+#: Silent for more of the time, in thousandths, is unsteady.
+_MAX_SILENT_PER_MILLE = 1
+
+
+class Word(StrEnum):
+    """How a bank's word has come in the last week."""
+
+    STEADY = "steady"
+    SLOW = "slow"
+    UNSTEADY = "unsteady"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The word, and why."""
+
+    word: Word
+    why: Localized
+
+
+def verdict(week: LedgerFigures) -> Verdict | None:
+    """The word for a bank by its last week on the ledger; None where too little of it is known."""
+    if week.suspensions or week.suspended_ms:
+        return Verdict(
+            Word.UNSTEADY, Localized("The bank was suspended within the last week.", "该银行最近一周内曾被暂停接入。")
+        )
+    if week.covered_ms < MIN_COVERED_MS or week.age_p99_ms is None:
+        return None
+    if week.silent_ms * 1000 > week.covered_ms * _MAX_SILENT_PER_MILLE:
+        minutes = -(-week.silent_ms // 60_000)
+        return Verdict(
+            Word.UNSTEADY,
+            Localized(
+                f"In the last week the bank did not report for {minutes} minutes in all; payments had to wait then.",
+                f"最近一周内，该银行累计有 {minutes} 分钟未更新账户信息，其间付款需要等待。",
+            ),
+        )
+    seconds = -(-week.age_p99_ms // 1000)
+    if week.age_p99_ms * 2 > week.silent_over_ms:
+        return Verdict(
+            Word.SLOW,
+            Localized(
+                f"The bank reports, but late: its information was up to {seconds} seconds old in the last week.",
+                f"该银行更新较慢：最近一周内，账户信息最长延迟约 {seconds} 秒。",
+            ),
+        )
+    return Verdict(
+        Word.STEADY,
+        Localized(
+            f"In the last week the bank's information was at most {seconds} seconds old, 99 % of the time.",
+            f"最近一周内，99% 的时间里该银行的账户信息延迟不超过 {seconds} 秒。",
+        ),
+    )

@@ -1,0 +1,88 @@
+"""Walks a ledger's events into the hours of its banks: a gateway block by block, anyone from a ledger's URL alone."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from standing.gateway.warning.hours import HOUR_MS, BankHours
+from standing.ledger.chain.client import LedgerClient, published_event
+from standing.ledger.chain.events import BankEvent, bank_events
+from standing.ledger.chain.history import History
+from standing.ledger.errors import InvalidValue
+
+_ACTS = ("BankAdmitted", "BankSuspended", "BankReinstated")
+#: The most hours of one walk from a URL.
+MAX_HOURS = 31 * 24
+
+
+def primed(client: LedgerClient, bank: str, block: int) -> BankHours:
+    """A bank as it was after a block: its word in force, and whether it was suspended. Raises: LedgerUnreachable."""
+    made = BankHours(to_ms=client.block_time_ms(block))
+    last = History(client, bank).newest(block)
+    if last is not None:
+        made.watermark_ms = last.event.watermark_ms
+    for event in bank_events(client, block, names=_ACTS):
+        if event.bank == bank:
+            made.suspended = event.name == "BankSuspended"
+    return made
+
+
+def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int, to_block: int) -> int:
+    """Take the events of the blocks after one up to another, and let the time pass up to that block's.
+
+    Returns: the time of `to_block`. Raises: LedgerUnreachable; the hours are then half taken, and of no use any more.
+    """
+    times: dict[int, int] = {}
+    for event in bank_events(client, to_block, from_block=after_block + 1):
+        if event.bank in banks:
+            if event.block_number not in times:
+                times = {event.block_number: client.block_time_ms(event.block_number)}  # events come in order
+            _take(banks[event.bank], event, times[event.block_number])
+    end_ms = client.block_time_ms(to_block)
+    for hours in banks.values():
+        hours.advance(end_ms)
+    return end_ms
+
+
+def recomputed(client: LedgerClient, banks: Collection[str], from_ms: int, to_block: int) -> dict[str, BankHours]:
+    """The hours of banks since the start of an hour, from the ledger alone.
+
+    Raises: LedgerUnreachable, InvalidValue (more than `MAX_HOURS`).
+    """
+    end_ms = client.block_time_ms(to_block)
+    if (end_ms - from_ms) > MAX_HOURS * HOUR_MS:
+        raise InvalidValue("period", "longer than can be walked", f"at most {MAX_HOURS} hours")
+    before = last_block_before(client, from_ms, to_block)
+    made = {}
+    for bank in banks:
+        if before is None:
+            made[bank] = BankHours()
+        else:
+            made[bank] = primed(client, bank, before)
+            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # what was before the period is not counted
+    walk(client, made, before if before is not None else -1, to_block)
+    return made
+
+
+def last_block_before(client: LedgerClient, time_ms: int, to_block: int) -> int | None:
+    """The last block of a time before `time_ms`; None where there is none. Raises: LedgerUnreachable."""
+    low, high = -1, to_block
+    while low < high:
+        middle = (low + high + 1) // 2
+        if client.block_time_ms(middle) < time_ms:
+            low = middle
+        else:
+            high = middle - 1
+    return low if low >= 0 else None
+
+
+def known_banks(client: LedgerClient, to_block: int) -> list[str]:
+    """The banks that were ever admitted, in that order. Raises: LedgerUnreachable."""
+    return list(dict.fromkeys(event.bank for event in bank_events(client, to_block, names=("BankAdmitted",))))
+
+
+def _take(hours: BankHours, event: BankEvent, at_ms: int) -> None:
+    if event.name == "Published":
+        told: Any = published_event(event.log)
+        hours.published(at_ms, told.watermark_ms, len(told.bindings))
+    else:
+        hours.acted(at_ms, event.name)

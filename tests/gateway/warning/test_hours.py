@@ -1,0 +1,115 @@
+"""How long a bank's word had which age: counted exactly, alike in one walk and in many."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from standing.gateway.warning.hours import EDGES_MS, HOUR_MS, BankHours, Hour, LedgerFigures, edge_for, summary
+from standing.gateway.warning.verdict import Word, verdict
+from standing.ledger.errors import InvalidValue
+
+START_MS = 1_800_000_000_000 - 1_800_000_000_000 % HOUR_MS
+BOUND_MS = 300_000
+
+
+def _figures(hours: BankHours) -> LedgerFigures:
+    return summary(hours.hours.values(), BOUND_MS)
+
+
+def test_a_word_grows_old_between_two_publications() -> None:
+    bank = BankHours()
+    bank.published(START_MS, START_MS - 1_000, 0)
+    bank.published(START_MS + 9_000, START_MS + 9_000, 3)
+    bank.advance(START_MS + 10_000)
+    found = _figures(bank)
+    assert (found.covered_ms, found.publications, found.heartbeats, found.attestations) == (10_000, 2, 1, 3)
+    # From 1 s to 10 s old in the first nine seconds, from nothing to 1 s old in the last.
+    assert found.age_worst_ms == 10_000
+    assert found.age_p99_ms == 10_000
+    assert found.age_median_ms == 5_000
+    assert found.silent_ms == 0
+
+
+def test_silence_is_the_time_beyond_the_bound_and_no_more() -> None:
+    bank = BankHours()
+    bank.published(START_MS, START_MS, 0)
+    bank.published(START_MS + BOUND_MS + 7_000, START_MS + BOUND_MS + 7_000, 0)
+    assert _figures(bank).silent_ms == 7_000
+
+
+def test_suspension_and_rotation_are_counted_where_they_happen() -> None:
+    bank = BankHours()
+    bank.published(START_MS, START_MS, 0)
+    bank.acted(START_MS + 10_000, "SignerRotated")
+    bank.acted(START_MS + HOUR_MS - 5_000, "BankSuspended")
+    bank.acted(START_MS + HOUR_MS + 5_000, "BankReinstated")
+    assert [bank.hours[START_MS + shift].suspended_ms for shift in (0, HOUR_MS)] == [5_000, 5_000]
+    found = _figures(bank)
+    assert (found.suspensions, found.rotations, found.suspended_ms) == (1, 1, 10_000)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * HOUR_MS), st.integers(-10_000, 700_000)), min_size=1, max_size=12),
+    st.lists(st.integers(0, 5 * HOUR_MS), max_size=6),
+)
+def test_stopping_in_between_changes_no_figure(words: list[tuple[int, int]], stops: list[int]) -> None:
+    """A gateway counts a few seconds at a time, and an auditor all at once."""
+    whole, stepwise = BankHours(), BankHours()
+    at_ms, due, end_ms = START_MS, [], START_MS
+    for gap_ms, age_ms in words:
+        at_ms += gap_ms
+        due.append((at_ms, at_ms - age_ms))
+        end_ms = at_ms + HOUR_MS
+    for moment, watermark_ms in due:
+        whole.published(moment, watermark_ms, 0)
+    whole.advance(end_ms)
+    moments = sorted({START_MS + stop for stop in stops if due[0][0] < START_MS + stop < end_ms})
+    for moment, watermark_ms in due:
+        while moments and moments[0] <= moment:
+            stepwise.advance(moments.pop(0))
+        stepwise.published(moment, watermark_ms, 0)
+    for moment in moments:
+        stepwise.advance(moment)
+    stepwise.advance(end_ms)
+    assert stepwise == whole
+    assert {start: Hour.from_json(hour.to_json()) for start, hour in whole.hours.items()} == whole.hours
+    assert sum(sum(hour.age_time_ms) for hour in whole.hours.values()) == end_ms - due[0][0]
+
+
+def test_a_bound_is_counted_at_its_own_edge_or_the_next() -> None:
+    assert [edge_for(bound) for bound in (1, 300_000, 300_001, 10**12)] == [250, 300_000, 600_000, EDGES_MS[-1]]
+    assert list(EDGES_MS) == sorted(set(EDGES_MS))
+    with pytest.raises(InvalidValue, match="silent_over_ms"):
+        summary([], 299_999)
+
+
+def _week(words: list[tuple[int, int]], **acts: int) -> BankHours:
+    bank = BankHours()
+    at_ms = START_MS
+    for gap_ms, age_ms in words:
+        at_ms += gap_ms
+        bank.published(at_ms, at_ms - age_ms, 0)
+    for name, moment in acts.items():
+        bank.acted(START_MS + moment, name)
+    bank.advance(max(at_ms, bank.to_ms))
+    return bank
+
+
+@pytest.mark.parametrize(
+    ("bank", "word", "said"),
+    [
+        pytest.param(_week([(1_000, 500)] * 5_000), Word.STEADY, "at most 2 seconds", id="a word each second"),
+        pytest.param(_week([(1_000, 500)] * 3_000), None, "", id="too short to say"),
+        pytest.param(_week([(200_000, 500)] * 30), Word.SLOW, "up to 201 seconds", id="a word every 200 s"),
+        pytest.param(
+            _week([(10_000, 0)] * 500 + [(420_000, 0)]), Word.UNSTEADY, "for 2 minutes", id="two silent minutes"
+        ),
+        pytest.param(_week([(10_000, 0)] * 500, BankSuspended=5_001_000), Word.UNSTEADY, "suspended", id="suspended"),
+    ],
+)
+def test_the_word_for_a_bank_follows_from_its_week(bank: BankHours, word: Word | None, said: str) -> None:
+    found = verdict(_figures(bank))
+    assert (found.word if found is not None else None) == word
+    if found is not None:
+        assert said in found.why.en
+        assert found.why.zh

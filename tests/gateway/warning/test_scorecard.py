@@ -1,0 +1,147 @@
+"""Score cards, whose ledger's part is the same at two gateways and for anyone with the URL; a slowing bank is told."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from standing.gateway.app import create_app
+from standing.gateway.cli import app
+from standing.ledger.chain import governance
+from standing.ledger.service.serve import served
+from tests.databases import new_database
+from tests.gateway.follower_rig import FollowRig, follow_rig
+from tests.gateway.gateway_rig import BICS, GUARDIAN
+
+HOUR_MS = 3_600_000
+#: So long that a test lives through hours with few publications.
+BOUND_MS = 4 * HOUR_MS
+PATIENT = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": BOUND_MS}]}
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[FollowRig]:
+    with follow_rig(tmp_path) as made:
+        yield made
+
+
+def _count(it: FollowRig) -> list[dict[str, Any]]:
+    it.clock.advance(5_000)
+    return it.follow()
+
+
+def _card(it: FollowRig, bank: str, period: str = "week") -> dict[str, Any]:
+    answer = it.platform("GET", f"/v1/banks/{bank}/scorecard?period={period}")
+    assert answer.status_code == 200, answer.text
+    card: dict[str, Any] = answer.json()
+    return card
+
+
+def _speak(it: FollowRig, times: int, gap_ms: int) -> None:
+    for _ in range(times):
+        it.clock.advance(gap_ms)
+        for bank in it.banks.values():
+            bank.publish()
+
+
+def test_two_gateways_and_anyone_with_the_ledgers_url_come_to_the_same_figures(it: FollowRig, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        url = new_database(tmp_path, "other")
+        other = create_app(it.settings.model_copy(update={"database_url": url}), it.clock)
+        client = stack.enter_context(httpx.Client(base_url=stack.enter_context(served(other)), timeout=60))
+        follower = other.state.gateway.following.follower
+        it.follow()
+        while follower.step():
+            pass
+        _speak(it, 1, 31 * HOUR_MS)
+        _count(it)  # this one counts in many steps, and the other all at once
+        _speak(it, 5, 40_000)
+        person = it.bound()
+        person.bank.publish(bytes.fromhex(person.binding[2:]))
+        _count(it)
+        _speak(it, 3, 1_900_000)
+        governance.execute(it.ledger, governance.suspend(BICS[1]), GUARDIAN)
+        it.clock.advance(7_000)
+        it.bank.publish()
+        _count(it)
+        while follower.step():
+            pass
+        arguments = ["--ledger", it.chain_url, "--contract", it.contract, "--period", "day", "--json"]
+        done = CliRunner().invoke(app, ["scorecard", *arguments])
+        assert done.exit_code == 0, done.output
+        recomputed = {card["bank"]: card["ledger"] for card in json.loads(done.output)}
+        assert set(recomputed) == set(BICS)
+        for bank in BICS:
+            mine = _card(it, bank, "day")["ledger"]
+            key = {"Authorization": f"Bearer {it.keys['platform']}"}
+            theirs = client.get(f"/v1/banks/{bank}/scorecard?period=day", headers=key).json()["ledger"]
+            assert theirs == mine == recomputed[bank]
+        assert mine["suspensions"] == 1
+        assert mine["suspended_ms"] >= 7_000
+        assert recomputed[BICS[0]]["silent_ms"] > recomputed[BICS[0]]["covered_ms"] // 2
+
+
+def test_a_card_shows_the_gateways_own_records_beside_the_ledger(it: FollowRig) -> None:
+    it.follow()
+    person = it.bound()
+    person.bank.publish(bytes.fromhex(person.binding[2:]))
+    it.follow()
+    person.decide()
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    person.decide()
+    it.clock.advance(1)
+    own = _card(it, person.bank.bic, "day")["own"]
+    assert own["decisions"] == {"approve": {"none": 1}, "decline": {"debit_not_allowed": 1}}
+    assert (own["bindings_made"], own["bindings_ended"], own["deposits_asked"]) == (1, 0, 0)
+    assert own["changes_seen"] >= 2
+    other = _card(it, BICS[1])
+    assert (other["own"]["decisions"], other["own"]["bindings_made"]) == ({}, 0)
+    assert it.platform("GET", "/v1/banks/DEUTDEFF/scorecard").status_code == 422
+    assert it.platform("GET", f"/v1/banks/{BICS[0]}/scorecard?period=year").status_code == 422
+
+
+def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> None:
+    it.follow()
+    assert [bank["pace"] for bank in it.platform("GET", "/v1/banks").json()["banks"]] == [None, None]
+    for _ in range(40):
+        it.clock.advance(100_000)
+        it.bank.publish()
+    it.banks[BICS[1]].publish()
+    _count(it)
+    paces = {bank["bic"]: bank["pace"] for bank in it.platform("GET", "/v1/banks").json()["banks"]}
+    assert (paces[BICS[0]]["word"], paces[BICS[1]]["word"]) == ("steady", "unsteady")
+    assert all(pace["why"]["en"] and pace["why"]["zh"] for pace in paces.values())
+
+
+def test_a_bank_that_is_about_to_fall_silent_is_told_once_with_the_time_that_is_left(tmp_path: Path) -> None:
+    with follow_rig(tmp_path, policy=PATIENT) as it:
+        it.follow()
+        for _ in range(20):
+            _speak(it, 1, HOUR_MS // 2)
+            _count(it)
+        assert [event["type"] for event in it.new_events()] == []
+        it.clock.advance(HOUR_MS)  # twice as long as ever before
+        it.banks[BICS[1]].publish()
+        slowing = it.follow()
+        assert [(event["type"], event["data"]["bank"]) for event in slowing] == [("bank.slowing", BICS[0])]
+        told = slowing[0]["data"]
+        assert told["time_left_ms"] == BOUND_MS - told["staleness_ms"] > BOUND_MS // 2
+        assert told["usual_staleness_ms"] < told["staleness_ms"]
+        assert _types(_count(it)) == []
+        it.bank.publish()
+        assert _types(_count(it)) == []
+        for _ in range(3):
+            _speak(it, 1, HOUR_MS // 2)
+            assert _types(_count(it)) == []
+        it.clock.advance(BOUND_MS + 1_000)
+        assert sorted(_types(it.follow())) == ["bank.silent"] * 2
+
+
+def _types(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events]
