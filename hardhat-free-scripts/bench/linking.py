@@ -198,14 +198,17 @@ def play(folder: Path, herd_size: int, *, accounts: int = ACCOUNTS, changes: int
 class Attack:
     """How an attack went: of the pairs that the observer is surest of, and of all that it can name.
 
-    Recall is of the bindings that have a partner. `guess`: how often one of those that tie is right.
+    Recall is of the bindings that have a partner. `blind`: how often anyone would be right who names a member of the
+    herd by lot, as far as the binding has a partner at all. `told`: how often the observer is right about a binding of
+    which it knows from elsewhere that it has a partner.
     """
 
-    precision: float
-    recall: float
-    guess: float
+    precision: float = 0.0
+    recall: float = 0.0
     precision_of_all: float = 0.0
     recall_of_all: float = 0.0
+    blind: float = 0.0
+    told: float = 0.0
 
 
 def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
@@ -227,7 +230,18 @@ def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
             best = max(scored.values())
             tied = [other for other, score in scored.items() if score == best]
             claims.append((best, _earlier(binding, tied, first, herd_size), binding))
-    return _judge(claims, trace)
+    mates = {binding: len(_scores(binding, written, first, members)) for binding in trace.partner}
+    told = [
+        (trace.partner[binding] in tied) / len(tied)
+        for _, named, binding in claims
+        if binding in trace.partner
+        for tied in [_later(binding, named, first, herd_size)]
+    ]
+    return replace(
+        _judge(claims, trace),
+        blind=sum(1 / mates[binding] for _, _, binding in claims if mates.get(binding)) / len(claims),
+        told=sum(told) / len(told),
+    )
 
 
 def _by_time(seen: Seen) -> list[tuple[bytes, ...]]:
@@ -264,20 +278,27 @@ def _earlier(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], her
     return before if herd_size > 1 and len(before) >= herd_size else list(tied)
 
 
+def _later(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], herd_size: int) -> list[bytes]:
+    """Who was among the first of a herd and has a partner has it among those who came when the herd was full."""
+    if herd_size == 1:
+        return list(tied)
+    late = sorted(tied, key=lambda other: first[other])[herd_size - 1 :]
+    return late if late and all(first[other] > first[binding] for other in late) else list(tied)
+
+
 def _judge(claims: Iterable[tuple[float, list[bytes], bytes]], trace: Trace) -> Attack:
     partnered = len(trace.partner)
-    best = Attack(0.0, 0.0, 0.0)
-    named, right, guess = 0, 0.0, 0.0
+    best = Attack()
+    named, right = 0, 0.0
     # The surest first: the highest likeness, then the fewest that tie. The best prefix of them is what the observer
     # could say; one of fewer than a tenth of those with a partner is luck.
     ordered = sorted(claims, key=lambda claim: (-claim[0], len(claim[1])))
     for at, (score, tied, binding) in enumerate(ordered):
         named += 1
         right += (trace.partner.get(binding) in tied) / len(tied)
-        guess += 1 / len(tied)
         last_of_kind = at + 1 == len(ordered) or (ordered[at + 1][0], len(ordered[at + 1][1])) != (score, len(tied))
         if last_of_kind and named >= partnered / 10 and right / named > best.precision:
-            best = Attack(right / named, right / partnered, guess / named)
+            best = Attack(right / named, right / partnered)
     return replace(best, precision_of_all=right / max(1, named), recall_of_all=right / max(1, partnered))
 
 
@@ -309,7 +330,8 @@ def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
                 "recall": attack.recall,
                 "precision_of_all": attack.precision_of_all,
                 "recall_of_all": attack.recall_of_all,
-                "guess": attack.guess,
+                "blind": attack.blind,
+                "told": attack.told,
                 "gas_a_change": gas,
                 "records_a_change": trace.records / trace.changes,
             }
@@ -325,8 +347,9 @@ def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
                 )
             )
         if herd_size > 1:
-            chance = told[-1][1].precision * (herd_size - 1)
-            ratios.append(Ratio(f"linking: best pairing / guess, herds of {herd_size}", chance, AIM, at_least=False))
+            best = told[-1][1]
+            name = f"linking: best pairing / 1 in {herd_size - 1}, herds of {herd_size}"
+            ratios.append(Ratio(name, best.precision * (herd_size - 1), AIM, at_least=False))
     return figures, ratios
 
 
