@@ -164,6 +164,8 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "number_type": ("card", "account"),
     "status": ("active", "frozen", "lost", "dormant", "closed"),
     "replaced_bindings": ("go_on", "end"),
+    "holder_kind": ("person", "organisation"),
+    "account_class": ("1", "2", "3"),
     **dict.fromkeys(BOOLEANS, ("true", "false")),
 }
 

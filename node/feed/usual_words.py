@@ -21,8 +21,32 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "单笔限额", "单笔上限", "单笔支付限额", "transactionlimit", "transactionlimitminor", "singlelimit", "limitonce",
     ),
     "daily_limit_minor": (
-        "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "dailylimit", "dailylimitminor",
+        "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "日支出限额", "日累计支出限额",
+        "dailylimit", "dailylimitminor",
         "daylimit", "limitday",
+    ),
+    "monthly_limit_minor": (
+        "月限额", "单月限额", "月累计限额", "每月限额", "当月限额", "月支付限额", "monthlylimit", "monthlylimitminor",
+        "monthlimit", "limitmonth",
+    ),
+    "yearly_limit_minor": (
+        "年限额", "年累计限额", "每年限额", "年度限额", "年支出限额", "年累计支出限额", "yearlylimit",
+        "yearlylimitminor", "annuallimit", "yearlimit", "limityear",
+    ),
+    "daily_credit_limit_minor": (
+        "日入账限额", "日累计入账限额", "日转入限额", "日收入限额", "日贷记限额", "dailycreditlimit",
+        "dailycreditlimitminor", "daycreditlimit", "dailyinlimit",
+    ),
+    "yearly_credit_limit_minor": (
+        "年入账限额", "年累计入账限额", "年转入限额", "年收入限额", "年贷记限额", "yearlycreditlimit",
+        "yearlycreditlimitminor", "annualcreditlimit", "yearlyinlimit",
+    ),
+    "account_class": (
+        "账户类别", "账户分类", "账户等级", "结算账户类别", "个人账户类别", "accountclass", "acctclass",
+    ),
+    "holder_kind": (
+        "客户类型", "客户类别", "客户种类", "户主类型", "公私标志", "对公对私标志", "holderkind", "holdertype",
+        "customertype", "custtype", "clienttype",
     ),
     "holder_name": (
         "户名", "账户名称", "账户名", "客户名称", "姓名", "客户姓名", "持卡人", "holdername", "name",
@@ -65,6 +89,18 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "number_type": {
         "card": ("卡", "借记卡", "银行卡", "贷记卡", "card"),
         "account": ("账户", "账号", "存折", "对公账户", "结算账户", "account", "acct"),
+    },
+    "account_class": {
+        "1": ("1", "i", "i类", "i类户", "一类", "一类户", "1类", "1类户", "classi", "class1"),
+        "2": ("2", "ii", "ii类", "ii类户", "二类", "二类户", "2类", "2类户", "classii", "class2"),
+        "3": ("3", "iii", "iii类", "iii类户", "三类", "三类户", "3类", "3类户", "classiii", "class3"),
+    },
+    "holder_kind": {
+        "person": ("个人", "对私", "自然人", "私人", "个人客户", "person", "individual", "personal", "retail", "p"),
+        "organisation": (
+            "单位", "对公", "企业", "公司", "法人", "机构", "对公客户", "企业客户", "organisation", "organization",
+            "corporate", "company", "business", "legalentity",
+        ),
     },
     "currency": {
         "CNY": ("人民币", "元", "rmb", "cny", "156", "01"),

@@ -169,8 +169,11 @@ class ValidatorNetwork:
             self.wait_for_height(node, top + more)
 
     def wait_until_level(self) -> None:
-        """Return once every running node has what the highest one has now."""
-        self.wait_for_blocks(0, [node for node in self.nodes if node.process is not None])
+        """Return once every running node serves, and has what the highest one had when all did."""
+        running = [node for node in self.nodes if node.process is not None]
+        for node in running:
+            self.wait_for_height(node, 0)  # one that was just started does not listen yet
+        self.wait_for_blocks(0, running)
 
 
 def _running(node: NetworkNode) -> Process:

@@ -1,9 +1,11 @@
 """Canonical forms: two spellings of one thing are one, two things are two."""
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from standing.ledger.attestations import phones
 from standing.ledger.attestations.han import HAN_EQUIVALENTS
 from standing.ledger.attestations.identity import (
     IdDocument,
@@ -219,3 +221,29 @@ def test_a_private_use_character_of_a_bank_and_one_of_a_later_unicode_are_kept_a
 def test_an_identity_never_shows_itself() -> None:
     identity = Identity("张伟", "nidn:cn:11010519491231002x", "+8613800138000")
     assert "张伟" not in f"{identity!r} {identity}"
+
+
+@pytest.mark.parametrize("prefix", sorted(phones._VIETNAM_2018))
+def test_a_vietnamese_mobile_number_of_the_old_plan_is_one_of_today(prefix: str) -> None:
+    """phonenumbers knows today's plan: the old form is no number any more, the new one is a mobile number."""
+    for rest in ("1234567", "9876543", "5050505"):
+        old = phonenumbers.parse(f"+84{prefix}{rest}")
+        new = phonenumbers.parse(canonical_phone(f"+84 {prefix} {rest}"))
+        assert not phonenumbers.is_valid_number(old)
+        assert phonenumbers.number_type(new) == phonenumbers.PhoneNumberType.MOBILE
+        assert str(new.national_number).endswith(rest)
+
+
+@pytest.mark.parametrize("first", [f"{number:02d}" for number in range(100)])
+def test_an_ivorian_number_of_eight_digits_is_one_of_today(first: str) -> None:
+    """phonenumbers knows every mobile number of the new plan, and of Orange's fixed ones (27) those in use."""
+    for rest in range(0, 1_000_000, 10_007):
+        old = f"{first}{rest:06d}"
+        new = canonical_phone(f"+225 {old}")
+        if first[0] in "23":
+            orange = f"+22527{old}"
+            assert not phonenumbers.is_valid_number(phonenumbers.parse(orange)) or new == orange
+        else:
+            assert phonenumbers.number_type(phonenumbers.parse(new)) == phonenumbers.PhoneNumberType.MOBILE
+            assert new[4:6] in {"01", "05", "07"}
+        assert new.endswith(old)

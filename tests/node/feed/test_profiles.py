@@ -273,3 +273,43 @@ def _trimmed(cell: str) -> str | None:
     padding = "".join(map(chr, range(0x110000 - 0x100000)))
     padding = "".join(each for each in padding if each.isspace() and each not in "\x1c\x1d\x1e\x1f")
     return cell.strip(padding + "\x00\x1a\u200b\ufeff") or None
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        (
+            "账号,客户类型,户名,账户状态,账户类别,日支出限额(元),月累计限额(元),年累计支出限额(元),日累计入账限额(元),年累计入账限额(元)",
+            ("个人", "对公", "正常", "II类户", "III类"),
+        ),
+        (
+            "ACCOUNT NO,CUSTOMER TYPE,HOLDER NAME,STATUS,ACCOUNT CLASS,DAILY LIMIT,MONTHLY LIMIT,YEARLY LIMIT,"
+            "DAILY CREDIT LIMIT,YEARLY CREDIT LIMIT",
+            ("Individual", "Corporate", "Active", "Class II", "3"),
+        ),
+    ],
+    ids=["chinese", "english"],
+)
+def test_holder_kind_class_and_every_limit_are_learned_and_read(
+    heading: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    person, organisation, active, second, third = words
+    caps = '"10,000.00",50000.00,200000.00,"10,000.00",200000.00'
+    book = tmp_path / "book.csv"
+    lines = [heading]
+    lines += [f"1105013700100000077{i},{person},王小云,{active},{second},{caps}" for i in range(3)]
+    lines += [f"11050137001000000781,{organisation},杭州示例科技有限公司,{active},{third},{caps}"]
+    book.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    edited, _ = _filled_in(draft_profile(book))
+    (tmp_path / "profile.toml").write_text(edited.replace('currency = "none"', 'currency = "CNY"'), encoding="utf-8")
+    profile = read_profile(tmp_path / "profile.toml")
+    first, *_, last = read_lines(book, "csv", profile)
+    limits = ("daily", "monthly", "yearly", "daily_credit", "yearly_credit")
+    assert [int(first.record[f"{name}_limit_minor"]) for name in limits] == [
+        *(1_000_000, 5_000_000, 20_000_000),
+        *(1_000_000, 20_000_000),
+    ]
+    assert [(line.record["holder_kind"], str(line.record["account_class"])) for line in (first, last)] == [
+        ("person", "2"),
+        ("organisation", "3"),
+    ]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -413,3 +414,92 @@ def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
     assert {each.number for each in _unstated(bank)} <= {account(5)["number"]}
     with bank.node.database.read() as connection:
         assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}
+
+
+def _others_stand(bank: Bank, as_of_ms: int) -> None:
+    """The source went on, and nobody but account 5 is in trouble."""
+    assert _watermark(bank) == as_of_ms
+    assert {each.number for each in _unstated(bank)} <= {account(5)["number"]}
+    with bank.node.database.read() as connection:
+        assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}
+
+
+#: What a SQLite column can hold where a view states a field: text of any kind, bytes, and numbers of any size.
+_CELLS = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=400),
+    st.sampled_from(["\x00", '"', "\r\n", "\u2028", "1" * 5_000, "NaN", "none", "00000000", "6.22E+18"]),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.binary(max_size=40),
+)
+
+
+@pytest.fixture
+def loose(tmp_path: Path, bank: Bank) -> Iterator[tuple[sqlite3.Connection, SqlViewSource]]:
+    """A core whose view has columns without a type, as SQLite allows, and the source that reads it."""
+    path = tmp_path / "loose.sqlite3"
+    made = sqlite3.connect(path, isolation_level=None)
+    columns = [name for name in FIELDS if name != "replaced_bindings"]
+    made.execute(f"CREATE TABLE standing_accounts ({', '.join(columns)})")
+    made.execute("CREATE TABLE core_clock (now_ms INTEGER)")
+    stated = SqlViewSettings(url=f"sqlite:///{path}", settle_ms=0, as_of_query=SqlCore.AS_OF_QUERY)  # type: ignore[arg-type]
+    source = SqlViewSource(stated, feed_of(bank, lambda _: None), bank.node.database, bank.secrets.vault())
+    yield made, source
+    source.close()
+    made.close()
+
+
+def _put_row(core: sqlite3.Connection, row: dict[str, Any]) -> None:
+    core.execute("DELETE FROM standing_accounts WHERE number = ?", (row["number"],))
+    names = ", ".join(row)
+    core.execute(f"INSERT INTO standing_accounts ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_nothing_in_any_field_of_a_view_stops_it_or_touches_another_account(
+    bank: Bank, loose: tuple[sqlite3.Connection, SqlViewSource], data: st.DataObject
+) -> None:
+    core, source = loose
+    names = [name for name in FIELDS if name not in {"number", "effective_at_ms", "replaced_bindings"}]
+    fields = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
+    at = bank.clock.advance(1_000)
+    for index in range(5):
+        _put_row(core, {**account(index), "effective_at_ms": at})
+    bad = {**account(5), "effective_at_ms": at, **{name: data.draw(_CELLS) for name in fields}}
+    _put_row(core, bad)
+    core.execute("DELETE FROM core_clock")
+    core.execute("INSERT INTO core_clock VALUES (?)", (as_of_ms := bank.clock.advance(10),))
+    source.step(_GO)
+    _others_stand(bank, as_of_ms)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_nothing_in_any_field_of_a_push_that_unstates_stops_it_or_touches_another_account(
+    bank: Bank, data: st.DataObject
+) -> None:
+    names = [name for name in FIELDS if name != "number"]
+    values = st.one_of(_STRINGS, st.integers(), st.floats(), st.none(), st.booleans(), st.lists(_STRINGS, max_size=2))
+    fields = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
+    at = bank.clock.advance(1_000)
+    stated = [{**account(index), "effective_at_ms": at} for index in range(5)]
+    bad = {**account(5), "effective_at_ms": at, **{name: data.draw(values) for name in fields}}
+    body = json.dumps({"as_of_ms": at, "on_bad_change": "unstate", "changes": [*stated, bad]})
+    headers = {"Authorization": f"Bearer {bank.core_key}", "Content-Type": "application/json"}
+    answer = httpx.post(bank.url + "/v1/feed", content=body, headers=headers, timeout=30)
+    try:
+        json.loads(body, parse_constant=_no_json)
+        body.encode().decode("utf-8")
+        assert "\\ud800" not in body
+    except (ValueError, AssertionError):
+        # No JSON, or no Unicode text: the call is refused, and changes nothing.
+        assert answer.status_code in {200, 422}, answer.text
+        if answer.status_code == 422:
+            return
+    assert answer.status_code == 200, answer.text
+    _others_stand(bank, at)
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(constant)
