@@ -442,7 +442,7 @@ def loose(tmp_path: Path, bank: Bank) -> Iterator[tuple[sqlite3.Connection, SqlV
     columns = [name for name in FIELDS if name != "replaced_bindings"]
     made.execute(f"CREATE TABLE standing_accounts ({', '.join(columns)})")
     made.execute("CREATE TABLE core_clock (now_ms INTEGER)")
-    stated = SqlViewSettings(url=f"sqlite:///{path}", settle_ms=0, as_of_query=SqlCore.AS_OF_QUERY)  # type: ignore[arg-type]
+    stated = SqlViewSettings(url=f"sqlite:///{path}", settle_ms=0, as_of_query=SqlCore.AS_OF_QUERY)
     source = SqlViewSource(stated, feed_of(bank, lambda _: None), bank.node.database, bank.secrets.vault())
     yield made, source
     source.close()
