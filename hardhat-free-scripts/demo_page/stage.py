@@ -46,6 +46,7 @@ class Stage:
         self._acting = asyncio.Lock()
         self._watch_trail_until = 0.0
         self._trail_due = asyncio.Event()
+        self.closing = False
         self.playing, self.scene = True, ""
         self.bank_word: dict[str, Any] = {}
         self.trail: dict[str, Any] = {}
@@ -139,6 +140,11 @@ class Stage:
         """A transaction of the day beside it was decided. Thread-safe."""
         assert self._loop is not None  # told only while the page is served
         self._loop.call_soon_threadsafe(self._told, decided)
+
+    def close(self) -> None:
+        """Let all open streams end, so that the server can. Thread-safe."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self.changed(closing=True), self._loop).result()
 
     def document(self) -> dict[str, Any]:
         """What the page shows now."""
