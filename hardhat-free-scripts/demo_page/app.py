@@ -118,7 +118,7 @@ class Page:
         self._streams += 1
         try:
             version = 0
-            while True:
+            while not self._stage.closing:
                 version = await self._stage.beyond(version)
                 yield {"data": json.dumps(self._stage.document(), ensure_ascii=False)}
         finally:
@@ -170,7 +170,8 @@ class Page:
 
 def add_bank(net: LocalNet) -> None:
     """Add the visitor's bank to a network whose gateway has not started yet."""
-    net.start_bank(net.add_bank(visitor.BIC, visitor.NAME["en"], publisher={"heartbeat_ms": 500, "poll_ms": 20}))
+    publisher = {"heartbeat_ms": 500, "poll_ms": 20}
+    net.start_bank(net.add_bank(visitor.BIC, visitor.NAME["en"], name_zh=visitor.NAME["zh"], publisher=publisher))
 
 
 @contextmanager
@@ -182,7 +183,10 @@ def opened(net: LocalNet, day_total: int) -> Iterator[tuple[str, Stage]]:
     bank = net.banks[visitor.BIC]
     stage = Stage(net, bank, visitor.open_account(net, bank), day_total)
     with served(Page(stage).app) as url:
-        yield url + "/", stage
+        try:
+            yield url + "/", stage
+        finally:
+            stage.close()
 
 
 def show(url: str) -> None:

@@ -46,6 +46,7 @@ class Stage:
         self._acting = asyncio.Lock()
         self._watch_trail_until = 0.0
         self._trail_due = asyncio.Event()
+        self.closing = False
         self.playing, self.scene = True, ""
         self.bank_word: dict[str, Any] = {}
         self.trail: dict[str, Any] = {}
@@ -53,6 +54,7 @@ class Stage:
         self._sales: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._events: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._day: dict[str, Any] = {"done": 0, "total": day_total, "snapshot_wrong": 0, "standing_wrong": 0}
+        self._telling: set[asyncio.Future[None]] = set()
         self._latest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
 
     async def live(self, ready: Callable[[], None]) -> None:
@@ -140,6 +142,11 @@ class Stage:
         assert self._loop is not None  # told only while the page is served
         self._loop.call_soon_threadsafe(self._told, decided)
 
+    def close(self) -> None:
+        """Let all open streams end, so that the server can. Thread-safe."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self.changed(closing=True), self._loop).result()
+
     def document(self) -> dict[str, Any]:
         """What the page shows now."""
         account, desk = self.desk.account, self.desk
@@ -194,7 +201,9 @@ class Stage:
         self._day["standing_wrong"] += decided.standing == wrong
         line = {name: event[name] for name in ("at", "id", "transaction", "amount_minor", "currency", "bank_would")}
         self._latest.appendleft(line | {"standing": decided.standing, "snapshot": decided.snapshot})
-        self._telling = asyncio.ensure_future(self.changed())
+        telling = asyncio.ensure_future(self.changed())
+        self._telling.add(telling)  # the loop itself holds no task
+        telling.add_done_callback(self._telling.discard)
 
     async def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = await self._gateway.post(path, json=body)

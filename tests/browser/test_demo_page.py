@@ -8,21 +8,45 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from demo_day import PLATFORM, POLICY, Decided
+from demo_day import PLATFORM, POLICY, Decided, Snapshot, load_accounts, load_lines
 from demo_page import app as demo_page
 from demo_page import visitor as visitors
 from demo_page.stage import Stage
 from localnet import LocalNet
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.question import Kind, Question
+from standing.ledger.attestations.money import currency_number
 from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
 
 pytestmark = pytest.mark.browser
 
+BICS = ("YUNXCNB0", "HAIYCNS0001")
 _A_SECOND_MS = 1_000
 _PATIENT_MS = 20_000
 _SAID = {
     "en": {"decline": "Declined", "approve": "Approved", "review": "In review", "frozen": "The bank has frozen"},
     "zh": {"decline": "拒绝", "approve": "通过", "review": "人工审核", "frozen": "该账户已被银行冻结"},
 }
+
+
+def the_day() -> Iterator[Decided]:
+    """The day as it must be decided, each beside what last night's snapshot really answers."""
+    policy = Policy.model_validate(POLICY)
+    accounts = {row["number"]: {**row, "bank": bic} for bic in BICS for row in load_accounts(bic)}
+    snapshots = {
+        user["user_id"]: Snapshot.of(accounts[user["number"]], user)
+        for user in load_lines("users.jsonl")
+        if user["number"] in accounts
+    }
+    for event in load_lines("trace.jsonl"):
+        if event["kind"] == "transaction":
+            kind, expected = Kind(event["transaction"]), event["expect"]
+            snapshot = snapshots[event["user_id"]]
+            question = Question(kind, event["amount_minor"], currency_number(event["currency"]))
+            answer = snapshot.decide(question, policy)
+            if expected["outcome"] == "approve" and kind is Kind.PAYMENT and event["then"] == "capture":
+                snapshot.used_minor[kind] += event["amount_minor"]
+            yield Decided(event, expected["outcome"], expected["reason"], 0, answer)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +57,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stag
         demo_page.add_bank(net)
         net.add_gateway(policy=POLICY)
         net.start_gateway()
-        with demo_page.opened(net, 465) as opened:
+        day = list(the_day())
+        with demo_page.opened(net, len(day)) as opened:
+            for decided in day:
+                opened[1].tell(decided)
             yield opened
     finally:
         net.stop()
@@ -79,15 +106,21 @@ def buy(page: Page, item: str) -> None:
     expect(page.locator(f'[data-item="{item}"]')).to_have_class("good bought", timeout=_A_SECOND_MS)
 
 
+def test_the_day_beside_it_counts_what_the_snapshot_gets_wrong(chromium: Browser, served: tuple[str, Stage]) -> None:
+    wrong = {"accept": "decline", "refuse": "approve"}
+    expected = sum(one.snapshot == wrong[one.event["bank_would"]] for one in the_day())
+    with page_of(chromium, served[0], 1440) as page:
+        expect(page.locator("#day-snapshot")).to_have_text(str(expected))
+        expect(page.locator("#day-standing")).to_have_text("0")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_frozen_card_is_declined_where_the_snapshot_approves_at_every_width_in_both_languages(
     chromium: Browser, served: tuple[str, Stage], width: int, language: str
 ) -> None:
-    url, stage = served
+    url, _ = served
     said = _SAID[language]
-    event = {"at": "08:05:10", "id": "t-0001", "transaction": "payment", "amount_minor": 16_100, "currency": "CNY"}
-    stage.tell(Decided(event | {"bank_would": "refuse"}, "decline", "account_frozen", 400, "approve"))
     with page_of(chromium, url, width, language) as page:
         buy(page, "coffee")
         verdicts(page, said["approve"], said["approve"])
