@@ -1,20 +1,47 @@
 """`standing-gateway serve`."""
 
+from pathlib import Path
+from socket import socket
+from typing import Annotated
+
+import typer
+
 from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
-from standing.ledger.service.settings import load
+from standing.ledger.service.settings import SettingsError, load
+from standing.ledger.service.workers import run_workers
+
+_BACKLOG = 2048  # uvicorn's own
 
 
-def serve(config: Config = None) -> None:
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port and the database.")]
+
+
+def serve(config: Config = None, workers: Workers = 1) -> None:
     """Run the gateway until it is told to stop. SIGHUP: read API keys, banks and policy again."""
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
+        if workers > 1 and is_memory_sqlite(settings.database_url):
+            raise SettingsError("database_url: in memory, where workers cannot share it; allowed: a file, PostgreSQL")
         with listener(settings.listen_host, settings.listen_port) as taken:
-            app = create_app(settings, read_again=lambda: load(GatewaySettings, config))
-            app.state.reloader.on_hangup()
-            serve_app(app, taken)
+            if workers == 1:
+                _serve(config, taken)
+                return
+            taken.listen(_BACKLOG)  # once for all; a connection that comes before the first worker waits
+            code = run_workers(workers, lambda: _serve(config, taken))
+    if code:
+        raise typer.Exit(code)
+
+
+def _serve(config: Path | None, taken: socket) -> None:
+    """One process. It reads the settings itself: a worker that is started later has those of then."""
+    with one_line_errors():
+        app = create_app(load(GatewaySettings, config), read_again=lambda: load(GatewaySettings, config))
+        app.state.reloader.on_hangup()
+        serve_app(app, taken)

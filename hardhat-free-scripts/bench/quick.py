@@ -3,7 +3,7 @@
 Two kinds of figures. Counts are exact on every machine: SQL statements of a commit, bytes of an answer, bytes that the
 database grows by. Processor seconds are told as multiples of what an empty FastAPI route costs in the same run, each
 the lowest of a few rounds: whatever else the machine does only adds to them. The check fails with each figure that is
-more than a tenth worse; a count of statements must not be worse at all.
+more than a tenth worse, after as many rounds again; a count of statements must not be worse at all.
 
 The ledger is the development chain, so that nothing is needed but what PyPI has, and it stands still meanwhile: what it
 costs to follow one that moves depends on its blocks and not on decisions. Only the gateway's own processor time counts.
@@ -14,7 +14,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +97,8 @@ def _processor_s(process: Process, url: str, key: str, bindings: list[str], batc
     return (process.processor_s() - began_s) / decided * 1000
 
 
-def processor(net: LocalNet, folder: Path, bindings: list[str], rounds: int) -> tuple[list[Cost], dict[str, float]]:
-    """Processor seconds as multiples of the empty route's. Returns: those, and the seconds themselves."""
-    lowest: dict[str, float] = {}
+def processor(net: LocalNet, folder: Path, bindings: list[str], rounds: int, lowest: dict[str, float]) -> list[Cost]:
+    """Processor seconds as multiples of the empty route's. `lowest`: the seconds themselves, over all rounds so far."""
 
     def note(name: str, value: float) -> None:
         lowest[name] = min(value, lowest.get(name, value))
@@ -110,15 +109,20 @@ def processor(net: LocalNet, folder: Path, bindings: list[str], rounds: int) -> 
                 note(kind, _processor_s(process, url, net.gateway_key, bindings, None))
                 if kind == "ledger":
                     note("batch", _processor_s(process, url, net.gateway_key, bindings, _BATCH))
-    costs = [
+    return [
         Cost("one each, 64 connections: processor time / empty route's", lowest["ledger"] / lowest["empty"]),
         Cost(f"batches of {_BATCH}: processor time / empty route's", lowest["batch"] / lowest["empty"]),
     ]
-    return costs, lowest
 
 
-def measure(rounds: int) -> tuple[list[Cost], dict[str, float]]:
+def worse(costs: Sequence[Cost], before: Mapping[str, float]) -> list[Cost]:
+    """The figures that are worse than what is tolerated beside those of before."""
+    return [cost for cost in costs if cost.name in before and cost.worse_than(before[cost.name])]
+
+
+def measure(rounds: int, before: Mapping[str, float]) -> tuple[list[Cost], dict[str, float]]:
     """All figures, and the processor seconds for a thousand decisions that the ratios are of."""
+    seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         net = LocalNet(folder, "jinqiao-pay")
@@ -127,7 +131,9 @@ def measure(rounds: int) -> tuple[list[Cost], dict[str, float]]:
         bank = start_bank(net)
         bindings = bind_users(net, bank, _BINDINGS)
         exact = counts(net, folder, bindings)
-        costs, seconds = processor(net, folder, bindings, rounds)
+        costs = processor(net, folder, bindings, rounds, seconds)
+        if worse(costs, before):  # by itself, or by what else the machine does?
+            costs = processor(net, folder, bindings, rounds, seconds)
     return exact + costs, seconds
 
 
@@ -139,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 140)
     results = json.loads(RESULTS.read_text())
     before: dict[str, float] = results.get(QUICK, {}).get("costs", {})
-    costs, seconds = measure(given.rounds)
+    costs, seconds = measure(given.rounds, {} if given.write else before)
     table = Table(title="What a decision costs")
     for heading in ("figure", "now", "benchmarks.json"):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
@@ -154,15 +160,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results[QUICK] = stated | {"processor_s_per_1000": {name: round(value, 4) for name, value in seconds.items()}}
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         return 0
-    worse = [cost for cost in costs if cost.name in before and cost.worse_than(before[cost.name])]
-    for cost in worse:
+    found = worse(costs, before)
+    for cost in found:
         console.print(f"bench-quick: {cost.name}: {cost.value:.2f}, was {before[cost.name]:.2f}", markup=False)
     missing = [cost.name for cost in costs if cost.name not in before]
     if missing:
         console.print(
             f"bench-quick: not in benchmarks.json: {'; '.join(missing)} (--write puts them there)", markup=False
         )
-    return 1 if worse or missing else 0
+    return 1 if found or missing else 0
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ class Reloader(Generic[Settings]):
         wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, args=(wanted,), name="reloader", daemon=True).start()
         signal.signal(signal.SIGHUP, lambda _number, _frame: wanted.put(None))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `workers` holds it back until here
 
     def _serve(self, wanted: queue.SimpleQueue[None]) -> None:
         while True:

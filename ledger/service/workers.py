@@ -1,0 +1,122 @@
+"""Several worker processes behind one port of one machine, watched by the process that was started.
+
+The port is taken once, and each worker inherits it, so that the system hands every new connection to one of them. What
+only one process may do at a time (following, reconciling) is decided by leader election, as among machines. SIGTERM and
+SIGINT stop all workers, each after the requests that it has begun; SIGHUP reaches all of them. A worker that dies is
+started again; one that dies young ends all, because another start would fail the same way. Workers end with their
+watcher, however that ended.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+import structlog
+from typer import Exit
+
+from standing.ledger.service.settings import SettingsError
+
+#: A worker that ends sooner than this after its start is not started again.
+_YOUNG_S = 10.0
+_FAILED = 1
+_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD} if hasattr(signal, "SIGCHLD") else set()
+
+
+def run_workers(count: int, work: Callable[[], None]) -> int:
+    """Run `work` in `count` processes until all are told to stop. For the main thread, before other threads begin.
+
+    Returns: the exit code, 0 where all were told to stop and did. Raises: SettingsError where the system cannot fork.
+    """
+    if not hasattr(os, "fork"):
+        raise SettingsError("workers: this system cannot fork; allowed: 1, and several services on ports of their own")
+    return _Watch(count, work).run()
+
+
+class _Watch:
+    def __init__(self, count: int, work: Callable[[], None]) -> None:
+        self._count = count
+        self._work = work
+        self._began_s: dict[int, float] = {}  # by process id
+        self._exit_code = 0
+        self._stopping = False
+        self._alive, self._held = os.pipe()  # workers read it: its end tells them that their watcher is gone
+
+    def run(self) -> int:
+        # Blocked, so that one that comes between two looks is not lost: `sigwait` takes them one by one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        try:
+            for _ in range(self._count):
+                self._start()
+            while self._began_s:
+                received = signal.sigwait(_WATCHED)
+                if received == signal.SIGCHLD:
+                    self._reap()
+                elif received == signal.SIGHUP:
+                    self._tell(signal.SIGHUP)
+                else:
+                    self._stop()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(self._alive)
+            os.close(self._held)
+        return self._exit_code
+
+    def _start(self) -> None:
+        began_s = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker()
+        self._began_s[pid] = began_s
+
+    def _become_worker(self) -> None:
+        """Work, and end the process: nothing of the watcher goes on here."""
+        code = _FAILED
+        try:
+            os.close(self._held)
+            threading.Thread(target=self._end_with_watcher, name="watcher", daemon=True).start()
+            # SIGHUP would end a worker that is not ready for it: it waits until `Reloader.on_hangup` lets it in.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED - {signal.SIGHUP})
+            self._work()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else _FAILED
+        except Exit as ended:
+            code = ended.exit_code
+        except BaseException:  # noqa: BLE001 - nothing of it may run on in a copy of the watcher
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+
+    def _end_with_watcher(self) -> None:
+        os.read(self._alive, 1)  # nothing is ever written: it returns when the other end is closed
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _reap(self) -> None:
+        """Look at every worker that has ended. One signal may stand for several."""
+        while self._began_s:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            age_s = time.monotonic() - self._began_s.pop(pid)
+            if self._stopping:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            structlog.get_logger().error("worker_ended", worker=pid, exit_code=code)
+            if age_s < _YOUNG_S:
+                self._exit_code = code if code > 0 else _FAILED
+                self._stop()
+            else:
+                self._start()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for pid in self._began_s:
+            os.kill(pid, number)  # it is there until `_reap` has waited for it

@@ -1,0 +1,60 @@
+"""`standing-gateway serve --workers`: one port and one database, as by the same command in production."""
+
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+import tomli_w
+
+from localnet import LocalNet
+from processes import BIN, Process
+from standing.ledger.service.api_keys import new_key
+from tests.world import PLATFORM, wait_until
+
+_CONNECTIONS = 24
+
+
+def _children(process: Process) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def _statuses(net: LocalNet, key: str) -> Counter[int]:
+    """What a key is answered over many new connections, which the system spreads over the workers."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return Counter(
+        httpx.get(net.gateway_url + "/v1/decisions", headers=headers, timeout=30).status_code
+        for _ in range(_CONNECTIONS)
+    )
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for worker processes in /proc")
+def test_workers_share_a_port_read_their_settings_again_together_and_stop_together(tmp_path: Path) -> None:
+    net = LocalNet(tmp_path, PLATFORM)
+    try:
+        net.start_ledger()
+        net.add_bank("YUNXCNB0", "Yunxi")
+        net.add_gateway()
+        config = tmp_path / "gateway" / "gateway.toml"
+        config.write_text(tomli_w.dumps(net.gateway_settings))
+        command = [str(BIN / "standing-gateway"), "serve", "--config", str(config), "--workers", "3"]
+        gateway = Process("gateway", command, tmp_path / "gateway.log")
+        try:
+            gateway.wait_for(net.gateway_url + "/healthz")
+            wait_until(lambda: len(_children(gateway)) == 3)
+            assert _statuses(net, net.gateway_key) == {200: _CONNECTIONS}
+            key, hashed = new_key()
+            assert _statuses(net, key) == {401: _CONNECTIONS}
+            keys = [*net.gateway_settings["api_keys"], {"name": "new", "role": "platform", "sha256": hashed}]
+            config.write_text(tomli_w.dumps(net.gateway_settings | {"api_keys": keys}))
+            gateway._child.send_signal(signal.SIGHUP)
+            wait_until(lambda: _statuses(net, key) == {200: _CONNECTIONS})
+            gateway._child.terminate()
+            assert gateway.wait_for_end(30) == 0
+        finally:
+            gateway.stop()
+    finally:
+        net.stop()

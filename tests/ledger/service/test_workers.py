@@ -1,0 +1,100 @@
+"""Worker processes behind one watcher: each test watches a watcher from outside, as a system's service manager does."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.world import wait_until
+
+#: Each worker writes its process id, notes each SIGHUP, and ends as uvicorn does: by the signal itself.
+_PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from standing.ledger.service import workers
+
+folder, young_s = Path(sys.argv[1]), float(sys.argv[2])
+
+def work():
+    if (folder / "broken").exists():
+        raise SystemExit(7)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
+    mine = folder / f"{os.getpid()}.worker"
+    mine.write_text("")
+    while (received := signal.sigwait({signal.SIGHUP, signal.SIGTERM})) == signal.SIGHUP:
+        mine.write_text("hung up")
+    mine.rename(folder / f"{os.getpid()}.ended")
+
+workers._YOUNG_S = young_s
+sys.exit(workers.run_workers(2, work))
+"""
+
+
+class Watched:
+    """A watcher and what its workers have written."""
+
+    def __init__(self, folder: Path, *, young_s: float) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(folder), str(young_s)])
+
+    def workers(self) -> dict[int, str]:
+        return {int(file.stem): file.read_text() for file in self.folder.glob("*.worker")}
+
+    def ended(self) -> set[int]:
+        return {int(file.stem) for file in self.folder.glob("*.ended")}
+
+    def both(self) -> dict[int, str]:
+        wait_until(lambda: len(self.workers()) == 2)
+        return self.workers()
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    started = Watched(tmp_path, young_s=0)
+    yield started
+    if started.process.poll() is None:
+        started.process.kill()
+        started.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_stop_ends_all_workers_and_then_the_watcher_without_an_error(
+    watched: Watched, number: signal.Signals
+) -> None:
+    pids = set(watched.both())
+    watched.process.send_signal(number)
+    assert watched.process.wait(30) == 0
+    assert watched.ended() == pids
+
+
+def test_a_hang_up_reaches_every_worker(watched: Watched) -> None:
+    pids = set(watched.both())
+    watched.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: watched.workers() == dict.fromkeys(pids, "hung up"))
+
+
+def test_a_worker_that_dies_is_started_again_and_the_others_stay(watched: Watched) -> None:
+    one, other = watched.both()
+    os.kill(one, signal.SIGKILL)
+    wait_until(lambda: len(watched.workers()) == 3)
+    assert other in watched.workers()
+    watched.process.terminate()
+    assert watched.process.wait(30) == 0
+    assert one not in watched.ended()
+    assert len(watched.ended()) == 2
+
+
+def test_a_worker_that_dies_young_ends_all_with_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    assert Watched(tmp_path, young_s=60).process.wait(30) == 7
+
+
+def test_workers_end_with_a_watcher_that_was_killed(watched: Watched) -> None:
+    pids = set(watched.both())
+    watched.process.kill()
+    watched.process.wait()
+    wait_until(lambda: watched.ended() == pids)
