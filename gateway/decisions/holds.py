@@ -13,6 +13,8 @@ from sqlalchemy import CompoundSelect, Connection, Row, and_, func, insert, or_,
 from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.attempts import new_hold_id
 from standing.gateway.bindings.users import check_known
+from standing.gateway.decisions.past_reads import read_pasts
+from standing.gateway.decisions.pasts import NO_PAST, Past
 from standing.gateway.decisions.question import Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally
 from standing.gateway.decisions.rules import Decision, Outcome
@@ -63,9 +65,12 @@ class RiskBook:
         self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding it came from
         self._tallies: dict[bytes, dict[str, Tally]] = {}  # by account
         self._fresh: list[dict[str, Any]] = []
+        self._pasts: dict[bytes, Past] = {}
         if rules and bindings:
             accounts = sorted(set(bindings.values()))
             self._read_holds(accounts)
+            if any(rule.looks_back for rule in rules):
+                self._pasts = read_pasts(connection, bindings)
             for rule in rules:
                 if rule.window_ms:
                     self._read_tallies(rule, accounts)
@@ -101,13 +106,16 @@ class RiskBook:
         known = self._tallies.get(account, {})
         tallies = {rule.name: known.get(rule.name, _NOTHING) for rule in self._rules if rule.window_ms}
         holds = [hold for came_from, hold in self._holds.get(account, ()) if hold.whole or came_from == binding]
-        return RiskFacts(bound_at_ms, tallies, holds)
+        return RiskFacts(bound_at_ms, tallies, holds, self._pasts.get(binding, NO_PAST))
 
     def approved(self, binding: bytes, question: Question) -> None:
         """Note that a transaction was approved."""
+        account = self._accounts[binding]
+        for other in [each for each in self._pasts if self._accounts[each] == account]:
+            self._pasts[other] = self._pasts[other].after(question, self._now_ms, itself=other == binding)
         for rule in self._rules:
             if rule.window_ms and rule.counts(question.kind.value, question.currency):
-                self._add(self._accounts[binding], rule.name, 1, question.amount_minor)
+                self._add(account, rule.name, 1, question.amount_minor)
 
     def held(self, binding: bytes, user_id: str, decision: Decision) -> Decision:
         """A held decision with its hold's id. `write` stores a new hold."""

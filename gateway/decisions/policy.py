@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from standing.gateway.bindings.attempts import BindingBounds
-from standing.gateway.decisions.risk import AnyRule, Currency
+from standing.gateway.decisions.habit_rules import AnyRule
+from standing.gateway.decisions.risk import Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
 
 #: The outcomes that a policy may choose. Approving is not among them: silence is not consent.

@@ -18,7 +18,10 @@ from standing.ledger.service.settings import SettingsError
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50
 #: What pydantic puts into a location that is in no file: the kind of rule or value that it tried.
-_NOT_IN_FILES = frozenset({"new_binding", "velocity", "int", "constrained-int", "literal['any']", "[key]"})
+_KINDS_OF_RULES = frozenset(
+    {"new_binding", "velocity", "unusual_amount", "identity_change", "binding_burst", "early_withdrawal"}
+)
+_NOT_IN_FILES = _KINDS_OF_RULES | {"int", "constrained-int", "literal['any']", "[key]"}
 _KEY = r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'"
 _PATH = rf"(?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*"
 _LIST_HEADER = re.compile(rf"\s*\[\[\s*({_PATH})\s*\]\]")

@@ -1,7 +1,7 @@
 """Risk rules: check 15 of `gateway.decisions.rules`, the only check that is the platform's own opinion.
 
 A rule is pure. It gets the question, what is known of the binding's recent past, and the time, and answers a hold or
-nothing. To add a rule, add a class with the shape of `RiskRule` and name it in `AnyRule`.
+nothing. To add a rule, add a class with the shape of `RiskRule` and name it in `gateway.decisions.habit_rules.AnyRule`.
 
 A hold has a reason and an end, and support may lift it earlier. A lifted hold exempts what it held from its rule until
 the hold's own end: it would be no help to lift a hold that comes back with the next transaction.
@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from standing.gateway.access.localized import Localized
+from standing.gateway.decisions.pasts import NO_PAST, Past
 from standing.gateway.decisions.question import Question
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, amount_text, currency_number
 from standing.ledger.errors import InvalidValue
@@ -54,11 +55,13 @@ class RiskFacts:
     """What the rules may know about a binding.
 
     `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those that have not ended, lifted ones included.
+    `past`: for rules with `looks_back`.
     """
 
     bound_at_ms: int
     tallies: Mapping[str, Tally]
     holds: Sequence[Hold]
+    past: Past = NO_PAST
 
 
 class RiskRule(Protocol):
@@ -72,6 +75,11 @@ class RiskRule(Protocol):
     @property
     def window_ms(self) -> int:
         """The period over which approved transactions are tallied for this rule; 0 where it needs no tally."""
+        ...
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether the rule looks at the binding's past."""
         ...
 
     def counts(self, kind: str, currency: int) -> bool:
@@ -94,7 +102,7 @@ def _currency(code: str) -> str:
 Currency = Annotated[str, AfterValidator(_currency)]
 
 
-class _Rule(BaseModel):
+class Rule(BaseModel):
     """What every rule states: its name, and the transactions that it is about."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,11 +111,15 @@ class _Rule(BaseModel):
     currency: Currency
     kinds: tuple[_KIND, ...] = Field(default=("payment", "withdrawal"), min_length=1, max_length=2)
 
+    @property
+    def looks_back(self) -> bool:
+        return False
+
     def counts(self, kind: str, currency: int) -> bool:
         return kind in self.kinds and currency == currency_number(self.currency)
 
 
-class NewBindingRule(_Rule):
+class NewBindingRule(Rule):
     """Holds each transaction above `over_minor` in the first `within_hours` after the account was bound."""
 
     rule: Literal["new_binding"]
@@ -130,7 +142,7 @@ class NewBindingRule(_Rule):
         return Hold(self.name, why, ends_at_ms, whole=False)
 
 
-class VelocityRule(_Rule):
+class VelocityRule(Rule):
     """Holds the whole account for `hold_minutes` once more than `over_count` transactions, or more than `over_minor` in
     sum, would be approved within `within_minutes`, including this transaction."""
 
@@ -165,9 +177,6 @@ class VelocityRule(_Rule):
             now_ms + self.hold_minutes * _MINUTE_MS,
             whole=True,
         )
-
-
-AnyRule = Annotated[NewBindingRule | VelocityRule, Field(discriminator="rule")]
 
 
 def first_hold(rules: Sequence[RiskRule], question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:

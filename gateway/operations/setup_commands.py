@@ -1,15 +1,25 @@
 """Commands that prepare a gateway: settings, secrets, API keys, the evidence key, the policy."""
 
+import json
 import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
+from standing.gateway.decisions.policy_try import dry_run
 from standing.gateway.evidence.signing import load_evidence_key, new_evidence_key
 from standing.gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_policy, read_vault_secrets
-from standing.ledger.service.commands import api_key_app, config_app, console, one_line_errors, secret_app
+from standing.gateway.storage.database import Storage
+from standing.ledger.attestations.money import amount_text
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, secret_app
+from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 
 api_key = api_key_app(ROLES)
@@ -57,3 +67,43 @@ def policy_check(file: Path) -> None:
             print(line, file=sys.stderr)  # noqa: T201 - plain, so that editors find file and line
         raise typer.Exit(1) from error
     console.print(f"{file} is right; its version is {checked.version}", highlight=False, soft_wrap=True)
+
+
+@policy.command("try")
+def policy_try(
+    file: Path,
+    since: Annotated[str, typer.Option(help="From which day on, such as 2026-03-01 (UTC)")],
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+) -> None:
+    """Play a policy's risk rules over recorded approvals: what each would have held, and what became of those.
+
+    Nothing is written, and a running gateway goes on beside it.
+    """
+    with one_line_errors():
+        since_ms = _day_ms(since)
+        settings = load(GatewaySettings, config)
+        database = Database(settings.database_url)
+        migrate(database, "standing.gateway.storage")
+        storage = Storage(database)
+        try:
+            with storage.read() as connection:
+                run = dry_run(connection, load_policy(file).risk, since_ms)
+        finally:
+            storage.close()
+    if as_json:
+        print(json.dumps(asdict(run), indent=1))  # noqa: T201 - for other programs
+        return
+    table = Table("rule", "would hold", "sums", "ended as", "refunded", "trouble within 7 days")
+    for name, tried in run.rules.items():
+        sums = ", ".join(amount_text(sum_minor, code) for code, sum_minor in tried.sum_minor.items())
+        ends = ", ".join(f"{count} {state}" for state, count in tried.ends.items())
+        table.add_row(name, f"{tried.held} of {run.approved}", sums, ends, str(tried.refunded), str(tried.trouble_soon))
+    console.print(table)
+
+
+def _day_ms(day: str) -> int:
+    try:
+        return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+    except ValueError as error:
+        raise InvalidValue("since", "not a day", "such as 2026-03-01") from error

@@ -1,0 +1,162 @@
+"""A policy's risk rules played over recorded decisions: what they would have held, and what became of those.
+
+A dry run: nothing is written, and no decision is made again. Rules see each transaction as they would have then, with
+what was approved, bound and changed before it, and nothing of what came after.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from standing.gateway.decisions.pasts import MAX_PAST, Past, PastAmount
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally, first_hold
+from standing.gateway.events.types import EventType
+from standing.gateway.storage import schema
+from standing.ledger.attestations.money import currency_number
+
+#: The longest past that a rule may look at.
+_LOOK_BACK_MS = 90 * 24 * 3_600_000
+#: A binding that ends badly within this time after a transaction may have been in wrong hands.
+_SOON_MS = 7 * 24 * 3_600_000
+_BAD_ENDS = (EventType.LOST, EventType.FROZEN, EventType.CLOSED)
+
+
+@dataclass(slots=True)
+class Tried:
+    """What one rule would have held of the approved transactions. Sums are minor units, by currency.
+
+    `captured`, `voided`, `reserved`: how they ended. `refunded`: some of it was paid back. `trouble_soon`: the bank
+    froze or closed the account, or recorded it as lost, within seven days.
+    """
+
+    held: int = 0
+    sum_minor: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    refunded: int = 0
+    trouble_soon: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a policy's rules would have done. `approved`: recorded approvals since the time; `examples`: at most ten
+    transactions of each rule, newest last."""
+
+    approved: int
+    rules: dict[str, Tried]
+    examples: dict[str, list[str]]
+
+
+def dry_run(connection: Connection, rules: Sequence[RiskRule], since_ms: int) -> DryRun:
+    """Play the rules over what was approved since a time, in its order."""
+    replay = _Replay(connection, rules)
+    run = DryRun(0, {rule.name: Tried() for rule in rules}, {rule.name: [] for rule in rules})
+    approved = 0
+    for row in _approvals(connection, since_ms - _LOOK_BACK_MS):
+        question = Question(Kind(row.kind), row.amount_minor, currency_number(row.currency))
+        if row.decided_at_ms >= since_ms:
+            approved += 1
+            hold = replay.hold(row, question)
+            if hold is not None:
+                _note(run.rules[hold.rule], row, replay.trouble_soon(row))
+                run.examples[hold.rule] = [*run.examples[hold.rule], row.transaction_id][-10:]
+        replay.approved(row, question)
+    return replace(run, approved=approved)
+
+
+class _Replay:
+    """What was known at each moment, account by account."""
+
+    def __init__(self, connection: Connection, rules: Sequence[RiskRule]) -> None:
+        self._rules = rules
+        self._amounts: dict[bytes, list[PastAmount]] = {}  # by account, oldest first
+        self._approved_at_ms: dict[bytes, int] = {}  # by binding
+        self._holds: dict[bytes, list[Hold]] = {}  # by account
+        self._bound: dict[bytes, list[int]] = {}
+        own, events = schema.bindings.c, schema.events.c
+        for account, at_ms in connection.execute(select(own.account, own.created_at_ms).order_by(own.created_at_ms)):
+            self._bound.setdefault(account, []).append(at_ms)
+        self._changes: dict[bytes, list[int]] = {}
+        self._bad_ends: dict[bytes, list[int]] = {}
+        wanted = {EventType.IDENTITY_CHANGED.value: self._changes, **{end.value: self._bad_ends for end in _BAD_ENDS}}
+        for binding, kind, at_ms in connection.execute(
+            select(events.binding, events.type, events.observed_at_ms)
+            .where(events.type.in_(list(wanted)))
+            .order_by(events.position)
+        ):
+            wanted[kind].setdefault(binding, []).append(at_ms)
+
+    def hold(self, row: Row[Any], question: Question) -> Hold | None:
+        now_ms, account = row.decided_at_ms, row.account
+        holds = [hold for hold in self._holds.get(account, ()) if hold.ends_at_ms > now_ms]
+        known = self._amounts.get(account, [])
+        facts = RiskFacts(
+            row.bound_at_ms,
+            {rule.name: _tally(rule, known, now_ms) for rule in self._rules if rule.window_ms},
+            holds,
+            Past(
+                amounts=tuple(reversed(known[-MAX_PAST:])),
+                approved_at_ms=self._approved_at_ms.get(row.binding),
+                identity_changed_at_ms=max(
+                    (at for at in self._changes.get(row.binding, ()) if at <= now_ms), default=None
+                ),
+                account_bound_at_ms=tuple(at for at in self._bound.get(account, ()) if at <= now_ms),
+            ),
+        )
+        hold = first_hold(self._rules, question, facts, now_ms)
+        if hold is not None and hold.whole and hold not in holds:
+            self._holds[account] = [*holds, hold]
+        return hold
+
+    def approved(self, row: Row[Any], question: Question) -> None:
+        self._amounts.setdefault(row.account, []).append(
+            PastAmount(row.decided_at_ms, row.kind, question.currency, row.amount_minor)
+        )
+        self._approved_at_ms[row.binding] = row.decided_at_ms
+
+    def trouble_soon(self, row: Row[Any]) -> bool:
+        ends = self._bad_ends.get(row.binding, ())
+        return any(row.decided_at_ms < at_ms <= row.decided_at_ms + _SOON_MS for at_ms in ends)
+
+
+def _tally(rule: RiskRule, amounts: Sequence[PastAmount], now_ms: int) -> Tally:
+    count = sum_minor = 0
+    for each in reversed(amounts):
+        if each.at_ms <= now_ms - rule.window_ms:
+            break
+        if rule.counts(each.kind, each.currency):
+            count, sum_minor = count + 1, sum_minor + each.amount_minor
+    return Tally(count, sum_minor)
+
+
+def _note(tried: Tried, row: Row[Any], trouble: bool) -> None:
+    tried.held += 1
+    tried.sum_minor[row.currency] = tried.sum_minor.get(row.currency, 0) + row.amount_minor
+    tried.ends[row.state or "none"] = tried.ends.get(row.state or "none", 0) + 1
+    tried.refunded += bool(row.refunded_minor)
+    tried.trouble_soon += trouble
+
+
+def _approvals(connection: Connection, since_ms: int) -> Iterable[Row[Any]]:
+    decided, own, reserved = schema.decisions.c, schema.bindings.c, schema.reservations.c
+    query = (
+        select(
+            decided.transaction_id,
+            decided.binding,
+            decided.kind,
+            decided.amount_minor,
+            decided.currency,
+            decided.decided_at_ms,
+            own.account,
+            own.created_at_ms.label("bound_at_ms"),
+            reserved.state,
+            reserved.refunded_minor,
+        )
+        .join(schema.bindings, own.binding == decided.binding)
+        .outerjoin(schema.reservations, reserved.transaction_id == decided.transaction_id)
+        .where(decided.outcome == "approve", decided.decided_at_ms >= since_ms)
+        .order_by(decided.decided_at_ms, decided.transaction_id)
+    )
+    return connection.execute(query.execution_options(yield_per=1_000))

@@ -1,0 +1,153 @@
+"""Rules that look at a habit: just valid, just invalid, through the API, and in a dry run on recorded decisions."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from typer.testing import CliRunner
+
+from standing.gateway.cli import app
+from standing.gateway.decisions.habit_rules import (
+    BindingBurstRule,
+    EarlyWithdrawalRule,
+    IdentityChangeRule,
+    UnusualAmountRule,
+)
+from standing.gateway.decisions.pasts import NO_PAST, Past, PastAmount
+from standing.gateway.decisions.question import Kind, Question
+from standing.gateway.decisions.risk import Hold, RiskFacts
+from tests.gateway.follower_rig import FollowRig, follow_rig
+
+CNY = 156
+HOUR_MS = 3_600_000
+NOW_MS = 1_800_000_000_000
+
+FAR = UnusualAmountRule(rule="unusual_amount", name="far", currency="CNY", over_minor=1_000, spreads=4, min_past=5)
+CHANGED = IdentityChangeRule(rule="identity_change", name="changed", currency="CNY", over_minor=100, within_hours=48)
+BURST = BindingBurstRule(rule="binding_burst", name="rebound", currency="CNY", over_count=2, within_hours=24)
+EARLY = EarlyWithdrawalRule(rule="early_withdrawal", name="early", currency="CNY", within_minutes=60)
+
+
+def _past(*amounts: int, kind: str = "payment", currency: int = CNY, **known: Any) -> Past:
+    return Past(amounts=tuple(PastAmount(NOW_MS, kind, currency, amount) for amount in amounts), **known)
+
+
+def _hold(rule: Any, amount_minor: int, past: Past, kind: Kind = Kind.PAYMENT, bound_at_ms: int = 0) -> Hold | None:
+    found: Hold | None = rule.hold(Question(kind, amount_minor, CNY), RiskFacts(bound_at_ms, {}, (), past), NOW_MS)
+    return found
+
+
+#: Median 2,000 and median deviation 200, so that 4 spreads end at 2,000 + 4 × 200 × 1.4826 = 3,186.
+HABIT = _past(2_000, 1_800, 2_200, 1_700, 2_300)
+
+
+@pytest.mark.parametrize(
+    ("rule", "suffices", "too_much"),
+    [
+        (FAR, (3_186, HABIT), (3_187, HABIT)),
+        (FAR, (1_000, _past(1, 1, 1, 1, 1)), (1_001, _past(1, 1, 1, 1, 1))),
+        (FAR, (10**9, _past(1, 1, 1, 1)), (10**9, _past(1, 1, 1, 1, 1))),
+        (FAR, (10**9, _past(1, 1, 1, 1, 1, currency=840)), (10**9, _past(1, 1, 1, 1, 1))),
+        (CHANGED, (100, Past(identity_changed_at_ms=NOW_MS)), (101, Past(identity_changed_at_ms=NOW_MS))),
+        (
+            CHANGED,
+            (101, Past(identity_changed_at_ms=NOW_MS - 48 * HOUR_MS)),
+            (101, Past(identity_changed_at_ms=NOW_MS - 48 * HOUR_MS + 1)),
+        ),
+        (
+            CHANGED,
+            (101, Past(identity_changed_at_ms=NOW_MS - 2, approved_at_ms=NOW_MS - 1)),
+            (101, Past(identity_changed_at_ms=NOW_MS - 2, approved_at_ms=NOW_MS - 2)),
+        ),
+        (
+            BURST,
+            (1, Past(account_bound_at_ms=(NOW_MS - 24 * HOUR_MS, NOW_MS - 2, NOW_MS))),
+            (1, Past(account_bound_at_ms=(NOW_MS - 24 * HOUR_MS + 1, NOW_MS - 2, NOW_MS))),
+        ),
+    ],
+)
+def test_a_habit_just_kept_and_just_left(rule: Any, suffices: tuple[int, Past], too_much: tuple[int, Past]) -> None:
+    assert _hold(rule, *suffices) is None
+    held = _hold(rule, *too_much)
+    assert held is not None
+    assert (held.rule, held.ends_at_ms > NOW_MS) == (rule.name, True)
+    assert held.why.en
+    assert any("\u4e00" <= character <= "\u9fff" for character in held.why.zh)
+    assert max(len(held.why.en), len(held.why.zh)) <= 200
+
+
+def test_a_withdrawal_right_after_a_binding_is_held_unless_a_payment_went_before() -> None:
+    held = _hold(EARLY, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS - HOUR_MS + 1)
+    assert held is not None
+    assert held.ends_at_ms == NOW_MS + 1
+    assert _hold(EARLY, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS - HOUR_MS) is None
+    assert _hold(EARLY, 5_000, NO_PAST, Kind.PAYMENT, NOW_MS) is None
+    assert _hold(EARLY, 5_000, _past(100), Kind.WITHDRAWAL, NOW_MS) is None
+
+
+RULES = [
+    {"rule": "unusual_amount", "name": "far", "currency": "CNY", "over_minor": 1_000, "min_past": 3},
+    {"rule": "identity_change", "name": "changed", "currency": "CNY", "within_hours": 48},
+    {"rule": "early_withdrawal", "name": "early", "currency": "CNY", "within_minutes": 60},
+]
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[FollowRig]:
+    with follow_rig(tmp_path, policy={"name": "habits", "risk": RULES}) as made:
+        yield made
+
+
+def test_the_rules_hold_through_the_api_and_never_approve(it: FollowRig) -> None:
+    person = it.bound()
+    person.bank.publish(bytes.fromhex(person.binding[2:]))
+    it.follow()
+    early = person.decide(kind="withdrawal", amount_minor=5_000)
+    assert (early["outcome"], early["reason"], early["hold"]["rule"]) == ("review", "risk_hold", "early")
+    for _ in range(3):
+        assert person.decide(amount_minor=500)["outcome"] == "approve"
+    far = person.decide(amount_minor=50_000)
+    assert (far["reason"], far["hold"]["rule"]) == ("risk_hold", "far")
+    assert "CNY 5.00" in far["hold"]["why"]["en"]
+    assert person.decide(amount_minor=510)["outcome"] == "approve"
+    person.bank.change(person.number, debit_allowed=False)
+    assert person.decide(amount_minor=50_000)["reason"] == "debit_not_allowed"
+
+
+def test_a_dry_run_shows_what_would_have_been_held_and_what_became_of_it(tmp_path: Path) -> None:
+    with follow_rig(tmp_path) as it:
+        person = it.bound()
+        person.bank.publish(bytes.fromhex(person.binding[2:]))
+        it.follow()
+        for index in range(4):
+            it.clock.advance(1_000)
+            person.decide(amount_minor=500, transaction_id=f"t-usual-{index}")
+        person.decide(amount_minor=40_000, transaction_id="t-far")
+        it.platform("POST", "/v1/decisions/t-far/capture", json={"amount_minor": 40_000})
+        it.clock.advance(1_000)
+        person.decide(amount_minor=600, transaction_id="t-usual-again")
+        person.bank.change(person.number, debit_allowed=False)
+        person.decide(amount_minor=90_000, transaction_id="t-refused")
+        config, policy = tmp_path / "gateway.toml", tmp_path / "policy.toml"
+        config.write_text(tomli_w.dumps(json.loads(it.settings.model_dump_json(exclude_none=True))))
+        policy.write_text(tomli_w.dumps({"name": "tried", "risk": RULES}))
+        arguments = ["policy", "try", str(policy), "--config", str(config)]
+        done = CliRunner().invoke(app, [*arguments, "--since", "2020-01-01", "--json"])
+        assert done.exit_code == 0, done.output
+        run = json.loads(done.output)
+        assert run["approved"] == 6
+        assert run["examples"] == {"far": ["t-far"], "changed": [], "early": []}
+        assert run["rules"]["far"] == {
+            "held": 1,
+            "sum_minor": {"CNY": 40_000},
+            "ends": {"captured": 1},
+            "refunded": 0,
+            "trouble_soon": 0,
+        }
+        later = json.loads(CliRunner().invoke(app, [*arguments, "--since", "2099-01-01", "--json"]).output)
+        assert (later["approved"], later["rules"]["far"]["held"]) == (0, 0)
+        assert CliRunner().invoke(app, [*arguments, "--since", "yesterday"]).exit_code == 1
+        assert "1 of 6" in CliRunner().invoke(app, [*arguments, "--since", "2020-01-01"]).output
