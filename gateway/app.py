@@ -127,6 +127,7 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.evidence,
         gateway.trails,
         gateway.score_cards,
+        gateway.check_ups,
         following.log,
         following.endpoints,
         following.queues,

@@ -29,6 +29,7 @@ from standing.gateway.settings import GatewaySettings, read_policy, read_vault_s
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.trail import Trails
+from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
@@ -66,6 +67,7 @@ class Gateway:
     trails: Trails
     holds: Holds
     score_cards: ScoreCards
+    check_ups: CheckUps
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
@@ -197,6 +199,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         clock=clock,
         max_waiting=settings.max_waiting_bindings,
     )
+    cards = ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock)
     return Gateway(
         settings=settings,
         clock=clock,
@@ -243,5 +246,6 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             settings=settings.trail,
         ),
         holds=Holds(storage, clock),
-        score_cards=ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock),
+        score_cards=cards,
+        check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
     )

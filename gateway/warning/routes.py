@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from standing.gateway.access.dependencies import LOOKING_UP, STORAGE, AnyRole
+from standing.gateway.bindings.schemas import PendingDocument, UserPath
 from standing.gateway.warning import schemas as d
+from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.scorecard import Period, ScoreCards
 from standing.ledger.clock import MAX_CALENDAR_MS
-from standing.ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
@@ -33,3 +35,20 @@ async def get_scorecard(
 ) -> d.ScoreCardDocument:
     """The ledger's part is the same at every gateway that followed the bank all the period."""
     return d.ScoreCardDocument.of(await cards.of(bic, period, until_ms))
+
+
+@router.get(
+    "/v1/users/{user_id}/check-up",
+    tags=["bindings"],
+    summary="Which of my bindings may fail at its next use, and what I can do",
+    responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE),
+)
+async def get_check_up(
+    user_id: UserPath, check_ups: Annotated[CheckUps, Depends(provided(CheckUps))], _caller: AnyRole
+) -> d.CheckUpDocument:
+    """Reads the ledger for this request. Signs are reasons to look; no decision reads them."""
+    found = await check_ups.of_user(user_id)
+    return d.CheckUpDocument(
+        accounts=[d.CheckedDocument.of(each) for each in found.accounts],
+        lapsing=[PendingDocument.of(each) for each in found.lapsing],
+    )

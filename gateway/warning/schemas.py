@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pydantic import BaseModel, Field
 
 from standing.gateway.access.schemas import LocalizedText
+from standing.gateway.bindings.schemas import PendingDocument
+from standing.gateway.warning.check_up import Checked
 from standing.gateway.warning.scorecard import Period, ScoreCard
 from standing.gateway.warning.verdict import Verdict, Word
 
@@ -77,3 +79,40 @@ class ScoreCardDocument(BaseModel):
             ledger=LedgerFiguresDocument(**asdict(card.ledger)),
             own=OwnFiguresDocument(**asdict(card.own)),
         )
+
+
+class SignDocument(BaseModel):
+    """One sign that a binding may fail at its next use."""
+
+    word: str = Field(examples=["identity_changed"])
+    what: LocalizedText
+    to_do: LocalizedText
+
+
+class CheckedDocument(BaseModel):
+    """A bound account with its signs, strongest first; an empty list: nothing was found."""
+
+    binding: str
+    bank: str = Field(examples=["BKCHCNBJ"])
+    number_masked: str = Field(examples=["621661********0000"])
+    signs: list[SignDocument]
+
+    @classmethod
+    def of(cls, checked: Checked) -> "CheckedDocument":
+        stored = checked.view.stored
+        return cls(
+            binding="0x" + stored.binding.hex(),
+            bank=stored.bank,
+            number_masked=stored.number_masked,
+            signs=[
+                SignDocument(word=sign.word, what=LocalizedText.of(sign.what), to_do=LocalizedText.of(sign.to_do))
+                for sign in checked.signs
+            ],
+        )
+
+
+class CheckUpDocument(BaseModel):
+    """A user's bindings, each with what speaks for its failing at the next use."""
+
+    accounts: list[CheckedDocument]
+    lapsing: list[PendingDocument] = Field(description="Micro-deposits whose time ends within two days")

@@ -216,7 +216,8 @@ def test_the_policy_of_the_guide_is_complete_and_right(tmp_path: Path) -> None:
     text = GUIDE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     policy = load_policy(_file(tmp_path, text))
     assert Policy.model_fields.keys() == tomllib.loads(text).keys()
-    assert {rule.rule for rule in policy.risk} == {"new_binding", "velocity"}
+    kinds = {"new_binding", "velocity", "unusual_amount", "identity_change", "binding_burst", "early_withdrawal"}
+    assert {rule.rule for rule in policy.risk} == kinds
 
 
 def test_the_guides_table_of_reasons_is_the_order_of_the_checks() -> None:
