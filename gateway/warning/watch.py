@@ -90,7 +90,7 @@ class PaceWatch:
             if hours.watermark_ms is None:
                 continue
             with self._storage.read() as connection:
-                limit_ms = usual_limit_ms(connection, bank, hours.to_ms, bound_ms)
+                limit_ms = usual_limit_ms(connection, bank, hours.watermark_ms, bound_ms)
                 told_since_ms = connection.scalar(
                     select(schema.bank_paces.c.slowing_since_ms).where(schema.bank_paces.c.bank == bank)
                 )
@@ -106,11 +106,15 @@ class PaceWatch:
         return self._storage.writer.submit(self._storage.write_all, work).result() or 0
 
 
-def usual_limit_ms(connection: Connection, bank: str, now_ms: int, bound_ms: int) -> int | None:
-    """The age from which a bank counts as slowing, by its hours before the present one."""
-    present_ms = now_ms - now_ms % HOUR_MS
+def usual_limit_ms(connection: Connection, bank: str, watermark_ms: int, bound_ms: int) -> int | None:
+    """The age from which a bank counts as slowing, by its hours before that of the word in force.
+
+    Hours in which that word only grew older are left out: a bank that fades must not make its fading ordinary. So are
+    hours that were not followed whole.
+    """
+    present_ms = watermark_ms - watermark_ms % HOUR_MS
     past = store.hours_between(connection, bank, present_ms - PAST_HOURS * HOUR_MS, present_ms)
-    return slowing_age_ms([hour.worst_age_ms for hour in past.values() if any(hour.age_time_ms)], bound_ms)
+    return slowing_age_ms([hour.worst_age_ms for hour in past.values() if sum(hour.age_time_ms) == HOUR_MS], bound_ms)
 
 
 def _telling(bank: str, event: Event, now_ms: int) -> Callable[[Connection], int]:

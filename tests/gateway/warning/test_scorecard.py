@@ -119,8 +119,15 @@ def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> 
     assert all(pace["why"]["en"] and pace["why"]["zh"] for pace in paces.values())
 
 
-def test_a_bank_that_is_about_to_fall_silent_is_told_once_with_the_time_that_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last_word_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"])
+def test_a_bank_that_is_about_to_fall_silent_is_told_once_with_the_time_that_is_left(
+    tmp_path: Path, last_word_ms: int
+) -> None:
+    """Also where the gap fills an hour by itself: its own growth is no habit."""
     with follow_rig(tmp_path, policy=PATIENT) as it:
+        spoken_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
+        it.clock.advance((last_word_ms - spoken_ms - it.clock.now_ms()) % HOUR_MS)
+        it.heartbeat()
         it.follow()
         for _ in range(20):
             _speak(it, 1, HOUR_MS // 2)
