@@ -74,7 +74,7 @@ def test_a_bank_that_is_gone_or_keeps_another_time_waits_for_a_restart(tmp_path:
             assert answer.json()["needs_restart"] == sorted([*gone, f"banks.{BICS[0]}.time_zone"])
             told = gateway.call("GET", "/v1/banks").json()["banks"]
             assert len(told) == len(banks)
-            assert (told[0]["name"], told[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
+            assert (told[0]["name"]["en"], told[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
 
 
 def test_wrong_settings_change_nothing_and_the_status_says_so(tmp_path: Path) -> None:
