@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench bench-quick test-browser test-long test-postgresql test-npm test-network network soak check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench bench-quick test-browser test-long test-postgresql test-npm test-network test-consortium network soak check format \
   compile catalogue examples clean
 
 help: ## Show the targets
@@ -75,6 +75,13 @@ test-browser: .venv/.browser ## The console in Chromium: widths, languages, keyb
 
 test-npm: setup ## What needs npm: signatures against ethers, evidence against anvil
 	$(BIN)/python -m pytest -q -m npm tests $(ARGS)
+
+.cache/promtool/usr/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "promtool is missing, and apt-get, which could fetch it, is as well"; exit 1; }
+	mkdir -p .cache/promtool && cd .cache/promtool && apt-get download --quiet prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
+
+test-consortium: setup .cache/promtool/usr/bin/promtool ## A consortium's files: Prometheus's own tool reads and tries the rules, ethers the genesis (needs npm)
+	PATH="$(CURDIR)/.cache/promtool/usr/bin:$$PATH" $(BIN)/python -m pytest -q -m "npm or not npm" tests/ledger/consortium $(ARGS)
 
 # The engine (licence: BUSL-1.1) serves tests alone; nothing of Standing depends on it, so it has an environment of its own.
 .cache/network/.ready:

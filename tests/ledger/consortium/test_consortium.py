@@ -1,0 +1,206 @@
+"""`standing-network make`: the files of a network, read again by others' implementations where there are any here."""
+
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+import yaml
+from eth_keys.datatypes import PrivateKey
+from typer.testing import CliRunner
+
+from standing.ledger.consortium.besu import extra_data
+from standing.ledger.consortium.cli import app
+from standing.ledger.consortium.operations import units
+from standing.ledger.consortium.plan import EXAMPLE, Member, PlanRefused, parse_plan
+from tests.contracts.npm_packages import FOLDER, NpmMissing, install
+
+
+def _key(index: int) -> PrivateKey:
+    return PrivateKey(bytes([index]) * 32)
+
+
+def plan_of(validators: int = 4, **changed: Any) -> dict[str, Any]:
+    """A plan with validators at banks, and one platform that observes."""
+    members: list[dict[str, Any]] = [
+        {
+            "name": f"bank-{index}",
+            "bank": f"AB{chr(65 + index)}DCNB0",
+            "host": f"10.0.0.{index}",
+            "node_key": _key(index).public_key.to_bytes().hex(),
+            "validator": True,
+            "accounts": [_key(100 + index).public_key.to_checksum_address()],
+        }
+        for index in range(1, validators + 1)
+    ]
+    members.append(
+        {
+            "name": "jinqiao-pay",
+            "platform": "jinqiao-pay",
+            "host": "10.0.1.1",
+            "node_key": _key(99).public_key.to_bytes().hex(),
+            "validator": False,
+        }
+    )
+    roles = {
+        name: _key(200 + at).public_key.to_checksum_address()
+        for at, name in enumerate(("registrar", "guardian", "governor"))
+    }
+    return {"chain_id": 20_261, "members": members, **roles} | changed
+
+
+def _written(tmp_path: Path, plan: dict[str, Any]) -> Path:
+    file, folder = tmp_path / "plan.json.toml", tmp_path / "network"
+    file.write_text(tomlkit.dumps(plan))
+    made = CliRunner().invoke(app, ["make", str(file), str(folder)])
+    assert made.exit_code == 0, made.output
+    return folder
+
+
+def test_extra_data_is_what_besus_own_documentation_shows_for_four_validators() -> None:
+    addresses = [
+        "0x64a702e6263b7297a96638cac6ae65e6541f4169",
+        "0xc7eeb9a4e00ce683cf93039b212648e01c6c6b78",
+        "0x3923390ad55e90c237593b3b0e401f3b08a03185",
+        "0xaefdb9a738c9f433e5b6b212a6d62f6370c2f692",
+    ]
+    head = "0xf87aa0" + "00" * 32
+    told = extra_data(addresses)
+    assert told.startswith(head + "f85494")
+    assert told.endswith("c080c0")
+    assert [told[len(head) + 4 :][at : at + 42] for at in range(0, 168, 42)] == [
+        f"94{each[2:]}" for each in sorted(addresses)
+    ]
+
+
+@pytest.mark.npm
+def test_ethers_reads_the_validators_out_of_the_genesis_block(tmp_path: Path) -> None:
+    try:
+        install()
+    except NpmMissing as missing:
+        pytest.skip(str(missing))
+    genesis = json.loads((_written(tmp_path, plan_of(7)) / "genesis.json").read_text())
+    script = "import {decodeRlp} from 'ethers'; console.log(JSON.stringify(decodeRlp(process.argv[1])))"
+    ended = subprocess.run(
+        ["node", "--input-type=module", "-e", script, genesis["extraData"]],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    vanity, validators, vote, current_round, seals = json.loads(ended.stdout)
+    expected = sorted(_key(index).public_key.to_address() for index in range(1, 8))
+    assert (vanity, validators, vote, current_round, seals) == ("0x" + "00" * 32, expected, [], "0x", [])
+
+
+def test_every_member_gets_a_folder_with_all_that_its_node_needs_and_all_of_one_network(tmp_path: Path) -> None:
+    folder = _written(tmp_path, plan_of())
+    genesis = json.loads((folder / "genesis.json").read_text())
+    assert (genesis["config"]["chainId"], genesis["config"]["zeroBaseFee"], genesis["alloc"]) == (20_261, True, {})
+    assert int(genesis["gasLimit"], 16) == 100_000_000
+    # The contract is compiled for Cancun: a chain that does not know it would refuse the deployment.
+    assert genesis["config"]["cancunTime"] == 0
+    members = sorted(path.name for path in (folder / "members").iterdir())
+    assert members == ["bank-1", "bank-2", "bank-3", "bank-4", "jinqiao-pay"]
+    everybody = {f"enode://{_key(index).public_key.to_bytes().hex()}@10.0.0.{index}:30303" for index in range(1, 5)}
+    observer = f"enode://{_key(99).public_key.to_bytes().hex()}@10.0.1.1:30303"
+    for name in members:
+        own = folder / "members" / name
+        assert (own / "genesis.json").read_text() == (folder / "genesis.json").read_text()
+        permissions = tomllib.loads((own / "permissions.toml").read_text())
+        assert set(permissions["nodes-allowlist"]) == everybody | {observer}
+        assert len(permissions["accounts-allowlist"]) == 3 + 4
+        configuration = tomllib.loads((own / "besu.toml").read_text())
+        assert (configuration["rpc-http-host"], configuration["min-gas-price"]) == ("127.0.0.1", 0)
+        assert len(json.loads((own / "static-nodes.json").read_text())) == len(members) - 1
+        compose = yaml.safe_load((own / "compose.yaml").read_text())
+        assert set(compose["services"]) == {"besu", "postgresql", "standing", "prometheus"}
+        assert "password" not in str(compose["services"]).lower().replace("postgres_password_file", "")
+        assert json.loads((own / "dashboard.json").read_text())["panels"]
+    assert "QBFT" not in tomllib.loads((folder / "members" / "jinqiao-pay" / "besu.toml").read_text())["rpc-http-api"]
+
+
+def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = _written(tmp_path / "one", plan_of()), _written(tmp_path / "two", plan_of())
+    texts = [
+        {path.relative_to(each): path.read_text() for path in each.rglob("*") if path.is_file()} for each in (one, two)
+    ]
+    assert texts[0] == texts[1]
+    again = CliRunner().invoke(app, ["make", str(tmp_path / "one" / "plan.json.toml"), str(one)])
+    assert (again.exit_code, "not overwritten" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(lambda plan: plan["members"].pop(0), "3 validators; allowed: 4 or more", id="too few validators"),
+        pytest.param(lambda plan: plan["members"][0].update(node_key="ab"), "128 hexadecimal digits", id="no key"),
+        pytest.param(
+            lambda plan: plan["members"][0].update(node_key=plan["members"][1]["node_key"]),
+            "stands twice",
+            id="one key twice",
+        ),
+        pytest.param(lambda plan: plan["members"][0].update(name="bank-2"), "stands twice", id="one name twice"),
+        pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="no BIC"),
+        pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
+        pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),
+        pytest.param(lambda plan: plan.update(registrar="0x12"), "address", id="no address"),
+        pytest.param(lambda plan: plan.update(chain_id=0), "chain_id", id="chain id 0"),
+        pytest.param(lambda plan: plan.update(colour="red"), "colour", id="a setting that nobody knows"),
+    ],
+)
+def test_a_plan_that_makes_no_network_is_refused_with_what_is_allowed(spoil: Any, said: str) -> None:
+    plan = plan_of()
+    spoil(plan)
+    with pytest.raises(PlanRefused, match=said):
+        parse_plan(plan)
+
+
+def test_a_nodes_key_stays_in_its_file_and_the_public_key_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "node.key"
+    told = CliRunner().invoke(app, ["key", str(file)])
+    private = file.read_text().strip()
+    made = PrivateKey(bytes.fromhex(private))
+    assert made.public_key.to_bytes().hex() in told.output.replace("\n", "")
+    assert made.public_key.to_checksum_address() in told.output
+    assert private not in told.output
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_the_example_is_a_plan_but_for_what_each_member_fills_in() -> None:
+    stated = tomllib.loads(EXAMPLE)
+    with pytest.raises(PlanRefused) as refused:
+        parse_plan(stated)
+    assert {line.partition(":")[0] for line in str(refused.value).splitlines()} == {
+        "members.0.node_key",
+        "members.0.accounts.0",
+        "members.1.node_key",
+    }
+
+
+@pytest.mark.parametrize("kind", ["bank", "platform"])
+def test_systemd_takes_the_units(tmp_path: Path, kind: str) -> None:
+    analyze = Path("/usr/bin/systemd-analyze")
+    if not analyze.exists():
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    stated = next(member for member in plan_of()["members"] if kind in member)
+    files = units(Member.model_validate(stated), prefix=str(tmp_path))
+    for program in ("besu/bin/besu", "standing/bin/standing-node", "standing/bin/standing-gateway"):
+        (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    told = subprocess.run(
+        [analyze, "verify", "--man=no", *(tmp_path / name for name in files)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in told.stderr.splitlines() if any(name in line for name in files)]
+    assert (told.returncode, ours) == (0, []), told.stderr
