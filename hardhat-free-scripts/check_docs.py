@@ -52,7 +52,10 @@ def check_commands(text: str) -> list[str]:
 def check_document(document: Path, targets: set[str]) -> list[str]:
     """What `document` names and does not exist."""
     text = document.read_text(encoding="utf-8")
-    found = [f"no target `make {name}`" for name in set(re.findall(r"(?<!standing-network )make ([a-z][a-z-]+)", _code(text))) - targets]
+    found = [
+        f"no target `make {name}`"
+        for name in set(re.findall(r"(?<!standing-network )make ([a-z][a-z-]+)", _code(text))) - targets
+    ]
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     found += [f"no file {link}" for link in links if not (document.parent / link).exists()]
     paths = re.findall(rf"`((?:{'|'.join(_FOLDERS)})/[\w./-]+)`", text)
