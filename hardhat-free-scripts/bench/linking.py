@@ -198,8 +198,8 @@ def play(folder: Path, herd_size: int, *, accounts: int = ACCOUNTS, changes: int
 class Attack:
     """How an attack went: of the pairs that the observer is surest of, and of all that it can name.
 
-    Recall is of the bindings that have a partner. `blind`: how often anyone would be right who names a member of the
-    herd by lot, as far as the binding has a partner at all. `told`: how often the observer is right about a binding of
+    Recall is of the bindings that have a partner. `blind`: how often anyone would be right who names by lot one of
+    those that always appear together with a binding. `told`: how often the observer is right about a binding of
     which it knows from elsewhere that it has a partner.
     """
 
@@ -223,14 +223,14 @@ def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
             for binding in group:
                 written[binding].add((each.number, index))
                 first.setdefault(binding, each.number)
-    claims = []
+    claims, blind = [], 0.0
     for binding in sorted(written):
         scored = _scores(binding, written, first, members)
         if scored:
             best = max(scored.values())
             tied = [other for other, score in scored.items() if score == best]
+            blind += (trace.partner.get(binding) in tied) / len(tied)
             claims.append((best, _earlier(binding, tied, first, herd_size), binding))
-    mates = {binding: len(_scores(binding, written, first, members)) for binding in trace.partner}
     told = [
         (trace.partner[binding] in tied) / len(tied)
         for _, named, binding in claims
@@ -239,7 +239,7 @@ def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
     ]
     return replace(
         _judge(claims, trace),
-        blind=sum(1 / mates[binding] for _, _, binding in claims if mates.get(binding)) / len(claims),
+        blind=blind / len(claims),
         told=sum(told) / len(told),
     )
 
