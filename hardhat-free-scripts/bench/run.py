@@ -51,6 +51,7 @@ SECTIONS = (
     Section("linking", "Which bindings are one account's, by the ledger alone"),
     Section("read", "Reading bindings from the ledger"),
     Section("decide", "Deciding over HTTP, one worker"),
+    Section("intake", "Taking a core's file in"),
     Section("publish", "Publishing attestations"),
     Section("propagate", "From the feed's acknowledgement to the first decision that sees it"),
     Section("scale", "More bindings"),
