@@ -6,6 +6,7 @@ core's own, UTC.
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import file_digest
@@ -69,7 +70,7 @@ def sha256_of(path: Path) -> str:
 
 
 def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) -> LineProblem | None:
-    """What is wrong with the file as a whole: empty, too large, or cut short. Raises: OSError."""
+    """What is wrong with the file as a whole: empty, too large, in UTF-16, or cut short. Raises: OSError."""
     ends_well = profile is None or profile.final_line_break
     # The line break of UTF-16, little-endian, ends with a zero.
     wide = profile is not None and profile.encoding.startswith("utf-16")
@@ -77,6 +78,8 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) ->
     if not 0 < size <= max_bytes:
         return LineProblem(0, "file", f"{size} bytes", f"1 to {max_bytes} bytes")
     with path.open("rb") as file:
+        if profile is None and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
+            return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile that says so (feed learn)")
         file.seek(-min(size, 2), 2)
         end = file.read()
         if ends_well and not (end in {b"\n\0", b"\0\n"} if wide else end.endswith(b"\n")):

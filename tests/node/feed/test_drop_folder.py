@@ -195,6 +195,7 @@ BAD_FILES = [
     pytest.param("jsonl", b'{"number": "\xff"}\n', "number", id="not UTF-8"),
     pytest.param("jsonl", _jsonl("[" * 60_000), "line", id="nested without end"),
     pytest.param("csv", _jsonl(_HEADER), "file", id="only a header"),
+    pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16, and no profile says so"),
     pytest.param("csv", _jsonl("number,colour", "1234,red"), "header", id="an unknown column"),
     pytest.param("csv", _jsonl("status", "active"), "header", id="no column of numbers"),
     pytest.param("csv", _jsonl("number,number", "1,2"), "header", id="a column twice"),
