@@ -176,7 +176,7 @@ def test_a_herd_that_one_holder_fills_stops_growing(bank: Bank) -> None:
         for index in range(herds.MAX_MEMBERS - 1):
             more = {"id": index.to_bytes(32, "big"), "platform": f"p-{index}", "request_id": f"r-{index}"}
             connection.execute(table.insert().values(**(row | more)))
-    with bank.site.node.database.read() as connection:
+    with bank.site.node.database.write() as connection:
         assert herds.join(connection, row["account_id"], 3) == 2
     assert herds.MAX_MEMBERS >= MAX_BINDINGS_PER_ACCOUNT
 
