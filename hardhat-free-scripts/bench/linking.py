@@ -340,9 +340,9 @@ def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
                     "linking",
                     "named pairs that are right",
                     name,
-                    unit="share",
+                    unit="percent",
                     ours="2" in name,
-                    rates=[attack.precision],
+                    rates=[100 * attack.precision],
                     extra=extra,
                 )
             )
@@ -359,7 +359,7 @@ def main() -> None:
         figures, ratios = run(Path(folder), 1)
     for figure in figures:
         extra = {name: round(value, 3) for name, value in figure.extra.items()}
-        print(figure.contender, {"precision": round(figure.rate, 4), **extra})
+        print(figure.contender, {"precision": round(figure.rate / 100, 4), **extra})
     for ratio in ratios:
         print(ratio.name, round(ratio.value, 3), "met" if ratio.met else "missed")
 

@@ -26,6 +26,7 @@ from standing.gateway.decisions.service import DecisionService
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.schema import bindings
+from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
 from standing.ledger.errors import StandingError
@@ -61,7 +62,7 @@ def snapshot_reader(copy: dict[bytes, Seen]) -> type[Reader]:
     return SnapshotReader
 
 
-_STORED = struct.Struct(">QQ16s32sQ?Q")  # a record and its block
+_STORED = struct.Struct(f">Q{TAG_AND_HEAD_SIZE}s32sQ?Q")  # a record and its block
 
 
 def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
