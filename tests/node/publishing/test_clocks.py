@@ -154,6 +154,7 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
 
     with one_entry_at_a_time:
         monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
+        bank.clock.advance(bank.settings.publisher.heartbeat_ms)  # so that a heartbeat is due, and the ledger asked
         bank.feed()
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
