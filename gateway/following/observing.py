@@ -123,13 +123,14 @@ class Observer:
         states = _states(connection, [sighting.known.binding for sighting in sightings])
         # A record older than what was told occurs where a node had lost the state of some blocks (see `sight`).
         sightings = [sighting for sighting in sightings if not _is_older(sighting, states)]
+        told = {each.known.binding: _told(each.known, states.get(each.known.binding)) for each in sightings}
         events: list[Event] = []
         for sighting in sightings:
-            state = states.get(sighting.known.binding)
+            binding = sighting.known.binding
             if sighting.record.publication:
-                events += _events(sighting, state, now_ms)
+                events += _events(sighting, states.get(binding), told[binding], now_ms)
         event_log.append(connection, events)
-        _observe(connection, sightings, states, now_ms)
+        _observe(connection, sightings, told, now_ms)
         _remember(connection, sightings, states, now_ms)
         return len(events)
 
@@ -144,10 +145,9 @@ def _is_older(sighting: Sighting, states: Mapping[bytes, Row[Any]]) -> bool:
     return state is not None and not state.recheck and sighting.record.publication < state.publication
 
 
-def _events(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> list[Event]:
+def _events(sighting: Sighting, state: Row[Any] | None, previous: Terms | None, now_ms: int) -> list[Event]:
     known, record, current = sighting.known, sighting.record, sighting.terms
     first = state is None or state.publication == 0
-    previous = _told(known, state)
     expected = known.tags
     if current is not None and known.unvouched:
         expected = replace(expected, **{field: getattr(current.tags, field) for field in known.unvouched})
@@ -205,13 +205,11 @@ def _usable_since_ms(sighting: Sighting, state: Row[Any] | None, now_ms: int) ->
     """When a word of the bank that opens was first seen; None: not yet."""
     if state is not None and state.usable_since_ms is not None:
         return int(state.usable_since_ms)
-    known = sighting.known
-    opens = open_record(sighting.record, key=known.key, bank=known.bank, binding=known.binding) is not None
-    return now_ms if opens else None
+    return now_ms if sighting.terms is not None else None
 
 
 def _observe(
-    connection: Connection, sightings: Sequence[Sighting], states: Mapping[bytes, Row[Any]], now_ms: int
+    connection: Connection, sightings: Sequence[Sighting], told: Mapping[bytes, Terms | None], now_ms: int
 ) -> None:
     """Remember when each word of a bank was seen. One that says the same again gives cover to others, or was asked for
     by a resync: it is marked, since it is no change."""
@@ -234,7 +232,7 @@ def _observe(
             "block_number": sighting.block.number,
             "block_time_ms": sighting.block.time_s * 1000,
             "observed_at_ms": now_ms,
-            "restated": sighting.terms is not None and sighting.terms == _told(sighting.known, states.get(binding)),
+            "restated": sighting.terms is not None and sighting.terms == told[binding],
         }
         for (binding, publication), sighting in seen.items()
         if (binding, publication) not in there
