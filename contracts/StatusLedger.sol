@@ -243,35 +243,27 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
 
     /// @dev The writes, attestation by attestation: where a binding occurs twice, the last one stands.
     ///
-    /// The words are read where they stand (`attestation` walks through calldata), for general ABI decoding works their
-    /// place out anew for each field. So their padding is checked here: bits below the 208 of `tagAndHead` are
-    /// malformed, refused as the compiler does it.
+    /// The words are read where they stand, for general ABI decoding works their place out anew for each field. So their
+    /// padding is checked here: bits below the 208 of `tagAndHead` are malformed, refused as the compiler does it. A
+    /// record's slot is `records[binding]` as the compiler finds it, with the mapping's own slot written only once.
     // slither-disable-next-line assembly
     function _store(
         mapping(bytes32 binding => Stored) storage records,
-        uint256 number,
+        uint256 publication,
         Attestation[] calldata attestations
     ) private {
-        uint256 attestation;
-        uint256 end;
         assembly ("memory-safe") {
-            attestation := attestations.offset
-            end := add(attestation, mul(attestations.length, 0x60))
-        }
-        while (attestation != end) {
-            bytes32 binding;
-            uint256 tagAndHead;
-            bytes32 tail;
-            assembly ("memory-safe") {
-                binding := calldataload(attestation)
-                tagAndHead := calldataload(add(attestation, 0x20))
-                tail := calldataload(add(attestation, 0x40))
-                attestation := add(attestation, 0x60)
+            mstore(0x20, records.slot)
+            let attestation := attestations.offset
+            let end := add(attestation, mul(attestations.length, 0x60))
+            for {} lt(attestation, end) { attestation := add(attestation, 0x60) } {
+                let tagAndHead := calldataload(add(attestation, 0x20))
+                if shl(208, tagAndHead) { revert(0, 0) }
+                mstore(0, calldataload(attestation))
+                let recordSlot := keccak256(0, 0x40)
+                sstore(recordSlot, or(shl(208, publication), shr(48, tagAndHead)))
+                sstore(add(recordSlot, 1), calldataload(add(attestation, 0x40)))
             }
-            if (tagAndHead << 208 != 0) revert();
-            Stored storage stored = records[binding];
-            stored.packed = number << 208 | tagAndHead >> 48;
-            stored.tail = tail;
         }
     }
 }

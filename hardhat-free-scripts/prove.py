@@ -78,11 +78,11 @@ CONTROLS = [
         "",
     ),
     Control("check_no_rollback", "if (number != issuer.publication + 1)", "if (number > issuer.publication + 1)"),
-    Control("check_no_rollback", "number << 208 | tagAndHead >> 48", "(number - 1) << 208 | tagAndHead >> 48"),
+    Control("check_no_rollback", "shl(208, publication)", "shl(208, sub(publication, 1))"),
     Control("check_no_rollback", "if (watermarkMs < issuer.watermarkMs)", "if (watermarkMs + 1 < issuer.watermarkMs)"),
     Control("check_no_rollback", "if (watermarkMs > _latestMs())", "if (watermarkMs > _latestMs() + 1)"),
     Control("check_a_publication_writes_its_bindings_alone", "_store(_records[bank],", "_store(_records[bytes11(0)],"),
-    Control("check_a_publication_writes_its_bindings_alone", "tagAndHead >> 48", "tagAndHead >> 49"),
+    Control("check_a_publication_writes_its_bindings_alone", "shr(48, tagAndHead)", "shr(49, tagAndHead)"),
 ]
 
 
