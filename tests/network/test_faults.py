@@ -149,8 +149,8 @@ def test_a_network_that_falls_in_two_halves_stands_still_and_has_one_history_whe
 def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_no_decision_wrong(
     it: Consortium, load: Load
 ) -> None:
-    """Blocks take longer. A decision is by the bank's word; where that is older than the bound it is `bank_silent`, which
-    is rare. (`test_no_decision_of_the_whole_run_went_against_the_banks_word` looks at these decisions as well.)"""
+    """Blocks take longer. A decision is by the bank's word; where that is older than the bound it is `bank_silent`,
+    which is rare. `test_no_decision_of_the_whole_run_went_against_the_banks_word` looks at these decisions as well."""
     mark = load.mark()
     it.network.worsen(delay_ms=200, loss_per_mille=50)
     it.network.wait_for_blocks(10)
