@@ -17,7 +17,7 @@ StandingError
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
 ├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
 └── Unavailable
-    ├── TooManyAttempts       the bank lets nobody ask so often; it says when to come back
+    ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
     ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
     └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
@@ -38,7 +38,7 @@ class BankNotUsable(Conflict):
 
 
 class NothingReserved(Conflict):
-    """The decision holds no reservation: it did not approve, or is a withdrawal, which uses no limit."""
+    """The decision holds no reservation, because it did not approve."""
 
 
 class AlreadySettled(Conflict):

@@ -25,7 +25,7 @@ class ProcessDied(Exception):
 
 
 class NotYet(Exception):
-    """What is waited for is not there yet."""
+    """The awaited condition does not hold yet."""
 
 
 def free_port() -> int:

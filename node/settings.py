@@ -46,10 +46,12 @@ class NodeSettings(ServiceSettings):
         description="32 random bytes or more, in hexadecimal: every binding key comes from it"
     )
     newer_bank_secret_files: list[Path] = Field(
-        [], max_length=15, description="Versions 2, 3 … of the bank secret, in order; new bindings are under the last"
+        [], max_length=15, description="Versions 2, 3 … of the bank secret, in order; new bindings use the last"
     )
-    vault_secret_file: Path = Field(description="Likewise: encrypts personal data in the database")
-    older_vault_secret_files: list[Path] = Field([], max_length=15, description="Those before it, newest first")
+    vault_secret_file: Path = Field(
+        description="32 random bytes or more, in hexadecimal: encrypts personal data in the database"
+    )
+    older_vault_secret_files: list[Path] = Field([], max_length=15, description="Earlier vault secrets, newest first")
     signer_keystore: Path | None = Field(None, description="Encrypted keystore of the key that signs publications")
     signer_password_file: Path | None = None
     signer_pkcs11: Pkcs11Settings | None = Field(None, description="Instead of a keystore: a hardware token")

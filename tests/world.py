@@ -45,7 +45,7 @@ REGISTRAR = DEVNET_KEYS[0]
 GUARDIAN = DEVNET_KEYS[1]
 BANK_ADMIN = DEVNET_KEYS[2]
 _SENDERS = itertools.cycle(DEVNET_KEYS[3:])
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 #: A block's extra data on the engines with several validators is longer than the 32 bytes of other chains.
 EXTRA_DATA_BYTES = 241
 
@@ -74,7 +74,7 @@ CLAIM_FIELDS = tuple(name for name in Claim.model_fields if name in ACCOUNT)
 
 
 def wait_until(look: Callable[[], _T]) -> _T:
-    """The first answer of `look` that is true. Raises: tenacity.RetryError after 20 seconds."""
+    """The first answer of `look` that is true. Raises: tenacity.RetryError after a minute."""
     return Retrying(
         retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.01), stop=stop_after_delay(_PATIENCE_S)
     )(look)

@@ -25,7 +25,7 @@ PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     BankNodeRefused: (502, "The bank's node does not answer as it should"),
     GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
     BindingHeld: (429, "Too many of the user's attempts to bind were refused"),
-    TooManyAttempts: (429, "The bank lets nobody ask more for a while"),
+    TooManyAttempts: (429, "The bank accepts no more attempts for now"),
 }
 
 AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]

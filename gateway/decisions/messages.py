@@ -59,8 +59,8 @@ MESSAGES: dict[Reason | None, Localized] = {
         "该账户已被银行冻结。请联系银行了解原因，或使用其他账户。",
     ),
     Reason.ACCOUNT_DORMANT: Localized(
-        "The bank has put this account to rest after a long time without use. Activate it at the bank, "
-        "or use another account.",
+        "The bank has marked this account as dormant after a long time without use. Reactivate it at the "
+        "bank, or use another account.",
         "该账户因长期未使用已被银行转为休眠。请到银行激活，或使用其他账户。",
     ),
     Reason.DEBIT_NOT_ALLOWED: Localized(

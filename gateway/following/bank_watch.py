@@ -35,7 +35,7 @@ def due(connection: Connection, sightings: Sequence[BankSighting], policy: Polic
 def write(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> int:
     """Write events for banks that fell silent, came back, were suspended or reinstated. Returns: how many.
 
-    Of a bank seen for the first time, only trouble is told.
+    For a bank seen for the first time, only trouble is reported.
     """
     events: list[Event] = []
     table = schema.bank_states

@@ -52,7 +52,7 @@ class Sighting:
 
     @property
     def effective_at_ms(self) -> int:
-        """When the terms took effect. The time of a record that does not open is not known: its block's counts."""
+        """When the terms took effect; the block's time for a record that does not open, whose own time is unknown."""
         return self.terms.effective_at_ms if self.terms is not None else self.block.time_s * 1000
 
 

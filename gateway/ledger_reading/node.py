@@ -63,7 +63,7 @@ def learn_block(node: LedgerNode, header: Any) -> tuple[int, int]:
     except (TypeError, KeyError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a block") from error
     if len(found) != _HASH_SIZE:
-        raise LedgerUnreachable("the ledger's node answers with a hash that is none")
+        raise LedgerUnreachable("the ledger's node answers with an invalid hash")
     node.hashes[number, time_s] = found
     if len(node.hashes) > _MAX_HASHES:
         node.hashes.popitem(last=False)
@@ -77,5 +77,5 @@ def quantity(value: Any) -> int:
     except (TypeError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a number") from error
     if not 0 <= number <= _MAX_QUANTITY:  # one of a million digits could not even be shown
-        raise LedgerUnreachable("the ledger's node answers with a number that is none")
+        raise LedgerUnreachable("the ledger's node answers with an invalid number")
     return number

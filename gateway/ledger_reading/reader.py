@@ -239,7 +239,7 @@ class Reader:
         try:
             reading = decode_read(bytes.fromhex(result.removeprefix("0x")), count)
         except (LedgerMismatch, ValueError, AttributeError, TypeError) as error:
-            raise LedgerUnreachable(f"the ledger's answer makes no sense: {str(error)[:200]}") from error
+            raise LedgerUnreachable(f"the ledger node's answer is malformed: {str(error)[:200]}") from error
         self.nodes.admit(node, reading.block_number, block)
         return _Answered(reading, await self.nodes.block_hash(node, reading.block_number, reading.block_time_s))
 

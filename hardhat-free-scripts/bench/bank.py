@@ -79,7 +79,7 @@ def bind_users(net: LocalNet, bank: LocalBank, count: int) -> list[str]:
 
 
 class Heart:
-    """While it is entered, a bank's core keeps saying that nothing changes."""
+    """A context manager; within it, a bank's core keeps saying that nothing has changed."""
 
     def __init__(self, bank: LocalBank) -> None:
         self._bank = bank

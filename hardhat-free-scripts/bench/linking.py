@@ -273,13 +273,13 @@ def _scores(
 
 
 def _earlier(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], herd_size: int) -> list[bytes]:
-    """Who came into a herd that was full can only belong to somebody who was there before."""
+    """A binding that joined a full herd can only belong to a holder who was there before."""
     before = [other for other in tied if first[other] < first[binding]]
     return before if herd_size > 1 and len(before) >= herd_size else list(tied)
 
 
 def _later(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], herd_size: int) -> list[bytes]:
-    """Who was among the first of a herd and has a partner has it among those who came when the herd was full."""
+    """An early member of a herd that has a partner has it among those that joined when the herd was full."""
     if herd_size == 1:
         return list(tied)
     late = sorted(tied, key=lambda other: first[other])[herd_size - 1 :]

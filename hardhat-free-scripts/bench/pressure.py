@@ -140,7 +140,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         books = _Books(net.gateway_url, net.gateway_key, bindings)
         with Heart(bank):
             for _ in range(rounds):
-                # Who asks shares the two cores with who answers, so it asks as cheaply as it can.
+                # The load generator shares the two cores with the gateway, so it asks as cheaply as it can.
                 uvloop.run(_pressed(books, capacity, pressed))
         wrong = books.wrong(net.gateway_settings["database_url"])
         if wrong:

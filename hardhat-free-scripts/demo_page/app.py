@@ -60,7 +60,7 @@ class _Headers:
 
 
 class Refused(Exception):
-    """A click that is none: the text says why."""
+    """An invalid click; the text says why."""
 
 
 class Page:

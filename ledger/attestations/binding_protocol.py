@@ -111,8 +111,8 @@ class BindingRequest(Claim):
     )
     replaces: Hex32 | None = Field(
         None,
-        description="This platform's active binding of the same account that ends, in the same step, where the new one "
-        "is granted; until then, and where none is, it stays",
+        description="An active binding of the same account at this platform. It ends in the step in which the new one "
+        "is granted; until then, or if none is granted, it stays",
     )
 
 

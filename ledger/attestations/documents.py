@@ -24,7 +24,7 @@ PERSON_SCHEMES: tuple[str, ...] = get_args(PersonScheme)
 ORGANISATION_SCHEMES: tuple[str, ...] = get_args(OrganisationScheme)
 SCHEMES = (*PERSON_SCHEMES, *ORGANISATION_SCHEMES)
 
-#: Numbers that no country issues: one of the world has one holder.
+#: Numbers that no country issues: each is unique worldwide.
 GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
 
 MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
@@ -36,7 +36,7 @@ def _capitals(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-#: Types of fields of APIs.
+#: Field types for API models.
 SchemeField = Annotated[
     Scheme,
     BeforeValidator(_capitals),
@@ -62,7 +62,7 @@ class IdDocument:
 
 
 def stated_document(scheme: str | None, country: str | None, number: str | None) -> IdDocument | None:
-    """The document of three fields that are all stated or all left out; a number of the world needs no country.
+    """The document of three fields that are all stated or all left out; a worldwide number needs no country.
 
     Raises: InvalidValue where only a part is stated.
     """
@@ -76,7 +76,7 @@ def stated_document(scheme: str | None, country: str | None, number: str | None)
 def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
     """The canonical form `scheme:country:number`; the country is empty where no country issues the number.
 
-    Raises: InvalidValue for an unknown scheme, what is no country code, or a number without a letter or digit.
+    Raises: InvalidValue for an unknown scheme, an invalid country code, or a number without a letter or digit.
     """
     if document.scheme not in SCHEMES:
         raise InvalidValue(f"{field}_scheme", "unknown", ", ".join(SCHEMES))

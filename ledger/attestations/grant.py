@@ -65,7 +65,7 @@ class KeylessGrant:
 
     @property
     def signer(self) -> ChecksumAddress | None:
-        """As of `Grant`."""
+        """As in `Grant`."""
         digest = _digest(self.bank, self.binding, self.platform, self.granted_at_ms, self.key_commitment)
         return recover(digest, self.signature)
 

@@ -54,5 +54,5 @@ def canonical_identity(name: str, id_document: IdDocument | None, phone: str | N
 
 
 def kind_of_scheme(scheme: str | None) -> HolderKind:
-    """The kind of a holder of whom only the document's scheme tells it."""
+    """The kind of a holder where only the document's scheme shows it."""
     return "organisation" if scheme in ORGANISATION_SCHEMES else "person"

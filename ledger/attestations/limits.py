@@ -68,7 +68,7 @@ def encode_limit(limit_minor: int) -> bytes:
 
 
 def decode_limit(raw: bytes) -> int:
-    """The limit of four bytes, in minor units. Raises: InvalidValue for bytes that no limit is encoded as."""
+    """The limit of four bytes, in minor units. Raises: InvalidValue for bytes that encode no limit."""
     if raw == _NONE_STATED:
         return NO_LIMIT
     word = int.from_bytes(raw, "big")

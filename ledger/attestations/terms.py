@@ -130,7 +130,7 @@ class Terms:
     def unpack(cls, raw: bytes) -> "Terms":
         """The terms of 42 bytes.
 
-        Raises: TermsUnreadable for a wrong length, an unknown status or currency, or a limit that is none.
+        Raises: TermsUnreadable for a wrong length, an unknown status or currency, or an invalid limit.
         """
         if len(raw) != TERMS_SIZE:
             raise TermsUnreadable(f"terms are {TERMS_SIZE} bytes, not {len(raw)}")

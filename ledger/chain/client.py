@@ -41,7 +41,7 @@ _WORD_MAX = 2**256 - 1
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
-# What web3 raises on answers whose parts have unexpected types.
+# What web3 raises for answers whose parts have unexpected types.
 _ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
@@ -142,7 +142,7 @@ def ledger_errors() -> Iterator[None]:
     except BadFunctionCallOutput as error:
         raise LedgerMismatch("there is no StatusLedger contract at this address") from error
     except _ODD_ANSWER as error:
-        raise LedgerUnreachable(f"the ledger's answer makes no sense: {_shorten(error)}") from error
+        raise LedgerUnreachable(f"the ledger node's answer is malformed: {_shorten(error)}") from error
     except Web3Exception as error:
         raise LedgerUnreachable(f"the ledger's node fails: {_shorten(error)}") from error
 
@@ -245,11 +245,11 @@ class LedgerClient:
         try:
             head = Head(int(found["number"], 16), bytes.fromhex(found["hash"][2:]), int(found["timestamp"], 16))
         except (KeyError, TypeError, ValueError) as error:
-            raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
+            raise LedgerUnreachable("the ledger node's answer is malformed: not a block") from error
         if len(head.hash) != _HASH_SIZE:
-            raise LedgerUnreachable("the ledger's answer makes no sense: a block's hash that is none")
+            raise LedgerUnreachable("the ledger node's answer is malformed: invalid block hash")
         if not 0 <= head.number <= _MAX_BLOCK or not 0 <= head.time_s <= MAX_CALENDAR_MS // 1000:
-            raise LedgerUnreachable("the ledger's answer makes no sense: a block's number or time that is none")
+            raise LedgerUnreachable("the ledger node's answer is malformed: invalid block number or time")
         return head
 
     def latest_allowed_ms(self) -> int:
@@ -262,9 +262,9 @@ class LedgerClient:
         try:
             time_ms = self.head().time_s * 1000 if found is None else int(found["timestamp"], 16) * 1000
         except (KeyError, TypeError, ValueError) as error:
-            raise LedgerUnreachable("the ledger's answer makes no sense: not a block") from error
+            raise LedgerUnreachable("the ledger node's answer is malformed: not a block") from error
         if not 0 <= time_ms <= MAX_CALENDAR_MS:
-            raise LedgerUnreachable("the ledger's answer makes no sense: a block's time that is none")
+            raise LedgerUnreachable("the ledger node's answer is malformed: invalid block time")
         return time_ms + self.ahead_allowance_ms
 
     def _plain_block(self, asked: str) -> dict[str, Any] | None:

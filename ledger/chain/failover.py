@@ -4,8 +4,8 @@ A node that fails rests for a while, so that a dead node does not cost every cal
 same node, and each node is asked at most once per call; the caller decides on further retries. It is safe to send a
 transaction to a second node after the first gave no answer: a transaction counts once, wherever it enters.
 
-A node that says that the newest block is older than one that was told before has stood still, and catches up. It rests,
-and the next one is asked; where all say so, the newest of their answers counts.
+A node whose newest block is older than one reported before has stalled and is catching up. It rests, and the next one
+is asked. If all nodes are behind, the newest of their answers counts.
 """
 
 import threading
@@ -151,7 +151,7 @@ class Failover(JSONBaseProvider):
         try:
             number = int(str(told), 16)
         except ValueError:
-            return 0  # that this makes no sense, its caller says
+            return 0  # the caller reports that this is malformed
         with self._lock:
             newest = self._newest[kind] = max(number, self._newest.get(kind, 0))
         return newest - number

@@ -130,19 +130,19 @@ _RULES: dict[str, list[tuple[str, str, str, str]]] = {
             "FeedStopped",
             "max by (member) (standing_node_feed_stopped) > 0",
             "0m",
-            "a row or file needs somebody's hand",
+            "a row or file needs an operator",
         ),
         (
             "WatermarkOld",
             "min by (member) (standing_node_watermark_age_seconds) > 20",
             "0m",
-            "platforms decline once their bound is passed; look at the core, then at the ledger",
+            "platforms decline once this exceeds their bound; check the core first, then the ledger",
         ),
         (
             "OutboxFilling",
             "max by (member) (standing_node_outbox_depth / standing_node_outbox_capacity) > 0.5",
             "1m",
-            "the ledger takes less than the core says",
+            "the core produces changes faster than the ledger accepts them",
         ),
         (
             "AccountsUnstated",
@@ -156,7 +156,7 @@ _RULES: dict[str, list[tuple[str, str, str, str]]] = {
             "DecisionsRefused",
             "sum by (member) (rate(standing_gateway_decision_requests_refused_total[1m])) > 0",
             "1m",
-            "more requests than this gateway bears: add a process",
+            "more requests than this gateway can serve: add a process",
         ),
         (
             "DecisionsSlow",

@@ -11,7 +11,7 @@ from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.client import parse_address
 from standing.ledger.errors import StandingError
 
-#: QBFT bears f faulty validators of 3f + 1.
+#: QBFT tolerates f faulty validators out of 3f + 1.
 FEWEST_VALIDATORS = 4
 
 EXAMPLE = """# A consortium. Each member makes its node's key (`standing-network key`) and tells its public half.

@@ -44,7 +44,7 @@ class Finding(NamedTuple):
 
 
 def well(what: str, text: str) -> Finding:
-    """It is as it should be."""
+    """Nothing is wrong."""
     return Finding(what, State.WELL, text)
 
 

@@ -74,7 +74,7 @@ def lazy_app(
             bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
         ] = False,
     ) -> None:
-        """Nothing is done before a command is."""
+        """The root command does nothing by itself."""
 
     root.__doc__ = help_text
     return app

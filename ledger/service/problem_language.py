@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from standing.ledger.service.languages import Language, preferred
 
-#: A longer text is told as it is; none of the sentences is nearly so long.
+#: A longer text stays in English; no known sentence is nearly as long.
 _MAX_SENTENCE = 1_000
 _MAX_TOLD = 5
 _FILLED_IN = re.compile(r"\{(\w+)(:d)?\}")

@@ -3,7 +3,7 @@
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-#: No header is believed for longer, whatever it says.
+#: The longest wait taken from a header, whatever it says.
 LONGEST_S = 30 * 24 * 3600
 
 

@@ -3,8 +3,8 @@
 The port is taken once, and each worker inherits it, so that the system hands every new connection to one of them. What
 only one process may do at a time (following, reconciling) is decided by leader election, as among machines. SIGTERM and
 SIGINT stop all workers, each after the requests that it has begun; SIGHUP reaches all of them. A worker that dies is
-started again; one that dies young ends all, because another start would fail the same way. Workers end with their
-watcher, however that ended.
+restarted; one that dies soon after its start ends the whole service, because a restart would fail the same way.
+Workers end with their watcher, however that ended.
 """
 
 import os

@@ -108,10 +108,10 @@ class AccountChange(BaseModel):
     debit_allowed: StrictBool | None = None
     credit_allowed: StrictBool | None = None
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
-    transaction_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
-    daily_limit_minor: LimitValue | None = Field(None, description="Of debits, minor units; 0: nothing")
-    monthly_limit_minor: LimitValue | None = Field(None, description="Of debits; a new account has none unless stated")
-    yearly_limit_minor: LimitValue | None = Field(None, description="Of debits; a new account has none unless stated")
+    transaction_limit_minor: LimitValue | None = Field(None, description="Minor units; 0 allows no debit")
+    daily_limit_minor: LimitValue | None = Field(None, description="Minor units; 0 allows no debit")
+    monthly_limit_minor: LimitValue | None = Field(None, description="Debits; a new account has no limit unless stated")
+    yearly_limit_minor: LimitValue | None = Field(None, description="Debits; a new account has no limit unless stated")
     daily_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
     yearly_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
     account_class: Literal[1, 2, 3] | None = Field(
@@ -170,7 +170,7 @@ class AccountChange(BaseModel):
     def not_understood(
         cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
     ) -> "AccountChange":
-        """That the core said something of an account that cannot be understood. `fields`: those it spoke of."""
+        """A change saying that the core's word on an account cannot be understood. `fields`: those it mentioned."""
         spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
         change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
         change._trouble = trouble
@@ -194,7 +194,7 @@ class FeedEntry(BaseModel):
     on_bad_change: Literal["refuse", "unstate"] = Field(
         "refuse",
         exclude=True,
-        description="What a change does that cannot be understood: refuse the entry, or make its account unstated",
+        description="What to do with a malformed change: refuse the entry, or make its account unstated",
     )
     changes: list[AccountChange] = Field(default=[], max_length=MAX_CHANGES)
     part: int = Field(1, ge=1, le=MAX_PARTS, strict=True, description="Number of this part of the entry, from 1")
@@ -203,7 +203,7 @@ class FeedEntry(BaseModel):
     @field_validator("changes", mode="wrap")
     @classmethod
     def _take_bad_changes(cls, stated: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        """Where the core asks for it, a change that is none says that its account is unstated."""
+        """Where the core asks for it, a malformed change makes its account unstated."""
         if info.data.get("on_bad_change") != "unstate" or "as_of_ms" not in info.data or not isinstance(stated, list):
             return handler(stated)
         as_of_ms = info.data["as_of_ms"]

@@ -101,7 +101,7 @@ def news(
 
 
 def missing_from(account: Account, at_ms: int, trouble: Trouble) -> AccountChange:
-    """That an account is unstated because a file or view that is not understood whole does not state it."""
+    """A change that makes an account unstated because a file or view with unreadable rows does not state it."""
     return AccountChange.not_understood(account.number, at_ms, AccountChange.STATE_FIELDS, trouble)
 
 

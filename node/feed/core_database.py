@@ -74,11 +74,11 @@ _RETRY_AFTER_S = 5
 
 
 class CoreUnavailable(Unavailable):
-    """The core's database does not answer as it must. Nothing was taken in."""
+    """The core's database does not answer as it should. Nothing was taken in."""
 
 
 class Snapshot:
-    """One state of the view. Every method raises CoreUnavailable where the database does not answer as it must."""
+    """One state of the view. Every method raises CoreUnavailable where the database does not answer as it should."""
 
     def __init__(self, connection: Connection, view: "CoreView") -> None:
         self._connection = connection

@@ -89,7 +89,7 @@ def read_record(
 def not_understood(
     number: str, at_ms: int, record: Mapping[str, Any], source: str, problems: Sequence[InvalidValue]
 ) -> AccountChange:
-    """That an account is unstated: what a record says of it cannot be understood."""
+    """A change that makes an account unstated because a record about it cannot be understood."""
     named = {problem.field for problem in problems}.union(
         name for name, value in record.items() if value is not None and value != ""
     )

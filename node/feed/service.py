@@ -348,7 +348,7 @@ def _with_numbers(change: AccountChange) -> AccountChange:
 
 
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
-    """That a change could not be applied to its account; all that it states is to be stated again."""
+    """A change saying that another one did not fit its account; everything that one stated must be stated again."""
     stated = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
     trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
     return AccountChange.not_understood(change.number, change.effective_at_ms, stated, trouble)

@@ -138,7 +138,7 @@ class SqlViewSource:
             yield from self._missing(reading, untold)
 
     def _missing(self, reading: "_Pass", untold: int) -> Iterator[list[AccountChange]]:
-        """That accounts are unstated of which no row can be told: those that name no account may be about them."""
+        """Changes that make accounts without a row unstated: rows that name no account may be about them."""
         seen = bytearray()
         with self._database.read() as connection:
             newest_id = newest(connection)

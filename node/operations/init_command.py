@@ -27,7 +27,7 @@ _COMMENTS = {
     "ledger_contract": 'the address that the registrar tells you, such as "0x…"',
     "chain_id": "refuse to start on any other chain",
     "bank_secret_file": "every binding key comes from it: keep a copy apart from the database",
-    "vault_secret_file": "encrypts personal data in the database: likewise",
+    "vault_secret_file": "encrypts personal data in the database: keep a copy apart from it",
     "signer_keystore": "signs publications; the ledger knows its address",
     "sender_keystore": "pays for transactions",
 }

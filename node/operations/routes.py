@@ -33,7 +33,7 @@ NodeDep = Annotated[Node, Depends(provided(Node))]
 def get_status(
     node: NodeDep, reloader: ReloaderDep, _caller: Annotated[Caller, Depends(require("core", "operator"))]
 ) -> NodeStatus:
-    """Watermark, publication, what waits, and why nothing moves if nothing does."""
+    """Watermark, publication, what is queued, and why nothing is published if nothing is."""
     return look(node, reloader.state)
 
 

@@ -1,6 +1,6 @@
 """Herds: bindings that are published together, so that the ledger does not show which of them has changed.
 
-Who reads the ledger sees which records each publication writes. Two bindings of one account change in the same
+Anyone who reads the ledger sees which records each publication writes. Two bindings of one account change in the same
 publications again and again, so without cover they are soon known to be one holder's. A binding therefore joins a herd
 when it is granted, and a change of one member publishes all of them, sealed anew. All that shows is that somebody in
 the herd has changed. Bindings of one account, and of one holder where the book has the document, are in one herd:

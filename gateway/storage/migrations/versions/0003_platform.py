@@ -6,7 +6,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-#: Reservations of before had no expiry; those that are still open get as long as a day's limit could matter.
+#: Earlier reservations had no expiry; those that are still open get as long as a day's limit could matter.
 _LIFETIME_OF_OLD_MS = 24 * 3600 * 1000
 
 
