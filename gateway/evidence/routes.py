@@ -17,12 +17,12 @@ from standing.gateway.evidence.schemas import (
     EvidenceFile,
     EvidenceKeyDocument,
     ExportBody,
-    KeylessGrantDocument,
 )
 from standing.gateway.evidence.signing import EvidenceSigner
 from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.ledger_reading.reader import Reader
+from standing.ledger.attestations.binding_protocol import KeylessGrantDocument
 from standing.ledger.attestations.grant import KeylessGrant
 from standing.ledger.attestations.sealing import key_commitment
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded

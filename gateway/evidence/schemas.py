@@ -5,8 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.audit import MAX_REASON
-from standing.ledger.attestations.binding_protocol import Hex32, Hex65, TimeMs
-from standing.ledger.attestations.grant import KeylessGrant
+from standing.ledger.attestations.binding_protocol import Hex32, KeylessGrantDocument
 
 
 class EvidenceKeyDocument(BaseModel):
@@ -28,38 +27,6 @@ class EvidenceFile(BaseModel):
     block: dict[str, Any] | None = Field(description="The block, as its node told it; with a proof only")
     proof: dict[str, Any] | None = Field(description="eth_getProof's answer, where it was asked for and can be had")
     no_proof_because: str | None
-
-
-class KeylessGrantDocument(BaseModel):
-    """The bank's grant with a commitment in place of the key: it shows which key is the right one."""
-
-    bank: str
-    binding: Hex32
-    platform: str
-    granted_at_ms: TimeMs
-    key_commitment: Hex32
-    signature: Hex65
-
-    @classmethod
-    def of(cls, grant: KeylessGrant) -> "KeylessGrantDocument":
-        return cls(
-            bank=grant.bank,
-            binding="0x" + grant.binding.hex(),
-            platform=grant.platform,
-            granted_at_ms=grant.granted_at_ms,
-            key_commitment="0x" + grant.key_commitment.hex(),
-            signature="0x" + grant.signature.hex(),
-        )
-
-    def grant(self) -> KeylessGrant:
-        return KeylessGrant(
-            bank=self.bank,
-            binding=bytes.fromhex(self.binding[2:]),
-            platform=self.platform,
-            granted_at_ms=self.granted_at_ms,
-            key_commitment=bytes.fromhex(self.key_commitment[2:]),
-            signature=bytes.fromhex(self.signature[2:]),
-        )
 
 
 class ExportBody(BaseModel):

@@ -2,6 +2,9 @@
 
 The follower looks at every bank all the time. Of each minute the worst age is kept, for two days. What the process has
 seen of a minute that it does not live through is lost: a chart may have a gap, and no decision looks here.
+
+The score card counts ages too (`gateway.warning.hours`), by the ledger's own time, so that anyone comes to the same
+figures. These go by this gateway's clock: where the ledger stands still, a chart has to show its banks' words age.
 """
 
 from collections.abc import Sequence

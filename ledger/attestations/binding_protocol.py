@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, IdDocument, SchemeField, stated_document
-from standing.ledger.attestations.grant import Grant
+from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.attestations.hints import Hint, document_hint, number_hint, phone_hint
 from standing.ledger.attestations.identity import HolderKind, Identity, canonical_identity, canonical_number
 from standing.ledger.attestations.names import MAX_NAME
@@ -147,36 +147,59 @@ class FieldMatch(BaseModel):
         return cls(field=field, match=match, code=MATCH_CODES[match])
 
 
-class GrantDocument(BaseModel):
-    """A grant as JSON. Holds the binding key: a secret of bank and platform."""
+class _GrantBase(BaseModel):
+    """What a grant states as JSON, with its key or without."""
 
     bank: str
     binding: Hex32
     platform: str
     granted_at_ms: TimeMs
-    binding_key: Hex32
     signature: Hex65
+
+    @staticmethod
+    def _stated(grant: Grant | KeylessGrant) -> dict[str, Any]:
+        return {
+            "bank": grant.bank,
+            "binding": "0x" + grant.binding.hex(),
+            "platform": grant.platform,
+            "granted_at_ms": grant.granted_at_ms,
+            "signature": "0x" + grant.signature.hex(),
+        }
+
+    def _parsed(self) -> dict[str, Any]:
+        return {
+            "bank": self.bank,
+            "binding": bytes.fromhex(self.binding[2:]),
+            "platform": self.platform,
+            "granted_at_ms": self.granted_at_ms,
+            "signature": bytes.fromhex(self.signature[2:]),
+        }
+
+
+class KeylessGrantDocument(_GrantBase):
+    """The bank's grant with a commitment in place of the key: it shows which key is the right one."""
+
+    key_commitment: Hex32
+
+    @classmethod
+    def of(cls, grant: KeylessGrant) -> "KeylessGrantDocument":
+        return cls(**cls._stated(grant), key_commitment="0x" + grant.key_commitment.hex())
+
+    def grant(self) -> KeylessGrant:
+        return KeylessGrant(**self._parsed(), key_commitment=bytes.fromhex(self.key_commitment[2:]))
+
+
+class GrantDocument(_GrantBase):
+    """A grant as JSON. Holds the binding key: a secret of bank and platform."""
+
+    binding_key: Hex32
 
     @classmethod
     def of(cls, grant: Grant) -> "GrantDocument":
-        return cls(
-            bank=grant.bank,
-            binding="0x" + grant.binding.hex(),
-            platform=grant.platform,
-            granted_at_ms=grant.granted_at_ms,
-            binding_key="0x" + grant.binding_key.hex(),
-            signature="0x" + grant.signature.hex(),
-        )
+        return cls(**cls._stated(grant), binding_key="0x" + grant.binding_key.hex())
 
     def grant(self) -> Grant:
-        return Grant(
-            bank=self.bank,
-            binding=bytes.fromhex(self.binding[2:]),
-            platform=self.platform,
-            granted_at_ms=self.granted_at_ms,
-            binding_key=bytes.fromhex(self.binding_key[2:]),
-            signature=bytes.fromhex(self.signature[2:]),
-        )
+        return Grant(**self._parsed(), binding_key=bytes.fromhex(self.binding_key[2:]))
 
     def __repr__(self) -> str:
         return f"GrantDocument(bank={self.bank!r}, binding={self.binding!r})"

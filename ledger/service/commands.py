@@ -20,6 +20,14 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="TOML file; see `config example`. The environment takes precedence."),
 ]
+#: The options that `init` of both services has.
+NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one")]
+LedgerUrl = Annotated[str, typer.Option(envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of your ledger node")]
+Contract = Annotated[
+    str | None, typer.Option(envvar="STANDING_LEDGER_CONTRACT", help="Address of the StatusLedger contract")
+]
+ChainId = Annotated[int | None, typer.Option(min=1, help="Refuse to start on any other chain")]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
 
 console = Console()
 

@@ -12,7 +12,7 @@ from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.client import ZERO_ADDRESS, parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.commands import one_line_errors, say
+from standing.ledger.service.commands import ChainId, Contract, LedgerUrl, NewFolder, Port, one_line_errors, say
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.settings import load_text, write_private
 from standing.node.publishing.keys import new_keystore
@@ -52,17 +52,13 @@ class _Made(NamedTuple):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one")],
+    folder: NewFolder,
     bic: Bic,
-    ledger_url: Annotated[
-        str, typer.Option(envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of your ledger node")
-    ] = "http://127.0.0.1:8545",
-    contract: Annotated[
-        str | None, typer.Option(envvar="STANDING_LEDGER_CONTRACT", help="Address of the StatusLedger contract")
-    ] = None,
-    chain_id: Annotated[int | None, typer.Option(min=1, help="Refuse to start on any other chain")] = None,
+    ledger_url: LedgerUrl = "http://127.0.0.1:8545",
+    contract: Contract = None,
+    chain_id: ChainId = None,
     database_url: Annotated[str | None, typer.Option(help="Default: SQLite in DIR")] = None,
-    listen_port: Annotated[int, typer.Option(min=1, max=65535)] = 8100,
+    listen_port: Port = 8100,
     admin: Admin = None,
     platform: Platform = None,
 ) -> None:

@@ -13,12 +13,11 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from standing.gateway.decisions.policy_file import load_policy
-from standing.gateway.evidence.schemas import KeylessGrantDocument
 from standing.gateway.evidence.verification.case import Means, parse_evidence
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
-from standing.ledger.attestations.binding_protocol import GrantDocument
+from standing.ledger.attestations.binding_protocol import GrantDocument, KeylessGrantDocument
 from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.chain.client import LedgerClient, parse_address
 from standing.ledger.errors import InvalidValue

@@ -37,7 +37,7 @@ def twins(bank: Bank) -> Iterator[tuple[Node, Node]]:
         node.database.close()
 
 
-def test_only_one_of_two_nodes_is_on_duty_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
+def test_one_of_two_nodes_leads_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
     first, second = twins
     assert first.leadership.take()
     assert not second.leadership.take()
@@ -131,7 +131,7 @@ def test_a_standby_whose_database_is_out_for_a_while_takes_over_all_the_same(
     assert second.leadership.look()
 
 
-def test_a_node_whose_duty_ended_unexpectedly_does_not_blame_another(
+def test_a_node_whose_leadership_ended_unexpectedly_does_not_blame_another(
     twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> bool:

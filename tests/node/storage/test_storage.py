@@ -174,7 +174,7 @@ def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tm
 
 
 @pytest.mark.postgresql
-def test_who_is_on_duty_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = NodeDatabase(new_database(tmp_path, "node"))
     lock = lock_of(database, "leader")
     assert lock.hold()
