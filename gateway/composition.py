@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 
 from standing.gateway.access.audit import Audit
+from standing.gateway.access.openid import OpenId
 from standing.gateway.access.sessions import Sessions
 from standing.gateway.accounts.service import Accounts
 from standing.gateway.bindings.banks import BankDirectory, NodeClient
@@ -37,6 +38,7 @@ from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, lock_of
 from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Gateway:
     accounts: Accounts
     audit: Audit
     sessions: Sessions
+    openid: OpenId | None
     decisions: DecisionService
     search: DecisionSearch
     reviews: Reviews
@@ -214,6 +217,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         accounts=accounts,
         audit=Audit(storage, vault, clock),
         sessions=Sessions(storage, clock, settings.console, settings.api_keys, vault.lookup_key),
+        openid=_openid(settings, storage, vault_secrets, clock),
         decisions=decisions,
         search=DecisionSearch(storage, clock),
         reviews=reviews,
@@ -249,3 +253,10 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         score_cards=cards,
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
     )
+
+
+def _openid(settings: GatewaySettings, storage: Storage, vault_secrets: list[bytes], clock: Clock) -> OpenId | None:
+    openid = settings.console.openid
+    if openid is None or not settings.console.enabled:
+        return None
+    return OpenId(openid, storage, Vault(vault_secrets, "console-sign-in"), clock)

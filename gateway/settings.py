@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, S
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
+from standing.gateway.access.id_token import PREFIX
 from standing.gateway.access.settings import ConsoleSettings
 from standing.gateway.bindings.settings import BankSettings, checked
 from standing.gateway.decisions.policy import Policy
@@ -135,6 +136,8 @@ class GatewaySettings(ServiceSettings):
         for key in self.api_keys:
             if key.role not in ROLES:
                 raise ValueError(f"api_keys: {key.name} has the role {key.role}; allowed: {', '.join(ROLES)}")
+            if key.name.startswith(PREFIX):
+                raise ValueError(f"api_keys: {key.name} begins with {PREFIX}, as people of the identity provider do")
         if not self.banks:
             raise ValueError("banks: none; allowed: at least one, see `standing-gateway bank add`")
         seen: set[str] = set()
@@ -272,4 +275,20 @@ session_hours = 10                   # whatever is done in it
 max_sessions = 1000
 max_failures = 10                    # failed tries of one address before it is locked out
 lockout_minutes = 15
+key_sign_in = true                   # false: only by the provider below
+
+# [console.openid]                   # sign-in by an OpenID Connect provider; docs/CONSOLE.md
+# issuer = "https://id.example/realms/staff"               # exactly as its discovery document says
+# client_id = "standing"
+# client_secret_file = "/etc/standing/openid-secret"
+# public_url = "https://gateway.example"                   # it sends browsers to …/console/sign-in/openid/callback
+# label = "Example ID"               # the provider's name on the button
+# scopes = ["profile"]               # beside openid
+# name_claim = "sub"                 # names the person in the audit
+# role_claim = "groups"              # in the ID token; or a path, such as realm_access.roles
+# timeout_ms = 5000
+#
+# [console.openid.roles]             # values of the claim; without one of them nobody gets in
+# "payments-support" = "support"
+# "payments-admins" = "admin"
 """

@@ -1,7 +1,8 @@
 """Sessions of the console: who is signed in, until when, and which addresses are locked out after failed tries.
 
 A session is a random token in a cookie; only its SHA-256 is stored. It ends after a while without a page, after a
-fixed time in any case, when its holder signs out, and as soon as the key that it was opened with leaves the settings.
+fixed time in any case, when its holder signs out, and as soon as what it was opened with leaves the settings: the API
+key, or the identity provider.
 Sessions and failed tries are in the database, so that they hold for every process of the gateway.
 """
 
@@ -39,6 +40,8 @@ class Session:
     caller: Caller
     csrf: str
     ends_at_ms: int
+    #: The identity provider that vouched for the person; None where a key opened it.
+    issuer: str | None = None
 
 
 def csrf_of(token: str) -> str:
@@ -55,8 +58,12 @@ class Sessions:
         self._storage = storage
         self._clock = clock
         self._settings = settings
-        self._keys = {key.sha256: key for key in keys}
         self._secret = secret
+        self.accept(keys)
+
+    def accept(self, keys: list[ApiKey]) -> None:
+        """Sessions are opened with these keys from now on, and end where they were opened with another."""
+        self._keys = {key.sha256: key for key in keys} if self._settings.key_sign_in else {}
 
     async def open(self, key: str, address: str) -> str | None:
         """Open a session with an API key. Returns: its token; None where the key is unknown or not a person's.
@@ -65,12 +72,30 @@ class Sessions:
         """
         return await self._storage.writing(self._open, sha256(key.encode()).hexdigest(), address)
 
-    async def open_for(self, caller: Caller) -> str:
+    async def check_address(self, address: str) -> None:
+        """Raises: LockedOut after too many failed tries, StorageUnavailable."""
+
+        def work() -> None:
+            with self._storage.write() as connection:
+                self._check_not_locked_out(connection, self._hidden(address))
+
+        await self._storage.writing(work)
+
+    async def failed(self, address: str) -> None:
+        """Count a failed try. Raises: StorageUnavailable."""
+
+        def work() -> None:
+            with self._storage.write() as connection:
+                self._count_failure(connection, self._hidden(address))
+
+        await self._storage.writing(work)
+
+    async def open_for(self, caller: Caller, issuer: str) -> str:
         """Open a session for a person whom an identity provider vouches for. Raises: Overloaded, StorageUnavailable."""
 
         def work() -> str:
             with self._storage.write() as connection:
-                return self._insert(connection, caller, None)
+                return self._insert(connection, caller, issuer=issuer)
 
         return await self._storage.writing(work)
 
@@ -86,9 +111,10 @@ class Sessions:
                 row = connection.execute(select(_sessions).where(_sessions.c.token_sha256 == digest)).one_or_none()
             if row is None or now_ms >= min(row.ends_at_ms, row.seen_at_ms + self._idle_ms):
                 return None
-            if row.key_sha256 is not None and row.key_sha256 not in self._keys:
+            if row.key_sha256 not in self._keys if row.issuer is None else not self._trusts(row.issuer):
                 return None
-            return Session(Caller(row.caller, row.role, None), csrf_of(token), row.ends_at_ms), row.seen_at_ms
+            caller = Caller(row.caller, row.role, None)
+            return Session(caller, csrf_of(token), row.ends_at_ms, row.issuer), row.seen_at_ms
 
         found = await self._storage.reading(read)
         if found is None:
@@ -108,6 +134,9 @@ class Sessions:
 
         await self._storage.writing(work)
 
+    def _trusts(self, issuer: str) -> bool:
+        return self._settings.openid is not None and self._settings.openid.issuer == issuer
+
     @property
     def _idle_ms(self) -> int:
         return self._settings.idle_minutes * _MINUTE_MS
@@ -118,13 +147,19 @@ class Sessions:
 
     def _open(self, key_sha256: str, address: str) -> str | None:
         known = next((key for digest, key in self._keys.items() if hmac.compare_digest(digest, key_sha256)), None)
-        hidden = hmac.digest(self._secret, b"console-address\x1f" + address.encode(), "sha256").hex()
+        hidden = self._hidden(address)
         with self._storage.write() as connection:
             self._check_not_locked_out(connection, hidden)
             if known is None or known.role not in PEOPLE:
-                connection.execute(insert(_failures).values(address=hidden, at_ms=self._clock.now_ms()))
+                self._count_failure(connection, hidden)
                 return None
-            return self._insert(connection, Caller(known.name, known.role, None), key_sha256)
+            return self._insert(connection, Caller(known.name, known.role, None), key_sha256=key_sha256)
+
+    def _hidden(self, address: str) -> str:
+        return hmac.digest(self._secret, b"console-address\x1f" + address.encode(), "sha256").hex()
+
+    def _count_failure(self, connection: Connection, hidden: str) -> None:
+        connection.execute(insert(_failures).values(address=hidden, at_ms=self._clock.now_ms()))
 
     def _check_not_locked_out(self, connection: Connection, hidden: str) -> None:
         now_ms, lockout_ms = self._clock.now_ms(), self._settings.lockout_minutes * _MINUTE_MS
@@ -135,7 +170,9 @@ class Sessions:
             wait_ms = times[-1] + lockout_ms - now_ms
             raise LockedOut("too many failed tries to sign in; allowed: to wait", max(1, -(-wait_ms // 1_000)))
 
-    def _insert(self, connection: Connection, caller: Caller, key_sha256: str | None) -> str:
+    def _insert(
+        self, connection: Connection, caller: Caller, *, key_sha256: str | None = None, issuer: str | None = None
+    ) -> str:
         now_ms, token = self._clock.now_ms(), secrets.token_urlsafe(32)
         ended = (_sessions.c.ends_at_ms <= now_ms) | (_sessions.c.seen_at_ms <= now_ms - self._idle_ms)
         connection.execute(delete(_sessions).where(ended))
@@ -148,6 +185,7 @@ class Sessions:
                 caller=caller.name,
                 role=caller.role,
                 key_sha256=key_sha256,
+                issuer=issuer,
                 started_at_ms=now_ms,
                 seen_at_ms=now_ms,
                 ends_at_ms=now_ms + self._settings.session_hours * 60 * _MINUTE_MS,

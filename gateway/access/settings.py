@@ -1,8 +1,62 @@
 """Settings of the console: who may stay signed in, for how long, and when sign-in is locked."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from standing.ledger.service.settings import TimeZoneName
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host's name is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def check_web_address(url: str) -> str:
+    """An address that secrets may go to, as it is. Raises: ValueError."""
+    parts = urlsplit(url)
+    if not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))) or not parts.hostname:
+        raise ValueError("not a safe web address; allowed: https://…, or http:// on this machine itself")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("has a user, a query or a fragment in it; allowed: https://host/path")
+    return url
+
+
+def _origin(url: str) -> str:
+    if urlsplit(url).path.strip("/"):
+        raise ValueError("has a path in it; allowed: the address that /console stands under, such as https://host")
+    return url.rstrip("/")
+
+
+WebAddress = Annotated[str, Field(max_length=500), AfterValidator(check_web_address)]
+_ClaimValue = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class OpenIdSettings(BaseModel):
+    """Sign-in by an OpenID Connect provider (authorization code with PKCE)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: WebAddress = Field(description="Exactly as the provider's discovery document names it")
+    client_id: str = Field(min_length=1, max_length=200)
+    client_secret_file: Path
+    public_url: Annotated[WebAddress, AfterValidator(_origin)] = Field(
+        description="The gateway's address as browsers see it; the provider sends them back to …/console/sign-in/openid"
+    )
+    label: str = Field("OpenID Connect", min_length=1, max_length=60, description="The provider's name on the button")
+    scopes: list[Annotated[str, Field(pattern="^[!#-\\[\\]-~]{1,100}$")]] = Field(["profile"], max_length=16)
+    name_claim: str = Field("sub", min_length=1, max_length=200, description="Names the person in the audit")
+    role_claim: str = Field(min_length=1, max_length=200, description="A name, or a path such as realm_access.roles")
+    roles: dict[_ClaimValue, Literal["support", "admin"]] = Field(
+        min_length=1, max_length=100, description="Which of the claim's values gives which role; admin comes first"
+    )
+    timeout_ms: int = Field(5_000, ge=100, le=60_000)
 
 
 class ConsoleSettings(BaseModel):
@@ -17,3 +71,11 @@ class ConsoleSettings(BaseModel):
     max_sessions: int = Field(1_000, ge=1, le=100_000, description="Of all processes on the database")
     max_failures: int = Field(10, ge=1, le=1_000, description="Failed tries of one address before it is locked out")
     lockout_minutes: int = Field(15, ge=1, le=1_440, description="How long tries count, and a lock-out lasts")
+    key_sign_in: bool = Field(True, description="Whether an API key of support or admin opens a session")
+    openid: OpenIdSettings | None = None
+
+    @model_validator(mode="after")
+    def _check_some_way_in(self) -> "ConsoleSettings":
+        if self.enabled and not self.key_sign_in and self.openid is None:
+            raise ValueError("key_sign_in: false leaves no way in; allowed: with the table [console.openid], or true")
+        return self

@@ -12,10 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.access.sessions import LockedOut
-from standing.gateway.console import account, audit, banks, decision, find, reconciliation, sign_in, today, webhooks
+from standing.gateway.console import (
+    account,
+    audit,
+    banks,
+    decision,
+    find,
+    openid,
+    reconciliation,
+    sign_in,
+    today,
+    webhooks,
+)
 from standing.gateway.console.pages import HOME, PATH, page
 from standing.gateway.console.visits import SignInNeeded, check_origin, console_zone, frame, own_page, words_of
 from standing.ledger.errors import StandingError
+from standing.ledger.service.problem_language import chinese
 from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
 
 __all__ = ["PATH", "create_console"]
@@ -38,6 +50,7 @@ _TOO_MANY_REQUESTS = 429
 _PROBLEMS = merged({LockedOut: (_TOO_MANY_REQUESTS, "Locked out"), **PROBLEMS})
 _ROUTERS = (
     sign_in.router,
+    openid.router,
     find.router,
     account.router,
     decision.router,
@@ -70,6 +83,8 @@ def error_page(
 ) -> Response:
     """An error as a page. `name`: of its sentence."""
     words = words_of(request, console_zone(request))
+    if words.language == "zh":
+        detail = chinese().of(detail) or detail
     values: dict[str, Any] = {"status": status, "title": words.named("error", name), "detail": detail}
     return page("error.html", words, frame(request, None) | values, status=status, headers=headers)
 

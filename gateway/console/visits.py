@@ -4,7 +4,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Form, Request
@@ -23,6 +23,8 @@ from standing.ledger.service.languages import LANGUAGES, preferred
 SESSION_COOKIE = "standing_console"
 #: Before anybody is signed in, the form to sign in has a token of its own.
 VISITOR_COOKIE = "standing_visitor"
+#: While a provider is asked who somebody is.
+SIGN_IN_COOKIE = "standing_sign_in"
 LANGUAGE_COOKIE = "standing_language"
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
@@ -143,7 +145,15 @@ def check_origin(request: Request) -> None:
         raise ForgedRequest("origin: a page of another site; allowed: pages of this console")
 
 
-def set_cookie(request: Request, response: Response, name: str, value: str, *, max_age_s: int | None = None) -> None:
+def set_cookie(
+    request: Request,
+    response: Response,
+    name: str,
+    value: str,
+    *,
+    max_age_s: int | None = None,
+    samesite: Literal["strict", "lax"] = "strict",
+) -> None:
     """Set a cookie that scripts cannot read and other sites do not send.
 
     It is for HTTPS only, except on this machine itself, where there is none.
@@ -154,9 +164,14 @@ def set_cookie(request: Request, response: Response, name: str, value: str, *, m
         max_age=max_age_s,
         path=PATH,
         httponly=True,
-        samesite="strict",
+        samesite=samesite,
         secure=request.url.hostname not in _LOOPBACK,
     )
+
+
+def forget_cookie(response: Response, name: str) -> None:
+    """Let the browser forget a cookie."""
+    response.delete_cookie(name, path=PATH)
 
 
 def remember_language(request: Request, response: Response, language: str) -> None:

@@ -1,11 +1,14 @@
 """`standing-gateway doctor`: what is missing or wrong, in plain words. It looks, and changes nothing."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import httpx
 
+from standing.gateway.access.id_token import OpenIdError
+from standing.gateway.access.openid_provider import Provider
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.evidence.signing import load_evidence_key
 from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
@@ -15,7 +18,7 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.service import checkup
 from standing.ledger.service.checkup import Finding, look, well, wrong
 from standing.ledger.service.commands import Config, one_line_errors
-from standing.ledger.service.settings import load
+from standing.ledger.service.settings import load, read_text_secret
 from standing.ledger.service.times import span
 
 #: No binding has this id: a node that knows the key answers 404.
@@ -43,6 +46,7 @@ def doctor(config: Config = None) -> None:
                 ("clock", lambda: checkup.clock(client, SystemClock().now_ms())),
                 ("database", lambda: checkup.database(settings.database_url, "standing.gateway.storage")),
                 ("banks", lambda: _banks(settings, client)),
+                ("sign-in", lambda: _sign_in(settings)),
                 ("running", lambda: checkup.running(settings.listen_host, settings.listen_port)),
             ]
         )
@@ -51,13 +55,30 @@ def doctor(config: Config = None) -> None:
 def _secrets(settings: GatewaySettings) -> Iterator[Finding]:
     read_vault_secrets(settings)
     load_evidence_key(settings.evidence_key_file)
+    openid = settings.console.openid
+    if openid is not None:
+        read_text_secret(openid.client_secret_file, "console.openid.client_secret_file")
     yield from checkup.private_files(
         [
             *settings.vault_secret_files,
             settings.evidence_key_file,
+            *([openid.client_secret_file] if openid is not None else []),
             *(bank.node_api_key_file for bank in settings.banks if bank.node_api_key_file.exists()),
         ]
     )
+
+
+def _sign_in(settings: GatewaySettings) -> Iterator[Finding]:
+    """Whether the console's identity provider answers, and fits the settings."""
+    openid = settings.console.openid
+    if not settings.console.enabled or openid is None:
+        return
+    try:
+        asyncio.run(Provider(openid, SystemClock()).keys())
+    except OpenIdError as error:
+        yield wrong("sign-in", f"nobody can sign in by {openid.label}: {error}")
+    else:
+        yield well("sign-in", f"{openid.label} answers, and is the issuer named in the settings")
 
 
 def _banks(settings: GatewaySettings, client: LedgerClient) -> Iterator[Finding]:

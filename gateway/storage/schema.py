@@ -359,7 +359,7 @@ dead_bindings = Table(
 )
 
 #: Who is signed in at the console. `token_sha256`: of the cookie's token. `key_sha256`: the API key that it was opened
-#: with; null where an identity provider vouched for the person.
+#: with. `issuer`: the identity provider that vouched for the person. One of the two is null.
 console_sessions = Table(
     "console_sessions",
     metadata,
@@ -367,6 +367,7 @@ console_sessions = Table(
     Column("caller", String(64), nullable=False),
     Column("role", String(16), nullable=False),
     Column("key_sha256", String(64)),
+    Column("issuer", String(500)),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("seen_at_ms", BigInteger, nullable=False),
     Column("ends_at_ms", BigInteger, nullable=False),
@@ -381,6 +382,14 @@ console_failures = Table(
     Column("at_ms", BigInteger, nullable=False, index=True),
 )
 Index("ix_console_failures_address", console_failures.c.address, console_failures.c.at_ms)
+
+#: Sign-ins by an identity provider whose answer came, by the SHA-256 of their state: each counts once.
+console_states = Table(
+    "console_states",
+    metadata,
+    Column("state_sha256", String(64), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
 
 #: How fresh a bank's word was in an hour of the ledger's time: figures as JSON (`gateway.warning.hours`).
 bank_hours = Table(

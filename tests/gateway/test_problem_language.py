@@ -39,14 +39,20 @@ _ELSEWHERE = re.compile(
 )
 #: No caller of the API meets these: they are the console's own, or end inside the service.
 _INSIDE = {
+    "AnswerRefused",
+    "Cancelled",
     "_ChainChanged",
     "LeadershipLost",
     "LedgerRejected",
     "MissingSentence",
+    "NoRole",
     "Overtaken",
+    "ProviderMisconfigured",
+    "ProviderUnavailable",
     "SettingsError",
     "SignInNeeded",
     "TermsUnreadable",
+    "TokenRefused",
 }
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 

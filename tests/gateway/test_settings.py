@@ -50,7 +50,9 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
             and name not in {"policy", "ledger_url", "vault_secret_files", "banks"}
         ):
             default = field.get_default()
-            assert stated[name] == (default.model_dump() if isinstance(default, BaseModel) else default), name
+            assert stated[name] == (
+                default.model_dump(exclude_none=True) if isinstance(default, BaseModel) else default
+            ), name
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

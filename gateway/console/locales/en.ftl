@@ -10,6 +10,16 @@ sign-in-how = Use your support or admin API key. It is not stored in the browser
 sign-in-key = API key
 sign-in-refused = This key cannot be used here. Check it, and that it is a support or admin key.
 sign-in-locked-out = Too many failed tries. Try again in { $minutes } min.
+signed-in = You are signed in
+signed-in-go-on = Go on
+signed-out = You are signed out here.
+signed-out-there = Sign out at { $provider }, too.
+sign-in-by = Sign in with { $provider }
+openid-refused = The sign-in does not hold. Please start again.
+openid-cancelled = The sign-in was cancelled.
+openid-no-role = Your account has no role here. Ask your administrator for one.
+openid-unavailable = The sign-in service does not answer. Please try again in a moment.
+openid-misconfigured = Sign-in is not set up correctly. Please tell the gateway’s operator; the log says what to change.
 
 role-support = Support
 role-admin = Admin

@@ -10,6 +10,16 @@ sign-in-how = 请使用客服或管理员的 API 密钥登录。密钥不会保�
 sign-in-key = API 密钥
 sign-in-refused = 该密钥不能用于控制台。请检查密钥是否正确，以及是否为客服或管理员密钥。
 sign-in-locked-out = 登录失败次数过多。请 { $minutes } 分钟后再试。
+signed-in = 您已登录
+signed-in-go-on = 继续
+signed-out = 您已退出控制台。
+signed-out-there = 同时退出 { $provider }
+sign-in-by = 使用 { $provider } 登录
+openid-refused = 登录验证未通过，请重新登录。
+openid-cancelled = 登录已取消。
+openid-no-role = 您的账号没有控制台权限，请联系管理员开通。
+openid-unavailable = 登录服务没有应答，请稍后重试。
+openid-misconfigured = 登录配置有误。请告知网关运维，具体原因见日志。
 
 role-support = 客服
 role-admin = 管理员

@@ -1,8 +1,9 @@
 """Keys, banks and policy read again by a running gateway: at once, whole or not at all, and without a lost request."""
 
+import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,17 @@ def test_no_request_is_lost_and_each_decision_goes_by_one_policy(tmp_path: Path)
         used = {answer.json()["policy"] for answer in answers}
         assert used <= versions
         assert len(used) > 3
+
+
+def test_a_key_that_is_gone_ends_the_console_sessions_that_it_opened(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        it = stack.enter_context(rig(tmp_path))
+        gateway = stack.enter_context(_reloading(it))
+        browser = stack.enter_context(httpx.Client(base_url=gateway.url, follow_redirects=True, timeout=60))
+        token = re.search(r'name="csrf" value="(\w+)"', browser.get("/console").text)
+        assert token is not None
+        signed_in = browser.post("/console/sign-in", data={"csrf": token[1], "key": it.keys["support"]})
+        assert signed_in.url.path == "/console/"
+        kept = [key for key in gateway.standing[0]["api_keys"] if key["role"] != "support"]
+        assert gateway.reload(api_keys=kept).status_code == 200
+        assert browser.get("/console/banks").url.path == "/console/sign-in"

@@ -16,6 +16,7 @@ from standing.gateway.settings import GatewaySettings
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import load
 from tests.gateway.gateway_rig import rig
+from tests.gateway.openid_provider import provider
 
 
 def run(words: Sequence[object], **options: Any) -> Result:
@@ -72,6 +73,27 @@ def test_the_doctor_says_what_is_wrong_with_a_bank(tmp_path: Path, changed: dict
         assert run([*bank, "--key-file", key_file]).exit_code == 0
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
         assert (doctor.exit_code, said in doctor.stdout) == (1, True), doctor.stdout
+
+
+def test_the_doctor_asks_the_consoles_identity_provider(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, provider() as there:
+        config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
+        settings = it.settings.banks[0]
+        bank = ["bank", "add", settings.bic, "--name", "x", "--node-url", settings.node_url, "-c", config]
+        assert run([*bank, "--key-file", settings.node_api_key_file]).exit_code == 0
+        (secret := tmp_path / "openid-secret").write_text("secret\n")
+        secret.chmod(0o644)
+        with config.open("a") as file:
+            file.write(
+                f'\n[console.openid]\nissuer = "{there.issuer}"\nclient_id = "c"\nclient_secret_file = "{secret}"\n'
+                'public_url = "https://gateway.example"\nrole_claim = "groups"\nroles = { a = "admin" }\n'
+            )
+        told = run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
+        assert "OpenID Connect answers" in told
+        assert f"chmod 600 {secret}" in told
+        there.discovery = {"issuer": "https://elsewhere.example"}
+        doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
+        assert (doctor.exit_code, "its discovery document names another" in doctor.stdout) == (1, True)
 
 
 def test_a_ledger_that_is_none_and_files_that_others_may_read_are_told(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("caller", sa.String(64), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("key_sha256", sa.String(64)),
+        sa.Column("issuer", sa.String(500)),
         sa.Column("started_at_ms", sa.BigInteger, nullable=False),
         sa.Column("seen_at_ms", sa.BigInteger, nullable=False),
         sa.Column("ends_at_ms", sa.BigInteger, nullable=False),

@@ -1,0 +1,91 @@
+"""Routes to sign in by an OpenID Connect provider."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from standing.gateway.access.id_token import OpenIdError, ProviderMisconfigured, ProviderUnavailable, TokenRefused
+from standing.gateway.access.openid import LIFETIME_MS, Answer, OpenId
+from standing.gateway.access.sessions import LockedOut
+from standing.gateway.composition import Gateway
+from standing.gateway.console.pages import HOME, page
+from standing.gateway.console.sign_in import Next, address_of, form, locked_out
+from standing.gateway.console.visits import (
+    SESSION_COOKIE,
+    SIGN_IN_COOKIE,
+    GatewayDep,
+    SessionsDep,
+    console_zone,
+    forget_cookie,
+    frame,
+    own_page,
+    set_cookie,
+    words_of,
+)
+
+router = APIRouter()
+
+_Text = Annotated[str, Query(max_length=4_000)]
+
+
+@router.get("/sign-in/openid")
+async def begin(request: Request, gateway: GatewayDep, wanted: Next = HOME) -> Response:
+    """Send the browser to the provider."""
+    try:
+        begun = await _provider(gateway).begin(own_page(wanted))
+    except OpenIdError as error:
+        return _refused(request, gateway, error)
+    response = RedirectResponse(begun.url, status_code=303)
+    # Lax: the provider's answer is a link from another site, which brings no strict cookie.
+    set_cookie(request, response, SIGN_IN_COOKIE, begun.sealed, max_age_s=LIFETIME_MS // 1_000, samesite="lax")
+    return response
+
+
+@router.get("/sign-in/openid/callback")
+async def callback(
+    request: Request,
+    gateway: GatewayDep,
+    sessions: SessionsDep,
+    state: _Text = "",
+    code: _Text = "",
+    iss: Annotated[str | None, Query(max_length=1_000)] = None,
+    error: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """The provider's answer: open a session for the person whom it vouches for."""
+    provider, sealed = _provider(gateway), request.cookies.get(SIGN_IN_COOKIE, "")
+    words = words_of(request, console_zone(request))
+    try:
+        await sessions.check_address(address_of(request))
+        vouched = await provider.finish(Answer(state, code, iss, error), sealed)
+    except LockedOut as lock:
+        return locked_out(request, gateway, words, lock)
+    except OpenIdError as refusal:
+        if isinstance(refusal, TokenRefused):
+            await sessions.failed(address_of(request))
+        return _refused(request, gateway, refusal)
+    token = await sessions.open_for(vouched.caller, provider.settings.issuer)
+    # A page, not a redirect: the way here led over another site, so a redirect would bring no strict cookie.
+    values = frame(request, None) | {"wanted": own_page(vouched.wanted), "path": HOME, "section": ""}
+    response = page("signed_in.html", words, values)
+    set_cookie(request, response, SESSION_COOKIE, token)
+    forget_cookie(response, SIGN_IN_COOKIE)
+    return response
+
+
+def _provider(gateway: Gateway) -> OpenId:
+    """Raises: HTTPException where there is none."""
+    if gateway.openid is None:
+        raise HTTPException(404)
+    return gateway.openid
+
+
+def _refused(request: Request, gateway: Gateway, error: OpenIdError) -> Response:
+    structlog.get_logger().warning("console_sign_in_refused", kind=type(error).__name__, problem=str(error))
+    words = words_of(request, console_zone(request))
+    broken = isinstance(error, ProviderUnavailable | ProviderMisconfigured)
+    response = form(request, gateway, words, HOME, words.named("openid", error.sentence), status=503 if broken else 403)
+    forget_cookie(response, SIGN_IN_COOKIE)
+    return response

@@ -1,0 +1,389 @@
+"""Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must not work."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from joserfc.jwk import OctKey, RSAKey
+from pydantic import ValidationError
+
+from standing.gateway.access.id_token import caller_of
+from standing.gateway.access.sessions import csrf_of
+from standing.gateway.access.settings import OpenIdSettings
+from standing.gateway.app import create_app
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.service.serve import served
+from standing.ledger.service.settings import SettingsError
+from tests.gateway.console.test_console import Browser
+from tests.gateway.gateway_rig import Rig, rig
+from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
+
+CALLBACK = "/console/sign-in/openid/callback"
+
+
+@pytest.fixture(scope="module")
+def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Provider]]:
+    folder = tmp_path_factory.mktemp("openid")
+    (folder / "secret").write_text(CLIENT_SECRET + "\n")
+    with provider() as made:
+        console = {
+            "key_sign_in": False,
+            "openid": {
+                "issuer": made.issuer,
+                "client_id": CLIENT_ID,
+                "client_secret_file": folder / "secret",
+                "public_url": "http://127.0.0.1:1",
+                "label": "Example ID",
+                "name_claim": "preferred_username",
+                "role_claim": "groups",
+                "roles": {"payments-support": "support", "payments-admins": "admin"},
+            },
+        }
+        with rig(folder, console=console) as one:
+            made.redirect_uri = "http://127.0.0.1:1" + CALLBACK
+            yield one, made
+
+
+@pytest.fixture
+def honest(openid: tuple[Rig, Provider]) -> Provider:
+    """The module's provider, with every twist undone."""
+    one, made = openid
+    one.clock.advance(16 * 60_000)  # what other tests tried counts no more
+    made.person = {"sub": "u-1001", "preferred_username": "li.na", "groups": ["payments-support"]}
+    made.twisted, made.header, made.discovery, made.error, made.signing, made.down = {}, {}, {}, None, None, False
+    made.now_s = lambda: one.clock.now_ms() // 1_000
+    made.rotate()
+    return made
+
+
+@pytest.fixture
+def browser(openid: tuple[Rig, Provider], honest: Provider) -> Iterator[Browser]:
+    made = Browser(openid[0])
+    yield made
+    made.http.close()
+
+
+def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
+    """Go to the provider. Returns: what it answers by the browser, which has not come back with it yet."""
+    begun = browser.http.get("/console/sign-in/openid", params={"next": wanted}, follow_redirects=False)
+    assert begun.status_code == 303, begun.text
+    answered = httpx.get(begun.headers["Location"], follow_redirects=False, timeout=60)
+    assert answered.status_code == 302, answered.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(answered.headers["Location"]).query).items()}
+
+
+def come_back(browser: Browser, answer: dict[str, str]) -> str:
+    """Bring the provider's answer to the gateway."""
+    browser.page = browser.http.get(CALLBACK, params=answer)
+    return browser.page.text
+
+
+def refused(browser: Browser, text: str, status: int = 403) -> None:
+    """Nobody was signed in, and the page says why in the words given."""
+    assert text in browser.page.text, browser.page.text
+    assert browser.page.status_code == status
+    assert "Sign in" in browser.open("/console")
+
+
+def test_somebody_of_a_mapped_group_gets_in_to_the_page_they_wanted_and_out_again(
+    openid: tuple[Rig, Provider], browser: Browser
+) -> None:
+    assert "Sign in with Example ID" in browser.open("/console/banks")
+    assert "API key" not in browser.page.text
+    assert "/console/sign-in/openid?next=/console/banks" in browser.page.text
+    text = come_back(browser, at_the_provider(browser, "/console/banks"))
+    assert 'content="0; url=/console/banks"' in text
+    cookies = browser.page.headers.get_list("set-cookie")
+    session = next(each for each in cookies if each.startswith("standing_console="))
+    assert "HttpOnly" in session
+    assert "samesite=strict" in session.lower()
+    assert "openid:li.na · Support" in browser.open("/console/banks")
+    browser.submit("/console/sign-out")
+    out = re.search(r'href="([^"]+)">Sign out at Example ID', browser.page.text)
+    assert out is not None, browser.page.text
+    address = urlsplit(out.group(1).replace("&amp;", "&"))
+    assert parse_qs(address.query) == {
+        "client_id": [CLIENT_ID],
+        "post_logout_redirect_uri": ["http://127.0.0.1:1/console/sign-in"],
+    }
+    assert "Sign in" in browser.open("/console/banks")
+
+
+def test_the_highest_of_several_roles_counts_and_acts_are_audited_under_the_persons_name(
+    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    one, _ = openid
+    one.heartbeat()
+    honest.person["groups"] = ["payments-support", "everybody", "payments-admins"]
+    come_back(browser, at_the_provider(browser))
+    person = one.bound()
+    browser.open(f"/console/accounts/{person.binding}")
+    browser.submit(f"/console/accounts/{person.binding}/resync", reason="ticket 7")
+    assert "openid:li.na" in browser.open("/console/audit")
+    assert "ticket 7" in browser.page.text
+
+
+def test_a_role_at_the_end_of_a_path_and_a_single_value_are_found(tmp_path: Path) -> None:
+    stated = {
+        "issuer": "https://id.example",
+        "client_id": "c",
+        "client_secret_file": tmp_path,
+        "public_url": "https://gateway.example/",
+        "roles": {"a": "admin", "s": "support"},
+    }
+    nested = OpenIdSettings(**stated, role_claim="realm_access.roles")
+    assert nested.public_url == "https://gateway.example"
+    assert caller_of({"sub": "1", "realm_access": {"roles": ["s"]}}, nested).role == "support"
+    dotted = OpenIdSettings(**stated, role_claim="https://id.example/role")
+    assert caller_of({"sub": "1", "https://id.example/role": "a"}, dotted).role == "admin"
+
+
+def test_a_provider_that_changes_its_keys_is_followed(honest: Provider, browser: Browser) -> None:
+    for _ in range(2):
+        come_back(browser, at_the_provider(browser))
+        assert "openid:li.na" in browser.open("/console/banks")
+        honest.rotate()
+
+
+#: Twists of the provider's ID token, each of which must keep everybody out.
+_FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
+    "another nonce": lambda _: {"twisted": {"nonce": "another"}},
+    "no nonce": lambda _: {"twisted": {"nonce": None}},
+    "for another client": lambda _: {"twisted": {"aud": "another"}},
+    "for two clients, issued to the other": lambda _: {"twisted": {"aud": [CLIENT_ID, "other"], "azp": "other"}},
+    "no audience": lambda _: {"twisted": {"aud": None}},
+    "of another issuer": lambda _: {"twisted": {"iss": "https://elsewhere.example"}},
+    "no issuer": lambda _: {"twisted": {"iss": None}},
+    "expired": lambda made: {"twisted": {"exp": made.now_s() - 61}},
+    "no end": lambda _: {"twisted": {"exp": None}},
+    "issued in the future": lambda made: {"twisted": {"iat": made.now_s() + 3_600}},
+    "not valid yet": lambda made: {"twisted": {"nbf": made.now_s() + 3_600}},
+    "for another access token": lambda _: {"twisted": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}},
+    "alg none": lambda _: {"header": {"alg": "none"}},
+    "alg HS256 with a key that everybody has": lambda made: {
+        "header": {"alg": "HS256"},
+        "signing": OctKey.import_key(str(made.public_key["n"])),
+    },
+    "signed by a stranger": lambda made: {
+        "signing": RSAKey.generate_key(2048, {"kid": made.public_key["kid"]}, private=True)
+    },
+    "signed by a key nobody knows": lambda _: {"header": {"kid": "unknown"}},
+}
+
+
+@pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns of what the attacks do
+@pytest.mark.parametrize("name", _FORGED)
+def test_an_id_token_that_does_not_hold_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
+    answer = at_the_provider(browser)
+    for part, value in _FORGED[name](honest).items():
+        setattr(honest, part, value)
+    asked = honest.tokens_asked
+    come_back(browser, answer)
+    assert honest.tokens_asked == asked + 1, "the attack did not reach the token"
+    refused(browser, "The sign-in does not hold")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"state": "another"},
+        {"state": ""},
+        {"iss": "https://elsewhere.example"},
+        {"iss": None},
+        {"state": "another", "error": "access_denied"},
+    ],
+    ids=str,
+)
+def test_an_answer_of_another_sign_in_or_issuer_never_reaches_the_provider(
+    changed: dict[str, Any], honest: Provider, browser: Browser
+) -> None:
+    answer, asked = at_the_provider(browser), honest.tokens_asked
+    come_back(browser, {name: value for name, value in (answer | changed).items() if value is not None})
+    assert honest.tokens_asked == asked
+    refused(browser, "The sign-in does not hold")
+
+
+def test_an_answer_brought_by_another_browser_is_refused(
+    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    victim = Browser(openid[0])
+    at_the_provider(victim)
+    come_back(victim, at_the_provider(browser))
+    refused(victim, "The sign-in does not hold")
+    victim.http.close()
+
+
+def test_a_code_and_a_whole_answer_count_once(honest: Provider, browser: Browser) -> None:
+    answer = at_the_provider(browser)
+    cookie = browser.http.cookies["standing_sign_in"]
+    come_back(browser, answer)
+    browser.open("/console/banks")
+    browser.submit("/console/sign-out")
+    asked = honest.tokens_asked
+    browser.http.cookies.set("standing_sign_in", cookie, domain="127.0.0.1", path="/console")
+    come_back(browser, answer)
+    assert honest.tokens_asked == asked  # the state counts once, whatever the provider would say
+    refused(browser, "The sign-in does not hold")
+    fresh = at_the_provider(browser)
+    come_back(browser, fresh | {"code": answer["code"]})
+    assert honest.tokens_asked == asked + 1
+    refused(browser, "The sign-in does not hold")
+
+
+def test_a_sign_in_that_takes_too_long_begins_anew(openid: tuple[Rig, Provider], browser: Browser) -> None:
+    answer = at_the_provider(browser)
+    openid[0].clock.advance(10 * 60_000)
+    come_back(browser, answer)
+    refused(browser, "The sign-in does not hold")
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"groups": ["everybody"]},
+        {"groups": []},
+        {"groups": None},
+        {"groups": "payments-support "},
+        {"groups": {"payments-support": True}},
+        {"preferred_username": None},
+        {"preferred_username": "x" * 58},
+        {"preferred_username": "a\nb"},
+    ],
+    ids=str,
+)
+def test_somebody_without_a_role_or_a_name_stays_out(
+    person: dict[str, Any], honest: Provider, browser: Browser
+) -> None:
+    honest.person |= person
+    come_back(browser, at_the_provider(browser))
+    refused(browser, "Your account has no role here")
+
+
+def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) -> None:
+    honest.person["preferred_username"] = "<script>alert(1)</script>"
+    come_back(browser, at_the_provider(browser))
+    text = browser.open("/console/banks")
+    assert "<script>alert" not in text
+    assert "openid:&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "status"),
+    [
+        ("access_denied", "The sign-in was cancelled", 403),
+        ("server_error", "does not answer", 503),
+        ("unauthorized_client", "not set up correctly", 503),
+    ],
+)
+def test_what_the_provider_refuses_is_told(
+    error: str, text: str, status: int, honest: Provider, browser: Browser
+) -> None:
+    honest.error = error
+    come_back(browser, at_the_provider(browser))
+    refused(browser, text, status)
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [
+        {"issuer": "https://elsewhere.example"},
+        {"token_endpoint": "http://elsewhere.example/token"},
+        {"jwks_uri": None},
+        {"code_challenge_methods_supported": ["plain"]},
+        {"authorization_endpoint": "javascript:alert(1)"},
+    ],
+    ids=str,
+)
+def test_a_provider_that_does_not_fit_the_settings_is_told_before_anybody_goes_there(
+    discovery: dict[str, Any], openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    openid[0].clock.advance(60 * 60_000)  # what is known of the provider is read again
+    honest.discovery = discovery
+    browser.open("/console/sign-in/openid")
+    refused(browser, "not set up correctly", 503)
+
+
+def test_a_provider_that_is_down_is_told_and_keeps_nobody_from_signing_out(
+    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    come_back(browser, at_the_provider(browser))
+    for _ in range(5):
+        browser.open("/console/banks")
+        openid[0].clock.advance(14 * 60_000)
+    honest.down = True
+    browser.open("/console/banks")
+    browser.submit("/console/sign-out")
+    assert "You are signed out here" in browser.page.text
+    browser.open("/console/sign-in/openid")
+    refused(browser, "does not answer", 503)
+
+
+def test_codes_that_are_guessed_lock_the_address_out(
+    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    for _ in range(10):
+        come_back(browser, at_the_provider(browser) | {"code": "guessed"})
+    answer = at_the_provider(browser)
+    come_back(browser, answer)
+    assert "Too many failed tries" in browser.page.text
+    assert browser.page.status_code == 429
+
+
+def test_no_key_opens_a_session_where_key_sign_in_is_off(openid: tuple[Rig, Provider], browser: Browser) -> None:
+    one, _ = openid
+    browser.open("/console/sign-in")
+    visitor = browser.http.cookies["standing_visitor"]
+    browser.page = browser.http.post("/console/sign-in", data={"csrf": csrf_of(visitor), "key": one.keys["admin"]})
+    refused(browser, "cannot be used here")
+
+
+def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
+    openid: tuple[Rig, Provider], browser: Browser, tmp_path: Path
+) -> None:
+    one, _ = openid
+    come_back(browser, at_the_provider(browser))
+    browser.open("/console/banks")
+    without = one.settings.model_copy(update={"console": type(one.settings.console)()})
+    with served(create_app(without, one.clock)) as url:
+        page = httpx.get(url + "/console/banks", cookies=dict(browser.http.cookies), follow_redirects=True, timeout=60)
+        assert "Sign in" in page.text
+        assert "API key" in page.text
+        assert httpx.get(url + "/console/sign-in/openid", timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"issuer": "http://id.example"}, "console.openid.issuer"),
+        ({"issuer": "https://user@id.example"}, "console.openid.issuer"),
+        ({"public_url": "https://gateway.example/console"}, "console.openid.public_url"),
+        ({"roles": {}}, "console.openid.roles"),
+        ({"roles": {"g": "platform"}}, "console.openid.roles.g"),
+        ({"scopes": ["two words"]}, "console.openid.scopes.0"),
+        ({"client_secret_file": "/nowhere/secret"}, "client_secret_file"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_one_line_that_names_the_field(
+    changed: dict[str, Any], named: str, openid: tuple[Rig, Provider]
+) -> None:
+    one, _ = openid
+    told = one.settings.model_dump(exclude_unset=True)
+    told["console"]["openid"] |= changed
+    with pytest.raises((ValidationError, SettingsError)) as raised:
+        create_app(GatewaySettings(**told), one.clock)
+    if isinstance(raised.value, ValidationError):
+        assert named in {".".join(map(str, each["loc"])) for each in raised.value.errors()}
+    else:
+        assert named in str(raised.value)
+
+
+def test_keys_off_without_a_provider_leave_no_way_in_and_are_refused(openid: tuple[Rig, Provider]) -> None:
+    told = openid[0].settings.model_dump(exclude_unset=True)
+    told["console"] = {"key_sign_in": False}
+    with pytest.raises(ValueError, match="leaves no way in"):
+        GatewaySettings(**told)
