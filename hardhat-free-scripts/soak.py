@@ -18,9 +18,11 @@ from pathlib import Path
 from statistics import quantiles
 
 from matplotlib.figure import Figure
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from demo_day import wait_for
 from standing.gateway.auditing.decisions import audit_decisions
+from standing.gateway.auditing.export import Exported
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
@@ -97,6 +99,22 @@ def run(it: Consortium, load: Load, chance: random.Random, minutes: float) -> tu
             flush=True,
         )
     return began_ms, brought
+
+
+def audited(it: Consortium, lines: list[Exported]) -> Audit:
+    """The ledger from its first block on, and every decision of an export."""
+    audit, client = Audit(), LedgerClient(it.network.validators[2].url, it.net.contract)
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
+        blocks, decisions = bar.add_task("blocks", total=None), bar.add_task("decisions", total=None)
+        walked = audit_ledger(client, audit, lambda done, total: bar.update(blocks, completed=done, total=total))
+        audit_decisions(
+            lines,
+            it.means(),
+            walked,
+            audit,
+            lambda done, total: bar.update(decisions, completed=done, total=total),
+        )
+    return audit
 
 
 def spread(values: list[int]) -> str:
@@ -184,10 +202,9 @@ def main() -> int:
             began_ms, brought = run(it, load, random.Random(stated.seed), stated.minutes)  # noqa: S311 - a run that can be made again
             wait_for(lambda: by_the_banks_word(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
-            audit = Audit()
-            client = LedgerClient(it.network.validators[2].url, it.net.contract)
-            audit_ledger(client, audit)
-            audit_decisions(it.export(), it.means(), client, audit)
+            lines = it.export()
+            it.network.wait_until_level()
+            audit = audited(it, lines)
         finally:
             load.stop()
     wrong = load.wrong()
