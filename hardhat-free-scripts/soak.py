@@ -125,12 +125,13 @@ def main() -> int:
             began_ms, brought = run(it, load, random.Random(stated.seed), stated.minutes)  # noqa: S311 - a run that can be made again
             wait_for(lambda: by_the_banks_word(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
+            asked = list(load.asked)  # what is still under way is not in the export for sure
             lines = it.export()
             it.network.wait_until_level()
             audit = audited(it, lines)
         finally:
             load.stop()
-    soak = Soak(stated.seed, stated.minutes, began_ms, load.asked, load.changes, brought, audit, lines, load.wrong())
+    soak = Soak(stated.seed, stated.minutes, began_ms, asked, load.changes, brought, audit, lines, load.wrong())
     text = report(soak)
     print(text)
     for found in audit.findings[:20]:

@@ -114,8 +114,8 @@ def report(soak: Soak) -> str:
         "| --- | --- |",
         *(f"| {reason} | {count:,} |" for reason, count in Load.reasons(soak.asked).most_common()),
         "",
-        f"Availability: {100 * len(heard) / len(soak.asked):.1f} % of all decisions were by the bank's word. By windows "
-        f"of {_WINDOW_S} s:",
+        f"Availability: {100 * len(heard) / len(soak.asked):.1f} % of all decisions were by the bank's word. "
+        f"By windows of {_WINDOW_S} s:",
         "",
         "| of the decisions of a window, by the bank's word | windows | |",
         "| --- | --- | --- |",
