@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup demo test fuzz mutants prove analyse bench bench-quick test-browser test-long test-postgresql test-npm test-network test-consortium network soak check format \
+.PHONY: help setup demo test fuzz mutants prove analyse bench bench-quick capacity test-browser test-long test-postgresql test-npm test-network test-consortium network soak check format \
   compile catalogue examples clean
 
 help: ## Show the targets
@@ -40,6 +40,9 @@ bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and do
 
 bench-quick: .venv/.bench ## What a decision costs beside benchmarks.json, in under three minutes; fails where it is more than a tenth worse
 	PYTHONPATH=.:hardhat-free-scripts $(BIN)/python -m bench.quick $(ARGS)
+
+capacity: .venv/.bench ## What a consortium can carry, simulated from benchmarks.json, into docs/capacity and docs/CONSORTIUM.md (some minutes)
+	PYTHONPATH=.:hardhat-free-scripts $(BIN)/python -m bench.capacity_study $(ARGS)
 
 # halmos and slither pin what the project itself wants newer, so they have an environment of their own.
 .cache/proof/.ready: Makefile
@@ -127,4 +130,4 @@ examples: setup ## Make the example data again
 
 clean: ## Remove what the targets made
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info \
-	  contracts/node_modules hardhat-free-scripts/npm/node_modules tests/contracts/npm/node_modules
+	  contracts/node_modules hardhat-free-scripts/npm/node_modules hardhat-free-scripts/npm-safe/node_modules tests/contracts/npm/node_modules

@@ -3,16 +3,20 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, exported, parse_line
 from standing.gateway.auditing.findings import Audit
-from standing.gateway.auditing.ledger import audit_ledger
+from standing.gateway.auditing.ledger import Progress, audit_ledger
 from standing.gateway.evidence.verification.case import Means
 from standing.gateway.evidence.verification.commands import jwk
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
@@ -53,10 +57,12 @@ def audit_ledger_command(
         address = parse_address(contract, "contract")
         client = LedgerClient(ledger, address, timeout_s=_TIMEOUT_S)
         client.check()
-        block = audit_ledger(client, audit)
+        with _bar("blocks") as told:
+            walked = audit_ledger(client, audit, told)
         if export is not None and gateway_key is not None:
-            audit_decisions(_lines(export), Means(jwk(gateway_key), address), client, audit)
-    _show(audit, block, as_json)
+            with _bar("decisions") as told:
+                audit_decisions(_lines(export), Means(jwk(gateway_key), address), walked, audit, told)
+    _show(audit, walked.to_block, as_json)
     raise typer.Exit(2 if audit.findings else 0)
 
 
@@ -90,6 +96,14 @@ def export_command(
         finally:
             storage.close()
     console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _lines(file: Path) -> Iterator[Exported]:

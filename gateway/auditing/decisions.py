@@ -2,62 +2,114 @@
 
 Usage comes from the export alone, not from what evidence claims was used: what approvals of one account took in the end
 is added up in their order, and each approval is decided again with that sum. One that is none then was overspent. What
-was reserved for a while and given back is not counted, so nothing honest is ever found.
+was reserved for a while and given back is not counted, so nothing honest is ever found. And where evidence claims that
+more was used than all decisions of that day in the export ever reserved, a decision is missing from it.
+
+Decisions are taken in the order of the blocks that they rest on, some blocks at a time, so that the ledger is asked
+once for each block and not once for each decision. An export is held in memory: some eight kilobytes a decision.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from standing.gateway.auditing.export import Exported
 from standing.gateway.auditing.findings import Audit, Kind
+from standing.gateway.auditing.ledger import Progress, Walked, quiet
+from standing.gateway.auditing.reading import BlockReads
 from standing.gateway.decisions.question import Kind as Transacted
-from standing.gateway.decisions.rules import Outcome
-from standing.gateway.evidence.claims import EvidenceClaims
+from standing.gateway.decisions.rules import Decision, Outcome
+from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
 from standing.gateway.evidence.verification.case import Means, parse_evidence
 from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import read_claims
 from standing.gateway.evidence.verification.redo import redo
-from standing.gateway.evidence.verification.run import Report, verify
-from standing.ledger.chain.client import LedgerClient
-from standing.ledger.chain.history import History
+from standing.gateway.evidence.verification.run import Report, verify_by
+from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.errors import InvalidValue
+
+#: How many blocks are read ahead of the decisions that rest on them.
+_BLOCKS_AHEAD = 64
+#: How far the clocks of one platform's gateways may be apart, for what was decided before what.
+_CLOCKS_APART_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Approved:
+class _Decided:
     claims: EvidenceClaims
     line: Exported
 
+    @property
+    def where(self) -> str:
+        return f"transaction {self.line.decision.get('transaction_id', self.claims.transaction_sha256)}"
 
-def audit_decisions(lines: Iterable[Exported], means: Means, client: LedgerClient, audit: Audit) -> None:
-    """Verify every decision, and add usage up. `means`: the gateway's key and the contract; binding keys come with the
-    lines. Raises: LedgerUnreachable."""
-    seen: set[str] = set()
-    histories: dict[str, History] = {}
-    approved: dict[tuple[str, str, Transacted], list[_Approved]] = defaultdict(list)
+    @property
+    def settled_at_ms(self) -> int:
+        """When it took its amount: at the decision, or when its review was approved."""
+        review = self.line.decision.get("review")
+        closed_at_ms = review.get("closed_at_ms") if isinstance(review, dict) else None
+        return closed_at_ms if isinstance(closed_at_ms, int) else self.claims.decided_at_ms
+
+
+def audit_decisions(
+    lines: Iterable[Exported],
+    means: Means,
+    walked: Walked,
+    audit: Audit,
+    progress: Progress = quiet,
+) -> None:
+    """Verify every decision on a ledger that was walked, and add usage up. `means`: the gateway's key and the contract;
+    binding keys come with the lines. `progress` is told decisions. Raises: LedgerUnreachable."""
+    decided = list(_readable(lines, audit))
+    decided.sort(key=lambda each: -1 if each.claims.block_number is None else each.claims.block_number)
+    reads, seen, done = BlockReads(walked), set[str](), 0
+    for some in _by_blocks(decided):
+        reads.load(each.claims for each in some)
+        for each in some:
+            if each.claims.transaction_sha256 in seen:
+                audit.found(Kind.TWICE, each.claims.platform, each.where, "decided a second time")
+            seen.add(each.claims.transaction_sha256)
+            own = Means(means.gateway_key, means.contract, each.line.binding_key)
+            _note(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
+        done += len(some)
+        progress(done, len(decided))
+    accounts: dict[tuple[str, str, Transacted], list[_Decided]] = defaultdict(list)
+    for each in decided:
+        if each.claims.outcome is Outcome.APPROVE or each.line.reserved_minor:
+            accounts[each.line.account, each.claims.currency, each.claims.kind].append(each)
+    for transactions in accounts.values():
+        _add_up(transactions, audit)
+        _look_for_missing(transactions, audit)
+
+
+def _readable(lines: Iterable[Exported], audit: Audit) -> Iterator[_Decided]:
     for line in lines:
         audit.count("decisions")
         try:
             claims = read_claims(str(line.decision["evidence"]))
+            parse_bic(claims.bank)
+            yield _Decided(claims, line)
         except InvalidValue as error:
             audit.found(Kind.EVIDENCE, "gateway", "a decision", str(error))
-            continue
-        where = f"transaction {line.decision.get('transaction_id', claims.transaction_sha256)}"
-        if claims.transaction_sha256 in seen:
-            audit.found(Kind.TWICE, claims.platform, where, "decided a second time")
-        seen.add(claims.transaction_sha256)
-        own = Means(means.gateway_key, means.contract, line.binding_key)
-        _note(verify(parse_evidence(_document(line)), own, client, histories), claims, where, audit)
-        if claims.outcome is Outcome.APPROVE:
-            approved[line.account, claims.currency, claims.kind].append(_Approved(claims, line))
-    for transactions in approved.values():
-        _add_up(transactions, audit)
 
 
-def _note(report: Report, claims: EvidenceClaims, where: str, audit: Audit) -> None:
+def _by_blocks(decided: list[_Decided]) -> Iterator[list[_Decided]]:
+    """The decisions of some blocks at a time."""
+    some: list[_Decided] = []
+    for blocks, (_, of_one) in enumerate(groupby(decided, key=lambda each: each.claims.block_number), 1):
+        some += of_one
+        if blocks % _BLOCKS_AHEAD == 0:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _note(report: Report, each: _Decided, audit: Audit) -> None:
+    claims, where = each.claims, each.where
     for check in report.lines:
         if check.verdict is Verdict.FAILS:
             audit.found(Kind.EVIDENCE, claims.platform, where, f"{check.check}: {check.text}")
@@ -67,17 +119,18 @@ def _note(report: Report, claims: EvidenceClaims, where: str, audit: Audit) -> N
         audit.found(Kind.WATERMARK, claims.bank, where, report.cause.text)
 
 
-def _add_up(transactions: list[_Approved], audit: Audit) -> None:
+def _add_up(transactions: list[_Decided], audit: Audit) -> None:
     """Decide the approvals of one account in one direction again, in their order, each with the sums of those before
-    in its day, month and year."""
+    in its day, month and year. What a review approved counts, and is not decided again: nobody signed what it read."""
     used_minor: dict[str, int] = defaultdict(int)  # by day (2026-01-31), month (2026-01) and year (2026)
-    for each in sorted(transactions, key=lambda each: (each.claims.decided_at_ms, each.claims.used_day_minor)):
+    for each in sorted(transactions, key=lambda each: (each.settled_at_ms, each.claims.used_day_minor)):
         claims, key = each.claims, each.line.binding_key
         counts_minor = each.line.counts_minor
+        day = each.line.reserved_day or claims.day
         if key is None or claims.record is None:
             audit.count("not added up: no key to open the limits with")
             continue
-        day, month, year = claims.day, claims.day[:7], claims.day[:4]
+        month, year = day[:7], day[:4]
         # What this one took in the end: a capture of less than was approved needs no more of the limit than that.
         stated = claims.model_copy(
             update={
@@ -87,18 +140,54 @@ def _add_up(transactions: list[_Approved], audit: Audit) -> None:
                 "amount_minor": counts_minor,
             }
         )
-        again = redo(stated, key, claims.record.record()) if counts_minor > 0 else None
+        if counts_minor > claims.amount_minor:
+            text = f"took {counts_minor} {claims.currency} of the {claims.amount_minor} that were approved"
+            audit.found(Kind.OVERSPENT, claims.platform, each.where, text)
+        judged = claims.outcome is Outcome.APPROVE and counts_minor > 0
+        again = _again(stated, key, claims.record) if judged else None
         if again is not None and again.outcome is not Outcome.APPROVE:
             audit.found(
                 Kind.OVERSPENT,
                 claims.platform,
-                f"transaction {each.line.decision.get('transaction_id', claims.transaction_sha256)}",
+                each.where,
                 f"{counts_minor} {claims.currency} on {day}, after {used_minor[day]} that day, {used_minor[month]} "
                 f"that month and {used_minor[year]} that year: {again.reason}",
             )
         for period in (day, month, year):
             used_minor[period] += counts_minor
     audit.count("account days added up", sum(1 for period in used_minor if len(period) == len("2026-01-31")))
+
+
+def _again(claims: EvidenceClaims, key: bytes, record: RecordClaims) -> Decision | None:
+    """The decision made again; None where none can be made from the claims, as its verification has said."""
+    try:
+        return redo(claims, key, record.record())
+    except InvalidValue:
+        return None
+
+
+def _look_for_missing(transactions: list[_Decided], audit: Audit) -> None:
+    """Hold what evidence claims was used of a day against all that was ever reserved of it by then, in full: it can
+    only be less, as amounts are given back."""
+    by_day: dict[str, list[_Decided]] = defaultdict(list)
+    for each in transactions:
+        by_day[each.line.reserved_day or each.claims.day].append(each)
+    for day, of_day in by_day.items():
+        of_day.sort(key=lambda each: each.settled_at_ms)
+        known_minor, reaches = 0, 0
+        for each in of_day:
+            while reaches < len(of_day) and of_day[reaches].settled_at_ms <= each.settled_at_ms + _CLOCKS_APART_MS:
+                known_minor += of_day[reaches].line.reserved_minor
+                reaches += 1
+            others_minor = known_minor - each.line.reserved_minor
+            if each.claims.day == day and each.claims.used_day_minor > others_minor:
+                audit.found(
+                    Kind.MISSING,
+                    each.claims.platform,
+                    each.where,
+                    f"claims that {each.claims.used_day_minor} {each.claims.currency} was used of {day}, and all other "
+                    f"decisions of the export reserved {others_minor}",
+                )
 
 
 def _document(line: Exported) -> bytes:

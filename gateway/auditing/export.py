@@ -43,12 +43,28 @@ class Exported:
 
         It was never less when a later payment was decided, but for what was captured, refunded or voided by then.
         """
-        held = self.decision.get("reservation")
-        if not isinstance(held, dict) or held.get("state") not in {"reserved", "captured"}:
+        held = self._reservation
+        if held.get("state") not in {"reserved", "captured"}:
             return 0
         captured = held.get("captured_minor")
         amount = held.get("amount_minor", 0) if captured is None else captured
         return int(amount) - int(held.get("refunded_minor") or 0)
+
+    @property
+    def reserved_minor(self) -> int:
+        """What was reserved at first, whatever came of it; 0 where nothing was."""
+        return int(self._reservation.get("amount_minor") or 0)
+
+    @property
+    def reserved_day(self) -> str | None:
+        """The day at the bank of which it was reserved."""
+        day = self._reservation.get("day")
+        return day if isinstance(day, str) else None
+
+    @property
+    def _reservation(self) -> Mapping[str, Any]:
+        held = self.decision.get("reservation")
+        return held if isinstance(held, dict) else {}
 
 
 def exported(storage: Storage, vault: Vault | None, now_ms: int) -> Iterator[Exported]:

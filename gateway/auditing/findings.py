@@ -18,6 +18,7 @@ class Kind(StrEnum):
     EVIDENCE = "evidence"  # a check of the evidence fails, such as the decision made again
     TWICE = "twice"  # two decisions on one transaction
     OVERSPENT = "overspent"  # approvals that, added up, are above a limit
+    MISSING = "missing"  # evidence counts on decisions that are not in the export
 
 
 @dataclass(frozen=True, slots=True)

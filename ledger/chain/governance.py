@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_typing import ChecksumAddress
 from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import Web3RPCError
+from web3.exceptions import Web3Exception, Web3RPCError
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient, connect, ledger_errors, quantity
@@ -24,6 +25,7 @@ from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachab
 
 _DEPLOY_TIMEOUT_S = 120.0
 _GOVERNANCE_GAS = 300_000
+_STEPS = ("admit", "suspend", "reinstate", "rotateSigner")
 _U48_MAX = 2**48 - 1
 
 
@@ -73,8 +75,20 @@ def _contract() -> type[Contract]:
     return Web3().eth.contract(abi=artifact()["abi"])
 
 
-def _calldata(step: Step) -> bytes:
+def calldata(step: Step) -> bytes:
+    """The step as a transaction's data, as for a wallet that is a contract itself."""
     return bytes(HexBytes(_contract().encode_abi(step.function, args=list(step.arguments))))
+
+
+def parse_calldata(data: bytes) -> Step:
+    """The step that a transaction's data says. Raises: InvalidValue where it is none of the above."""
+    try:
+        function, arguments = _contract().decode_function_input(HexBytes(data))
+    except (ValueError, Web3Exception, DecodingError) as error:
+        raise InvalidValue("data", "no call of StatusLedger", "what this module encodes") from error
+    if function.fn_name not in _STEPS:
+        raise InvalidValue("data", f"a call of {function.fn_name}", ", ".join(_STEPS))
+    return Step(function.fn_name, tuple(arguments.values()))
 
 
 def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
@@ -83,7 +97,7 @@ def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
     Raises: LedgerRejected with the contract's error, such as a missing role.
     """
     with ledger_errors():
-        client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(_calldata(step))})
+        client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(calldata(step))})
 
 
 def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
@@ -93,7 +107,7 @@ def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: 
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
-    prepared = sender.prepare(_calldata(step), gas=_GOVERNANCE_GAS)
+    prepared = sender.prepare(calldata(step), gas=_GOVERNANCE_GAS)
     sender.transmit(prepared)
     sender.wait(prepared, timeout_s=timeout_s)
     return prepared.hash

@@ -67,6 +67,18 @@ class History:
         self._found: dict[int, Placed] = {}
         self._signed: dict[int, Signed | None] = {}
         self._signers: tuple[int, list[EventData]] = (-1, [])
+        self._times_ms: dict[int, int] = {}
+        self._accepted: dict[tuple[ChecksumAddress, bytes], bool] = {}
+
+    def latest(self) -> int:
+        """The number of the last block that this history reaches: the ledger's newest."""
+        return self.client.block_number()
+
+    def time_ms(self, block: int) -> int:
+        """The time of a block. Asked for once: blocks are final where publications are taken for history."""
+        if block not in self._times_ms:
+            self._times_ms[block] = self.client.block_time_ms(block)
+        return self._times_ms[block]
 
     def publication(self, number: int, to_block: int) -> Placed | None:
         """The event of a publication, by its number, in a block up to `to_block`."""
@@ -137,6 +149,12 @@ class History:
 
         Raises: LedgerUnreachable, also where the node has no state of that block.
         """
+        asked = (signer, signed.placed.event.transaction_hash)
+        if asked not in self._accepted:
+            self._accepted[asked] = self._is_signed_by(signer, signed)
+        return self._accepted[asked]
+
+    def _is_signed_by(self, signer: ChecksumAddress, signed: Signed) -> bool:
         digest, block = signed.publication.digest, signed.placed.event.block_number
         if recover(digest, signed.signature) == signer:
             return True

@@ -208,10 +208,11 @@ def test_the_auditor_finds_nothing_lost_nothing_twice_and_no_decision_wrong(
     """From the URL of any one node the whole history is recomputed; from the gateway's export every decision."""
     load.pause()
     try:
-        client = LedgerClient(it.network.validators[2].url, it.net.contract)
+        lines = it.export()
+        it.network.wait_until_level()
         audit = Audit()
-        audit_ledger(client, audit)
-        audit_decisions(it.export(), it.means(), client, audit)
+        walked = audit_ledger(LedgerClient(it.network.validators[2].url, it.net.contract), audit)
+        audit_decisions(lines, it.means(), walked, audit)
     finally:
         load.go_on()
     assert audit.findings == []

@@ -97,7 +97,7 @@ def _of_word(
     published_at_ms = None
     there = ""
     if signed is not None and history is not None:
-        published_at_ms = history.client.head(signed.placed.event.block_number).time_s * 1000
+        published_at_ms = history.time_ms(signed.placed.event.block_number)
         there = f", on the ledger at {when(published_at_ms)}"
     return Cause(
         Who.BANK_WORD,
@@ -175,7 +175,7 @@ def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, histo
     """
     assert claims.block_number is not None
     found, read = None, opened(claims, key, record.record())
-    for scanned, placed in enumerate(history.after(claims.block_number, history.client.block_number())):
+    for scanned, placed in enumerate(history.after(claims.block_number, history.latest())):
         event = placed.event
         if claims.binding_id in event.bindings and (signed := history.signed(placed)) is not None:
             for attestation in signed.publication.attestations:
@@ -186,7 +186,7 @@ def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, histo
                 if terms is not None and terms != read and terms.effective_at_ms <= claims.decided_at_ms:
                     found = (attestation, terms.effective_at_ms)
             if found is not None:
-                time_ms = history.client.head(event.block_number).time_s * 1000
+                time_ms = history.time_ms(event.block_number)
                 return _Late(*found, event.number, event.watermark_ms, event.block_number, time_ms)
         if event.watermark_ms >= claims.decided_at_ms or scanned >= MAX_SCANNED:
             return None

@@ -41,7 +41,7 @@ def check_grant(
         lines.unknown(9, f"{signer}; whether that was ever the bank's signer, only the ledger's history says")
     else:
         try:
-            signers = {named.address for named in history.signers(history.client.block_number())}
+            signers = {named.address for named in history.signers(history.latest())}
         except LedgerUnreachable as error:
             lines.unknown(9, f"the bank's signers cannot be had: {error}")
             return

@@ -65,7 +65,7 @@ def _check_signature(lines: Lines, line: int, signed: Signed, history: History) 
 def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
     """That the publication continues the one before is part of what was signed (5). This checks the one after."""
     number = placed.event.number
-    after = history.publication(number + 1, history.client.block_number())
+    after = history.publication(number + 1, history.latest())
     if after is None:
         lines.holds(7, f"publication {number} goes on from the one before; there is none after it yet")
     elif history.signed(after) is None:

@@ -12,6 +12,7 @@ from standing.gateway.evidence.signing import TYPE
 from standing.gateway.evidence.verification.case import Evidence, Means, told_otherwise
 from standing.gateway.evidence.verification.causes import Cause, find_cause
 from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
+from standing.gateway.evidence.verification.ledger_view import AskedLedger, LedgerView
 from standing.gateway.evidence.verification.lines import Line, Lines, Verdict, when
 from standing.gateway.evidence.verification.publications import check_publications
 from standing.gateway.evidence.verification.state import check_block, check_header, check_proof, check_record
@@ -31,25 +32,23 @@ class Report:
     cause: Cause | None = None
 
 
-def verify(
-    evidence: Evidence, means: Means, client: LedgerClient, histories: dict[str, History] | None = None
-) -> Report:
-    """Check evidence against a ledger.
+def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
+    """Check evidence against a ledger. Raises: LedgerUnreachable where it does not even answer its chain id."""
+    return verify_by(evidence, means, AskedLedger(client))
 
-    `histories`, by bank, keeps what was found of them from one verification to the next. Raises: LedgerUnreachable
-    where the ledger does not even answer its chain id.
-    """
+
+def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
+    """Check evidence against a ledger, however its answers are had. Raises: as `verify`."""
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
-    if claims is None or not _check_ledger(lines, claims, client.domain):
+    if claims is None or not _check_ledger(lines, claims, ledger.domain):
         return Report(tuple(lines.all), lines.verdict)
-    kept = {} if histories is None else histories
-    history = kept.setdefault(claims.bank, History(client, claims.bank))
+    history = ledger.history(claims.bank)
     signed = None
     record, block_number = claims.record, claims.block_number
     if record is not None and block_number is not None:
-        check_block(lines, claims, block_number, client)
-        check_record(lines, claims, record, block_number, evidence, means, client)
+        check_block(lines, claims, block_number, ledger)
+        check_record(lines, claims, record, block_number, evidence, means, ledger)
         signed = check_publications(lines, claims, record, block_number, history)
     elif record is not None or block_number is not None:
         lines.fails(4, "a record without a block, or a block without a record")

@@ -6,8 +6,8 @@ from typing import Any
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
 from standing.gateway.evidence.verification.case import Evidence, Means
+from standing.gateway.evidence.verification.ledger_view import LedgerView
 from standing.gateway.evidence.verification.lines import Lines, span, when
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
 from standing.ledger.chain.proofs import Header, ProofWrong, Proved, parse_header, prove
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
@@ -30,10 +30,10 @@ _PRUNED = (
 )
 
 
-def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, client: LedgerClient) -> None:
+def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, ledger: LedgerView) -> None:
     """3: the ledger has the block, with the hash that evidence names, and it is not from after the decision."""
     try:
-        head = client.head(block_number)
+        head = ledger.head(block_number)
     except LedgerUnreachable as error:
         lines.unknown(3, f"block {block_number} cannot be had: {error}")
         return
@@ -77,11 +77,11 @@ def check_record(
     block_number: int,
     evidence: Evidence,
     means: Means,
-    client: LedgerClient,
+    ledger: LedgerView,
 ) -> None:
     """4: the state of the block holds exactly the record; by a storage proof where the node has pruned that state."""
     try:
-        reading = client.read([(claims.bank, claims.binding_id)], block_number)
+        reading = ledger.read(claims.bank, claims.binding_id, block_number)
     except LedgerMismatch as error:
         lines.fails(4, str(error))
     except LedgerUnreachable as error:

@@ -1,0 +1,46 @@
+"""What a verification asks of a ledger, and the plain way to have it: one call for each question."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from standing.ledger.attestations.publication import Domain
+from standing.ledger.chain.client import Head, LedgerClient
+from standing.ledger.chain.codec import Reading
+from standing.ledger.chain.history import History
+
+
+class LedgerView(Protocol):
+    """Every method raises LedgerUnreachable where there is no answer, and LedgerMismatch where it makes no sense."""
+
+    @property
+    def domain(self) -> Domain:
+        """The contract and its chain."""
+
+    def head(self, block: int) -> Head:
+        """A block, by its number."""
+
+    def read(self, bank: str, binding: bytes, block: int) -> Reading:
+        """The record of one binding in the state of a block."""
+
+    def history(self, bank: str) -> History:
+        """A bank's history on the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedLedger:
+    """The ledger itself, asked each time."""
+
+    client: LedgerClient
+
+    @property
+    def domain(self) -> Domain:
+        return self.client.domain
+
+    def head(self, block: int) -> Head:
+        return self.client.head(block)
+
+    def read(self, bank: str, binding: bytes, block: int) -> Reading:
+        return self.client.read([(bank, binding)], block)
+
+    def history(self, bank: str) -> History:
+        return History(self.client, bank)
