@@ -1,0 +1,281 @@
+"""Feed files in time: checksums, order, kills, a file beside another source, and files sent by hand."""
+
+import hashlib
+import signal
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import tomli_w
+from typer.testing import CliRunner
+
+from localnet import LocalNet
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.attestations.terms import Status
+from standing.ledger.chain import governance
+from standing.ledger.clock import SystemClock
+from standing.ledger.service.serve import served
+from standing.node.cli import app as command_line
+from standing.node.fault_points import PART_FAULT_POINTS
+from standing.node.feed import file_load
+from standing.node.feed.comparison import compare_states
+from tests.node.feed.dropped_files import GOING, drop_folder, last_as_of_ms, report_of, stored_entries, write_file
+from tests.node.node_tools import Killed, account, die_at, grant_of, settings_on_disk, status_on_ledger, writes
+from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("stated", "where"),
+    [
+        pytest.param(lambda content: hashlib.sha256(content).hexdigest(), "done", id="right"),
+        pytest.param(lambda _: "0" * 64, "rejected", id="wrong"),
+        pytest.param(lambda _: "none", "rejected", id="none at all"),
+    ],
+)
+def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, stated: Any, where: str) -> None:
+    drop = drop_folder(bank, folder, require_checksum=True)
+    name = write_file(folder, "full", bank.clock.advance(10), ACCOUNT)
+    drop.step(GOING)
+    assert (folder / name).exists(), "it waits for its checksum"
+    (folder / f"{name}.sha256").write_text(f"{stated((folder / name).read_bytes())}  {name}\n")
+    drop.step(GOING)
+    report_of(folder, where, name)
+    assert (folder / where / f"{name}.sha256").exists()
+    assert (last_as_of_ms(bank) > 0) == (where == "done")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["file_reported", "file_checksum_moved"])
+def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_is_killed_meanwhile(
+    bank: Bank, folder: Path, point: str
+) -> None:
+    name = write_file(folder, "full", bank.clock.advance(10), ACCOUNT)
+    (folder / f"{name}.sha256").write_text("0" * 64)
+    with pytest.raises(Killed):
+        drop_folder(bank, folder, die_at(point)).step(GOING)
+    drop_folder(bank, folder).step(GOING)
+    assert "not that of the file" in report_of(folder, "rejected", name)["problems"][0]["problem"]
+    assert (folder / "rejected" / f"{name}.sha256").exists()
+    assert not list((folder / "working").iterdir())
+    assert stored_entries(bank) == []
+
+
+def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Bank, folder: Path) -> None:
+    first_ms, second_ms, third_ms = (bank.clock.advance(10) for _ in range(3))
+    write_file(folder, "changes", third_ms, {"number": ACCOUNT["number"], "status": "active"})
+    write_file(folder, "changes", second_ms, {"number": ACCOUNT["number"], "status": "frozen"})
+    write_file(folder, "full", first_ms, ACCOUNT)
+    drop_folder(bank, folder).step(GOING)
+    assert [entry.as_of_ms for entry in stored_entries(bank)] == [first_ms, second_ms, third_ms]
+    assert len(list((folder / "done").glob("*.jsonl"))) == 3
+
+
+_FILE_POINTS = [point for point in PART_FAULT_POINTS if point.startswith("file_")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["full", "changes"])
+@pytest.mark.parametrize(
+    ("point", "times"),
+    [(point, 1) for point in [*_FILE_POINTS, "feed_committed"]] + [("feed_committed", 2), ("feed_committed", 3)],
+)
+def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
+    bank: Bank, folder: Path, kind: str, point: str, times: int
+) -> None:
+    stated = [account(index) for index in range(25)]
+    write_file(folder, "full", bank.clock.advance(10), *stated)
+    drop_folder(bank, folder).step(GOING)
+    grants = [grant_of(bank.bind(stated[index])) for index in (0, 9, 10, 24)]
+    frozen_ms = bank.clock.advance(1_000)
+    if kind == "full":
+        frozen = [{**one, "status": "frozen"} for one in stated]
+        name = write_file(folder, kind, frozen_ms, *frozen, checksum=True)
+    else:
+        # The first account changes twice: taken up again, it must not go back.
+        twice = {"number": stated[0]["number"], "status": "lost"}
+        frozen = [{"number": one["number"], "status": "frozen"} for one in stated]
+        name = write_file(folder, kind, frozen_ms, twice, *frozen, checksum=True)
+    with pytest.raises(Killed):
+        drop_folder(bank, folder, die_at(point, times), page_size=10, require_checksum=True).step(GOING)
+    drop_folder(bank, folder, page_size=10, require_checksum=True).step(GOING)
+    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
+    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == frozen_ms)
+    assert [status_on_ledger(bank, grant) for grant in grants] == [Status.FROZEN] * 4
+    assert [writes(bank, grant) for grant in grants] == [2 + (kind == "changes"), 2, 2, 2]
+    report = report_of(folder, "done", name)
+    assert report["changes"] == 25 + (kind == "changes")
+    assert report["attestations"] == 4 + (kind == "changes")
+    assert [entry.complete for entry in stored_entries(bank)] == [True, True]
+    assert not list((folder / "working").iterdir())
+
+
+@pytest.mark.long
+def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(bank: Bank, folder: Path) -> None:
+    stated = [account(index) for index in range(4)]
+    bank.feed(*stated)
+    grants = [grant_of(bank.bind(one)) for one in stated]
+    drop = drop_folder(bank, folder, role="reconcile")
+    file_ms = bank.clock.advance(1_000)
+    # The live feed missed that 1 is frozen. It told that 2 is lost, after the file was written.
+    name = write_file(folder, "full", file_ms, stated[0], {**stated[1], "status": "frozen"}, stated[2])
+    drop.step(GOING)
+    assert (folder / name).exists(), "until the feed has spoken up to its time, the file could only be early"
+    last_ms = bank.feed({"number": stated[2]["number"], "status": "lost"})
+    drop.step(GOING)
+    report = report_of(folder, "done", name)
+    assert (report["changes"], report["changed_since"], report["missing"]) == (1, 1, 1)
+    wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.FROZEN)
+    assert status_on_ledger(bank, grants[2]) == Status.LOST
+    assert last_as_of_ms(bank) == last_ms
+    # The live feed goes on, about the account that was mended as well.
+    bank.change({"number": stated[1]["number"], "status": "active"})
+    assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
+
+
+@pytest.mark.long
+def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
+    bank: Bank, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.feed(ACCOUNT, account(1), account(2))
+    grant = grant_of(bank.bind())
+    file_ms = bank.clock.advance(1_000)
+    stated = {**ACCOUNT, "daily_limit_minor": 7}, {**account(1), "daily_limit_minor": 7}, account(2)
+    name = write_file(folder, "full", file_ms, *stated)
+    bank.feed()
+
+    def compare(*told: Any) -> Any:
+        found = compare_states(*told)
+        bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+        return found
+
+    monkeypatch.setattr(file_load, "compare_states", compare)
+    drop_folder(bank, folder, role="reconcile").step(GOING)
+    report = report_of(folder, "done", name)
+    assert (report["changes"], report["changed_since"]) == (1, 1)
+    bank.heartbeat()
+    assert status_on_ledger(bank, grant) == Status.FROZEN
+
+
+def test_a_file_of_changes_beside_another_source_is_rejected(bank: Bank, folder: Path) -> None:
+    last_ms = bank.feed(ACCOUNT)
+    name = write_file(folder, "changes", last_ms, {"number": ACCOUNT["number"], "status": "frozen"})
+    drop_folder(bank, folder, role="reconcile").step(GOING)
+    assert "full files only" in report_of(folder, "rejected", name)["problems"][0]["allowed"]
+
+
+def test_a_full_outbox_makes_the_file_wait_and_a_stop_ends_the_wait(a_world: World, folder: Path) -> None:
+    bank = a_world.start_bank(max_waiting=1)
+    bank.feed(ACCOUNT)
+    a_world.chain.down = True
+    assert bank.bind().json()["outcome"] == "granted"
+    name = write_file(folder, "changes", bank.clock.advance(10), {"number": ACCOUNT["number"], "status": "frozen"})
+    stop = threading.Event()
+    drop = drop_folder(bank, folder)
+    thread = threading.Thread(target=drop.step, args=(stop,))
+    thread.start()
+    wait_until((folder / "working" / name).exists)
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert (folder / "working" / name).exists()
+    a_world.chain.down = False
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    drop_folder(bank, folder).step(GOING)
+    report_of(folder, "done", name)
+
+
+def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Path) -> None:
+    folder.rmdir()
+    bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
+    trouble = wait_until(lambda: bank.get("/v1/status").json()["worker_troubles"])
+    assert "drop_folder" in trouble[0]
+    folder.mkdir()
+    wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", _FILE_POINTS)
+def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
+    with ExitStack() as stack:
+        chain = Chain(SystemClock())
+        net = LocalNet(tmp_path, PLATFORM, ledger_url=stack.enter_context(served(chain.app)))
+        stack.callback(net.stop)
+        address = LocalSigner(REGISTRAR).address
+        net.contract = governance.deploy(
+            net.ledger_url, REGISTRAR, governor=address, registrar=address, guardian=LocalSigner(GUARDIAN).address
+        )
+        folder = tmp_path / "drop"
+        folder.mkdir()
+        bank = net.add_bank("YUNXCNB0", "Yunxi", drop_folder={"path": str(folder), "poll_ms": 50})
+        process = net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": point})
+        stated = [account(index) for index in range(3)]
+        name = write_file(folder, "full", SystemClock().now_ms(), *stated, checksum=True)
+        assert process.wait_for_end(20) == -signal.SIGKILL
+        net.start_bank(bank)
+        wait_until((folder / "done" / name).exists)
+        answer = httpx.get(bank.url + "/v1/status", headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=20)
+        assert answer.json()["core_as_of_ms"] > 0
+        assert report_of(folder, "done", name)["changes"] == 3
+
+
+def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path) -> None:
+    good = write_file(
+        folder, "changes", 1_767_225_600_000, {"number": ACCOUNT["number"], "status": "frozen"}, form="csv"
+    )
+    bad = write_file(folder, "full", 1_767_225_600_001, {**ACCOUNT, "status": "cold"})
+    before = sorted(folder.rglob("*"))
+    assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good), "--json"]).exit_code == 0
+    told = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
+    assert told.exit_code == 1
+    assert '"field": "status"' in told.output
+    assert '"line": 1' in told.output
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.long
+def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_running_node(
+    bank: Bank, folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
+
+    def run(command: str, name: str, *options: str) -> Any:
+        return CliRunner().invoke(
+            command_line, ["feed", command, str(folder / name), "-c", str(config), "--json", *options]
+        )
+
+    first = write_file(folder, "full", bank.clock.advance(10), account(1), account(2))
+    assert run("send", first).exit_code == 0
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    unknown = write_file(
+        folder, "changes", bank.clock.advance(10), {"number": account(3)["number"], "status": "frozen"}
+    )
+    judged = run("check", unknown)
+    assert (judged.exit_code, '"line": 1' in judged.output) == (0, True), judged.output
+    assert '"unstated": 1' in run("send", unknown).output
+    bank.change()
+    drifted = {**account(1), "status": "frozen"}
+    nightly = write_file(folder, "full", bank.clock.advance(0), drifted, account(2))
+    mended = run("send", nightly, "--reconcile")
+    assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["check", "send"])
+def test_by_hand_no_file_is_taken_that_is_longer_than_the_settings_allow(
+    bank: Bank, folder: Path, tmp_path: Path, command: str
+) -> None:
+    config = tmp_path / "node.toml"
+    bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
+    long = write_file(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
+    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
+    assert (told.exit_code, '"allowed": "1 to 1024 bytes"' in told.output) == (1, True), told.output
+    assert stored_entries(bank) == []
