@@ -1,46 +1,21 @@
 """The follower: what it tells, in which order, and that it tells it once, whatever chain, node or process do."""
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from standing.gateway.following import follower as follower_module
 from standing.gateway.following.followed import CursorMoved
-from standing.gateway.following.follower import Follower
 from standing.gateway.following.observing import Observer
-from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
-from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, StandingError
-from standing.ledger.service.vault import VaultError
-from tests.gateway.follower_rig import Call, FollowRig, follow_rig, kinds
+from standing.ledger.errors import LedgerUnreachable
+from tests.gateway.follower_rig import Call, FollowRig, kinds
 from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR
-from tests.world import ACCOUNT, World, wait_until
 
 _OTHER = BICS[1]
-
-
-@pytest.fixture(scope="module")
-def shared_follow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
-    with follow_rig(tmp_path_factory.mktemp("follow")) as made:
-        yield made
-
-
-@pytest.fixture
-def rig(shared_follow: FollowRig) -> Iterator[FollowRig]:
-    """The module's rig, its banks heard just now, and everything so far told of."""
-    shared_follow.heartbeat()
-    yield shared_follow.settle()
-    shared_follow.undo()
-
-
-# --- what is told
 
 
 def test_an_ordinary_start_of_a_binding_is_told_as_usable_and_a_change_after_it_too(rig: FollowRig) -> None:
@@ -178,9 +153,6 @@ def test_no_event_holds_personal_data_or_an_amount(rig: FollowRig) -> None:
             assert secret not in kept
 
 
-# --- banks, by the clock
-
-
 def test_a_bank_that_is_silent_past_the_bound_is_told_once_and_so_is_its_return(rig: FollowRig) -> None:
     bound_ms = rig.app.state.gateway.policy.widest_staleness_ms
     watermark_ms = rig.clock.now_ms()
@@ -217,9 +189,6 @@ def test_a_suspension_is_told_and_so_is_its_end(rig: FollowRig) -> None:
     registrar = rig.ledger.bank(_OTHER).admin
     governance.execute(rig.ledger, governance.reinstate(_OTHER, bank.signer.address, registrar), REGISTRAR)
     assert kinds(rig.follow()) == ["bank.reinstated"]
-
-
-# --- downtime, refusals, crashes
 
 
 @pytest.mark.long
@@ -345,206 +314,3 @@ def test_two_followers_of_one_database_tell_everything_once(rig: FollowRig, monk
     with pytest.raises(CursorMoved):
         rig.following.follower.step()
     assert kinds(rig.follow(), person) == ["binding.frozen"]
-
-
-# --- reorgs
-
-
-def test_a_change_that_a_reorg_takes_back_is_told_as_taken_back(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    with rig.other_chain():
-        rig.bank.change(person.number, status=Status.FROZEN)
-        assert kinds(rig.follow(), person) == ["binding.frozen"]
-    rig.heartbeat()
-    assert kinds(rig.follow(), person) == ["binding.cleared"]
-    rig.bank.change(person.number, status=Status.LOST)
-    assert kinds(rig.follow(), person) == ["binding.lost"]
-
-
-@pytest.mark.long
-def test_a_change_that_a_reorg_only_moves_to_another_block_is_not_told_again(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    with rig.other_chain():
-        rig.heartbeat()
-        rig.bank.change(person.number, status=Status.FROZEN)
-        (event,) = rig.follow()
-    rig.bank.change(person.number, status=Status.FROZEN)
-    rig.heartbeat()
-    assert rig.follow() == []
-    rig.bank.change(person.number, status=Status.ACTIVE)
-    assert kinds(rig.follow(), person) == ["binding.cleared"]
-    assert event["type"] == "binding.frozen"
-
-
-def test_a_change_that_only_the_new_chain_has_is_told(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    with rig.other_chain():
-        rig.heartbeat()
-        rig.heartbeat()
-        rig.follow()
-    rig.bank.change(person.number, status=Status.CLOSED)
-    rig.heartbeat()
-    rig.heartbeat()
-    assert kinds(rig.follow(), person) == ["binding.closed"]
-
-
-def test_a_node_that_is_only_behind_takes_nothing_back(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    with rig.other_chain():
-        rig.bank.change(person.number, status=Status.FROZEN)
-        rig.follow()
-    # The chain as a node that is behind has it: shorter, and the same as far as it goes.
-    assert rig.follow() == []
-    states = rig.following.follower.status
-    assert states.block_number is not None
-    assert states.block_number > rig.ledger.block_number()
-    rig.heartbeat()  # now it is another chain for certain
-    assert kinds(rig.follow(), person) == ["binding.cleared"]
-
-
-def test_a_chain_of_which_nothing_is_remembered_is_taken_up_anew_and_every_binding_looked_at(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    rig.bank.change(person.number, status=Status.FROZEN)
-    with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
-        database.execute("UPDATE followed_blocks SET hash = zeroblob(32)")
-        database.execute("UPDATE follower SET block_hash = zeroblob(32)")
-    database.close()
-    assert kinds(rig.follow(), person) == ["binding.frozen"]
-
-
-@pytest.mark.long
-def test_blocks_that_are_not_deep_enough_are_not_told_of(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    for _ in range(2):  # the cursor is at the head; a deeper follower waits until it is that deep
-        rig.heartbeat()
-    deep = rig.another_follower(BlockRule(depth=2))
-    rig.follow(deep)
-    rig.bank.change(person.number, status=Status.FROZEN)
-    assert rig.follow(deep) == []
-    rig.bank.publish()
-    assert rig.follow(deep) == []
-    rig.bank.publish()
-    assert kinds(rig.follow(deep), person) == ["binding.frozen"]
-
-
-# --- data that makes no sense
-
-
-def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(rig: FollowRig) -> None:
-    person = rig.bound()
-    rig.follow()
-    rig.bank.change(person.number, status=Status.FROZEN)
-    rig.banks[_OTHER].publish()
-    rig.banks[_OTHER].publish()
-    other = "0x" + _OTHER.encode().ljust(32, b"\0").hex()
-    foreign = "0x" + b"\xffno bic".ljust(32, b"\0").hex()
-
-    def admitted_under_another_name(call: Call, answer: Call) -> Call:
-        if call["method"] != "eth_getLogs":
-            return answer
-        return answer | {
-            "result": [
-                log | {"topics": [foreign if t == other else t for t in log["topics"]]} for log in answer["result"]
-            ]
-        }
-
-    rig.alter = admitted_under_another_name
-    with capture_logs() as logs:
-        assert kinds(rig.follow(), person) == ["binding.frozen"]
-    told = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
-    assert told == [foreign[:24]]
-    assert rig.following.follower.status.block_number == rig.ledger.block_number()
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("method", "spoil"),
-    [
-        ("eth_getBlockByNumber", lambda block: block | {"timestamp": hex(2**64)}),
-        ("eth_getBlockByNumber", lambda block: block | {"number": hex(2**64)}),
-    ],
-)
-def test_a_number_that_no_honest_node_tells_stops_neither_the_follower_nor_what_was_told_before(
-    rig: FollowRig, method: str, spoil: Callable[[Any], Any]
-) -> None:
-    person = rig.bound()
-    rig.follow()
-    rig.bank.change(person.number, status=Status.FROZEN)
-    rig.alter = lambda call, answer: (
-        answer | {"result": spoil(answer["result"])} if call["method"] == method else answer
-    )
-    follower = rig.another_follower()
-    for _ in range(3):
-        with pytest.raises(LedgerUnreachable, match="is malformed"):
-            follower.step()
-    assert rig.new_events() == []
-    rig.undo()
-    assert kinds(rig.follow(follower), person) == ["binding.frozen"]
-
-
-# --- in its thread
-
-
-@pytest.mark.parametrize("error", [LedgerMismatch("odd"), VaultError("odd"), InvalidValue("odd", "odd", "even")])
-def test_whatever_fails_on_purpose_is_tried_again_for_days(
-    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, error: StandingError
-) -> None:
-    follower = rig.another_follower()
-    pauses_s: list[float] = []
-    monkeypatch.setattr(follower._stop, "wait", pauses_s.append)
-
-    def step() -> bool:
-        if len(pauses_s) == 3_000:  # more doublings than a float holds
-            follower.stop()
-            return False
-        assert follower.status.trouble == (str(error) if pauses_s else None)
-        raise error
-
-    monkeypatch.setattr(follower, "step", step)
-    follower.run()
-    assert max(pauses_s) == 5.0
-    assert follower.status.trouble == "told to stop"
-
-
-@pytest.mark.long
-def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_stays_fit_for_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_self: Follower) -> bool:
-        raise RuntimeError("text that is not to be told")
-
-    monkeypatch.setattr(Follower, "step", broken)
-    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
-    with capture_logs() as logs, follow_rig(tmp_path, follower={"enabled": True}) as rig:
-        wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
-        status = rig.support("GET", "/v1/status").json()
-    assert status["worker_troubles"] == [
-        "follower: ended by an unexpected RuntimeError; see the log, and start the gateway again"
-    ]
-    assert status["ready"]
-    assert {"event": "follower_ended", "error": "RuntimeError", "log_level": "critical"} in logs
-
-
-@pytest.mark.long
-def test_the_follower_outlives_a_ledger_that_is_down_and_goes_on(a_world: World) -> None:
-    bank = a_world.start_bank()
-    bank.change(ACCOUNT)
-    platform = a_world.start_platform(follower={"poll_ms": 10})
-    binding = platform.bind(bank.bic)
-    assert platform.decide(binding)["outcome"] == "approve"
-    a_world.chain.down = True
-    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
-    wait_until(lambda: platform.decide(binding)["reason"] == "ledger_unreachable")
-    a_world.chain.down = False
-
-    def told() -> list[str]:
-        return [event["type"] for event in platform.get(f"/v1/events?binding={binding}").json()["events"]]
-
-    wait_until(lambda: "binding.frozen" in told())
-    assert told() in (["binding.frozen"], ["binding.usable", "binding.frozen"])  # it may first look after the freeze

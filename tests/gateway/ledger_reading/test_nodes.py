@@ -1,143 +1,21 @@
 """Several ledger nodes: fail-over inside the budget of one read, nodes that lag or lie left out, and their return."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from standing.gateway.app import create_app
-from standing.gateway.ledger_reading.node import NodeState
-from standing.gateway.ledger_reading.nodes import BlockRule, LedgerNodes, Watch
-from standing.gateway.ledger_reading.reader import Reader
-from standing.ledger.chain.client import LedgerClient
-from standing.ledger.clock import ManualClock
-from standing.ledger.errors import InvalidValue, LedgerUnreachable
+from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.serve import served
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import rig
+from tests.gateway.ledger_reading.scripted_nodes import BANK, BINDING, CHAIN, Node, rigged, until
 
 pytestmark = pytest.mark.anyio
-
-BANK = b"YUNXCNB0\0\0\0"
-BINDING = b"\x01" * 32
-CONTRACT = "0x" + "ab" * 20
-CHAIN = 777
-NOW_S = 1_767_225_600
-
-
-class Node:
-    """A JSON-RPC node whose chain a test writes. A record's publication is the number of the block it is of."""
-
-    def __init__(self, head: int = 100) -> None:
-        self.head = head
-        self.finalized = head
-        self.time_s = NOW_S
-        self.chain_id = CHAIN
-        self.code = "0x6001"
-        self.down = False
-        self.watermark_ms = 2
-        self.answers_for: int | None = None  # another block than the one asked for
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.reads: list[str] = []
-        self.hashes_asked = 0
-
-    async def answer(self, request: web.Request) -> web.Response:
-        call = json.loads(await request.read())
-        if call["method"] == "eth_call":
-            self.reads.append(call["params"][1])
-        await self.gate.wait()
-        if self.down:
-            return web.Response(status=502)
-        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": self._result(call)})
-
-    def _result(self, call: dict[str, Any]) -> Any:
-        match call["method"]:
-            case "eth_chainId":
-                return hex(self.chain_id)
-            case "eth_getCode":
-                return self.code
-            case "eth_blockNumber":
-                return hex(self.head)
-            case "eth_getBlockByNumber":
-                self.hashes_asked += call["params"][0].startswith("0x")
-                number = self._number(call["params"][0])
-                return {"number": hex(number), "timestamp": hex(self.time_s), "hash": hash_of(number)}
-            case "eth_call":
-                number = self._number(call["params"][1]) if self.answers_for is None else self.answers_for
-                words = (number, self.time_s, 0x60, 1, number, 0, 0, self.watermark_ms, 0)
-                return "0x" + b"".join(word.to_bytes(32, "big") for word in words).hex()
-        raise AssertionError(call)
-
-    def _number(self, block: str) -> int:
-        return {"latest": self.head, "finalized": self.finalized}.get(block) or int(block, 16)
-
-
-async def until(look: Callable[[], bool]) -> None:
-    """Wait until `look` says so."""
-    retrying = AsyncRetrying(
-        retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.005), stop=stop_after_delay(20)
-    )
-
-    async def looked() -> bool:
-        return look()
-
-    await retrying(looked)
-
-
-def hash_of(number: int) -> str:
-    return "0x" + number.to_bytes(32, "big").hex()
-
-
-class Rigged:
-    """Nodes, a reader of them, and the clock they are judged by."""
-
-    def __init__(self, nodes: list[Node], reader: Reader, clock: ManualClock, watch: Watch) -> None:
-        self.nodes, self.reader, self.clock, self.watch = nodes, reader, clock, watch
-
-    async def read(self) -> int:
-        """The block that a read is of."""
-        return (await self.reader.read(BANK, BINDING)).block_number
-
-    async def look(self) -> list[str]:
-        """Look at every node now. Returns: their states."""
-        await self.reader.nodes.probe(self.watch)
-        return self.states
-
-    @property
-    def states(self) -> list[str]:
-        return [node.state.word for node in self.reader.nodes.all]
-
-
-@asynccontextmanager
-async def rigged(*nodes: Node, budget_ms: int = 20_000, **changed: Any) -> AsyncIterator[Rigged]:
-    """Looks come only when a test asks for one: the watch's own rhythm is an hour."""
-    clock = ManualClock(NOW_S * 1000)
-    watch = Watch(CHAIN, clock, probe_ms=3_600_000, max_head_age_ms=60_000)
-    async with AsyncExitStack() as stack:
-        urls = []
-        for node in nodes:
-            app = web.Application()
-            app.router.add_post("/", node.answer)
-            urls.append(str((await stack.enter_async_context(TestServer(app))).make_url("/")))
-        ledger = LedgerNodes(urls, CONTRACT, budget_ms=budget_ms, watch=watch, **changed)
-        reader = Reader(ledger, CONTRACT, budget_ms=budget_ms, max_waiting=100)
-        await reader.open()
-        try:
-            yield Rigged(list(nodes), reader, clock, watch)
-        finally:
-            for node in nodes:
-                node.gate.set()
-            await reader.close()
 
 
 async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
@@ -299,9 +177,6 @@ async def test_a_node_that_lies_far_ahead_in_one_read_does_not_make_two_others_l
         assert sum(len(node.reads) for node in honest) == asked + 1
 
 
-# A record that another process of this gateway has seen newer
-
-
 async def test_a_record_below_its_floor_is_asked_for_again_elsewhere() -> None:
     lags, level = Node(200), Node(200)
     async with rigged(lags, level, max_lag_blocks=10) as it:
@@ -391,160 +266,6 @@ async def test_what_a_node_told_before_it_is_found_to_be_of_another_ledger_makes
         assert await it.look() == ["wrong", "fit"]
         assert it.reader.nodes.seen == 100
         assert await it.read() == 100
-
-
-async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
-    old, fresh = Node(), Node()
-    old.time_s = NOW_S - 61
-    async with rigged(old, fresh) as it:
-        assert it.states == ["stalled", "fit"]
-        assert await it.read() == 100
-        assert (len(old.reads), len(fresh.reads)) == (0, 1)
-        # On a chain that makes no blocks for a while every node is old, and read all the same.
-        it.clock.advance(3_600_000)
-        assert await it.look() == ["stalled", "stalled"]
-        assert await it.read() == 100
-
-
-async def test_what_is_read_is_the_finalised_block() -> None:
-    node = Node(200)
-    node.finalized = 140
-    async with rigged(node, rule=BlockRule("finalized")) as it:
-        assert await it.read() == 140
-        assert node.reads == ["finalized"]
-
-
-async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_counts_for_nothing() -> None:
-    node = Node(200)
-    async with rigged(node, rule=BlockRule(depth=12)) as it:
-        assert await it.read() == 188
-        node.head = 201  # asked for anew at each read
-        assert await it.read() == 189
-        assert node.reads == [hex(188), hex(189)]
-        node.answers_for = 201
-        with pytest.raises(LedgerUnreachable, match="answers for block 201; 189 was asked for"):
-            await it.read()
-
-
-async def test_a_young_chain_is_read_from_its_beginning_at_any_depth() -> None:
-    async with rigged(Node(5), rule=BlockRule(depth=12)) as it:
-        assert await it.read() == 0
-
-
-async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() -> None:
-    node = Node(200)
-    async with rigged(node) as it:
-        seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
-        assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(200)[2:])}
-        assert node.hashes_asked == 0  # the look had it
-        node.head = 201
-        seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
-        assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(201)[2:])}
-        assert node.hashes_asked == 1
-
-
-@pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
-async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
-    monkeypatch.setattr(f"{__name__}.hash_of", lambda _number: "0x" + digits)
-    async with rigged(Node()) as it:
-        assert (await it.reader.read(BANK, BINDING)).block_hash is None
-
-
-async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
-    first, other = Node(200), Node(200)
-    plain = other._result
-
-    def lying(call: dict[str, Any]) -> Any:
-        result = plain(call)
-        return result | {"hash": "0x" + "ff" * 32} if call["method"] == "eth_getBlockByNumber" else result
-
-    other._result = lying  # type: ignore[method-assign]
-    async with rigged(first, other) as it:
-        assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
-
-
-async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
-    node = Node(200)
-    async with rigged(node) as it:
-        asked = node._result
-
-        def moved(call: dict[str, Any]) -> Any:
-            result = asked(call)
-            return result | {"timestamp": hex(NOW_S + 1)} if call["method"] == "eth_getBlockByNumber" else result
-
-        node._result = moved  # type: ignore[method-assign]
-        node.head = 201
-        assert (await it.reader.read(BANK, BINDING)).block_hash is None
-
-
-@pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
-async def test_a_number_that_is_none_is_that_nodes_failure_and_the_watch_goes_on(told: str) -> None:
-    odd, right = Node(200), Node(200)
-    plain = odd._result
-
-    def lying(call: dict[str, Any]) -> Any:
-        result = plain(call)
-        return result | {"number": told} if call["method"] == "eth_getBlockByNumber" else result
-
-    odd._result = lying  # type: ignore[method-assign]
-    async with rigged(odd, right) as it:
-        assert it.states == ["failing", "fit"]
-        assert await it.look() == ["failing", "fit"]
-        assert await it.read() == 200
-
-
-@pytest.mark.usefixtures("usual_depth")
-async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_the_watch_goes_on() -> None:
-    async def nested(_request: web.Request) -> web.Response:
-        return web.Response(body=b"[" * 50_000)
-
-    right = Node(200)
-    odd_app, right_app = web.Application(), web.Application()
-    odd_app.router.add_post("/", nested)
-    right_app.router.add_post("/", right.answer)
-    clock = ManualClock(NOW_S * 1000)
-    async with TestServer(odd_app) as odd, TestServer(right_app) as well:
-        urls = [str(server.make_url("/")) for server in (odd, well)]
-        watch = Watch(CHAIN, clock, probe_ms=3_600_000)
-        reader = Reader(
-            LedgerNodes(urls, CONTRACT, budget_ms=20_000, watch=watch), CONTRACT, budget_ms=20_000, max_waiting=9
-        )
-        await reader.open()
-        assert [node.state.word for node in reader.nodes.all] == ["failing", "fit"]
-        assert (await reader.read(BANK, BINDING)).block_number == 200
-        # The connection that the follower and the reconciliation have tells it apart as well.
-        client = LedgerClient(urls[0], CONTRACT)
-        with pytest.raises(LedgerUnreachable):
-            await asyncio.to_thread(client.head)
-        await reader.close()
-
-
-async def test_the_watch_looks_by_itself() -> None:
-    node = Node()
-    app = web.Application()
-    app.router.add_post("/", node.answer)
-    clock = ManualClock(NOW_S * 1000)
-    async with TestServer(app) as server:
-        ledger = LedgerNodes(
-            [str(server.make_url("/"))], CONTRACT, budget_ms=5_000, watch=Watch(CHAIN, clock, probe_ms=50)
-        )
-        await ledger.open()
-        node.chain_id = 1
-        await until(lambda: ledger.all[0].state is NodeState.WRONG)
-        node.chain_id = CHAIN
-        await until(lambda: ledger.all[0].state is NodeState.FIT)
-        await ledger.close()
-
-
-def test_a_node_is_named_without_what_its_url_may_hide() -> None:
-    nodes = LedgerNodes(["https://user:secret@node.example:8545/v3/api-key"], CONTRACT, budget_ms=1_000)
-    assert nodes.all[0].name == "node.example:8545"
-    for urls in ([], ["http://127.0.0.1:9/"] * 9):
-        with pytest.raises(InvalidValue):
-            LedgerNodes(urls, CONTRACT, budget_ms=1_000)
-
-
-# With the real chain behind real clients
 
 
 @pytest.mark.long

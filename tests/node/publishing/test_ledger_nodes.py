@@ -1,0 +1,210 @@
+"""Publishing through several ledger nodes, and what is offered for gas where it is free or dear."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.sender import FeeTooHigh, NonceAhead, Sender
+from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
+from standing.ledger.service.serve import served
+from tests.mempool import parse
+from tests.node.publishing.stepping import NUMBER, Stepped
+from tests.world import ACCOUNT, World
+
+
+class Free:
+    """A chain of which only the gas price matters."""
+
+    def __init__(self, gas_price: int) -> None:
+        self.w3 = self
+        self.eth = self
+        self.gas_price = gas_price
+
+
+@pytest.mark.parametrize(
+    ("asked", "paid", "bumped", "again"),
+    [
+        (0, 0, 0, 0),
+        (1, 1, 2, 1),
+        (1, 2, 3, 2),
+        (8, 8, 9, 8),
+        (100, 8, 100, 100),
+        (0, 1_000, 1_000, 1_000),
+        (5_000, 990, 1_000, 1_000),
+    ],
+)
+def test_what_is_offered_again_on_free_one_wei_and_dear_networks(
+    asked: int, paid: int, bumped: int, again: int
+) -> None:
+    sender = Sender(Free(asked), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
+    assert sender.again_wei(paid, bump=True) == bumped
+    assert sender.again_wei(paid, bump=False) == again
+
+
+@pytest.mark.parametrize("answer", [None, "much"])
+def test_a_node_that_answers_no_number_is_a_ledger_that_does_not_answer(answer: Any) -> None:
+    sender = Sender(Free(answer), bytes(31) + b"\1")  # type: ignore[arg-type]
+    with pytest.raises(LedgerUnreachable, match="no gas price"):
+        sender.gas_price_wei()
+
+
+def test_a_network_that_asks_more_than_allowed_is_refused_with_what_to_change() -> None:
+    sender = Sender(Free(1_001), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
+    with pytest.raises(FeeTooHigh, match="max_gas_price_wei"):
+        sender.gas_price_wei()
+
+
+class Front:
+    """A ledger node in front of the chain, with faults of its own."""
+
+    def __init__(self, chain_url: str, stack: ExitStack) -> None:
+        self._chain_url = chain_url
+        self.fault: str | None = None
+        #: What a node that is behind takes for the latest block.
+        self.last_block = "latest"
+        self.calls = 0
+        self.url = stack.enter_context(served(Starlette(routes=[Route("/", self._serve, methods=["POST"])])))
+
+    async def _serve(self, request: Request) -> Response:
+        self.calls += 1
+        call = await request.json()
+        answer = self._of_fault(call)
+        if answer is not None:
+            return answer
+        if self.fault == "behind" and call["method"] == "eth_call":
+            call["params"][1] = self.last_block
+        async with httpx.AsyncClient() as chain:
+            return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
+
+    def _of_fault(self, call: dict[str, Any]) -> Response | None:
+        """What a node with this fault answers by itself."""
+        if self.fault == "down":
+            return Response(status_code=502)
+        if self.fault == "no object":
+            return JSONResponse([call])
+        if self.fault == "closed":
+            error = {"code": -32000, "message": "endpoint is closed"}
+            return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "error": error})
+        results: dict[tuple[str | None, str], str] = {
+            ("another chain", "eth_chainId"): "0x7",
+            ("no contract", "eth_getCode"): "0x",
+        }
+        result = results.get((self.fault, call["method"]))
+        if self.fault == "swallows" and call["method"] == "eth_sendRawTransaction":
+            result = parse(call).hash
+        return None if result is None else JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": result})
+
+
+@pytest.fixture
+def fronts(a_world: World) -> Iterator[tuple[Front, Front]]:
+    with ExitStack() as stack:
+        yield Front(a_world.chain.url, stack), Front(a_world.chain.url, stack)
+
+
+def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
+    return LedgerClient([front.url for front in fronts], made.contract)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["down", "closed", "no object"])
+def test_a_node_that_fails_is_passed_over_and_left_to_rest(
+    a_world: World, fronts: tuple[Front, Front], fault: str
+) -> None:
+    client = _client(a_world, fronts)
+    assert client.check() == []
+    fronts[0].fault = fault
+    assert client.block_number() > 0
+    calls = fronts[0].calls
+    for _ in range(3):
+        assert client.block_number() > 0
+    assert fronts[0].calls == calls, "it rests"
+    assert sum(client.failover.failures.values()) == 1
+    fronts[1].fault = fault
+    with pytest.raises(LedgerUnreachable):
+        client.block_number()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["another chain", "no contract"])
+def test_a_node_of_another_ledger_is_refused_at_the_start(
+    a_world: World, fronts: tuple[Front, Front], fault: str
+) -> None:
+    fronts[1].fault = fault
+    with pytest.raises(LedgerMismatch):
+        _client(a_world, fronts).check()
+
+
+def test_a_node_that_comes_back_as_another_chain_is_never_asked(a_world: World, fronts: tuple[Front, Front]) -> None:
+    fronts[1].fault = "down"
+    client = _client(a_world, fronts)
+    assert len(client.check()) == 1
+    fronts[1].fault = "another chain"
+    fronts[0].fault = "down"
+    with pytest.raises(LedgerMismatch):
+        client.bank("YUNXCNB0")
+
+
+@pytest.mark.long
+def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World, fronts: tuple[Front, Front]) -> None:
+    bank = a_world.make_bank(ledger_urls=[front.url for front in fronts])
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.change(ACCOUNT)
+        fronts[0].fault = "down"
+        bank.heartbeat()
+
+
+@pytest.mark.long
+def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
+    a_world: World, fronts: tuple[Front, Front]
+) -> None:
+    made = Stepped(a_world, urls=[front.url for front in fronts])
+    a_world.chain.holding = False
+    fronts[0].fault = "swallows"
+    before = made.on_ledger
+    made.change_and_step(1)
+    a_world.clock.advance(500)
+    made.node.publisher.step()
+    assert made.on_ledger == before
+    a_world.clock.advance(501)
+    made.node.publisher.step()
+    assert made.on_ledger == before + 1
+    made.close()
+
+
+@pytest.mark.long
+def test_a_node_that_falls_behind_what_was_seen_is_left_for_the_other(
+    a_world: World, fronts: tuple[Front, Front]
+) -> None:
+    made = Stepped(a_world, urls=[front.url for front in fronts])
+    a_world.chain.holding = False
+    fronts[0].last_block = hex(a_world.client.block_number())
+    made.change_and_step(1)
+    made.settle()
+    fronts[0].fault = "behind"
+    made.feed({"number": NUMBER, "daily_limit_minor": 2})
+    before = made.on_ledger
+    with pytest.raises(LedgerUnreachable, match="behind"):
+        made.node.publisher.step()
+    made.settle()
+    assert made.on_ledger == before + 1
+    made.close()
+
+
+def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Stepped) -> None:
+    sender = Sender(stepped.world.client, stepped.bank.secrets.sender_key)
+    stepped.world.chain.mempool.no_gaps = True
+    ahead = sender.prepare(b"\0" * 4, gas=50_000, nonce=sender.next_nonce("latest") + 3)
+    with pytest.raises(NonceAhead):
+        sender.transmit(ahead)
+    stepped.world.chain.release()  # the development chain itself says it in words of its own
+    with pytest.raises(NonceAhead):
+        sender.transmit(ahead)
