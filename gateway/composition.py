@@ -7,7 +7,6 @@ from sqlalchemy.exc import DBAPIError
 
 from standing.gateway.access.audit import Audit
 from standing.gateway.access.openid import OpenId
-from standing.gateway.access.sessions import Sessions
 from standing.gateway.accounts.service import Accounts
 from standing.gateway.bindings.banks import BankDirectory, NodeClient
 from standing.gateway.bindings.flow import BindingFlow
@@ -26,7 +25,8 @@ from standing.gateway.following.reconcile_schedule import ReconcileSchedule
 from standing.gateway.ledger_reading.nodes import LedgerNodes, Watch, check_ledger
 from standing.gateway.ledger_reading.reader import Reader
 from standing.gateway.metrics import Meters
-from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.settings import PEOPLE, GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.trail import Trails
@@ -35,6 +35,7 @@ from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.service.console.sessions import Sessions
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, lock_of
 from standing.ledger.service.settings import SettingsError
@@ -216,7 +217,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         identity_change=IdentityChange(storage, vault),
         accounts=accounts,
         audit=Audit(storage, vault, clock),
-        sessions=Sessions(storage, clock, settings.console, settings.api_keys, vault.lookup_key),
+        sessions=_sessions(settings, storage, vault, clock),
         openid=_openid(settings, storage, vault_secrets, clock),
         decisions=decisions,
         search=DecisionSearch(storage, clock),
@@ -253,6 +254,21 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         score_cards=cards,
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
     )
+
+
+def _sessions(settings: GatewaySettings, storage: Storage, vault: Vault, clock: Clock) -> Sessions:
+    console, openid = settings.console, settings.console.openid
+    sessions = Sessions(
+        storage,
+        schema.console,
+        clock,
+        console,
+        people=PEOPLE,
+        secret=vault.lookup_key,
+        issuer=openid.issuer if openid is not None else None,
+    )
+    sessions.accept(settings.console_keys)
+    return sessions
 
 
 def _openid(settings: GatewaySettings, storage: Storage, vault_secrets: list[bytes], clock: Clock) -> OpenId | None:

@@ -23,6 +23,8 @@ from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret
 
 ROLES = ("platform", "support", "admin")
+#: Roles whose holders are people. A platform's own key is for machines.
+PEOPLE = ("support", "admin")
 
 
 def _database_url(url: str) -> str:
@@ -108,6 +110,11 @@ class GatewaySettings(ServiceSettings):
     def all_ledger_urls(self) -> list[str]:
         """The ledger's nodes, in the order of preference."""
         return [str(url) for url in (*self.ledger_urls, self.ledger_url) if url is not None]
+
+    @property
+    def console_keys(self) -> list[ApiKey]:
+        """The keys that may open a session of the console."""
+        return self.api_keys if self.console.key_sign_in else []
 
     @property
     def block_rule(self) -> BlockRule:

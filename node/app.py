@@ -15,6 +15,8 @@ from standing.ledger.service.request_limits import BodyLimit
 from standing.node.bindings import routes as binding_routes
 from standing.node.bindings.velocity import TooManyAttempts
 from standing.node.composition import Node
+from standing.node.console.app import PATH as CONSOLE_PATH
+from standing.node.console.app import create_console
 from standing.node.feed import routes as feed_routes
 from standing.node.operations import routes as operation_routes
 from standing.node.operations import status
@@ -68,4 +70,6 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
     app.include_router(binding_routes.router)
     app.include_router(operation_routes.router)
     openapi.install(app)
+    if node.settings.console.enabled:
+        app.mount(CONSOLE_PATH, create_console(app.state.services))
     return app

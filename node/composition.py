@@ -8,10 +8,12 @@ from standing.ledger.attestations.publication import LocalSigner, Signer
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender
 from standing.ledger.clock import Clock, SystemClock
+from standing.ledger.service.console.sessions import Sessions
 from standing.ledger.service.database import migrate
 from standing.ledger.service.settings import SettingsError, read_secret
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings.assembly import make_bindings
 from standing.node.bindings.housekeeping import housekeeping_tasks
@@ -30,7 +32,8 @@ from standing.node.publishing.publisher import Publisher, PublisherOptions
 from standing.node.publishing.restating import Restating
 from standing.node.publishing.submission import Submitter
 from standing.node.publishing.trail import Trail
-from standing.node.settings import NodeSettings
+from standing.node.settings import PEOPLE, NodeSettings
+from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
 from standing.node.storage.leadership import Leadership
 from standing.node.workers import Workers
@@ -74,6 +77,8 @@ class Node:
     leadership: Leadership
     meters: Meters
     trail: Trail
+    quarantine: Quarantine
+    sessions: Sessions
 
 
 def read_secrets(settings: NodeSettings) -> Secrets:
@@ -153,7 +158,17 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         leadership=leadership,
         meters=meters,
         trail=Trail(database),
+        quarantine=Quarantine(vault, clock),
+        sessions=_sessions(settings, database, vault, clock),
     )
+
+
+def _sessions(settings: NodeSettings, database: NodeDatabase, vault: Vault, clock: Clock) -> Sessions:
+    sessions = Sessions(
+        database, schema.console, clock, settings.console, people=PEOPLE, secret=vault.lookup("console", "address")
+    )
+    sessions.accept(settings.api_keys)
+    return sessions
 
 
 def connect_ledger(settings: NodeSettings) -> LedgerClient:

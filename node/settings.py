@@ -9,12 +9,15 @@ from pydantic_settings import SettingsConfigDict
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import ApiKey
+from standing.ledger.service.console.settings import SessionSettings
 from standing.ledger.service.settings import ServiceSettings
 from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
 from standing.node.publishing.settings import Pkcs11Settings, PublisherSettings
 
 ROLES = ("core", "platform", "operator")
+#: Roles whose holders are people.
+PEOPLE = ("operator",)
 
 
 def _bic(text: str) -> str:
@@ -66,6 +69,7 @@ class NodeSettings(ServiceSettings):
     micro_deposit: MicroDepositSettings = MicroDepositSettings()
     sql_view: SqlViewSettings | None = None
     drop_folder: DropFolderSettings | None = None
+    console: SessionSettings = SessionSettings()
 
     #: For fault tests: die by SIGKILL at this point (`node.fault_points.FAULT_POINTS`). Never set it in production.
     fault_point: str | None = None
@@ -162,6 +166,15 @@ caller_refill_per_hour = 30
 policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
 # close_names = true                 # a deposit settles a name that is close; as it comes, such a name is refused
 # payout_folder = "/var/spool/standing-payouts"
+
+[console]                            # pages for operators, at /console
+enabled = true
+time_zone = "UTC"
+idle_minutes = 15                    # without a page, the session ends
+session_hours = 10                   # whatever is done in it
+max_sessions = 1000
+max_failures = 10                    # failed tries of one address before it is locked out
+lockout_minutes = 15
 
 # standing-node api-key new --name core-2026 --role core
 [[api_keys]]

@@ -1,4 +1,4 @@
-"""Settings of the console: who may stay signed in, for how long, and when sign-in is locked."""
+"""Settings of the console: the ways to sign in."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from standing.ledger.service.settings import TimeZoneName
+from standing.ledger.service.console.settings import SessionSettings
 
 
 def is_loopback(host: str | None) -> bool:
@@ -59,18 +59,9 @@ class OpenIdSettings(BaseModel):
     timeout_ms: int = Field(5_000, ge=100, le=60_000)
 
 
-class ConsoleSettings(BaseModel):
+class ConsoleSettings(SessionSettings):
     """The console at `/console`. Times of an account are shown in its bank's time zone, all others in `time_zone`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    enabled: bool = True
-    time_zone: TimeZoneName = "UTC"
-    idle_minutes: int = Field(15, ge=1, le=240, description="A session ends after this long without a page")
-    session_hours: int = Field(10, ge=1, le=24, description="A session ends after this long, whatever is done in it")
-    max_sessions: int = Field(1_000, ge=1, le=100_000, description="Of all processes on the database")
-    max_failures: int = Field(10, ge=1, le=1_000, description="Failed tries of one address before it is locked out")
-    lockout_minutes: int = Field(15, ge=1, le=1_440, description="How long tries count, and a lock-out lasts")
     key_sign_in: bool = Field(True, description="Whether an API key of support or admin opens a session")
     openid: OpenIdSettings | None = None
 

@@ -14,14 +14,15 @@ from standing.gateway.composition import Gateway
 from standing.gateway.console.find import view_of
 from standing.gateway.console.limits import limits_of
 from standing.gateway.console.lookups import Lookups
-from standing.gateway.console.pages import HOME, PATH
-from standing.gateway.console.visits import ActDep, GatewayDep, ReasonDep, Visit, VisitDep
+from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.messages import NOT_SERVED, of_account
 from standing.gateway.errors import BankNotServed
 from standing.gateway.support.hops import HopName
 from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, remedy
 from standing.ledger.attestations.binding_protocol import Hex32
 from standing.ledger.errors import LedgerUnreachable, Overloaded
+from standing.ledger.service.console.pages import HOME, PATH
+from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
 
 router = APIRouter()
 

@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from standing.gateway.bindings.banks import Bank, NodeCalls
 from standing.gateway.console.charts import HEIGHT, WIDTH, AgeChart, age_chart
-from standing.gateway.console.visits import SESSION_COOKIE, GatewayDep, SessionsDep, VisitDep
+from standing.gateway.console.visits import GatewayDep
 from standing.gateway.following import bank_ages
 from standing.gateway.operations.service import BankState, GatewayStatus
 from standing.ledger.errors import Overloaded
+from standing.ledger.service.console.visits import VisitDep
 from standing.ledger.service.injection import provided
 
 router = APIRouter()
@@ -86,16 +87,14 @@ async def banks_page(visited: VisitDep, gateway: GatewayDep, status: StatusDep) 
 
 
 @router.get("/banks/stream")
-async def stream(
-    request: Request, _visited: VisitDep, sessions: SessionsDep, status: StatusDep, pulse: PulseDep
-) -> EventSourceResponse:
+async def stream(request: Request, visited: VisitDep, status: StatusDep, pulse: PulseDep) -> EventSourceResponse:
     """The banks' ages, every two seconds, until the session ends; watching does not keep a session open.
 
     Raises: Overloaded.
     """
     if pulse.watching >= _MAX_STREAMS:
         raise Overloaded(f"{_MAX_STREAMS} pages of the banks are open already", 5)
-    token = request.cookies[SESSION_COOKIE]
+    sessions, token = visited.console.sessions, request.cookies[visited.console.session_cookie]
 
     async def messages() -> AsyncIterator[dict[str, Any]]:
         pulse.watching += 1

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Form, Path
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
-from standing.gateway.console.pages import PATH
-from standing.gateway.console.visits import ActDep, GatewayDep, ReasonDep, VisitDep
+from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.evidence.routes import get_evidence
 from standing.gateway.evidence.verification.case import Means, parse_evidence
@@ -17,6 +16,8 @@ from standing.gateway.evidence.verification.run import Report, verify
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.ledger.chain.client import LedgerClient, parse_address
 from standing.ledger.errors import LedgerUnreachable
+from standing.ledger.service.console.pages import PATH
+from standing.ledger.service.console.visits import ActDep, VisitDep
 
 router = APIRouter()
 

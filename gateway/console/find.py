@@ -14,9 +14,10 @@ from standing.gateway.bindings.schemas import USER_PATTERN
 from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
 from standing.gateway.console.lookups import Lookups
-from standing.gateway.console.pages import PATH
-from standing.gateway.console.visits import ActDep, GatewayDep, Visit, VisitDep
+from standing.gateway.console.visits import GatewayDep
 from standing.ledger.errors import NotFound
+from standing.ledger.service.console.pages import PATH
+from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
 
 router = APIRouter()
 

@@ -9,22 +9,15 @@ from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.id_token import OpenIdError, ProviderMisconfigured, ProviderUnavailable, TokenRefused
 from standing.gateway.access.openid import LIFETIME_MS, Answer, OpenId
-from standing.gateway.access.sessions import LockedOut
 from standing.gateway.composition import Gateway
-from standing.gateway.console.pages import HOME, page
-from standing.gateway.console.sign_in import Next, address_of, form, locked_out
-from standing.gateway.console.visits import (
-    SESSION_COOKIE,
-    SIGN_IN_COOKIE,
-    GatewayDep,
-    SessionsDep,
-    console_zone,
-    forget_cookie,
-    frame,
-    own_page,
-    set_cookie,
-    words_of,
-)
+from standing.gateway.console.visits import GatewayDep
+from standing.ledger.service.console.pages import HOME
+from standing.ledger.service.console.sessions import LockedOut
+from standing.ledger.service.console.sign_in import Next, address_of, form, locked_out
+from standing.ledger.service.console.visits import ConsoleDep, console_of, forget_cookie, frame, own_page, set_cookie
+
+#: While the provider is asked who somebody is.
+SIGN_IN_COOKIE = "standing_sign_in"
 
 router = APIRouter()
 
@@ -37,7 +30,7 @@ async def begin(request: Request, gateway: GatewayDep, wanted: Next = HOME) -> R
     try:
         begun = await _provider(gateway).begin(own_page(wanted))
     except OpenIdError as error:
-        return _refused(request, gateway, error)
+        return _refused(request, error)
     response = RedirectResponse(begun.url, status_code=303)
     # Lax: the provider's answer is a link from another site, which brings no strict cookie.
     set_cookie(request, response, SIGN_IN_COOKIE, begun.sealed, max_age_s=LIFETIME_MS // 1_000, samesite="lax")
@@ -48,7 +41,7 @@ async def begin(request: Request, gateway: GatewayDep, wanted: Next = HOME) -> R
 async def callback(
     request: Request,
     gateway: GatewayDep,
-    sessions: SessionsDep,
+    console: ConsoleDep,
     state: _Text = "",
     code: _Text = "",
     iss: Annotated[str | None, Query(max_length=1_000)] = None,
@@ -56,21 +49,21 @@ async def callback(
 ) -> Response:
     """The provider's answer: open a session for the person whom it vouches for."""
     provider, sealed = _provider(gateway), request.cookies.get(SIGN_IN_COOKIE, "")
-    words = words_of(request, console_zone(request))
+    words = console.words(request)
     try:
-        await sessions.check_address(address_of(request))
+        await console.sessions.check_address(address_of(request))
         vouched = await provider.finish(Answer(state, code, iss, error), sealed)
     except LockedOut as lock:
-        return locked_out(request, gateway, words, lock)
+        return locked_out(request, words, lock)
     except OpenIdError as refusal:
         if isinstance(refusal, TokenRefused):
-            await sessions.failed(address_of(request))
-        return _refused(request, gateway, refusal)
-    token = await sessions.open_for(vouched.caller, provider.settings.issuer)
+            await console.sessions.failed(address_of(request))
+        return _refused(request, refusal)
+    token = await console.sessions.open_for(vouched.caller, provider.settings.issuer)
     # A page, not a redirect: the way here led over another site, so a redirect would bring no strict cookie.
     values = frame(request, None) | {"wanted": own_page(vouched.wanted), "path": HOME, "section": ""}
-    response = page("signed_in.html", words, values)
-    set_cookie(request, response, SESSION_COOKIE, token)
+    response = console.page("signed_in.html", words, values)
+    set_cookie(request, response, console.session_cookie, token)
     forget_cookie(response, SIGN_IN_COOKIE)
     return response
 
@@ -82,10 +75,10 @@ def _provider(gateway: Gateway) -> OpenId:
     return gateway.openid
 
 
-def _refused(request: Request, gateway: Gateway, error: OpenIdError) -> Response:
+def _refused(request: Request, error: OpenIdError) -> Response:
     structlog.get_logger().warning("console_sign_in_refused", kind=type(error).__name__, problem=str(error))
-    words = words_of(request, console_zone(request))
+    words = console_of(request).words(request)
     broken = isinstance(error, ProviderUnavailable | ProviderMisconfigured)
-    response = form(request, gateway, words, HOME, words.named("openid", error.sentence), status=503 if broken else 403)
+    response = form(request, words, HOME, words.named("openid", error.sentence), status=503 if broken else 403)
     forget_cookie(response, SIGN_IN_COOKIE)
     return response

@@ -5,8 +5,9 @@ import json
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from standing.gateway.console.visits import GatewayDep, VisitDep
+from standing.gateway.console.visits import GatewayDep
 from standing.gateway.following.reconcile import last_run
+from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from standing.gateway.console.charts import HEIGHT, WIDTH, stacked_bars
 from standing.gateway.console.exposure import exposure
-from standing.gateway.console.visits import GatewayDep, VisitDep
+from standing.gateway.console.visits import GatewayDep
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 

@@ -1,106 +1,16 @@
-"""A visit: one request of somebody who is signed in, or is about to be, with their language."""
+"""What the gateway's pages ask of a visit beside being signed in: its services, an administrator, a reason."""
 
-import hmac
-import re
-import secrets
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
-from fastapi import Depends, Form, Request
-from starlette.responses import HTMLResponse, Response
+from fastapi import Depends, Form
 
 from standing.gateway.access.audit import check_reason
-from standing.gateway.access.sessions import Session, Sessions, csrf_of
 from standing.gateway.composition import Gateway
-from standing.gateway.console.pages import HOME, PATH, page
-from standing.gateway.console.words import Words
-from standing.ledger.errors import NotAllowed, StandingError
-from standing.ledger.service.api_keys import Caller
+from standing.ledger.errors import NotAllowed
+from standing.ledger.service.console.visits import Visit, VisitDep
 from standing.ledger.service.injection import provided
-from standing.ledger.service.languages import LANGUAGES, preferred
-
-SESSION_COOKIE = "standing_console"
-#: Before anybody is signed in, the form to sign in has a token of its own.
-VISITOR_COOKIE = "standing_visitor"
-#: While a provider is asked who somebody is.
-SIGN_IN_COOKIE = "standing_sign_in"
-LANGUAGE_COOKIE = "standing_language"
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
-#: A page of the console: what a form may lead back to.
-_OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:/-]*)?")
-_LANGUAGE_LIFETIME_S = 365 * 24 * 3600
 
 GatewayDep = Annotated[Gateway, Depends(provided(Gateway))]
-SessionsDep = Annotated[Sessions, Depends(provided(Sessions))]
-
-
-class SignInNeeded(StandingError):
-    """Nobody is signed in, or not any more."""
-
-
-class ForgedRequest(NotAllowed):
-    """A form that did not come from a page of this session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A request of somebody who is signed in."""
-
-    request: Request
-    session: Session
-    words: Words
-
-    @property
-    def caller(self) -> Caller:
-        return self.session.caller
-
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page for this visitor."""
-        return page(template, self.words, frame(self.request, self.session) | values, status=status)
-
-
-def words_of(request: Request, zone: ZoneInfo) -> Words:
-    """The visitor's language: as chosen, otherwise as their browser prefers."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
-    for language in LANGUAGES:
-        if chosen == language:
-            return Words(language, zone)
-    return Words(preferred(request.headers.get("Accept-Language", "")), zone)
-
-
-def console_zone(request: Request) -> ZoneInfo:
-    """The zone of times that belong to no bank."""
-    gateway: Gateway = request.app.state.services[Gateway]
-    return ZoneInfo(gateway.settings.console.time_zone)
-
-
-def frame(request: Request, session: Session | None) -> dict[str, Any]:
-    """What every page needs beside its own values."""
-    path = own_page(request.url.path) if request.method == "GET" else HOME
-    return {
-        "caller": session.caller if session is not None else None,
-        "csrf": session.csrf if session is not None else "",
-        "path": path,
-        "section": path.removeprefix(PATH).strip("/").partition("/")[0],
-    }
-
-
-def own_page(path: str) -> str:
-    """`path` where it is a page of the console, else the console's first page: nobody is sent elsewhere."""
-    return path if _OWN_PAGE.fullmatch(path) and "//" not in path else HOME
-
-
-async def visit(request: Request, sessions: SessionsDep) -> Visit:
-    """The visit of a request. Raises: SignInNeeded, StorageUnavailable."""
-    session = await sessions.find(request.cookies.get(SESSION_COOKIE, ""))
-    if session is None:
-        raise SignInNeeded("nobody is signed in")
-    return Visit(request, session, words_of(request, console_zone(request)))
-
-
-VisitDep = Annotated[Visit, Depends(visit)]
 
 
 def admin_only(visited: VisitDep) -> Visit:
@@ -113,82 +23,9 @@ def admin_only(visited: VisitDep) -> Visit:
 AdminDep = Annotated[Visit, Depends(admin_only)]
 
 
-async def act(visited: VisitDep, csrf: Annotated[str, Form(max_length=128)] = "") -> Visit:
-    """The visit of a form that changes something. Raises: ForgedRequest."""
-    if not hmac.compare_digest(csrf.encode(), visited.session.csrf.encode()):
-        raise ForgedRequest(
-            "csrf: not the token of this session; allowed: the form of a page that this session asked for"
-        )
-    return visited
-
-
-ActDep = Annotated[Visit, Depends(act)]
-
-
 def stated_reason(reason: Annotated[str, Form(max_length=1_000)] = "") -> str:
     """Why somebody acts. Raises: InvalidValue."""
     return check_reason(reason)
 
 
 ReasonDep = Annotated[str, Depends(stated_reason)]
-
-
-def check_origin(request: Request) -> None:
-    """Refuse a form that a page of another site sends, by what the browser says. Raises: ForgedRequest."""
-    if request.method in {"GET", "HEAD"}:
-        return
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    origin = request.headers.get("Origin")
-    if site not in {"same-origin", "none"} or (
-        origin is not None and origin.partition("://")[2] != request.headers.get("Host")
-    ):
-        raise ForgedRequest("origin: a page of another site; allowed: pages of this console")
-
-
-def set_cookie(
-    request: Request,
-    response: Response,
-    name: str,
-    value: str,
-    *,
-    max_age_s: int | None = None,
-    samesite: Literal["strict", "lax"] = "strict",
-) -> None:
-    """Set a cookie that scripts cannot read and other sites do not send.
-
-    It is for HTTPS only, except on this machine itself, where there is none.
-    """
-    response.set_cookie(
-        name,
-        value,
-        max_age=max_age_s,
-        path=PATH,
-        httponly=True,
-        samesite=samesite,
-        secure=request.url.hostname not in _LOOPBACK,
-    )
-
-
-def forget_cookie(response: Response, name: str) -> None:
-    """Let the browser forget a cookie."""
-    response.delete_cookie(name, path=PATH)
-
-
-def remember_language(request: Request, response: Response, language: str) -> None:
-    """Keep the chosen language."""
-    set_cookie(request, response, LANGUAGE_COOKIE, language, max_age_s=_LANGUAGE_LIFETIME_S)
-
-
-def visitor_token(request: Request) -> str:
-    """The token of somebody who is not signed in yet: theirs, or a new one."""
-    known = request.cookies.get(VISITOR_COOKIE, "")
-    return known if re.fullmatch(r"[A-Za-z0-9_-]{43}", known) else secrets.token_urlsafe(32)
-
-
-def check_visitor(request: Request, csrf: str) -> None:
-    """Check the form to sign in against the visitor's cookie. Raises: ForgedRequest."""
-    token = request.cookies.get(VISITOR_COOKIE, "")
-    if not token or not hmac.compare_digest(csrf.encode(), csrf_of(token).encode()):
-        raise ForgedRequest(
-            "csrf: not the token of this form; allowed: the form as the page showed it, with cookies on"
-        )

@@ -8,12 +8,13 @@ from sqlalchemy import Row, select
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.composition import Gateway
-from standing.gateway.console.pages import PATH
-from standing.gateway.console.visits import ActDep, AdminDep, GatewayDep, ReasonDep
+from standing.gateway.console.visits import AdminDep, GatewayDep, ReasonDep
 from standing.gateway.events.deliveries import QueueState
 from standing.gateway.events.endpoints import Endpoint
 from standing.gateway.storage import schema
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.console.pages import PATH
+from standing.ledger.service.console.visits import ActDep
 
 router = APIRouter()
 

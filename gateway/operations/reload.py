@@ -36,7 +36,7 @@ class _Take:
         if new.api_keys != self._keys:
             self._keys = new.api_keys
             self._keyring.replace(new.api_keys)
-            gateway.sessions.accept(new.api_keys)
+            gateway.sessions.accept(new.console_keys)
             changed.append("api_keys")
         if policy != old:
             changed.append("policy")

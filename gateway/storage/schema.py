@@ -21,6 +21,8 @@ from sqlalchemy import (
     literal_column,
 )
 
+from standing.ledger.service.console.tables import session_tables
+
 metadata = MetaData()
 
 #: One account of one user. `floor` is the highest publication whose record opened with the binding's key; a binding
@@ -358,30 +360,8 @@ dead_bindings = Table(
     Column("block_number", BigInteger, nullable=False),
 )
 
-#: Who is signed in at the console. `token_sha256`: of the cookie's token. `key_sha256`: the API key that it was opened
-#: with. `issuer`: the identity provider that vouched for the person. One of the two is null.
-console_sessions = Table(
-    "console_sessions",
-    metadata,
-    Column("token_sha256", String(64), primary_key=True),
-    Column("caller", String(64), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("key_sha256", String(64)),
-    Column("issuer", String(500)),
-    Column("started_at_ms", BigInteger, nullable=False),
-    Column("seen_at_ms", BigInteger, nullable=False),
-    Column("ends_at_ms", BigInteger, nullable=False),
-)
-
-#: Failed tries to sign in at the console, by a keyed hash of the address. Rows older than the lock-out are deleted.
-console_failures = Table(
-    "console_failures",
-    metadata,
-    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("address", String(64), nullable=False),
-    Column("at_ms", BigInteger, nullable=False, index=True),
-)
-Index("ix_console_failures_address", console_failures.c.address, console_failures.c.at_ms)
+#: Who is signed in at the console, and failed tries to.
+console = session_tables(metadata)
 
 #: Sign-ins by an identity provider whose answer came, by the SHA-256 of their state: each counts once.
 console_states = Table(

@@ -20,6 +20,7 @@ def make_reloader(node: Node, keyring: Keyring, read: Callable[[], NodeSettings]
         if wanted == known:
             return Taken((), ())
         keyring.replace(new.api_keys)
+        node.sessions.accept(new.api_keys)
         known = wanted
         return Taken(("api_keys",), ())
 

@@ -15,6 +15,8 @@ from standing.node.storage.leadership import Leadership, Standby
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What concerns this process alone, and not the store.
 _OWN = frozenset({reloading.PATH})
+#: Its pages change nothing but who is signed in to look.
+_CONSOLE = "/console/"
 
 
 class StandbyGate:
@@ -25,10 +27,14 @@ class StandbyGate:
         self._leadership = leadership
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _READING and scope["path"] not in _OWN:
+        if scope["type"] == "http" and scope["method"] not in _READING and not _is_own(scope["path"]):
             try:
                 self._leadership.require()
             except Standby as error:
                 await problem_response(problem_of(error), asked_for(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _is_own(path: str) -> bool:
+    return path in _OWN or path.startswith(_CONSOLE)

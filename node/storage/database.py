@@ -1,7 +1,9 @@
 """The node's database: outages are raised as DatabaseUnavailable, so they are waited for and never crash the node."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -11,6 +13,7 @@ from standing.ledger.errors import Unavailable
 from standing.ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
+_T = TypeVar("_T")
 
 #: PostgreSQL: a write on a server that is no longer the primary, as after a fail-over.
 _READ_ONLY = "25006"
@@ -35,6 +38,14 @@ class NodeDatabase(Database):
         """A transaction that writes, alone among all writers. Raises: DatabaseUnavailable."""
         with database_errors(), super().write() as connection:
             yield connection
+
+    async def reading(self, work: Callable[[], _T], /) -> _T:
+        """Run `work`, which uses `read`, beside the event loop. Raises: DatabaseUnavailable; what `work` raises."""
+        return await asyncio.to_thread(work)
+
+    async def writing(self, work: Callable[[], _T], /) -> _T:
+        """Run `work`, which uses `write`, beside the event loop. Raises: DatabaseUnavailable; what `work` raises."""
+        return await asyncio.to_thread(work)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from sqlalchemy import (
     true,
 )
 
+from standing.ledger.service.console.tables import session_tables
 from standing.ledger.service.database import LimitMinor
 
 metadata = MetaData()
@@ -262,3 +263,6 @@ restatements = Table(
     Column("platform", String(32)),
     Column("terms", LargeBinary),
 )
+
+#: Who is signed in at the console, and failed tries to.
+console = session_tables(metadata)

@@ -1,20 +1,9 @@
-skip-to-content = Skip to the content
-
-navigation = Pages
-
 nav-find = Find
 
-sign-in = Sign in
-sign-out = Sign out
 sign-in-how = Use your support or admin API key. It is not stored in the browser.
-sign-in-key = API key
 sign-in-refused = This key cannot be used here. Check it, and that it is a support or admin key.
-sign-in-locked-out = Too many failed tries. Try again in { $minutes } min.
 signed-in = You are signed in
 signed-in-go-on = Go on
-signed-out = You are signed out here.
-signed-out-there = Sign out at { $provider }, too.
-sign-in-by = Sign in with { $provider }
 openid-refused = The sign-in does not hold. Please start again.
 openid-cancelled = The sign-in was cancelled.
 openid-no-role = Your account has no role here. Ask your administrator for one.
@@ -24,13 +13,6 @@ openid-misconfigured = Sign-in is not set up correctly. Please tell the gateway�
 role-support = Support
 role-admin = Admin
 
-back-to-start = Back to the first page
-
-error-not-found = Not found
-error-malformed-request = The form is not complete
-error-invalid-value = A value is not allowed
-error-not-allowed = Your role may not do this
-error-forged-request = This form is out of date. Go back, reload the page and try again.
 error-already-lifted = The hold has ended or was lifted before
 error-bank-node-unreachable = The bank’s node does not answer. Try again later.
 error-bank-node-refused = The bank’s node refuses. Tell the gateway’s operator.
@@ -38,8 +20,6 @@ error-too-many-attempts = The bank accepts no more requests for a while
 error-bank-not-served = This bank is no longer served here
 error-ledger-unreachable = The ledger cannot be read now
 error-storage-unavailable = The gateway’s database cannot be used at the moment
-error-overloaded = Too much is in progress. Try again in a moment.
-error-unexpected = An unexpected error, on our side. It is logged.
 
 find-title = Find an account or a transaction
 find-what = User, transaction, binding, or an account’s last four digits
@@ -84,10 +64,6 @@ identity-changed = changed
 copy-en = Copy English
 copy-zh = Copy Chinese
 
-yes = yes
-
-no = no
-
 health-good = Good
 health-limited = Limited
 health-blocked = Blocked
@@ -112,8 +88,6 @@ limit-credit-day = Withdrawals today
 limit-credit-year = Withdrawals this year
 limit-left = { $left } left of { $cap }
 limit-used = { $percent } % used
-
-no-limit = no limit stated
 
 trail = Trail of the last changes
 trail-no-bank = This bank is no longer served, so nobody can be asked.
@@ -236,12 +210,6 @@ cause-ledger_access_delay = The gateway read an older block.
 cause-guardian_word = The ledger’s guardian had suspended the bank.
 cause-platform_word = It rested on the platform’s own rule.
 cause-gateway_word = It rested on the gateway’s own word.
-
-unit-ms = { $n } ms
-unit-s = { $n } s
-unit-min = { $n } min
-unit-h = { $n } h
-unit-d = { $n } d
 
 nav-reconciliation = Reconciliation
 nav-webhooks = Webhooks

@@ -1,20 +1,9 @@
-skip-to-content = 跳到正文
-
-navigation = 页面导航
-
 nav-find = 查询
 
-sign-in = 登录
-sign-out = 退出登录
 sign-in-how = 请使用客服或管理员的 API 密钥登录。密钥不会保存在浏览器中。
-sign-in-key = API 密钥
 sign-in-refused = 该密钥不能用于控制台。请检查密钥是否正确，以及是否为客服或管理员密钥。
-sign-in-locked-out = 登录失败次数过多。请 { $minutes } 分钟后再试。
 signed-in = 您已登录
 signed-in-go-on = 继续
-signed-out = 您已退出控制台。
-signed-out-there = 同时退出 { $provider }
-sign-in-by = 使用 { $provider } 登录
 openid-refused = 登录验证未通过，请重新登录。
 openid-cancelled = 登录已取消。
 openid-no-role = 您的账号没有控制台权限，请联系管理员开通。
@@ -24,13 +13,6 @@ openid-misconfigured = 登录配置有误。请告知网关运维，具体原因
 role-support = 客服
 role-admin = 管理员
 
-back-to-start = 返回首页
-
-error-not-found = 未找到
-error-malformed-request = 表单填写不完整
-error-invalid-value = 输入值不符合要求
-error-not-allowed = 您的角色无权执行此操作
-error-forged-request = 页面已过期。请返回并刷新页面后重试。
 error-already-lifted = 该限制已结束或已被解除
 error-bank-node-unreachable = 银行节点没有应答，请稍后重试。
 error-bank-node-refused = 银行节点拒绝了请求，请告知网关运维。
@@ -38,8 +20,6 @@ error-too-many-attempts = 银行暂时不再接受请求
 error-bank-not-served = 本平台不再支持该银行
 error-ledger-unreachable = 暂时无法读取账本
 error-storage-unavailable = 网关数据库暂时不可用
-error-overloaded = 系统繁忙，请稍后重试。
-error-unexpected = 系统内部错误，已记录。
 
 find-title = 查询账户或交易
 find-what = 用户号、交易号、绑定号，或账号后四位
@@ -84,10 +64,6 @@ identity-changed = 不一致
 copy-en = 复制英文
 copy-zh = 复制中文
 
-yes = 是
-
-no = 否
-
 health-good = 正常
 health-limited = 部分受限
 health-blocked = 不可用
@@ -112,8 +88,6 @@ limit-credit-day = 当日入账累计
 limit-credit-year = 当年入账累计
 limit-left = 剩余 { $left }，限额 { $cap }
 limit-used = 已用 { $percent }%
-
-no-limit = 未设限额
 
 trail = 最近变更的同步路径
 trail-no-bank = 本平台不再支持该银行，无法查询。
@@ -236,12 +210,6 @@ cause-ledger_access_delay = 网关读取了较旧的区块。
 cause-guardian_word = 账本守护方已暂停该银行。
 cause-platform_word = 判断依据是平台自身的规则。
 cause-gateway_word = 判断依据是网关自身的记录。
-
-unit-ms = { $n } 毫秒
-unit-s = { $n } 秒
-unit-min = { $n } 分
-unit-h = { $n } 小时
-unit-d = { $n } 天
 
 nav-reconciliation = 对账
 nav-webhooks = Webhook 推送

@@ -3,41 +3,18 @@
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from standing.ledger.attestations.terms import Status
+from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig
 
 SCRIPT = "<script>alert(1)</script>"
 
 
-class Browser:
-    """A browser without scripts: cookies, and forms with the tokens of their pages."""
-
-    def __init__(self, rig: Rig, **headers: str) -> None:
-        self.http = httpx.Client(base_url=rig.url, follow_redirects=True, timeout=60, headers=headers)
-        self.page = httpx.Response(200)
-
-    def open(self, path: str) -> str:
-        self.page = self.http.get(path)
-        return self.page.text
-
-    def submit(self, path: str, **fields: str) -> str:
-        """Send a form of the page that is open."""
-        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', self.page.text)
-        assert token is not None
-        self.page = self.http.post(path, data={"csrf": token.group(1), **fields})
-        return self.page.text
-
-    def sign_in(self, key: str) -> str:
-        self.open("/console")
-        return self.submit("/console/sign-in", key=key)
-
-
 @pytest.fixture
 def visitor(a_rig: Rig) -> Iterator[Browser]:
-    browser = Browser(a_rig)
+    browser = Browser(a_rig.url)
     yield browser
     browser.http.close()
 
@@ -219,7 +196,7 @@ def test_script_in_what_is_typed_stays_text(staff: Browser) -> None:
 
 
 def test_the_language_is_the_browsers_until_another_is_chosen(a_rig: Rig) -> None:
-    browser = Browser(a_rig, **{"Accept-Language": "zh-CN,zh;q=0.9"})
+    browser = Browser(a_rig.url, **{"Accept-Language": "zh-CN,zh;q=0.9"})
     assert "登录" in browser.open("/console")
     browser.page = browser.http.post("/console/language", data={"to": "en", "back": "/console/sign-in"})
     assert "Sign in" in browser.page.text

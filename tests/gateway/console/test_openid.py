@@ -12,13 +12,13 @@ from joserfc.jwk import OctKey, RSAKey
 from pydantic import ValidationError
 
 from standing.gateway.access.id_token import caller_of
-from standing.gateway.access.sessions import csrf_of
 from standing.gateway.access.settings import OpenIdSettings
 from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
+from standing.ledger.service.console.sessions import csrf_of
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import SettingsError
-from tests.gateway.console.test_console import Browser
+from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
 from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
 
@@ -62,7 +62,7 @@ def honest(openid: tuple[Rig, Provider]) -> Provider:
 
 @pytest.fixture
 def browser(openid: tuple[Rig, Provider], honest: Provider) -> Iterator[Browser]:
-    made = Browser(openid[0])
+    made = Browser(openid[0].url)
     yield made
     made.http.close()
 
@@ -210,7 +210,7 @@ def test_an_answer_of_another_sign_in_or_issuer_never_reaches_the_provider(
 def test_an_answer_brought_by_another_browser_is_refused(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
-    victim = Browser(openid[0])
+    victim = Browser(openid[0].url)
     at_the_provider(victim)
     come_back(victim, at_the_provider(browser))
     refused(victim, "The sign-in does not hold")
@@ -336,7 +336,7 @@ def test_codes_that_are_guessed_lock_the_address_out(
 def test_no_key_opens_a_session_where_key_sign_in_is_off(openid: tuple[Rig, Provider], browser: Browser) -> None:
     one, _ = openid
     browser.open("/console/sign-in")
-    visitor = browser.http.cookies["standing_visitor"]
+    visitor = browser.http.cookies["standing_console_visitor"]
     browser.page = browser.http.post("/console/sign-in", data={"csrf": csrf_of(visitor), "key": one.keys["admin"]})
     refused(browser, "cannot be used here")
 

@@ -8,13 +8,13 @@ import pytest
 
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
-from tests.gateway.console.test_console import Browser
+from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
 
 
 @pytest.fixture
 def admin(a_rig: Rig) -> Iterator[Browser]:
-    browser = Browser(a_rig)
+    browser = Browser(a_rig.url)
     browser.sign_in(a_rig.keys["admin"])
     yield browser
     browser.http.close()
@@ -60,7 +60,7 @@ def test_events_are_sent_again_by_admins_alone_and_by_a_position_that_is_one(a_r
     assert acts(a_rig, "replay")[0]["outcome"] == "done"
     admin.submit(path, after="-1", reason="A slip of the hand")
     assert admin.page.status_code == 422
-    support = Browser(a_rig)
+    support = Browser(a_rig.url)
     support.sign_in(a_rig.keys["support"])
     assert "Your role may not do this" in support.submit(path, after="0", reason="Curiosity")
     support.http.close()
@@ -68,7 +68,7 @@ def test_events_are_sent_again_by_admins_alone_and_by_a_position_that_is_one(a_r
 
 def test_a_silent_bank_is_red_and_the_ledger_out_of_reach_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:
     with rig(tmp_path_factory.mktemp("silent"), ledger_read_timeout_ms=300) as own:
-        browser = Browser(own)
+        browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
         assert "up to date" in browser.open("/console/banks")
         own.clock.advance(6 * 60_000)
@@ -91,7 +91,7 @@ def test_the_stream_of_the_banks_tells_ages_and_ends_with_the_session(a_rig: Rig
 
 def test_reconciliation_and_today_say_so_where_there_is_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     with rig(tmp_path_factory.mktemp("empty")) as own:
-        browser = Browser(own)
+        browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
         assert "No reconciliation has run yet" in browser.open("/console/reconciliation")
         assert "Nothing was decided" in browser.open("/console/today")

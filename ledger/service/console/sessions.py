@@ -1,32 +1,41 @@
-"""Sessions of the console: who is signed in, until when, and which addresses are locked out after failed tries.
+"""Sessions of a console: who is signed in, until when, and which addresses are locked out after failed tries.
 
 A session is a random token in a cookie; only its SHA-256 is stored. It ends after a while without a page, after a
 fixed time in any case, when its holder signs out, and as soon as what it was opened with leaves the settings: the API
 key, or the identity provider.
-Sessions and failed tries are in the database, so that they hold for every process of the gateway.
+Sessions and failed tries are in the database, so that they hold for every process of the service.
 """
 
 import hmac
 import secrets
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from standing.gateway.access.settings import ConsoleSettings
-from standing.gateway.storage import schema
-from standing.gateway.storage.database import Storage
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Overloaded, Unavailable
 from standing.ledger.service.api_keys import ApiKey, Caller
-
-#: Roles whose holders are people. A platform's own key is for machines.
-PEOPLE = ("support", "admin")
+from standing.ledger.service.console.settings import SessionSettings
+from standing.ledger.service.console.tables import SessionTables
 
 _MINUTE_MS = 60_000
 #: A page moves the idle end only this often: reading a page should not write each time.
 _TOUCH_MS = 60_000
-_sessions, _failures = schema.console_sessions, schema.console_failures
+
+_T = TypeVar("_T")
+
+
+class Store(Protocol):
+    """A service's database. `reading` and `writing` run work that uses `read` and `write` beside the event loop."""
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+    def write(self) -> AbstractContextManager[Connection]: ...
+    async def reading(self, work: Callable[[], _T], /) -> _T: ...
+    async def writing(self, work: Callable[[], _T], /) -> _T: ...
 
 
 class LockedOut(Unavailable):
@@ -50,107 +59,125 @@ def csrf_of(token: str) -> str:
 
 
 class Sessions:
-    """Opens, finds and ends sessions. `secret` hides addresses at rest."""
+    """Opens, finds and ends sessions."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, settings: ConsoleSettings, keys: list[ApiKey], secret: bytes
+        self,
+        store: Store,
+        tables: SessionTables,
+        clock: Clock,
+        settings: SessionSettings,
+        *,
+        people: Iterable[str],
+        secret: bytes,
+        issuer: str | None = None,
     ) -> None:
-        self._storage = storage
+        """No key opens one before `accept`. `people`: the roles whose holders are people, as no platform or core is.
+        `secret` hides addresses at rest. `issuer`: the identity provider whose sessions count."""
+        self._store = store
+        self._sessions, self._failures = tables.sessions, tables.failures
         self._clock = clock
         self._settings = settings
+        self._people = frozenset(people)
         self._secret = secret
-        self.accept(keys)
+        self._issuer = issuer
+        self._keys: dict[str, ApiKey] = {}
 
-    def accept(self, keys: list[ApiKey]) -> None:
+    def accept(self, keys: Iterable[ApiKey]) -> None:
         """Sessions are opened with these keys from now on, and end where they were opened with another."""
-        self._keys = {key.sha256: key for key in keys} if self._settings.key_sign_in else {}
+        self._keys = {key.sha256: key for key in keys}
+
+    @property
+    def keys(self) -> list[ApiKey]:
+        """The keys that count now, of every role."""
+        return list(self._keys.values())
 
     async def open(self, key: str, address: str) -> str | None:
         """Open a session with an API key. Returns: its token; None where the key is unknown or not a person's.
 
-        Raises: LockedOut, Overloaded (too many sessions are open), StorageUnavailable.
+        Raises: LockedOut, Overloaded (too many sessions are open), Unavailable (the database does not work).
         """
-        return await self._storage.writing(self._open, sha256(key.encode()).hexdigest(), address)
+        return await self._store.writing(lambda: self._open(sha256(key.encode()).hexdigest(), address))
 
     async def check_address(self, address: str) -> None:
-        """Raises: LockedOut after too many failed tries, StorageUnavailable."""
+        """Raises: LockedOut after too many failed tries, Unavailable."""
 
         def work() -> None:
-            with self._storage.write() as connection:
+            with self._store.write() as connection:
                 self._check_not_locked_out(connection, self._hidden(address))
 
-        await self._storage.writing(work)
+        await self._store.writing(work)
 
     async def failed(self, address: str) -> None:
-        """Count a failed try. Raises: StorageUnavailable."""
+        """Count a failed try. Raises: Unavailable."""
 
         def work() -> None:
-            with self._storage.write() as connection:
+            with self._store.write() as connection:
                 self._count_failure(connection, self._hidden(address))
 
-        await self._storage.writing(work)
+        await self._store.writing(work)
 
     async def open_for(self, caller: Caller, issuer: str) -> str:
-        """Open a session for a person whom an identity provider vouches for. Raises: Overloaded, StorageUnavailable."""
+        """Open a session for a person whom an identity provider vouches for. Raises: Overloaded, Unavailable."""
 
         def work() -> str:
-            with self._storage.write() as connection:
+            with self._store.write() as connection:
                 return self._insert(connection, caller, issuer=issuer)
 
-        return await self._storage.writing(work)
+        return await self._store.writing(work)
 
     async def find(self, token: str, *, touch: bool = True) -> Session | None:
         """The open session of a token; `touch`: a person asked for a page, so the idle end moves. None: sign in first.
 
-        Raises: StorageUnavailable.
+        Raises: Unavailable.
         """
         digest, now_ms = sha256(token.encode()).hexdigest(), self._clock.now_ms()
 
         def read() -> tuple[Session, int] | None:
-            with self._storage.read() as connection:
-                row = connection.execute(select(_sessions).where(_sessions.c.token_sha256 == digest)).one_or_none()
+            with self._store.read() as connection:
+                query = select(self._sessions).where(self._sessions.c.token_sha256 == digest)
+                row = connection.execute(query).one_or_none()
             if row is None or now_ms >= min(row.ends_at_ms, row.seen_at_ms + self._idle_ms):
                 return None
-            if row.key_sha256 not in self._keys if row.issuer is None else not self._trusts(row.issuer):
+            if row.key_sha256 not in self._keys if row.issuer is None else row.issuer != self._issuer:
                 return None
             caller = Caller(row.caller, row.role, None)
             return Session(caller, csrf_of(token), row.ends_at_ms, row.issuer), row.seen_at_ms
 
-        found = await self._storage.reading(read)
+        found = await self._store.reading(read)
         if found is None:
             return None
         session, seen_at_ms = found
         if touch and now_ms - seen_at_ms >= min(_TOUCH_MS, self._idle_ms // 2):
-            await self._storage.writing(self._touch, digest, now_ms)
+            await self._store.writing(lambda: self._touch(digest, now_ms))
         return session
 
     async def end(self, token: str) -> None:
-        """Sign out. Safe to repeat. Raises: StorageUnavailable."""
+        """Sign out. Safe to repeat. Raises: Unavailable."""
         digest = sha256(token.encode()).hexdigest()
 
         def work() -> None:
-            with self._storage.write() as connection:
-                connection.execute(delete(_sessions).where(_sessions.c.token_sha256 == digest))
+            with self._store.write() as connection:
+                connection.execute(delete(self._sessions).where(self._sessions.c.token_sha256 == digest))
 
-        await self._storage.writing(work)
-
-    def _trusts(self, issuer: str) -> bool:
-        return self._settings.openid is not None and self._settings.openid.issuer == issuer
+        await self._store.writing(work)
 
     @property
     def _idle_ms(self) -> int:
         return self._settings.idle_minutes * _MINUTE_MS
 
     def _touch(self, digest: str, now_ms: int) -> None:
-        with self._storage.write() as connection:
-            connection.execute(update(_sessions).where(_sessions.c.token_sha256 == digest).values(seen_at_ms=now_ms))
+        with self._store.write() as connection:
+            connection.execute(
+                update(self._sessions).where(self._sessions.c.token_sha256 == digest).values(seen_at_ms=now_ms)
+            )
 
     def _open(self, key_sha256: str, address: str) -> str | None:
         known = next((key for digest, key in self._keys.items() if hmac.compare_digest(digest, key_sha256)), None)
         hidden = self._hidden(address)
-        with self._storage.write() as connection:
+        with self._store.write() as connection:
             self._check_not_locked_out(connection, hidden)
-            if known is None or known.role not in PEOPLE:
+            if known is None or known.role not in self._people:
                 self._count_failure(connection, hidden)
                 return None
             return self._insert(connection, Caller(known.name, known.role, None), key_sha256=key_sha256)
@@ -159,12 +186,16 @@ class Sessions:
         return hmac.digest(self._secret, b"console-address\x1f" + address.encode(), "sha256").hex()
 
     def _count_failure(self, connection: Connection, hidden: str) -> None:
-        connection.execute(insert(_failures).values(address=hidden, at_ms=self._clock.now_ms()))
+        connection.execute(insert(self._failures).values(address=hidden, at_ms=self._clock.now_ms()))
 
     def _check_not_locked_out(self, connection: Connection, hidden: str) -> None:
         now_ms, lockout_ms = self._clock.now_ms(), self._settings.lockout_minutes * _MINUTE_MS
-        connection.execute(delete(_failures).where(_failures.c.at_ms <= now_ms - lockout_ms))
-        failed = select(_failures.c.at_ms).where(_failures.c.address == hidden).order_by(_failures.c.at_ms.desc())
+        connection.execute(delete(self._failures).where(self._failures.c.at_ms <= now_ms - lockout_ms))
+        failed = (
+            select(self._failures.c.at_ms)
+            .where(self._failures.c.address == hidden)
+            .order_by(self._failures.c.at_ms.desc())
+        )
         times = list(connection.scalars(failed.limit(self._settings.max_failures)))
         if len(times) >= self._settings.max_failures:
             wait_ms = times[-1] + lockout_ms - now_ms
@@ -174,13 +205,13 @@ class Sessions:
         self, connection: Connection, caller: Caller, *, key_sha256: str | None = None, issuer: str | None = None
     ) -> str:
         now_ms, token = self._clock.now_ms(), secrets.token_urlsafe(32)
-        ended = (_sessions.c.ends_at_ms <= now_ms) | (_sessions.c.seen_at_ms <= now_ms - self._idle_ms)
-        connection.execute(delete(_sessions).where(ended))
-        count = connection.scalar(select(func.count()).select_from(_sessions)) or 0
+        ended = (self._sessions.c.ends_at_ms <= now_ms) | (self._sessions.c.seen_at_ms <= now_ms - self._idle_ms)
+        connection.execute(delete(self._sessions).where(ended))
+        count = connection.scalar(select(func.count()).select_from(self._sessions)) or 0
         if count >= self._settings.max_sessions:
             raise Overloaded(f"{count} sessions are open; allowed: to wait until some end", 60)
         connection.execute(
-            insert(_sessions).values(
+            insert(self._sessions).values(
                 token_sha256=sha256(token.encode()).hexdigest(),
                 caller=caller.name,
                 role=caller.role,

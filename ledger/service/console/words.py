@@ -1,7 +1,7 @@
-"""The console's sentences in one language, and how times, durations and amounts are written in it.
+"""A console's sentences in one language, and how times, durations and amounts are written in it.
 
-Every sentence is in `locales/en.ftl` and `locales/zh.ftl` (Project Fluent), under one name. What the API says in both
-languages (`gateway.decisions.messages`, `gateway.support.trail_text`) is taken from there and not repeated here.
+Every sentence is in `locales/en.ftl` and `locales/zh.ftl` (Project Fluent), under one name: what the consoles share
+here, the rest in the console's own package.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,9 @@ from standing.ledger.service.languages import Language
 
 #: The languages as the HTML attribute `lang` names them.
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
+
+#: The package of what both consoles say.
+SHARED = "standing.ledger.service.console"
 
 _SECOND_MS = 1_000
 _MINUTE_MS = 60 * _SECOND_MS
@@ -40,29 +43,31 @@ class Bilingual(Protocol):
     def zh(self) -> str: ...
 
 
-def source(language: Language) -> str:
-    """The text of a language's file."""
-    return (files("standing.gateway.console") / "locales" / f"{language}.ftl").read_text(encoding="utf-8")
+def source(package: str, language: Language) -> str:
+    """The text of a package's file of a language."""
+    return (files(package) / "locales" / f"{language}.ftl").read_text(encoding="utf-8")
 
 
 @cache
-def _bundle(language: Language) -> FluentBundle:
+def _bundle(package: str, language: Language) -> FluentBundle:
     bundle = FluentBundle([TAGS[language]], use_isolating=False)
-    bundle.add_resource(FluentResource(source(language)))
+    for each in (SHARED, package):
+        bundle.add_resource(FluentResource(source(each, language)))
     return bundle
 
 
 class Words:
-    """One language. Thread-safe."""
+    """One language of a console, whose own sentences are in `package`. Thread-safe."""
 
-    def __init__(self, language: Language, zone: ZoneInfo) -> None:
+    def __init__(self, package: str, language: Language, zone: ZoneInfo) -> None:
+        self._package = package
         self.language: Language = language
         self.tag = TAGS[language]
         self.zone = zone
 
     def __call__(self, name: str, **values: Any) -> str:
         """The sentence of this name. Raises: MissingSentence."""
-        bundle = _bundle(self.language)
+        bundle = _bundle(self._package, self.language)
         if not bundle.has_message(name):
             raise MissingSentence(f"{name}: no sentence in {self.language}.ftl")
         pattern = bundle.get_message(name).value
@@ -77,7 +82,7 @@ class Words:
     def named(self, family: str, member: str | None) -> str:
         """A word of an enumeration, such as a reason; its plain name where it is newer than the sentences."""
         name = f"{family}-{member or 'none'}"
-        return self(name) if _bundle(self.language).has_message(name) else str(member)
+        return self(name) if _bundle(self._package, self.language).has_message(name) else str(member)
 
     def of(self, message: Bilingual) -> str:
         """This language's half of a sentence that another room keeps."""

@@ -6,26 +6,21 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from standing.gateway.access.sessions import LockedOut, csrf_of
-from standing.gateway.composition import Gateway
-from standing.gateway.console.pages import HOME, PATH, page, static_file
-from standing.gateway.console.visits import (
-    SESSION_COOKIE,
-    VISITOR_COOKIE,
+from standing.ledger.service.console.pages import HOME, PATH, static_file
+from standing.ledger.service.console.sessions import LockedOut, csrf_of
+from standing.ledger.service.console.visits import (
     ActDep,
-    GatewayDep,
-    SessionsDep,
+    ConsoleDep,
     check_visitor,
-    console_zone,
+    console_of,
     forget_cookie,
     frame,
     own_page,
     remember_language,
     set_cookie,
     visitor_token,
-    words_of,
 )
-from standing.gateway.console.words import Words
+from standing.ledger.service.console.words import Words
 from standing.ledger.service.languages import LANGUAGES
 
 router = APIRouter()
@@ -38,45 +33,43 @@ Next = Annotated[str, Query(alias="next", max_length=200)]
 
 @router.get("/sign-in")
 async def sign_in_page(
-    request: Request, gateway: GatewayDep, wanted: Next = HOME, out: Annotated[bool, Query()] = False
+    request: Request, console: ConsoleDep, wanted: Next = HOME, out: Annotated[bool, Query()] = False
 ) -> Response:
     """The ways to sign in. `out`: somebody has just signed out, and may want to with the provider, too."""
-    words = words_of(request, console_zone(request))
-    there = await gateway.openid.sign_out_url() if out and gateway.openid is not None else None
-    return form(request, gateway, words, own_page(wanted), signed_out=out, provider_out=there)
+    there = await console.sign_out_url() if out and console.sign_out_url is not None else None
+    return form(request, console.words(request), own_page(wanted), signed_out=out, provider_out=there)
 
 
 @router.post("/sign-in")
 async def sign_in(
     request: Request,
-    gateway: GatewayDep,
-    sessions: SessionsDep,
+    console: ConsoleDep,
     key: Annotated[str, Form(max_length=512)] = "",
     csrf: Annotated[str, Form(max_length=128)] = "",
     wanted: Annotated[str, Form(alias="next", max_length=200)] = HOME,
 ) -> Response:
-    """Open a session with an API key of support or admin."""
+    """Open a session with an API key."""
     check_visitor(request, csrf)
-    words, back = words_of(request, console_zone(request)), own_page(wanted)
+    words, back = console.words(request), own_page(wanted)
     try:
-        token = await sessions.open(key.strip(), address_of(request))
+        token = await console.sessions.open(key.strip(), address_of(request))
     except LockedOut as error:
-        return locked_out(request, gateway, words, error)
+        return locked_out(request, words, error)
     if token is None:
-        return form(request, gateway, words, back, words("sign-in-refused"), status=403)
+        return form(request, words, back, words("sign-in-refused"), status=403)
     response = RedirectResponse(back, status_code=303)
-    set_cookie(request, response, SESSION_COOKIE, token)
-    forget_cookie(response, VISITOR_COOKIE)
+    set_cookie(request, response, console.session_cookie, token)
+    forget_cookie(response, console.visitor_cookie)
     return response
 
 
 @router.post("/sign-out")
-async def sign_out(visited: ActDep, sessions: SessionsDep) -> Response:
+async def sign_out(visited: ActDep, console: ConsoleDep) -> Response:
     """End the session."""
-    await sessions.end(visited.request.cookies[SESSION_COOKIE])
+    await console.sessions.end(visited.request.cookies[console.session_cookie])
     out = "?out=1" if visited.session.issuer is not None else ""
     response = RedirectResponse(f"{PATH}/sign-in{out}", status_code=303)
-    forget_cookie(response, SESSION_COOKIE)
+    forget_cookie(response, console.session_cookie)
     return response
 
 
@@ -107,17 +100,16 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client is not None else _UNKNOWN
 
 
-def locked_out(request: Request, gateway: Gateway, words: Words, error: LockedOut) -> Response:
+def locked_out(request: Request, words: Words, error: LockedOut) -> Response:
     """The page to sign in, which says how long nobody of this address may."""
     minutes = -(-error.retry_after_s // 60)
-    answer = form(request, gateway, words, HOME, words("sign-in-locked-out", minutes=minutes), status=429)
+    answer = form(request, words, HOME, words("sign-in-locked-out", minutes=minutes), status=429)
     answer.headers["Retry-After"] = str(error.retry_after_s)
     return answer
 
 
 def form(
     request: Request,
-    gateway: Gateway,
     words: Words,
     back: str,
     problem: str = "",
@@ -127,18 +119,18 @@ def form(
     provider_out: str | None = None,
 ) -> Response:
     """The page to sign in, by every way that is open. `provider_out`: where to sign out with the provider."""
-    token, settings = visitor_token(request), gateway.settings.console
+    token, console = visitor_token(request), console_of(request)
     values = frame(request, None) | {
         "csrf": csrf_of(token),
         "next": back,
         "problem": problem,
         "path": f"{PATH}/sign-in",
         "section": "",
-        "by_key": settings.key_sign_in,
-        "provider": settings.openid.label if settings.openid is not None else None,
+        "by_key": console.by_key,
+        "provider": console.provider,
         "signed_out": signed_out,
         "provider_out": provider_out,
     }
-    response = page("sign_in.html", words, values, status=status)
-    set_cookie(request, response, VISITOR_COOKIE, token)
+    response = console.page("sign_in.html", words, values, status=status)
+    set_cookie(request, response, console.visitor_cookie, token)
     return response

@@ -1,0 +1,131 @@
+"""A console's ASGI application: pages, their errors as pages, and the headers of every answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from standing.ledger.errors import StandingError
+from standing.ledger.service.console import sign_in
+from standing.ledger.service.console.pages import HOME, PATH, Console
+from standing.ledger.service.console.sessions import LockedOut
+from standing.ledger.service.console.visits import SignInNeeded, check_origin, console_of, frame, own_page
+from standing.ledger.service.problem_language import chinese
+from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    b"content-security-policy": _POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
+}
+_TOO_MANY_REQUESTS = 429
+
+
+def create(
+    console: Console,
+    services: Mapping[type, object],
+    routers: Iterable[APIRouter],
+    problems: Mapping[type[StandingError], tuple[int, str]],
+) -> FastAPI:
+    """A console over a service's services (`ledger.service.injection`), to be mounted at PATH.
+
+    `routers`: its pages, beside those to sign in. `problems`: HTTP status and title of the service's own errors.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.services = services
+    app.state.console = console
+    # Errors that only a console has come first.
+    app.state.problems = merged({LockedOut: (_TOO_MANY_REQUESTS, "Locked out"), **problems})
+    for router in (sign_in.router, *routers):
+        app.include_router(router)
+    app.add_exception_handler(SignInNeeded, _sign_in_needed)
+    app.add_exception_handler(StandingError, _standing_error)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(_SameSite)
+    app.add_middleware(UnexpectedErrors, answer=lambda request: error_page(request, 500, "unexpected"))
+    app.add_middleware(_Headers)
+    return app
+
+
+def error_page(
+    request: Request, status: int, name: str, detail: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error as a page. `name`: of its sentence."""
+    console = console_of(request)
+    words = console.words(request)
+    if words.language == "zh":
+        detail = chinese().of(detail) or detail
+    values: dict[str, Any] = {"status": status, "title": words.named("error", name), "detail": detail}
+    return console.page("error.html", words, frame(request, None) | values, status=status, headers=headers)
+
+
+async def _sign_in_needed(request: Request, _error: Exception) -> Response:
+    wanted = own_page(request.url.path) if request.method == "GET" else HOME
+    return RedirectResponse(f"{PATH}/sign-in?next={wanted}", status_code=303)
+
+
+async def _standing_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StandingError)
+    problem = problem_of(error, request.app.state.problems)
+    return error_page(request, problem.status, str(problem.type), str(error), problem.headers)
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    # What was typed may be personal data, so only the fields' names are shown.
+    assert isinstance(error, RequestValidationError)
+    fields = sorted({str(item["loc"][-1]) for item in error.errors()})
+    return error_page(request, 422, "malformed-request", ", ".join(fields))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = "not-found" if error.status_code == 404 else f"http-{error.status_code}"
+    return error_page(request, error.status_code, name)
+
+
+class _SameSite:
+    """ASGI middleware: a form of another site reaches no page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                check_origin(request)
+            except StandingError as error:
+                await (await _standing_error(request, error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class _Headers:
+    """ASGI middleware: the headers of every answer. Pages are kept nowhere; the console's own files may be."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                own = _HEADERS if b"cache-control" in present else _HEADERS | {b"cache-control": b"no-store"}
+                message["headers"] = [*message["headers"], *own.items()]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,90 @@
+nav-state = 当前状态
+nav-rows = 待修正数据
+nav-publications = 发布记录
+nav-platforms = 平台
+nav-keys = 密钥
+
+sign-in-how = 请使用运维人员（operator）的 API 密钥登录。密钥不会保存在浏览器中。
+sign-in-refused = 该密钥不能用于控制台。请检查密钥是否正确，以及是否为运维人员密钥。
+
+role-core = 核心系统
+role-platform = 平台
+role-operator = 运维
+
+error-database-unavailable = 节点数据库暂时不可用
+
+state-fit = 正常运行
+state-unfit = 需要处理
+state-standby = 备用
+
+ago = { $span }前
+never = 尚无
+of-at-most = 上限 { $bound }
+
+core = 核心系统
+core-as-of = 最近数据的截至时间
+core-received = 接收时间
+core-changed = 最近一次变更
+core-changes = 变更 { $changes } 条，声明 { $attestations } 条
+core-source = 读取 { $source }
+core-unstated = 待修正的账户
+core-again = 存储已恢复，等待核心系统重新上送 { $begins } 至 { $ends } 的全部数据。
+
+ledger = 账本
+ledger-watermark = 平台可依赖的数据截至时间
+ledger-publication = 最近上链的发布号
+ledger-signed = 已签名：{ $number }
+ledger-waiting = 待发布的声明
+ledger-in-flight = 发布中
+ledger-restatements = 恢复后待重新声明的绑定
+ledger-bindings = 有效绑定
+ledger-nodes = 账本节点
+ledger-node-in-use = 使用中
+ledger-node-failures = 启动以来失败 { $count } 次
+
+rows = 待修正数据
+rows-what = 核心系统上送的以下账户数据无法识别。在重新上送之前，平台会得知银行暂时无法说明账户状态。
+rows-more = 仅显示等待最久的 { $shown } 个。
+rows-none = 所有账户的数据均可识别。
+rows-new = 从未识别
+rows-since = 自 { $at } 起，已 { $span }
+
+publications = 发布记录
+outbox-waiting = 待发布的声明 { $count } 条，最早的已等待 { $span }。
+outbox-empty = 没有待发布的声明。
+way-in-block = 已入区块 { $block }
+way-submitted = 已提交
+way-signed = 已签名
+column-number = 发布号
+column-way = 状态
+column-attestations = 声明数
+column-watermark = 水位时间
+column-signed = 签名时间
+column-submitted = 提交
+column-in-block = 入块
+column-tries = 交易数
+
+platforms = 平台
+platform-leaves = 已退出
+column-platform = 平台
+column-active = 有效绑定
+column-ended = 已解绑
+column-granted = 最近授权
+column-deposits = 进行中的小额打款
+column-unpaid = 其中待付款
+
+deposits = 待付款的小额打款
+deposits-what = 付款系统尚未接收的付款指令，每秒重发一次。
+deposits-none = 所有付款指令均已下达。
+deposit-times = 申请于 { $at }，{ $ends } 过期
+
+keys = 密钥
+keys-files = 密钥与秘密文件
+keys-signer = 签名密钥地址：
+keys-written = 写入于 { $at }，已 { $span }
+keys-age-unknown = 使用时间未知
+keys-api = API 密钥
+key-signer = 签名密钥
+key-sender = 发送密钥
+key-bank = 银行主密钥
+key-vault = 数据加密密钥

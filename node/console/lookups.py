@@ -1,0 +1,215 @@
+"""What the console's pages read of the node's store. Numbers of accounts are masked here, and no holder is read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from standing.ledger.attestations.publication import ATTESTATION_SIZE
+from standing.node.accounts.quarantine import Quarantine
+from standing.node.publishing import outbox
+from standing.node.settings import NodeSettings
+from standing.node.storage import schema
+
+#: The most rows that a page lists.
+MAX_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the core said in one entry of the feed."""
+
+    as_of_ms: int
+    received_at_ms: int
+    changes: int
+    attestations: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoreWords:
+    """The core's last entry, its last with a change in it, and how far each source was read."""
+
+    last: Word | None
+    last_change: Word | None
+    sources: tuple[tuple[str, int], ...]
+    watermark_on_ledger_ms: int | None
+
+
+def core_words(connection: Connection) -> CoreWords:
+    """What the core said last."""
+    table = schema.feed_entries
+    newest = select(table).order_by(table.c.as_of_ms.desc()).limit(1)
+    cursors = select(schema.feed_cursors.c.source, schema.feed_cursors.c.moved_at_ms)
+    return CoreWords(
+        last=_word(connection.execute(newest.where(table.c.complete)).one_or_none()),
+        last_change=_word(connection.execute(newest.where(table.c.changes > 0)).one_or_none()),
+        sources=tuple((row.source, row.moved_at_ms) for row in connection.execute(cursors.order_by("source"))),
+        watermark_on_ledger_ms=outbox.watermark_in_block_ms(connection),
+    )
+
+
+def _word(row: Row[tuple[int, int, int, int]] | None) -> Word | None:
+    return None if row is None else Word(row.as_of_ms, row.received_at_ms, row.changes, row.attestations)
+
+
+@dataclass(frozen=True, slots=True)
+class UnstatedRow:
+    """An account that waits to be stated. `number`: its last four digits. `known`: it was understood once."""
+
+    number: str
+    known: bool
+    since_ms: int
+    fields: tuple[str, ...]
+    source: str
+    problem: str
+
+
+def unstated_rows(connection: Connection, quarantine: Quarantine) -> list[UnstatedRow]:
+    """The accounts that wait, those of the longest standing first, at most MAX_LISTED."""
+    return [
+        UnstatedRow(f"…{each.number[-4:]}", each.known, each.since_ms, each.fields, each.source, each.problem)
+        for each in quarantine.listed(connection, MAX_LISTED)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationLine:
+    """A publication and its way: times are None for what has not happened yet."""
+
+    number: int
+    attestations: int
+    watermark_ms: int
+    signed_at_ms: int
+    submitted_at_ms: int | None
+    in_block_at_ms: int | None
+    block_number: int | None
+    transactions: int
+
+
+def publications(connection: Connection) -> list[PublicationLine]:
+    """The newest publications, at most MAX_LISTED."""
+    table, sent = schema.publications, schema.transactions
+    tries = select(func.count()).where(sent.c.publication == table.c.number).scalar_subquery()
+    words = func.length(table.c.attestations) / ATTESTATION_SIZE
+    query = select(
+        table.c.number,
+        words.label("attestations"),
+        table.c.watermark_ms,
+        table.c.signed_at_ms,
+        table.c.submitted_at_ms,
+        table.c.in_block_at_ms,
+        table.c.block_number,
+        tries.label("transactions"),
+    )
+    rows = connection.execute(query.order_by(table.c.number.desc()).limit(MAX_LISTED))
+    return [PublicationLine(row.number, int(row.attestations), *row[2:]) for row in rows]
+
+
+def oldest_waiting_ms(connection: Connection) -> int | None:
+    """Since when the oldest attestation of the outbox waits, by the time that it takes effect; None where none does."""
+    table = schema.outbox
+    query = select(table.c.effective_at_ms).where(table.c.publication.is_(None)).order_by(table.c.id).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLine:
+    """A platform in numbers. `deposits_open`: not confirmed and not expired; `deposits_unpaid`: of these, not ordered.
+    `leaves`: it is being off-boarded, or was."""
+
+    platform: str
+    active: int
+    ended: int
+    last_granted_ms: int | None
+    deposits_open: int
+    deposits_unpaid: int
+    leaves: bool
+
+
+def platforms(connection: Connection, named: list[str], now_ms: int) -> list[PlatformLine]:
+    """The platforms of the settings (`named`) and of the store, by name."""
+    bound, paid, leaving = schema.bindings.c, schema.micro_deposits.c, schema.off_boardings.c
+    active = func.sum(case((bound.ended_at_ms.is_(None), 1), else_=0))
+    counted = {
+        row.platform: (int(row.active), int(row.bindings), int(row.last_ms))
+        for row in connection.execute(
+            select(
+                bound.platform,
+                active.label("active"),
+                func.count().label("bindings"),
+                func.max(bound.granted_at_ms).label("last_ms"),
+            ).group_by(bound.platform)
+        )
+    }
+    unpaid = func.sum(case((paid.paid_at_ms.is_(None), 1), else_=0))
+    deposits = {
+        row.platform: (int(row.open), int(row.unpaid))
+        for row in connection.execute(
+            select(paid.platform, func.count().label("open"), unpaid.label("unpaid"))
+            .where(paid.binding_id.is_(None), paid.expires_at_ms > now_ms)
+            .group_by(paid.platform)
+        )
+    }
+    leaves = set(connection.execute(select(leaving.platform)).scalars())
+    lines = []
+    for platform in sorted({*named, *counted, *deposits, *leaves}):
+        of, total, last_ms = counted.get(platform, (0, 0, None))
+        lines.append(
+            PlatformLine(platform, of, total - of, last_ms, *deposits.get(platform, (0, 0)), platform in leaves)
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """A micro-deposit whose payment is not ordered yet. Its amount is stored nowhere, and its account is not read."""
+
+    id: str
+    platform: str
+    created_at_ms: int
+    expires_at_ms: int
+
+
+def deposits_to_pay(connection: Connection, now_ms: int) -> list[Deposit]:
+    """The micro-deposits to be paid out, oldest first, at most MAX_LISTED."""
+    table = schema.micro_deposits.c
+    query = (
+        select(table.id, table.platform, table.created_at_ms, table.expires_at_ms)
+        .where(table.paid_at_ms.is_(None), table.expires_at_ms > now_ms)
+        .order_by(table.created_at_ms, table.id)
+        .limit(MAX_LISTED)
+    )
+    return [Deposit("0x" + row.id.hex(), *row[1:]) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A secret's file. `written_at_ms`: None where it cannot be looked at, as a key in a token has no file."""
+
+    kind: str
+    place: str
+    written_at_ms: int | None
+
+
+def key_files(settings: NodeSettings) -> list[KeyFile]:
+    """The files of the node's keys and secrets, and when each was written. None of them is opened."""
+    named: list[tuple[str, Path | None]] = [
+        ("signer", settings.signer_keystore),
+        ("sender", settings.sender_keystore),
+        ("bank", settings.bank_secret_file),
+        *(("bank", file) for file in settings.newer_bank_secret_files),
+        ("vault", settings.vault_secret_file),
+        *(("vault", file) for file in settings.older_vault_secret_files),
+    ]
+    found = [KeyFile(kind, str(file), _written_at_ms(file)) for kind, file in named if file is not None]
+    token = settings.signer_pkcs11
+    if token is not None:
+        found.insert(0, KeyFile("signer", f"PKCS#11: {token.token_label} / {token.key_label}", None))
+    return found
+
+
+def _written_at_ms(file: Path) -> int | None:
+    try:
+        return file.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return None  # the page says that it is not there

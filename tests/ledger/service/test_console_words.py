@@ -1,0 +1,104 @@
+"""Sentences of both consoles: what is missing in a language, and what nobody asks for; times, durations, amounts."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from standing.ledger.service.console.words import SHARED, MissingSentence, Words, source
+from standing.ledger.service.languages import LANGUAGES, preferred
+from tests.console_words import PACKAGES, asked_for, sentences
+
+UTC = ZoneInfo("UTC")
+#: Families whose members are put together in templates.
+_TOGETHER = {"check", "identity", "unit", "error"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_both_languages_have_the_same_sentences_with_the_same_values(package: str) -> None:
+    assert sentences(package, "en") == sentences(package, "zh")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_chinese_sentence_is_left_in_english(package: str) -> None:
+    latin = {"ISO 20022"}
+    for line in source(package, "zh").splitlines():
+        name, _, text = line.partition(" = ")
+        assert not name or text in latin or re.search(r"[\u4e00-\u9fff]", text), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_templates_and_code_ask_for_exists_and_nothing_else_does(package: str) -> None:
+    asked, families = asked_for(package)
+    own = set(sentences(package, "en"))
+    if package == SHARED:
+        # A console has sentences of its own in the shared pages, such as who may sign in.
+        consoles = [each for each in PACKAGES if each != SHARED]
+        assert all(asked <= own | set(sentences(each, "en")) for each in consoles), asked - own
+        asked |= set().union(*(asked_for(each)[0] for each in consoles))
+    else:
+        assert own.isdisjoint(sentences(SHARED, "en"))
+        assert asked <= own | set(sentences(SHARED, "en")), asked - own
+        asked |= asked_for(SHARED)[0]
+        families |= asked_for(SHARED)[1]
+    unused = {name for name in own - asked if name.partition("-")[0] not in families | _TOGETHER}
+    assert not unused
+
+
+def test_a_missing_sentence_or_value_is_an_error_and_not_a_blank() -> None:
+    words = Words("standing.gateway.console", "en", UTC)
+    with pytest.raises(MissingSentence):
+        words("no-such-sentence")
+    with pytest.raises(MissingSentence):
+        words("hold-until")
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("de, en;q=0.5", "en"),
+        ("", "en"),
+        ("fr", "en"),
+        ("ZH-hant", "zh"),
+        ("zhx", "en"),
+        ("en;q=0.5, zh;q=0.8", "zh"),
+        ("zh;q=0, en;q=0.1", "en"),
+        ("zh;q=nan", "en"),
+        ("zh;q=0.٣", "en"),
+    ],
+)
+def test_the_browsers_language_is_taken(header: str, language: str) -> None:
+    assert preferred(header) == language
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "text"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (9_999, "9.9 s"),
+        (10_000, "10 s"),
+        (61_000, "1 min 1 s"),
+        (3_600_000, "1 h"),
+        (3_661_000, "1 h 1 min"),
+        (90_000_000, "1 d 1 h"),
+        (-2_000, "−2.0 s"),
+    ],
+)
+def test_durations_are_written_in_at_most_two_units(duration_ms: int, text: str) -> None:
+    assert Words(SHARED, "en", UTC).span(duration_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (123_456, "CNY", "1,234.56 CNY"),
+        (5, "CNY", "0.05 CNY"),
+        (1_234, "JPY", "1,234 JPY"),
+        (1_234, "KWD", "1.234 KWD"),
+    ],
+)
+def test_amounts_have_their_currencys_digits(minor: int, currency: str, text: str) -> None:
+    assert [Words(SHARED, language, UTC).money(minor, currency) for language in LANGUAGES] == [text, text]
