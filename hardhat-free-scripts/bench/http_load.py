@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-
 #: How long an answer may take. It is far longer than any bound of the services that are measured.
 _PATIENCE_S = 60.0
 
