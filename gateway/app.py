@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from standing.gateway.access import routes as access_routes
 from standing.gateway.access.dependencies import PROBLEMS
@@ -82,18 +83,11 @@ def create_app(
     app.state.reloader = reloader
     app.state.gateway = gateway
     _provide(app, gateway, reloader)
-    app.add_middleware(HotPath, keyring=keyring, decisions=gateway.decisions, table=PROBLEMS)
     problems.install(app, PROBLEMS)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         larger={decision_routes.BATCH_PATH: settings.max_batch_body_bytes},
-    )
-    app.add_middleware(
-        LoadShedding,
-        path=decision_routes.DECISIONS_PATH,
-        limit=settings.max_decision_requests,
-        on_refusal=gateway.meters.refused.inc,
     )
     for router in _ROUTERS:
         app.include_router(router)
@@ -101,7 +95,28 @@ def create_app(
     openapi.install(app)
     if settings.console.enabled:
         app.mount(CONSOLE_PATH, create_console(app.state.services))
+    app.middleware_stack = _in_front(app, gateway, keyring)
     return app
+
+
+def _in_front(app: FastAPI, gateway: Gateway, keyring: Keyring) -> ASGIApp:
+    """The framework's middleware with the hot path before all of it, and before that what sheds load: an ordinary
+    request for a decision meets nothing else."""
+    settings = gateway.settings
+    hot = HotPath(
+        app.build_middleware_stack(),
+        keyring,
+        gateway.decisions,
+        PROBLEMS,
+        max_body_bytes=settings.max_body_bytes,
+        max_batch_body_bytes=settings.max_batch_body_bytes,
+    )
+    return LoadShedding(
+        problems.UnexpectedErrors(hot),
+        path=decision_routes.DECISIONS_PATH,
+        limit=settings.max_decision_requests,
+        on_refusal=gateway.meters.refused.inc,
+    )
 
 
 def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]) -> None:

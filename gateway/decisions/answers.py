@@ -1,8 +1,9 @@
 """The answer to a transaction as JSON: written once, when it is decided, and repeated as it was."""
 
-import json
 from dataclasses import asdict
 from typing import Any
+
+import orjson
 
 from standing.gateway.decisions.messages import REVIEWED, of_decision
 from standing.gateway.decisions.question import Transaction
@@ -11,12 +12,10 @@ from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import Reservation
 from standing.ledger.attestations.money import limit_word
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
 
 def to_json(document: dict[str, Any]) -> str:
     """Compact JSON with unescaped text."""
-    return _COMPACT.encode(document)
+    return orjson.dumps(document).decode()
 
 
 def reservation_document(reservation: Reservation | None) -> dict[str, Any] | None:

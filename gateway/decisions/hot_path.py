@@ -1,11 +1,13 @@
 """The two hot routes, from a request to its answer on one page: `POST /v1/decisions` and `POST /v1/decisions:batch`.
 
 The ordinary request is a platform's key, a JSON body that is sent as such, and nothing to complain of. It is answered
-here: the framework's own way around a request (dependencies, request and response objects, exit stacks) costs more than
-the decision. Every other request goes on to the route of FastAPI (`gateway.decisions.routes`) as it came, and is
-refused, audited or answered there: another role or no key, another type of content, a body that is malformed in any
-way. So there is one wording of every refusal, one OpenAPI document, and nothing is accepted here that would not be
-accepted there: key, JSON and body are checked by the same keyring, the same strict reader and the same models.
+here, in front of the framework: the framework's own way around a request (layers of middleware, dependencies, request
+and response objects, exit stacks) costs more than the decision. Every other request goes on to the route of FastAPI
+(`gateway.decisions.routes`) as it came, and is refused, audited or answered there: another role or no key, another type
+of content, a body that is too large or malformed in any way. So there is one wording of every refusal, one OpenAPI
+document, and nothing is accepted here that would not be accepted there: key, JSON and body are checked by the same
+keyring, the same strict reader and the same models. `tests/gateway/decisions/test_hot_path.py` sends the same bytes to
+both.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +31,9 @@ from standing.ledger.service.problems import merged, problem_of, problem_respons
 _ROLE = "platform"
 _BEARER = b"Bearer "
 _JSON = b"application/json"
+#: The headers that an ordinary request has, each once, and those that it may not have beside them.
+_ORDINARY = frozenset({b"authorization", b"content-length", b"content-type"})
+_LOOKED_AT = _ORDINARY | {b"transfer-encoding"}
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _Decide = Callable[[bytes], Awaitable[bytes | None]]
@@ -37,8 +42,8 @@ _Decide = Callable[[bytes], Awaitable[bytes | None]]
 class HotPath:
     """ASGI middleware that answers ordinary requests for decisions, and passes on everything else unchanged.
 
-    It stands inside of the limits on requests and of what ends unexpected errors. `table`: HTTP status of the service's
-    own errors.
+    It stands inside of what sheds load and of what ends unexpected errors, and in front of everything else. `table`:
+    HTTP status of the service's own errors.
     """
 
     def __init__(
@@ -47,20 +52,27 @@ class HotPath:
         keyring: Keyring,
         decisions: DecisionService,
         table: Mapping[type[StandingError], tuple[int, str]],
+        *,
+        max_body_bytes: int,
+        max_batch_body_bytes: int,
     ) -> None:
         self._app = app
         self._keyring = keyring
         self._decisions = decisions
         self._own_table = table
         self._table = merged(table)
-        self._routes: Mapping[str, _Decide] = {DECISIONS_PATH: self._decide, BATCH_PATH: self._decide_batch}
+        self._routes: Mapping[str, tuple[_Decide, int]] = {
+            DECISIONS_PATH: (self._decide, max_body_bytes),
+            BATCH_PATH: (self._decide_batch, max_batch_body_bytes),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        decide = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if decide is None or not self._ordinary(scope):
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if route is None or not self._ordinary(scope, route[1]):
             await self._app(scope, receive, send)
             return
-        # 1: the body, whole (`ledger.service.request_limits` bounds it)
+        decide = route[0]
+        # 1: the body, whole; the server holds it to its declared length
         message = await receive()
         body = message.get("body", b"")
         while message["type"] == "http.request" and message.get("more_body", False):
@@ -82,14 +94,16 @@ class HotPath:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _ordinary(self, scope: Scope) -> bool:
-        """Whether a platform's key and a body that says it is JSON are there, each once."""
-        keys = [value for name, value in scope["headers"] if name == b"authorization"]
-        types = [value for name, value in scope["headers"] if name == b"content-type"]
-        if types != [_JSON] or len(keys) != 1 or not keys[0].startswith(_BEARER):
+    def _ordinary(self, scope: Scope, max_bytes: int) -> bool:
+        """Whether a platform's key and a body of a declared length that says it is JSON are there, each once."""
+        given = [(name, value) for name, value in scope["headers"] if name in _LOOKED_AT]
+        found = dict(given)
+        if len(given) != len(_ORDINARY) or found.keys() != _ORDINARY or found[b"content-type"] != _JSON:
             return False
-        token = keys[0].removeprefix(_BEARER)
-        caller = self._keyring.caller(token.decode()) if token.isascii() else None
+        key, length = found[b"authorization"], found[b"content-length"]
+        if not key.startswith(_BEARER) or not key.isascii() or not length.isdigit() or int(length) > max_bytes:
+            return False
+        caller = self._keyring.caller(key.removeprefix(_BEARER).decode())
         return caller is not None and caller.role == _ROLE
 
     async def _decide(self, body: bytes) -> bytes | None:

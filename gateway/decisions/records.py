@@ -17,13 +17,13 @@ from standing.gateway.decisions.reservations import as_it_is
 from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
-from standing.gateway.storage.bulk import Bulk
+from standing.gateway.storage.bulk import Bulk, Lookup
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.errors import NotFound, StandingError
 
 _BINDING = schema.bindings.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.
-_LOCKED = (
+_LOCKED = Lookup(
     select(
         _BINDING.binding,
         _BINDING.user_id,
@@ -37,8 +37,15 @@ _LOCKED = (
     .order_by(_BINDING.binding)
     .with_for_update()
 )
-_DECIDED = select(schema.decisions).where(
-    schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True))
+_DECIDED = Lookup(
+    select(
+        schema.decisions.c.transaction_id,
+        schema.decisions.c.binding,
+        schema.decisions.c.kind,
+        schema.decisions.c.amount_minor,
+        schema.decisions.c.currency,
+        schema.decisions.c.answer,
+    ).where(schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True)))
 )
 
 
@@ -137,7 +144,7 @@ class Decided:
 
 def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:
     """The mutable part of these bindings, locked in one order until the transaction ends."""
-    rows = connection.execute(_LOCKED, {"bindings": sorted(bindings)})
+    rows = _LOCKED.rows(connection, bindings=sorted(bindings))
     return {
         binding: BindingState(binding, user_id, bound_at_ms, ended_at_ms is not None, floor, tags, unvouched)
         for binding, user_id, bound_at_ms, ended_at_ms, floor, tags, unvouched in rows
@@ -155,13 +162,10 @@ def write_bindings(connection: Connection, states: Iterable[BindingState]) -> No
 
 def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, tuple[Transaction, str]]:
     """What was asked and answered for those of these transactions that were decided before."""
-    rows = connection.execute(_DECIDED, {"transaction_ids": transaction_ids})
+    rows = _DECIDED.rows(connection, transaction_ids=list(transaction_ids))
     return {
-        row.transaction_id: (
-            Transaction(row.transaction_id, row.binding, Kind(row.kind), row.amount_minor, row.currency),
-            row.answer,
-        )
-        for row in rows
+        transaction_id: (Transaction(transaction_id, binding, Kind(kind), amount_minor, currency), answer)
+        for transaction_id, binding, kind, amount_minor, currency, answer in rows
     }
 
 

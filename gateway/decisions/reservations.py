@@ -27,6 +27,7 @@ from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.usage import AccountDay, Reservation, State, add_to_rows
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
+from standing.gateway.storage.bulk import Lookup
 from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingError
 
@@ -38,7 +39,7 @@ _MAX_EXPIRED = 1_000
 
 _TABLE = schema.reservations.c
 # Built once: every deciding transaction uses it, and building it costs as much as running it.
-_DUE = (
+_DUE = Lookup(
     select(_TABLE.transaction_id, _TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind, _TABLE.amount_minor)
     .where(
         _TABLE.account.in_(bindparam("accounts", expanding=True)),
@@ -88,18 +89,18 @@ def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
 
 def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
     """Write down which reservations of these accounts have expired, and give their amounts back."""
-    due = connection.execute(_DUE, {"accounts": sorted(accounts), "now_ms": now_ms}).all()
+    due = _DUE.rows(connection, accounts=sorted(accounts), now_ms=now_ms) if accounts else []
     if not due:
         return
     given_back: dict[AccountDay, int] = {}
-    for row in due:
-        day = AccountDay(row.account, row.day, row.currency, Kind(row.kind))
-        given_back[day] = given_back.get(day, 0) - row.amount_minor
+    for _, account, due_day, currency, kind, amount_minor in due:
+        day = AccountDay(account, due_day, currency, Kind(kind))
+        given_back[day] = given_back.get(day, 0) - amount_minor
     connection.execute(
         update(schema.reservations)
         .where(_TABLE.transaction_id == bindparam("of_transaction"))
         .values(state=State.EXPIRED.value, settled_at_ms=_TABLE.expires_at_ms),
-        [{"of_transaction": row.transaction_id} for row in due],
+        [{"of_transaction": transaction_id} for transaction_id, *_ in due],
     )
     add_to_rows(connection, given_back)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
 from standing.gateway.decisions.question import Kind
 from standing.gateway.storage import schema
-from standing.gateway.storage.bulk import Bulk
+from standing.gateway.storage.bulk import Bulk, Lookup
 from standing.ledger.attestations.money import NO_LIMIT
 
 #: How long an approved payment may wait for its capture, unless the settings say otherwise.
@@ -25,7 +25,7 @@ RESERVATION_LIFETIME_MS = 3_600_000
 
 _TABLE = schema.usage.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.
-_LOCKED = (
+_LOCKED = Lookup(
     select(schema.usage)
     .where(_TABLE.account.in_(bindparam("accounts", expanding=True)), _TABLE.day.in_(bindparam("days", expanding=True)))
     .order_by(_TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind)
@@ -112,12 +112,10 @@ class UsageBook:
         wanted = set(days)
         if not wanted:
             return
-        rows = connection.execute(
-            _LOCKED,
-            {
-                "accounts": sorted({day.account for day in wanted}),
-                "days": sorted({day.day for day in wanted}),
-            },
+        rows = _LOCKED.rows(
+            connection,
+            accounts=sorted({day.account for day in wanted}),
+            days=sorted({day.day for day in wanted}),
         )
         for account, day, currency, kind, used_minor in rows:
             self._used[AccountDay(account, day, currency, Kind(kind))] = used_minor

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -33,7 +34,6 @@ from standing.ledger.chain.codec import Record
 from standing.ledger.service.settings import SettingsError, write_private
 
 _ALGORITHM = "EdDSA"
-_CLAIMS_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 #: Commitments are the same for every decision on a binding until its tags change.
 _commitments = lru_cache(maxsize=20_000)(tag_commitments)
 #: The `typ` of the JWS's header.
@@ -99,7 +99,7 @@ class EvidenceSigner:
             "reason": decision.reason.value if decision.reason is not None else None,
             "decided_at_ms": basis.decided_at_ms,
         }
-        signed = self._header + _base64(_CLAIMS_JSON.encode(claims).encode())
+        signed = self._header + _base64(orjson.dumps(claims, option=orjson.OPT_SORT_KEYS))
         return (signed + b"." + _base64(self._key.sign(signed))).decode()
 
     def _policy_claims(self, policy: Policy) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""Statements that are run for many rows at once, on the driver's own cursor: compiled once, rows as tuples.
+"""Statements of the hot path on the driver's own cursor: compiled once, rows as tuples.
 
-SQLAlchemy's `execute` takes each row as a dictionary, and looks at each value of each row; for the hot path that costs
-as much as the database does. What a column's type does to a value on its way to the driver is done here too, but only
-where it does something: of the types in use, dates on SQLite.
+SQLAlchemy's `execute` takes each row as a dictionary and looks at each value of it, and writes out the list of each IN
+anew; for the hot path that costs as much as the database does. What a column's type does to a value on its way to the
+driver and back is done here too, but only where it does something: of the types in use, dates on SQLite.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.types import TypeEngine
 
 _Rows = Callable[[Sequence[tuple[Any, ...]]], list[Any]]
+_Change = tuple[int, Callable[[Any], Any]]
 
 
 class Bulk:
@@ -32,10 +35,7 @@ class Bulk:
     def _compile(self, dialect: Dialect) -> tuple[str, _Rows]:
         compiled = self._statement.compile(dialect=dialect, column_keys=list(self._names))
         assert set(compiled.binds) == set(self._names), compiled.binds
-        types = [compiled.binds[name].type.dialect_impl(dialect) for name in self._names]
-        change = [(at, found) for at, each in enumerate(types) if (found := each.bind_processor(dialect)) is not None]
-        # sqlite3.Binary only wraps bytes, which the driver takes as they are.
-        change = [(at, how) for at, how in change if types[at].python_type is not bytes]
+        change = _to_driver([compiled.binds[name].type for name in self._names], dialect)
         order: list[str] | None = compiled.positiontup
         places = [self._names.index(name) for name in order] if order is not None else None
 
@@ -52,7 +52,106 @@ class Bulk:
         return self._compiled[dialect.name]
 
 
-def _changed(row: tuple[Any, ...], change: Sequence[tuple[int, Callable[[Any], Any]]]) -> tuple[Any, ...]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a parameter of the text comes from: the value of `name`, or the one at an index of its list."""
+
+    name: str
+    index: int | None
+
+
+class _Query(NamedTuple):
+    """A compiled query. `places`: a place for each parameter, by its name in the text, or a value that never changes;
+    `order` of the names where the driver goes by position. `to_driver`, `from_driver`: values that are changed."""
+
+    text: str
+    places: Mapping[str, Any]
+    order: Sequence[str] | None
+    to_driver: Mapping[str, Callable[[Any], Any]]
+    from_driver: Sequence[_Change]
+
+
+class Lookup:
+    """A query whose parameters are single values and lists (`bindparam(…, expanding=True)`), none of them empty.
+
+    The text depends on how long each list is. Lists are filled up to a power of two by their last value, which changes
+    nothing of an IN: so there are few texts, and driver and database keep each one prepared.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._statement = statement
+        self._compiled: dict[tuple[object, ...], _Query] = {}
+
+    def rows(self, connection: Connection, **values: Any) -> Sequence[Sequence[Any]]:
+        """The rows for these values, each with the query's columns in their order. Raises: as `connection.execute`."""
+        given = {name: _filled(each) if isinstance(each, list) else each for name, each in values.items()}
+        key = (connection.dialect.name, *[len(each) for each in given.values() if isinstance(each, list)])
+        query = self._compiled.get(key) or self._compile(connection.dialect, key, given)
+        changed = {name: _all(how, given[name]) for name, how in query.to_driver.items()}
+        given |= changed
+        parameters = {name: _value(place, given) for name, place in query.places.items()}
+        order = query.order
+        rows = connection.exec_driver_sql(
+            query.text, parameters if order is None else tuple([parameters[name] for name in order])
+        ).all()
+        return [_changed(row, query.from_driver) for row in rows] if query.from_driver else rows
+
+    def _compile(self, dialect: Dialect, key: tuple[object, ...], given: Mapping[str, Any]) -> _Query:
+        places = {
+            name: [_Place(name, at) for at in range(len(each))] if isinstance(each, list) else _Place(name, None)
+            for name, each in given.items()
+        }
+        compiled = self._statement.compile(dialect=dialect)
+        expanded = compiled.construct_expanded_state(places)
+        query = _Query(
+            expanded.statement,
+            expanded.parameters,
+            expanded.positiontup,
+            {name: how for name in given for _, how in _to_driver([compiled.binds[name].type], dialect)},
+            _from_driver([column.type for column in self._statement.selected_columns], dialect),
+        )
+        self._compiled[key] = query
+        return query
+
+
+def _filled(values: list[Any]) -> list[Any]:
+    """The list, as long as the next power of two."""
+    wanted = 1 << (len(values) - 1).bit_length()
+    return values + values[-1:] * (wanted - len(values))
+
+
+def _all(how: Callable[[Any], Any], given: Any) -> Any:
+    return [how(each) for each in given] if isinstance(given, list) else how(given)
+
+
+def _value(place: Any, given: Mapping[str, Any]) -> Any:
+    if not isinstance(place, _Place):
+        return place
+    return given[place.name] if place.index is None else given[place.name][place.index]
+
+
+def _to_driver(types: Sequence[TypeEngine[Any]], dialect: Dialect) -> list[_Change]:
+    """What is done to values on their way to the driver, by their place; sqlite3.Binary only wraps bytes, which the
+    driver takes as they are."""
+    found = [(at, each.dialect_impl(dialect)) for at, each in enumerate(types)]
+    return [
+        (at, how)
+        for at, each in found
+        if each.python_type is not bytes and (how := each.bind_processor(dialect)) is not None
+    ]
+
+
+def _from_driver(types: Sequence[TypeEngine[Any]], dialect: Dialect) -> list[_Change]:
+    """The same on their way back."""
+    found = [(at, each.dialect_impl(dialect)) for at, each in enumerate(types)]
+    return [
+        (at, how)
+        for at, each in found
+        if each.python_type is not bytes and (how := each.result_processor(dialect, None)) is not None
+    ]
+
+
+def _changed(row: Sequence[Any], change: Sequence[_Change]) -> tuple[Any, ...]:
     values = list(row)
     for at, how in change:
         values[at] = how(values[at])

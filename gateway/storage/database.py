@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from standing.gateway.errors import StorageUnavailable
 from standing.ledger.service.database import Database
@@ -54,12 +53,14 @@ class Storage:
 
         Raises: StorageUnavailable, IntegrityError where that does not help.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(_ATTEMPTS), reraise=True
-        ):
-            with attempt, self.write() as connection:
-                return work(connection)
-        raise AssertionError("tenacity returns or raises")
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except IntegrityError:
+                continue  # the other one's row is there now
+        with self.write() as connection:
+            return work(connection)
 
     async def writing(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run `work`, which uses `write`, in the writing thread. Raises: StorageUnavailable; what `work` raises."""

@@ -10,9 +10,10 @@ import itertools
 import json
 import secrets
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -71,7 +72,7 @@ def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iter
     port = free_port()
     config = folder / f"{kind}.toml"
     database = folder / f"{kind}.sqlite3"
-    database.write_bytes((net.folder / "gateway" / "gateway.sqlite3").read_bytes())
+    _copy_database(net.folder / "gateway" / "gateway.sqlite3", database)
     config.write_text(tomli_w.dumps(net.gateway_settings | {"database_url": f"sqlite:///{database}"}))
     command = [sys.executable, "-m", "bench.server", kind, str(config), "--port", str(port), "--redis", redis_url]
     process = Process(kind, command, folder / f"{kind}.log")
@@ -81,6 +82,15 @@ def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iter
         yield url, process
     finally:
         process.stop()
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database that nobody writes to now. The write-ahead log that a process of an earlier round may have left
+    beside `target` goes too: SQLite would apply it to the new file, and find that malformed."""
+    for name in (target, target.with_name(target.name + "-wal"), target.with_name(target.name + "-shm")):
+        name.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
+        origin.backup(copy)
 
 
 def requests(url: str, key: str, bindings: list[str], batch: int | None = None) -> Callable[[], bytes]:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+#: How long an answer may take. It is far longer than any bound of the services that are measured.
+_PATIENCE_S = 60.0
+
 
 @dataclass
 class Load:
@@ -55,7 +58,11 @@ async def drive(
     on_answer: Callable[[Answer], None] | None = None,
 ) -> Load:
     """Send requests over `connections` for a while, or until `make` has no more: as fast as answers come, or
-    `per_second` in all."""
+    `per_second` in all.
+
+    Raises: TimeoutError where answers are still missing `_PATIENCE_S` after the end, so that no section waits for ever;
+    asyncio.IncompleteReadError where the server closes a connection.
+    """
     parts = urlsplit(url)
     load = Load()
     # Before the clock starts: to accept a thousand connections takes a server a while.
@@ -86,7 +93,8 @@ async def drive(
                 on_answer(Answer(asked, status, head, body, latency_ms))
         writer.close()
 
-    await asyncio.gather(*(work(reader, writer) for reader, writer in doors))
+    async with asyncio.timeout(for_s + _PATIENCE_S):
+        await asyncio.gather(*(work(reader, writer) for reader, writer in doors))
     load.seconds = time.perf_counter() - started
     return load
 

@@ -79,7 +79,12 @@ class _Shared(Generic[Job, Result]):
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                results = await self._do([job for job, _ in batch])
+                try:
+                    results = await self._do([job for job, _ in batch])
+                except Exception as error:  # noqa: BLE001 - each of them is told: one that is told nothing waits for ever
+                    for _, waiting in batch:
+                        waiting.set_exception(error)
+                    continue
                 for (_, waiting), result in zip(batch, results, strict=True):
                     waiting.set_result(result)
         finally:
@@ -146,6 +151,7 @@ class SameWork:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._session.close()
+        self._writer.submit(self._database.close).result()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _decide(self, asked: list[dict[str, Any]]) -> list[bytes]:

@@ -6,6 +6,7 @@ the largest one that can be stated. All ones: the bank states none. Zero: nothin
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from standing.ledger.attestations.money import NO_LIMIT, check_limit
 from standing.ledger.errors import InvalidValue
@@ -46,7 +47,13 @@ class Limits:
     @classmethod
     def unpack(cls, raw: bytes) -> "Limits":
         """The limits of 24 bytes. Raises: InvalidValue."""
-        return cls(*(decode_limit(raw[at : at + LIMIT_SIZE]) for at in range(0, LIMITS_SIZE, LIMIT_SIZE)))
+        return _unpacked(raw)
+
+
+@lru_cache(maxsize=4_096)
+def _unpacked(raw: bytes) -> Limits:
+    """Many accounts of a bank have the same limits, and to decode six of them costs as much as to unseal them."""
+    return Limits(*(decode_limit(raw[at : at + LIMIT_SIZE]) for at in range(0, LIMITS_SIZE, LIMIT_SIZE)))
 
 
 LIMIT_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Limits))

@@ -66,9 +66,10 @@ class IdentityTags:
     phone: bytes
 
     def __post_init__(self) -> None:
-        for field in ("name", "id_document", "phone"):
-            if len(getattr(self, field)) != TAG_SIZE:
-                raise InvalidValue(f"tags.{field}", "wrong length", f"{TAG_SIZE} bytes")
+        if len(self.name) == len(self.id_document) == len(self.phone) == TAG_SIZE:
+            return
+        field = next(name for name in ("name", "id_document", "phone") if len(getattr(self, name)) != TAG_SIZE)
+        raise InvalidValue(f"tags.{field}", "wrong length", f"{TAG_SIZE} bytes")
 
     def pack(self) -> bytes:
         """The 9 bytes as they stand in the terms."""

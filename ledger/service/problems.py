@@ -4,7 +4,6 @@ Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's cl
 `detail` are in the language that the request asks for (`ledger.service.problem_language`).
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 from fastapi_problem.error import Problem, StatusProblem
 from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
 from rfc9457 import error_class_to_type
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -274,10 +273,10 @@ def _document(error: type[StandingError] | type[StatusProblem]) -> Documented:
 
 
 def problem_response(problem: Problem, language: Language) -> Response:
-    """A problem as a response, for middleware that answers before any route."""
+    """A problem as a response, for middleware that answers before any route; the same bytes as from a route."""
     told, headers = localized(problem.marshal(uri=PROBLEM_TYPE), language)
-    return Response(
-        json.dumps(told, ensure_ascii=False),
+    return JSONResponse(
+        told,
         status_code=problem.status,
         headers=dict(problem.headers or {}) | headers,
         media_type=MEDIA_TYPE,
