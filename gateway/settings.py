@@ -12,7 +12,13 @@ from standing.gateway.bindings.settings import BankSettings, checked
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import load_policy
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
-from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from standing.gateway.events.settings import (
+    FollowerSettings,
+    StreamSettings,
+    TrailSettings,
+    WarningSettings,
+    WebhookSettings,
+)
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.client import parse_address
@@ -102,6 +108,7 @@ class GatewaySettings(ServiceSettings):
     streams: StreamSettings = StreamSettings()
     trail: TrailSettings = TrailSettings()
     console: ConsoleSettings = ConsoleSettings()
+    warning: WarningSettings = WarningSettings()
 
     @property
     def all_ledger_urls(self) -> list[str]:
@@ -272,4 +279,10 @@ session_hours = 10                   # whatever is done in it
 max_sessions = 1000
 max_failures = 10                    # failed tries of one address before it is locked out
 lockout_minutes = 15
+
+[warning]                            # bindings that may fail within a week; no decision reads it
+every_minutes = 1440                 # all bindings in use are scored; or "never"
+warn_per_mille = 300                 # from this probability on, binding.at_risk
+batch = 200                          # bindings scored at once
+pause_ms = 20                        # rest after each batch, for the traffic beside it
 """
