@@ -31,6 +31,8 @@ from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.trail import Trails
 from standing.gateway.warning.check_up import CheckUps
+from standing.gateway.warning.risk_run import RiskRunner
+from standing.gateway.warning.risk_schedule import RiskSchedule
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
@@ -72,6 +74,8 @@ class Gateway:
     holds: Holds
     score_cards: ScoreCards
     check_ups: CheckUps
+    risks: RiskRunner
+    risk_schedule: RiskSchedule
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
@@ -79,8 +83,10 @@ class Gateway:
         await self.nodes.open()
         await self.following.open()
         await self.reconcile_schedule.open()
+        await self.risk_schedule.open()
 
     async def close(self) -> None:
+        await self.risk_schedule.close()
         await self.reconcile_schedule.close()
         await self.following.close()
         await self.reader.close()
@@ -204,6 +210,30 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         max_waiting=settings.max_waiting_bindings,
     )
     cards = ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock)
+    followed = following.build(
+        storage=storage,
+        vault=vault,
+        ledger=ledger,
+        banks=banks,
+        policy=policy,
+        clock=clock,
+        rule=settings.block_rule,
+        leader=Leader(lock_of(database, "follower"), "follower"),
+        follower_settings=settings.follower,
+        webhook_settings=settings.webhooks,
+        stream_settings=settings.streams,
+        at_head=PaceWatch(storage=storage, ledger=ledger, clock=clock).step,
+    )
+    risks = RiskRunner(
+        storage=storage,
+        vault=vault,
+        banks=banks,
+        policy=policy,
+        clock=clock,
+        settings=settings.warning,
+        wake=followed.wakeups.wake,
+    )
+    score_every = settings.warning.every_minutes
     return Gateway(
         settings=settings,
         clock=clock,
@@ -223,20 +253,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         search=DecisionSearch(storage, clock),
         reviews=reviews,
         evidence=evidence,
-        following=following.build(
-            storage=storage,
-            vault=vault,
-            ledger=ledger,
-            banks=banks,
-            policy=policy,
-            clock=clock,
-            rule=settings.block_rule,
-            leader=Leader(lock_of(database, "follower"), "follower"),
-            follower_settings=settings.follower,
-            webhook_settings=settings.webhooks,
-            stream_settings=settings.streams,
-            at_head=PaceWatch(storage=storage, ledger=ledger, clock=clock).step,
-        ),
+        following=followed,
         meters=meters,
         reconciler=reconciler,
         reconcile_schedule=schedule,
@@ -253,6 +270,14 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         holds=Holds(storage, clock),
         score_cards=cards,
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
+        risks=risks,
+        risk_schedule=RiskSchedule(
+            risks,
+            storage,
+            clock,
+            Leader(lock_of(database, "warning"), "warning"),
+            every_minutes=score_every if isinstance(score_every, int) else None,
+        ),
     )
 
 

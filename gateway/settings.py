@@ -13,7 +13,13 @@ from standing.gateway.bindings.settings import BankSettings, checked
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import load_policy
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
-from standing.gateway.events.settings import FollowerSettings, StreamSettings, TrailSettings, WebhookSettings
+from standing.gateway.events.settings import (
+    FollowerSettings,
+    StreamSettings,
+    TrailSettings,
+    WarningSettings,
+    WebhookSettings,
+)
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.client import parse_address
@@ -105,6 +111,7 @@ class GatewaySettings(ServiceSettings):
     streams: StreamSettings = StreamSettings()
     trail: TrailSettings = TrailSettings()
     console: ConsoleSettings = ConsoleSettings()
+    warning: WarningSettings = WarningSettings()
 
     @property
     def all_ledger_urls(self) -> list[str]:
@@ -298,4 +305,10 @@ key_sign_in = true                   # false: only by the provider below
 # [console.openid.roles]             # values of the claim; without one of them nobody gets in
 # "payments-support" = "support"
 # "payments-admins" = "admin"
+
+[warning]                            # bindings that may fail within a week; no decision reads it
+every_minutes = 1440                 # all bindings in use are scored; or "never"
+warn_per_mille = 300                 # from this probability on, binding.at_risk
+batch = 200                          # bindings scored at once
+pause_ms = 20                        # rest after each batch, for the traffic beside it
 """

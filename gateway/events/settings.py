@@ -1,8 +1,12 @@
-"""Settings of the follower, events, webhooks, streams and the trail. Times in ms."""
+"""Settings of the follower, events, webhooks, streams, the trail and warnings. Times in ms."""
+
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _DAY_MS = 24 * 3600 * 1000
+#: From which probability on a binding is told to be at risk, in thousandths, where the settings say nothing else.
+WARN_PER_MILLE = 300
 
 
 class FollowerSettings(BaseModel):
@@ -62,3 +66,16 @@ class TrailSettings(BaseModel):
     in_block_ms: int = Field(30_000, ge=1, le=30 * _DAY_MS)
     observed_ms: int = Field(15_000, ge=1, le=30 * _DAY_MS)
     notified_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS)
+
+
+class WarningSettings(BaseModel):
+    """When bindings are scored, and from which probability on one is told to be at risk."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_minutes: Annotated[int, Field(ge=1, le=43_200)] | Literal["never"] = Field(
+        1_440, description="After the last run began, whichever process made it"
+    )
+    warn_per_mille: int = Field(WARN_PER_MILLE, ge=10, le=1_000, description="The probability from which one is told")
+    batch: int = Field(200, ge=1, le=1_000, description="Bindings scored at once")
+    pause_ms: int = Field(20, ge=0, le=60_000, description="Rest after each batch")

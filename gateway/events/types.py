@@ -31,6 +31,8 @@ class EventType(StrEnum):
     IDENTITY_CHANGED = "binding.identity_changed"
     UNREADABLE = "binding.unreadable"
     USABLE = "binding.usable"
+    AT_RISK = "binding.at_risk"
+    CHECK_UP = "binding.check_up"
     BANK_SLOWING = "bank.slowing"
     BANK_SILENT = "bank.silent"
     BANK_BACK = "bank.back"

@@ -391,3 +391,43 @@ bank_paces = Table(
     Column("suspended", Boolean, nullable=False),
     Column("slowing_since_ms", BigInteger),
 )
+
+#: The model that says how probably a binding's next uses fail: one row, JSON (`gateway.warning.risk_model`).
+risk_model = Table(
+    "risk_model",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text, nullable=False),
+    Column("learned_at_ms", BigInteger),
+    Column("ran_at_ms", BigInteger),
+)
+
+#: Scores that wait for their outcome, to be learned from: features as a JSON list of numbers.
+risk_samples = Table(
+    "risk_samples",
+    metadata,
+    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
+    Column("scored_at_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("features", Text, nullable=False),
+)
+Index("ix_risk_samples_scored", risk_samples.c.scored_at_ms, risk_samples.c.binding)
+
+#: What was last said of a binding, for people: no decision reads it. `told`: causes that count as told.
+binding_risks = Table(
+    "binding_risks",
+    metadata,
+    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
+    Column("per_mille", Integer),  # null: no model was heard
+    Column("factors", Text, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("scored_at_ms", BigInteger, nullable=False),
+    Column("checked_up_at_ms", BigInteger, nullable=False),
+)
+
+#: Users who are left out of predictions: nothing of them is learned, scored or told.
+risk_opt_outs = Table(
+    "risk_opt_outs",
+    metadata,
+    Column("user_id", String(64), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+)

@@ -1,7 +1,7 @@
 """A check-up of a user's bindings: which may fail at their next use, why in words, and what the user can do.
 
-Plain rules over what this gateway holds already, without a name, a number or an amount. A sign is a reason to look and
-no prediction with a probability; no decision reads it.
+Plain rules over what this gateway holds already, without a name, a number or an amount: a sign is a reason to look.
+Beside them stands the probability of the last run, where a model is heard. No decision reads either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,15 @@ from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import Condition, Health
 from standing.gateway.accounts.service import Accounts, AccountView
 from standing.gateway.bindings.flow import BindingFlow, PendingBinding
+from standing.gateway.bindings.users import check_known
 from standing.gateway.decisions.messages import of_account
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.warning import risk_store
+from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.scorecard import ScoreCards
+from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Verdict, Word
 from standing.ledger.clock import Clock
 
@@ -36,15 +40,6 @@ _LIMITS = ("over_transaction_limit", "over_daily_limit", "over_monthly_limit", "
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """One sign that a binding may fail. `word` is its stable name."""
-
-    word: str
-    what: Localized
-    to_do: Localized
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """What the gateway saw of a binding lately, in counts and times alone."""
 
@@ -55,18 +50,21 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One bound account with its signs, strongest first; none: nothing was found."""
+    """One bound account with its signs, strongest first; none: nothing was found. `risk`: as it was last scored."""
 
     view: AccountView
     signs: tuple[Sign, ...]
+    risk: Risk | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckUp:
-    """A user's accounts, and what waits for an amount and lapses soon."""
+    """A user's accounts, and what waits for an amount and lapses soon. `opted_out_at_ms`: since when the user is left
+    out of predictions; None where they are not."""
 
     accounts: list[Checked]
     lapsing: list[PendingBinding]
+    opted_out_at_ms: int | None = None
 
 
 def signs_of(now: Condition, seen: Seen, pace: Verdict | None) -> tuple[Sign, ...]:
@@ -106,22 +104,54 @@ class CheckUps:
         views = await self._accounts.of_user(user_id)
         paces = await self._cards.verdicts()
         now_ms = self._clock.now_ms()
-        seen = await self._storage.reading(self._seen, [view.stored.binding for view in views], now_ms)
+        bindings = [view.stored.binding for view in views]
+        seen = await self._storage.reading(self._seen, bindings, now_ms)
+        risks, opted_out_at_ms = await self._storage.reading(self._risks, bindings, user_id)
         pending = await self._flow.pending_of(user_id)
         return CheckUp(
             [
-                Checked(view, signs_of(view.condition, seen[view.stored.binding], paces.get(view.stored.bank)))
+                Checked(
+                    view,
+                    signs_of(view.condition, seen[view.stored.binding], paces.get(view.stored.bank)),
+                    risks.get(view.stored.binding),
+                )
                 for view in views
             ],
             [each for each in pending if each.expires_at_ms - now_ms <= _LAPSE_MS],
+            opted_out_at_ms,
         )
+
+    async def set_opted_out(self, user_id: str, opted_out: bool) -> int | None:
+        """Leave a user out of predictions, or take them in again; what was scored of their bindings is forgotten.
+
+        Returns: since when they are left out; None where they are not. Raises: NotFound (no such user),
+        StorageUnavailable.
+        """
+
+        def work(connection: Connection) -> int | None:
+            check_known(connection, user_id)
+            return risk_store.set_opted_out(connection, user_id, opted_out, self._clock.now_ms())
+
+        return await self._storage.writing(self._storage.write_all, work)
+
+    def _risks(self, bindings: Sequence[bytes], user_id: str) -> tuple[dict[bytes, Risk], int | None]:
+        with self._storage.read() as connection:
+            stored = risk_store.risks_of(connection, bindings)
+            opted_out_at_ms = risk_store.opted_out_at_ms(connection, user_id)
+        risks = {
+            binding: Risk(risk.per_mille, tuple(sign_of(name) for name in risk.factors), risk.scored_at_ms)
+            for binding, risk in stored.items()
+            if risk.per_mille is not None
+        }
+        return risks, opted_out_at_ms
 
     def _seen(self, bindings: Sequence[bytes], now_ms: int) -> Mapping[bytes, Seen]:
         with self._storage.read() as connection:
-            return {binding: _seen(connection, binding, now_ms) for binding in bindings}
+            return {binding: seen_of(connection, binding, now_ms) for binding in bindings}
 
 
-def _seen(connection: Connection, binding: bytes, now_ms: int) -> Seen:
+def seen_of(connection: Connection, binding: bytes, now_ms: int) -> Seen:
+    """What the gateway saw of a binding lately."""
     events, decided = schema.events.c, schema.decisions.c
 
     def told(types: Sequence[EventType], since_ms: int) -> int:

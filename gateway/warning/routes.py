@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from standing.gateway.access.audit import check_reason
 from standing.gateway.access.dependencies import LOOKING_UP, STORAGE, AnyRole
+from standing.gateway.access.routes import AuditDep
 from standing.gateway.bindings.schemas import PendingDocument, UserPath
 from standing.gateway.warning import schemas as d
 from standing.gateway.warning.check_up import CheckUps
@@ -13,7 +15,7 @@ from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
-from standing.ledger.service.problems import responses
+from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -51,4 +53,25 @@ async def get_check_up(
     return d.CheckUpDocument(
         accounts=[d.CheckedDocument.of(each) for each in found.accounts],
         lapsing=[PendingDocument.of(each) for each in found.lapsing],
+        predicted=found.opted_out_at_ms is None,
     )
+
+
+@router.put(
+    "/v1/users/{user_id}/prediction",
+    tags=["bindings"],
+    summary="Leave a user out of predictions, or take them in again",
+    responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE),
+)
+async def put_prediction(
+    user_id: UserPath,
+    body: d.PredictionBody,
+    check_ups: Annotated[CheckUps, Depends(provided(CheckUps))],
+    audit: AuditDep,
+    caller: AnyRole,
+) -> d.PredictionDocument:
+    """Left out, nothing of the user's bindings is learned, scored or told, and what was scored is forgotten. Plain
+    signs of the check-up stay: they are no prediction. Audited, whoever calls."""
+    async with audit.act(caller, "set_prediction", user_id, check_reason(body.reason)):
+        since_ms = await check_ups.set_opted_out(user_id, not body.predicted)
+    return d.PredictionDocument(predicted=since_ms is None, left_out_at_ms=since_ms)

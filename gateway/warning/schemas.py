@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from standing.gateway.access.schemas import LocalizedText
+from standing.gateway.access.schemas import LocalizedText, WhyField
 from standing.gateway.bindings.schemas import PendingDocument
 from standing.gateway.warning.check_up import Checked
 from standing.gateway.warning.scorecard import Period, ScoreCard
+from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Verdict, Word
 
 
@@ -88,6 +89,25 @@ class SignDocument(BaseModel):
     what: LocalizedText
     to_do: LocalizedText
 
+    @classmethod
+    def of(cls, sign: Sign) -> "SignDocument":
+        return cls(word=sign.word, what=LocalizedText.of(sign.what), to_do=LocalizedText.of(sign.to_do))
+
+
+class RiskDocument(BaseModel):
+    """How probably a use within the next seven days is not approved, by what is on record of this binding alone."""
+
+    per_mille: int = Field(examples=[620])
+    factors: list[SignDocument] = Field(description="What adds most to it, strongest first, at most three")
+    scored_at_ms: int
+
+    @classmethod
+    def of(cls, risk: Risk | None) -> "RiskDocument | None":
+        if risk is None:
+            return None
+        factors = [SignDocument.of(factor) for factor in risk.factors]
+        return cls(per_mille=risk.per_mille, factors=factors, scored_at_ms=risk.scored_at_ms)
+
 
 class CheckedDocument(BaseModel):
     """A bound account with its signs, strongest first; an empty list: nothing was found."""
@@ -96,6 +116,7 @@ class CheckedDocument(BaseModel):
     bank: str = Field(examples=["BKCHCNBJ"])
     number_masked: str = Field(examples=["621661********0000"])
     signs: list[SignDocument]
+    risk: RiskDocument | None = Field(description="null: not scored, left out, or no model has learned enough yet")
 
     @classmethod
     def of(cls, checked: Checked) -> "CheckedDocument":
@@ -104,10 +125,8 @@ class CheckedDocument(BaseModel):
             binding="0x" + stored.binding.hex(),
             bank=stored.bank,
             number_masked=stored.number_masked,
-            signs=[
-                SignDocument(word=sign.word, what=LocalizedText.of(sign.what), to_do=LocalizedText.of(sign.to_do))
-                for sign in checked.signs
-            ],
+            signs=[SignDocument.of(sign) for sign in checked.signs],
+            risk=RiskDocument.of(checked.risk),
         )
 
 
@@ -116,3 +135,22 @@ class CheckUpDocument(BaseModel):
 
     accounts: list[CheckedDocument]
     lapsing: list[PendingDocument] = Field(description="Micro-deposits whose time ends within two days")
+    predicted: bool = Field(description="false: the user is left out of predictions")
+
+
+class PredictionBody(BaseModel):
+    """Whether a user's bindings are scored, and why that is changed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"predicted": False, "reason": "The user has asked for it"}]}
+    )
+
+    predicted: bool = Field(description="false: nothing of the user is learned, scored or told from now on")
+    reason: WhyField
+
+
+class PredictionDocument(BaseModel):
+    """Whether a user's bindings are scored."""
+
+    predicted: bool
+    left_out_at_ms: int | None = Field(description="Since when the user is left out; null: they are not")

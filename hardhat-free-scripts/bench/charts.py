@@ -56,3 +56,18 @@ def _bars(axes: Axes, figures: Sequence[Figure], values: Sequence[float], unit: 
         unit += " (log)"
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def calibration_chart(title: str, points: Sequence[tuple[float, float, int]], path: Path) -> None:
+    """Draw what was said beside what came, a point for each bin; the size says of how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing, axes = plt.subplots(figsize=(5, 5), layout="constrained")
+    axes.plot([0, 1], [0, 1], color=_OTHERS, linewidth=1)
+    sizes = [20 + 12 * math.log10(max(1, count)) ** 2 for _, _, count in points]
+    axes.scatter([said for said, _, _ in points], [came for _, came, _ in points], s=sizes, color=_OURS, zorder=2)
+    for said, came, count in points:
+        axes.annotate(f"{count:,}", (said, came), textcoords="offset points", xytext=(8, -10), fontsize=7)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share that failed", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+    drawing.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(drawing)

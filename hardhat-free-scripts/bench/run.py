@@ -55,6 +55,7 @@ SECTIONS = (
     Section("publish", "Publishing attestations"),
     Section("propagate", "From the feed's acknowledgement to the first decision that sees it"),
     Section("scale", "More bindings"),
+    Section("warning", "Failures and silences told ahead"),
     Section("pressure", "Three times more load than capacity"),
 )
 

@@ -1,165 +1,225 @@
-"""How well `bank.slowing` tells silences ahead: the product's own estimator, on generated traces or a recorded ledger.
+"""How well `binding.at_risk` tells failures ahead, beside nothing, the base rate, the rules alone, and other models;
+and how well `bank.slowing` tells silences.
 
-`python -m bench.warning` generates eight banks for `--weeks` from a seed. `--ledger URL --contract 0x…` counts the
-publications of a real ledger instead. A warning is true where the bank's word grows older than the bound before the
-bank is heard in time again, else it is a false alarm. Each hour's limit comes from the hours before it alone.
+`python -m bench.warning --seed N --users N` prints it all. One core, a few minutes, less than two gigabytes.
 """
 
 import argparse
-import json
-import math
-import random
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
 
-from standing.gateway.warning.hours import HOUR_MS
-from standing.gateway.warning.slowing import MIN_HOURS, PAST_HOURS, slowing_age_ms
-from standing.gateway.warning.walk import known_banks
-from standing.ledger.chain.client import LedgerClient, published_event
-from standing.ledger.chain.events import bank_events
+# One core: the libraries would otherwise start a thread for each, and the figures would be of how busy a machine is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-BOUND_MS = 300_000
-_DAY_MS = 24 * HOUR_MS
-#: How often the gateway looks (`gateway.warning.watch`).
-_POLL_MS = 5_000
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import average_precision_score
 
+from bench import backtest, slowing
+from bench.backtest import Samples, Told
+from bench.charts import calibration_chart
+from bench.figures import Figure, Ratio
+from bench.risk_world import USERS, World
+from standing.gateway.events.settings import WARN_PER_MILLE
+from standing.gateway.warning.risk_facts import FEATURES
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One publication: when its block came, and its watermark."""
+SEED = 20_261_128
+#: Users whose bindings the ablation is made on.
+ABLATION_USERS = 1_500
+LIMITS = (150, 200, 300, 400, 500, 600)
+CALIBRATION = Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "warning-calibration.png"
+_HOUR_MS = 3_600_000
 
-    at_ms: int
-    watermark_ms: int
-
-
-@dataclass(slots=True)
-class Count:
-    """What became of silences and warnings. `told_early`: with at least half the bound left."""
-
-    bank: str
-    weeks: float = 0.0
-    silences: int = 0
-    told: int = 0
-    told_early: int = 0
-    false_alarms: int = 0
+AIM_RECALL, AIM_PRECISION, AIM_CALIBRATION = 2 / 3, 0.5, 0.05
+#: A word is added to a model's weights at the working point alone; the others' warnings have one cause.
+_ANY = "any"
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a generated bank speaks: its mean gap and spread, its core's delay, stalls a day and their mean length."""
+class Trial:
+    """A world, its samples, and what is counted of each contender."""
 
-    name: str
-    gap_ms: int
-    sigma: float
-    lag_ms: int
-    stalls_a_day: float
-    stall_ms: int
-    silences_a_week: float
-    fades: bool
+    def __init__(self, seed: int, users: int) -> None:
+        self.world = World.generated(seed, users)
+        self.samples = backtest.sampled(self.world)
+        self.rows = backtest.counted_rows(self.samples)
 
+    @property
+    def failed(self) -> Any:
+        """The outcomes of the rows that figures are about."""
+        return self.samples.failed[self.rows]
 
-MANNERS = (
-    Manner("each second", 1_000, 0.2, 300, 1.0, 4_000, 1.0, fades=False),
-    Manner("each second, stalls", 1_000, 0.3, 400, 8.0, 15_000, 2.0, fades=False),
-    Manner("each 5 s", 5_000, 0.3, 800, 3.0, 10_000, 1.0, fades=True),
-    Manner("each 10 s, wide", 10_000, 0.6, 1_500, 4.0, 20_000, 2.0, fades=False),
-    Manner("each 30 s", 30_000, 0.2, 2_000, 2.0, 20_000, 1.0, fades=True),
-    Manner("nightly batch", 5_000, 0.3, 800, 1.0, 60_000, 1.0, fades=False),
-    Manner("each minute", 60_000, 0.15, 3_000, 1.0, 20_000, 1.0, fades=False),
-    Manner("each minute, heavy tail", 60_000, 0.3, 3_000, 6.0, 30_000, 2.0, fades=False),
-)
+    def told(self, chances: Any, cause_of: Callable[[int], str | None], limit: int = WARN_PER_MILLE) -> Told:
+        """What became of warnings made from probabilities."""
+        return backtest.told(self.world, self.samples, np.round(chances * 1000).astype(int), cause_of, limit)
 
-
-def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Word]:
-    """A bank's publications. Silences and stalls come at random, whatever came before them."""
-    source = random.Random(f"{seed} {manner.name}")  # noqa: S311 - a trace, no secret
-    at_ms, end_ms = 0, weeks * 7 * _DAY_MS
-    next_silence_ms = _next(source, manner.silences_a_week / (7 * _DAY_MS), 0)
-    next_stall_ms = _next(source, manner.stalls_a_day / _DAY_MS, 0)
-    mu = math.log(manner.gap_ms) - manner.sigma**2 / 2
-    while at_ms < end_ms:
-        gap_ms = round(source.lognormvariate(mu, manner.sigma))
-        lag_ms = round(source.expovariate(1 / manner.lag_ms))
-        if at_ms >= next_silence_ms:
-            if manner.fades:  # the word comes slower and slower before it stops
-                for factor in (2, 3, 5):
-                    at_ms += gap_ms * factor
-                    yield Word(at_ms, at_ms - lag_ms * factor)
-            gap_ms += BOUND_MS + round(source.expovariate(1 / 1_200_000))
-            next_silence_ms = _next(source, manner.silences_a_week / (7 * _DAY_MS), at_ms + gap_ms)
-        elif at_ms >= next_stall_ms:
-            gap_ms += min(round(source.expovariate(1 / manner.stall_ms)), BOUND_MS // 2)
-            next_stall_ms = _next(source, manner.stalls_a_day / _DAY_MS, at_ms)
-        at_ms += max(1, gap_ms)
-        yield Word(at_ms, at_ms - lag_ms)
+    def quality(self, chances: Any) -> dict[str, float]:
+        """How good probabilities are. `calibration_error_at_risk`: of those above one in ten alone."""
+        counted, risky = chances[self.rows], self.rows & (chances >= 0.1)
+        return {
+            "brier": backtest.brier(counted, self.failed),
+            "average_precision": float(average_precision_score(self.failed, counted)),
+            "calibration_error": backtest.calibration_error(counted, self.failed),
+            "calibration_error_at_risk": backtest.calibration_error(chances[risky], self.samples.failed[risky]),
+        }
 
 
-def _next(source: random.Random, rate: float, after_ms: int) -> int:
-    return after_ms + round(source.expovariate(rate))
+def contenders(trial: Trial) -> dict[str, tuple[Any, Told]]:
+    """Probabilities and warnings of each, ours first."""
+    samples = trial.samples
+    chances, causes = backtest.by_product(samples)
+    found = {"the model": (chances, trial.told(chances, lambda row: causes[row]))}
+    signed = np.where(samples.sign >= 0, 1.0, 0.0)
+    by_sign = backtest.by_rate(samples, samples.sign.astype(int) + 1)
+    rules = trial.told(signed, lambda row: samples.signs[samples.sign[row]] if samples.sign[row] >= 0 else None)
+    found["rules alone"] = (by_sign, rules)
+    base = backtest.by_rate(samples, np.zeros(len(samples.day), dtype=int))
+    found["base rate"] = (base, trial.told(base, lambda _: _ANY))
+    nothing = np.zeros(len(samples.day))
+    found["nothing"] = (nothing, trial.told(nothing, lambda _: _ANY))
+    for name, chances_of in (("River", backtest.by_river), ("boosted trees", backtest.by_trees)):
+        others = chances_of(samples)
+        found[name] = (others, trial.told(others, lambda _: _ANY))
+    return found
 
 
-def counted(bank: str, words: Iterator[Word]) -> Count:
-    """Play a trace through the estimator as the gateway does: one limit an hour, warned once until heard in time."""
-    count = Count(bank)
-    worst: dict[int, int] = {}
-    before: Word | None = None
-    limit_ms, limit_hour, warned_age_ms, start_ms = None, -1, None, None
-    for word in words:
-        if before is None:
-            before, start_ms = word, word.at_ms
-            continue
-        hour = word.at_ms // HOUR_MS
-        if hour != limit_hour:
-            past = [worst[each] for each in range(hour - PAST_HOURS, hour) if each in worst]
-            limit_ms, limit_hour = slowing_age_ms(past, BOUND_MS), hour
-        peak_ms = word.at_ms - before.watermark_ms
-        if limit_ms is not None and peak_ms > limit_ms + _POLL_MS and warned_age_ms is None:
-            warned_age_ms = limit_ms + _POLL_MS  # the latest look at which it is seen
-        known = len(worst) >= MIN_HOURS
-        if peak_ms > BOUND_MS and known:
-            count.silences += 1
-            count.told += warned_age_ms is not None
-            count.told_early += warned_age_ms is not None and warned_age_ms <= BOUND_MS // 2 + _POLL_MS
-            warned_age_ms = None
-        elif warned_age_ms is not None and limit_ms is not None and word.at_ms - word.watermark_ms <= limit_ms:
-            count.false_alarms += 1
-            warned_age_ms = None
-        worst[hour] = max(worst.get(hour, 0), peak_ms)
-        before = word
-    if before is not None and start_ms is not None:
-        count.weeks = (before.at_ms - start_ms) / (7 * _DAY_MS)
-    return count
+def ablation(samples: Samples) -> dict[str, tuple[float, float]]:
+    """What the Brier score and the average precision lose without each feature, on some of the bindings."""
+    part = samples.binding < ABLATION_USERS
+    few = replace(
+        samples,
+        **{name: getattr(samples, name)[part] for name in ("day", "binding", "x", "failed", "sign", "after_failure")},
+    )
+    rows = backtest.counted_rows(few)
+
+    def measured(without: str | None) -> tuple[float, float]:
+        chances, _ = backtest.by_product(few, without)
+        counted, failed = chances[rows], few.failed[rows]
+        return backtest.brier(counted, failed), float(average_precision_score(failed, counted))
+
+    whole = measured(None)
+    lost = {name: measured(name) for name in FEATURES}
+    return {name: (brier - whole[0], whole[1] - precision) for name, (brier, precision) in lost.items()}
 
 
-def recorded(client: LedgerClient, bank: str, to_block: int) -> Iterator[Word]:
-    """A bank's publications on a ledger."""
-    for event in bank_events(client, to_block, names=("Published",)):
-        if event.bank == bank:
-            yield Word(client.block_time_ms(event.block_number), published_event(event.log).watermark_ms)
+def measured(seed: int, users: int, console: Console) -> tuple[list[Figure], list[Ratio]]:
+    """All figures of a seed, with tables of what does not fit a bar."""
+    console.print(f"seed {seed}, {users} users, figures of days {backtest.FIRST_DAY} to {backtest.LAST_DAY}")
+    trial = Trial(seed, users)
+    console.print(
+        f"{len(trial.world.bindings)} bindings, {len(trial.samples.day)} scores, {int(trial.failed.sum())} failed"
+    )
+    found = contenders(trial)
+    figures = [_figure(name, trial, chances, told) for name, (chances, told) in found.items()]
+    chances, ours = found["the model"]
+    rules = found["rules alone"][1]
+    calibrated = backtest.calibration(chances[trial.rows], trial.failed)
+    calibration_chart("What the model said, and what came", calibrated, CALIBRATION)
+    _print_reasons(console, ours, rules)
+    _print_limits(console, trial, chances)
+    _print_calibration(console, calibrated)
+    _print_ablation(console, ablation(trial.samples))
+    error = backtest.calibration_error(chances[trial.rows], trial.failed)
+    ratios = [
+        Ratio("warning: failures told before their day", ours.recall, AIM_RECALL),
+        Ratio("warning: warnings that came true", ours.precision, AIM_PRECISION),
+        Ratio("warning: calibration error", error, AIM_CALIBRATION, at_least=False),
+        Ratio("warning: failures told / by rules alone", ours.recall / max(1e-9, rules.recall), 1.0),
+        Ratio("warning: warnings that came true / by rules alone", ours.precision / max(1e-9, rules.precision), 1.0),
+    ]
+    return figures, ratios
+
+
+def _figure(name: str, trial: Trial, chances: Any, told: Told) -> Figure:
+    extra = {
+        "warnings": float(told.warnings),
+        "precision": told.precision,
+        "told_24_hours_ahead": told.day_ahead / max(1, told.failures),
+        "lead_hours": median(told.lead_ms) / _HOUR_MS if told.lead_ms else 0.0,
+        **trial.quality(chances),
+    }
+    # One that warns of nothing has no bar.
+    rates = [100 * told.recall] if told.warnings else []
+    return Figure(
+        "warning",
+        "failures told before their day",
+        name,
+        unit="percent",
+        ours=name == "the model",
+        rates=rates,
+        extra=extra,
+    )
+
+
+def _print_reasons(console: Console, ours: Told, rules: Told) -> None:
+    table = Table("reason", "failures", "told by the model", "told by rules", title="New failures, by reason")
+    for reason, (count, told) in sorted(ours.by_reason.items(), key=lambda item: -item[1][0]):
+        table.add_row(reason, str(count), str(told), str(rules.by_reason[reason][1]))
+    console.print(table)
+
+
+def _print_limits(console: Console, trial: Trial, chances: Any) -> None:
+    table = Table("warned from", "warnings", "precision", "told before the day", "24 h ahead", title="Working points")
+    for limit in LIMITS:
+        told = trial.told(chances, lambda _: _ANY, limit)
+        ahead = told.day_ahead / max(1, told.failures)
+        table.add_row(
+            str(limit / 1000), str(told.warnings), f"{told.precision:.2f}", f"{told.recall:.2f}", f"{ahead:.2f}"
+        )
+    console.print(table)
+
+
+def _print_calibration(console: Console, calibrated: list[tuple[float, float, int]]) -> None:
+    table = Table("said", "came", "scores", title="Calibration")
+    for said, came, count in calibrated:
+        table.add_row(f"{said:.3f}", f"{came:.3f}", str(count))
+    console.print(table)
+
+
+def _print_ablation(console: Console, lost: dict[str, tuple[float, float]]) -> None:
+    table = Table("without", "Brier score, ×10⁻⁵", "average precision", title="What is lost without a feature")
+    for name, (brier, precision) in sorted(lost.items(), key=lambda item: -item[1][0]):
+        table.add_row(name, f"{1e5 * brier:+.1f}", f"{-precision:+.4f}")
+    console.print(table)
+
+
+def run(_folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
+    """The section for `bench.run`: the seed fixes everything, so rounds would measure the same again."""
+    figures, ratios = measured(SEED, USERS, Console(width=120))
+    silences = slowing.all_counted(weeks=4, seed=1)
+    figures.append(
+        Figure(
+            "warning",
+            "silences told at half the bound",
+            "bank.slowing",
+            unit="percent",
+            ours=True,
+            rates=[100 * silences.told_early_share],
+            extra={"told_at_all": silences.told_share, "false_alarms_a_bank_week": silences.false_alarms_a_bank_week},
+        )
+    )
+    return figures, [
+        *ratios,
+        Ratio("warning: silences told at half the bound", silences.told_early_share, 0.9),
+        Ratio("warning: false alarms a bank and week", silences.false_alarms_a_bank_week, 1.0, at_least=False),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weeks", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--ledger")
-    parser.add_argument("--contract")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--users", type=int, default=USERS)
     given = parser.parse_args()
-    if given.ledger:
-        client = LedgerClient(given.ledger, given.contract)
-        block = client.block_number()
-        counts = [counted(bank, recorded(client, bank, block)) for bank in known_banks(client, block)]
-    else:
-        counts = [counted(manner.name, generated(manner, given.weeks, given.seed)) for manner in MANNERS]
-    silences, weeks = sum(each.silences for each in counts), sum(each.weeks for each in counts)
-    document = {
-        "silences": silences,
-        "told_share": sum(each.told for each in counts) / silences if silences else None,
-        "told_early_share": sum(each.told_early for each in counts) / silences if silences else None,
-        "false_alarms_a_bank_week": sum(each.false_alarms for each in counts) / weeks if weeks else None,
-        "banks": [asdict(each) for each in counts],
-    }
-    print(json.dumps(document, indent=1))
+    console = Console(width=120)
+    figures, ratios = measured(given.seed, given.users, console)
+    for figure in figures:
+        console.print(figure.contender, figure.told(), markup=False)
+    for ratio in ratios:
+        console.print(ratio.name, round(ratio.value, 3), "met" if ratio.met else "missed", markup=False)
 
 
 if __name__ == "__main__":

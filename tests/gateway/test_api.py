@@ -343,6 +343,7 @@ MAY: dict[tuple[str, str], set[str | None]] = {
     ("POST", "/v1/bindings/{binding}/resync"): {"platform", "support", "admin"},
     ("GET", "/v1/users/{user_id}/accounts"): {"platform", "support", "admin"},
     ("GET", "/v1/users/{user_id}/check-up"): {"platform", "support", "admin"},
+    ("PUT", "/v1/users/{user_id}/prediction"): {"platform", "support", "admin"},
     ("GET", "/v1/banks/{bic}/scorecard"): {"platform", "support", "admin"},
     ("PUT", "/v1/users/{user_id}/identity"): {"platform", "support", "admin"},
     ("GET", "/v1/holds"): {"platform", "support", "admin"},

@@ -226,7 +226,7 @@ def test_the_tables_above_leave_no_type_out() -> None:
     elsewhere = {"bank.silent", "bank.back", "bank.suspended", "bank.reinstated"}
     elsewhere |= {"binding.usable", "decision.reviewed"}  # usable goes before each row; test_reviews has the other
     only_by_a_faulty_bank = {"binding.unreadable"}  # test_follower has it
-    elsewhere |= {"bank.slowing"}  # tests/gateway/warning has it
+    elsewhere |= {"bank.slowing", "binding.at_risk", "binding.check_up"}  # tests/gateway/warning has them
     elsewhere |= {"binding.unstated"}  # the node's tests of quarantine have it
     assert {kind.value for kind in EventType} == by_bank | elsewhere | only_by_a_faulty_bank
 

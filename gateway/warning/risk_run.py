@@ -1,0 +1,243 @@
+"""A run: learn from scores whose outcomes are known by now, score every binding in use, and tell those at risk.
+
+Off the hot path: in batches with a pause, reading the database alone, each batch written in one short transaction. No
+decision ever reads what is written here. What was learned and that it was learned are one transaction, so a run that is
+killed neither forgets an outcome nor learns it twice.
+"""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, func, select
+
+from standing.gateway.accounts.health import condition
+from standing.gateway.bindings.banks import BankDirectory
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.events import log as event_log
+from standing.gateway.events.settings import WarningSettings
+from standing.gateway.events.types import Event, EventType
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.gateway.warning import risk_store
+from standing.gateway.warning.check_up import seen_of, signs_of
+from standing.gateway.warning.risk_facts import DAY_MS, HORIZON_MS, features
+from standing.gateway.warning.risk_model import RiskModel
+from standing.gateway.warning.risk_reads import OnRecord, batch, on_record
+from standing.gateway.warning.risk_store import Sample, StoredRisk
+from standing.gateway.warning.risk_watch import next_warning
+from standing.gateway.warning.risk_words import sign_of
+from standing.gateway.warning.signs import Sign
+from standing.ledger.clock import Clock
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service.vault import Vault
+
+#: The most scores of one run that are kept to learn from. Where there are more bindings, others each day.
+MAX_SAMPLES = 20_000
+_LEARN_AT_ONCE = 500
+_CHECK_UP_MS = 30 * DAY_MS
+_SPREAD = 2**32
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run did. `told`: bindings told as at risk; `checked_up`: monthly check-ups told."""
+
+    learned: int = 0
+    scored: int = 0
+    told: int = 0
+    checked_up: int = 0
+
+
+class RiskRunner:
+    """Makes runs, one at a time. `run` is for a thread that may wait."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        vault: Vault,
+        banks: BankDirectory,
+        policy: Policy,
+        clock: Clock,
+        settings: WarningSettings,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._banks = banks
+        self._policy = policy
+        self._clock = clock
+        self._settings = settings
+        self._wake = wake
+        #: The last run of this process.
+        self.last: Run | None = None
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from the next run on."""
+        self._policy = policy
+
+    def run(self, stopping: Callable[[], bool] = lambda: False) -> Run:
+        """Learn, score and tell now. Raises: StorageUnavailable, VaultError."""
+        started_ms, run = self._clock.now_ms(), Run()
+        self._write(lambda connection: risk_store.mark_run(connection, started_ms))
+        model = self._model()
+        can_learn = importlib.util.find_spec("sklearn") is not None
+        if can_learn:
+            self._learn(model, run, started_ms, stopping)
+        else:
+            structlog.get_logger().warning("risk_cannot_learn", missing="scikit-learn; the extra warning")
+        with self._storage.read() as connection:
+            active = connection.scalar(select(func.count()).where(schema.bindings.c.ended_at_ms.is_(None))) or 0
+        kept = _SPREAD * MAX_SAMPLES // max(MAX_SAMPLES, active) if can_learn else 0
+        after = b""
+        while not stopping():
+            with self._storage.read() as connection:
+                rows = batch(connection, after, self._settings.batch)
+                banks = {bank.bic: bank for bank in self._banks}
+                known = on_record(connection, rows, banks, self._vault, self._policy, started_ms)
+            if not rows:
+                break
+            after = rows[-1].binding
+            self._score(known, model, run, started_ms, kept)
+            time.sleep(self._settings.pause_ms / 1000)
+        self.last = run
+        structlog.get_logger().info("risks_scored", learned=run.learned, scored=run.scored, told=run.told)
+        return run
+
+    def _model(self) -> RiskModel:
+        try:
+            with self._storage.read() as connection:
+                return risk_store.load_model(connection)
+        except InvalidValue as error:
+            structlog.get_logger().warning("risk_model_begins_anew", problem=error.problem)
+            return RiskModel()
+
+    def _learn(self, model: RiskModel, run: Run, now_ms: int, stopping: Callable[[], bool]) -> None:
+        while not stopping():
+            with self._storage.read() as connection:
+                samples = risk_store.due_samples(connection, now_ms, _LEARN_AT_ONCE)
+                failed = risk_store.outcomes(connection, samples)
+            if not samples:
+                return
+            model.learn(
+                [(each.features, outcome) for each, outcome in zip(samples, failed, strict=True) if each.features]
+            )
+
+            def save(connection: Connection, samples: list[Sample] = samples) -> None:
+                risk_store.drop_samples(connection, samples)
+                risk_store.save_model(connection, model, now_ms)
+
+            self._write(save)
+            run.learned += len(samples)
+
+    def _score(self, known: list[OnRecord], model: RiskModel, run: Run, now_ms: int, kept: int) -> None:
+        found = {each.row.binding: (each, features(each.facts)) for each in known}
+        samples = [
+            Sample(binding, now_ms, values) for binding, (_, values) in found.items() if _place(binding, now_ms) < kept
+        ]
+
+        def write(connection: Connection) -> tuple[int, int]:
+            before = risk_store.risks_of(connection, list(found))
+            # Who was left out since the batch was read stays left out.
+            out = set(
+                connection.scalars(
+                    select(schema.risk_opt_outs.c.user_id).where(
+                        schema.risk_opt_outs.c.user_id.in_({each.row.user_id for each in known})
+                    )
+                )
+            )
+            taken = {binding: pair for binding, pair in found.items() if pair[0].row.user_id not in out}
+            risks, events = {}, []
+            for binding, (each, values) in taken.items():
+                risks[binding], told = self._judge(connection, each, values, model, before.get(binding), now_ms)
+                events += told
+            risk_store.save_risks(connection, risks)
+            fresh = [
+                each for each in samples if each.binding in taken and _is_first_today(before.get(each.binding), now_ms)
+            ]
+            risk_store.add_samples(connection, fresh)
+            event_log.append(connection, events)
+            at_risk = sum(event.type is EventType.AT_RISK for event in events)
+            return at_risk, len(events) - at_risk
+
+        told, checked_up = self._write(write)
+        run.scored += len(found)
+        run.told += told
+        run.checked_up += checked_up
+        if told or checked_up:
+            self._wake()
+
+    def _judge(
+        self,
+        connection: Connection,
+        each: OnRecord,
+        values: dict[str, float],
+        model: RiskModel,
+        before: StoredRisk | None,
+        now_ms: int,
+    ) -> tuple[StoredRisk, list[Event]]:
+        events = []
+        per_mille = round(1000 * model.probability(values)) if model.is_ready else None
+        factors = tuple(factor.name for factor in model.factors(values)) if model.is_ready else ()
+        last = each.facts.uses[-1] if each.facts.uses else None
+        # Whose last use failed knows already.
+        known = last is not None and last.failed and now_ms - last.at_ms < HORIZON_MS
+        cause = factors[0] if factors and not known else None
+        told_before = before.told if before is not None else frozenset()
+        news, told = next_warning(told_before, per_mille or 0, cause, warn_per_mille=self._settings.warn_per_mille)
+        if news is not None:
+            data = {
+                "per_mille": per_mille,
+                "horizon_ms": HORIZON_MS,
+                "cause": news,
+                "factors": [_sign_data(sign_of(name)) for name in factors],
+            }
+            events.append(_event(EventType.AT_RISK, each, data, now_ms))
+        # The first check-up comes a month after the binding was first scored.
+        checked_up_at_ms = before.checked_up_at_ms if before is not None else now_ms
+        if now_ms - checked_up_at_ms >= _CHECK_UP_MS:
+            checked_up_at_ms = now_ms
+            seen = seen_of(connection, each.row.binding, now_ms)
+            signs = signs_of(condition(dict(each.decisions)), seen, None)
+            if signs or (per_mille or 0) >= self._settings.warn_per_mille:
+                data = {"per_mille": per_mille, "signs": [_sign_data(sign) for sign in signs]}
+                events.append(_event(EventType.CHECK_UP, each, data, now_ms))
+        return StoredRisk(per_mille, factors, told, now_ms, checked_up_at_ms), events
+
+    def _write(self, work: Callable[[Connection], Any]) -> Any:
+        return self._storage.writer.submit(self._storage.write_all, work).result()
+
+
+def _is_first_today(before: StoredRisk | None, now_ms: int) -> bool:
+    """However often runs are made, one score a day is kept of a binding to learn from."""
+    return before is None or before.scored_at_ms // DAY_MS < now_ms // DAY_MS
+
+
+def _place(binding: bytes, now_ms: int) -> int:
+    """A place for each binding in a run, another one each day, by which some are kept where there are too many."""
+    return (int.from_bytes(binding[:4]) + now_ms // DAY_MS * 2_654_435_761) % _SPREAD
+
+
+def _sign_data(sign: Sign) -> dict[str, Any]:
+    return {
+        "word": sign.word,
+        "what": {"en": sign.what.en, "zh": sign.what.zh},
+        "to_do": {"en": sign.to_do.en, "zh": sign.to_do.zh},
+    }
+
+
+def _event(kind: EventType, each: OnRecord, data: dict[str, Any], now_ms: int) -> Event:
+    return Event(
+        type=kind,
+        bank=each.row.bank,
+        binding=each.row.binding,
+        publication=each.row.told_publication,
+        block_number=0,
+        happened_at_ms=now_ms,
+        observed_at_ms=now_ms,
+        data=data,
+    )

@@ -1,0 +1,189 @@
+"""What is stored of risks: the model, scores that wait for their outcome, what was told of a binding, and who is left
+out. Within a transaction; nothing here decides anything."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from standing.gateway.decisions.rules import Outcome
+from standing.gateway.storage import schema
+from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS, NOT_OF_THE_BINDING
+from standing.gateway.warning.risk_model import RiskModel
+
+_MODEL_ID = 1
+_NOT_OF_THE_BINDING = [reason.value for reason in NOT_OF_THE_BINDING]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRisk:
+    """What was last said of a binding. `per_mille`: None where no model had learned enough to be heard. `told`: the
+    causes that count as told. `checked_up_at_ms`: of its last monthly check-up."""
+
+    per_mille: int | None
+    factors: tuple[str, ...]
+    told: frozenset[str]
+    scored_at_ms: int
+    checked_up_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A score that waits for its outcome."""
+
+    binding: bytes
+    scored_at_ms: int
+    features: Mapping[str, float]
+
+
+def load_model(connection: Connection) -> RiskModel:
+    """The stored model; a new one where there is none. Raises: InvalidValue (not a model of this version)."""
+    text = connection.scalar(select(schema.risk_model.c.model).where(schema.risk_model.c.id == _MODEL_ID))
+    return RiskModel.from_json(text) if text is not None else RiskModel()
+
+
+def save_model(connection: Connection, model: RiskModel, now_ms: int) -> None:
+    """Store a model in place of the one before."""
+    _save(connection, {"model": model.to_json(), "learned_at_ms": now_ms})
+
+
+def ran_at_ms(connection: Connection) -> int | None:
+    """When the last run began; None before the first."""
+    found: int | None = connection.scalar(
+        select(schema.risk_model.c.ran_at_ms).where(schema.risk_model.c.id == _MODEL_ID)
+    )
+    return found
+
+
+def mark_run(connection: Connection, now_ms: int) -> None:
+    """Note that a run begins."""
+    _save(connection, {"ran_at_ms": now_ms})
+
+
+def _save(connection: Connection, values: dict[str, Any]) -> None:
+    table = schema.risk_model
+    if not connection.execute(update(table).where(table.c.id == _MODEL_ID).values(**values)).rowcount:
+        connection.execute(insert(table).values(**({"id": _MODEL_ID, "model": RiskModel().to_json()} | values)))
+
+
+def due_samples(connection: Connection, now_ms: int, most: int) -> list[Sample]:
+    """The oldest scores whose horizon has passed."""
+    table = schema.risk_samples
+    rows = connection.execute(
+        select(table)
+        .where(table.c.scored_at_ms <= now_ms - HORIZON_MS)
+        .order_by(table.c.scored_at_ms, table.c.binding)
+        .limit(most)
+    )
+    found = []
+    for row in rows:
+        values = json.loads(row.features)
+        # Of an older version: nothing can be learned from it.
+        named = dict(zip(FEATURES, values, strict=True)) if len(values) == len(FEATURES) else {}
+        found.append(Sample(row.binding, row.scored_at_ms, named))
+    return found
+
+
+def outcomes(connection: Connection, samples: Sequence[Sample]) -> list[bool]:
+    """Of each score, whether a use within its horizon failed for a reason of the binding's own."""
+    table = schema.decisions.c
+
+    def failed(sample: Sample) -> bool:
+        found = select(table.transaction_id).where(
+            table.binding == sample.binding,
+            table.decided_at_ms >= sample.scored_at_ms,
+            table.decided_at_ms < sample.scored_at_ms + HORIZON_MS,
+            table.outcome != Outcome.APPROVE.value,
+            table.reason.not_in(_NOT_OF_THE_BINDING),
+        )
+        return connection.execute(found.limit(1)).first() is not None
+
+    return [failed(sample) for sample in samples]
+
+
+def add_samples(connection: Connection, samples: Iterable[Sample]) -> None:
+    """Keep scores until their outcomes are known."""
+    rows = [
+        {
+            "binding": each.binding,
+            "scored_at_ms": each.scored_at_ms,
+            "features": json.dumps([round(each.features[name], 6) for name in FEATURES]),
+        }
+        for each in samples
+    ]
+    if rows:
+        connection.execute(insert(schema.risk_samples), rows)
+
+
+def drop_samples(connection: Connection, samples: Sequence[Sample]) -> int:
+    """Forget scores that were learned from. Returns: how many were still there."""
+    table = schema.risk_samples
+    return sum(
+        connection.execute(
+            delete(table).where(table.c.binding == each.binding, table.c.scored_at_ms == each.scored_at_ms)
+        ).rowcount
+        for each in samples
+    )
+
+
+def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, StoredRisk]:
+    """What was last said of bindings."""
+    table = schema.binding_risks
+    return {
+        row.binding: StoredRisk(
+            row.per_mille,
+            tuple(json.loads(row.factors)),
+            frozenset(json.loads(row.told)),
+            row.scored_at_ms,
+            row.checked_up_at_ms,
+        )
+        for row in connection.execute(select(table).where(table.c.binding.in_(list(bindings))))
+    }
+
+
+def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> None:
+    """Store what is said of bindings now."""
+    table = schema.binding_risks
+    if risks:
+        connection.execute(delete(table).where(table.c.binding.in_(list(risks))))
+        connection.execute(
+            insert(table),
+            [
+                {
+                    "binding": binding,
+                    "per_mille": risk.per_mille,
+                    "factors": json.dumps(list(risk.factors)),
+                    "told": json.dumps(sorted(risk.told)),
+                    "scored_at_ms": risk.scored_at_ms,
+                    "checked_up_at_ms": risk.checked_up_at_ms,
+                }
+                for binding, risk in risks.items()
+            ],
+        )
+
+
+def opted_out_at_ms(connection: Connection, user_id: str) -> int | None:
+    """Since when a user is left out of predictions; None where they are not."""
+    table = schema.risk_opt_outs.c
+    found: int | None = connection.scalar(select(table.since_ms).where(table.user_id == user_id))
+    return found
+
+
+def set_opted_out(connection: Connection, user_id: str, opted_out: bool, now_ms: int) -> int | None:
+    """Leave a user out, and forget what was scored of their bindings; or take them in again.
+
+    Returns: since when they are left out; None where they are not.
+    """
+    table, own = schema.risk_opt_outs, schema.bindings.c
+    since_ms = opted_out_at_ms(connection, user_id)
+    if not opted_out:
+        connection.execute(delete(table).where(table.c.user_id == user_id))
+        return None
+    if since_ms is None:
+        connection.execute(insert(table).values(user_id=user_id, since_ms=now_ms))
+    theirs = select(own.binding).where(own.user_id == user_id)
+    for stored in (schema.risk_samples, schema.binding_risks):
+        connection.execute(delete(stored).where(stored.c.binding.in_(theirs)))
+    return since_ms if since_ms is not None else now_ms

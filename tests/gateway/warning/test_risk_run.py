@@ -1,0 +1,276 @@
+"""Runs over the real gateway: what is learned, told once, left out, and that no decision knows of any of it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+import standing.gateway.decisions
+from standing.gateway.storage import schema
+from standing.gateway.warning import risk_store
+from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS
+from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
+from standing.gateway.warning.risk_run import Run
+from tests.gateway.follower_rig import FollowRig, follow_rig
+from tests.gateway.gateway_rig import Person
+
+LEARNED = {"learned": MIN_LEARNED, "failures": MIN_FAILURES}
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[FollowRig]:
+    with follow_rig(tmp_path, warning={"every_minutes": "never", "pause_ms": 0}) as made:
+        yield made
+
+
+def _gateway(it: FollowRig) -> Any:
+    return it.app.state.gateway
+
+
+def _run(it: FollowRig) -> Run:
+    made: Run = _gateway(it).risks.run()
+    return made
+
+
+def _model(it: FollowRig, model: RiskModel) -> None:
+    with _gateway(it).storage.write() as connection:
+        risk_store.save_model(connection, model, it.clock.now_ms())
+
+
+def _heard(blocked: float = 8.0, intercept: float = -4.6) -> RiskModel:
+    return RiskModel(dict.fromkeys(FEATURES, 0.0) | {"blocked": blocked}, intercept, **LEARNED)
+
+
+def _count(it: FollowRig, table: Any) -> int:
+    with _gateway(it).storage.read() as connection:
+        return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _used(it: FollowRig, uses: int = 7) -> Person:
+    person = it.bound()
+    person.bank.publish(bytes.fromhex(person.binding[2:]))
+    it.follow()
+    for _ in range(uses):
+        it.clock.advance(DAY_MS // 2)
+        it.heartbeat()
+        assert person.decide()["outcome"] == "approve"
+    it.clock.advance(1_000)
+    it.new_events()
+    return person
+
+
+def _check_up(it: FollowRig, person: Person) -> Any:
+    answer = it.platform("GET", f"/v1/users/{person.user_id}/check-up")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_do(it: FollowRig) -> None:
+    _model(it, _heard())
+    person = _used(it)
+    assert (_run(it).scored, it.new_events()) == (1, [])
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    it.clock.advance(1_000)
+    it.new_events()
+    assert _run(it).told == 1
+    (event,) = it.new_events()
+    assert (event["type"], event["data"]["binding"]) == ("binding.at_risk", person.binding)
+    told = event["data"]
+    assert (told["cause"], told["horizon_ms"]) == ("blocked", HORIZON_MS)
+    assert 300 <= told["per_mille"] <= 1_000
+    (factor,) = told["factors"]
+    assert factor["word"] == "blocked"
+    assert all(factor[part][language] for part in ("what", "to_do") for language in ("en", "zh"))
+    personal = [
+        person.user_id,
+        *(person.claim[name] for name in ("number", "holder_name", "id_document_number", "phone")),
+    ]
+    assert not [value for value in personal if value in str(event)]
+    assert (_run(it).told, it.new_events()) == (0, [])
+    (account,) = _check_up(it, person)["accounts"]
+    assert account["risk"]["per_mille"] == told["per_mille"]
+    assert account["risk"]["factors"] == [factor]
+    person.bank.change(person.number, debit_allowed=True)
+    it.follow()
+    assert _run(it).told == 0
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    it.clock.advance(1_000)
+    assert _run(it).told == 1  # it had gone, so it is news again
+
+
+def test_who_has_met_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
+    _model(it, _heard())
+    person = _used(it)
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    it.heartbeat()
+    assert person.decide()["reason"] == "debit_not_allowed"
+    it.clock.advance(1_000)
+    assert _run(it).told == 0
+
+
+def test_a_model_that_has_learned_too_little_says_nothing(it: FollowRig) -> None:
+    model = _heard(intercept=5.0)
+    model.learned -= 1
+    _model(it, model)
+    person = _used(it)
+    assert _run(it).told == 0
+    assert _check_up(it, person)["accounts"][0]["risk"] is None
+
+
+def test_scores_are_learned_from_once_their_horizon_has_passed_and_once_only(it: FollowRig) -> None:
+    good, bad = _used(it), _used(it)
+    _run(it)
+    bad.bank.change(bad.number, debit_allowed=False)
+    it.heartbeat()
+    assert bad.decide()["reason"] == "debit_not_allowed"
+    assert good.decide()["outcome"] == "approve"
+    it.clock.advance(HORIZON_MS - 1)
+    assert _run(it).learned == 0
+    it.clock.advance(1)
+    assert _run(it).learned == 2
+    with _gateway(it).storage.read() as connection:
+        model = risk_store.load_model(connection)
+    assert (model.learned, model.failures) == (2, 1)
+    assert _run(it).learned == 0
+
+
+def test_what_was_learned_and_that_it_was_are_one_transaction(it: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(it)
+    _run(it)
+    it.clock.advance(HORIZON_MS)
+
+    def dies(*_: object) -> None:
+        raise SystemError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(risk_store, "save_model", dies)
+        with pytest.raises(SystemError):
+            _run(it)
+    assert _run(it).learned == 1
+
+
+def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) -> None:
+    _model(it, _heard())
+    person = _used(it)
+    _run(it)
+    assert (_count(it, schema.risk_samples), _count(it, schema.binding_risks)) == (1, 1)
+    path = f"/v1/users/{person.user_id}/prediction"
+    assert it.platform("PUT", path, json={"predicted": False}).status_code == 422
+    left = it.platform("PUT", path, json={"predicted": False, "reason": "The user asked"}).json()
+    assert left == {"predicted": False, "left_out_at_ms": it.clock.now_ms()}
+    assert (_count(it, schema.risk_samples), _count(it, schema.binding_risks)) == (0, 0)
+    it.clock.advance(1_000)
+    again = it.platform("PUT", path, json={"predicted": False, "reason": "And again"}).json()
+    assert again == left
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    it.new_events()
+    run = _run(it)
+    assert (run.scored, run.told, it.new_events()) == (0, 0, [])
+    document = _check_up(it, person)
+    assert document["predicted"] is False
+    assert document["accounts"][0]["risk"] is None
+    assert document["accounts"][0]["signs"][0]["word"] == "not_usable_now"
+    back = it.platform("PUT", path, json={"predicted": True, "reason": "The user asked"}).json()
+    assert back == {"predicted": True, "left_out_at_ms": None}
+    assert _run(it).told == 1
+    assert (
+        it.platform("PUT", "/v1/users/nobody/prediction", json={"predicted": False, "reason": "Why"}).status_code == 404
+    )
+    acts = it.client("admin")("GET", f"/v1/audit?subject={person.user_id}").json()["entries"]
+    assert [(act["action"], act["reason"], act["outcome"]) for act in acts] == [
+        ("set_prediction", reason, "done") for reason in ("The user asked", "And again", "The user asked")
+    ]
+
+
+def test_once_a_month_a_binding_with_signs_is_told_as_the_check_up_tells_it(it: FollowRig) -> None:
+    _model(it, _heard())
+    person, calm = _used(it), _used(it)
+    _run(it)
+    person.bank.change(person.number, debit_allowed=False)
+    it.follow()
+    it.heartbeat()
+    for each in (person, calm):
+        each.decide()
+    it.clock.advance(30 * DAY_MS - 1)
+    it.new_events()
+    assert _run(it).checked_up == 0
+    it.clock.advance(1)
+    assert _run(it).checked_up == 1
+    (event,) = [each for each in it.new_events() if each["type"] == "binding.check_up"]
+    assert event["data"]["binding"] == person.binding
+    it.heartbeat()
+    signs = _check_up(it, person)["accounts"][0]["signs"]
+    assert event["data"]["signs"] == [sign for sign in signs if not sign["word"].startswith("bank_")]
+    assert event["data"]["signs"][0]["word"] == "not_usable_now"
+    assert _run(it).checked_up == 0
+
+
+@pytest.mark.parametrize("intercept", [-50.0, 50.0])
+def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
+    """Whether the model is sure that all is well or that nothing is, every decision and its reason are the same."""
+    _model(it, _heard(0.0, intercept))
+    person = it.bound(daily_limit_minor=10_000)
+    person.bank.publish(bytes.fromhex(person.binding[2:]))
+    it.follow()
+    told = []
+    for changes in ({}, {"debit_allowed": False}, {"debit_allowed": True}):
+        if changes:
+            person.bank.change(person.number, **changes)
+        it.follow()
+        it.clock.advance(1_000)
+        assert _run(it).scored == 1
+        it.heartbeat()
+        made = [person.decide(amount_minor=amount) for amount in (100, 20_000)]
+        told.append([(each["outcome"], each["reason"]) for each in made])
+    it.clock.advance(DAY_MS)
+    told.append([(made["outcome"], made["reason"]) for made in [person.decide()]])
+    assert told == [
+        [("approve", None), ("decline", "over_daily_limit")],
+        [("decline", "debit_not_allowed")] * 2,
+        [("approve", None), ("decline", "over_daily_limit")],
+        [("review", "bank_silent")],
+    ]
+
+
+def test_the_code_that_decides_names_nothing_of_warnings() -> None:
+    """Nor could it import any: the layers forbid that (`lint-imports`)."""
+    room = Path(next(iter(standing.gateway.decisions.__path__)))
+    sources = {file.name: file.read_text() for file in room.glob("*.py")}
+    assert "rules.py" in sources
+    for name, text in sources.items():
+        assert not re.search(r"gateway\.warning|risk_model|binding_risks|risk_samples|risk_opt_outs|per_mille", text), (
+            name
+        )
+
+
+def test_a_stored_model_of_another_version_begins_anew(it: FollowRig) -> None:
+    _model(it, _heard())
+    with _gateway(it).storage.write() as connection:
+        connection.execute(schema.risk_model.update().values(model='{"form": 0}'))
+    person = _used(it)
+    assert _run(it).scored == 1
+    assert _check_up(it, person)["accounts"][0]["risk"] is None
+
+
+def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path: Path) -> None:
+    with follow_rig(tmp_path, warning={"every_minutes": 60, "pause_ms": 0}) as it:
+        schedule = _gateway(it).risk_schedule
+        schedule.look()
+        assert _gateway(it).risks.last is None
+        it.clock.advance(15 * 60_000)
+        schedule.look()
+        first = _gateway(it).risks.last
+        assert first is not None
+        it.clock.advance(59 * 60_000)
+        schedule.look()
+        assert _gateway(it).risks.last is first
+        it.clock.advance(60_000)
+        schedule.look()
+        assert _gateway(it).risks.last is not first
