@@ -14,6 +14,7 @@ from rich.console import Console
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.settings import SettingsError, write_private
 
 Config = Annotated[
@@ -38,8 +39,12 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except StandingError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - plain, so that nothing wraps or colours it
+        print(f"error: {_told(error)}", file=sys.stderr)  # noqa: T201 - plain, so that nothing wraps or colours it
         raise typer.Exit(1) from error
+
+
+def _told(error: StandingError) -> str:
+    return in_language(str(error), error.each if isinstance(error, SettingsError) else ())
 
 
 def say(text: str) -> None:
@@ -120,7 +125,7 @@ def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Type
             check(config)
         except StandingError as error:
             for fault in error.each if isinstance(error, SettingsError) else [str(error)]:
-                print(f"error: {fault}", file=sys.stderr)  # noqa: T201
+                print(f"error: {in_language(fault)}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(1) from error
         say(f"{config or 'the environment'} is right")
 

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from gettext import bindtextdomain, gettext, textdomain
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-_DOMAIN = "standing"
+from standing.ledger.service.command_language import DOMAIN, LOCALES
 
 
 class LazyCommand(NamedTuple):
@@ -58,8 +57,8 @@ def lazy_app(
                 self._listing = False
 
     # The framework asks for its own words in the process's domain.
-    bindtextdomain(_DOMAIN, str(files("standing.ledger.service") / "locales"))
-    textdomain(_DOMAIN)
+    bindtextdomain(DOMAIN, LOCALES)
+    textdomain(DOMAIN)
 
     def print_version(wanted: bool) -> None:
         if wanted:

@@ -27,6 +27,7 @@ class Sentences:
 
     def __init__(self, titles: Mapping[str, str], sentences: Mapping[str, str]) -> None:
         self.titles = titles
+        self.sentences = sentences
         self._fixed = {english: other for english, other in sentences.items() if not _FILLED_IN.search(english)}
         filled = sorted((english for english in sentences if english not in self._fixed), key=_weight, reverse=True)
         self._filled = [(_recognising(english), sentences[english]) for english in filled]

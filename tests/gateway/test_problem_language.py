@@ -4,7 +4,7 @@ sentences that the code can raise."""
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,8 @@ def _text(node: ast.expr, module: Any) -> str | None:
     return None
 
 
-def _sentences(file: Path) -> Iterator[tuple[str, str]]:
+def raised(file: Path, inside: Collection[str] = _INSIDE) -> Iterator[tuple[str, str]]:
+    """The sentences of the errors that a file raises, each with its place; but of the kinds that end `inside`."""
     name = "standing." + ".".join(file.relative_to(_ROOT).with_suffix("").parts)
     module = importlib.import_module(name.removesuffix(".__init__"))
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -89,7 +90,7 @@ def _sentences(file: Path) -> Iterator[tuple[str, str]]:
         kind = getattr(module, node.func.id, None)
         if not isinstance(kind, type) or not issubclass(kind, StandingError | StatusProblem):
             continue
-        if kind.__name__ in _INSIDE:
+        if kind.__name__ in inside:
             continue
         for argument in node.args[1:3] if issubclass(kind, InvalidValue) else node.args[:1]:
             text = _text(argument, module)
@@ -98,7 +99,7 @@ def _sentences(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_every_sentence_that_a_service_answers_with_is_in_the_catalogue() -> None:
-    found = [entry for file in _files() for entry in _sentences(file)]
+    found = [entry for file in _files() for entry in raised(file)]
     assert len(found) > 150
     missing = [f"{place}: {text}" for place, text in found if chinese().of(text) is None]
     assert not missing, "\n".join(["add to ledger/service/locales/zh/problems.toml:", *missing])
