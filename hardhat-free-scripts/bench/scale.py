@@ -1,4 +1,4 @@
-"""Scale: reading and deciding at a thousand, a hundred thousand and a million bindings.
+"""Scale: reading, deciding and the console at a thousand, a hundred thousand and a million bindings.
 
 Each size has a ledger, a database and a gateway of its own, and all run at once, so that the rounds of one size lie
 between those of the others. Every binding is real: its terms are sealed, published in batches of 500 under its bank's
@@ -10,14 +10,17 @@ import asyncio
 import itertools
 import random
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import anvil
+from bench.consoles import look_at_accounts, open_consoles
 from bench.decide import requests
 from bench.figures import Figure, Ratio, interleave, rate_ratio
 from bench.fill import Share, fill
@@ -42,6 +45,15 @@ _CONNECTIONS = 64
 _ROUND_S = 3.0
 #: Bindings that are asked for in one round, at random out of all.
 _ASKED = 50_000
+#: Pages of accounts that are opened in one round, and consoles that are open beside decisions.
+_PAGES = 30
+_CONSOLES = 10
+#: What the page of an account may take.
+_PAGE_MS = 100.0
+_PAGE = "the console's page of an account"
+#: Of what it was: less cannot be told from noise.
+_UNSEEN = 0.97
+_CPU = "processor_s_per_1000"
 _SHARE = 15_000  # what a filling process does before it tells how far it is
 
 
@@ -55,6 +67,7 @@ class Stage:
         self.anvil, self.url = anvil.start(folder, history=False)
         self.net = LocalNet(folder, _PLATFORM, ledger_url=self.url)
         self.gateway: Process | None = None
+        self._spent: dict[str, list[float]] = {}
         self._dice = random.Random(size)  # noqa: S311 - no secret
 
     def prepare(self) -> list[Share]:
@@ -102,11 +115,28 @@ class Stage:
         every = list(itertools.chain(*self.bindings))
         asked = ["0x" + binding.hex() for binding in self._dice.choices(every, k=_ASKED)]
         make = requests(self.net.gateway_url, self.net.gateway_key, asked)
+        assert self.gateway is not None
+        began_s = self.gateway.processor_s()
         load = asyncio.run(drive(self.net.gateway_url, make, connections=_CONNECTIONS, for_s=_ROUND_S))
+        spent_s = self.gateway.processor_s() - began_s
         if set(load.statuses) != {200}:
             raise RuntimeError(f"{self.size:,} bindings: {load.statuses}")
         figure.rates.append(load.rate)
         figure.latencies_ms += load.latencies_ms
+        self._spent.setdefault(figure.contender, []).append(spent_s / len(load.latencies_ms) * 1_000)
+        figure.extra[_CPU] = median(self._spent[figure.contender])
+
+    def decide_watched(self, figure: Figure) -> None:
+        """As `decide`, while consoles are open."""
+        with open_consoles(self.net.gateway_url, self.net.support_key, _CONSOLES):
+            self.decide(figure)
+
+    def pages(self, figure: Figure) -> None:
+        """A round of opening the pages of accounts, with nobody else about."""
+        asked = self._dice.choices(self.bindings[0], k=_PAGES)
+        look_at_accounts(
+            self.net.gateway_url, self.net.support_key, ["0x" + binding.hex() for binding in asked], figure
+        )
 
     def memory(self) -> dict[str, float]:
         """What it takes now."""
@@ -151,23 +181,52 @@ def run(folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[F
         _populate(stages)
         for stage in stages:
             stage.start_gateway()
-        figures = {
-            (what, stage.size): Figure("scale", f"{stage.size:,} bindings", f"{what}, {_CONNECTIONS} at once")
-            for what in ("read", "decide")
-            for stage in stages
-        }
-        measures = {}
-        for stage in stages:
-            measures[f"read {stage.size}"] = lambda stage=stage: stage.read(figures["read", stage.size])
-            measures[f"decide {stage.size}"] = lambda stage=stage: stage.decide(figures["decide", stage.size])
-        interleave(rounds, measures)
-        for stage in stages:
-            figures["decide", stage.size].extra |= stage.memory()
+        figures = _measured(stages, rounds)
     finally:
         for stage in stages:
             stage.stop()
-    first, last = sizes[0], sizes[-1]
-    return list(figures.values()), [
-        rate_ratio(f"scale: {what}, {last:,} bindings / {first:,}", figures[what, last], figures[what, first], 1 / 1.2)
-        for what in ("read", "decide")
+    return list(figures.values()), _ratios(figures, sizes[0], sizes[-1])
+
+
+def _measured(stages: Sequence[Stage], rounds: int) -> dict[tuple[str, int], Figure]:
+    """The figures, by what was done and how many bindings there are."""
+    loads = {"read": f"read, {_CONNECTIONS} at once", "decide": f"decide, {_CONNECTIONS} at once", "page": _PAGE}
+    figures = {
+        (what, stage.size): Figure("scale", f"{stage.size:,} bindings", name)
+        for what, name in loads.items()
+        for stage in stages
+    }
+    first = stages[0]
+    watched = Figure("scale", f"{first.size:,} bindings", f"{loads['decide']}, consoles open: {_CONSOLES}")
+    figures["watched", first.size] = watched
+    measures: dict[str, Callable[[], None]] = {}
+    for stage in stages:
+        measures[f"read {stage.size}"] = partial(stage.read, figures["read", stage.size])
+        measures[f"decide {stage.size}"] = partial(stage.decide, figures["decide", stage.size])
+        if stage is first:
+            measures["watched"] = partial(stage.decide_watched, watched)
+        measures[f"page {stage.size}"] = partial(stage.pages, figures["page", stage.size])
+    interleave(rounds, measures)
+    for stage in stages:
+        figures["decide", stage.size].extra |= stage.memory()
+    return figures
+
+
+def _ratios(figures: Mapping[tuple[str, int], Figure], first: int, last: int) -> list[Ratio]:
+    watched, alone, page = figures["watched", first], figures["decide", first], figures["page", last]
+    page_name = f"scale: milliseconds of an account's page at {last:,} bindings, median"
+    return [
+        *(
+            rate_ratio(
+                f"scale: {what}, {last:,} bindings / {first:,}", figures[what, last], figures[what, first], 1 / 1.2
+            )
+            for what in ("read", "decide")
+        ),
+        rate_ratio(f"scale: decide, {_CONSOLES} consoles open / none", watched, alone, _UNSEEN),
+        Ratio(
+            f"scale: processor seconds of a decision, no console / {_CONSOLES} open",
+            alone.extra[_CPU] / watched.extra[_CPU],
+            _UNSEEN,
+        ),
+        Ratio(page_name, page.latency_ms(50), _PAGE_MS, at_least=False),
     ]
