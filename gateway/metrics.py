@@ -1,20 +1,39 @@
 """The gateway's metrics for Prometheus: events are counted as they happen, states are looked up at each scrape.
 
-No metric names an account, a user or a transaction. Durations are in seconds, as is usual with Prometheus.
+Where several workers serve one port, each counts into a file of its own in a folder that all share, and whichever is
+asked adds them up (`share`); what a worker that died had counted stays. No metric names an account, a user or a
+transaction. Durations are in seconds, as is usual with Prometheus.
 """
 
+import os
 from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+#: Where prometheus_client keeps the files of several processes.
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share(folder: Path) -> None:
+    """Count in `folder` from now on, in this process and those that it forks, so that `Meters.counted` has the sum.
+
+    For the process that starts workers, before any `Meters` is made. prometheus_client looks at its variable when it is
+    imported, which has happened by then; the class that it chose there is chosen again.
+    """
+    os.environ[_FOLDER] = str(folder)
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
 
 
 class Meters:
@@ -57,24 +76,34 @@ class Meters:
             registry=self.registry,
         )
 
+    @property
+    def counted(self) -> CollectorRegistry:
+        """What was counted: by all workers, where several serve."""
+        folder = os.environ.get(_FOLDER)
+        if folder is None:
+            return self.registry
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone, folder)  # type: ignore[no-untyped-call]
+        return everyone
+
     def decided_within_ms(self, percent: int) -> int | None:
-        """How long this share of the decisions took at most, to the next bucket, since this process started.
+        """How long this share of the decisions took at most, to the next bucket, since the gateway started.
 
         None before the first one, and where it is beyond the largest bucket.
         """
-        name = "standing_gateway_decision_seconds"
-        count = self.registry.get_sample_value(f"{name}_count", {"stage": "total"}) or 0
+        name, counted = "standing_gateway_decision_seconds", self.counted
+        count = counted.get_sample_value(f"{name}_count", {"stage": "total"}) or 0
         for bound_s in _LATENCY_BUCKETS_S:
             labels = {"stage": "total", "le": str(float(bound_s))}
-            within = self.registry.get_sample_value(f"{name}_bucket", labels) or 0
+            within = counted.get_sample_value(f"{name}_bucket", labels) or 0
             if count and within * 100 >= count * percent:
                 return round(bound_s * 1_000)
         return None
 
     @property
     def refused_count(self) -> int:
-        """How many requests for a decision were refused since this process started."""
-        return int(self.registry.get_sample_value("standing_gateway_decision_requests_refused_total") or 0)
+        """How many requests for a decision were refused since the gateway started."""
+        return int(self.counted.get_sample_value("standing_gateway_decision_requests_refused_total") or 0)
 
     def committed(self, decisions: Sequence[tuple[str, str | None]]) -> None:
         """Count the decisions of one database transaction: outcome and reason of each."""
@@ -85,23 +114,20 @@ class Meters:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many decisions each outcome had since this process started."""
+        """How many decisions each outcome had since the gateway started."""
         counted: dict[str, int] = {"approve": 0, "decline": 0, "review": 0}
-        for metric in self._decisions.collect():
+        for metric in self.counted.collect():
             for sample in metric.samples:
-                if sample.name.endswith("_total"):
+                if sample.name == "standing_gateway_decisions_total":
                     counted[sample.labels["outcome"]] += int(sample.value)
         return counted
 
     @property
     def reads_per_call(self) -> float | None:
-        """The coalescing factor since this process started; None before the first call."""
-        values = {
-            sample.name.rpartition("_")[2]: sample.value
-            for metric in self.call_queries.collect()
-            for sample in metric.samples
-        }
-        return values["sum"] / values["count"] if values["count"] else None
+        """The coalescing factor since the gateway started; None before the first call."""
+        counted, name = self.counted, "standing_gateway_ledger_call_queries"
+        calls = counted.get_sample_value(f"{name}_count")
+        return (counted.get_sample_value(f"{name}_sum") or 0) / calls if calls else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +158,4 @@ def exposition(meters: Meters, gauges: list[Gauge]) -> bytes:
     """All figures in Prometheus' text format."""
     moment = CollectorRegistry()
     moment.register(_Snapshot(gauges))
-    return generate_latest(meters.registry) + generate_latest(moment)
+    return generate_latest(meters.counted) + generate_latest(moment)

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
+from standing.gateway import metrics
 from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.service import logs
@@ -14,7 +16,7 @@ from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import SettingsError, load
-from standing.ledger.service.workers import run_workers
+from standing.ledger.service.workers import hang_up_all, run_workers
 
 _BACKLOG = 2048  # uvicorn's own
 
@@ -34,14 +36,19 @@ def serve(config: Config = None, workers: Workers = 1) -> None:
                 _serve(config, taken)
                 return
             taken.listen(_BACKLOG)  # once for all; a connection that comes before the first worker waits
-            code = run_workers(workers, lambda: _serve(config, taken))
+            with TemporaryDirectory(prefix="standing-gateway-") as figures:
+                metrics.share(Path(figures))  # before any worker counts anything
+                code = run_workers(workers, lambda: _serve(config, taken, shared=True))
     if code:
         raise typer.Exit(code)
 
 
-def _serve(config: Path | None, taken: socket) -> None:
-    """One process. It reads the settings itself: a worker that is started later has those of then."""
+def _serve(config: Path | None, taken: socket, *, shared: bool = False) -> None:
+    """One process. It reads the settings itself: a worker that is started later has those of then. `shared`: it is one
+    of several workers."""
     with one_line_errors():
         app = create_app(load(GatewaySettings, config), read_again=lambda: load(GatewaySettings, config))
         app.state.reloader.on_hangup()
+        if shared:
+            app.state.reloader.share(hang_up_all)
         serve_app(app, taken)

@@ -147,9 +147,10 @@ async def reload_settings(
 ) -> SettingsState:
     """As SIGHUP: API keys, banks and the policy count from now on, and no request is lost.
 
-    `needs_restart` names what else has changed. Wrong settings are refused whole. Each gateway process reads its own.
+    `needs_restart` names what else has changed. Wrong settings are refused whole. All workers of one `serve --workers`
+    read theirs, the one that answers first; a gateway on another machine reads its own.
     """
-    return await asyncio.to_thread(reloader.reload)
+    return await asyncio.to_thread(reloader.reload_everywhere)
 
 
 @router.get("/healthz", tags=["operation"], summary="The process is up")

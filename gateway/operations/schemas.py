@@ -74,7 +74,9 @@ class ReconcileDocument(BaseModel):
 
 
 class StatusDocument(BaseModel):
-    """The gateway on one screen. Counts of decisions are this process's, since its start; null: cannot be had now."""
+    """The gateway on one screen. Counts of decisions are those of all workers behind this port, since they started;
+    null: cannot be had now.
+    """
 
     now_ms: int
     ready: bool

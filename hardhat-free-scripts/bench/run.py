@@ -5,7 +5,6 @@ travel better; the rounds of contenders are interleaved, so that noise meets all
 """
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -25,6 +24,7 @@ from anvil import AnvilMissing
 from bench.charts import chart
 from bench.decide import RedisMissing
 from bench.figures import Figure, Ratio, figures_table, ratios_table
+from standing.ledger.service.serve import settle_memory
 from tests.contracts.npm_packages import NpmMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,8 +92,7 @@ def measure(section: Section, rounds: int, console: Console, more: dict[str, Any
     console.rule(section.title)
     run = section.run
     # As a served process does (ledger.service.serve): else this one's collections show as everyone's latency.
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     with tempfile.TemporaryDirectory() as folder:
         figures, ratios = run(Path(folder), rounds, **more)
     console.print(figures_table(section.title, figures))

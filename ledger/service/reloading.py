@@ -65,6 +65,7 @@ class Reloader(Generic[Settings]):
         self._live = live
         self._clock = clock
         self._lock = threading.Lock()
+        self._tell_others: Callable[[], None] | None = None
         self._state = SettingsState(read_at_ms=clock.now_ms())
 
     @property
@@ -94,6 +95,21 @@ class Reloader(Generic[Settings]):
                 )
                 log.info("settings_read", changed=self._state.changed, needs_restart=self._state.needs_restart)
                 return self._state
+
+    def reload_everywhere(self) -> SettingsState:
+        """Read the settings again here, and where they are right, let every other process of this service do so.
+
+        Returns: what came of it here; the others log and show their own. Raises: InvalidValue, and no other process is
+        told then.
+        """
+        state = self.reload()
+        if self._tell_others is not None:
+            self._tell_others()
+        return state
+
+    def share(self, tell_others: Callable[[], None]) -> None:
+        """Name what lets the other processes of this service read their settings again."""
+        self._tell_others = tell_others
 
     def on_hangup(self) -> None:
         """Let SIGHUP read the settings again. For the main thread, before the service is served."""

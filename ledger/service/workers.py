@@ -5,6 +5,8 @@ only one process may do at a time (following, reconciling) is decided by leader 
 SIGINT stop all workers, each after the requests that it has begun; SIGHUP reaches all of them. A worker that dies is
 restarted; one that dies soon after its start ends the whole service, because a restart would fail the same way.
 Workers end with their watcher, however that ended.
+
+A worker reaches the others through the watcher: `hang_up_all` lets it send SIGHUP to all of them.
 """
 
 import os
@@ -34,6 +36,14 @@ def run_workers(count: int, work: Callable[[], None]) -> int:
     if not hasattr(os, "fork"):
         raise SettingsError("workers: this system cannot fork; allowed: 1, and several services on ports of their own")
     return _Watch(count, work).run()
+
+
+def hang_up_all() -> None:
+    """Send SIGHUP to all workers, this one too, by way of their watcher. For a worker.
+
+    Raises: ProcessLookupError where the watcher has just gone; this worker ends then as well.
+    """
+    os.kill(os.getppid(), signal.SIGHUP)
 
 
 class _Watch:

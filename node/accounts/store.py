@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -301,4 +301,6 @@ _KIND = "kind"
 
 
 def _holder_json(account: Account) -> str:
-    return json.dumps(asdict(account.identity) | {_KIND: account.holder_kind}, ensure_ascii=False)
+    held = account.identity
+    fields = {"name": held.name, "id_document": held.id_document, "phone": held.phone, _KIND: account.holder_kind}
+    return json.dumps(fields, ensure_ascii=False)

@@ -29,6 +29,7 @@ from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import MAX_MISSING_SHOWN, FileRejected, FileReport, MissingAccount, masked
 from standing.node.feed.missing import mark, missing_accounts, newest
 from standing.node.feed.profile import Profile
+from standing.node.feed.records import read_record
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
 from standing.node.storage import schema
@@ -317,7 +318,9 @@ class FileLoader:
 
 
 def _parsed(line: Line, name: FileName) -> AccountChange:
-    change, problems = parse_line(line, name)
-    if change is None:  # the file was judged before, so it has changed since
+    """The change of a line that was judged before. Its values were judged then, and the feed judges them again."""
+    change, _ = read_record(line.record, effective_at_ms=name.as_of_ms)
+    if change is None or line.problems:  # so the file has changed since: say what is wrong with it
+        _, problems = parse_line(line, name)
         raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
     return change

@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
+from standing.ledger.attestations.terms import Terms
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue
 from standing.ledger.service.database import Database
@@ -215,6 +217,8 @@ class Feed:
         before = dict(accounts)
         bound = _active_bindings(connection, accounts)
         troubles: dict[str, AccountChange] = {}
+        told_all: list[tuple[bytes, Terms]] = []  # what is put into the outbox, in its order
+        put = partial(outbox.put_all, connection, holds_from_ms=last_ms + 1, entry_as_of_ms=as_of_ms)
         queued = 0
         for index, (number, stated) in enumerate(zip(numbers, changes, strict=True)):
             replaced = accounts.get(replaced_numbers.get(index, ""))
@@ -246,6 +250,8 @@ class Feed:
             elif replaced is not None:
                 account = replace(account, id=self._accounts.save(connection, account))
                 assert account.id is not None
+                put(told_all)
+                told_all = []
                 queued += take_over(
                     connection,
                     replaced=replaced,
@@ -259,37 +265,27 @@ class Feed:
                     entry_as_of_ms=as_of_ms,
                 )
             accounts[number] = account
-            queued += self._tell(connection, account, change, bound[number], last_ms, as_of_ms)
+            told_all += (told_now := self._told(connection, account, change, bound[number]))
+            queued += len(told_now)
+        put(told_all)
         told = [number for number in dict.fromkeys(numbers) if number in accounts]
         self._accounts.save_all(connection, [accounts[number] for number in told])
         self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
         return queued
 
-    def _tell(
-        self,
-        connection: Connection,
-        account: Account,
-        change: AccountChange,
-        bound: dict[bytes, str],
-        last_ms: int,
-        as_of_ms: int | None,
-    ) -> int:
-        """Queue the account's terms for each of its bindings, and last terms for those that the change ends."""
-        told = list(bound.items())
-        for binding, platform in told:
+    def _told(
+        self, connection: Connection, account: Account, change: AccountChange, bound: dict[bytes, str]
+    ) -> list[tuple[bytes, Terms]]:
+        """The account's terms for each of its bindings, and last terms for those that the change ends."""
+        told = []
+        for binding, platform in list(bound.items()):
             terms = account.terms(self._bank_secret, binding, platform)
             if platform in change.unbind:
                 terms = unbound(terms, change.effective_at_ms)
                 end_binding(connection, binding, change.effective_at_ms)
                 del bound[binding]
-            outbox.put(
-                connection,
-                binding=binding,
-                terms=terms,
-                holds_from_ms=last_ms + 1,
-                entry_as_of_ms=as_of_ms,
-            )
-        return len(told)
+            told.append((binding, terms))
+        return told
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:

@@ -65,16 +65,20 @@ def put(
     `holds_from_ms`: the first time that the watermark may not reach before this is published; everything up to the feed
     entry before may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
     """
-    connection.execute(
-        insert(schema.outbox),
-        {
-            "binding_id": binding,
-            "effective_at_ms": terms.effective_at_ms,
-            "terms": terms.pack(),
-            "holds_from_ms": holds_from_ms,
-            "entry_as_of_ms": entry_as_of_ms,
-        },
-    )
+    put_all(connection, [(binding, terms)], holds_from_ms=holds_from_ms, entry_as_of_ms=entry_as_of_ms)
+
+
+def put_all(
+    connection: Connection, stated: Sequence[tuple[bytes, Terms]], *, holds_from_ms: int, entry_as_of_ms: int | None
+) -> None:
+    """As `put`, for the terms of many bindings in this order; one statement, which costs a tenth of as many."""
+    fixed = {"holds_from_ms": holds_from_ms, "entry_as_of_ms": entry_as_of_ms}
+    rows = [
+        {"binding_id": binding, "effective_at_ms": terms.effective_at_ms, "terms": terms.pack(), **fixed}
+        for binding, terms in stated
+    ]
+    if rows:
+        connection.execute(insert(schema.outbox), rows)
 
 
 def last_as_of_ms(connection: Connection) -> int:
@@ -180,7 +184,11 @@ def in_order(drafts: Iterable[Draft]) -> list[Draft]:
 
 def _terms(row: Row[Any]) -> Terms:
     """The terms of a row, under the time that the row has now."""
-    return replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
+    return _taking_effect(Terms.unpack(row.terms), row.effective_at_ms)
+
+
+def _taking_effect(terms: Terms, at_ms: int) -> Terms:
+    return terms if terms.effective_at_ms == at_ms else replace(terms, effective_at_ms=at_ms)
 
 
 def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequence[Draft]) -> None:
@@ -217,7 +225,7 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
         earliest_ms = max(draft.floor_ms, last.get(draft.binding, 0))
         effective_at_ms = max(min(draft.terms.effective_at_ms, latest_ms), earliest_ms)
         last[draft.binding] = effective_at_ms
-        ordered.append(replace(draft, terms=replace(draft.terms, effective_at_ms=effective_at_ms)))
+        ordered.append(replace(draft, terms=_taking_effect(draft.terms, effective_at_ms)))
     return ordered
 
 

@@ -30,6 +30,37 @@ def _statuses(net: LocalNet, key: str) -> Counter[int]:
     )
 
 
+def _reload_by_http_reaches_all(net: LocalNet, config: Path) -> None:
+    key, hashed = new_key()
+    settings = net.gateway_settings
+    new = settings | {"api_keys": [*settings["api_keys"], {"name": "newer", "role": "platform", "sha256": hashed}]}
+    config.write_text(tomli_w.dumps(new | {"listen_port": -1}))
+    _reload(net, 422)  # wrong settings reach nobody
+    assert _statuses(net, key) == {401: _CONNECTIONS}
+    config.write_text(tomli_w.dumps(new))
+    _reload(net, 200)
+    wait_until(lambda: _statuses(net, key) == {200: _CONNECTIONS})
+
+
+def _reload(net: LocalNet, status: int) -> None:
+    headers = {"Authorization": f"Bearer {net.admin_key}", "Standing-Reason": "a new key"}
+    answer = httpx.post(net.gateway_url + "/v1/settings:reload", headers=headers, timeout=30)
+    assert answer.status_code == status, answer.text
+
+
+def _figures_are_of_all(net: LocalNet) -> None:
+    """Counters never go back from scrape to scrape, whichever worker answers, and hold what all have done."""
+    for _ in range(_CONNECTIONS):
+        httpx.get(net.gateway_url + "/readyz", timeout=30)
+    name = "standing_gateway_ledger_call_queries_count "
+    counted = []
+    for _ in range(_CONNECTIONS):
+        lines = httpx.get(net.gateway_url + "/metrics", timeout=30).text.splitlines()
+        counted.append(next(float(line.removeprefix(name)) for line in lines if line.startswith(name)))
+    assert counted == sorted(counted)
+    assert counted[0] >= _CONNECTIONS
+
+
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for worker processes in /proc")
 def test_workers_share_a_port_read_their_settings_again_together_and_stop_together(tmp_path: Path) -> None:
@@ -52,6 +83,8 @@ def test_workers_share_a_port_read_their_settings_again_together_and_stop_togeth
             config.write_text(tomli_w.dumps(net.gateway_settings | {"api_keys": keys}))
             gateway._child.send_signal(signal.SIGHUP)
             wait_until(lambda: _statuses(net, key) == {200: _CONNECTIONS})
+            _reload_by_http_reaches_all(net, config)
+            _figures_are_of_all(net)
             gateway._child.terminate()
             assert gateway.wait_for_end(30) == 0
         finally:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -121,6 +124,37 @@ def test_no_figure_names_a_binding_a_user_or_a_transaction(a_rig: Rig) -> None:
     text = a_rig.nobody("GET", "/metrics").text
     for name in (person.binding[2:], person.user_id + '"', answer["transaction_id"], person.number):
         assert name not in text
+
+
+_SEVERAL = """
+import os, sys
+from pathlib import Path
+from standing.gateway import metrics
+
+metrics.share(Path(sys.argv[1]))
+for outcome, reason in (("approve", None), ("decline", "account_closed")):
+    if os.fork() == 0:
+        meters = metrics.Meters()
+        meters.committed([(outcome, reason)] * 3)
+        meters.call_queries.observe(4)
+        meters.total_latency.observe(0.003)
+        meters.refused.inc()
+        os._exit(0)
+    assert os.wait()[1] == 0
+meters = metrics.Meters()
+meters.call_queries.observe(1)
+print(meters.outcomes, meters.reads_per_call, meters.refused_count, meters.decided_within_ms(99))
+sys.stdout.write(metrics.exposition(meters, []).decode())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+def test_what_several_workers_counted_is_added_up_and_outlives_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SEVERAL, str(tmp_path)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert told.startswith("{'approve': 3, 'decline': 3, 'review': 0} 3.0 2 5\n"), told
+    assert 'standing_gateway_decisions_total{outcome="decline",reason="account_closed"} 3.0' in told
+    assert 'standing_gateway_decision_seconds_count{stage="total"} 2.0' in told
 
 
 def test_two_gateways_in_one_process_do_not_mix_their_figures() -> None:

@@ -247,3 +247,14 @@ def test_an_ivorian_number_of_eight_digits_is_one_of_today(first: str) -> None:
             assert phonenumbers.number_type(phonenumbers.parse(new)) == phonenumbers.PhoneNumberType.MOBILE
             assert new[4:6] in {"01", "05", "07"}
         assert new.endswith(old)
+
+
+@pytest.mark.parametrize("before", ["", "+86"])
+def test_a_chinese_mobile_number_is_what_the_library_makes_of_it(before: str) -> None:
+    """Each range of mobile numbers, and those next to them, whichever way they are read."""
+    for range_of in range(1_000, 2_000):
+        phone = f"{before}{range_of}3800138"
+        parsed = phonenumbers.parse(phone, "CN")
+        again = phonenumbers.parse(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", "CN")
+        told = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
+        assert canonical_phone(phone) == told, phone
