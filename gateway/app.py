@@ -139,6 +139,7 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.search,
         gateway.reviews,
         gateway.holds,
+        gateway.proofs,
         gateway.evidence,
         gateway.trails,
         gateway.score_cards,

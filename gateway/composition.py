@@ -29,6 +29,7 @@ from standing.gateway.settings import PEOPLE, GatewaySettings, read_policy, read
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
+from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
 from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.risk_run import RiskRunner
@@ -72,6 +73,7 @@ class Gateway:
     reconcile_schedule: ReconcileSchedule
     trails: Trails
     holds: Holds
+    proofs: HoldProofs
     score_cards: ScoreCards
     check_ups: CheckUps
     risks: RiskRunner
@@ -233,6 +235,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         settings=settings.warning,
         wake=followed.wakeups.wake,
     )
+    holds = Holds(storage, clock)
     score_every = settings.warning.every_minutes
     return Gateway(
         settings=settings,
@@ -267,7 +270,17 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             clock=clock,
             settings=settings.trail,
         ),
-        holds=Holds(storage, clock),
+        holds=holds,
+        proofs=HoldProofs(
+            platform=settings.platform,
+            storage=storage,
+            banks=banks,
+            nodes=nodes,
+            flow=flow,
+            holds=holds,
+            policy=policy,
+            clock=clock,
+        ),
         score_cards=cards,
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
         risks=risks,

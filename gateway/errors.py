@@ -12,10 +12,12 @@ StandingError
 │   ├── AlreadyReviewed       the review ended with the other outcome before
 │   ├── ReviewNotApprovable   the bank's word, read again, does not let the transaction pass
 │   ├── ReservationExpired    it was not captured in time, and its amount was given back
-│   └── AlreadyLifted         a hold that was lifted before, or has ended
+│   ├── AlreadyLifted         a hold that was lifted before, or has ended
+│   └── NotByProof            a hold that the policy does not let a bank's certificate lift
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
 ├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
+├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not the bank's word
 └── Unavailable
     ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
     ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
@@ -55,6 +57,14 @@ class BankNodeRefused(StandingError):
 
 class GrantNotTrusted(StandingError):
     """A grant is not for what was asked, or is not signed by the bank's signer on the ledger."""
+
+
+class CertificateNotTrusted(StandingError):
+    """A certificate does not answer what was asked, is not fresh, or is not signed by the bank's signer."""
+
+
+class NotByProof(Conflict):
+    """The hold's rule is not in the policy, or does not let a bank's certificate lift its holds."""
 
 
 class StorageUnavailable(Unavailable):

@@ -309,6 +309,6 @@ key_sign_in = true                   # false: only by the provider below
 [warning]                            # bindings that may fail within a week; no decision reads it
 every_minutes = 1440                 # all bindings in use are scored; or "never"
 warn_per_mille = 300                 # from this probability on, binding.at_risk
-batch = 200                          # bindings scored at once
-pause_ms = 20                        # rest after each batch, for the traffic beside it
+batch = 50                           # bindings scored at once
+busy_percent = 5                     # of a run's time; it rests the other, for the traffic beside it
 """

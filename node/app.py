@@ -59,7 +59,18 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         openapi_tags=[feed_routes.TAG, binding_routes.PLATFORMS_TAG, operation_routes.TAG],
     )
     app.state.node = node
-    provide(app, node, reloader, node.feed, node.bindings, node.off_boardings, node.resync, node.regranting, node.trail)
+    provide(
+        app,
+        node,
+        reloader,
+        node.feed,
+        node.bindings,
+        node.off_boardings,
+        node.resync,
+        node.certificates,
+        node.regranting,
+        node.trail,
+    )
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
     app.state.keyring = keyring
     app.state.reloader = reloader

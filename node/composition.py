@@ -16,6 +16,7 @@ from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings.assembly import make_bindings
+from standing.node.bindings.certificates import Certificates
 from standing.node.bindings.housekeeping import housekeeping_tasks
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.bindings.regranting import Regranting
@@ -71,6 +72,7 @@ class Node:
     bindings: Bindings
     off_boardings: OffBoardings
     resync: Resync
+    certificates: Certificates
     regranting: Regranting
     workers: Workers
     publisher: Publisher
@@ -143,6 +145,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
             on_change=publisher.wake,
             faults=faults,
         ),
+        certificates=Certificates(database, vault, issuer, clock),
         resync=Resync(database, vault, issuer, clock, on_doubt=publisher.send_again, faults=faults),
         workers=Workers(
             [

@@ -10,6 +10,7 @@ from standing.gateway.errors import (
     BankNodeRefused,
     BankNodeUnreachable,
     BindingHeld,
+    CertificateNotTrusted,
     GrantNotTrusted,
     StorageUnavailable,
     TooManyAttempts,
@@ -24,6 +25,7 @@ PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
     BankNodeRefused: (502, "The bank's node does not answer as it should"),
     GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
+    CertificateNotTrusted: (502, "The bank's certificate cannot be trusted"),
     BindingHeld: (429, "Too many of the user's attempts to bind were refused"),
     TooManyAttempts: (429, "The bank accepts no more attempts for now"),
 }
@@ -42,5 +44,6 @@ STORAGE = Documented(503, "storage-unavailable", PROBLEMS[StorageUnavailable][1]
 NODE_DOWN = Documented(503, "bank-node-unreachable", PROBLEMS[BankNodeUnreachable][1])
 NODE_ODD = Documented(502, "bank-node-refused", PROBLEMS[BankNodeRefused][1])
 GRANT_ODD = Documented(502, "grant-not-trusted", PROBLEMS[GrantNotTrusted][1])
+CERTIFICATE_ODD = Documented(502, "certificate-not-trusted", PROBLEMS[CertificateNotTrusted][1])
 HELD = Documented(429, "binding-held", PROBLEMS[BindingHeld][1])
 TOO_MANY = Documented(429, "too-many-attempts", PROBLEMS[TooManyAttempts][1])

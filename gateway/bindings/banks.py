@@ -17,6 +17,7 @@ from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.errors import AlreadyBound, BankNodeRefused, BankNodeUnreachable, BankNotServed, TooManyAttempts
 from standing.ledger.attestations.bic import bic_to_bytes11, parse_bic
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, DepositConfirmation
+from standing.ledger.attestations.certificate import Certificate, CertificateDocument
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.retry_after import retry_after_s
@@ -162,6 +163,23 @@ class NodeClient:
         try:
             return bool(json.loads(answer.body)["queued"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
+
+    async def certificate(self, bank: Bank, binding: bytes, challenge: bytes) -> Certificate:
+        """Ask the bank to certify a binding's account. The answer is as the node gives it; nothing of it is verified.
+
+        Raises: NotFound (the bank does not know the binding), Conflict (it does not certify the account),
+        TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
+        """
+        body = {"challenge": "0x" + challenge.hex()}
+        answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/certificate", body)
+        if answer.status == httpx.codes.NOT_FOUND:
+            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: to bind the account again")
+        if answer.status != httpx.codes.OK:
+            raise _refusal(bank, answer)
+        try:
+            return CertificateDocument.model_validate_json(answer.body).certificate()
+        except ValidationError as error:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:

@@ -169,7 +169,7 @@ class BindingFlow:
             if pending.binding is not None:
                 await self._end_replaced(pending.replaces)
                 return Granted(await self._bindings.find(pending.binding), created=False)
-            signer = await self._signer(bank)
+            signer = await self.signer(bank)
             answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
             if answer.grant is None:
                 return Refused(tuple(answer.mismatches))
@@ -206,7 +206,7 @@ class BindingFlow:
         identity = request.identity()
         await self._storage.reading(self._check_may_bind, user_id)
         # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left unused.
-        signer = await self._signer(bank)
+        signer = await self.signer(bank)
         # The bank limits how often one user may guess; it learns only that it is the same user.
         whose = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
         ends = None if replaces is None else "0x" + replaces.hex()
@@ -235,7 +235,7 @@ class BindingFlow:
         if binding is not None:
             await self._bindings.end(binding)
 
-    async def _signer(self, bank: Bank) -> str:
+    async def signer(self, bank: Bank) -> str:
         state = await asyncio.to_thread(self._ledger.bank, bank.bic)
         if not state.admitted or state.suspended:
             raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")

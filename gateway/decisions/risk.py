@@ -110,6 +110,7 @@ class Rule(BaseModel):
     name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")
     currency: Currency
     kinds: tuple[_KIND, ...] = Field(default=("payment", "withdrawal"), min_length=1, max_length=2)
+    lift_by_proof: bool = Field(False, description="Whether the bank's certificate of good standing lifts its holds")
 
     @property
     def looks_back(self) -> bool:

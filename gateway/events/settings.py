@@ -77,5 +77,7 @@ class WarningSettings(BaseModel):
         1_440, description="After the last run began, whichever process made it"
     )
     warn_per_mille: int = Field(WARN_PER_MILLE, ge=10, le=1_000, description="The probability from which one is told")
-    batch: int = Field(200, ge=1, le=1_000, description="Bindings scored at once")
-    pause_ms: int = Field(20, ge=0, le=60_000, description="Rest after each batch")
+    batch: int = Field(50, ge=1, le=1_000, description="Bindings scored at once")
+    busy_percent: int = Field(
+        5, ge=1, le=100, description="Of the time of a run, how much it works; it rests the other"
+    )

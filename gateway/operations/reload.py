@@ -50,6 +50,7 @@ class _Take:
         gateway.score_cards.use(policy)
         gateway.reconciler.use(policy)
         gateway.risks.use(policy)
+        gateway.proofs.use(policy)
         gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
         gateway.binding_flow.bounds = policy.binding
         return Taken(tuple(changed), tuple(needs_restart))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response, status
 
 from standing.gateway.access.audit import check_reason
 from standing.gateway.access.dependencies import (
+    CERTIFICATE_ODD,
     LOOKING_UP,
     NODE_DOWN,
     NODE_ODD,
@@ -22,11 +23,12 @@ from standing.gateway.bindings.identity_change import IdentityChange
 from standing.gateway.bindings.routes import BINDING, FlowDep, bind_answer
 from standing.gateway.bindings.schemas import BindAnswer, BindingId, UserPath
 from standing.gateway.decisions.holds import Holds
-from standing.gateway.errors import AlreadyLifted, BankNotServed
+from standing.gateway.errors import AlreadyLifted, BankNotServed, BankNotUsable, NotByProof
 from standing.gateway.support import schemas as d
+from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
 from standing.gateway.support.trail_schemas import BindingPath, TrailDocument
-from standing.ledger.errors import InvalidValue, NotFound, Overloaded
+from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
@@ -61,6 +63,36 @@ async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, holds: HoldsDep, audit: 
     again."""
     async with audit.act(caller, "lift_hold", hold_id, check_reason(body.reason)):
         return d.HoldView.of(await holds.lift(hold_id, caller.name))
+
+
+@router.post(
+    "/v1/holds/{hold_id}/prove",
+    summary="Lift a hold by the bank's own fresh word on the account",
+    responses=responses(
+        *_ACTING,
+        AlreadyLifted,
+        NotByProof,
+        BankNotServed,
+        BankNotUsable,
+        Conflict,
+        LedgerUnreachable,
+        TOO_MANY,
+        CERTIFICATE_ODD,
+        NODE_ODD,
+        NODE_DOWN,
+    ),
+)
+async def prove_hold(
+    hold_id: d.HoldId,
+    body: d.WhyBody,
+    proofs: Annotated[HoldProofs, Depends(provided(HoldProofs))],
+    audit: AuditDep,
+    caller: AnyRole,
+) -> d.ProofAnswer:
+    """The gateway asks the bank for a certificate of good standing and verifies it. Only for rules with
+    `lift_by_proof`. The hold is lifted and nothing is approved: the next decision reads the ledger as always."""
+    async with audit.act(caller, "prove_hold", hold_id, check_reason(body.reason)):
+        return d.ProofAnswer.of(await proofs.lift(hold_id))
 
 
 @router.put(

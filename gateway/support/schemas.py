@@ -10,7 +10,9 @@ from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
 from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.bindings.schemas import USER_PATTERN, ClaimBody
 from standing.gateway.decisions.holds import StoredHold
+from standing.gateway.support.proof import LiftedByProof
 from standing.ledger.attestations.binding_protocol import Hex32
+from standing.ledger.attestations.certificate import CertificateDocument
 from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField, stated_document
 from standing.ledger.attestations.phones import MAX_PHONE
 
@@ -92,6 +94,18 @@ class HoldView(BaseModel):
         binding = "0x" + hold.binding.hex() if hold.binding is not None else None
         told: dict[str, Any] = {name: getattr(hold, name) for name in cls.model_fields}
         return cls(**told | {"binding": binding, "why": LocalizedText.of(hold.why)})
+
+
+class ProofAnswer(BaseModel):
+    """The lifted hold, and the certificate that lifted it: anyone can verify it against the bank's signer on the
+    ledger."""
+
+    hold: HoldView
+    certificate: CertificateDocument
+
+    @classmethod
+    def of(cls, lifted: LiftedByProof) -> "ProofAnswer":
+        return cls(hold=HoldView.of(lifted.hold), certificate=CertificateDocument.of(lifted.certificate))
 
 
 class HoldList(BaseModel):

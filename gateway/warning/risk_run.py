@@ -1,11 +1,13 @@
 """A run: learn from scores whose outcomes are known by now, score every binding in use, and tell those at risk.
 
-Off the hot path: in batches with a pause, reading the database alone, each batch written in one short transaction. No
-decision ever reads what is written here. What was learned and that it was learned are one transaction, so a run that is
-killed neither forgets an outcome nor learns it twice.
+Off the hot path: in batches, each written in one short transaction, with a rest after each that keeps the share of the
+time in which a run works at what the settings allow. It reads the database alone, and no decision reads what it writes.
+What was learned and that it was learned are one transaction, so a run that is killed neither forgets an outcome nor
+learns it twice.
 """
 
 import importlib.util
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,21 +82,23 @@ class RiskRunner:
         """Go by another policy from the next run on."""
         self._policy = policy
 
-    def run(self, stopping: Callable[[], bool] = lambda: False) -> Run:
-        """Learn, score and tell now. Raises: StorageUnavailable, VaultError."""
+    def run(self, stop: threading.Event | None = None) -> Run:
+        """Learn, score and tell now, until `stop` is set. Raises: StorageUnavailable, VaultError."""
+        stop = stop or threading.Event()
         started_ms, run = self._clock.now_ms(), Run()
         self._write(lambda connection: risk_store.mark_run(connection, started_ms))
         model = self._model()
         can_learn = importlib.util.find_spec("sklearn") is not None
         if can_learn:
-            self._learn(model, run, started_ms, stopping)
+            self._learn(model, run, started_ms, stop)
         else:
             structlog.get_logger().warning("risk_cannot_learn", missing="scikit-learn; the extra warning")
         with self._storage.read() as connection:
             active = connection.scalar(select(func.count()).where(schema.bindings.c.ended_at_ms.is_(None))) or 0
         kept = _SPREAD * MAX_SAMPLES // max(MAX_SAMPLES, active) if can_learn else 0
         after = b""
-        while not stopping():
+        while not stop.is_set():
+            began_s = time.perf_counter()
             with self._storage.read() as connection:
                 rows = batch(connection, after, self._settings.batch)
                 banks = {bank.bic: bank for bank in self._banks}
@@ -103,7 +107,7 @@ class RiskRunner:
                 break
             after = rows[-1].binding
             self._score(known, model, run, started_ms, kept)
-            time.sleep(self._settings.pause_ms / 1000)
+            self._rest(stop, time.perf_counter() - began_s)
         self.last = run
         structlog.get_logger().info("risks_scored", learned=run.learned, scored=run.scored, told=run.told)
         return run
@@ -116,8 +120,14 @@ class RiskRunner:
             structlog.get_logger().warning("risk_model_begins_anew", problem=error.problem)
             return RiskModel()
 
-    def _learn(self, model: RiskModel, run: Run, now_ms: int, stopping: Callable[[], bool]) -> None:
-        while not stopping():
+    def _rest(self, stop: threading.Event, worked_s: float) -> None:
+        """Rest for as long as `busy_percent` asks after so much work, or until the run is to end."""
+        percent = self._settings.busy_percent
+        stop.wait(worked_s * (100 - percent) / percent)
+
+    def _learn(self, model: RiskModel, run: Run, now_ms: int, stop: threading.Event) -> None:
+        while not stop.is_set():
+            began_s = time.perf_counter()
             with self._storage.read() as connection:
                 samples = risk_store.due_samples(connection, now_ms, _LEARN_AT_ONCE)
                 failed = risk_store.outcomes(connection, samples)
@@ -133,6 +143,7 @@ class RiskRunner:
 
             self._write(save)
             run.learned += len(samples)
+            self._rest(stop, time.perf_counter() - began_s)
 
     def _score(self, known: list[OnRecord], model: RiskModel, run: Run, now_ms: int, kept: int) -> None:
         found = {each.row.binding: (each, features(each.facts)) for each in known}

@@ -75,7 +75,7 @@ class RiskSchedule:
         try:
             if now_ms < self._not_before_ms or not self.leader.leads() or not self._due(now_ms):
                 return
-            self._runner.run(self._stop.is_set)
+            self._runner.run(self._stop)
         except (StorageUnavailable, VaultError) as error:
             self._not_before_ms = now_ms + _MINUTE_MS
             structlog.get_logger().warning("warning_failed", problem=str(error))

@@ -3,7 +3,8 @@
 The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
 the process (the cached snapshot that Standing replaces), or the same copy in Redis. Two are limits: `empty` is a
 FastAPI route that does nothing, with the same key check; `same` does the same durable work without Standing
-(`bench.same_work`). `counted` is the gateway as it is, and counts its statements.
+(`bench.same_work`). `counted` is the gateway as it is, and counts its statements; `scored` scores its bindings all
+the time, one run after the other (`gateway.warning.risk_run`), where a served one makes a run a day.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from standing.gateway.decisions.service import DecisionService
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.schema import bindings
+from standing.gateway.warning.risk_run import RiskRunner
 from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
@@ -127,7 +129,7 @@ def counting() -> Iterator[dict[str, int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty", "same", "counted"])
+    parser.add_argument("kind", choices=["ledger", "snapshot", "redis", "empty", "same", "counted", "scored"])
     parser.add_argument("config", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--redis", help="URL of the Redis server")
@@ -150,7 +152,17 @@ def main() -> None:
         app = create_app(settings)
     if counted is not None:
         app.add_api_route("/counts", lambda: counted)
+    if arguments.kind == "scored":
+        runner = app.state.gateway.risks
+        scoring = threading.Thread(target=_keep_scoring, args=(runner,), daemon=True)
+        scoring.start()
+        app.add_api_route("/scoring", scoring.is_alive)
     serve(app, listener("127.0.0.1", arguments.port))
+
+
+def _keep_scoring(runner: RiskRunner) -> None:
+    while True:
+        runner.run()
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from standing.ledger.attestations.binding_protocol import (
     DepositConfirmation,
     Hex32,
 )
+from standing.ledger.attestations.certificate import CertificateDocument, CertificateRequest
 from standing.ledger.errors import Conflict, InvalidValue, NotFound, Overloaded
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
+from standing.node.bindings.certificates import Certificates, NotInGoodStanding
 from standing.node.bindings.off_boarding import OffBoarding, OffBoardings, PlatformOffBoarded
 from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
@@ -142,6 +144,24 @@ def post_regrant(
 ) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""
     return regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
+
+
+@router.post(
+    "/v1/bindings/{binding}/certificate",
+    tags=["platforms"],
+    summary="Certify that a binding's account is in good standing now",
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, NotInGoodStanding, TOO_MANY),
+)
+def post_certificate(
+    body: CertificateRequest,
+    binding: BindingId,
+    certificates: Annotated[Certificates, Depends(provided(Certificates))],
+    caller: Platform,
+) -> CertificateDocument:
+    """Signed by the bank, for one challenge and two minutes; anyone can verify it. A platform's own bindings only, at a
+    bounded rate."""
+    challenge = bytes.fromhex(body.challenge[2:])
+    return CertificateDocument.of(certificates.issue(_platform_of(caller), bytes.fromhex(binding[2:]), challenge))
 
 
 @router.get(

@@ -5,6 +5,7 @@ terms are sealed, publications are signed and go to a real chain.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -22,12 +23,18 @@ from standing.ledger.attestations.binding_protocol import (
     MicroDepositDocument,
     Mismatch,
 )
+from standing.ledger.attestations.certificate import (
+    Certificate,
+    CertificateDocument,
+    CertificateRequest,
+    sign_certificate,
+)
 from standing.ledger.attestations.grant import make_grant
 from standing.ledger.attestations.limits import LIMIT_FIELDS, Limits
 from standing.ledger.attestations.money import NO_LIMIT, currency_number
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
 from standing.ledger.attestations.sealing import derive_binding_key, identity_tags, seal
-from standing.ledger.attestations.terms import Status, Terms
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.clock import Clock
@@ -89,6 +96,7 @@ class FakeBank:
     #: The amount of the micro-deposit that the next binding needs first; None: it needs none.
     deposit_minor: int | None = None
     deposits: dict[str, tuple[BindingRequest, int]] = field(default_factory=dict)
+    certified: list[Certificate] = field(default_factory=list)
     number: int = 0
     head: bytes = bytes(32)
 
@@ -100,12 +108,17 @@ class FakeBank:
         self.app.add_api_route("/v1/bindings", self._post, methods=["POST"])
         self.app.add_api_route("/v1/bindings/{binding}", self._delete, methods=["DELETE"])
         self.app.add_api_route("/v1/bindings/{binding}/resync", self._resync, methods=["POST"])
+        self.app.add_api_route("/v1/bindings/{binding}/certificate", self._certify, methods=["POST"])
         self.app.add_api_route("/v1/bindings/{binding}/trail", self._trail, methods=["GET"])
         self.app.add_api_route("/v1/micro-deposits/{deposit}/confirm", self._confirm, methods=["POST"])
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The node's ASGI app, with its troubles: a status to answer with, `garbage`, or `flood`."""
-        if scope["type"] != "http" or self.trouble is None or self.trouble in _GRANT_TROUBLES:
+        if (
+            scope["type"] != "http"
+            or self.trouble is None
+            or self.trouble in _GRANT_TROUBLES | CERTIFICATE_TROUBLES.keys()
+        ):
             await self.app(scope, receive, send)
         elif self.trouble == "garbage":
             await Response('{"outcome": "perhaps"}', media_type="application/json")(scope, receive, send)
@@ -197,6 +210,40 @@ class FakeBank:
         self.publish(raw)
         return {"binding": binding, "effective_at_ms": self.clock.now_ms(), "queued": True}
 
+    def _certify(
+        self, binding: Hex32, body: CertificateRequest, _caller: Annotated[Caller, Depends(require("platform"))]
+    ) -> CertificateDocument:
+        raw = bytes.fromhex(binding[2:])
+        if raw not in self.bindings or raw in self.ended:
+            raise NotFound("no such binding")
+        if self.trouble == "replayed":
+            return CertificateDocument.of(next(each for each in reversed(self.certified) if each.binding == raw))
+        account = self.accounts[self.bindings[raw]]
+        if account.status is not Status.ACTIVE:
+            raise Conflict("the account is not in good standing")
+        now_ms = self.clock.now_ms()
+        unsigned = Certificate(
+            bank=self.bic,
+            binding=raw,
+            platform=PLATFORM,
+            challenge=bytes.fromhex(body.challenge[2:]),
+            tags=account.terms(raw, self.key(raw), now_ms).tags,
+            debit_allowed=account.debit_allowed,
+            credit_allowed=account.credit_allowed,
+            as_of_ms=now_ms,
+            issued_at_ms=now_ms,
+            expires_at_ms=now_ms + 120_000,
+        )
+        # A faulty node signs what it should not; a thief changes what was signed, or signs with a key of their own.
+        if self.trouble in CERTIFICATE_TROUBLES:
+            unsigned = replace(unsigned, **CERTIFICATE_TROUBLES[self.trouble](unsigned))
+        signer = LocalSigner(secrets.token_bytes(32)) if self.trouble == "another bank's key" else self.signer
+        certificate = sign_certificate(signer, unsigned)
+        if self.trouble == "changed after it was signed":
+            certificate = replace(certificate, as_of_ms=certificate.as_of_ms - 1)
+        self.certified.append(certificate)
+        return CertificateDocument.of(certificate)
+
     def _trail(self, binding: Hex32, _caller: Annotated[Caller, Depends(require("platform"))]) -> None:
         raise NotFound(f"this bank keeps no trail of {binding}")
 
@@ -252,4 +299,19 @@ def _raw(binding: str | None) -> bytes | None:
     return None if binding is None else bytes.fromhex(binding[2:])
 
 
+#: What is wrong with a certificate: what it states in place of the truth.
+CERTIFICATE_TROUBLES: dict[str, Callable[[Certificate], dict[str, Any]]] = {
+    "replayed": lambda _: {},
+    "another bank's key": lambda _: {},
+    "changed after it was signed": lambda _: {},
+    "of another bank": lambda _: {"bank": "OTHRCNBJ"},
+    "of another binding": lambda _: {"binding": secrets.token_bytes(32)},
+    "for another platform": lambda _: {"platform": "other-pay"},
+    "to another question": lambda _: {"challenge": secrets.token_bytes(32)},
+    "expired": lambda fresh: {"issued_at_ms": fresh.issued_at_ms - 120_000, "expires_at_ms": fresh.issued_at_ms},
+    "for ever": lambda fresh: {"expires_at_ms": fresh.issued_at_ms + 86_400_000},
+    "from the future": lambda fresh: {"issued_at_ms": fresh.issued_at_ms + 60_000},
+    "of a silent core": lambda fresh: {"as_of_ms": fresh.as_of_ms - 300_001},
+    "of another holder": lambda _: {"tags": IdentityTags(*(secrets.token_bytes(3) for _ in range(3)))},
+}
 _GRANT_TROUBLES = frozenset({"wrong signer", "wrong bank", "wrong platform", "wrong key"})

@@ -348,6 +348,7 @@ MAY: dict[tuple[str, str], set[str | None]] = {
     ("PUT", "/v1/users/{user_id}/identity"): {"platform", "support", "admin"},
     ("GET", "/v1/holds"): {"platform", "support", "admin"},
     ("POST", "/v1/holds/{hold_id}/lift"): {"support", "admin"},
+    ("POST", "/v1/holds/{hold_id}/prove"): {"platform", "support", "admin"},
     ("GET", "/v1/audit"): {"admin"},
     ("GET", "/v1/banks"): {"platform", "support", "admin"},
     ("POST", "/v1/settings:reload"): {"admin"},

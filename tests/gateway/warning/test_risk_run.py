@@ -22,7 +22,7 @@ LEARNED = {"learned": MIN_LEARNED, "failures": MIN_FAILURES}
 
 @pytest.fixture
 def it(tmp_path: Path) -> Iterator[FollowRig]:
-    with follow_rig(tmp_path, warning={"every_minutes": "never", "pause_ms": 0}) as made:
+    with follow_rig(tmp_path, warning={"every_minutes": "never", "busy_percent": 100}) as made:
         yield made
 
 
@@ -260,7 +260,7 @@ def test_a_stored_model_of_another_version_begins_anew(it: FollowRig) -> None:
 
 
 def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path: Path) -> None:
-    with follow_rig(tmp_path, warning={"every_minutes": 60, "pause_ms": 0}) as it:
+    with follow_rig(tmp_path, warning={"every_minutes": 60, "busy_percent": 100}) as it:
         schedule = _gateway(it).risk_schedule
         schedule.look()
         assert _gateway(it).risks.last is None
