@@ -312,8 +312,9 @@ def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, mis
     load.go_on()
     lied = {f"transaction {each.answer['transaction_id']}" for each in forged}
     changed = {f"transaction {line.decision['transaction_id']}" for line in lines if _misled(line.decision)}
-    assert {found.kind for found in audit.findings} == {Kind.EVIDENCE}
-    assert lied <= {found.where for found in audit.findings} <= lied | changed
+    assert [found for found in audit.findings if found.where not in lied | changed] == []
+    assert [found for found in audit.findings if found.kind is not Kind.EVIDENCE] == []
+    assert lied <= {found.where for found in audit.findings}
     assert {found.text.split(":")[0] for found in audit.findings if found.where in lied} == {"record", "watermark"}
     assert audit.counted["decisions"] > 500
 
