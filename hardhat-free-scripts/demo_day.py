@@ -49,6 +49,10 @@ class DayWentWrong(Exception):
     """Something that the day cannot go on without did not happen; the text says what."""
 
 
+class NotTaken(DayWentWrong):
+    """A bank's node did not take an entry of the feed."""
+
+
 def wait_for(look: Callable[..., Any], what: str) -> None:
     """Return once `look` is true. Raises: DayWentWrong after a minute."""
     waiting = Retrying(
@@ -145,10 +149,15 @@ class Core:
             self._send(max(self._clock.now_ms(), self._last_ms + 1), self._kept_back)
             self._kept_back = []
 
+    def turn_to(self, url: str) -> None:
+        """Feed another node of the bank from now on."""
+        with self._lock:
+            self._http.base_url = httpx.URL(url)
+
     def _send(self, as_of_ms: int, changes: list[dict[str, Any]]) -> dict[str, Any]:
         answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": changes})
         if answer.status_code != httpx.codes.OK:
-            raise DayWentWrong(f"{self._bank.bic}'s node refused a feed entry: {answer.text}")
+            raise NotTaken(f"{self._bank.bic}'s node refused a feed entry: {answer.text}")
         self._last_ms = as_of_ms
         receipt: dict[str, Any] = answer.json()
         return receipt
@@ -159,7 +168,10 @@ class Core:
                 if self._silent:
                     continue
                 as_of_ms = max(self._clock.now_ms(), self._last_ms + 1)
-                answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": []})
+                try:
+                    answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": []})
+                except httpx.TransportError:
+                    continue  # the node is down: the next beat says it anew
                 if answer.status_code == httpx.codes.OK:
                     self._last_ms = as_of_ms
                 # Otherwise somebody else plays the core by hand (the curl lines), a little ahead of us: wait for it.

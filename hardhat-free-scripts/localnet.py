@@ -188,11 +188,27 @@ class LocalNet:
         gateway.wait_for(self.gateway_url + "/healthz")
         return gateway
 
-    def launch_gateway(self, name: str, port: int) -> Process:
+    def start_standby(self, bank: LocalBank) -> tuple[Process, str]:
+        """Start a second node on a bank's store. Returns: its process, and where it answers."""
+        port, config = free_port(), bank.folder / "standby.toml"
+        config.write_text(tomli_w.dumps({**bank.settings, "listen_port": port}))
+        command = [str(BIN / "standing-node"), "serve", "--config", str(config)]
+        standby, url = self._start(f"standby-{bank.bic}", command), f"http://127.0.0.1:{port}"
+        standby.wait_for(url + "/healthz")
+        return standby, url
+
+    def start_again(self, ended: Process, url: str) -> Process:
+        """Start what has ended once more, and wait until it answers at `url`."""
+        process = ended.again()
+        self._processes.append(process)
+        process.wait_for(url + "/healthz")
+        return process
+
+    def launch_gateway(self, name: str, port: int, environment: Mapping[str, str] | None = None) -> Process:
         """Start a gateway on `port` of this machine, one of several on the database, and do not wait for it."""
         config = self.folder / "gateway" / f"{name}.toml"
         config.write_text(tomli_w.dumps({**self.gateway_settings, "listen_port": port}))
-        return self._start(name, [str(BIN / "standing-gateway"), "serve", "--config", str(config)])
+        return self._start(name, [str(BIN / "standing-gateway"), "serve", "--config", str(config)], environment)
 
     def stop(self) -> None:
         """End every process that was started here, last first."""

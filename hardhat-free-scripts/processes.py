@@ -48,6 +48,7 @@ class Process:
     ) -> None:
         self.name = name
         self.log = log
+        self._began_with = (name, command, log, environment)
         with log.open("ab") as output:
             self._child = subprocess.Popen(
                 command,
@@ -57,6 +58,10 @@ class Process:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,  # Ctrl-C is for who started it; it ends its children itself
             )
+
+    def again(self) -> "Process":
+        """The same command once more, after this one has ended; its log goes on."""
+        return Process(*self._began_with)
 
     @property
     def pid(self) -> int:

@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,38 @@ def _user() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+@dataclass
+class Server:
+    """A running server, and the URL of its database `postgres`."""
+
+    url: str
+    _begin: Callable[[], subprocess.Popen[Any]]
+    _process: subprocess.Popen[Any]
+    _log: Path
+
+    def restart(self, *, after: Callable[[], None] = lambda: None) -> None:
+        """End it at once, as a restart by its operator does, call `after` while it is down, and begin it again."""
+        self.stop()
+        after()
+        self._process = self._begin()
+        _wait_for(self._process, self.url, self._log)
+
+    def stop(self) -> None:
+        """End it: the "fast" shutdown, which waits for no client."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(_STOP_TIMEOUT_S)
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """A running server; yields the URL of its database `postgres`. Raises: PostgresMissing, RuntimeError."""
+    with server() as running:
+        yield running.url
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A running server, which can be restarted. Raises: PostgresMissing, RuntimeError."""
     folder = programs()
     user = _user()
     with tempfile.TemporaryDirectory(prefix="standing-postgres-") as name:
@@ -80,15 +110,18 @@ def postgres() -> Iterator[str]:
         command = [str(folder / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
         for option in _OPTIONS:
             command += ["-c", option]
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        url = f"postgresql+psycopg://standing@127.0.0.1:{port}/postgres"
+        with (home / "log").open("ab") as log:
+
+            def begin() -> subprocess.Popen[Any]:
+                return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+
+            running = Server(url, begin, begin(), home / "log")
             try:
-                url = f"postgresql+psycopg://standing@127.0.0.1:{port}/postgres"
-                _wait_for(server, url, home / "log")
-                yield url
+                _wait_for(running._process, url, home / "log")
+                yield running
             finally:
-                server.send_signal(signal.SIGINT)  # the "fast" shutdown: it waits for no client
-                server.wait(_STOP_TIMEOUT_S)
+                running.stop()
 
 
 def _wait_for(server: subprocess.Popen[Any], url: str, log: Path) -> None:

@@ -24,9 +24,9 @@ from bench.capacity_tables import (
     CASES,
     FOLDER,
     HERD,
-    PEAK,
     RATES,
     YEAR_S,
+    peak_rate,
     promised_ms,
     usual_rate,
     write_tables,
@@ -62,7 +62,7 @@ def chart(found: dict[str, Any], file: Path) -> None:
     full.set(ylabel="% of the block's gas", ylim=(0, 105))
     for axes in (stale, full):
         axes.set(xlabel="changes a second, all banks together", xscale="log")
-        for rate, name in ((usual_rate(), "usual"), (PEAK * usual_rate(), "busy hour")):
+        for rate, name in ((usual_rate(), "usual"), (peak_rate(), "busy hour")):
             axes.axvline(rate, color="0.8", linewidth=0.8, zorder=0)
             axes.text(rate, 1.01, name, fontsize=7, ha="center", transform=axes.get_xaxis_transform())
     stale.legend(fontsize=6, loc="upper left")

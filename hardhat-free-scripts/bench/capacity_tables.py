@@ -28,6 +28,11 @@ def usual_rate() -> int:
     return round(BINDINGS / DAYS_BETWEEN_CHANGES / DAY_S)
 
 
+def peak_rate() -> int:
+    """The same in a busy hour."""
+    return round(PEAK * BINDINGS / DAYS_BETWEEN_CHANGES / DAY_S)
+
+
 def promised_ms(heartbeat_ms: int) -> int:
     """What is promised of a bank's word: 99 of 100 reads find none that is older than its heartbeat and two blocks."""
     return heartbeat_ms + 2 * Case(1, 0).block_ms
@@ -39,7 +44,7 @@ def tables(found: dict[str, Any]) -> str:
 
 
 def _simulated(found: dict[str, Any]) -> Iterator[str]:
-    usual, peak = usual_rate(), PEAK * usual_rate()
+    usual, peak = usual_rate(), peak_rate()
     yield (
         f"| banks | heartbeat each | herds of | gas of heartbeats alone | staleness at {usual:,} changes a second | "
         f"gas | at {peak:,} | gas | the wall |"

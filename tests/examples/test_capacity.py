@@ -71,9 +71,10 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 
 def test_the_page_says_what_the_study_found(tmp_path: Path) -> None:
-    """The tables between the marks are those of the JSON that lies beside the chart, and costs are today's."""
+    """The tables between the marks are those of the JSON that lies beside the chart, and gas is today's, to 2 %."""
     found = json.loads((capacity_tables.FOLDER / "capacity.json").read_text())
-    assert found["costs"] == {name: getattr(_COSTS, name) for name in found["costs"]}, "make capacity"
+    for name in ("publication", "attestation", "first"):
+        assert found["costs"][name] == pytest.approx(getattr(_COSTS, name), rel=0.02), "make capacity"
     page = tmp_path / "page.md"
     page.write_text(capacity_tables.PAGE.read_text())
     capacity_tables.write_tables(found, page)

@@ -26,6 +26,8 @@ class NodeProxy:
     down: bool = False
     url: str = ""
     calls: list[str] = field(default_factory=list)
+    #: Is given each call, and may answer it in the node's place, which never hears of it then.
+    instead: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,8 +37,10 @@ class NodeProxy:
         if self.down:
             await Response(status_code=502)(scope, receive, send)
             return
-        async with httpx.AsyncClient(timeout=30) as client:
-            answer = (await client.post(self.behind, json=call)).json()
+        answer = self.instead(call) if self.instead is not None else None
+        if answer is None:
+            async with httpx.AsyncClient(timeout=30, verify=False) as client:
+                answer = (await client.post(self.behind, json=call)).json()
         if self.lie is not None:
             answer = self.lie(call, answer)
         await Response(json.dumps(answer), media_type="application/json")(scope, receive, send)

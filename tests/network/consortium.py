@@ -6,7 +6,7 @@ of the demo's local network (`hardhat-free-scripts/localnet.py`).
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from tests.network.validators import NetworkNode, ValidatorNetwork, validators
 #: The demo's. The first is on validator 0, the second on validator 1; each has validator 2 as its second node.
 BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
 #: Often enough that a bank's word is seldom older than a second.
-_EXPORT_TIMEOUT_S = 60.0
+_EXPORT_TIMEOUT_S = 600.0
 _PUBLISHER = {"heartbeat_ms": 500, "poll_ms": 20}
 
 
@@ -44,7 +44,9 @@ class Consortium:
         """The validator that a bank's node uses first."""
         return self.network.validators[list(self.net.banks).index(bank.bic)]
 
-    def add_bank(self, bic: str, name: str, **settings: Any) -> LocalBank:
+    def add_bank(
+        self, bic: str, name: str, *, environment: Mapping[str, str] | None = None, **settings: Any
+    ) -> LocalBank:
         """Admit a bank and start its node."""
         own, second = self.network.validators[len(self.net.banks)], self.network.validators[2]
         stated: dict[str, Any] = {
@@ -57,11 +59,14 @@ class Consortium:
         if on_postgresql():
             stated["database_url"] = new_database(self.net.folder, "node")
         bank = self.net.add_bank(bic, name, **stated)
-        self.net.start_bank(bank)
+        self.net.start_bank(bank, environment)
         return bank
 
-    def start_gateways(self, policy: dict[str, Any] | None = None, **settings: Any) -> None:
-        """Start the platform's gateways: one on the observer first, the other on validator 3 first."""
+    def start_gateways(
+        self, policy: dict[str, Any] | None = None, *, environment: Mapping[str, str] | None = None, **settings: Any
+    ) -> None:
+        """Start the platform's gateways: one on the observer first, the other, which is given the environment, on
+        validator 3 first."""
         net, folder = self.net, self.net.folder
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=policy or POLICY)
         del net.gateway_settings["ledger_url"]
@@ -74,7 +79,7 @@ class Consortium:
         if on_postgresql():  # several processes share a PostgreSQL; an SQLite database is for one
             net.gateway_settings["ledger_urls"] = urls[::-1]
             port = free_port()
-            second = net.launch_gateway("gateway-2", port)
+            second = net.launch_gateway("gateway-2", port, environment)
             second.wait_for(f"http://127.0.0.1:{port}/healthz")
             self.gateways[f"http://127.0.0.1:{port}"] = second
             net.gateway_settings["ledger_urls"] = urls

@@ -33,6 +33,8 @@ _STAKE = f"{10**24}{_DENOMINATION}"
 _MAX_BLOCK_GAS = 100_000_000
 _BLOCKS_BEFORE_JAIL = 1_000_000  # a test's validator may be away for as long as the test likes
 _COMMAND_TIMEOUT_S = 60.0
+_KEYRING = ("--keyring-backend", "test")
+_VOTER = "voter"  # the account of a validator that was no validator at first
 _PASSPHRASE = "12345678\n"  # asked for whatever the keyring; the test keyring stores keys in the clear
 
 
@@ -106,6 +108,40 @@ class Engine:
             raise RuntimeError(f"{' '.join(arguments[:3])}: {(done.stderr or done.stdout)[-800:]}")
         return done.stdout
 
+    def begin_to_vote(self, home: Path, ports: Ports, key: str) -> None:
+        """Let a node that runs become a validator, with as much stake as those of the genesis, from a funded account.
+
+        It is said when the transaction is taken; the set of validators changes some blocks later. Raises: RuntimeError.
+        """
+        self.run(home, "keys", "unsafe-import-eth-key", _VOTER, key, *_KEYRING)
+        stated = home / "validator.json"
+        stated.write_text(
+            json.dumps(
+                {
+                    "pubkey": json.loads(self.run(home, "comet", "show-validator")),
+                    "amount": _STAKE,
+                    "moniker": home.name,
+                    "commission-rate": "0.1",
+                    "commission-max-rate": "0.2",
+                    "commission-max-change-rate": "0.01",
+                    "min-self-delegation": "1",
+                }
+            )
+        )
+        self._send(home, ports, "create-validator", str(stated))
+
+    def end_to_vote(self, home: Path, ports: Ports) -> None:
+        """Let a node that `begin_to_vote` made a validator be one no longer. Raises: RuntimeError."""
+        validator = self.run(home, "keys", "show", _VOTER, "--bech", "val", "--address", *_KEYRING).strip()
+        self._send(home, ports, "unbond", validator, _STAKE)
+
+    def _send(self, home: Path, ports: Ports, *what: str) -> None:
+        node = ("--node", f"tcp://127.0.0.1:{ports.comet}", "--chain-id", _COSMOS_CHAIN_ID)
+        paid = ("--gas", "2000000", "--gas-prices", f"1000{_DENOMINATION}", "--yes", "--output", "json")
+        told = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
+        if told.get("code"):
+            raise RuntimeError(f"{what[0]}: {told.get('raw_log')}")
+
     def homes(self, plan: Plan) -> Path:
         """A folder with a home for each node, `n0`, `n1` …, ready to start. Validators come first. Not to be changed:
         copy the homes."""
@@ -131,20 +167,19 @@ class Engine:
         _patch(genesis)
         accounts = {f"sender{index}": key for index, key in enumerate(plan.funded)}
         validators = {f"validator{index}": secrets.token_hex(32) for index in range(plan.validators)}
-        keyring = ("--keyring-backend", "test")
         for name, key in (accounts | validators).items():
-            self.run(first, "keys", "unsafe-import-eth-key", name, key, *keyring)
-            self.run(first, "genesis", "add-genesis-account", name, _FUNDS, *keyring, "--chain-id", _COSMOS_CHAIN_ID)
+            self.run(first, "keys", "unsafe-import-eth-key", name, key, *_KEYRING)
+            self.run(first, "genesis", "add-genesis-account", name, _FUNDS, *_KEYRING, "--chain-id", _COSMOS_CHAIN_ID)
         signed = first / "config" / "gentx"
         signed.mkdir()
         for index, name in enumerate(validators):
             home = homes[index]
             if index:
-                self.run(home, "keys", "unsafe-import-eth-key", name, validators[name], *keyring)
+                self.run(home, "keys", "unsafe-import-eth-key", name, validators[name], *_KEYRING)
                 shutil.copy(genesis, home / "config" / "genesis.json")
             output = str(signed / f"{name}.json")
             to = ("--chain-id", _COSMOS_CHAIN_ID, "--output-document", output)
-            self.run(home, "genesis", "gentx", name, _STAKE, *keyring, *to)
+            self.run(home, "genesis", "gentx", name, _STAKE, *_KEYRING, *to)
         self.run(first, "genesis", "collect-gentxs")
         for home in homes[1:]:
             shutil.copy(genesis, home / "config" / "genesis.json")

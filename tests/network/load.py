@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from demo_day import CLAIM_FIELDS, Core, load_accounts, load_lines, wait_for
+from demo_day import CLAIM_FIELDS, Core, NotTaken, load_accounts, load_lines, wait_for
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import Consortium
 
@@ -73,6 +73,7 @@ class Load:
         self._stopped = threading.Event()
         self._goes_on = threading.Event()
         self._goes_on.set()
+        self._changing = {bic: threading.Lock() for bic in it.net.banks}
         self._threads: list[threading.Thread] = []
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {it.net.gateway_key}"}, timeout=httpx.Timeout(_ANSWER_TIMEOUT_S)
@@ -115,9 +116,16 @@ class Load:
         for thread in self._threads:
             thread.start()
 
+    def turn_core_to(self, bic: str, url: str) -> None:
+        """Let a bank's core feed another node."""
+        self._cores[bic].turn_to(url)
+
     def pause(self) -> None:
         """Ask and change nothing more, until `go_on`; the cores are heard all the same."""
         self._goes_on.clear()
+        for changing in self._changing.values():
+            with changing:  # a change that is under way is taken, or was before
+                pass
 
     def go_on(self) -> None:
         self._goes_on.set()
@@ -176,22 +184,30 @@ class Load:
         account, active = self.accounts[bic], True
         while not self._stopped.wait(_BETWEEN_CHANGES_S):
             self._goes_on.wait()
-            active = not active
-            began_ms = self._clock.now_ms()
-            if not self._state(bic, account.number, _FREE if active else _FREEZE):
-                return
-            ended_ms = self._clock.now_ms()
-            account.unsure.append((began_ms, ended_ms))
-            account.states.append((ended_ms, active))
-            self.changes += 1
+            with self._changing[bic]:
+                if not self._goes_on.is_set():
+                    continue
+                active = not active
+                if self._set(account, active):
+                    self.changes += 1
+
+    def _set(self, account: Account, active: bool) -> bool:
+        """Free or freeze an account. Returns: whether the node took it before the load ended."""
+        began_ms = self._clock.now_ms()
+        if not self._state(account.bank, account.number, _FREE if active else _FREEZE):
+            return False
+        ended_ms = self._clock.now_ms()
+        account.unsure.append((began_ms, ended_ms))
+        account.states.append((ended_ms, active))
+        return True
 
     def _state(self, bic: str, number: str, what: dict[str, Any]) -> bool:
         """State a change until the node takes it. Returns: whether it did before the load ended."""
         while not self._stopped.is_set():
             try:
                 self._cores[bic].state([{"number": number, **what}])
-            except httpx.TransportError:
-                self._stopped.wait(_BETWEEN_DECISIONS_S)  # its node is down, or there is another by now
+            except (httpx.TransportError, NotTaken):
+                self._stopped.wait(_BETWEEN_DECISIONS_S)  # its node is down, or its store; or its clock is off
                 continue
             return True
         return False
@@ -210,6 +226,12 @@ class Load:
         for url in self._it.gateways:
             for bic in bics or tuple(self.accounts):
                 wait_for(lambda b=bic, u=url: by_the_banks_word(self.decide(b, u)), f"{bic} to be heard again")
+
+    def wait_until_free(self, bic: str) -> None:
+        """While paused: let a bank's account be active, and return once a gateway sees that."""
+        assert self._set(self.accounts[bic], active=True)
+        for url in self._it.gateways:
+            wait_for(lambda u=url: self.decide(bic, u).outcome == "approve", f"{bic} to be free")
 
     def wrong(self) -> list[Asked]:
         """Every decision that the bank's word, as of the watermark or later, does not bear out."""

@@ -120,6 +120,25 @@ class ValidatorNetwork:
                 self.resume(node)
                 self.kill(node)
 
+    # Votes
+
+    def begin_to_vote(self, node: NetworkNode, key: bytes) -> None:
+        """Make an observer a validator, paid for by a funded account, and return once it is one."""
+        self._engine.begin_to_vote(node.home, node.ports, key.hex())
+        votes = self.voting(node)
+        _running(node).wait_until(lambda: self.voting(node) == votes + 1)
+
+    def end_to_vote(self, node: NetworkNode) -> None:
+        """Undo `begin_to_vote`, and return once that is done."""
+        votes = self.voting(node)
+        self._engine.end_to_vote(node.home, node.ports)
+        _running(node).wait_until(lambda: self.voting(node) == votes - 1)
+
+    def voting(self, node: NetworkNode) -> int:
+        """How many validators there are, by a node's word."""
+        answer = httpx.get(f"http://127.0.0.1:{node.ports.comet}/validators", timeout=5)
+        return int(answer.json()["result"]["total"])
+
     # Links
 
     def cut(self, *groups: Collection[NetworkNode]) -> None:

@@ -1,5 +1,6 @@
 """The result of a verification: one line for each check."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -59,6 +60,10 @@ class Lines:
 
     def says(self, number: int, holds: bool, text: str) -> None:
         (self.holds if holds else self.fails)(number, text)
+
+    def failed(self, numbers: Collection[int]) -> bool:
+        """Whether any of these checks fails."""
+        return any(line.number in numbers and line.verdict is Verdict.FAILS for line in self.all)
 
     @property
     def verdict(self) -> Verdict:

@@ -22,6 +22,9 @@ from standing.ledger.chain.history import History
 from standing.ledger.chain.proofs import Proved
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
+#: Of the checks, those by which the ledger bears out record and watermark.
+_WHAT_WAS_READ = frozenset({3, 4, 5, 8})
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -53,6 +56,9 @@ def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
     elif record is not None or block_number is not None:
         lines.fails(4, "a record without a block, or a block without a record")
     _check_content(lines, claims, means, history)
+    if lines.failed(_WHAT_WAS_READ):
+        lines.unknown(13, "what evidence says was read is not what the ledger held: no bank can be held to it")
+        return Report(tuple(lines.all), lines.verdict)
     try:
         cause = find_cause(claims, means.key, signed, history)
     except LedgerUnreachable as error:

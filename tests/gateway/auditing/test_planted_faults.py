@@ -246,6 +246,14 @@ def test_a_planted_fault_in_a_decision_is_found(lived: Rig, plant: Plant, kind: 
     assert any(each.kind is kind and text in each.text for each in found), found
 
 
+def test_no_bank_is_accused_by_a_watermark_that_it_never_said(lived: Rig) -> None:
+    """It published a change right after the decision. By the forged watermark it would have vouched for that before."""
+    lines = by_transaction(lived)
+    plant = _of_record("t-3", watermark_ms=claims_of(lines["t-3"])["decided_at_ms"])
+    found = audited_decisions(lived, plant(lived, lines)).findings
+    assert {each.kind for each in found} == {Kind.EVIDENCE}
+
+
 _LIMITS = {
     "daily_limit_minor": ("payment", "over_daily_limit"),
     "monthly_limit_minor": ("payment", "over_monthly_limit"),

@@ -1,0 +1,86 @@
+"""A consortium whose processes, stores and clocks can fail: what `test_process_faults` is played on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_utils import keccak
+
+from standing.ledger.chain.client import LedgerClient
+from tests.gateway.faulty_ledger_node import NodeProxy, proxied
+from tests.network.clocks import MovedClock
+from tests.network.consortium import BANKS, Consortium, consortium
+from tests.network.load import Load
+from with_postgres import PostgresMissing, Server, server
+
+
+class DroppingNode:
+    """A node that accepts transactions and lets the next `left` of them fall."""
+
+    def __init__(self, proxy: NodeProxy) -> None:
+        self.proxy, self.left, self.dropped = proxy, 0, 0
+        proxy.instead = self._instead
+
+    def _instead(self, call: dict[str, Any]) -> dict[str, Any] | None:
+        if call["method"] != "eth_sendRawTransaction" or not self.left:
+            return None
+        self.left -= 1
+        self.dropped += 1
+        accepted = "0x" + keccak(hexstr=call["params"][0]).hex()
+        return {"jsonrpc": "2.0", "id": call["id"], "result": accepted}
+
+
+@dataclass
+class Place:
+    """The consortium with what can be done to it here. `store` is None where there is no PostgreSQL."""
+
+    it: Consortium
+    load: Load
+    store: Server | None
+    dropping: DroppingNode
+    liar: NodeProxy
+    bank_clock: MovedClock
+    gateway_clock: MovedClock
+
+    @property
+    def several(self) -> bool:
+        """Whether there are two gateways."""
+        return len(self.it.gateways) > 1
+
+    def published(self, bic: str) -> int:
+        """The number of a bank's newest publication."""
+        return LedgerClient(self.it.network.observer.url, self.it.net.contract).bank(bic).publication
+
+
+@contextmanager
+def placed(folder: Path) -> Iterator[Place]:
+    """A consortium under load. Ended with everything it started."""
+    with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.delenv("STANDING_TEST_DATABASE", raising=False)
+        store = None
+        with suppress(PostgresMissing):
+            store = stack.enter_context(server())
+            environment.setenv("STANDING_TEST_DATABASE", store.url)
+        it = stack.enter_context(consortium(folder / "network"))
+        own, second = it.network.validators[0], it.network.validators[2]
+        dropping = stack.enter_context(proxied(own.url))
+        clocks = MovedClock(folder / "bank-clock"), MovedClock(folder / "gateway-clock")
+        it.add_bank(
+            *BANKS[0],
+            environment=clocks[0].environment,
+            # It looks more seldom than others do, as each look goes through this process.
+            publisher={"heartbeat_ms": 500, "poll_ms": 100, "resend_after_ms": 3_000},
+            ledger_urls=[dropping.url, second.url],
+        )
+        it.add_bank(*BANKS[1])
+        it.start_gateways(environment=clocks[1].environment)
+        load = Load(it)
+        load.bind()
+        load.start()
+        stack.callback(load.stop)
+        liar = stack.enter_context(proxied(it.network.observer.url))
+        yield Place(it, load, store, DroppingNode(dropping), liar, *clocks)

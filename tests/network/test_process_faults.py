@@ -1,0 +1,324 @@
+"""What holds when processes, stores and clocks fail rather than the network. Each test states its promise first.
+
+As in `test_faults`, one consortium under one load serves all tests, and the last one audits the whole run. Here banks
+and gateways are on a PostgreSQL of the tests' own, which can be restarted; the first bank's node reaches its validator
+through a node that can drop what it has accepted; and the clocks of that node and of the second gateway can be moved.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from demo_day import wait_for
+from processes import free_port
+from standing.gateway.auditing.decisions import audit_decisions
+from standing.gateway.auditing.findings import Audit, Kind
+from standing.gateway.auditing.ledger import audit_ledger
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.codec import decode_read
+from standing.ledger.devnet.chain import DEVNET_KEYS
+from tests.network.consortium import BANKS
+from tests.network.load import Asked, Load, by_the_banks_word
+from tests.network.place import Place, placed
+
+FIRST, SECOND = (bic for bic, _ in BANKS)
+_A_WHILE = 12
+_OFF_MS = 30_000
+#: Of a read's answer: the four words before the records, and the place of words within a record's five.
+_HEAD_WORDS, _RECORD_WORDS, _TAIL, _WATERMARK = 4, 5, 2, 3
+_ON_ONE_STORE = "several processes share a PostgreSQL, an SQLite file is for one: apt-get install postgresql"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with placed(Path(tmp_path_factory.mktemp("place"))) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _begins_and_ends_well(place: Place) -> Iterator[None]:
+    place.load.wait_until_well()
+    yield
+    place.bank_clock.move(0)
+    place.gateway_clock.move(0)
+    place.load.wait_until_well()
+
+
+def _decisions(load: Load, mark: int, more: int, gateway: str | None = None) -> list[Asked]:
+    """What was decided since `mark`, once `more` decisions of each bank have come in (of one gateway, where named)."""
+
+    def found(bic: str) -> list[Asked]:
+        return [each for each in load.since(mark, bic) if gateway in {None, each.gateway}]
+
+    for bic in load.accounts:
+        wait_for(lambda b=bic: len(found(b)) >= more, f"{more} decisions of {bic}")
+    return [each for bic in load.accounts for each in found(bic)]
+
+
+def _reasons_amiss(asked: list[Asked]) -> set[str]:
+    return set(Load.reasons([each for each in asked if not by_the_banks_word(each)]))
+
+
+def test_a_transaction_that_was_accepted_and_dropped_is_sent_again(place: Place) -> None:
+    """The bank's word goes on by itself, in order and without a gap. The other bank notices nothing."""
+    mark, before = place.load.mark(), place.published(FIRST)
+    place.dropping.left = 3
+    wait_for(lambda: place.dropping.dropped == 3, "three transactions to be dropped")
+    reached = place.published(FIRST)
+    wait_for(lambda: place.published(FIRST) > reached + 5, "the bank to publish on")
+    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST)), "the bank to be heard")
+    assert place.published(FIRST) > before
+    assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
+    assert _reasons_amiss(place.load.since(mark, FIRST)) <= {"bank_silent"}
+
+
+def test_of_two_node_processes_on_one_store_one_takes_over_when_the_active_one_is_killed(place: Place) -> None:
+    """It goes on where the other was: no number is left out, none is there twice, and the core feeds it."""
+    if place.store is None:
+        pytest.skip(_ON_ONE_STORE)
+    bank = place.it.net.banks[SECOND]
+    standby, url = place.it.net.start_standby(bank)
+    assert bank.process is not None
+    mark = place.load.mark()
+    bank.process.kill()
+    reached = place.published(SECOND)
+    place.load.turn_core_to(SECOND, url)
+    wait_for(lambda: place.published(SECOND) > reached + 5, "the standby to publish")
+    wait_for(lambda: by_the_banks_word(place.load.decide(SECOND)), "the bank to be heard")
+    changes = place.load.changes
+    wait_for(lambda: place.load.changes > changes + 4, "changes that the standby takes")
+    assert _reasons_amiss(place.load.since(mark, SECOND)) <= {"bank_silent"}
+    assert _reasons_amiss(place.load.since(mark, FIRST)) == set()
+    bank.process, bank.url = standby, url
+
+
+def test_a_gateway_killed_in_the_midst_of_decisions_leaves_each_transaction_decided_once(place: Place) -> None:
+    """Whoever had no answer asks again, at any gateway: what was recorded is answered in the same words, and what was
+    not is decided now."""
+    (first, _), *others = place.it.gateways.items()
+    url, process = others[0] if others else next(iter(place.it.gateways.items()))
+    account = place.load.accounts[FIRST]
+    place.load.pause()
+    place.load.wait_until_free(FIRST)
+    names = [f"killed-{index:03d}" for index in range(120)]
+    answered: dict[str, dict[str, Any]] = {}
+    few = threading.Event()
+
+    def ask(name: str, at: str) -> dict[str, Any] | None:
+        body = {"transaction_id": name, "binding": account.binding, "kind": "payment", "amount_minor": 1}
+        headers = {"Authorization": f"Bearer {place.it.net.gateway_key}"}
+        try:
+            answer = httpx.post(f"{at}/v1/decisions", json=body | {"currency": "CNY"}, headers=headers, timeout=30)
+        except httpx.TransportError:
+            return None
+        found: dict[str, Any] = answer.json()
+        return found if answer.is_success else None
+
+    def ask_and_note(name: str) -> None:
+        answer = ask(name, url)
+        if answer is not None:
+            answered[name] = answer
+            if len(answered) >= len(names) // 10:
+                few.set()
+
+    with ThreadPoolExecutor(16) as many:
+        for name in names:
+            many.submit(ask_and_note, name)
+        assert few.wait(60)
+        process.kill()
+    assert len(answered) < len(names)
+    place.it.gateways[url] = place.it.net.start_again(process, url)
+    final = {name: ask(name, first) for name in names}
+    assert {name: answer["evidence"] for name, answer in final.items() if answer and name in answered} == {
+        name: answer["evidence"] for name, answer in answered.items()
+    }
+    exported = [line for line in place.it.export() if line.decision["transaction_id"] in names]
+    assert sorted(line.decision["transaction_id"] for line in exported) == names
+    assert all(answer is not None and answer["outcome"] == "approve" for answer in final.values())
+    place.load.go_on()
+
+
+def test_a_store_that_is_restarted_under_load_costs_answers_and_nothing_else(place: Place) -> None:
+    """While PostgreSQL is down nothing is decided and nothing is taken from a core: both get an error and ask again.
+    Nodes and gateways find it again by themselves, and go on where they were."""
+    if place.store is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    mark, changes = place.load.mark(), place.load.changes
+
+    def while_down() -> None:
+        down = place.load.mark() + len(place.load.accounts) * len(place.it.gateways)  # some are on their way
+        wait_for(lambda: len(place.load.since(down)) >= _A_WHILE, "requests without a store")
+        assert {by_the_banks_word(each) for each in place.load.since(down)} == {False}
+
+    place.store.restart(after=while_down)
+    place.load.wait_until_well()
+    wait_for(lambda: place.load.changes > changes + 4, "changes that are taken again")
+    _decisions(place.load, place.load.mark(), _A_WHILE)
+    assert _reasons_amiss(place.load.since(mark)) <= {"503", "none answered", "bank_silent"}
+
+
+@pytest.mark.parametrize("off_ms", [_OFF_MS, -_OFF_MS], ids=["ahead", "behind"])
+def test_a_gateway_whose_clock_is_30_s_off_approves_nothing(place: Place, off_ms: int) -> None:
+    """By its clock every bank's word is too old, or from a time to come: `bank_silent`. The other gateway decides as
+    before, and once the clock is right all is as before."""
+    if not place.several:
+        pytest.skip(_ON_ONE_STORE)
+    (right, _), (wrong, _) = place.it.gateways.items()
+    place.gateway_clock.move(off_ms)
+    wait_for(lambda: place.load.decide(FIRST, wrong).reason == "bank_silent", "the clock to tell")
+    mark = place.load.mark() + 2 * len(place.load.accounts)  # one of each gateway may be on its way
+    assert {each.reason for each in _decisions(place.load, mark, _A_WHILE, wrong)} == {"bank_silent"}
+    assert _reasons_amiss(_decisions(place.load, mark, _A_WHILE, right)) == set()
+
+
+def test_a_banks_node_whose_clock_is_30_s_ahead_is_heard_as_before(place: Place) -> None:
+    """What it signs is by its core's word, and never later than the ledger takes."""
+    mark = place.load.mark()
+    place.bank_clock.move(_OFF_MS)
+    reached = place.published(FIRST)
+    wait_for(lambda: place.published(FIRST) > reached + 10, "the bank to publish")
+    _decisions(place.load, place.load.mark(), _A_WHILE)
+    assert _reasons_amiss(place.load.since(mark)) == set()
+
+
+def test_a_banks_node_whose_clock_is_30_s_behind_is_silent_and_says_nothing_wrong(place: Place) -> None:
+    """It does not believe its core, whose time is to come: the core is refused and asks again, the bank falls silent
+    once the bound has passed, and is heard by itself when the clock is right."""
+    mark, changes = place.load.mark(), place.load.changes
+    place.bank_clock.move(-_OFF_MS)
+    wait_for(lambda: place.load.decide(FIRST).reason == "bank_silent", "the bank to be silent")
+    place.bank_clock.move(0)
+    place.load.wait_until_well()
+    wait_for(lambda: place.load.changes > changes + 4, "changes that are taken again")
+    assert _reasons_amiss(place.load.since(mark, FIRST)) <= {"bank_silent"}
+    assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
+
+
+def test_a_validator_that_is_added_and_one_that_is_removed_are_noticed_by_nobody(place: Place) -> None:
+    """The observer, on which a gateway is, becomes a fifth validator and ceases to be one while banks publish."""
+    network, mark = place.it.network, place.load.mark()
+    network.begin_to_vote(network.observer, DEVNET_KEYS[-1])
+    wait_for(lambda: {network.voting(node) for node in network.nodes} == {5}, "every node to know of five")
+    _decisions(place.load, place.load.mark(), _A_WHILE)
+    network.end_to_vote(network.observer)
+    wait_for(lambda: {network.voting(node) for node in network.nodes} == {4}, "every node to know of four")
+    _decisions(place.load, place.load.mark(), _A_WHILE)
+    network.wait_until_level()
+    assert _reasons_amiss(place.load.since(mark)) == set()
+
+
+# A lying node
+
+
+def _records_changed(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Every record's terms are others."""
+    return _with_words(call, answer, _TAIL, lambda word: bytes([word[0] ^ 1]) + word[1:])
+
+
+def _watermark_forged(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Every bank has vouched up to one second later than it did."""
+    return _with_words(call, answer, _WATERMARK, lambda word: (int.from_bytes(word) + 1_000).to_bytes(32))
+
+
+def _with_words(call: dict[str, Any], answer: dict[str, Any], place: int, change: Any) -> dict[str, Any]:
+    if call["method"] != "eth_call" or "result" not in answer:
+        return answer
+    data = bytes.fromhex(answer["result"][2:])
+    words = [data[at : at + 32] for at in range(0, len(data), 32)]
+    count = (len(words) - _HEAD_WORDS) // _RECORD_WORDS
+    decode_read(data, count)  # it is an answer to `read`
+    for record in range(count):
+        at = _HEAD_WORDS + record * _RECORD_WORDS + place
+        words[at] = change(words[at])
+    return answer | {"result": "0x" + b"".join(words).hex()}
+
+
+@pytest.fixture(scope="module")
+def misled(place: Place) -> str:
+    """Another gateway process of the platform, whose only node of the ledger can lie."""
+    if place.store is None:
+        pytest.skip(_ON_ONE_STORE)
+    net, port = place.it.net, free_port()
+    urls = net.gateway_settings["ledger_urls"]
+    net.gateway_settings["ledger_urls"] = [place.liar.url]
+    process = net.launch_gateway("gateway-misled", port)
+    net.gateway_settings["ledger_urls"] = urls
+    url = f"http://127.0.0.1:{port}"
+    process.wait_for(url + "/healthz")
+    return url
+
+
+def test_a_ledger_node_that_changes_records_has_nothing_approved(place: Place, misled: str) -> None:
+    """What the bank sealed opens as a whole or not at all."""
+    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+    place.liar.lie = _records_changed
+    lied_to = [place.load.decide(bic, misled) for bic in (FIRST, SECOND) for _ in range(_A_WHILE)]
+    assert {(each.outcome, each.reason) for each in lied_to} == {("decline", "attestation_unreadable")}
+    place.liar.lie = None
+    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+
+
+def test_a_ledger_node_that_shows_the_past_has_nothing_approved(place: Place, misled: str) -> None:
+    """It answers from a state of long ago, in itself a true one. The gateway knows of a later publication."""
+    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+    past = hex(place.it.network.observer.height())
+    reached = place.load.changes
+    wait_for(lambda: place.load.changes > reached + 8, "changes after that")
+    place.load.wait_until_well()
+
+    def lie(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] != "eth_call":
+            return answer
+        old = call | {"params": [call["params"][0], past]}
+        told: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
+        return told
+
+    place.liar.lie = lie
+    lied_to = [place.load.decide(bic, misled) for bic in (FIRST, SECOND) for _ in range(_A_WHILE)]
+    place.liar.lie = None
+    assert {each.outcome for each in lied_to} == {"review"}
+    assert {each.reason for each in lied_to} <= {"ledger_rolled_back", "bank_silent", "ledger_unreachable"}
+
+
+# The whole run
+
+
+def test_no_decision_of_the_whole_run_went_against_the_banks_word(place: Place) -> None:
+    assert len(place.load.asked) > 500
+    assert place.load.changes > 50
+    assert place.load.wrong() == []
+
+
+def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, misled: str) -> None:
+    """That a read's watermark is a little later than the bank's, a gateway cannot see; whoever audits it by an honest
+    node can. Nothing else is found of the whole run: nothing lost, nothing twice, no decision wrong."""
+    load = place.load
+    load.pause()
+    place.liar.lie = _watermark_forged
+    forged = [load.decide(bic, misled) for bic in (FIRST, SECOND)]
+    place.liar.lie = None
+    assert {by_the_banks_word(each) for each in forged} == {True}
+    lines = place.it.export()
+    place.it.network.wait_until_level()
+    audit = Audit()
+    walked = audit_ledger(LedgerClient(place.it.network.validators[2].url, place.it.net.contract), audit)
+    assert audit.findings == []
+    audit_decisions(lines, place.it.means(), walked, audit)
+    load.go_on()
+    lied = {f"transaction {each.answer['transaction_id']}" for each in forged}
+    changed = {f"transaction {line.decision['transaction_id']}" for line in lines if _misled(line.decision)}
+    assert [found for found in audit.findings if found.where not in lied | changed] == []
+    assert [found for found in audit.findings if found.kind is not Kind.EVIDENCE] == []
+    assert lied <= {found.where for found in audit.findings}
+    assert {found.text.split(":")[0] for found in audit.findings if found.where in lied} == {"record", "watermark"}
+    assert audit.counted["decisions"] > 500
+
+
+def _misled(decision: Any) -> bool:
+    """Whether a decision rests on what the lying node changed, or showed of the past."""
+    return decision["reason"] in {"attestation_unreadable", "ledger_rolled_back"}
