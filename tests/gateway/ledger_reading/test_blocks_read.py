@@ -25,6 +25,8 @@ from tests.gateway.ledger_reading.scripted_nodes import (
     until,
 )
 
+pytestmark = pytest.mark.anyio
+
 
 async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
     old, fresh = Node(), Node()
@@ -78,7 +80,7 @@ async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() 
 
 @pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
 async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
-    monkeypatch.setattr(f"{__name__}.hash_of", lambda _number: "0x" + digits)
+    monkeypatch.setattr(f"{Node.__module__}.hash_of", lambda _number: "0x" + digits)
     async with rigged(Node()) as it:
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
