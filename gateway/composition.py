@@ -25,7 +25,7 @@ from standing.gateway.following.reconcile_schedule import ReconcileSchedule
 from standing.gateway.ledger_reading.nodes import LedgerNodes, Watch, check_ledger
 from standing.gateway.ledger_reading.reader import Reader
 from standing.gateway.metrics import Meters
-from standing.gateway.settings import PEOPLE, GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.settings import PEOPLE, GatewaySettings, read_client_secret, read_policy, read_vault_secrets
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
@@ -103,6 +103,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """
     clock = clock or SystemClock()
     vault_secrets = read_vault_secrets(settings)
+    client_secret = read_client_secret(settings)
     policy = read_policy(settings)
     evidence_key = load_evidence_key(settings.evidence_key_file)
     banks = BankDirectory(settings.banks)
@@ -251,7 +252,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         accounts=accounts,
         audit=Audit(storage, vault, clock),
         sessions=_sessions(settings, storage, vault, clock),
-        openid=_openid(settings, storage, vault_secrets, clock),
+        openid=_openid(settings, client_secret, storage, Vault(vault_secrets, "console-sign-in"), clock),
         decisions=decisions,
         search=DecisionSearch(storage, clock),
         reviews=reviews,
@@ -309,8 +310,10 @@ def _sessions(settings: GatewaySettings, storage: Storage, vault: Vault, clock: 
     return sessions
 
 
-def _openid(settings: GatewaySettings, storage: Storage, vault_secrets: list[bytes], clock: Clock) -> OpenId | None:
+def _openid(
+    settings: GatewaySettings, client_secret: str | None, storage: Storage, vault: Vault, clock: Clock
+) -> OpenId | None:
     openid = settings.console.openid
-    if openid is None or not settings.console.enabled:
+    if openid is None or client_secret is None:
         return None
-    return OpenId(openid, storage, Vault(vault_secrets, "console-sign-in"), clock)
+    return OpenId(openid, client_secret, storage, vault, clock)

@@ -26,7 +26,7 @@ from standing.ledger.chain.client import parse_address
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.database import is_memory_sqlite
-from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret
+from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret, read_text_secret
 
 ROLES = ("platform", "support", "admin")
 #: Roles whose holders are people. A platform's own key is for machines.
@@ -171,6 +171,14 @@ def read_vault_secrets(settings: GatewaySettings) -> list[bytes]:
     except ValueError as error:
         # Without its text, which would show the secret.
         raise SettingsError("vault_secrets: not hexadecimal digits, with commas between secrets") from error
+
+
+def read_client_secret(settings: GatewaySettings) -> str | None:
+    """The secret of the console's OpenID Connect client; None where there is none. Raises: SettingsError."""
+    openid = settings.console.openid
+    if openid is None or not settings.console.enabled:
+        return None
+    return read_text_secret(openid.client_secret_file, "console.openid.client_secret_file")
 
 
 def read_policy(settings: GatewaySettings) -> Policy:

@@ -191,6 +191,7 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     console.print(f"ledger   {net.ledger_url}   contract {net.contract}", soft_wrap=True, highlight=False)
     for one in net.banks.values():
         console.print(f"bank     {one.url}/docs   {one.bic} {one.name}", soft_wrap=True, highlight=False)
+        console.print(f"         {one.url}/console   sign in with {one.operator_key}", soft_wrap=True, highlight=False)
     console.print(f"gateway  {net.gateway_url}/docs", soft_wrap=True, highlight=False)
     console.print(
         f"console  {net.gateway_url}/console   sign in with {net.support_key}", soft_wrap=True, highlight=False

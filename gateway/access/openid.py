@@ -36,7 +36,6 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import Caller
-from standing.ledger.service.settings import read_text_secret
 from standing.ledger.service.vault import Vault, VaultError
 
 #: Under the gateway's public address: where the provider sends browsers back to.
@@ -76,14 +75,13 @@ class Vouched:
 
 
 class OpenId:
-    """One provider. Nothing is asked of it before somebody signs in. For one event loop.
+    """One provider. Nothing is asked of it before somebody signs in. For one event loop."""
 
-    Raises: SettingsError where the client's secret cannot be read.
-    """
-
-    def __init__(self, settings: OpenIdSettings, storage: Storage, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self, settings: OpenIdSettings, client_secret: str, storage: Storage, vault: Vault, clock: Clock
+    ) -> None:
         self.settings = settings
-        self._secret = read_text_secret(settings.client_secret_file, "console.openid.client_secret_file")
+        self._secret = client_secret
         self._storage = storage
         self._vault = vault
         self._clock = clock

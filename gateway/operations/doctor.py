@@ -11,14 +11,14 @@ from standing.gateway.access.id_token import OpenIdError
 from standing.gateway.access.openid_provider import Provider
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.evidence.signing import load_evidence_key
-from standing.gateway.settings import GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.settings import GatewaySettings, read_client_secret, read_policy, read_vault_secrets
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from standing.ledger.service import checkup
 from standing.ledger.service.checkup import Finding, look, well, wrong
 from standing.ledger.service.commands import Config, one_line_errors
-from standing.ledger.service.settings import load, read_text_secret
+from standing.ledger.service.settings import load
 from standing.ledger.service.times import span
 
 #: No binding has this id: a node that knows the key answers 404.
@@ -55,9 +55,8 @@ def doctor(config: Config = None) -> None:
 def _secrets(settings: GatewaySettings) -> Iterator[Finding]:
     read_vault_secrets(settings)
     load_evidence_key(settings.evidence_key_file)
+    read_client_secret(settings)
     openid = settings.console.openid
-    if openid is not None:
-        read_text_secret(openid.client_secret_file, "console.openid.client_secret_file")
     yield from checkup.private_files(
         [
             *settings.vault_secret_files,

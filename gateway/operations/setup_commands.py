@@ -14,7 +14,14 @@ from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
 from standing.gateway.decisions.policy_try import dry_run
 from standing.gateway.evidence.signing import load_evidence_key, new_evidence_key
-from standing.gateway.settings import EXAMPLE, ROLES, GatewaySettings, read_policy, read_vault_secrets
+from standing.gateway.settings import (
+    EXAMPLE,
+    ROLES,
+    GatewaySettings,
+    read_client_secret,
+    read_policy,
+    read_vault_secrets,
+)
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
@@ -29,6 +36,7 @@ secret = secret_app()
 def _check(config: Path | None) -> None:
     settings = load(GatewaySettings, config)
     read_vault_secrets(settings)
+    read_client_secret(settings)
     read_policy(settings)
     load_evidence_key(settings.evidence_key_file)
     BankDirectory(settings.banks)

@@ -18,5 +18,7 @@ def create_console(services: Mapping[type, object]) -> FastAPI:
     node = services[Node]
     assert isinstance(node, Node)
     zone = ZoneInfo(node.settings.console.time_zone)
-    console = Console("standing.node.console", "standing_node_console", zone, node.sessions)
+    # By the bank: a browser does not tell the ports of one host apart.
+    cookies = f"standing_node_{node.settings.bic.lower()}"
+    console = Console("standing.node.console", cookies, zone, node.sessions)
     return create(console, services, (routes.router,), {})

@@ -136,3 +136,18 @@ def test_what_is_no_platform_makes_no_folder(tmp_path: Path) -> None:
     result = run(["init", tmp_path / "gw", "--platform", "Jinqiao Pay"])
     assert (result.exit_code, "platform: not an id" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_secret_that_is_missing_is_found_by_config_check(tmp_path: Path) -> None:
+    config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
+    (key_file := tmp_path / "key").write_text("sk_x")
+    bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]
+    assert run([*bank, "-c", config]).exit_code == 0
+    assert run(["config", "check", "-c", config]).exit_code == 0
+    with config.open("a") as file:
+        file.write(
+            f'\n[console.openid]\nissuer = "https://id.example"\nclient_id = "c"\nclient_secret_file = "{tmp_path}/none"\n'
+            'public_url = "https://gateway.example"\nrole_claim = "groups"\nroles = { a = "admin" }\n'
+        )
+    checked = run(["config", "check", "-c", config])
+    assert (checked.exit_code, "console.openid.client_secret_file" in checked.stderr) == (1, True)

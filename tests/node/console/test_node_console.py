@@ -80,7 +80,7 @@ def test_only_an_operators_key_opens_a_session_and_no_page_is_seen_without_one(
         assert "cannot be used here" in browser.sign_in(refused)
         assert browser.page.status_code == 403
     assert "Working" in browser.sign_in(key)
-    assert set(browser.http.cookies) == {"standing_node_console"}  # no name that a gateway on this host uses
+    assert set(browser.http.cookies) == {f"standing_node_{bank.bic.lower()}"}  # no name that others on this host use
     browser.submit("/console/sign-out")
     assert "Sign in" in browser.open("/console/keys")
 
