@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.types import ASGIApp
 
 from standing.gateway.access import routes as access_routes
 from standing.gateway.access.dependencies import PROBLEMS
@@ -95,11 +94,11 @@ def create_app(
     openapi.install(app)
     if settings.console.enabled:
         app.mount(CONSOLE_PATH, create_console(app.state.services))
-    app.middleware_stack = _in_front(app, gateway, keyring)
+    app.state.load = app.middleware_stack = _in_front(app, gateway, keyring)
     return app
 
 
-def _in_front(app: FastAPI, gateway: Gateway, keyring: Keyring) -> ASGIApp:
+def _in_front(app: FastAPI, gateway: Gateway, keyring: Keyring) -> LoadShedding:
     """The framework's middleware with the hot path before all of it, and before that what sheds load: an ordinary
     request for a decision meets nothing else."""
     settings = gateway.settings

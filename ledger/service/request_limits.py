@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from fastapi_problem.error import Problem
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from standing.ledger.errors import Overloaded
@@ -15,7 +16,7 @@ class LoadShedding:
     """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones are answered 503.
 
     Install it outermost. A refusal must cost far less than an answer, or an overloaded service would answer less than
-    it could.
+    it could: see `ledger.service.shedding`.
     """
 
     def __init__(
@@ -24,19 +25,33 @@ class LoadShedding:
         """`on_refusal` is called for each refused request, to count it."""
         self._app = app
         self._on_refusal = on_refusal
-        self._path = path
+        self.path = path
         self._limit = limit
         self._inside = 0
         refusal = Overloaded(f"{limit} requests are in progress already", retry_after_s)
         self._refusals = {each: problem_response(problem_of(refusal), each) for each in LANGUAGES}  # made once
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request is refused."""
+        return self._inside >= self._limit
+
+    @property
+    def refusal(self) -> Response:
+        """The answer to a request that is refused and asks for no language."""
+        return self._refusals["en"]
+
+    def note_refusal(self) -> None:
+        """Count a request that was refused."""
+        if self._on_refusal is not None:
+            self._on_refusal()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != self._path:
+        if scope["type"] != "http" or scope["path"] != self.path:
             await self._app(scope, receive, send)
             return
-        if self._inside >= self._limit:
-            if self._on_refusal is not None:
-                self._on_refusal()
+        if self.is_full:
+            self.note_refusal()
             await self._refusals[asked_for(scope)](scope, receive, send)
             return
         self._inside += 1

@@ -12,7 +12,9 @@ from typing import Any
 
 import uvicorn
 
+from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.shedding import shedding_protocol
 
 _START_TIMEOUT_S = 30.0
 #: How many more objects than before there are when the collector looks at the young ones; 700 by default.
@@ -70,11 +72,19 @@ def settle_memory() -> None:
     gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 
-def serve(app: Any, taken: socket.socket) -> None:
-    """Serve on a port that `listener` took, until a signal ends the process. Exit code 3 where the start fails."""
+def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> None:
+    """Serve on a port that `listener` took, until a signal ends the process. Exit code 3 where the start fails.
+
+    `load`: what the app sheds load by; plain requests are then refused before the app is asked.
+    """
     settle_memory()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_S
+        app,
+        http=_protocol(load),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
     server.run(sockets=[taken])
@@ -82,15 +92,20 @@ def serve(app: Any, taken: socket.socket) -> None:
         sys.exit(_START_FAILED)
 
 
+def _protocol(load: LoadShedding | None) -> Any:
+    return "auto" if load is None else shedding_protocol(load)
+
+
 @contextmanager
-def served(app: Any, port: int = 0) -> Iterator[str]:
+def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterator[str]:
     """Serve `app` on a loopback port (a free one by default) in a thread. Yields: its URL.
 
-    Raises: RuntimeError where it does not start.
+    `load`: as for `serve`. Raises: RuntimeError where it does not start.
     """
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
+        http=_protocol(load),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,0 +1,197 @@
+"""Refusals that are written before a request is made of the bytes: the same answers, and connections stay usable."""
+
+import asyncio
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from standing.ledger.service.request_limits import LoadShedding
+from standing.ledger.service.serve import served
+from standing.ledger.service.shedding import is_plain_and_whole
+from tests.world import wait_until
+
+_LINE = b"POST /hot HTTP/1.1\r\n"
+_BODY = b'{"amount": 1}'
+
+
+def _request(*lines: bytes, body: bytes = _BODY, first: bytes = _LINE) -> bytes:
+    return first + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
+
+
+_PLAIN = _request(b"Host: gateway", b"Content-Length: 13", b"Content-Type: application/json")
+
+
+@dataclass
+class _Service:
+    """An app with room for one request at a time; one with the body `wait` stays until it is let go."""
+
+    url: str = ""
+    refused: int = 0
+    asked: list[bytes] = field(default_factory=list)
+    inside: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await Request(scope, receive).body()
+        self.asked.append(body)
+        if body == b"wait":
+            self.inside.set()
+            await asyncio.to_thread(self.let_go.wait, 60)
+        await PlainTextResponse(b"done " + body)(scope, receive, send)
+
+    def refuse(self) -> None:
+        self.refused += 1
+
+
+class _Connection:
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=60)
+        self._rest = b""
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self) -> tuple[bytes, dict[bytes, bytes], bytes]:
+        """The next answer: status line, headers but the date, body. It must come at its length."""
+        while b"\r\n\r\n" not in self._rest:
+            self._more()
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
+        length = int(headers[b"content-length"])
+        while len(self._rest) < length:
+            self._more()
+        body, self._rest = self._rest[:length], self._rest[length:]
+        assert headers.pop(b"date")
+        return status, headers, body
+
+    def _more(self) -> None:
+        data = self.socket.recv(65_536)
+        assert data, "the connection was closed"
+        self._rest += data
+
+
+@pytest.fixture
+def service() -> Iterator[_Service]:
+    made = _Service()
+    load = LoadShedding(made.app, path="/hot", limit=1, on_refusal=made.refuse)
+    with served(load, load=load) as made.url:
+        yield made
+        made.let_go.set()
+
+
+@contextmanager
+def _full(service: _Service) -> Iterator[_Connection]:
+    """While the one place is taken. Yields: a connection of its own."""
+    occupied = _Connection(service.url)
+    occupied.send(_request(b"Content-Length: 4", body=b"wait"))
+    assert service.inside.wait(60)
+    connection = _Connection(service.url)
+    try:
+        yield connection
+    finally:
+        service.let_go.set()
+        assert occupied.answer()[2] == b"done wait"
+        with suppress(OSError):
+            connection.socket.close()
+            occupied.socket.close()
+
+
+def test_a_plain_request_is_refused_with_the_bytes_that_the_app_would_send(service: _Service) -> None:
+    with _full(service) as connection:
+        connection.send(_PLAIN)
+        early = connection.answer()
+        # This one the app itself refuses: it asks for a language.
+        connection.send(_request(b"Accept-Language: en", b"Content-Length: 13"))
+        assert connection.answer() == early
+        status, headers, body = early
+        assert status == b"HTTP/1.1 503 Service Unavailable"
+        assert headers[b"retry-after"] == b"1"
+        assert b"urn:standing:problem:overloaded" in body
+        assert service.refused == 2
+        assert service.asked == [b"wait"]
+
+
+def test_the_connection_serves_on_once_there_is_room(service: _Service) -> None:
+    with _full(service) as connection:
+        for _ in range(20):
+            connection.send(_PLAIN)
+            assert connection.answer()[0].startswith(b"HTTP/1.1 503")
+        service.let_go.set()
+
+        def accepted() -> bool:
+            connection.send(_PLAIN)
+            return connection.answer()[2] == b"done " + _BODY
+
+        wait_until(accepted)
+
+
+def test_what_is_no_hot_request_is_answered_meanwhile(service: _Service) -> None:
+    with _full(service) as connection:
+        connection.send(_request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n"))
+        assert connection.answer()[2] == b"done " + _BODY
+        assert service.refused == 0
+
+
+def test_answers_come_one_for_one_however_the_bytes_are_cut(service: _Service) -> None:
+    """Whole requests, halves and several at once: the count and the order of the answers are those of the requests."""
+    dice = random.Random(21)
+    elsewhere = _request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n")
+    inside = _request(b"Content-Length: %d" % len(_PLAIN), body=_PLAIN)  # a request that is another one's body
+    with _full(service) as connection:
+        for _ in range(60):
+            sent = [dice.choice([_PLAIN, elsewhere, inside]) for _ in range(dice.randint(1, 4))]
+            stream = b"".join(sent)
+            cuts = sorted(dice.sample(range(1, len(stream)), dice.randint(0, 3)))
+            for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+                connection.send(stream[start:end])
+            for request in sent:
+                status, _, body = connection.answer()
+                if request is elsewhere:
+                    assert body == b"done " + _BODY
+                else:
+                    assert status.startswith(b"HTTP/1.1 503")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _PLAIN[:-1],
+        _PLAIN + b"P",
+        _PLAIN + _PLAIN,
+        _request(b"Content-Length: 13", b"Content-Length: 13"),
+        _request(b"Content-Length: 13", b"Transfer-Encoding: chunked"),
+        _request(b"Content-Length : 13"),
+        _request(b"Content-Length: +13"),
+        _request(b"Content-Length: 1_3"),
+        _request(b"Content-Length: 13, 13"),
+        _request(b"Content-Length:\t13"),
+        _request(b"X: y\nContent-Length: 13"),
+        _request(b"X: y\rContent-Length: 13"),
+        _request(b"X: y", b" folded", b"Content-Length: 13"),
+        _request(b"X: \0", b"Content-Length: 13"),
+        _request(b"Connection: close", b"Content-Length: 13"),
+        _request(b"Expect: 100-continue", b"Content-Length: 13"),
+        _request(b"Accept-Language: zh", b"Content-Length: 13"),
+        _request(b"Host: gateway"),
+        _request(b"Content-Length: 13", first=b"POST /hot?x HTTP/1.1\r\n"),
+        _request(b"Content-Length: 13", first=b"POST /hot HTTP/1.0\r\n"),
+        _request(b"Content-Length: 13", first=b"POST /hotter HTTP/1.1\r\n"),
+        b"",
+    ],
+)
+def test_what_could_be_read_otherwise_is_left_to_the_parser(data: bytes) -> None:
+    assert is_plain_and_whole(_PLAIN, _LINE)
+    assert not is_plain_and_whole(data, _LINE)
