@@ -14,6 +14,7 @@ from standing.gateway.console import (
     find,
     openid,
     reconciliation,
+    scorecard,
     today,
     webhooks,
 )
@@ -28,6 +29,7 @@ _ROUTERS = (
     account.router,
     decision.router,
     banks.router,
+    scorecard.router,
     today.router,
     reconciliation.router,
     webhooks.router,

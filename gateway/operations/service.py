@@ -16,6 +16,7 @@ from standing.gateway.metrics import Gauge
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.warning.verdict import Word, verdict
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 from standing.ledger.service.reloading import Reloader
@@ -155,6 +156,7 @@ class GatewayStatus:
                 {
                     "follow": float(gateway.following.follower.leads),
                     "reconcile": float(gateway.reconcile_schedule.leader.led),
+                    "warning": float(gateway.risk_schedule.leader.led),
                 },
                 "what",
             ),
@@ -176,6 +178,43 @@ class GatewayStatus:
             ]
         if stored is not None:
             found += _stored_gauges(stored)
+            found += await self._warning_gauges()
+        return found
+
+    async def _warning_gauges(self) -> list[Gauge]:
+        """Of the banks' last week on the ledger, and of bindings at risk; none where the database fails."""
+        gateway = self._gateway
+        try:
+            weeks = await gateway.score_cards.weeks()
+            risks = await gateway.check_ups.figures(gateway.settings.warning.warn_per_mille)
+        except StorageUnavailable:
+            return []
+        words = {bank: verdict(week) for bank, week in weeks.items()}
+        found = [
+            Gauge(
+                "bank_week_age_p99_seconds",
+                "How old a bank's word was at most in 99 % of the last week; no sample: followed for too short a time.",
+                {bank: week.age_p99_ms / 1000 for bank, week in weeks.items() if week.age_p99_ms is not None},
+                "bank",
+            ),
+            Gauge(
+                "bank_week_silent_seconds",
+                "For how long a bank was silent in the last week.",
+                {bank: week.silent_ms / 1000 for bank, week in weeks.items()},
+                "bank",
+            ),
+            Gauge(
+                "bank_pace",
+                "A bank in one word: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
+                {bank: float(list(Word).index(said.word)) for bank, said in words.items() if said is not None},
+                "bank",
+            ),
+            Gauge("bindings_at_risk", "Bindings that are told to be at risk.", {"": float(risks.at_risk)}),
+            Gauge("risk_model_learned", "Outcomes that the risk model has learned from.", {"": float(risks.learned)}),
+        ]
+        if risks.ran_at_ms is not None:
+            text = "When the last scoring of bindings began."
+            found.append(Gauge("risk_run_started_timestamp_seconds", text, {"": risks.ran_at_ms / 1000}))
         return found
 
     async def document(self) -> dict[str, Any]:
@@ -219,7 +258,14 @@ class GatewayStatus:
             "reads_per_call": meters.reads_per_call,
             "waiting": {"reads": gateway.reader.waiting, "decisions": gateway.decisions.waiting},
             "worker_troubles": gateway.following.troubles
-            + ([f"reconciliation: {schedule.trouble}"] if schedule.trouble is not None else []),
+            + [
+                f"{what}: {trouble}"
+                for what, trouble in (
+                    ("reconciliation", schedule.trouble),
+                    ("warning", gateway.risk_schedule.trouble),
+                )
+                if trouble is not None
+            ],
             "follows": gateway.following.follower.leads,
             "followed_block": stored.followed_block if stored is not None else None,
             "pending_webhooks": stored.pending_webhooks if stored is not None else None,

@@ -19,6 +19,7 @@ from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import risk_store
+from standing.gateway.warning.risk_store import RiskFigures
 from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.signs import Risk, Sign
@@ -120,6 +121,15 @@ class CheckUps:
             [each for each in pending if each.expires_at_ms - now_ms <= _LAPSE_MS],
             opted_out_at_ms,
         )
+
+    async def figures(self, warn_per_mille: int) -> RiskFigures:
+        """How bindings stand in all, for metrics. Raises: StorageUnavailable."""
+
+        def read() -> RiskFigures:
+            with self._storage.read() as connection:
+                return risk_store.figures(connection, warn_per_mille)
+
+        return await self._storage.reading(read)
 
     async def set_opted_out(self, user_id: str, opted_out: bool) -> int | None:
         """Leave a user out of predictions, or take them in again; what was scored of their bindings is forgotten.

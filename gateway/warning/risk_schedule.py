@@ -44,6 +44,8 @@ class RiskSchedule:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.leader = leader
+        #: Why this process will make no more runs; None while all is well.
+        self.trouble: str | None = None
 
     async def open(self) -> None:
         """Start checking whether a run is due."""
@@ -64,7 +66,9 @@ class RiskSchedule:
                 self.look()
         except BaseException as error:
             # Only the type: the text of an unexpected error may hold anything. Decisions go on without warnings.
-            structlog.get_logger().critical("warning_ended", error=type(error).__name__)
+            kind = type(error).__name__
+            self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
+            structlog.get_logger().critical("warning_ended", error=kind)
             raise
         finally:
             self.leader.resign()  # another process may continue

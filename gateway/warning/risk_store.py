@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.storage import schema
 from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS, NOT_OF_THE_BINDING
 from standing.gateway.warning.risk_model import RiskModel
+from standing.ledger.errors import InvalidValue
 
 _MODEL_ID = 1
 _NOT_OF_THE_BINDING = [reason.value for reason in NOT_OF_THE_BINDING]
@@ -27,6 +28,15 @@ class StoredRisk:
     told: frozenset[str]
     scored_at_ms: int
     checked_up_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFigures:
+    """How many bindings are at risk, what the model has learned from, and when the last run began."""
+
+    at_risk: int
+    learned: int
+    ran_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,17 @@ def _save(connection: Connection, values: dict[str, Any]) -> None:
     table = schema.risk_model
     if not connection.execute(update(table).where(table.c.id == _MODEL_ID).values(**values)).rowcount:
         connection.execute(insert(table).values(**({"id": _MODEL_ID, "model": RiskModel().to_json()} | values)))
+
+
+def figures(connection: Connection, warn_per_mille: int) -> RiskFigures:
+    """How bindings stand in all."""
+    risks = schema.binding_risks.c
+    at_risk = connection.scalar(select(func.count()).where(risks.per_mille >= warn_per_mille)) or 0
+    try:
+        learned = load_model(connection).learned
+    except InvalidValue:
+        learned = 0  # the next run begins anew
+    return RiskFigures(at_risk, learned, ran_at_ms(connection))
 
 
 def due_samples(connection: Connection, now_ms: int, most: int) -> list[Sample]:

@@ -9,7 +9,7 @@ from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import store
-from standing.gateway.warning.hours import HOUR_MS, LedgerFigures, edge_for, summary
+from standing.gateway.warning.hours import HOUR_MS, Hour, LedgerFigures, edge_for, summary
 from standing.gateway.warning.own_figures import OwnFigures, own_figures
 from standing.gateway.warning.verdict import Verdict, verdict
 from standing.ledger.clock import Clock
@@ -64,17 +64,29 @@ class ScoreCards:
         bank = self._banks.find(bic).bic
         return await self._storage.reading(self._card, bank, period, until_ms or self._clock.now_ms())
 
-    async def verdicts(self) -> dict[str, Verdict | None]:
-        """The word for each bank, by its last week. Raises: StorageUnavailable."""
+    async def hours(self, bic: str, period: Period, until_ms: int) -> dict[int, Hour]:
+        """The hours of a bank that a score card sums up, by their start. Raises as `of`."""
+        bank = self._banks.find(bic).bic
 
-        def read() -> dict[str, Verdict | None]:
-            now_ms = self._clock.now_ms()
+        def read() -> dict[int, Hour]:
             with self._storage.read() as connection:
-                return {
-                    bank.bic: verdict(self._ledger(connection, bank.bic, Period.WEEK, now_ms)) for bank in self._banks
-                }
+                return store.hours_between(connection, bank, period.starts_ms(until_ms), until_ms)
 
         return await self._storage.reading(read)
+
+    async def weeks(self) -> dict[str, LedgerFigures]:
+        """Each bank's last week on the ledger. Raises: StorageUnavailable."""
+
+        def read() -> dict[str, LedgerFigures]:
+            now_ms = self._clock.now_ms()
+            with self._storage.read() as connection:
+                return {bank.bic: self._ledger(connection, bank.bic, Period.WEEK, now_ms) for bank in self._banks}
+
+        return await self._storage.reading(read)
+
+    async def verdicts(self) -> dict[str, Verdict | None]:
+        """The word for each bank, by its last week. Raises: StorageUnavailable."""
+        return {bank: verdict(week) for bank, week in (await self.weeks()).items()}
 
     def _card(self, bank: str, period: Period, until_ms: int) -> ScoreCard:
         from_ms = period.starts_ms(until_ms)

@@ -78,6 +78,22 @@ def test_a_silent_bank_is_red_and_the_ledger_out_of_reach_is_said(tmp_path_facto
         browser.http.close()
 
 
+def test_a_banks_score_card_is_shown_by_day_week_and_month(a_rig: Rig, admin: Browser) -> None:
+    person = a_rig.bound()
+    person.decide()
+    bic = person.bank.bic
+    assert f'href="/console/banks/{bic}"' in admin.open("/console/banks")
+    week = admin.open(f"/console/banks/{bic}")
+    assert "Bindings made" in week
+    assert week.count("<svg") == 2
+    for period in ("day", "month"):
+        assert f"<strong>{period.capitalize()}</strong>" in admin.open(f"/console/banks/{bic}?period={period}")
+    admin.open("/console/banks/DEUTDEFF")
+    assert admin.page.status_code == 422
+    admin.open(f"/console/banks/{bic}?period=year")
+    assert admin.page.status_code == 422
+
+
 def test_the_stream_of_the_banks_tells_ages_and_ends_with_the_session(a_rig: Rig, admin: Browser) -> None:
     with admin.http.stream("GET", "/console/banks/stream") as streamed:
         assert streamed.headers["content-type"].startswith("text/event-stream")

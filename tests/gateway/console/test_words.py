@@ -15,6 +15,8 @@ from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.following.reconcile_report import Drift
 from standing.gateway.settings import PEOPLE
 from standing.gateway.support.hops import HopState
+from standing.gateway.warning.scorecard import Period
+from standing.gateway.warning.verdict import Word
 from standing.ledger.attestations.terms import Status
 from tests.console_words import missing
 
@@ -31,6 +33,8 @@ from tests.console_words import missing
         ("exposure", INTERVALS_MS),
         ("delivery", ["pending", "delivered", "given_up"]),
         ("hop", HopState),
+        ("period", Period),
+        ("pace", Word),
         ("reservation", State),
         ("verdict", Verdict),
         ("line", Verdict),
