@@ -12,14 +12,14 @@ from tests.world import World
 
 
 def _check_page(base: str, page: str) -> None:
-    shown = httpx.get(base + page)
+    shown = httpx.get(base + page, timeout=60)
     assert shown.status_code == 200
     loaded = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", shown.text)
     assert any(one.endswith(".js") for one in loaded)
     for one in loaded:
         target = urljoin(base + page, one)
         assert urlsplit(target).netloc == urlsplit(base).netloc, one
-        assert httpx.get(target).status_code == 200, one
+        assert httpx.get(target, timeout=60).status_code == 200, one
 
 
 @pytest.fixture(scope="module")
