@@ -146,7 +146,8 @@ def test_a_client_secret_that_is_missing_is_found_by_config_check(tmp_path: Path
     assert run(["config", "check", "-c", config]).exit_code == 0
     with config.open("a") as file:
         file.write(
-            f'\n[console.openid]\nissuer = "https://id.example"\nclient_id = "c"\nclient_secret_file = "{tmp_path}/none"\n'
+            '\n[console.openid]\nissuer = "https://id.example"\nclient_id = "c"\n'
+            f'client_secret_file = "{tmp_path}/none"\n'
             'public_url = "https://gateway.example"\nrole_claim = "groups"\nroles = { a = "admin" }\n'
         )
     checked = run(["config", "check", "-c", config])
