@@ -98,9 +98,10 @@ async def test_a_node_that_loses_every_connection_is_unreachable() -> None:
 
 async def test_a_node_that_trickles_its_answer_is_given_up_on_in_time() -> None:
     async def trickle(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
-        await read_request(incoming)
-        outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
-        with suppress(ConnectionError):  # the client gives up, which is what this is about
+        # The client gives up, which is what this is about; on a busy machine before it has sent anything.
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await read_request(incoming)
+            outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
             for _ in range(60_000):  # each byte within any time-out between bytes
                 outgoing.write(b" ")
                 await outgoing.drain()
