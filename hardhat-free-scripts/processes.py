@@ -18,6 +18,8 @@ _STOP_TIMEOUT_S = 15.0
 #: Below those that systems give to outgoing connections (Linux: 32768 and up; IANA: 49152 and up).
 _PORTS = range(20_000, 32_768)
 _PORT_ATTEMPTS = 100
+#: Ports that this process has handed out. One whose process does not listen yet would look free.
+_handed_out: set[int] = set()
 
 
 class ProcessDied(Exception):
@@ -29,13 +31,16 @@ class NotYet(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on at the moment. Raises: OSError where none is found.
+    """A loopback port that nothing listens on at the moment, each only once. Raises: OSError where none is found.
 
     Not one that the system would choose: it gives those to outgoing connections as well, and may do so before the
     process that is told the port listens there.
     """
     for port in secrets.SystemRandom().sample(_PORTS, _PORT_ATTEMPTS):
+        if port in _handed_out:
+            continue
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            _handed_out.add(port)
             return port
     raise OSError(f"no free port among {_PORT_ATTEMPTS} from {_PORTS.start} to {_PORTS.stop - 1}")
 
