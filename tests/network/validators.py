@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,7 +117,8 @@ class ValidatorNetwork:
         """End whatever runs."""
         for node in self.nodes:
             if node.process is not None:
-                self.resume(node)
+                with suppress(ProcessLookupError):  # it may have died by itself
+                    self.resume(node)
                 self.kill(node)
 
     # Votes
