@@ -33,9 +33,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Pkcs11Settings:
-    """A fresh token with one key pair. A module's library keeps its configuration, so it is one for all tests here."""
+    """A fresh token with one key pair, one for the process: the token's library keeps the first configuration it reads,
+    and a process that shares the tests with others may come to this module twice."""
     folder = tmp_path_factory.mktemp("token")
     (folder / "tokens").mkdir()
     configuration = folder / "softhsm2.conf"
