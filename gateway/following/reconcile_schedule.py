@@ -1,29 +1,18 @@
-"""Scheduled reconciliation inside a serving gateway: by one of all processes on the database, in its own thread."""
+"""Scheduled reconciliation inside a serving gateway."""
 
-import asyncio
 import threading
 
-import structlog
-
-from standing.gateway.errors import StorageUnavailable
 from standing.gateway.following.reconcile import Reconciler, last_started_at_ms
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.schedule import Schedule
 from standing.ledger.clock import Clock
-from standing.ledger.errors import LedgerError
 from standing.ledger.service.leader import Leader
-from standing.ledger.service.vault import VaultError
 
-_MINUTE_MS = 60 * 1000
-_FIRST_AFTER_MS = 10 * _MINUTE_MS
-_STOP_TIMEOUT_S = 30.0
+_FIRST_AFTER_MINUTES = 10
 
 
-class ReconcileSchedule:
-    """Runs the reconciler `every_minutes` after the last run began, whichever process made that; None: never.
-
-    The very first run comes ten minutes after the start, or after `every_minutes`. A failed run is tried again a minute
-    later.
-    """
+class ReconcileSchedule(Schedule):
+    """Runs the reconciler, and tells how far the present run is."""
 
     def __init__(
         self,
@@ -35,68 +24,27 @@ class ReconcileSchedule:
         every_minutes: int | None,
         look_every_s: float = 5.0,
     ) -> None:
+        super().__init__(
+            "reconcile",
+            clock,
+            leader,
+            every_minutes=every_minutes,
+            first_after_minutes=_FIRST_AFTER_MINUTES,
+            look_every_s=look_every_s,
+        )
         self._reconciler = reconciler
         self._storage = storage
-        self._clock = clock
-        self._every_minutes = every_minutes
-        self._look_every_s = look_every_s
-        first_after_ms = min(_FIRST_AFTER_MS, (every_minutes or 0) * _MINUTE_MS)
-        self._first_at_ms = clock.now_ms() + first_after_ms
-        self._not_before_ms = 0
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.leader = leader
         #: Progress of the present run: done and total.
         self.progress: tuple[int, int] | None = None
-        #: Why this process will make no more runs; None while all is well.
-        self.trouble: str | None = None
 
-    async def open(self) -> None:
-        """Start checking whether a run is due."""
-        if self._every_minutes is not None:
-            self._thread = threading.Thread(target=self._keep_looking, name="reconcile", daemon=True)
-            self._thread.start()
-
-    async def close(self) -> None:
-        """End a run after its present batch. The database must still be open."""
-        self._stop.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
-        self.leader.resign()
-
-    def _keep_looking(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         try:
-            while not self._stop.wait(self._look_every_s):
-                self.look()
-        except BaseException as error:
-            # Only the type: the text of an unexpected error may hold anything.
-            kind = type(error).__name__
-            self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
-            structlog.get_logger().critical("reconcile_ended", error=kind)
-            raise
-        finally:
-            self.leader.resign()  # another process may continue
-
-    def look(self) -> None:
-        """Make a run if one is due and this process leads."""
-        log = structlog.get_logger()
-        now_ms = self._clock.now_ms()
-        try:
-            if now_ms < self._not_before_ms or not self.leader.leads() or not self._due(now_ms):
-                return
-            self._reconciler.run(self._note, self._stop.is_set)
-        except (LedgerError, StorageUnavailable, VaultError) as error:
-            self._not_before_ms = now_ms + _MINUTE_MS
-            log.warning("reconcile_failed", problem=str(error))
+            self._reconciler.run(self._note, stop.is_set)
         finally:
             self.progress = None
 
-    def _due(self, now_ms: int) -> bool:
-        assert self._every_minutes is not None
-        last_ms = last_started_at_ms(self._storage)
-        if last_ms is None:
-            return now_ms >= self._first_at_ms
-        return now_ms - last_ms >= self._every_minutes * _MINUTE_MS
+    def _last_began_ms(self) -> int | None:
+        return last_started_at_ms(self._storage)
 
     def _note(self, done: int, total: int) -> None:
         self.progress = (done, total)

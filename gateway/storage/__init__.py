@@ -1,1 +1,2 @@
-"""The gateway's database: schema, migrations, connections, and group commit."""
+"""The gateway's database: schema, migrations, connections, group commit, and work that one of its processes does at
+intervals."""

@@ -14,6 +14,8 @@ from standing.gateway.warning import risk_store
 from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
 from standing.gateway.warning.risk_run import Run
+from standing.gateway.warning.risk_schedule import RiskSchedule
+from standing.ledger.service.leader import Leader, NoLock
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person
 
@@ -274,3 +276,19 @@ def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path
         it.clock.advance(60_000)
         schedule.look()
         assert _gateway(it).risks.last is not first
+
+
+def test_on_a_schedule_a_run_is_made_when_it_is_due(it: FollowRig) -> None:
+    gateway = _gateway(it)
+    schedule = RiskSchedule(gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "warning"), every_minutes=60)
+
+    def last_run_ms() -> int | None:
+        with gateway.storage.read() as connection:
+            return risk_store.ran_at_ms(connection)
+
+    began = []
+    for minutes in (14, 1, 59, 1):
+        it.clock.advance(minutes * 60_000)
+        schedule.look()
+        began.append(last_run_ms() == it.clock.now_ms())
+    assert began == [False, True, False, True]

@@ -1,0 +1,97 @@
+"""Work that is done at intervals by one of all processes on the database, in a thread of its own."""
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+
+import structlog
+
+from standing.gateway.errors import StorageUnavailable
+from standing.ledger.clock import Clock
+from standing.ledger.errors import LedgerError
+from standing.ledger.service.leader import Leader
+from standing.ledger.service.vault import VaultError
+
+_MINUTE_MS = 60 * 1000
+_STOP_TIMEOUT_S = 30.0
+
+
+class Schedule(ABC):
+    """Makes a run `every_minutes` after the last one began, whichever process made that; None: never.
+
+    The very first comes `first_after_minutes` after the start, or after `every_minutes` if that is sooner. A failed run
+    is tried again a minute later. `name`: of the thread, and in the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        leader: Leader,
+        *,
+        every_minutes: int | None,
+        first_after_minutes: int,
+        look_every_s: float,
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._every_minutes = every_minutes
+        self._look_every_s = look_every_s
+        self._first_at_ms = clock.now_ms() + min(first_after_minutes, every_minutes or 0) * _MINUTE_MS
+        self._not_before_ms = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.leader = leader
+        #: Why this process will make no more runs; None while all is well.
+        self.trouble: str | None = None
+
+    @abstractmethod
+    def _run(self, stop: threading.Event) -> None:
+        """Make a run; end it early once `stop` is set."""
+
+    @abstractmethod
+    def _last_began_ms(self) -> int | None:
+        """When the last run began. Raises: StorageUnavailable."""
+
+    async def open(self) -> None:
+        """Start checking whether a run is due."""
+        if self._every_minutes is not None:
+            self._thread = threading.Thread(target=self._keep_looking, name=self._name, daemon=True)
+            self._thread.start()
+
+    async def close(self) -> None:
+        """End a run after its present batch. The database must still be open."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
+        self.leader.resign()
+
+    def _keep_looking(self) -> None:
+        try:
+            while not self._stop.wait(self._look_every_s):
+                self.look()
+        except BaseException as error:
+            # Only the type: the text of an unexpected error may hold anything. Decisions go on without these runs.
+            kind = type(error).__name__
+            self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
+            structlog.get_logger().critical(f"{self._name}_ended", error=kind)
+            raise
+        finally:
+            self.leader.resign()  # another process may continue
+
+    def look(self) -> None:
+        """Make a run if one is due and this process leads."""
+        now_ms = self._clock.now_ms()
+        try:
+            if now_ms >= self._not_before_ms and self.leader.leads() and self._is_due(now_ms):
+                self._run(self._stop)
+        except (LedgerError, StorageUnavailable, VaultError) as error:
+            self._not_before_ms = now_ms + _MINUTE_MS
+            structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
+
+    def _is_due(self, now_ms: int) -> bool:
+        assert self._every_minutes is not None
+        last_ms = self._last_began_ms()
+        if last_ms is None:
+            return now_ms >= self._first_at_ms
+        return now_ms - last_ms >= self._every_minutes * _MINUTE_MS
