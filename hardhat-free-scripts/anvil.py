@@ -1,11 +1,10 @@
 """Anvil, a fast EVM node, from the npm packages of hardhat-free-scripts/npm: for benchmarks and network tests."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import httpx
 
+from npm_run import NpmFailed, run_npm
 from processes import Process, free_port
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.devnet.chain import DEVNET_KEYS
@@ -21,19 +20,14 @@ def install() -> Path:
     """The anvil binary, installed from npm where it is not there yet. Raises: AnvilMissing."""
     if (found := _binary()) is not None:
         return found
-    if shutil.which("npm") is None:
-        raise AnvilMissing("npm is missing: anvil comes from npm (install Node.js)")
-    ended = subprocess.run(
+    try:
         # Not `npm ci`: the lock file knows the packages of one platform only, and the others' are as good.
-        ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"],
-        cwd=NPM,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        run_npm(NPM, "install", "--no-save", packages="anvil's binaries")
+    except NpmFailed as error:
+        raise AnvilMissing(str(error)) from error
     found = _binary()
     if found is None:
-        raise AnvilMissing(f"npm has no anvil for this machine: {ended.stderr.strip()[-200:]}")
+        raise AnvilMissing("npm has no anvil for this machine")
     return found
 
 

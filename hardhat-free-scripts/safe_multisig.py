@@ -6,8 +6,6 @@ on; whoever has enough signatures sends it. Nobody needs a server for it.
 """
 
 import json
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +20,7 @@ from hexbytes import HexBytes
 from web3.logs import DISCARD
 from web3.types import TxParams, TxReceipt, Wei
 
+from npm_run import NpmFailed, run_npm
 from standing.ledger.attestations.publication import recover
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient, connect, ledger_errors, parse_address
@@ -60,18 +59,13 @@ def install() -> None:
     """Have Safe's contracts, from the committed lock file. Raises: SafeMissing."""
     if _BUILT.exists():
         return
-    if shutil.which("npm") is None:
-        raise SafeMissing("npm is missing: Safe's contracts come from npm (install Node.js)")
-    ended = subprocess.run(
+    try:
         # Its peer, an old ethers, is for scripts of its makers.
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps"],
-        cwd=NPM,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        run_npm(NPM, "ci", "--legacy-peer-deps", packages="Safe's contracts")
+    except NpmFailed as error:
+        raise SafeMissing(str(error)) from error
     if not _BUILT.exists():
-        raise SafeMissing(f"npm could not install Safe's contracts: {ended.stderr.strip()[-200:]}")
+        raise SafeMissing("npm's package of Safe's contracts does not hold them as they were built")
 
 
 def _artifact(name: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The npm packages of tests/contracts/npm: other people's implementations that ours is held against."""
 
 import shutil
-import subprocess
 from pathlib import Path
+
+from npm_run import NpmFailed, run_npm
 
 FOLDER = Path(__file__).with_name("npm")
 
@@ -16,16 +17,10 @@ def install() -> Path:
     modules = FOLDER / "node_modules"
     if (modules / "ethers" / "package.json").exists():
         return modules
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            raise NpmMissing(f"{program} is missing: ethers and EAS come from npm (install Node.js)")
-    ended = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode != 0:
-        raise NpmMissing(f"npm could not install the packages of tests/contracts/npm: {ended.stderr.strip()[-200:]}")
+    if shutil.which("node") is None:
+        raise NpmMissing("node is missing: ethers and EAS need it (install Node.js)")
+    try:
+        run_npm(FOLDER, "ci", packages="ethers and EAS")
+    except NpmFailed as error:
+        raise NpmMissing(str(error)) from error
     return modules

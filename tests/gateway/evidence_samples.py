@@ -21,6 +21,9 @@ from standing.ledger.chain.sender import Sender, publication_gas
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import Person, Rig
 
+#: The checks that are made of evidence that comes without a grant and a policy.
+ALL_CHECKS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13]
+
 
 @dataclass(frozen=True)
 class EvidenceSample:

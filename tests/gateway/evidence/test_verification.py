@@ -13,8 +13,8 @@ from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.ledger.attestations.terms import Status
-from tests.gateway.evidence.checks import ALL_CHECKS
 from tests.gateway.evidence_samples import (
+    ALL_CHECKS,
     EvidenceSample,
     catch_up,
     evidence_sample,

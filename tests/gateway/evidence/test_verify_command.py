@@ -10,8 +10,8 @@ from standing.gateway.cli import app
 from standing.gateway.evidence.verification.case import parse_evidence
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.errors import InvalidValue
-from tests.gateway.evidence.checks import ALL_CHECKS
 from tests.gateway.evidence_samples import (
+    ALL_CHECKS,
     EvidenceSample,
     grant_of,
     write,
