@@ -12,9 +12,12 @@
 | `used` | a decision first rested on it | the gateway |
 
 What waits for a block waits since it was signed: a node that sends it again tells only the last time that it did.
+A payment waits for the block alone: it reads the ledger, often before the follower has seen the change or an endpoint
+was told. So `used` counts since the last hop that came before it.
 Each machine tells its own time, so a duration between two machines carries the difference of their clocks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -102,11 +105,12 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
     for index, name in enumerate(names):
         at_ms, expected_ms = times[name]
         if at_ms is not None:
-            hops.append(Hop(name, HopState.DONE, at_ms, at_ms - previous_ms, expected_ms))
+            since_ms = _latest_before(at_ms, hops, previous_ms) if name is HopName.USED else previous_ms
+            hops.append(Hop(name, HopState.DONE, at_ms, at_ms - since_ms, expected_ms))
             previous_ms = at_ms
         elif _is_left_out(name, facts):
             hops.append(Hop(name, HopState.NOT_APPLICABLE))
-        elif index <= reached:
+        elif index <= reached and name is not HopName.NOTIFIED:  # a payment does not wait for the platform to be told
             happened = name is HopName.IN_BLOCK and facts.on_ledger
             hops.append(Hop(name, HopState.DONE if happened else HopState.UNKNOWN, expected_ms=expected_ms))
         elif not facts.node_asked and name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}:
@@ -119,9 +123,13 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
             stalled = not blocked and expected_ms is not None and waits_ms > expected_ms
             state = HopState.STALLED if stalled else HopState.WAITING
             hops.append(Hop(name, state, None, None if blocked else waits_ms, expected_ms))
-            # A payment does not wait for the platform to be told; every other hop waits for the one before.
             blocked = True
     return tuple(hops)
+
+
+def _latest_before(at_ms: int, hops: Sequence[Hop], otherwise_ms: int) -> int:
+    """The time of the last of the hops that happened by `at_ms`."""
+    return max((hop.at_ms for hop in hops if hop.at_ms is not None and hop.at_ms <= at_ms), default=otherwise_ms)
 
 
 def _happened(name: HopName, at_ms: int | None, facts: Facts) -> bool:

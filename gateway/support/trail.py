@@ -309,8 +309,9 @@ def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
     for number, row in own.observed.items():
         facts = known.get(number) or Facts(number, row.effective_at_ms, node_asked=False)
         # A block's time is in whole seconds. The node's own is finer, where it is not before the block; but the node
-        # learns of it by asking, and what was seen here was in a block by then.
-        in_block_ms = max(row.block_time_ms, min(facts.in_block_at_ms or 0, row.observed_at_ms))
+        # learns of it by asking, and what was seen or used here was in a block by then.
+        known_by_ms = min(row.observed_at_ms, own.used.get(number, row.observed_at_ms))
+        in_block_ms = max(row.block_time_ms, min(facts.in_block_at_ms or 0, known_by_ms))
         known[number] = replace(facts, in_block_at_ms=in_block_ms, observed_at_ms=row.observed_at_ms)
     reached = max(on_ledger, own.newest_seen)
     # Where the bank's node cannot be asked, a newer record may be a change or repeat the terms: nobody knows.

@@ -76,6 +76,24 @@ def test_durations_are_between_the_hops_whose_times_are_known() -> None:
     assert hops[3].state is HopState.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("used_at_ms", "took_ms"), [(5_999, 999), (6_000, 0), (6_001, 1), (7_999, 1_999), (8_000, 0), (8_500, 500)]
+)
+def test_a_payment_that_used_a_change_before_the_follower_or_an_endpoint_did_has_no_age_below_zero(
+    used_at_ms: int, took_ms: int
+) -> None:
+    facts = after(5, observed_at_ms=6_000, notified_at_ms=8_000, used_at_ms=used_at_ms)
+    assert facts.in_block_at_ms == 5_000
+    assert hops_of(facts, SETTINGS, 10_000)[-1].took_ms == took_ms
+
+
+def test_an_endpoint_that_takes_nothing_is_stalled_though_a_payment_used_the_change() -> None:
+    last_ms = 1_000 * 6
+    facts = after(5, used_at_ms=last_ms)
+    assert states(facts, last_ms + SETTINGS.notified_ms)[6:] == ["waiting", "done"]
+    assert states(facts, last_ms + SETTINGS.notified_ms + 1)[6:] == ["stalled", "done"]
+
+
 def test_what_only_the_node_could_tell_is_unknown_and_never_stalled_without_it() -> None:
     facts = Facts(7, 1_000, node_asked=False)
     assert states(facts, 10**12)[:5] == ["done", "unknown", "unknown", "unknown", "unknown"]
