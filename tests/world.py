@@ -39,6 +39,7 @@ from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase
 from tests.databases import new_database
 from tests.mempool import Mempool, parse
+from tests.patience import PATIENT_MS, patient_ledger
 
 PLATFORM = "jinqiao-pay"
 REGISTRAR = DEVNET_KEYS[0]
@@ -281,7 +282,7 @@ class World:
             registrar=registrar,
             guardian=LocalSigner(GUARDIAN).address,
         )
-        self.client = LedgerClient(self.chain.url, self.contract)
+        self.client = patient_ledger(self.chain.url, self.contract)
         self.banks: dict[str, Bank] = {}
 
     def make_bank(self, bic: str = "YUNXCNB0", **settings_changed: Any) -> Bank:
@@ -294,6 +295,7 @@ class World:
         (core_key, core_hash), (platform_key, platform_hash) = new_key(), new_key()
         unused = folder / "unused"
         publisher = {"heartbeat_ms": 50, "poll_ms": 5, **settings_changed.pop("publisher", {})}
+        settings_changed.setdefault("ledger_timeout_ms", PATIENT_MS)
         settings = NodeSettings(
             **settings_changed,
             bic=bic,
@@ -339,9 +341,8 @@ class World:
             "database_url": f"sqlite:///{folder}/gateway.sqlite3",
             "ledger_url": self.chain.url,
             "ledger_contract": self.contract,
-            # Longer than any machine needs: no test fails for being slow.
-            "ledger_read_timeout_ms": 20_000,
-            "bank_node_timeout_ms": 20_000,
+            "ledger_read_timeout_ms": PATIENT_MS,
+            "bank_node_timeout_ms": PATIENT_MS,
             "vault_secret_files": [folder / "vault-secret"],
             "evidence_key_file": folder / "evidence-key.pem",
             "api_keys": [{"name": "checkout", "role": "platform", "sha256": hashed}],

@@ -10,9 +10,9 @@ from standing.gateway.following.assembly import Following
 from standing.gateway.following.follower import Follower
 from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import LATEST, BlockRule
-from standing.ledger.chain.client import LedgerClient
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import BICS, Person, Rig
+from tests.patience import patient_ledger
 
 FAST_WEBHOOKS = {"allow_http": True, "allow_private_addresses": True, "poll_ms": 10, "timeout_ms": 10_000}
 
@@ -75,7 +75,7 @@ class FollowRig(Rig):
     def another_follower(self, rule: BlockRule = LATEST, **settings_changed: Any) -> Follower:
         """A follower as another process has it, or this one after a restart."""
         gateway = self.app.state.gateway
-        ledger = LedgerClient(self.chain_url, self.contract)
+        ledger = patient_ledger(self.chain_url, self.contract)
         return Follower(
             storage=gateway.storage,
             ledger=ledger,

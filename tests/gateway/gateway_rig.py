@@ -21,18 +21,16 @@ from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import ManualClock, SystemClock
 from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from tests.databases import new_database
 from tests.gateway.fake_bank import PLATFORM, Account, FakeBank
+from tests.patience import PATIENT_MS, patient_ledger
 
 REGISTRAR, GUARDIAN = DEVNET_KEYS[0], DEVNET_KEYS[1]
 BICS = ("YUNXCNB0", "HAIYCNS0001")
-#: Longer than any machine needs, so that no test fails for being slow; what is about time sets its own.
-PATIENT_MS = 20_000
 
 
 class Chain:
@@ -102,7 +100,7 @@ class Rig:
         self.contract = governance.deploy(
             self.chain_url, REGISTRAR, governor=registrar, registrar=registrar, guardian=LocalSigner(GUARDIAN).address
         )
-        self.ledger = LedgerClient(self.chain_url, self.contract)
+        self.ledger = patient_ledger(self.chain_url, self.contract)
         self.banks = {
             bic: FakeBank(bic, self.ledger, sender_key, self.clock)
             for bic, sender_key in zip(BICS, DEVNET_KEYS[2:], strict=False)

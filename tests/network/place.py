@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from eth_utils import keccak
 
-from standing.ledger.chain.client import LedgerClient
 from tests.gateway.faulty_ledger_node import NodeProxy, proxied
 from tests.network.clocks import MovedClock
 from tests.network.consortium import BANKS, Consortium, consortium
 from tests.network.load import Load
+from tests.patience import patient_ledger
 from with_postgres import PostgresMissing, Server, server
 
 
@@ -52,7 +52,7 @@ class Place:
 
     def published(self, bic: str) -> int:
         """The number of a bank's newest publication."""
-        return LedgerClient(self.it.network.observer.url, self.it.net.contract).bank(bic).publication
+        return patient_ledger(self.it.network.observer.url, self.it.net.contract).bank(bic).publication
 
 
 @contextmanager

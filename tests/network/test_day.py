@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from demo_day import Day
-from standing.ledger.chain.client import LedgerClient
 from tests.network.consortium import BANKS, consortium
+from tests.patience import patient_ledger
 
 #: On a network of validators that are at work beside the tests on two cores; with blocks of 0.36 s it is 0.4 s.
 _SEEN_WITHIN_MS = 5_000
@@ -32,7 +32,7 @@ def test_the_demos_day_goes_on_a_network_of_validators_as_it_does_on_the_develop
         # Every node of the network holds the same history.
         it.network.wait_until_level()
         heads = {
-            bic: {LedgerClient(node.url, it.net.contract).bank(bic).admin for node in it.network.nodes}
+            bic: {patient_ledger(node.url, it.net.contract).bank(bic).admin for node in it.network.nodes}
             for bic in day.cores
         }
         assert [len(found) for found in heads.values()] == [1] * len(heads)

@@ -14,10 +14,10 @@ from demo_day import wait_for
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
-from standing.ledger.chain.client import LedgerClient
 from tests.databases import on_postgresql
 from tests.network.consortium import BANKS, Consortium, consortium
 from tests.network.load import Asked, Load, by_the_banks_word
+from tests.patience import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
 #: Decisions: enough of them for each gateway to have been asked several times about each bank.
@@ -101,9 +101,9 @@ def test_a_bank_whose_own_validator_is_cut_off_goes_on_through_another(it: Conso
     it.network.wait_for_blocks(30, others)
     assert own.height() <= stands_at + 1
     wait_for(lambda: by_the_banks_word(load.decide(FIRST)), "the bank to go on through its other validator")
-    state = LedgerClient(it.network.observer.url, it.net.contract).bank(FIRST)
+    state = patient_ledger(it.network.observer.url, it.net.contract).bank(FIRST)
     it.network.wait_for_blocks(20, others)
-    assert LedgerClient(it.network.observer.url, it.net.contract).bank(FIRST).publication > state.publication
+    assert patient_ledger(it.network.observer.url, it.net.contract).bank(FIRST).publication > state.publication
     it.network.heal()
     it.network.wait_until_level()
     assert own.height() > stands_at
@@ -211,7 +211,7 @@ def test_the_auditor_finds_nothing_lost_nothing_twice_and_no_decision_wrong(
         lines = it.export()
         it.network.wait_until_level()
         audit = Audit()
-        walked = audit_ledger(LedgerClient(it.network.validators[2].url, it.net.contract), audit)
+        walked = audit_ledger(patient_ledger(it.network.validators[2].url, it.net.contract), audit)
         audit_decisions(lines, it.means(), walked, audit)
     finally:
         load.go_on()

@@ -19,12 +19,12 @@ from processes import free_port
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.findings import Audit, Kind
 from standing.gateway.auditing.ledger import audit_ledger
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import decode_read
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.consortium import BANKS
 from tests.network.load import Asked, Load, by_the_banks_word
 from tests.network.place import Place, placed
+from tests.patience import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
 _A_WHILE = 12
@@ -306,7 +306,7 @@ def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, mis
     lines = place.it.export()
     place.it.network.wait_until_level()
     audit = Audit()
-    walked = audit_ledger(LedgerClient(place.it.network.validators[2].url, place.it.net.contract), audit)
+    walked = audit_ledger(patient_ledger(place.it.network.validators[2].url, place.it.net.contract), audit)
     assert audit.findings == []
     audit_decisions(lines, place.it.means(), walked, audit)
     load.go_on()

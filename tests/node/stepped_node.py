@@ -22,6 +22,7 @@ from standing.node.storage import schema
 from standing.node.storage.database import level_sequences
 from tests.databases import new_database
 from tests.node.node_tools import account, terms_on_ledger
+from tests.patience import patient_ledger
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 CARD = ACCOUNT["number"]
@@ -54,7 +55,7 @@ class SteppedNode:
             changed["database_url"] = database_url
         if contract is not None:
             changed["ledger_contract"] = contract
-            self.client = LedgerClient(self.world.chain.url, contract)
+            self.client = patient_ledger(self.world.chain.url, contract)
         self.bank.settings = self.bank.settings.model_copy(update=changed)
         self.node = self._start()
 
@@ -194,5 +195,5 @@ class SteppedNode:
         step = governance.admit(
             self.bank.bic, self.bank.signer.address, LocalSigner(BANK_ADMIN).address, number=number, head=head
         )
-        governance.execute(LedgerClient(self.world.chain.url, contract), step, REGISTRAR)
+        governance.execute(patient_ledger(self.world.chain.url, contract), step, REGISTRAR)
         return contract

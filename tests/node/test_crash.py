@@ -17,11 +17,12 @@ from localnet import LocalBank, LocalNet
 from processes import ProcessDied
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import LedgerClient, Published
+from standing.ledger.chain.client import Published
 from standing.ledger.clock import SystemClock
 from standing.ledger.service.serve import served
 from standing.node.fault_points import FAULT_POINTS
 from tests.databases import new_database
+from tests.patience import patient_ledger
 from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Chain, wait_until
 
 _PUBLISHER = {"heartbeat_ms": 3_600_000, "poll_ms": 5, "resend_after_ms": 1_000}
@@ -42,7 +43,7 @@ class Setting:
             registrar=registrar,
             guardian=LocalSigner(GUARDIAN).address,
         )
-        self.client = LedgerClient(self.net.ledger_url, self.net.contract)
+        self.client = patient_ledger(self.net.ledger_url, self.net.contract)
         url = new_database(folder, "node")
         self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=_PUBLISHER, database_url=url)
         self.last_ms = 0

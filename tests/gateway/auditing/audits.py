@@ -18,12 +18,13 @@ from standing.gateway.settings import read_vault_secrets
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.chain.client import LedgerClient, parse_address
 from tests.gateway.gateway_rig import Rig
+from tests.patience import patient_ledger
 
 
 def audited(url: str, contract: str) -> Audit:
     """An audit of a ledger alone."""
     audit = Audit()
-    audit_ledger(LedgerClient(url, parse_address(contract, "contract")), audit)
+    audit_ledger(patient_ledger(url, parse_address(contract, "contract")), audit)
     return audit
 
 

@@ -19,12 +19,12 @@ from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.cli import app
 from standing.gateway.evidence.verification.case import Means
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import InvalidValue
 from tests.gateway.auditing.audits import audited, audited_decisions, by_transaction, export_of, resigned
 from tests.gateway.evidence_samples import catch_up
 from tests.gateway.faulty_ledger_node import NodeProxy, proxied
 from tests.gateway.gateway_rig import Rig, rig
+from tests.patience import patient_ledger
 
 
 def test_an_honest_history_has_no_findings_and_all_of_it_is_walked(lived: Rig) -> None:
@@ -76,7 +76,7 @@ def test_a_line_that_is_no_export_is_named(line: str) -> None:
 def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
     """The calls that an audit of these decisions takes once the ledger is walked, by their method."""
     means = Means(it.nobody("GET", "/v1/evidence-key").json(), it.ledger.address)
-    walked, audit = audit_ledger(LedgerClient(node.url, it.contract), Audit()), Audit()
+    walked, audit = audit_ledger(patient_ledger(node.url, it.contract), Audit()), Audit()
     node.calls.clear()
     audit_decisions(lines, means, walked, audit)
     assert audit.findings == []

@@ -16,11 +16,11 @@ from standing.gateway.evidence.verification.case import parse_evidence
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove, storage_slots
 from tests.gateway.evidence_samples import EvidenceSample, evidence_sample, failing, unknown, write
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import BICS, GUARDIAN, Rig, rig
+from tests.patience import patient_ledger
 
 _OFFLINE = [1, 2, 3, 4, 10, 12, 13]
 
@@ -214,7 +214,7 @@ def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in
         return answer
 
     with proxied(shown.rig.chain_url, pruned) as node:
-        client = LedgerClient(node.url, shown.rig.contract)
+        client = patient_ledger(node.url, shown.rig.contract)
         held = verify(shown.evidence, shown.means, client)
         assert held.verdict is Verdict.HOLDS, held.lines
         proof = copy.deepcopy(shown.answer["proof"])

@@ -17,10 +17,10 @@ import tomli_w
 
 from localnet import LocalBank, LocalNet
 from processes import BIN
-from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from standing.ledger.service.settings import write_private
 from tests.databases import new_database
+from tests.patience import patient_ledger
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 _TIMEOUT_S = 60
@@ -39,7 +39,7 @@ class Operator:
         publisher = {"heartbeat_ms": 100, "poll_ms": 5}
         url = new_database(folder, "node")
         self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=publisher, database_url=url)
-        self.client = LedgerClient(self.net.ledger_url, self.net.contract)
+        self.client = patient_ledger(self.net.ledger_url, self.net.contract)
 
     def command(self, *words: str, fault_point: str | None = None) -> subprocess.CompletedProcess[str]:
         config = self.bank.folder / "node.toml"
