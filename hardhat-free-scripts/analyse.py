@@ -1,7 +1,8 @@
-"""Static analysis of the ledger contract, with slither: every finding is mended, or answered beside the code.
+"""Static analysis of the ledger contract, with slither: every finding is fixed, or justified beside the code.
 
 slither takes its input from a build tool. Here the project's own compiler makes the build file, in the form that
-Hardhat writes. Findings inside of OpenZeppelin are not ours to mend and are left out. Exit 1 where a finding is left.
+Hardhat writes. Findings inside OpenZeppelin are not ours to fix and are left out. Exit code 1 where a finding
+remains.
 """
 
 import json
@@ -26,7 +27,7 @@ OUTPUTS = [
 
 
 def write_project(root: Path) -> None:
-    """The sources, and the build file over them, in `root`. Raises: CompileError."""
+    """Write the sources and the build file into `root`. Raises: CompileError."""
     roots = {f"contracts/{path.name}": path.read_text() for path in CONTRACTS.glob("*.sol")}
     sources = collect_sources(install_npm_packages(), roots)
     output = run_solc(sources, {"*": {"*": OUTPUTS, "": ["ast"]}})

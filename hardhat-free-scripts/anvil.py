@@ -17,11 +17,11 @@ class AnvilMissing(Exception):
 
 
 def install() -> Path:
-    """The anvil binary, installed from npm where it is not there yet. Raises: AnvilMissing."""
+    """The anvil binary, installed from npm if necessary. Raises: AnvilMissing."""
     if (found := _binary()) is not None:
         return found
     try:
-        # Not `npm ci`: the lock file knows the packages of one platform only, and the others' are as good.
+        # Not `npm ci`: the lock file lists the packages of one platform only, and those of others work as well.
         run_npm(NPM, "install", "--no-save", packages="anvil's binaries")
     except NpmFailed as error:
         raise AnvilMissing(str(error)) from error
@@ -36,10 +36,10 @@ def _binary() -> Path | None:
 
 
 def start(folder: Path, *, block_time_s: float | None = None, history: bool = True) -> tuple[Process, str]:
-    """Start anvil on a free loopback port, log in `folder`. Returns: the process and its URL.
+    """Start anvil on a free loopback port, with its log in `folder`. Returns: the process and its URL.
 
-    Blocks come at once with each transaction, or every `block_time_s` seconds. Without `history` it keeps no state but
-    the newest, and no transactions but those of the newest blocks: for a ledger that is large.
+    Each transaction gets a block at once, or blocks come every `block_time_s` seconds. Without `history` it keeps
+    only the newest state and the transactions of the newest blocks, for a large ledger.
     """
     port = free_port()
     command = [str(install()), "--port", str(port), "--silent", "--gas-limit", "1000000000", "--hardfork", "cancun"]
@@ -61,7 +61,7 @@ def mine_when_told(url: str) -> None:
 
 
 def mine(url: str) -> None:
-    """Make a block of all that waits."""
+    """Make a block of all waiting transactions."""
     _call(url, "evm_mine", timeout_s=60).raise_for_status()
 
 

@@ -1,8 +1,8 @@
-"""The commands' help in other languages: brings the catalogue level with the commands, and compiles it.
+"""The commands' help in other languages: updates the catalogue from the commands, and compiles it.
 
-A translator runs it, fills in the empty sentences of `ledger/service/locales/zh/LC_MESSAGES/standing.po`, and runs it
-again. With `--check` it writes nothing; exit code 1 where a sentence is missing, nobody asks for one any more, or the
-compiled catalogue is not what the sentences give. gettext reads the compiled one, so it is committed beside its source.
+A translator runs it, fills in the empty sentences of `ledger/service/locales/zh/LC_MESSAGES/standing.po`, and runs
+it again. With `--check` it writes nothing; exit code 1 where a sentence is missing or unused, or where the compiled
+catalogue is out of date. gettext reads the compiled catalogue, so it is committed beside its source.
 """
 
 import os
@@ -22,7 +22,7 @@ from standing.node.cli import app as node
 
 LOCALES = Path(__file__).parent.parent / "ledger" / "service" / "locales"
 
-#: What Typer itself says and asks gettext for.
+#: What Typer itself prints through gettext.
 FRAMEWORK = (
     "Arguments",
     "Options",
@@ -45,7 +45,7 @@ FRAMEWORK = (
 
 
 def help_texts() -> list[str]:
-    """Every help text of both commands, in the order in which a reader meets them."""
+    """Every help text of both commands, in the order in which they are listed."""
     texts: dict[str, None] = {}
     for app in (gateway, node):
         for text in _of(typer.main.get_command(app)):
@@ -64,7 +64,7 @@ def _of(command: Any) -> Iterator[str]:
 
 
 def level(catalogue: Catalog, wanted: list[str]) -> Catalog:
-    """The catalogue with the wanted sentences alone, in their order; what is new has no translation yet."""
+    """The catalogue with only the wanted sentences, in their order; new ones have no translation yet."""
     levelled = Catalog(locale=catalogue.locale, header_comment="# The commands' help.", fuzzy=False)
     levelled.mime_headers = [
         ("PO-Revision-Date", "2026-11-28 00:00+0000"),
@@ -77,7 +77,7 @@ def level(catalogue: Catalog, wanted: list[str]) -> Catalog:
 
 
 def main() -> int:
-    os.environ["LANGUAGE"] = "en"  # the sentences as they are in the code
+    os.environ["LANGUAGE"] = "en"  # the sentences as in the code
     check = sys.argv[1:] == ["--check"]
     wanted = [*help_texts(), *FRAMEWORK]
     exit_code = 0
@@ -95,7 +95,7 @@ def main() -> int:
         if check and (
             text.getvalue() != source.read_bytes() or compiled.getvalue() != source.with_suffix(".mo").read_bytes()
         ):
-            print(f"{source}: not level with the commands: run hardhat-free-scripts/catalogue.py")
+            print(f"{source}: out of date: run hardhat-free-scripts/catalogue.py")
             exit_code = 1
         if not check:
             for file, content in files.items():

@@ -1,4 +1,4 @@
-"""Check that what the documents name exists: make targets, console commands, files that links and code point to."""
+"""Check that what the documents mention exists: make targets, console commands, and files in links and code."""
 
 import re
 import sys
@@ -33,7 +33,7 @@ def make_targets() -> set[str]:
 
 
 def check_commands(text: str) -> list[str]:
-    """Console commands that do not exist: `standing-node a b`, as far as its words are subcommands."""
+    """Console commands that do not exist: `standing-node a b`, as far as the words are subcommands."""
     found = []
     for line in sorted(set(re.findall(r"standing-(?:node|gateway)(?: [a-z][a-z-]*)*", text))):
         name, *words = line.split()
@@ -50,7 +50,7 @@ def check_commands(text: str) -> list[str]:
 
 
 def check_document(document: Path, targets: set[str]) -> list[str]:
-    """What `document` names and does not exist."""
+    """What `document` mentions and does not exist."""
     text = document.read_text(encoding="utf-8")
     found = [
         f"no target `make {name}`"
@@ -64,7 +64,7 @@ def check_document(document: Path, targets: set[str]) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """Only what stands in code spans and code blocks."""
+    """Only the text of code spans and code blocks."""
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
 
 

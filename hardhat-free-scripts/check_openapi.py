@@ -1,4 +1,4 @@
-"""Check the OpenAPI of both services: it validates, names are their own, and every input says what is allowed."""
+"""Check the OpenAPI of both services: it is valid, names are unique, and every input states what is allowed."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _LOWER, _UPPER = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"
 
 
 def documents(folder: Path) -> dict[str, dict[str, Any]]:
-    """The documents of a gateway and a node that `init` made, on a development chain."""
+    """The documents of a gateway and a node that `init` set up, on a development chain."""
     with served(Devnet().app) as url:
         registrar = LocalSigner(DEVNET_KEYS[0]).address
         contract = governance.deploy(url, DEVNET_KEYS[0], governor=registrar, registrar=registrar, guardian=registrar)
@@ -63,7 +63,7 @@ def _documents(folder: Path, ledger: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def faults(document: dict[str, Any]) -> Iterator[str]:
-    """What another tool would stumble over."""
+    """What other tools would have trouble with."""
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         yield f"{'/'.join(str(part) for part in error.absolute_path)}: {error.message}"
     schemas = document["components"]["schemas"]

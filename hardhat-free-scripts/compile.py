@@ -1,9 +1,9 @@
 """Compile the ledger contract, and the contracts that its tests need, into their committed artifacts, by py-solc-x.
 
-The compiler is a native solc of the pinned version that py-solc-x finds (on the PATH, or one it installed) or can
-install; where it cannot be had, the npm package `solc` of the same version, given to py-solc-x as its `solc_binary`.
-OpenZeppelin's sources come from npm too. With `--check` nothing is written: exit 1 if an artifact is not what its
-source compiles to.
+The compiler is a native solc of the pinned version that py-solc-x finds (on the PATH, or installed by it) or can
+install; otherwise the npm package `solc` of the same version, passed to py-solc-x as its `solc_binary`.
+OpenZeppelin's sources come from npm as well. With `--check` nothing is written: exit code 1 if an artifact differs
+from what its source compiles to.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def install_npm_packages() -> Path:
 
 @cache
 def find_solc(modules: Path) -> Path:
-    """The compiler to give to py-solc-x, see the module's text. The environment's SOLC, if set, comes first."""
+    """The compiler for py-solc-x, as described at the top. The environment's SOLC, if set, comes first."""
     if override := os.environ.get("SOLC"):
         return Path(override)
     on_path = shutil.which("solc")
@@ -68,7 +68,7 @@ def find_solc(modules: Path) -> Path:
     try:
         return Path(solcx.install.get_executable(SOLC_VERSION))
     except SolcNotInstalled:
-        pass  # the next thing to try is to install it
+        pass  # not found: try to install it
     try:
         solcx.install_solc(SOLC_VERSION, show_progress=False)
         return Path(solcx.install.get_executable(SOLC_VERSION))
@@ -128,7 +128,8 @@ def compile_sources(roots: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def write_or_check(path: Path, artifact: dict[str, Any], *, check: bool) -> bool:
-    """Write the artifact, or with `check` only compare. Returns: whether the file is what the source compiles to."""
+    """Write the artifact, or with `check` only compare. Returns: whether the file matches what the source compiles
+    to."""
     text = json.dumps(artifact, indent=1) + "\n"
     shown = path.relative_to(ROOT)
     if not check:

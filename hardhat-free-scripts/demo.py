@@ -1,9 +1,9 @@
-"""A day in the life of Standing, on this machine alone: development chain, two invented banks, one platform.
+"""A day in the life of Standing, on one machine: development chain, two invented banks, one platform.
 
-Starts every part as a process of its own, plays the trace under examples/ through their HTTP interfaces, and shows each
-decision beside what last night's snapshot would have answered. Then a support story: a payment fails, the trail shows
-where the bank's word stands still, a resync mends it. Then it stays up for your own curl, until Ctrl-C. With --once it
-ends by itself: exit code 0 only if every decision is what the trace's own ground truth says, and the story ends well.
+Starts every part as a process of its own, plays the trace under examples/ through their HTTP interfaces, and shows
+each decision beside the answer of last night's snapshot. A support story follows: a payment fails, the trail shows
+the stalled hop, and a resync fixes it. Then everything stays up for your own requests, until Ctrl-C. With --once it
+ends by itself: exit code 0 only if every decision matches the trace's ground truth, and the story ends well.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from standing.ledger.service.serve import served
 
 console = Console()
 _SHOWN = 14
-#: What ends the demo: Ctrl-C, a polite `kill`, and a terminal that is closed.
+#: What ends the demo: Ctrl-C, SIGTERM, and a closed terminal.
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 128 + signal.SIGINT
 _STYLE = {"approve": "green", "decline": "red", "review": "yellow"}
@@ -52,7 +52,7 @@ def _progress() -> Progress:
 
 
 def start(net: LocalNet, *, with_page: bool = False) -> None:
-    """Start every process of the network; with the bank that visitors of the page play with, where there is one."""
+    """Start every process of the network, and optionally the bank for visitors of the page."""
     banks = json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8"))
     with _progress() as progress:
         task = progress.add_task("Starting processes", total=len(banks) + 2)
@@ -73,7 +73,7 @@ def start(net: LocalNet, *, with_page: bool = False) -> None:
 
 
 def begin(day: Day) -> None:
-    """Accounts in, users bound."""
+    """Load the accounts and bind the users."""
     with _progress() as progress:
         loading = progress.add_task("Accounts from the cores", total=None)
         loaded = [day.load(bic) for bic in day.cores]
@@ -84,7 +84,7 @@ def begin(day: Day) -> None:
 
 
 def play(day: Day, tell: Callable[[Decided], None] | None = None) -> None:
-    """The day itself, with the latest decisions on screen; `tell` is told each as well."""
+    """Play the day, with the latest decisions on screen; `tell` receives each one."""
     progress = _progress()
     task = progress.add_task("The day", total=len(day.trace))
     latest: deque[Decided] = deque(maxlen=_SHOWN)
@@ -99,7 +99,8 @@ def play(day: Day, tell: Callable[[Decided], None] | None = None) -> None:
 
 
 def open_page(page: ExitStack, net: LocalNet, day: Day) -> Callable[[Decided], None]:
-    """Serve the page until the demo ends, print its address, and open it. Returns: what to tell the day's decisions."""
+    """Serve the page until the demo ends, print its address, and open it. Returns: the function that receives the
+    day's decisions."""
     url, stage = page.enter_context(demo_page.opened(net, sum("transaction" in event for event in day.trace)))
     console.print(f"[bold]The page:[/] {url}", soft_wrap=True, highlight=False)
     demo_page.show(url)
@@ -125,7 +126,7 @@ def _decisions(latest: deque[Decided]) -> Table:
 
 
 def summary(tally: Tally) -> Panel:
-    """What the day showed."""
+    """A summary of the day."""
     table = Table(box=None)
     for name in ("", "snapshot", "Standing"):
         table.add_column(name, justify="left" if not name else "right")
@@ -137,13 +138,13 @@ def summary(tally: Tally) -> Panel:
     kinds = ", ".join(f"{count} × {kind}" for kind, count in tally.bound_kinds.items())
     facts = [
         f"{len(tally.decided)} decisions, {tally.changes} changes at the banks, "
-        f"{tally.bindings_refused} bindings refused for data that do not match",
+        f"{tally.bindings_refused} bindings refused because details did not match",
         f"bound among others, as real books hold them: {kinds}; {tally.bound_by_deposit} by micro-deposit",
         f"feed acknowledged → decision can see it: {tally.spread(tally.feed_to_decision_ms)}",
-        f"staleness of the bank's word at a decision: {tally.spread(tally.staleness_ms)}",
+        f"staleness of the bank at a decision: {tally.spread(tally.staleness_ms)}",
         f"decisions that differ from the ground truth: {len(tally.unexpected)}",
     ]
-    note = "\nWrong: approved what the bank would refuse, or declined what it would accept. A review is neither."
+    note = "\nWrong: approved what the bank would refuse, or declined what it would accept. A review counts as neither."
     return Panel(Group(table, "", *facts, note), title="The day", expand=False)
 
 
@@ -157,7 +158,7 @@ def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any
 
 
 def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) -> list[tuple[str, str]]:
-    """Three lines for a POSIX shell, each with its title: freeze an account, try a payment, see the reason."""
+    """Three commands for a POSIX shell, each with its title: freeze an account, try a payment, see the reason."""
     core, platform = (f"-H 'Authorization: Bearer {key}'" for key in (bank.core_key, net.gateway_key))
     json_header = "-H 'Content-Type: application/json'"
     change = f'{{"number": "{number}", "effective_at_ms": \'$AT\', "status": "frozen", "debit_allowed": false}}'
@@ -168,7 +169,7 @@ def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) ->
     return [
         (
             "Freeze an account at the bank, and wait until the ledger has it:",
-            # Two seconds ahead of now, in whole seconds: later than the last heartbeat, on any shell's `date`.
+            # Two seconds ahead of now, in whole seconds: later than the last heartbeat, with any shell's `date`.
             f"AT=$(($(date +%s) + 2))000; curl -s {bank.url}/v1/feed {core} "
             f"{json_header} -d '{{\"as_of_ms\": '$AT', \"changes\": [{change}]}}'; "
             f"for _ in $(seq 100); do curl -s {bank.url}/v1/feed/$AT {core} | grep -q '\"on_ledger\":true' && break; "
@@ -186,7 +187,7 @@ def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) ->
 
 
 def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
-    """The URLs, and three lines to paste."""
+    """The URLs, and three commands to paste."""
     console.rule("It stays up until Ctrl-C")
     console.print(f"ledger   {net.ledger_url}   contract {net.contract}", soft_wrap=True, highlight=False)
     for one in net.banks.values():
@@ -210,12 +211,12 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
     lines = lines_to_paste(net, net.banks[user["bank"]], user["number"], day.bindings[user["user_id"]])
     for title, line in lines:
         console.print(f"[bold]{title}[/]")
-        # Plain print: rich would break the line, and it is to be pasted whole.
+        # Plain print: rich would wrap the line, which is meant to be pasted whole.
         print(line + "\n")
 
 
 def _unspoilt(day: Day) -> str:
-    """A user whose last payment was approved, so that the frozen account is what makes the difference."""
+    """A user whose last payment was approved, so that freezing the account makes the difference."""
     last = {one.event["user_id"]: one for one in day.tally.decided if one.event["transaction"] == "payment"}
     return next(
         str(user_id) for user_id, one in last.items() if one.standing == "approve" and one.event["currency"] == "CNY"
@@ -223,19 +224,19 @@ def _unspoilt(day: Day) -> str:
 
 
 def _hear(what: Callable[..., None] | signal.Handlers) -> None:
-    """Do `what` on every signal that ends the demo."""
+    """Call `what` on every signal that ends the demo."""
     for ending in _ENDINGS:
         signal.signal(ending, what)
 
 
 def _end(*_: object) -> None:
-    """Begin the end, which a second Ctrl-C must not break off: processes would be left behind."""
+    """Start shutting down. A second Ctrl-C must not interrupt this, or processes would be left behind."""
     _hear(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def draw(file: Path, *panels: Panel) -> None:
-    """Draw panels as an SVG picture of a terminal, for the README. Its fonts are the reader's own."""
+    """Draw panels as an SVG picture of a terminal, for the README, using the reader's fonts."""
     picture = Console(record=True, width=104, file=io.StringIO())
     for panel in panels:
         picture.print(panel)
@@ -286,11 +287,11 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", help="end by itself, with an exit code that tells")
+    parser.add_argument("--once", action="store_true", help="end by itself; the exit code says whether all went well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw what the day showed into FILE, as SVG")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the summary of the day into FILE, as SVG")
     arguments = parser.parse_args()
-    _hear(_end)  # also where they were ignored, as a shell does for what it starts in the background
+    _hear(_end)  # even where they were ignored, as shells do for background jobs
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True)
         return run(arguments.keep, arguments.once, arguments.picture)

@@ -1,7 +1,7 @@
 """The invented day: the trace under examples/, played through the real HTTP interfaces.
 
-Three parts meet here: the banks' cores, which feed their nodes; the platform, which asks its gateway; and the platform
-as it was before, which answers from last night's snapshot by the same decision function.
+Three parts: the banks' cores, which feed their nodes; the platform, which asks its gateway; and, for comparison, a
+platform that answers from last night's snapshot, by the same decision function.
 """
 
 import csv
@@ -41,20 +41,20 @@ _HEARTBEAT_S = 0.3
 PATIENCE_S = 60.0
 _MAX_STALENESS_MS = 8_000
 
-#: The demo's policy: one bound on staleness for every amount, short enough to watch a bank fall silent.
+#: The demo's policy: one bound on staleness for every amount, short enough to show a bank falling silent.
 POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": _MAX_STALENESS_MS}], "when_silent": "review"}
 
 
 class DayWentWrong(Exception):
-    """Something that the day cannot go on without did not happen; the text says what."""
+    """The day cannot continue; the text says why."""
 
 
 class NotTaken(DayWentWrong):
-    """A bank's node did not take an entry of the feed."""
+    """A bank's node refused an entry of the feed."""
 
 
 def wait_for(look: Callable[..., Any], what: str) -> None:
-    """Return once `look` is true. Raises: DayWentWrong after a minute."""
+    """Wait until `look` is true. Raises: DayWentWrong after a minute."""
     waiting = Retrying(
         retry=retry_if_result(lambda seen: not seen),
         wait=wait_fixed(0.01),
@@ -66,9 +66,9 @@ def wait_for(look: Callable[..., Any], what: str) -> None:
 
 
 def bank_time_zone(now: datetime) -> str:
-    """Where the invented banks are: Shanghai; but for the last half hour of its day Tokyo, an hour ahead.
+    """The time zone of the invented banks: Shanghai; in the last half hour of its day Tokyo, an hour ahead.
 
-    A daily limit starts anew at midnight in the bank's time zone, and the day that is played must not cross it.
+    A daily limit resets at midnight in the bank's time zone, and the played day must not cross it.
     """
     shanghai = now.astimezone(ZoneInfo("Asia/Shanghai"))
     crosses = (shanghai + timedelta(minutes=30)).date() != shanghai.date()
@@ -76,7 +76,7 @@ def bank_time_zone(now: datetime) -> str:
 
 
 def accounts_file(bic: str) -> Path:
-    """Where a bank's accounts are, as they stand when the day begins."""
+    """A bank's accounts as they are when the day begins."""
     return EXAMPLES / f"accounts-{bic}.csv"
 
 
@@ -102,7 +102,7 @@ def _typed(row: dict[str, str]) -> dict[str, Any]:
 
 
 class Core:
-    """A bank's core: states changes, and while nothing changes that nothing does, several times a second."""
+    """A bank's core: states changes, and heartbeats several times a second in between."""
 
     def __init__(self, bank: LocalBank, clock: Clock) -> None:
         self._bank = bank
@@ -127,7 +127,7 @@ class Core:
         self._http.close()
 
     def state(self, changes: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """State changes that take effect now. Returns: the node's receipt, None where they are kept back in silence."""
+        """State changes that take effect now. Returns: the node's receipt; None where they are withheld in silence."""
         with self._lock:
             as_of_ms = max(self._clock.now_ms(), self._last_ms + 1)
             stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
@@ -138,19 +138,19 @@ class Core:
             return self._send(as_of_ms, stated)
 
     def fall_silent(self) -> None:
-        """Say nothing more, until `speak`."""
+        """Send nothing until `speak`."""
         with self._lock:
             self._silent = True
 
     def speak(self) -> None:
-        """Come back, with all that happened meanwhile."""
+        """Resume, and report everything that happened in the meantime."""
         with self._lock:
             self._silent = False
             self._send(max(self._clock.now_ms(), self._last_ms + 1), self._kept_back)
             self._kept_back = []
 
     def turn_to(self, url: str) -> None:
-        """Feed another node of the bank from now on."""
+        """Feed another of the bank's nodes from now on."""
         with self._lock:
             self._http.base_url = httpx.URL(url)
 
@@ -171,15 +171,16 @@ class Core:
                 try:
                     answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": []})
                 except httpx.TransportError:
-                    continue  # the node is down: the next beat says it anew
+                    continue  # the node is down: the next heartbeat states it again
                 if answer.status_code == httpx.codes.OK:
                     self._last_ms = as_of_ms
-                # Otherwise somebody else plays the core by hand (the curl lines), a little ahead of us: wait for it.
+                # Otherwise somebody else feeds the core by hand (the curl commands), slightly ahead of us: wait for
+                # that time.
 
 
 @dataclass
 class Snapshot:
-    """The platform as it was: what the bank said last night, never asked again."""
+    """A platform with a snapshot: what the bank stated last night, never asked again."""
 
     terms: Terms
     expected: IdentityTags
@@ -202,12 +203,12 @@ class Snapshot:
         return cls(terms, identity_tags(binding, key, _identity(user)))
 
     def decide(self, question: Question, policy: Policy) -> Outcome:
-        """What it would answer. The snapshot has no watermark: the platform took it for fresh, whatever its age."""
+        """Its answer. The snapshot has no watermark: the platform takes it as fresh, whatever its age."""
         now_ms = SystemClock().now_ms()
         used_minor = self.used_minor[question.kind]
         return decide(
             question,
-            record=Record(1, bytes(26), bytes(32), now_ms, suspended=False),  # the snapshot holds the opened terms
+            record=Record(1, bytes(26), bytes(32), now_ms, suspended=False),  # the snapshot holds unsealed terms
             terms=self.terms,
             expected=self.expected,
             ended=False,
@@ -219,7 +220,7 @@ class Snapshot:
 
 
 def _differing(found: dict[str, Any]) -> list[str]:
-    """The fields that do not match, by the answer to a claim: refused, or first to be settled by a deposit."""
+    """The fields that do not match, from the answer to a claim: refused, or a micro-deposit is needed first."""
     if found.get("outcome") == "micro_deposit":
         return [match["field"] for match in found["matches"] if match["match"] == "no_match"]
     return [item["field"] for item in found.get("mismatches", [])]
@@ -252,7 +253,7 @@ class Decided:
 
 @dataclass
 class Tally:
-    """What the day shows."""
+    """What the day showed."""
 
     decided: list[Decided] = field(default_factory=list)
     feed_to_decision_ms: list[int] = field(default_factory=list)
@@ -262,7 +263,8 @@ class Tally:
     bound_kinds: Counter[str] = field(default_factory=Counter)
 
     def wrong(self, who: str, outcome: str) -> int:
-        """How often `who` ("standing" or "snapshot") approved what the bank would refuse, or declined the other."""
+        """How often `who` ("standing" or "snapshot") approved what the bank would refuse, or declined what it would
+        accept."""
         right = {"approve": "refuse", "decline": "accept"}[outcome]
         return sum(1 for one in self.decided if getattr(one, who) == outcome and one.event["bank_would"] == right)
 
@@ -278,14 +280,14 @@ class Tally:
 
     @property
     def staleness_ms(self) -> list[int]:
-        """Of the decisions that were not held up by a silent bank."""
+        """The decisions that were not affected by a silent bank."""
         return [
             one.staleness_ms for one in self.decided if one.staleness_ms is not None and one.reason != "bank_silent"
         ]
 
 
 class Day:
-    """Plays the day over a local network that runs already."""
+    """Plays the day on a running local network."""
 
     def __init__(self, net: LocalNet) -> None:
         self._net = net
@@ -293,7 +295,7 @@ class Day:
         self._gateway = httpx.Client(
             base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=PATIENCE_S
         )
-        # Visitors of the demo's page play with a bank that the day does not know.
+        # Visitors of the demo's page play with a bank that is not part of the day.
         self.cores = {bic: Core(bank, self._clock) for bic, bank in net.banks.items() if accounts_file(bic).exists()}
         self.policy = Policy.model_validate(POLICY)
         self.users = {user["user_id"]: user for user in load_lines("users.jsonl")}
@@ -309,7 +311,7 @@ class Day:
         self._gateway.close()
 
     def load(self, bic: str) -> int:
-        """Let a core state all its accounts, and its heartbeat begin. Returns: how many."""
+        """Have a core state all its accounts, and start its heartbeat. Returns: how many accounts."""
         accounts = load_accounts(bic)
         self.cores[bic].state(accounts)
         self.cores[bic].start()
@@ -321,7 +323,7 @@ class Day:
         return len(accounts)
 
     def bind_all(self) -> Iterator[str]:
-        """Let every user bind; those whose data do not match must be told just what does not. Yields: user ids."""
+        """Bind every user; those whose details do not match must be told exactly which. Yields: user ids."""
         for user_id, user in self.users.items():
             claim = {name: user[name] for name in CLAIM_FIELDS if name in user}
             body = {"user_id": user_id, "bank": user["bank"], "request_id": f"bind-{user_id}", **claim}
@@ -346,7 +348,7 @@ class Day:
             wait_for(lambda found=binding: self._publication(found), "the first attestation of a binding")
 
     def _name_deposit(self, user: dict[str, Any], request_id: str) -> Any:
-        """Read the deposit on the account, as its holder does, and name its amount. Returns: the answer to that."""
+        """Read the deposit on the account, as its holder does, and submit its amount. Returns: the response."""
         orders: list[int] = []
         for path in (self._net.banks[user["bank"]].folder / "payouts").glob("payouts-*.jsonl"):
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -366,7 +368,7 @@ class Day:
         return answer.json()
 
     def play(self) -> Iterator[Decided | None]:
-        """Play the trace. Yields: each transaction as it was decided, None for everything else."""
+        """Play the trace. Yields: each transaction once it is decided, None for everything else."""
         for event in self.trace:
             if event["kind"] == "change":
                 self._change(event)
@@ -380,7 +382,7 @@ class Day:
                 yield decided
 
     def _change(self, event: dict[str, Any]) -> None:
-        """State a change at its bank, and wait until the gateway can see it; that time is measured."""
+        """State a change at its bank, and wait until the gateway can see it; the time is measured."""
         bound = [number for change in event["changes"] if (number := change["number"]) in self._bound_by_number]
         self.tally.changes += 1
         seen = {number: self._publication(self._bound_by_number[number]) for number in bound}
@@ -414,7 +416,7 @@ class Day:
             raise DayWentWrong(f"{event['id']}: {answer.text}")
         found = answer.json()
         payment = event["transaction"] == Kind.PAYMENT
-        # A withdrawal counts from its approval on; only a payment is captured.
+        # A withdrawal counts once approved; only a payment is captured.
         if found["outcome"] == Outcome.APPROVE and (payment or event["then"] == "void"):
             settled = self._gateway.post(f"/v1/decisions/{event['id']}/{event['then']}")
             if settled.status_code != httpx.codes.OK:
@@ -422,13 +424,13 @@ class Day:
         snapshot = self.snapshots[event["user_id"]]
         question = Question(Kind(event["transaction"]), event["amount_minor"], currency_number(event["currency"]))
         then = snapshot.decide(question, self.policy)
-        # The bank counts what really was paid, so both platforms see the same use of the limits.
+        # The bank counts what was really paid, so both platforms see the same usage of the limits.
         if found["outcome"] == Outcome.APPROVE and event["then"] == "capture":
             snapshot.used_minor[question.kind] += event["amount_minor"]
         return Decided(event, found["outcome"], found["reason"], found["staleness_ms"], then)
 
     def _publication(self, binding: str) -> int:
-        """The number of the publication that wrote the binding's record, as the gateway reads it now; 0 for none."""
+        """The publication that wrote the binding's record, as the gateway reads it now; 0 for none."""
         answer = self._gateway.get(f"/v1/bindings/{binding}")
         if answer.status_code != httpx.codes.OK:
             raise DayWentWrong(f"binding {binding}: {answer.text}")

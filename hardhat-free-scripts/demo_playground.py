@@ -1,4 +1,4 @@
-"""What the demo leaves for its user to play with: a file to source, with every URL and key, and a webhook receiver."""
+"""What the demo leaves for its user: a file to source, with every URL and key, and a webhook receiver."""
 
 import json
 import shlex
@@ -17,7 +17,7 @@ from demo_day import CLAIM_FIELDS, DayWentWrong
 from localnet import LocalNet
 from processes import BIN, free_port
 
-#: Holds what is far above every payment of the day that is played.
+#: Holds amounts far above every payment of the day.
 RISK = [
     {
         "rule": "new_binding",
@@ -28,16 +28,17 @@ RISK = [
         "kinds": ["payment"],
     }
 ]
-#: Events to this machine, without TLS. The demo alone sets this, and says so; in production both stay off.
+#: Webhooks to this machine, without TLS. Only the demo sets this, and says so; in production both stay off.
 WEBHOOKS_TO_LOOPBACK = {"allow_http": True, "allow_private_addresses": True}
 
 _COMMANDS = Path(__file__).with_name("demo_commands.sh")
 
 
 def write_environment(net: LocalNet, user: Mapping[str, Any], binding: str) -> Path:
-    """Write `demo.env` into the demo's folder, for its owner alone: URLs, keys, and commands for a POSIX shell.
+    """Write `demo.env` into the demo's folder, readable by its owner only: URLs, keys, and commands for a POSIX
+    shell.
 
-    The commands are about `binding`, of one of the day's users.
+    The commands concern `binding`, which belongs to one of the day's users.
     """
     bank = net.banks[user["bank"]]
     claim = {name: user[name] for name in CLAIM_FIELDS if name in user}
@@ -61,7 +62,7 @@ def write_environment(net: LocalNet, user: Mapping[str, Any], binding: str) -> P
         "REGISTRAR_KEYSTORE": str(net.folder / "registrar"),
         "REGISTRAR_PASSWORD_FILE": str(net.folder / "registrar-password"),
         "FAUCET": net.faucet,
-        # For what its user starts: nothing listens there.
+        # For what the user starts; nothing listens there yet.
         **{f"{what}_PORT": str(free_port()) for what in ("MY_BANK", "SECOND", "THIRD")},
         "STANDING_LEDGER_URL": net.ledger_url,
         "STANDING_LEDGER_CONTRACT": net.contract,
@@ -78,7 +79,7 @@ def write_environment(net: LocalNet, user: Mapping[str, Any], binding: str) -> P
 
 
 class Receiver:
-    """The platform's end of webhooks: takes what is signed rightly, keeps it in a file, and shows it."""
+    """The platform's webhook endpoint: accepts correctly signed events, stores them in a file, and prints them."""
 
     def __init__(self, file: Path, show: Callable[[str], None]) -> None:
         self.app = Starlette(routes=[Route("/", self._take, methods=["POST"])])
@@ -87,11 +88,11 @@ class Receiver:
         self._secret = ""
 
     def register(self, net: LocalNet, url: str) -> None:
-        """Let the gateway send every event here. Raises: DayWentWrong."""
+        """Register the endpoint for every event. Raises: DayWentWrong."""
         headers = {"Authorization": f"Bearer {net.admin_key}", "Standing-Reason": "The demo shows its events"}
         answer = httpx.post(f"{net.gateway_url}/v1/webhook-endpoints", headers=headers, json={"url": url}, timeout=30)
         if not answer.is_success:
-            raise DayWentWrong(f"the webhook receiver is not taken: {answer.text}")
+            raise DayWentWrong(f"the webhook endpoint was refused: {answer.text}")
         self._secret = answer.json()["secret"]
 
     async def _take(self, request: Request) -> Response:

@@ -1,9 +1,9 @@
-"""The demo's support story: a payment fails, the trail shows where the bank's word stands still, a resync mends it.
+"""The demo's support story: a payment fails, the trail shows the stalled hop, and a resync fixes it.
 
-After the day one bank's node goes on behind a network that loses what it sends. The bank lifts a freeze, its
+After the day one bank's node works behind a network that loses what it sends. The bank lifts a freeze, its
 publication is lost on the way to the ledger, and the next payment fails although the bank says that the account is
-active. Support looks at the trail, sees which hop does not move, and asks for a resync. All of it by the clients that
-everybody uses.
+active. Support opens the trail, sees which hop is stalled, and requests a resync. Everything uses the public
+clients.
 """
 
 import json
@@ -23,15 +23,15 @@ from demo_day import PATIENCE_S, Core, DayWentWrong, wait_for
 from localnet import LocalBank, LocalNet
 from standing.ledger.service.serve import served
 
-#: How long a publication may be on its way into a block before the demo's trail calls that hop stalled. A bank's node
-#: takes a transaction for lost by itself after 15 s.
+#: How long a publication may be on its way into a block before the demo's trail calls that hop stalled. A node itself
+#: treats a transaction as lost after 15 s.
 TRAIL = {"in_block_ms": 1_500}
 _FROZEN = {"status": "frozen", "debit_allowed": False, "credit_allowed": False}
 _ACTIVE = {"status": "active", "debit_allowed": True, "credit_allowed": True}
 
 
 class BadNetwork:
-    """The way from a node to the ledger. While it `loses`, transactions are taken and none gets through."""
+    """The way from a node to the ledger. While it `loses`, transactions are accepted and dropped."""
 
     def __init__(self, ledger_url: str) -> None:
         self.loses = False
@@ -62,7 +62,7 @@ class BadNetwork:
 
 @contextmanager
 def behind_a_bad_network(net: LocalNet, bank: LocalBank, core: Core) -> Iterator[BadNetwork]:
-    """Start a bank's node again, with a network between it and the ledger. It stays there until the block ends."""
+    """Restart a bank's node with a network between it and the ledger. It stays there until the block ends."""
     network = BadNetwork(net.ledger_url)
     with served(network.app) as url:
         core.fall_silent()
@@ -76,7 +76,7 @@ def behind_a_bad_network(net: LocalNet, bank: LocalBank, core: Core) -> Iterator
 
 @dataclass
 class SupportStory:
-    """One user's story. `lines` grow as it goes on."""
+    """One user's story. `lines` grows as it proceeds."""
 
     net: LocalNet
     core: Core
@@ -113,8 +113,8 @@ class SupportStory:
         wait_for(lambda: self._pay() is None, "the payment after the resync")
         wait_for(lambda: self._pay() is None and self._newest_change()["hops"][-1]["state"] == "done", "the last hop")
         if self._trail()["stalled"] is not None:
-            raise DayWentWrong("something stands still after the resync")
-        self._tell("A payment: approved. The trail: nothing stands still.")
+            raise DayWentWrong("a hop is stalled after the resync")
+        self._tell("A payment: approved. The trail: no hop is stalled.")
 
     def _tell(self, line: str) -> None:
         self._step += 1
@@ -124,7 +124,7 @@ class SupportStory:
         self.core.state([{"number": self.number, **what}])
 
     def _pay(self) -> str | None:
-        """Try a small payment, and give it up again. Returns: the reason against it."""
+        """Try a small payment, and void it where it is approved. Returns: the reason against it."""
         name = f"story-{secrets.token_hex(6)}"
         asked = {"transaction_id": name, "binding": self.binding, "kind": "payment"}
         body = {**asked, "amount_minor": 100, "currency": "CNY"}

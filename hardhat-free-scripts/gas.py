@@ -1,9 +1,9 @@
-"""What each operation of the ledger costs in gas, held against the committed snapshot `tests/contracts/gas.json`.
+"""What each operation of the ledger costs in gas, compared with the committed snapshot `tests/contracts/gas.json`.
 
-`--check` fails where a figure differs, `--write` refreshes the snapshot on purpose. The figures are exact: same code,
-same inputs, same EVM. The floor of an update is what no contract could avoid that keeps these promises: two cold writes
-to non-zero storage, the calldata of its three words, and its share of what one signature costs to bring (the
-transaction and 65 bytes) and to check (ecrecover). Not in the floor: the bank's own three slots, hashing, the event.
+`--check` fails where a figure differs, `--write` updates the snapshot. The figures are exact: same code, same
+inputs, same EVM. The floor of an update is what no contract with these promises could avoid: two cold writes to
+non-zero storage, the calldata of its three words, and its share of one signature, sent (the transaction and 65
+bytes) and checked (ecrecover). Not in the floor: the bank's own three slots, hashing, the event.
 """
 
 import argparse
@@ -25,7 +25,7 @@ READS = (1, 100, 500)
 MAX_HEARTBEAT = 60_000
 MAX_RATIO_OF_100 = 1.10
 
-# The EVM's own prices (EIP-2028, 2200, 2929).
+# The EVM's prices (EIP-2028, 2200, 2929).
 COLD_WRITE = 5_000
 TRANSACTION = 21_000
 ECRECOVER = 3_000
@@ -37,7 +37,7 @@ def calldata_gas(data: bytes) -> int:
 
 
 class Meter:
-    """One ledger with one bank, and what things cost there."""
+    """One ledger with one bank, and the cost of operations there."""
 
     def __init__(self) -> None:
         self.chain = Chain()
@@ -50,7 +50,7 @@ class Meter:
         self.figures[name] = outcome.gas_used
 
     def publish(self, name: str, first: int, count: int, version: int = 1) -> bytes:
-        """Publish a batch about `count` bindings from `first` on. Returns: the words of its attestations."""
+        """Publish a batch for `count` bindings from `first` on. Returns: the words of its attestations."""
         items = [attestation(number, version) for number in range(first, first + count)]
         self.note(name, self.bank.publish(self.ledger, *items, watermark_ms=self.ledger.latest_ms))
         return b"".join(item.words for item in items)
@@ -89,7 +89,7 @@ def ratio_of_update(figures: dict[str, int], count: int) -> float:
 
 
 def problems(figures: dict[str, int]) -> list[str]:
-    """Where the figures are past their bounds, or not those of the snapshot."""
+    """Figures beyond their bounds, or different from the snapshot."""
     found = []
     if figures["heartbeat"] > MAX_HEARTBEAT:
         found.append(f"a heartbeat costs {figures['heartbeat']}, more than {MAX_HEARTBEAT}")
@@ -128,7 +128,7 @@ def main() -> int:
     for problem in found:
         print(f"gas: {problem}", file=sys.stderr)
     if found:
-        print("gas: if that is meant, `gas.py --write` and commit the diff", file=sys.stderr)
+        print("gas: if this is intended, run `gas.py --write` and commit the diff", file=sys.stderr)
     return 1 if arguments.check and found else 0
 
 

@@ -1,7 +1,7 @@
-"""A whole local network in one folder: development chain, contract, two or more bank nodes, one gateway.
+"""A complete local network in one folder: development chain, contract, two or more bank nodes, one gateway.
 
-Each is a process of its own on a free loopback port, started with the same commands and settings files that production
-uses. All keys are made for the folder and are worth nothing elsewhere.
+Each is a process of its own on a free loopback port, started with the same commands and settings files that
+production uses. All keys are made for the folder and are worthless elsewhere.
 """
 
 import json
@@ -25,7 +25,7 @@ from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.settings import write_private
 
-# Two hundred thousand rounds protect a key that is worth something; these are not, and every start opens four.
+# Two hundred thousand rounds protect valuable keys; these are worthless, and every start decrypts four of them.
 _KEYSTORE_ITERATIONS = 2**12
 
 REGISTRAR, GUARDIAN, BANK_ADMIN = DEVNET_KEYS[:3]
@@ -85,7 +85,7 @@ class LocalNet:
         )
 
     def add_bank(self, bic: str, name: str, *, name_zh: str | None = None, **settings: Any) -> LocalBank:
-        """Make a bank's keys and settings, and admit it to the ledger; `settings` change or add to its own."""
+        """Make a bank's keys and settings, and admit it to the ledger; `settings` overrides or extends its own."""
         folder = self.folder / bic
         payouts = folder / "payouts"
         payouts.mkdir(parents=True)
@@ -124,7 +124,7 @@ class LocalNet:
 
     @property
     def faucet(self) -> str:
-        """An account with more than enough of the development chain's currency, which the chain signs for."""
+        """An account with plenty of the development chain's currency, for which the chain signs."""
         return LocalSigner(DEVNET_KEYS[-1]).address
 
     def write_registrar(self) -> None:
@@ -198,20 +198,20 @@ class LocalNet:
         return standby, url
 
     def start_again(self, ended: Process, url: str) -> Process:
-        """Start what has ended once more, and wait until it answers at `url`."""
+        """Restart a process that has ended, and wait until it answers at `url`."""
         process = ended.again()
         self._processes.append(process)
         process.wait_for(url + "/healthz")
         return process
 
     def launch_gateway(self, name: str, port: int, environment: Mapping[str, str] | None = None) -> Process:
-        """Start a gateway on `port` of this machine, one of several on the database, and do not wait for it."""
+        """Start one of several gateways on the database, on `port` of this machine, without waiting for it."""
         config = self.folder / "gateway" / f"{name}.toml"
         config.write_text(tomli_w.dumps({**self.gateway_settings, "listen_port": port}))
         return self._start(name, [str(BIN / "standing-gateway"), "serve", "--config", str(config)], environment)
 
     def stop(self) -> None:
-        """End every process that was started here, last first."""
+        """End every process started here, last first."""
         while self._processes:
             self._processes.pop().stop()
 

@@ -1,8 +1,8 @@
-"""Mutation check of the ledger contract: would the tests notice if any one piece of it were wrong?
+"""Mutation testing of the ledger contract: would the tests notice if any single piece of it were wrong?
 
-Each mutant (see `mutations.py`) is compiled with the project's own settings and meets the contract's tests until the
-first failure. Printed: the score, and every mutant that survived. One that no test can kill is listed in EQUIVALENT
-with the reason; exit 1 where a survivor is not listed, or a listed one did not survive.
+Each mutant (see `mutations.py`) is compiled with the project's own settings and runs the contract's tests until the
+first failure. Prints the score and every surviving mutant. A mutant that no test can kill is listed in EQUIVALENT
+with the reason; exit code 1 where a survivor is not listed, or a listed one did not survive.
 """
 
 import argparse
@@ -44,7 +44,8 @@ from tests.contracts.abi import ARTIFACT_VARIABLE, ledger_artifact  # noqa: E402
 
 CONTRACT = "StatusLedger.sol"
 TESTS = ROOT / "tests" / "contracts"
-#: In the order in which they find faults soonest. Not: gas (any change shows there) and what only compares documents.
+#: In the order that finds faults soonest. Not included: gas (any change shows there) and tests that only compare
+#: documents.
 QUICK_TESTS = [
     "test_publish_checks.py",
     "test_governance.py",
@@ -53,7 +54,7 @@ QUICK_TESTS = [
     "test_signatures.py",
     "test_history.py",
 ]
-#: By function, the tests that are about it: they come first.
+#: By function, the tests about it: they run first.
 OWN_TESTS = {
     "test_governance.py": ("admit", "reinstate", "rotateSigner", "suspend", "_admitted", "constructor", "getBank"),
     "test_records.py": ("read", "_store", "_latestMs"),
@@ -62,13 +63,13 @@ OWN_TESTS = {
 SLOW_TESTS = ["test_state_machine.py"]
 LIVES = "40"
 BATCH = 4
-TEST_CPU_S = 180  # several times what all tests take
+TEST_CPU_S = 180  # several times the duration of all tests
 
 KILLED, SURVIVED = "killed", "survived"
 HUNG = "killed by never ending"
 INVALID, SAME = "not compiling", "compiling to the same bytecode"
 
-#: Mutants that behave as the original does, by name, with the reason.
+#: Mutants that behave like the original, by name, with the reason.
 _MEMORY_FROM_ZERO = (
     "the event's data then lies from address 0 on, or a few bytes after it, over what Solidity keeps there: nothing "
     "uses that any more, for no memory is allocated after the event. It stays as it is, because the next change could."
@@ -91,7 +92,7 @@ class Verdict:
 
 
 def find_mutants() -> list[Mutant]:
-    """All mutants of the contract as it stands."""
+    """All mutants of the current contract."""
     roots = {path.name: path.read_text() for path in CONTRACTS.glob("*.sol")}
     output = run_solc(collect_sources(install_npm_packages(), roots), {"*": {"": ["ast"]}})
     return Mutator(roots[CONTRACT].encode(), output["sources"][CONTRACT]["ast"]).mutants()
@@ -123,8 +124,8 @@ def compile_mutants(mutants: list[Mutant]) -> list[str | None]:
 
 
 def _run_tests(files: list[str]) -> None:
-    """End this process, a fork made for it, with pytest's exit code for the contract's tests."""
-    resource.setrlimit(resource.RLIMIT_CPU, (TEST_CPU_S, TEST_CPU_S))  # processor time: a busy machine is no verdict
+    """End this process, a fork made for the purpose, with pytest's exit code for the contract's tests."""
+    resource.setrlimit(resource.RLIMIT_CPU, (TEST_CPU_S, TEST_CPU_S))  # processor time: a busy machine must not decide
     arguments = [
         "-q",
         "-x",
@@ -145,7 +146,7 @@ def _quick_tests(function: str) -> list[str]:
 
 
 def _test(bytecode: str, folder: Path, function: str = "") -> str:
-    """What the tests make of a contract with a fault in a function."""
+    """The tests' verdict on a contract with a fault in a function."""
     path = folder / "artifact.json"
     path.write_text(json.dumps({"abi": ledger_artifact()["abi"], "bytecode": bytecode}))
     os.environ |= {ARTIFACT_VARIABLE: str(path), "STANDING_FUZZ_EXAMPLES": LIVES}
@@ -186,7 +187,7 @@ def judge_all(mutants: list[Mutant], processes: int) -> Iterator[Verdict]:
     roots = {path.name: path.read_text() for path in CONTRACTS.glob("*.sol")}
     original = compile_sources(roots)[CONTRACT]["bytecode"]
     batches = [(mutants[at : at + BATCH], original) for at in range(0, len(mutants), BATCH)]
-    # Workers fork with everything imported already, and fork again for each mutant's tests.
+    # Workers fork with everything imported, and fork again for each mutant's tests.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork")) as workers:
         for judged in as_completed([workers.submit(judge, batch) for batch in batches]):
             yield from judged.result()
@@ -217,7 +218,7 @@ def judge_with_progress(mutants: list[Mutant], processes: int, console: Console)
 
 
 def report(verdicts: list[Verdict], console: Console) -> bool:
-    """Print the score and what is wrong with it. Returns: whether nothing is."""
+    """Print the score and every problem. Returns: whether there is none."""
     tally = Counter(verdict.outcome for verdict in verdicts)
     survived = {verdict.mutant.name for verdict in verdicts if verdict.outcome == SURVIVED}
     judged = {verdict.mutant.name for verdict in verdicts}

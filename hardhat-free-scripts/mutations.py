@@ -1,4 +1,4 @@
-"""What `mutants.py` changes: one small fault at a time, found in the contract's syntax tree from the compiler."""
+"""The mutations of `mutants.py`: one small fault at a time, located in the compiler's syntax tree of the contract."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """What the list of equivalent mutants calls it: stable while the code around it changes."""
+        """Its name in the list of equivalent mutants: stable while the surrounding code changes."""
         shown = " ".join(self.original.split())
         return f"{self.function}: {self.kind}: `{shown}` -> `{' '.join(self.replacement.split())}`"
 
@@ -93,7 +93,7 @@ class Mutator:
         return Mutant(start, end, replacement, kind, self._function, line, original)
 
     def _swaps(self, items: list[Node]) -> Iterator[Mutant]:
-        """Neighbours of one type, exchanged."""
+        """Neighbouring arguments of one type, swapped."""
         for one, other in pairwise(items):
             same = one["typeDescriptions"]["typeString"] == other["typeDescriptions"]["typeString"]
             if same and self._text(one) != self._text(other):
@@ -157,7 +157,7 @@ class Mutator:
             yield self._mutant(node, "", "return dropped")
 
     def _on_IndexAccess(self, node: Node) -> Iterator[Mutant]:  # noqa: N802
-        # Another element than the one meant, for keys whose type has a plain zero.
+        # An element other than the intended one, for keys whose type has a plain zero.
         index = node.get("indexExpression")
         if index is not None and index["typeDescriptions"]["typeString"] in {"bytes11", "bytes32"}:
             zero = f"{index['typeDescriptions']['typeString']}(0)"

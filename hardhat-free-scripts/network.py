@@ -1,7 +1,7 @@
 """A consortium on this machine: four validators and an observer, two banks' nodes, two gateways on one PostgreSQL.
 
 Plays the demo's day on it, then stays up until Ctrl-C. With --once it ends by itself: exit code 0 only if every
-decision is what the day's own ground truth says.
+decision matches the day's ground truth.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def run(folder: Path, once: bool) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", help="end by itself, with an exit code that tells")
+    parser.add_argument("--once", action="store_true", help="end by itself; the exit code says whether all went well")
     stated = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="standing-network-") as folder:

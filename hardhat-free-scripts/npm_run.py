@@ -1,4 +1,4 @@
-"""Packages from npm: pinned by their lock files, and without the scripts that they would run."""
+"""Packages from npm: pinned by their lock files, and installed without running their scripts."""
 
 import shutil
 import subprocess
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class NpmFailed(Exception):
-    """npm is missing, or did not do as it was told; the text says in one line what is missing."""
+    """npm is missing or failed; the text says in one line what is missing."""
 
 
 def run_npm(folder: Path, *arguments: str, packages: str) -> None:
-    """Run npm in a folder. `packages`: what they are called in the error. Raises: NpmFailed."""
+    """Run npm in a folder. `packages`: the name used in the error. Raises: NpmFailed."""
     if shutil.which("npm") is None:
         raise NpmFailed(f"npm is missing: {packages} come from npm (install Node.js)")
     command = ["npm", *arguments, "--no-audit", "--no-fund", "--ignore-scripts"]

@@ -1,4 +1,4 @@
-"""Processes of a local network: start them, know when they answer, end exactly those that were started."""
+"""Processes of a local network: start them, wait until they answer, and end exactly those that were started."""
 
 import os
 import secrets
@@ -15,10 +15,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 BIN = Path(sys.executable).parent
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
-#: Below those that systems give to outgoing connections (Linux: 32768 and up; IANA: 49152 and up).
+#: Below the range that systems use for outgoing connections (Linux: 32768 and up; IANA: 49152 and up).
 _PORTS = range(20_000, 32_768)
 _PORT_ATTEMPTS = 100
-#: Ports that this process has handed out. One whose process does not listen yet would look free.
+#: Ports that this process has handed out. A port whose process is not listening yet would look free.
 _handed_out: set[int] = set()
 
 
@@ -31,10 +31,10 @@ class NotYet(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on at the moment, each only once. Raises: OSError where none is found.
+    """A loopback port that nothing listens on now, each handed out once. Raises: OSError where none is found.
 
-    Not one that the system would choose: it gives those to outgoing connections as well, and may do so before the
-    process that is told the port listens there.
+    Not chosen by the system: it uses those for outgoing connections as well, possibly before the new process
+    listens.
     """
     for port in secrets.SystemRandom().sample(_PORTS, _PORT_ATTEMPTS):
         if port in _handed_out:
@@ -61,11 +61,11 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                start_new_session=True,  # Ctrl-C is for who started it; it ends its children itself
+                start_new_session=True,  # Ctrl-C goes to the parent, which ends its children itself
             )
 
     def again(self) -> "Process":
-        """The same command once more, after this one has ended; its log goes on."""
+        """Run the same command again, after this one has ended; the log continues."""
         return Process(*self._began_with)
 
     @property
@@ -74,21 +74,21 @@ class Process:
         return self._child.pid
 
     def memory_mib(self, line: str = "VmRSS") -> float:
-        """A line of the process's status, in MiB: what it holds now (VmRSS), or has held at the most (VmHWM)."""
+        """A line of the process's status, in MiB: current memory (VmRSS) or its maximum (VmHWM)."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return next(int(entry.split()[1]) / 1024 for entry in status.splitlines() if entry.startswith(line))
 
     def processor_s(self) -> float:
-        """The processor seconds that the process has used since it began, with all its threads."""
+        """The processor seconds that the process has used since it started, with all its threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def wait_for(self, url: str) -> None:
-        """Return once `url` answers 200. Raises: ProcessDied."""
+        """Wait until `url` answers 200. Raises: ProcessDied."""
         self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)
 
     def wait_until(self, answers: Callable[[], bool]) -> None:
-        """Return once `answers` is true; that it cannot connect yet is a no. Raises: ProcessDied, NotYet."""
+        """Wait until `answers` is true; a refused connection counts as a no. Raises: ProcessDied, NotYet."""
         for attempt in Retrying(
             retry=retry_if_exception_type((httpx.TransportError, NotYet)),
             wait=wait_fixed(0.05),
@@ -110,12 +110,12 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
 
     def kill(self) -> None:
-        """End it without a chance to tidy up (SIGKILL)."""
+        """Kill it at once (SIGKILL)."""
         self._child.kill()
         self._child.wait()
 
     def stop(self) -> None:
-        """End it, gently first."""
+        """End it, first by SIGTERM."""
         if self._child.poll() is None:
             self._child.terminate()
             try:

@@ -1,9 +1,9 @@
 """Proves promises of the ledger contract by symbolic execution, with halmos.
 
-halmos expects Foundry: it starts `forge build` and reads what that leaves in `out/`. Here the project's own compiler
-makes the same files, and a `forge` that does nothing stands in for the build that is done already. What is proved is
-written in `tests/contracts/solidity/proof/StatusLedgerProof.sol`. Then each check meets contracts with the faults that
-it is there to find, and has to refute them: a check that nothing can fail proves nothing.
+halmos expects Foundry: it starts `forge build` and reads the result from `out/`. Here the project's own compiler
+makes the same files, and a `forge` that does nothing stands in for the build. What is proved is written in
+`tests/contracts/solidity/proof/StatusLedgerProof.sol`. Then each check runs on contracts with the faults that it
+must find, and has to refute them: a check that cannot fail proves nothing.
 """
 
 import argparse
@@ -87,11 +87,11 @@ CONTROLS = [
 
 
 def write_project(root: Path, control: Control | None = None) -> None:
-    """Everything halmos reads, in `root`, of the contract as it is or with a fault. Raises: CompileError."""
+    """Everything halmos reads, in `root`, for the contract as it is or with a fault. Raises: CompileError."""
     sources = {path.name: path.read_text() for path in [*CONTRACTS.glob("*.sol"), PROOF]}
     if control is not None:
         if sources["StatusLedger.sol"].count(control.original) != 1:
-            raise CompileError(f"the contract has not exactly one `{control.original}`: mend the list of controls")
+            raise CompileError(f"the contract has not exactly one `{control.original}`: correct the list of controls")
         sources["StatusLedger.sol"] = sources["StatusLedger.sol"].replace(control.original, control.fault)
     output = run_solc(collect_sources(install_npm_packages(), sources), {"*": {"*": OUTPUTS, "": ["ast"]}})
     for path in sources:
@@ -107,7 +107,7 @@ def write_project(root: Path, control: Control | None = None) -> None:
 
 
 def find_halmos() -> str | None:
-    """halmos beside this Python, or on the PATH; HALMOS in the environment comes first."""
+    """halmos beside this Python, or on the PATH; HALMOS in the environment takes precedence."""
     beside = Path(sys.executable).with_name("halmos")
     return os.environ.get("HALMOS") or (str(beside) if beside.exists() else shutil.which("halmos"))
 

@@ -26,7 +26,7 @@ _MAX_CHARS = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 where it is done, 1 with one line that says why not."""
+    """Exit code 0 on success, 1 with one line that says why not."""
     stated = _parser().parse_args(arguments)
     try:
         stated.run(stated)
@@ -53,7 +53,7 @@ def _propose(stated: argparse.Namespace) -> None:
 
 def _sign(stated: argparse.Namespace) -> None:
     proposal = _read(stated.proposal)
-    _say(f"signs {proposal.step} by the ledger {proposal.ledger} on chain {proposal.chain_id}")
+    _say(f"signs {proposal.step} of the ledger {proposal.ledger} on chain {proposal.chain_id}")
     signed = proposal.signed(_key(stated))
     stated.proposal.write_text(signed.told(), encoding="utf-8")
     _say(f"{len(signed.signatures)} signed: {', '.join(signed.signatures)}")

@@ -1,8 +1,8 @@
-"""A Safe, the multisig contract that most of Ethereum's treasuries use, as the owner of a role of the ledger.
+"""A Safe, the most widely used multisig contract on Ethereum, as the holder of a ledger role.
 
-Its contracts are those that its makers built, from npm (`hardhat-free-scripts/npm-safe`, licence LGPL-3.0). A step of
-governance becomes a proposal, a file: each member reads what it does, signs it on a machine of its own and passes it
-on; whoever has enough signatures sends it. Nobody needs a server for it.
+Its contracts are its makers' own builds, from npm (`hardhat-free-scripts/npm-safe`, licence LGPL-3.0). A governance
+step becomes a proposal, a file: each member reads what it does, signs it on a machine of its own and passes it on;
+once there are enough signatures anyone can send it. No server is needed.
 """
 
 import json
@@ -28,7 +28,7 @@ from standing.ledger.errors import InvalidValue, LedgerRejected
 
 NPM = Path(__file__).with_name("npm-safe")
 _BUILT = NPM / "node_modules" / "@safe-global" / "safe-contracts" / "build" / "artifacts" / "contracts"
-_SINGLETON = "SafeL2.sol/SafeL2"  # as Safe, with an event for each step: what one reads on a ledger of one's own
+_SINGLETON = "SafeL2.sol/SafeL2"  # like Safe, with an event for each step, which suits a private ledger
 _FACTORY = "proxies/SafeProxyFactory.sol/SafeProxyFactory"
 _FALLBACK = "handler/CompatibilityFallbackHandler.sol/CompatibilityFallbackHandler"
 _DEPLOY_GAS, _SEND_GAS = 6_000_000, 600_000
@@ -52,15 +52,15 @@ _CALL = 0
 
 
 class SafeMissing(Exception):
-    """Safe's contracts are not there and cannot be installed; the text says in one line what is missing."""
+    """Safe's contracts are missing and cannot be installed; the text says in one line what is missing."""
 
 
 def install() -> None:
-    """Have Safe's contracts, from the committed lock file. Raises: SafeMissing."""
+    """Install Safe's contracts, from the committed lock file. Raises: SafeMissing."""
     if _BUILT.exists():
         return
     try:
-        # Its peer, an old ethers, is for scripts of its makers.
+        # Its peer dependency, an old ethers, is only for its makers' scripts.
         run_npm(NPM, "ci", "--legacy-peer-deps", packages="Safe's contracts")
     except NpmFailed as error:
         raise SafeMissing(str(error)) from error
@@ -76,8 +76,8 @@ def _artifact(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A step of governance that a Safe is to take. `nonce`: the Safe's own, so that it is taken once, in its turn.
-    `signatures` by the owners' addresses."""
+    """A governance step for a Safe to execute. `nonce`: the Safe's own, so that the step is executed once and in
+    turn. `signatures`: by the owners' addresses."""
 
     safe: ChecksumAddress
     chain_id: int
@@ -93,7 +93,7 @@ class Proposal:
 
     @property
     def typed(self) -> dict[str, Any]:
-        """What is signed (EIP-712): a plain call of the ledger, without value, and nobody is paid for the gas."""
+        """What is signed (EIP-712): a plain call of the ledger, without value and without a gas refund."""
         return {
             "types": {
                 "EIP712Domain": [
@@ -131,7 +131,7 @@ class Proposal:
         return replace(self, signatures={**self.signatures, account.address: bytes(made.signature)})
 
     def told(self) -> str:
-        """The proposal as a file says it."""
+        """The proposal as stored in a file."""
         document = {
             "safe": self.safe,
             "chain_id": self.chain_id,
@@ -145,8 +145,8 @@ class Proposal:
 
 
 def parse_proposal(text: str) -> Proposal:
-    """A proposal's file. Every signature must be of the owner it names, and the data a step of governance; what the
-    file says that it `does` is not believed. Raises: InvalidValue."""
+    """Load a proposal from a file. Every signature must be by the owner it names, and the data must be a governance
+    step; the file's own `does` must agree with the data. Raises: InvalidValue."""
     allowed = "a file that `propose` wrote"
     try:
         document = json.loads(text)
@@ -176,7 +176,7 @@ def parse_proposal(text: str) -> Proposal:
 
 
 class Safe:
-    """One Safe that owns a role of one ledger. Every method raises LedgerUnreachable."""
+    """One Safe that holds a role of one ledger. Every method raises LedgerUnreachable."""
 
     def __init__(self, url: str, ledger: ChecksumAddress, address: ChecksumAddress) -> None:
         self._url = url
@@ -200,23 +200,24 @@ class Safe:
             return int(self._contract.functions.nonce().call())
 
     def propose(self, step: governance.Step) -> Proposal:
-        """A proposal of a step that the ledger would take from this Safe now. Raises: LedgerRejected."""
+        """A proposal of a step that the ledger would accept from this Safe now. Raises: LedgerRejected."""
         governance.dry_run(self.ledger, step, self.address)
         chain_id, data = self.ledger.domain.chain_id, governance.calldata(step)
         return Proposal(self.address, chain_id, self.ledger.address, self.nonce(), data, {})
 
     def check(self, proposal: Proposal) -> None:
-        """Check that a proposal is of this Safe and ledger, and its turn. Raises: InvalidValue."""
+        """Check that a proposal is for this Safe and ledger, and next in turn. Raises: InvalidValue."""
         named = (proposal.safe, proposal.ledger, proposal.chain_id)
         if named != (self.address, self.ledger.address, self.ledger.domain.chain_id):
             raise InvalidValue("proposal", "of another Safe, ledger or chain", f"{self.address} on this ledger")
         if proposal.nonce != (nonce := self.nonce()):
-            raise InvalidValue("nonce", str(proposal.nonce), f"{nonce}: it was taken already, or another one was")
+            raise InvalidValue("nonce", str(proposal.nonce), f"{nonce}: already used by this or another step")
         if strangers := set(proposal.signatures) - self.owners:
-            raise InvalidValue("signatures", f"{', '.join(sorted(strangers))} own nothing here", "owners of the Safe")
+            raise InvalidValue("signatures", f"{', '.join(sorted(strangers))} are not owners", "owners of the Safe")
 
     def send(self, proposal: Proposal, key: bytes) -> bytes:
-        """Take the step, paid for by `key`'s account, and wait until it is in a block. Returns: the transaction's hash.
+        """Execute the step, paid for by `key`'s account, and wait until it is in a block. Returns: the transaction's
+        hash.
 
         Raises: InvalidValue where signatures are missing, LedgerRejected with the ledger's own error.
         """
@@ -224,7 +225,7 @@ class Safe:
         if len(proposal.signatures) < self.threshold:
             raise InvalidValue("signatures", f"{len(proposal.signatures)}", f"{self.threshold} of {len(self.owners)}")
         governance.dry_run(self.ledger, proposal.step, self.address)
-        # In the order of the owners' addresses: so the contract sees that no owner signed twice.
+        # In the order of the owners' addresses, which is how the contract rules out duplicates.
         joined = b"".join(proposal.signatures[owner] for owner in sorted(proposal.signatures, key=lambda o: int(o, 16)))
         message = proposal.typed["message"]
         arguments = [message[field["name"]] for field in _TYPES["SafeTx"][:-1]]

@@ -1,9 +1,9 @@
-"""A soak: random faults from a seed, on a network of validators under a steady load; at the end the auditor.
+"""A soak test: random faults from a seed, on a network of validators under a steady load, followed by an audit.
 
-A step is a pause, a fault, a hold and its mending. What is brought is drawn from the seed, which is printed, so that a
-run can be made again; when exactly a process answers is the machine's own. The report is written beside a picture of
-the timeline: each bank's staleness as the gateways told it, each decision that was not by the bank's word, each fault.
-Exit code 0 only where the auditor finds nothing and no decision went against a bank's word.
+A step is a pause, a fault, a hold and its repair. Faults are drawn from the seed, which is printed, so that a run
+can be repeated; the exact timing of processes depends on the machine. The report comes with a picture of the
+timeline: each bank's staleness as the gateways reported it, each decision that did not rest on an attestation, each
+fault. Exit code 0 only where the auditor finds nothing and no decision contradicts a bank.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _CLOCK = SystemClock()
 
 
 def draw(network: ValidatorNetwork, chance: random.Random) -> tuple[str, Callable[[], None], Callable[[], None]]:
-    """A fault: its name, what brings it, and what mends it."""
+    """A fault: its name, how to inject it, and how to repair it."""
     nodes, validators = network.nodes, network.validators
     one = chance.choice(nodes)
     two = chance.sample(validators, 2)
@@ -49,7 +49,7 @@ def draw(network: ValidatorNetwork, chance: random.Random) -> tuple[str, Callabl
         [
             (f"{one.name} killed", lambda: network.kill(one), lambda: back(one.index)),
             (f"{one.name} stopped", lambda: network.stop(one), lambda: back(one.index)),
-            (f"{one.name} stands still", lambda: network.pause(one), lambda: network.resume(one)),
+            (f"{one.name} stalled", lambda: network.pause(one), lambda: network.resume(one)),
             (f"{one.name} cut off", lambda: network.isolate(one), network.heal),
             (
                 f"{two[0].name} and {two[1].index} killed",
@@ -68,7 +68,7 @@ def draw(network: ValidatorNetwork, chance: random.Random) -> tuple[str, Callabl
 
 
 def run(it: Consortium, load: Load, chance: random.Random, minutes: float) -> tuple[int, list[Brought]]:
-    """Bring fault after fault. Returns: when the run began, and what was brought."""
+    """Inject fault after fault. Returns: when the run began, and the faults."""
     began_ms, rest, brought = _CLOCK.now_ms(), threading.Event(), []
     while _CLOCK.now_ms() - began_ms < minutes * 60_000:
         rest.wait(chance.uniform(*_PAUSES_S))
@@ -91,7 +91,7 @@ def run(it: Consortium, load: Load, chance: random.Random, minutes: float) -> tu
 
 
 def audited(it: Consortium, lines: list[Exported]) -> Audit:
-    """The ledger from its first block on, and every decision of an export."""
+    """Audit the ledger from its first block on, and every decision of an export."""
     audit, client = Audit(), LedgerClient(it.network.validators[2].url, it.net.contract)
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         blocks, decisions = bar.add_task("blocks", total=None), bar.add_task("decisions", total=None)
@@ -125,7 +125,7 @@ def main() -> int:
             began_ms, brought = run(it, load, random.Random(stated.seed), stated.minutes)  # noqa: S311 - a run that can be made again
             wait_for(lambda: by_the_banks_word(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
-            asked = list(load.asked)  # what is still under way is not in the export for sure
+            asked = list(load.asked)  # decisions in progress may be missing from the export
             lines = it.export()
             it.network.wait_until_level()
             audit = audited(it, lines)
@@ -137,7 +137,7 @@ def main() -> int:
     for found in audit.findings[:20]:
         print(f"{found.kind} {found.whose} {found.where}: {found.text}")
     for each in soak.wrong[:20]:
-        print(f"against the bank's word: {each}")
+        print(f"contradicts the bank: {each}")
     if stated.report is not None:
         stated.report.mkdir(parents=True, exist_ok=True)
         (stated.report / "soak.md").write_text(text)

@@ -1,4 +1,4 @@
-"""The report of a soak: what was promised and held, availability and staleness as distributions, and one picture."""
+"""The report of a soak test: what must be zero, distributions of availability and staleness, and one picture."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _ON_LEDGER = (Kind.NUMBER, Kind.CONTENT, Kind.STATE, Kind.ADMISSION)
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A fault of the run, in ms since it began: brought, mended, and every bank heard again at every gateway."""
+    """A fault of the run, in ms since it began: injected, repaired, and every bank heard again at every gateway."""
 
     what: str
     from_ms: int
@@ -32,7 +32,7 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """A whole run. `wrong`: decisions against the bank's word."""
+    """A whole run. `wrong`: decisions that contradict the bank."""
 
     seed: int
     minutes: float
@@ -58,8 +58,8 @@ class Soak:
             "publications lost, repeated or altered": sum(kinds[kind] for kind in _ON_LEDGER),
             "decisions answered and not recorded": sum(1 for name in told if name not in kept),
             "decisions made twice": kinds[Kind.TWICE] + sum(1 for count in kept.values() if count > 1),
-            "approvals against the bank's word": sum(1 for each in self.wrong if each.outcome == "approve"),
-            "declines against the bank's word": sum(1 for each in self.wrong if each.outcome != "approve"),
+            "approvals that contradict the bank": sum(1 for each in self.wrong if each.outcome == "approve"),
+            "declines that contradict the bank": sum(1 for each in self.wrong if each.outcome != "approve"),
             "limits overspent": kinds[Kind.OVERSPENT],
             "other findings of the auditor": sum(
                 count for kind, count in kinds.items() if kind not in (*_ON_LEDGER, Kind.TWICE, Kind.OVERSPENT)
@@ -67,7 +67,7 @@ class Soak:
         }
 
     def shares(self) -> Iterator[tuple[float, float]]:
-        """For each window of the run, when it began (s) and how many of a hundred decisions were by the bank's word."""
+        """For each window of the run, its start (s) and the percentage of decisions that rested on an attestation."""
         windows: dict[int, list[bool]] = {}
         for each in self.asked:
             if each.decided_at_ms >= self.began_ms:
@@ -78,7 +78,7 @@ class Soak:
 
 
 def _spread(values: list[int]) -> str:
-    """Median, 95th and 99th of a hundred, and the worst."""
+    """Median, 95th and 99th percentile, and the worst."""
     if len(values) < 2:
         return "none | | | "
     cuts = quantiles(values, n=100, method="inclusive")
@@ -100,13 +100,13 @@ def report(soak: Soak) -> str:
         f"{'two gateway processes on PostgreSQL' if on_postgresql() else 'one gateway on SQLite'}. "
         f"Made with `make soak SEED={soak.seed} MINUTES={soak.minutes:g} REPORT=docs/soak`.",
         "",
-        "![The timeline: each bank's staleness, decisions that were not by its word, and each fault](soak.png)",
+        "![The timeline: each bank's staleness, decisions without an attestation, and each fault](soak.png)",
         "",
         "| must be zero | |",
         "| --- | --- |",
         *(f"| {what} | {count} |" for what, count in soak.promises().items()),
         "",
-        "| the auditor looked at | |",
+        "| audited | |",
         "| --- | --- |",
         *(f"| {what} | {count:,} |" for what, count in soak.audit.counted.items()),
         "",
@@ -114,20 +114,20 @@ def report(soak: Soak) -> str:
         "| --- | --- |",
         *(f"| {reason} | {count:,} |" for reason, count in Load.reasons(soak.asked).most_common()),
         "",
-        f"Availability: {100 * len(heard) / len(soak.asked):.1f} % of all decisions were by the bank's word. "
+        f"Availability: {100 * len(heard) / len(soak.asked):.1f} % of all decisions rested on an attestation. "
         f"By windows of {_WINDOW_S} s:",
         "",
-        "| of the decisions of a window, by the bank's word | windows | |",
+        "| share of a window's decisions that rested on an attestation | windows | |",
         "| --- | --- | --- |",
         *(f"| {name} | {windows[name]} | {100 * windows[name] / len(shares):.0f} % |" for _, name in _SHARES),
         "",
         "| in ms | median | 95 % | 99 % | worst |",
         "| --- | --- | --- | --- | --- |",
-        f"| staleness, of those by the bank's word | {_spread(staleness_ms)} |",
+        f"| staleness, of those with an attestation | {_spread(staleness_ms)} |",
         f"| time to a decision, of all | {_spread([each.took_ms for each in soak.asked])} |",
         f"| from a fault's end until every bank is heard | {_spread(well_ms)} |",
         "",
-        "| from | fault | for | well again after |",
+        "| start | fault | duration | recovered after |",
         "| --- | --- | --- | --- |",
         *(
             f"| {one.from_ms / 1000:.1f} s | {one.what} | {(one.to_ms - one.from_ms) / 1000:.1f} s "
@@ -145,12 +145,14 @@ def picture(file: Path, soak: Soak) -> None:
     _timeline(axes["time"], soak)
     at_s, shares = zip(*soak.shares(), strict=True)
     axes["share"].bar(at_s, shares, width=_WINDOW_S, align="edge", color="tab:green", alpha=0.6)
-    axes["share"].set(ylabel="% by the bank's word", ylim=(0, 105), xlim=axes["time"].get_xlim())
+    axes["share"].set(ylabel="% with an attestation", ylim=(0, 105), xlim=axes["time"].get_xlim())
     for bic, _ in BANKS:
         told = [each for each in soak.asked if each.bank == bic and by_the_banks_word(each)]
         axes["old"].ecdf([(each.staleness_ms or 0) / 1000 for each in told], label=bic)
         axes["took"].ecdf([each.took_ms for each in soak.asked if each.bank == bic], label=bic)
-    axes["old"].set(xlabel="staleness of decisions by the bank's word, seconds", ylabel="share of them", xlim=(0, None))
+    axes["old"].set(
+        xlabel="staleness of decisions with an attestation, seconds", ylabel="share of them", xlim=(0, None)
+    )
     axes["took"].set(xlabel="time to a decision, ms", xscale="log", ylabel="share of all")
     axes["old"].legend(fontsize=7)
     figure.savefig(file, dpi=110)

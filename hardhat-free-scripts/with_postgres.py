@@ -1,10 +1,11 @@
-"""A PostgreSQL server of its own for tests: a temporary folder, a loopback port, an unprivileged user; gone at the end.
+"""A temporary PostgreSQL server for tests: its own folder, a loopback port, an unprivileged user; removed at the
+end.
 
-    python hardhat-free-scripts/with_postgres.py -- pytest tests/node
+python hardhat-free-scripts/with_postgres.py -- pytest tests/node
 
-runs a command with STANDING_TEST_DATABASE set to the server's URL; with `--if-there` in front of the `--`, a machine
-without PostgreSQL runs the command as it is. It needs PostgreSQL's own programs (initdb,
-postgres): the Debian package `postgresql`, or whatever is on the PATH or under /usr/lib/postgresql.
+runs a command with STANDING_TEST_DATABASE set to the server's URL. With `--if-there` before the `--`, the command
+runs without a server where PostgreSQL is not installed. It needs PostgreSQL's own programs (initdb, postgres): the
+Debian package `postgresql`, or whatever is on the PATH or under /usr/lib/postgresql.
 """
 
 import os
@@ -31,7 +32,7 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
 _TIDY_TIMEOUT_S = 120.0
 _TERMINATED = 128 + signal.SIGTERM
-#: A test's data is worth nothing after a power cut; waiting for the disk would only make the tests slow.
+#: Test data is worthless after a power cut; waiting for the disk would only make the tests slow.
 _OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
@@ -53,7 +54,7 @@ def programs() -> Path:
 
 
 def _user() -> dict[str, Any]:
-    """Whom to run the server as: it refuses to be root. `postgres` where there is one, else `nobody`."""
+    """The user to run the server as, since it refuses to be root: `postgres` where there is one, otherwise `nobody`."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -71,14 +72,14 @@ class Server:
     _log: Path
 
     def restart(self, *, after: Callable[[], None] = lambda: None) -> None:
-        """End it at once, as a restart by its operator does, call `after` while it is down, and begin it again."""
+        """Stop it at once, as an operator's restart does, call `after` while it is down, and start it again."""
         self.stop()
         after()
         self._process = self._begin()
         _wait_for(self._process, self.url, self._log)
 
     def stop(self) -> None:
-        """End it: the "fast" shutdown, which waits for no client."""
+        """Stop it by the "fast" shutdown, which does not wait for clients."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(_STOP_TIMEOUT_S)
 
@@ -143,11 +144,11 @@ def _wait_for(server: subprocess.Popen[Any], url: str, log: Path) -> None:
 
 
 def _run(command: list[str], more: dict[str, str]) -> int:
-    """Run a command to its end. Told to end before that, let it end what it has started itself."""
+    """Run a command to its end. On a signal, let the command end its own children."""
     child = subprocess.Popen(command, env={**os.environ, **more})
     try:
         return child.wait()
-    except KeyboardInterrupt:  # which the terminal has sent to the child as well
+    except KeyboardInterrupt:  # the terminal has sent it to the child as well
         return child.wait(_TIDY_TIMEOUT_S)
     except SystemExit:
         child.send_signal(signal.SIGINT)
@@ -164,7 +165,7 @@ def main(command: list[str]) -> int:
     if not command:
         print(__doc__, file=sys.stderr)
         return 2
-    # Told to end, it ends its server first, as on Ctrl-C.
+    # On SIGTERM, stop the server first, as on Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         with postgres() as url:

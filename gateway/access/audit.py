@@ -1,8 +1,8 @@
-"""The audit: who of support and administration did what, and why, durable before it is done.
+"""The audit: which member of support or administration did what, and why; stored before the act.
 
-A row is written before the act, and its outcome is added afterwards. An act without an outcome may or may not have had
-its effect, for example because of a crash in between. The reason is free text and may name people, so it is encrypted
-at rest; the rest of a row holds nothing personal.
+A row is written before the act, and its outcome is added afterwards. An act without an outcome may or may not have
+taken effect, for example because of a crash in between. The reason is free text and may name people, so it is
+encrypted at rest; the rest of a row holds nothing personal.
 """
 
 import json
@@ -32,10 +32,10 @@ MAX_LISTED = 200
 DONE = "done"
 
 _MAX_OUTCOME = 64
-#: Body fields in which the platform names what the body is about, and the form of such a name.
+#: Body fields in which the platform names the subject of a request, and the form of such a name.
 _NAMING = ("transaction_id", "user_id")
 _PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
-#: The header in which a key of staff says why; errors name it as a header, since it is no field of the body.
+#: The header in which a staff key states its reason; errors call it a header, since it is not a field of the body.
 _REASON_NAME = "Standing-Reason"
 _REASON_HEADER = f"header {_REASON_NAME}"
 _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
@@ -43,7 +43,7 @@ _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act. `outcome` is None where it is not known how it ended."""
+    """One act. `outcome` is None where it is not known how the act ended."""
 
     position: int
     at_ms: int
@@ -66,7 +66,7 @@ class Audit:
 
     @asynccontextmanager
     async def act(self, caller: Caller, action: str, subject: str, reason: str) -> AsyncIterator[None]:
-        """Wrap an act: its entry is on disk before it begins. Raises: StorageUnavailable, and what the act raises."""
+        """Wrap an act: its entry is stored before it begins. Raises: StorageUnavailable, and what the act raises."""
         position = await self.begin(caller, action, subject, reason)
         try:
             yield
@@ -76,7 +76,7 @@ class Audit:
         await self.finish(position, DONE)
 
     async def begin(self, caller: Caller, action: str, subject: str, reason: str) -> int:
-        """Write the entry of an act that is about to begin. Returns: its position."""
+        """Store the entry of an act that is about to begin. Returns: its position."""
         values = {
             "at_ms": self._clock.now_ms(),
             "caller": caller.name,
@@ -106,7 +106,8 @@ class Audit:
             )
 
     async def listed(self, *, before: int | None = None, subject: str | None = None) -> list[AuditEntry]:
-        """Entries, newest first, at most MAX_LISTED: those before a position, those of one subject."""
+        """Entries, newest first, at most MAX_LISTED; optionally only those before a position, or those on one
+        subject."""
 
         def read() -> list[AuditEntry]:
             table = schema.audit
@@ -152,10 +153,11 @@ Reason = Annotated[
 
 
 def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """A FastAPI dependency for routes that change something: as `require`, and acts of support or admin are audited.
+    """A FastAPI dependency for routes that change something: like `require`, but acts of support or admin are
+    audited.
 
-    Such a key must state the reason in the header `Standing-Reason`. A platform's own key acts for its users all day
-    long and is not audited here. The route must be an `AuditedRoute`. Raises: InvalidValue, StorageUnavailable.
+    A staff key must state its reason in the header `Standing-Reason`. A platform's own key acts for its users
+    routinely and is not audited here. The route must be an `AuditedRoute`. Raises: InvalidValue, StorageUnavailable.
     """
     check = require(*roles)
 
@@ -183,7 +185,7 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
 
 
 async def _named_in_body(request: Request) -> str | None:
-    """The transaction or user that a body is about, by the platform's own name for it, which is nothing personal."""
+    """The transaction or user that a body is about, under the platform's own name for it, which is not personal."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):

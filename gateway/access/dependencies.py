@@ -1,4 +1,4 @@
-"""What the routes share: roles that may call them, and the problems they may answer with, with HTTP status."""
+"""What the routes share: the roles that may call them, and the problems they may answer with, with HTTP status."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -19,7 +19,7 @@ from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
 from standing.ledger.service.problems import MALFORMED, Documented
 
-#: HTTP status and title of the gateway's own errors; the others are in `ledger.service.problems`.
+#: HTTP status and title of the gateway's own errors; the shared ones are in `ledger.service.problems`.
 PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     BankNodeUnreachable: (503, "The bank's node cannot be reached"),
     StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
@@ -34,7 +34,7 @@ AnyRole = Annotated[Caller, Depends(require("platform", "support", "admin"))]
 Platform = Annotated[Caller, Depends(require("platform", "admin"))]
 Staff = Annotated[Caller, Depends(require("support", "admin"))]
 Admin = Annotated[Caller, Depends(require("admin"))]
-#: For routes that change something: an admin key must state a reason in a header, which is audited.
+#: For routes that change something: an admin key must state a reason in a header, and the act is audited.
 Acting = Annotated[Caller, Depends(acting("platform", "admin"))]
 ActingAdmin = Annotated[Caller, Depends(acting("admin"))]
 

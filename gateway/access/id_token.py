@@ -1,7 +1,7 @@
-"""What an OpenID Connect provider says, held against the standard: its metadata, its ID tokens, a person's role.
+"""Checks an OpenID Connect provider's statements against the standard: its metadata, its ID tokens, a person's role.
 
-The numbers are those of OpenID Connect Core 1.0, section 3.1.3.7 (ID Token Validation). Authlib checks the claims and
-joserfc the signature; which algorithms count is said here, not by the provider.
+The numbers refer to OpenID Connect Core 1.0, section 3.1.3.7 (ID Token Validation). Authlib checks the claims and
+joserfc the signature. The accepted algorithms are set here, not by the provider.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from standing.gateway.access.settings import OpenIdSettings, WebAddress, check_w
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import Caller
 
-#: Signatures by a key that only the provider has. No `none`, and no HMAC, whose key the client would share.
+#: Signatures by a key that only the provider holds. No `none`, and no HMAC, whose key the client would share.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
-#: Names of people who sign in by a provider begin with this, so that none is taken for an API key's.
+#: Names of people who sign in through a provider start with this, so that none can be mistaken for an API key's.
 PREFIX = "openid:"
 MAX_NAME = 64 - len(PREFIX)
 
@@ -28,21 +28,21 @@ _KEY_TYPES = ("RSA", "EC")
 
 
 class OpenIdError(StandingError):
-    """Nobody is signed in. `sentence`: the end of the name of what the page says about it."""
+    """Sign-in failed. `sentence`: the suffix of the message that the page shows."""
 
     sentence = "refused"
 
 
 class AnswerRefused(OpenIdError):
-    """The provider's answer does not hold, or does not belong to what this browser began."""
+    """The provider's answer is invalid, or does not belong to this browser's sign-in."""
 
 
 class TokenRefused(AnswerRefused):
-    """The provider takes no such code, or its ID token does not hold. Counts as a failed try of the address."""
+    """The provider rejects the code, or its ID token is invalid. Counts as a failed attempt from the address."""
 
 
 class Cancelled(OpenIdError):
-    """The person, or the provider, said no."""
+    """The person, or the provider, refused."""
 
     sentence = "cancelled"
 
@@ -54,13 +54,13 @@ class NoRole(OpenIdError):
 
 
 class ProviderUnavailable(OpenIdError):
-    """The provider gives no answer in time. Trying again may help."""
+    """The provider did not answer in time. Trying again may help."""
 
     sentence = "unavailable"
 
 
 class ProviderMisconfigured(OpenIdError):
-    """Provider and settings do not fit: an operator has to look. The text says what to change."""
+    """Provider and settings do not match, and an operator has to act. The text says what to change."""
 
     sentence = "misconfigured"
 
@@ -94,9 +94,9 @@ def verified_claims(
     access_token: str | None,
     now_ms: int,
 ) -> dict[str, Any]:
-    """The claims of an ID token that holds. `keys`: the provider's JWK set.
+    """The claims of a valid ID token. `keys`: the provider's JWK set.
 
-    Raises: JoseError (what does not hold), ValueError (no token, or no key set).
+    Raises: JoseError (what is invalid), ValueError (not a token, or not a key set).
     """
     usable = [key for key in keys["keys"] if key.get("kty") in _KEY_TYPES and key.get("use", "sig") == "sig"]
     # 6, 7, 8: the provider's signature, by an algorithm of those above
@@ -117,10 +117,10 @@ def verified_claims(
 
 
 def caller_of(claims: Mapping[str, Any], settings: OpenIdSettings) -> Caller:
-    """The person of an ID token, with the role that the settings give them. Raises: NoRole."""
+    """The person of an ID token, with the role that the settings assign. Raises: NoRole."""
     name = _claim(claims, settings.name_claim)
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise NoRole(f"name_claim: {settings.name_claim} is no text of 1 to {MAX_NAME} printable characters")
+        raise NoRole(f"name_claim: {settings.name_claim} is not a text of 1 to {MAX_NAME} printable characters")
     stated = _claim(claims, settings.role_claim)
     values = stated if isinstance(stated, list) else [stated]
     given = {settings.roles[value] for value in values if isinstance(value, str) and value in settings.roles}
@@ -130,7 +130,7 @@ def caller_of(claims: Mapping[str, Any], settings: OpenIdSettings) -> Caller:
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim by its name, else by the path to it; None where there is none."""
+    """A claim by its name, otherwise by a path; None where there is none."""
     if path in claims:
         return claims[path]
     found: Any = claims

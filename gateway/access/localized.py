@@ -12,5 +12,5 @@ class Localized:
 
     @classmethod
     def same(cls, text: str) -> "Localized":
-        """What is written alike in both languages, such as a BIC."""
+        """Text that is the same in both languages, such as a BIC."""
         return cls(text, text)

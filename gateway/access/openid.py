@@ -1,7 +1,7 @@
-"""Sign-in by an OpenID Connect provider: authorization code with PKCE, state and nonce, through Authlib.
+"""Sign-in through an OpenID Connect provider: authorization code with PKCE, state and nonce, using Authlib.
 
-What a sign-in began with is in a sealed cookie of the browser that began it. A state counts once: it is in the database
-from the moment that its answer comes, so an answer that is sent again opens nothing, whatever the provider says.
+The data of a sign-in in progress is in a sealed cookie of the browser that started it. A state is accepted once: it
+is stored as soon as an answer arrives, so a replayed answer is refused, whatever the provider says.
 """
 
 import hmac
@@ -38,10 +38,10 @@ from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import Caller
 from standing.ledger.service.vault import Vault, VaultError
 
-#: Under the gateway's public address: where the provider sends browsers back to.
+#: Path under the gateway's public address to which the provider sends browsers back.
 CALLBACK = "/console/sign-in/openid/callback"
 SIGN_IN = "/console/sign-in"
-#: A sign-in that takes longer begins anew.
+#: A sign-in that takes longer has to start again.
 LIFETIME_MS = 10 * 60_000
 
 _MAX_STATES = 10_000
@@ -50,7 +50,7 @@ _states = schema.console_states
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where to send the browser, and what its cookie holds meanwhile."""
+    """Where to send the browser, and the cookie to set."""
 
     url: str
     sealed: str
@@ -58,7 +58,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider sends the browser back with (RFC 6749, 4.1.2; `issuer`: RFC 9207)."""
+    """The parameters with which the provider sends the browser back (RFC 6749, 4.1.2; `issuer`: RFC 9207)."""
 
     state: str
     code: str = ""
@@ -68,14 +68,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Somebody whom the provider vouches for, and the page that they wanted."""
+    """A person whom the provider vouches for, and the page that they wanted."""
 
     caller: Caller
     wanted: str
 
 
 class OpenId:
-    """One provider. Nothing is asked of it before somebody signs in. For one event loop."""
+    """One provider. It is not contacted before somebody signs in. For one event loop."""
 
     def __init__(
         self, settings: OpenIdSettings, client_secret: str, storage: Storage, vault: Vault, clock: Clock
@@ -88,7 +88,7 @@ class OpenId:
         self._provider = Provider(settings, clock)
 
     async def begin(self, wanted: str) -> Begun:
-        """Begin a sign-in that leads to a page. Raises: ProviderUnavailable, ProviderMisconfigured."""
+        """Start a sign-in that leads to a page. Raises: ProviderUnavailable, ProviderMisconfigured."""
         metadata = await self._provider.metadata()
         state, nonce, verifier = (secrets.token_urlsafe(48) for _ in range(3))
         async with self._client(metadata) as client:
@@ -99,9 +99,10 @@ class OpenId:
         return Begun(str(url), self._vault.seal_text(json.dumps(begun)).decode())
 
     async def finish(self, answer: Answer, sealed: str) -> Vouched:
-        """End a sign-in by the provider's answer. `sealed`: of the browser's cookie.
+        """Complete a sign-in from the provider's answer. `sealed`: the browser's cookie.
 
-        Raises: OpenIdError (its kinds are in `id_token`), StorageUnavailable, Overloaded (too many sign-ins at once).
+        Raises: OpenIdError (its kinds are in `id_token`), StorageUnavailable, Overloaded (too many sign-ins at
+        once).
         """
         begun = self._opened(sealed)
         if not hmac.compare_digest(begun["state"].encode(), answer.state.encode()):
@@ -118,12 +119,12 @@ class OpenId:
         return Vouched(caller_of(claims, self.settings), begun["wanted"])
 
     async def sign_out_url(self) -> str | None:
-        """Where a browser ends its session with the provider, too; None where the provider has no such page, or does
-        not answer."""
+        """The URL at which a browser also ends its session with the provider; None where the provider has none, or
+        does not answer."""
         try:
             metadata = await self._provider.metadata()
         except (ProviderUnavailable, ProviderMisconfigured):
-            return None  # signed out here in any case
+            return None  # the session here has ended in any case
         if metadata.end_session_endpoint is None:
             return None
         back = {"client_id": self.settings.client_id, "post_logout_redirect_uri": self.settings.public_url + SIGN_IN}
@@ -133,9 +134,9 @@ class OpenId:
         try:
             begun: dict[str, Any] = json.loads(self._vault.unseal(sealed.encode()))
         except VaultError as error:
-            raise AnswerRefused("cookie: of no sign-in that this browser began") from error
+            raise AnswerRefused("cookie: not from a sign-in that this browser started") from error
         if not 0 <= self._clock.now_ms() - begun["at_ms"] < LIFETIME_MS:
-            raise AnswerRefused(f"cookie: begun more than {LIFETIME_MS // 60_000} minutes ago")
+            raise AnswerRefused(f"cookie: started more than {LIFETIME_MS // 60_000} minutes ago")
         return begun
 
     def _use_once(self, state: str, connection: Connection) -> None:
@@ -161,7 +162,7 @@ class OpenId:
         )
 
     async def _redeem(self, metadata: Metadata, code: str, verifier: str) -> dict[str, Any]:
-        """The tokens for a code."""
+        """Exchange a code for tokens."""
         try:
             async with self._client(metadata) as client:
                 token = await client.fetch_token(
@@ -172,7 +173,7 @@ class OpenId:
         except httpx2.HTTPError as error:
             raise ProviderUnavailable(f"token_endpoint: {type(error).__name__}") from error
         except ValueError as error:
-            raise ProviderUnavailable("token_endpoint: the answer is no JSON") from error
+            raise ProviderUnavailable("token_endpoint: the answer is not JSON") from error
         return dict(token)
 
     async def _claims(self, token: dict[str, Any], nonce: str) -> dict[str, Any]:
@@ -183,7 +184,7 @@ class OpenId:
             )
 
         if not isinstance(token.get("id_token"), str):
-            raise TokenRefused("id_token: there is none")
+            raise TokenRefused("id_token: missing")
         try:
             try:
                 return verified(await self._provider.keys())
@@ -192,16 +193,16 @@ class OpenId:
         except JoseError as error:
             raise TokenRefused(f"id_token: {error.error} {getattr(error, 'claim', '')}".rstrip()) from error
         except (ValueError, TypeError, KeyError) as error:
-            raise TokenRefused(f"id_token: not to be read ({type(error).__name__})") from error
+            raise TokenRefused(f"id_token: unreadable ({type(error).__name__})") from error
 
 
 def _refusal(error: str) -> AnswerRefused | Cancelled | ProviderMisconfigured | ProviderUnavailable:
-    """What an error of OAuth 2.0 means here (RFC 6749, 4.1.2.1 and 5.2)."""
+    """Map an OAuth 2.0 error to an exception (RFC 6749, 4.1.2.1 and 5.2)."""
     known = error if error.replace("_", "").isalpha() and len(error) <= 40 else "unknown"
     if error in {"access_denied", "login_required", "interaction_required", "consent_required"}:
         return Cancelled(f"the provider says {known}")
     if error in {"server_error", "temporarily_unavailable"}:
         return ProviderUnavailable(f"the provider says {known}")
     if error == "invalid_grant":
-        return TokenRefused("code: the provider does not take it")
+        return TokenRefused("code: the provider rejects it")
     return ProviderMisconfigured(f"client_id, client_secret_file, public_url, scopes: the provider says {known}")

@@ -1,4 +1,4 @@
-"""An OpenID Connect provider's documents: discovery and keys, fetched when they are needed and kept for an hour."""
+"""An OpenID Connect provider's documents, discovery and keys, fetched when needed and cached for an hour."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ _KEPT_MS = 60 * 60_000
 
 
 class Provider:
-    """What the provider says of itself. For one event loop."""
+    """Fetches what the provider publishes about itself. For one event loop."""
 
     def __init__(self, settings: OpenIdSettings, clock: Clock) -> None:
         self._settings = settings
@@ -33,28 +33,30 @@ class Provider:
         try:
             metadata = Metadata.model_validate(await self._json(self._settings.issuer.rstrip("/") + _METADATA))
         except ValidationError as error:
-            fields = sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]}) or ["it is no object"]
+            fields = sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]}) or ["not an object"]
             raise ProviderMisconfigured(f"issuer: its discovery document is wrong in {', '.join(fields)}") from error
         if metadata.issuer != self._settings.issuer:
-            raise ProviderMisconfigured("issuer: its discovery document names another; allowed: exactly the one named")
+            raise ProviderMisconfigured(
+                "issuer: its discovery document names another issuer; allowed: exactly the one in the settings"
+            )
         methods = metadata.code_challenge_methods_supported
         if methods is not None and "S256" not in methods:
-            raise ProviderMisconfigured("issuer: it does not know PKCE with S256")
+            raise ProviderMisconfigured("issuer: the provider does not support PKCE with S256")
         self._metadata, self._keys, self._read_at_ms = metadata, None, now_ms
         return metadata
 
     async def keys(self, *, anew: bool = False) -> dict[str, Any]:
-        """Its JWK set; `anew`: as it is now. Raises: ProviderUnavailable, ProviderMisconfigured."""
+        """Its JWK set; `anew`: fetched now, not from the cache."""
         metadata = await self.metadata()
         if self._keys is None or anew:
             keys = await self._json(metadata.jwks_uri)
             if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
-                raise ProviderMisconfigured("jwks_uri: the answer is no JWK set")
+                raise ProviderMisconfigured("jwks_uri: the answer is not a JWK set")
             self._keys = keys
         return self._keys
 
     def transport(self) -> dict[str, Any]:
-        """How each of its endpoints is called."""
+        """How to call each of its endpoints."""
         return {"timeout": self._settings.timeout_ms / 1_000, "verify": self._trusted, "follow_redirects": False}
 
     async def _json(self, url: str) -> Any:
@@ -69,8 +71,8 @@ class Provider:
         if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
             raise ProviderUnavailable(f"issuer: HTTP {answer.status_code}")
         if answer.status_code != httpx2.codes.OK:
-            raise ProviderMisconfigured(f"issuer: HTTP {answer.status_code} in place of a document")
+            raise ProviderMisconfigured(f"issuer: HTTP {answer.status_code} instead of a document")
         try:
             return answer.json()
         except ValueError as error:
-            raise ProviderMisconfigured("issuer: the answer is no JSON; is it an OpenID Connect issuer?") from error
+            raise ProviderMisconfigured("issuer: the answer is not JSON; is it an OpenID Connect issuer?") from error

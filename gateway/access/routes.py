@@ -18,6 +18,6 @@ AuditDep = Annotated[Audit, Depends(provided(Audit))]
 
 @router.get("/v1/audit", summary="Who did what, and why", responses=responses(*LOOKING_UP, STORAGE))
 async def get_audit(audit: AuditDep, _caller: Admin, before: d.Before = None, subject: d.Subject = None) -> d.AuditList:
-    """Acts of support and administration, newest first, at most 200 at once."""
+    """Acts of support and administration, newest first, at most 200 per page."""
     entries = await audit.listed(before=before, subject=subject)
     return d.AuditList(entries=[d.AuditDocument.of(entry) for entry in entries])

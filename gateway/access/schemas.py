@@ -1,4 +1,4 @@
-"""Schemas that several rooms answer with."""
+"""Response schemas that several rooms use."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ class LocalizedText(BaseModel):
 
 WhyField = Annotated[
     str,
-    Field(min_length=3, max_length=MAX_REASON, pattern=r"\S", description="Why this is done; kept in the audit"),
+    Field(min_length=3, max_length=MAX_REASON, pattern=r"\S", description="The reason; kept in the audit"),
 ]
 
 Before = Annotated[int | None, Query(ge=1, le=2**62, description="Only entries before this position")]
@@ -32,7 +32,8 @@ Subject = Annotated[str | None, Query(min_length=1, max_length=140, description=
 
 
 class AuditDocument(BaseModel):
-    """Who did what, and why. `outcome`: done, or the kind of error; null: it is not known whether it had its effect."""
+    """Who did what, and why. `outcome`: done, or the kind of error; null: it is not known whether the act took
+    effect."""
 
     position: int
     at_ms: int

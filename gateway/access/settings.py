@@ -11,7 +11,7 @@ from standing.ledger.service.console.settings import SessionSettings
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host's name is this machine itself."""
+    """Whether a host name is this machine itself."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
@@ -19,18 +19,18 @@ def is_loopback(host: str | None) -> bool:
 
 
 def check_web_address(url: str) -> str:
-    """An address that secrets may go to, as it is. Raises: ValueError."""
+    """Check an address that secrets may be sent to, and return it unchanged. Raises: ValueError."""
     parts = urlsplit(url)
     if not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))) or not parts.hostname:
         raise ValueError("not a safe web address; allowed: https://…, or http:// on this machine itself")
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("has a user, a query or a fragment in it; allowed: https://host/path")
+        raise ValueError("contains a user, a query or a fragment; allowed: https://host/path")
     return url
 
 
 def _origin(url: str) -> str:
     if urlsplit(url).path.strip("/"):
-        raise ValueError("has a path in it; allowed: the address that /console stands under, such as https://host")
+        raise ValueError("contains a path; allowed: the address above /console, such as https://host")
     return url.rstrip("/")
 
 
@@ -39,7 +39,7 @@ _ClaimValue = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OpenIdSettings(BaseModel):
-    """Sign-in by an OpenID Connect provider (authorization code with PKCE)."""
+    """Sign-in through an OpenID Connect provider (authorization code with PKCE)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,19 +54,21 @@ class OpenIdSettings(BaseModel):
     name_claim: str = Field("sub", min_length=1, max_length=200, description="Names the person in the audit")
     role_claim: str = Field(min_length=1, max_length=200, description="A name, or a path such as realm_access.roles")
     roles: dict[_ClaimValue, Literal["support", "admin"]] = Field(
-        min_length=1, max_length=100, description="Which of the claim's values gives which role; admin comes first"
+        min_length=1, max_length=100, description="The role that each value of the claim gives; admin takes precedence"
     )
     timeout_ms: int = Field(5_000, ge=100, le=60_000)
 
 
 class ConsoleSettings(SessionSettings):
-    """The console at `/console`. Times of an account are shown in its bank's time zone, all others in `time_zone`."""
+    """The console at `/console`. An account's times are shown in its bank's time zone, all others in `time_zone`."""
 
-    key_sign_in: bool = Field(True, description="Whether an API key of support or admin opens a session")
+    key_sign_in: bool = Field(True, description="Whether a support or admin API key can open a session")
     openid: OpenIdSettings | None = None
 
     @model_validator(mode="after")
     def _check_some_way_in(self) -> "ConsoleSettings":
         if self.enabled and not self.key_sign_in and self.openid is None:
-            raise ValueError("key_sign_in: false leaves no way in; allowed: with the table [console.openid], or true")
+            raise ValueError(
+                "key_sign_in: with false nobody can sign in; allowed: true, or false with the table [console.openid]"
+            )
         return self

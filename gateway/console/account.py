@@ -1,4 +1,4 @@
-"""The page of an account: how it is now, its limits, the trail of its changes, its decisions, and what staff can do."""
+"""The account page: its current state, its limits, the trail of its changes, its decisions, and what staff can do."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ router = APIRouter()
 
 Binding = Annotated[Hex32, Path()]
 HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
-#: Hops that a resync can help with: the bank's node sends again what is missing, or signs the present state.
+#: Hops that a resync can help with: the bank's node sends missing changes again, or signs the current state.
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
 
 
@@ -40,7 +40,7 @@ async def account_page(binding: Binding, visited: VisitDep, gateway: GatewayDep)
 
 @router.post("/accounts/{binding}/resync")
 async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
-    """Ask the bank to publish the account's present state again."""
+    """Ask the bank to publish the account's current state again."""
     async with _audited(visited, gateway, "resync", binding, reason):
         queued = await gateway.binding_flow.resync(bytes.fromhex(binding[2:]))
     return _back(binding, "resync-queued" if queued else "resync-on-its-way")
@@ -48,7 +48,7 @@ async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason:
 
 @router.post("/accounts/{binding}/end")
 async def end(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
-    """End the binding, so that the user binds the account anew with what is true now."""
+    """End the binding, so that the user can bind the account again with current details."""
     async with _audited(visited, gateway, "delete_binding", binding, reason):
         await gateway.bindings.end(bytes.fromhex(binding[2:]))
     return _back(binding, "ended")
@@ -62,7 +62,7 @@ async def lift(
     reason: ReasonDep,
     binding: Annotated[str, Form(pattern="^(0x[0-9a-f]{64})?$")] = "",
 ) -> Response:
-    """Lift a hold before its end."""
+    """Lift a hold before it expires."""
     async with _audited(visited, gateway, "lift_hold", hold_id, reason):
         await gateway.holds.lift(hold_id, visited.caller.name)
     return _back(binding, "hold-lifted") if binding else RedirectResponse(HOME, status_code=303)
@@ -119,11 +119,11 @@ async def _live(gateway: Gateway, binding: bytes) -> Any:
     try:
         return await gateway.bindings.live(binding)
     except (LedgerUnreachable, Overloaded, BankNotServed):
-        return None  # the page says that the bank's word cannot be read now
+        return None  # the page says that the ledger cannot be read now
 
 
 async def _trail(gateway: Gateway, binding: bytes) -> Any:
     try:
         return await gateway.trails.of(binding)
     except BankNotServed:
-        return None  # there is nobody to ask
+        return None  # there is no bank to ask

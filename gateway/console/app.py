@@ -1,4 +1,4 @@
-"""The gateway's console, put together."""
+"""Assembles the gateway's console."""
 
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,7 @@ _ROUTERS = (
 
 
 def create_console(services: dict[type, object]) -> FastAPI:
-    """The console over a gateway's services (`ledger.service.injection`), to be mounted at PATH."""
+    """The console on top of a gateway's services (`ledger.service.injection`), to be mounted at PATH."""
     gateway = services[Gateway]
     assert isinstance(gateway, Gateway)
     settings = gateway.settings.console

@@ -1,4 +1,4 @@
-"""The page of the audit: who of support and administration did what, and why. For admin keys."""
+"""The audit page: who of support and administration did what, and why. For admin keys."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 
 @router.get("/audit")
 async def audit_page(visited: AdminDep, gateway: GatewayDep, before: Before = None) -> Response:
-    """Entries, newest first; `before`: those older than a position."""
+    """Entries, newest first; `before`: only those older than a position."""
     entries = await gateway.audit.listed(before=before)
     older = entries[-1].position if len(entries) == MAX_LISTED else None
     return visited.page("audit.html", entries=entries, older=older)

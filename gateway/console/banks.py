@@ -1,4 +1,4 @@
-"""The page of the banks: how old each one's word is now and was over the last day; live by server-sent events."""
+"""The banks page: each bank's staleness, now and over the last day; live by server-sent events."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ StatusDep = Annotated[GatewayStatus, Depends(provided(GatewayStatus))]
 
 _DAY_MS = 24 * 3_600_000
 _STEP_MS = 5 * 60_000
-#: All open pages share one look at the ledger in this time.
+#: All open pages share one read of the ledger per this interval.
 _LOOK_EVERY_S = 2.0
 _MAX_STREAMS = 50
 
@@ -41,7 +41,7 @@ class BankView:
 
 
 class Pulse:
-    """The banks' states for all open pages: looked at while somebody watches, once for all of them."""
+    """The banks' states for all open pages, read only while a page is open, once for all of them."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -50,7 +50,7 @@ class Pulse:
         self.watching = 0
 
     async def states(self, status: GatewayStatus) -> list[BankState] | None:
-        """The states, at most some seconds old; None where the ledger cannot be read."""
+        """The states, at most a few seconds old; None where the ledger cannot be read."""
         async with self._lock:
             now_s = asyncio.get_running_loop().time()
             if now_s - self._looked_at_s >= _LOOK_EVERY_S / 2:
@@ -88,7 +88,8 @@ async def banks_page(visited: VisitDep, gateway: GatewayDep, status: StatusDep) 
 
 @router.get("/banks/stream")
 async def stream(request: Request, visited: VisitDep, status: StatusDep, pulse: PulseDep) -> EventSourceResponse:
-    """The banks' ages, every two seconds, until the session ends; watching does not keep a session open.
+    """The banks' staleness, every two seconds, until the session ends; an open stream does not keep the session
+    alive.
 
     Raises: Overloaded.
     """

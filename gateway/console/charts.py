@@ -8,7 +8,7 @@ WIDTH, HEIGHT = 600, 120
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the chart's width."""
+    """A horizontal section of the chart."""
 
     x: int
     width: int
@@ -16,10 +16,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class AgeChart:
-    """The age of a bank's word over time, higher is older. `bound_y`: where the policy's bound is.
+    """A bank's staleness over time; higher is older. `bound_y`: the height of the policy's bound.
 
-    `lines`: the points of each stretch without a gap; `silent`: where it was over the bound; `unseen`: where nobody
-    looked.
+    `lines`: the points of each stretch without a gap; `silent`: where staleness was above the bound; `unseen`: where
+    nothing was observed.
     """
 
     lines: tuple[str, ...]
@@ -30,9 +30,9 @@ class AgeChart:
 
 
 def age_chart(ages_ms: Mapping[int, int], *, begins_ms: int, ends_ms: int, step_ms: int, bound_ms: int) -> AgeChart:
-    """A chart of `ages_ms` (by the time that each is of) in steps, of which each shows its worst.
+    """A chart of `ages_ms`, a mapping from time to staleness, in steps; each step shows its worst value.
 
-    The scale ends at twice the bound: what is older touches the top.
+    The scale ends at twice the bound; anything older touches the top.
     """
     steps = max(1, (ends_ms - begins_ms) // step_ms)
     worst: list[int | None] = [None] * steps
@@ -71,7 +71,7 @@ def _spans(marked: Sequence[bool]) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a stacked bar. `kind`: an outcome."""
+    """A segment of a stacked bar. `kind`: an outcome."""
 
     kind: str
     x: int
@@ -81,15 +81,14 @@ class Bar:
 
 
 def stacked_bars(counts: Sequence[Mapping[str, int]], kinds: Sequence[str]) -> tuple[Bar, ...]:
-    """Bars side by side, one for each of `counts`, each of its kinds on top of one another, the highest as high as the
-    chart."""
+    """Stacked bars side by side, one for each of `counts`; the highest bar is as high as the chart."""
     highest = max((sum(each.values()) for each in counts), default=0) or 1
     bars: list[Bar] = []
     for index, each in enumerate(counts):
         x, end = index * WIDTH // len(counts), (index + 1) * WIDTH // len(counts)
         y = HEIGHT
         for kind in kinds:
-            # What happened once among thousands is seen, too.
+            # A single occurrence among thousands stays visible, too.
             height = max(2, each.get(kind, 0) * HEIGHT // highest) if each.get(kind) else 0
             y = max(0, y - height)
             if height:

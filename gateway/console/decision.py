@@ -1,4 +1,4 @@
-"""The page of a decision: its fifteen checks, its evidence verified line by line, and a file for a court."""
+"""The decision page: its fifteen checks, its evidence verified line by line, and the evidence as a file."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ router = APIRouter()
 
 TransactionId = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,64}$")]
 
-#: Which of the fifteen checks each reason is (docs/ARCHITECTURE.md, "The decision, check by check").
+#: Which of the fifteen checks each reason belongs to (docs/ARCHITECTURE.md, "The decision, check by check").
 CHECKS: dict[str, int] = {
     Reason.LEDGER_UNREACHABLE: 1,
     Reason.BANK_SUSPENDED: 2,
@@ -50,20 +50,20 @@ CHECKS: dict[str, int] = {
     Reason.RISK_HOLD: 15,
 }
 LAST_CHECK = 15
-#: One verification asks the ledger many questions; more at once would slow the hot path down.
+#: A verification makes many calls to the ledger; several at once would slow the hot path down.
 _ONE_AT_A_TIME = asyncio.Semaphore(1)
 _TIMEOUT_S = 5.0
 
 
 @router.get("/decisions/{transaction_id}")
 async def decision_page(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
-    """What was decided, check by check."""
+    """The decision, check by check."""
     return visited.page("decision.html", report=None, unverified=None, **await _values(gateway, transaction_id))
 
 
 @router.get("/decisions/{transaction_id}/verification")
 async def verification(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The same page with the evidence verified against the ledger now."""
+    """The same page, with the evidence verified against the ledger now."""
     values = await _values(gateway, transaction_id)
     report, unverified = None, None
     try:
@@ -76,7 +76,8 @@ async def verification(transaction_id: TransactionId, visited: VisitDep, gateway
 
 @router.get("/decisions/{transaction_id}/evidence.json")
 async def download(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
-    """Evidence with a storage proof where a node still gives one: the file that `standing-gateway verify` takes."""
+    """The evidence, with a storage proof where a node still provides one: the file that `standing-gateway verify`
+    reads."""
     reader, signer = gateway.reader, gateway.evidence
     assert isinstance(reader.nodes, LedgerNodes)
     file = await get_evidence(transaction_id, gateway.decisions, reader, signer, visited.caller, proof=True)
@@ -93,7 +94,7 @@ async def close_review(
     reason: ReasonDep,
     outcome: Annotated[Literal["approve", "decline"], Form()],
 ) -> Response:
-    """End a review. To approve, the ledger is read again: the bank's word cannot be overruled."""
+    """Close a review. To approve, the ledger is read again: staff cannot overrule the bank."""
     async with gateway.audit.act(visited.caller, "close_review", transaction_id, reason):
         await gateway.reviews.close(transaction_id, Outcome(outcome), visited.caller.name)
     gateway.following.wakeups.wake()
@@ -124,7 +125,7 @@ def _state(number: int, failed: int | None, reason: str | None) -> str:
     if reason is None:
         return "passed"
     if failed is None:
-        return "unknown"  # a reason that is newer than this page
+        return "unknown"  # a reason that this page does not know yet
     return "passed" if number < failed else "failed" if number == failed else "not-reached"
 
 

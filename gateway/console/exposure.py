@@ -1,8 +1,9 @@
-"""How many recorded decisions a snapshot would have got wrong: from the log of events, and not by deciding again.
+"""How many recorded decisions a snapshot would have got wrong: computed from the event log, without deciding again.
 
-A snapshot taken at a time shows what the bank had said by then. A decision rests on what the bank had said by its own
-time. Where what it rests on changed in between, the snapshot would have answered otherwise. Silence of a bank and the
-platform's own rules are left out: a snapshot knows of neither, and what would have been right is not on record.
+A snapshot shows what the bank had stated when it was taken; a decision rests on what the bank had stated by the time
+of the decision. Where a fact that the decision rests on changed in between, the snapshot would have led to another
+answer. A bank's silence and the platform's own rules are left out: a snapshot knows neither, and the right answer is
+not on record.
 """
 
 import json
@@ -19,9 +20,9 @@ from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
-#: How often the snapshot is taken, by the name of its sentence: 0 is nightly, at midnight in the bank's zone.
+#: How often the snapshot is taken, by the name of its message; 0 means nightly, at midnight in the bank's time zone.
 INTERVALS_MS = {"nightly": 0, "hourly": 3_600_000, "five-minutes": 300_000}
-#: The most decisions with a change before them that are looked at.
+#: The most decisions with an earlier change that are examined.
 MAX_LOOKED_AT = 5_000
 _DAY_MS = 24 * 3_600_000
 
@@ -44,7 +45,7 @@ _GOOD = "active"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A change at the bank, as the log has it."""
+    """A change at the bank, as the event log has it."""
 
     at_ms: int
     type: str
@@ -66,7 +67,7 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What a period shows. `complete` is False where there was more than is looked at."""
+    """The exposure in a period. `complete` is False where there was more than is examined."""
 
     counts: dict[str, int]
     exposed: list[Exposed]
@@ -82,9 +83,9 @@ def taken_ms(interval_ms: int, at_ms: int, zone: ZoneInfo) -> int:
 
 
 def rests_on(outcome: str, reason: str | None, changes: Iterable[Changed], since_ms: int) -> Changed | None:
-    """The first change after a snapshot without which the decision would have been another; None: there is none.
+    """The first change after a snapshot that made the decision what it is; None where there is none.
 
-    `changes`: those of the binding up to the decision, in their order.
+    `changes`: those of the binding up to the decision, in order.
     """
     later = [each for each in changes if each.at_ms > since_ms]
     if reason is None and outcome == Outcome.APPROVE:
@@ -145,7 +146,7 @@ def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
     asked = rows[0]
     zone = zones.get(asked.bank)
     if zone is None:
-        return None  # the bank is no longer served: nobody knows its midnight
+        return None  # the bank is no longer served, so its midnight is unknown
     changes = [_changed(row) for row in rows]
     by, newest = [], None
     for name, interval_ms in INTERVALS_MS.items():

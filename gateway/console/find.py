@@ -1,4 +1,5 @@
-"""The first page: find a user, a transaction, a binding, or an account by its last four digits; and staff's queue."""
+"""The first page: search for a user, a transaction, a binding, or an account by its last four digits; and the staff
+queue."""
 
 import re
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ _LAST_FOUR = re.compile(r"[0-9]{4}")
 
 @dataclass(slots=True)
 class Found:
-    """What a search found. `user`: the platform knows a user of this id, with or without accounts."""
+    """What a search found. `user`: the platform knows this user id, with or without accounts."""
 
     user: str | None = None
     accounts: list[AccountView] = field(default_factory=list)
@@ -39,7 +40,7 @@ class Found:
 
     @property
     def only(self) -> str | None:
-        """The page of what was found, where it is one thing that has a page."""
+        """The page of the result, where the result is one thing with a page of its own."""
         if self.user is not None or len(self.by_digits) > 1:
             return None
         pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits]
@@ -54,7 +55,7 @@ class Found:
 
 @router.get("/")
 async def find_page(visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The search box, and the queue: open holds, and the reviews that wait for staff."""
+    """The search box and the queue: open holds, and reviews that wait for staff."""
     return await _page(visited, gateway)
 
 
@@ -62,7 +63,7 @@ async def find_page(visited: VisitDep, gateway: GatewayDep) -> Response:
 async def find(
     visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
 ) -> Response:
-    """Search. What was typed is never part of an address."""
+    """Search. The search text is never part of a URL."""
     typed = wanted.strip()
     if not typed:
         return await _page(visited, gateway)
@@ -113,7 +114,7 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
 
 
 async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
-    """How an account is now, as the decision table says; ended where the platform ended the binding."""
+    """The current health of an account by the decision table; ended where the platform ended the binding."""
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id):
             if view.stored.binding == stored.binding:

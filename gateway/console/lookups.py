@@ -1,4 +1,4 @@
-"""What the console lists and no other room has a service for: accounts by digits, decisions, open holds, reviews."""
+"""Queries of the console that no other room has a service for: accounts by digits, decisions, open holds, reviews."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from standing.gateway.bindings.service import StoredBinding, stored_binding, sto
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
-#: The most rows of one list.
+#: The most rows per list.
 MAX_LISTED = 50
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
 
@@ -29,7 +29,7 @@ class DecisionLine:
 
 
 class Lookups:
-    """Looks things up. Every method raises StorageUnavailable."""
+    """Runs the queries. Every method raises StorageUnavailable."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -52,12 +52,12 @@ class Lookups:
         return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(limit))]
 
     async def open_holds(self, now_ms: int) -> list[Row[Any]]:
-        """Holds that hold something now, oldest first, at most MAX_LISTED."""
+        """Holds in force now, oldest first, at most MAX_LISTED."""
         query = select(schema.holds).where(_holds.lifted_at_ms.is_(None), _holds.ends_at_ms > now_ms)
         return await self._rows(query.order_by(_holds.began_at_ms, _holds.hold_id).limit(MAX_LISTED))
 
     async def open_reviews(self) -> list[DecisionLine]:
-        """Transactions that wait for staff to close their review, oldest first, at most MAX_LISTED."""
+        """Transactions whose review is still open, oldest first, at most MAX_LISTED."""
         query = select(schema.decisions).where(schema.REVIEW_IS_OPEN)
         return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms).limit(MAX_LISTED))]
 

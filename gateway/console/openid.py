@@ -1,4 +1,4 @@
-"""Routes to sign in by an OpenID Connect provider."""
+"""Routes for signing in through an OpenID Connect provider."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from standing.ledger.service.console.sessions import LockedOut
 from standing.ledger.service.console.sign_in import Next, address_of, form, locked_out
 from standing.ledger.service.console.visits import ConsoleDep, console_of, forget_cookie, frame, own_page, set_cookie
 
-#: While the provider is asked who somebody is.
+#: Sent while the user is away at the provider's page.
 SIGN_IN_COOKIE = "standing_sign_in"
 
 router = APIRouter()
@@ -32,7 +32,7 @@ async def begin(request: Request, gateway: GatewayDep, wanted: Next = HOME) -> R
     except OpenIdError as error:
         return _refused(request, error)
     response = RedirectResponse(begun.url, status_code=303)
-    # Lax: the provider's answer is a link from another site, which brings no strict cookie.
+    # Lax: the provider's answer arrives by a link from another site, with which browsers send no strict cookie.
     set_cookie(request, response, SIGN_IN_COOKIE, begun.sealed, max_age_s=LIFETIME_MS // 1_000, samesite="lax")
     return response
 
@@ -47,7 +47,7 @@ async def callback(
     iss: Annotated[str | None, Query(max_length=1_000)] = None,
     error: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """The provider's answer: open a session for the person whom it vouches for."""
+    """Handle the provider's answer: open a session for the person whom it vouches for."""
     provider, sealed = _provider(gateway), request.cookies.get(SIGN_IN_COOKIE, "")
     words = console.words(request)
     try:
@@ -60,7 +60,7 @@ async def callback(
             await console.sessions.failed(address_of(request))
         return _refused(request, refusal)
     token = await console.sessions.open_for(vouched.caller, provider.settings.issuer)
-    # A page, not a redirect: the way here led over another site, so a redirect would bring no strict cookie.
+    # A page, not a redirect: the request came from another site, so after a redirect no strict cookie would be sent.
     values = frame(request, None) | {"wanted": own_page(vouched.wanted), "path": HOME, "section": ""}
     response = console.page("signed_in.html", words, values)
     set_cookie(request, response, console.session_cookie, token)

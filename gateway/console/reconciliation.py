@@ -1,4 +1,4 @@
-"""The page of the last reconciliation: what can no longer work, and where the ledger and this gateway differ."""
+"""The reconciliation page: bindings that can no longer work, and where the ledger and this gateway differ."""
 
 import json
 
@@ -11,12 +11,12 @@ from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 
-#: The most lines of one list; the report itself has more.
+#: The most lines per list; the report itself has more.
 _SHOWN = 200
 
 
 @router.get("/reconciliation")
 async def reconciliation_page(visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The report of the last run, or that there was none."""
+    """The report of the last run, or a note that there was none."""
     stored = await gateway.storage.reading(last_run, gateway.storage)
     return visited.page("reconciliation.html", run=json.loads(stored) if stored else None, shown=_SHOWN)

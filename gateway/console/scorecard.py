@@ -1,4 +1,4 @@
-"""The page of a bank's score card: how fresh its word was, what it published, and this gateway's records."""
+"""The page of a bank's score card: its staleness, its publications, and this gateway's records."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from standing.ledger.service.console.visits import VisitDep
 router = APIRouter()
 
 Bic = Annotated[str, Path(pattern="^[A-Z0-9]{8}([A-Z0-9]{3})?$")]
-#: How many hours one bar of publications stands for.
+#: How many hours one bar of publications covers.
 _HOURS_A_BAR = {Period.DAY: 1, Period.WEEK: 6, Period.MONTH: 24}
 
 

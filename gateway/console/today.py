@@ -1,4 +1,4 @@
-"""The page of today: decisions by outcome and reason, latency, refused requests, and the errors of snapshots."""
+"""The page of the last 24 hours: decisions by outcome and reason, latency, refused requests, and snapshot errors."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Figures:
 
 
 def figures(storage: Storage, since_ms: int) -> Figures:
-    """The decisions of the 24 hours since a time. Raises: StorageUnavailable."""
+    """The decisions of the 24 hours from a time on. Raises: StorageUnavailable."""
     table = schema.decisions.c
     hour = (table.decided_at_ms - since_ms) // _HOUR_MS
     query = (

@@ -1,4 +1,4 @@
-"""What the gateway's pages ask of a visit beside being signed in: its services, an administrator, a reason."""
+"""What the gateway's pages require of a visit beyond a session: services, the admin role, a reason."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ GatewayDep = Annotated[Gateway, Depends(provided(Gateway))]
 
 
 def admin_only(visited: VisitDep) -> Visit:
-    """The visit of an administrator. Raises: NotAllowed."""
+    """The visit of an admin. Raises: NotAllowed."""
     if visited.caller.role != "admin":
         raise NotAllowed("the role: this page is for admin keys")
     return visited
@@ -24,7 +24,7 @@ AdminDep = Annotated[Visit, Depends(admin_only)]
 
 
 def stated_reason(reason: Annotated[str, Form(max_length=1_000)] = "") -> str:
-    """Why somebody acts. Raises: InvalidValue."""
+    """The stated reason for an act. Raises: InvalidValue."""
     return check_reason(reason)
 
 

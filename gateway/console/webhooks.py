@@ -1,4 +1,4 @@
-"""The page of webhooks: endpoints, how their queues stand, the last deliveries, and sending again. For admin keys."""
+"""The webhooks page: endpoints, their queues, the last deliveries, and sending again. For admin keys."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ _MAX_POSITION = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint, how its queue stands, and its last deliveries, newest first."""
+    """An endpoint, the state of its queue, and its last deliveries, newest first."""
 
     endpoint: Endpoint
     queue: QueueState
@@ -34,7 +34,7 @@ class EndpointView:
 
 @router.get("/webhooks")
 async def webhooks_page(visited: AdminDep, gateway: GatewayDep) -> Response:
-    """All endpoints. Their URLs may hold tokens, which is why this page is for admin keys."""
+    """All endpoints. Their URLs may contain tokens, so this page is for admin keys."""
     return visited.page("webhooks.html", views=await gateway.storage.reading(_views, gateway))
 
 

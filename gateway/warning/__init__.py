@@ -1,4 +1,4 @@
-"""Early warning: how banks have done (score cards), which bank is about to fall silent, and which binding is at risk.
+"""Early warning: banks' score cards, banks about to fall silent, and bindings at risk.
 
-Nothing here is part of a decision: a warning tells people, and no warning ever leads to an approval.
+Warnings are for people. Nothing here is part of a decision, and no warning ever leads to an approval.
 """

@@ -1,7 +1,8 @@
-"""A check-up of a user's bindings: which may fail at their next use, why in words, and what the user can do.
+"""A check-up of a user's bindings: which ones may fail at their next use, why, and what the user can do.
 
-Plain rules over what this gateway holds already, without a name, a number or an amount: a sign is a reason to look.
-Beside them stands the probability of the last run, where a model is heard. No decision reads either.
+Signs come from plain rules over what this gateway already stores, without names, numbers or amounts; a sign is a reason
+to look. Each binding also shows the probability from the last run, once a model has learned enough. No decision reads
+either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ _LIMIT_MS = 7 * _DAY_MS
 _LIMIT_HITS = 2
 _IDENTITY_MS = 30 * _DAY_MS
 _LAPSE_MS = 2 * _DAY_MS
-#: The most signs that are told of one binding, strongest first.
+#: The most signs reported for one binding, strongest first.
 MAX_SIGNS = 3
 
 _STATUS = (EventType.CHANGED, EventType.CLEARED, EventType.FROZEN, EventType.LOST, EventType.UNSTATED)
@@ -42,7 +43,7 @@ _LIMITS = ("over_transaction_limit", "over_daily_limit", "over_monthly_limit", "
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the gateway saw of a binding lately, in counts and times alone."""
+    """What the gateway recently recorded about a binding: counts and times only."""
 
     status_changes: int = 0
     limit_hits: int = 0
@@ -51,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One bound account with its signs, strongest first; none: nothing was found. `risk`: as it was last scored."""
+    """One bound account with its signs, strongest first; none where nothing was found. `risk`: the last score."""
 
     view: AccountView
     signs: tuple[Sign, ...]
@@ -60,8 +61,8 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class CheckUp:
-    """A user's accounts, and what waits for an amount and lapses soon. `opted_out_at_ms`: since when the user is left
-    out of predictions; None where they are not."""
+    """A user's accounts, and the micro-deposits that lapse soon. `opted_out_at_ms`: when the user opted out of
+    predictions; None if they did not."""
 
     accounts: list[Checked]
     lapsing: list[PendingBinding]
@@ -98,7 +99,7 @@ class CheckUps:
         self._clock = clock
 
     async def of_user(self, user_id: str) -> CheckUp:
-        """The check-up of a user, by a read of the ledger made for it.
+        """Check up a user's bindings, with a fresh read of the ledger.
 
         Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
         """
@@ -123,7 +124,7 @@ class CheckUps:
         )
 
     async def figures(self, warn_per_mille: int) -> RiskFigures:
-        """How bindings stand in all, for metrics. Raises: StorageUnavailable."""
+        """Totals over all bindings, for metrics. Raises: StorageUnavailable."""
 
         def read() -> RiskFigures:
             with self._storage.read() as connection:
@@ -132,10 +133,10 @@ class CheckUps:
         return await self._storage.reading(read)
 
     async def set_opted_out(self, user_id: str, opted_out: bool) -> int | None:
-        """Leave a user out of predictions, or take them in again; what was scored of their bindings is forgotten.
+        """Opt a user out of predictions, or in again. Opting out deletes the scores of their bindings.
 
-        Returns: since when they are left out; None where they are not. Raises: NotFound (no such user),
-        StorageUnavailable.
+        Returns: when the user opted out; None if they are opted in.
+        Raises: NotFound (no such user), StorageUnavailable.
         """
 
         def work(connection: Connection) -> int | None:
@@ -161,7 +162,7 @@ class CheckUps:
 
 
 def seen_of(connection: Connection, binding: bytes, now_ms: int) -> Seen:
-    """What the gateway saw of a binding lately."""
+    """What the gateway recently recorded about a binding."""
     events, decided = schema.events.c, schema.decisions.c
 
     def told(types: Sequence[EventType], since_ms: int) -> int:
@@ -186,7 +187,7 @@ def seen_of(connection: Connection, binding: bytes, now_ms: int) -> Seen:
 
 _NOT_USABLE = Localized("This account cannot be used here.", "该账户目前无法在本平台使用。")
 _LOOK = Localized(
-    "Ask the bank how the account is, or choose another account for payments that cannot wait.",
+    "Ask the bank about the account, or choose another account for payments that cannot wait.",
     "请向银行核实账户状态；如付款较急，请改用其他账户。",
 )
 _IDENTITY = Localized(
@@ -194,7 +195,7 @@ _IDENTITY = Localized(
     "最近一个月内，银行登记的姓名、证件或手机号有变更。",
 )
 _IDENTITY_TO_DO = Localized(
-    "Check that your details here are those at the bank, and bring them up to date if not.",
+    "Check that your details here match those at the bank, and update them if not.",
     "请核对本平台的信息与银行登记是否一致，如不一致请更新。",
 )
 _MEETS_LIMITS = Localized(
@@ -210,6 +211,6 @@ _FLICKERING = Localized(
     "最近一周内，该账户在银行的状态多次变化。",
 )
 _OTHER_BANK = Localized(
-    "Bind an account at another bank as well, so that you can pay while this bank does not report.",
+    "Bind an account at another bank as well, so that you can pay while this bank is not reporting.",
     "建议同时绑定其他银行的账户，以便在该银行未更新信息时仍可付款。",
 )

@@ -1,4 +1,4 @@
-"""`standing-gateway scorecard`: how banks have done, from a gateway's store or from a ledger's URL alone."""
+"""`standing-gateway scorecard`: how banks performed, from a gateway's store or from a ledger's URL alone."""
 
 import asyncio
 import json
@@ -30,19 +30,21 @@ _USUAL_BOUND_MS = 300_000
 
 def scorecard_command(
     config: Config = None,
-    bank: Annotated[str | None, typer.Option(help="One bank's BIC; else every bank's card")] = None,
+    bank: Annotated[str | None, typer.Option(help="One bank's BIC; default: every bank")] = None,
     period: Annotated[Period, typer.Option(help="day, week or month")] = Period.WEEK,
-    until_ms: Annotated[int | None, typer.Option(min=1, help="The period's end, ms since 1970; else now")] = None,
+    until_ms: Annotated[int | None, typer.Option(min=1, help="End of the period, ms since 1970; default: now")] = None,
     ledger: Annotated[
         str | None, typer.Option(help="Recompute the ledger's part from this node, without a gateway")
     ] = None,
     contract: Annotated[str | None, typer.Option(help="With --ledger: the StatusLedger contract")] = None,
-    silent_over_ms: Annotated[int, typer.Option(help="With --ledger: an older word is silence")] = _USUAL_BOUND_MS,
+    silent_over_ms: Annotated[
+        int, typer.Option(help="With --ledger: staleness above this counts as silence")
+    ] = _USUAL_BOUND_MS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON")] = False,
 ) -> None:
-    """How banks have done: age of their word, silence, suspensions; with a gateway's store, its own records too.
+    """How banks performed: staleness, silence and suspensions; with a gateway's store, its own records too.
 
-    With --ledger anyone recomputes the ledger's part from the blocks of the period; it takes a call for each of them.
+    With --ledger anyone can recompute the ledger's part from the period's blocks. This takes one call per block.
     """
     with one_line_errors():
         if (ledger is None) != (contract is None):
@@ -70,7 +72,7 @@ def _recomputed(
     for bic, found in recomputed(client, banks, from_ms, block).items():
         hours = {start: hour for start, hour in found.hours.items() if from_ms <= start < end_ms}
         shown = summary(hours.values(), silent_over_ms)
-        # The word is about a week: a day alone is not walked that far back.
+        # The verdict covers a week; a walk of one day does not reach that far back.
         week = [hour for start, hour in hours.items() if start >= week_ms]
         said = verdict(summary(week, silent_over_ms)) if from_ms <= week_ms else None
         cards.append(
@@ -104,7 +106,7 @@ async def _stored(
 
 def _table(cards: list[dict[str, Any]]) -> Table:
     table = Table(
-        "bank", "word", "followed", "publications", "age median", "p99", "worst", "silent", "suspended", "why"
+        "bank", "verdict", "followed", "publications", "age median", "p99", "worst", "silent", "suspended", "why"
     )
     for card in cards:
         figures, said = card["ledger"], card["verdict"]

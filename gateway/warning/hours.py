@@ -1,7 +1,7 @@
-"""How fresh a bank's word was on the ledger, hour by hour. Pure: whoever walks one ledger comes to the same figures.
+"""How stale a bank was on the ledger, hour by hour. Pure: everyone who walks the same ledger gets the same figures.
 
-Time is the ledger's own, by its blocks. Between two publications the bank's watermark stands still and its word grows
-older, millisecond by millisecond; how long it had which age is counted exactly, in bins with fixed edges.
+Time is the ledger's own: its block times. Between two publications the watermark does not move, so staleness grows
+millisecond by millisecond. The time spent at each staleness is counted exactly, in bins with fixed edges.
 """
 
 import json
@@ -13,7 +13,7 @@ from standing.ledger.errors import InvalidValue
 HOUR_MS = 3_600_000
 _S, _MIN = 1_000, 60_000
 
-#: Upper edges of the bins of ages, in ms. A policy's usual bounds are among them, so that time beyond one is exact.
+#: Upper edges of the bins, in ms. They include the usual policy bounds, so that time beyond a bound is exact.
 EDGES_MS = (
     *(250, 500, _S, 2 * _S, 3 * _S, 5 * _S, 10 * _S, 15 * _S, 20 * _S, 30 * _S, 45 * _S),
     *(_MIN, 90 * _S, 2 * _MIN, 3 * _MIN, 5 * _MIN, 10 * _MIN, 15 * _MIN, 30 * _MIN),
@@ -24,7 +24,7 @@ _BINS = len(EDGES_MS) + 1
 
 @dataclass(slots=True)
 class Hour:
-    """One bank's hour. `age_time_ms`: for how long its word had an age of each bin; the last bin has no upper edge."""
+    """One bank's hour. `age_time_ms`: the time spent in each staleness bin; the last bin has no upper edge."""
 
     publications: int = 0
     heartbeats: int = 0
@@ -44,7 +44,7 @@ class Hour:
         return cls(**json.loads(text))
 
     def aged(self, from_age_ms: int, to_age_ms: int) -> None:
-        """Count the time in which the word's age grew from one age to another. Below zero counts as the first bin."""
+        """Count the time in which staleness grew from one value to another. Below zero counts in the first bin."""
         low = from_age_ms
         for index, edge in enumerate(EDGES_MS):
             if low >= to_age_ms:
@@ -60,7 +60,7 @@ class Hour:
 
 @dataclass(slots=True)
 class BankHours:
-    """A bank's hours so far, by their start. `watermark_ms`: its word in force at `to_ms`; None before its first.
+    """A bank's hours so far, by their start. `watermark_ms`: the watermark in force at `to_ms`; None before the first.
 
     Times must not go back; a block's time never does.
     """
@@ -71,8 +71,8 @@ class BankHours:
     hours: dict[int, Hour] = field(default_factory=dict)
 
     def advance(self, to_ms: int) -> None:
-        """Let the time pass until `to_ms`, with the word that is in force."""
-        if not self.to_ms:  # nothing was counted yet
+        """Advance the time to `to_ms`, with the watermark in force."""
+        if not self.to_ms:  # nothing has been counted yet
             self.to_ms = to_ms
         while self.to_ms < to_ms:
             start = self.to_ms - self.to_ms % HOUR_MS
@@ -84,7 +84,7 @@ class BankHours:
             self.to_ms = end
 
     def published(self, at_ms: int, watermark_ms: int, attestations: int) -> None:
-        """The bank published in a block of that time."""
+        """Record a publication in a block of that time."""
         self.advance(at_ms)
         hour = self._hour(at_ms - at_ms % HOUR_MS)
         hour.publications += 1
@@ -93,7 +93,7 @@ class BankHours:
         self.watermark_ms = watermark_ms
 
     def acted(self, at_ms: int, name: str) -> None:
-        """The bank was suspended, reinstated or given another signer, as the contract's event `name` says."""
+        """Record a suspension, a reinstatement or a new signer, as the contract's event `name` says."""
         self.advance(at_ms)
         hour = self._hour(at_ms - at_ms % HOUR_MS)
         hour.suspensions += name == "BankSuspended"
@@ -107,11 +107,11 @@ class BankHours:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFigures:
-    """A bank in a period, by the ledger alone. Ages of its word are the upper edges of their bins (`EDGES_MS`),
-    weighted by time; the worst is exact. None: the period has no time in which the bank had a word.
+    """A bank in a period, from the ledger alone. Staleness is given as upper edges of bins (`EDGES_MS`), weighted by
+    time; the worst is exact. None: the bank had no watermark in the period.
 
-    `covered_ms`: for how long of the period the bank had a word that was followed. `silent_ms`: for how long the word
-    was older than `silent_over_ms`.
+    `covered_ms`: how much of the period was followed while the bank had a watermark. `silent_ms`: how long staleness
+    was above `silent_over_ms`.
     """
 
     covered_ms: int
@@ -129,9 +129,9 @@ class LedgerFigures:
 
 
 def summary(hours: Iterable[Hour], silent_over_ms: int) -> LedgerFigures:
-    """Add hours up. Raises: InvalidValue where `silent_over_ms` is no edge."""
+    """Add up hours. Raises: InvalidValue where `silent_over_ms` is no edge."""
     if silent_over_ms not in EDGES_MS:
-        raise InvalidValue("silent_over_ms", "not an edge of the counted ages", ", ".join(map(str, EDGES_MS)))
+        raise InvalidValue("silent_over_ms", "not the edge of a bin", ", ".join(map(str, EDGES_MS)))
     every = list(hours)
     times = [sum(each) for each in zip(*(hour.age_time_ms for hour in every), strict=True)] or [0] * _BINS
     worst = max((hour.worst_age_ms for hour in every if any(hour.age_time_ms)), default=None)
@@ -152,7 +152,7 @@ def summary(hours: Iterable[Hour], silent_over_ms: int) -> LedgerFigures:
 
 
 def edge_for(bound_ms: int) -> int:
-    """The smallest edge that is not below a bound; the largest edge where none is."""
+    """The smallest edge that is at least the bound; the largest edge where there is none."""
     return next((edge for edge in EDGES_MS if edge >= bound_ms), EDGES_MS[-1])
 
 

@@ -1,4 +1,4 @@
-"""What a gateway's own records say of a bank in a period: decisions, bindings, deposits, and how soon changes came."""
+"""A bank in a period, from a gateway's own records: decisions, bindings, deposits, and how fast changes arrived."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from sqlalchemy import ColumnElement, Connection, distinct, func, select
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 
-#: The most observations of one bank and period whose times are looked at, newest first.
+#: The most observations per bank and period from which times are computed, newest first.
 MAX_OBSERVATIONS = 100_000
 
-#: Events after which a binding cannot be used until somebody does something.
+#: Events after which a binding cannot be used until somebody acts.
 _ENDS = (EventType.FROZEN, EventType.LOST, EventType.CLOSED, EventType.UNBOUND, EventType.UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnFigures:
-    """A bank in a period, by one platform's records.
+    """A bank in a period, from one platform's records.
 
-    `decisions`: by outcome and then reason (none: approved). `effective_to_seen_*_ms`: from when a change took effect
-    at the bank until this gateway saw it on the ledger; None without any. `failed`: bindings that stopped working, by
-    the event that told it.
+    `decisions`: by outcome, then by reason (none: approved). `effective_to_seen_*_ms`: the time between a change taking
+    effect at the bank and this gateway seeing it on the ledger; None without changes. `failed`: bindings that stopped
+    working, by event.
     """
 
     decisions: dict[str, dict[str, int]]
@@ -35,7 +35,7 @@ class OwnFigures:
 
 
 def own_figures(connection: Connection, bank: str, from_ms: int, until_ms: int) -> OwnFigures:
-    """Add the records of a period up."""
+    """Add up the records of a period."""
     own, made = schema.bindings.c, schema.pending_bindings.c
     decided = schema.decisions.c
     decisions: dict[str, dict[str, int]] = {}
@@ -94,5 +94,5 @@ def _delays(connection: Connection, bank: str, from_ms: int, until_ms: int) -> l
 
 
 def _quantile(ordered: list[int], per_mille: int) -> int | None:
-    """The smallest value that so many per mille do not exceed."""
+    """The smallest value that at least `per_mille` thousandths do not exceed."""
     return ordered[max(0, -(-len(ordered) * per_mille // 1000) - 1)] if ordered else None

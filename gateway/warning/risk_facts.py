@@ -1,10 +1,9 @@
-"""What is looked at to tell a binding that may fail at its next use: facts of one binding, and the features made of
-them. Pure.
+"""The facts of one binding from which its risk of failing is computed, and the features made from them. Pure.
 
-A feature is a number from 0 to 1, named after what it says. Those about uses are how probably one of the week's uses
-meets the trouble, if they are like those before, on the scale of log odds, in which a logistic model adds. Counts,
-times and sums of one binding enter, and nothing else: no name, number, phone, document, user, or other binding.
-docs/EARLY-WARNING.md says why each is there; `gateway.warning.risk_words` says each in words.
+A feature is a number from 0 to 1, named after what it states. A feature about uses is the probability that one of the
+coming week's uses fails, if they resemble past ones, on the log-odds scale in which a logistic model adds. Only
+counts, times and sums of one binding go in: no name, number, phone, document or user, and no other binding.
+docs/EARLY-WARNING.md says why each feature exists; `gateway.warning.risk_words` describes each to the user.
 """
 
 import math
@@ -20,17 +19,17 @@ from standing.gateway.warning.hours import HOUR_MS
 from standing.ledger.attestations.money import NO_LIMIT
 
 DAY_MS = 24 * HOUR_MS
-#: Reasons that are no trouble of one binding: the whole bank's or ledger's, which `bank.slowing`, `bank.silent` and
-#: `bank.suspended` tell, and the platform's own opinion.
+#: Reasons that are not about one binding: those of the whole bank or ledger, which `bank.slowing`, `bank.silent` and
+#: `bank.suspended` report, and the platform's own rules.
 NOT_OF_THE_BINDING = frozenset(
     {Reason.LEDGER_UNREACHABLE, Reason.LEDGER_ROLLED_BACK, Reason.BANK_SUSPENDED, Reason.BANK_SILENT, Reason.RISK_HOLD}
 )
-#: A probability is that of a use which is not approved within this time.
+#: The horizon: a probability is that of a use within this time that is not approved.
 HORIZON_MS = 7 * DAY_MS
-#: How far back uses, and events of a binding, are looked at.
+#: How far back a binding's uses and events count.
 USES_MS = 35 * DAY_MS
 EVENTS_MS = 14 * DAY_MS
-#: The most uses and events of one binding that are looked at, newest first.
+#: The most uses and events of one binding that count, newest first.
 MAX_USES = 120
 MAX_EVENTS = 50
 
@@ -50,7 +49,7 @@ _STATUS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One decision of a binding. `failed`: it was not approved, for another reason than `NOT_OF_THE_BINDING`."""
+    """One decision on a binding. `failed`: it was not approved, for a reason outside `NOT_OF_THE_BINDING`."""
 
     at_ms: int
     kind: Kind
@@ -60,8 +59,8 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The moment of a run in a bank's time zone. `due`: periods of the month before whose days of the month come within
-    the next days."""
+    """The time of a run in a bank's time zone. `due`: the coming days, one month
+    earlier."""
 
     now_ms: int
     offset_ms: int
@@ -70,7 +69,7 @@ class Calendar:
 
     @classmethod
     def at(cls, now_ms: int, offset_ms: int) -> "Calendar":
-        """`offset_ms`: how far the zone is ahead of UTC at that moment."""
+        """The calendar at a moment. `offset_ms`: how far the zone is ahead of UTC then."""
         today = datetime.fromtimestamp((now_ms + offset_ms) // 1000, UTC).date()
         _, next_month = month_of(today)
         due = []
@@ -85,10 +84,10 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One binding at the moment of a run, by what was known then.
+    """One binding at the time of a run, as it was known then.
 
-    `uses`, `events`: oldest first, events as time and type. `blocked`: the kinds that the bank's last word does not
-    allow at all. `caps`, `used`: by kind, in the account's currency.
+    `uses`, `events`: oldest first; events as time and type. `blocked`: the kinds of transaction that the newest
+    attestation does not allow at all. `caps`, `used`: by kind, in the account's currency.
     """
 
     calendar: Calendar
@@ -100,7 +99,7 @@ class Facts:
     used: Mapping[Kind, Used]
 
 
-#: The features, in the order in which a model states its weights.
+#: The features, in the order of a model's weights.
 FEATURES = (
     "blocked",
     "over_transaction",
@@ -145,19 +144,19 @@ def features(facts: Facts) -> dict[str, float]:
 
 
 def _met(uses: float, share: float) -> float:
-    """How probably at least one of so many uses is among a share of all."""
+    """The probability that at least one of `uses` uses belongs to a share of all uses."""
     return 1 - math.exp(-uses * share)
 
 
 def _odds(chance: float) -> float:
-    """A probability on the scale of log odds: 0 for next to none, 1 for next to certain, a half for one half."""
+    """A probability on the log-odds scale: 0 for almost impossible, 1 for almost certain, 0.5 for one half."""
     near = min(1 - _LEAST, max(_LEAST, chance))
     return 0.5 + math.log(near / (1 - near)) / (2 * math.log((1 - _LEAST) / _LEAST))
 
 
 def _share_over(amounts: Sequence[int], most_minor: int) -> float:
-    """Which share of amounts like these is above a limit: between those that were, and what a logarithmic normal spread
-    of them says, which also knows of amounts that have not come yet."""
+    """The share of amounts like these that is above a limit: the mean of the observed share and of that of a fitted
+    log-normal distribution, which also covers amounts not seen yet."""
     if most_minor == NO_LIMIT or not amounts:
         return 0.0
     above = sum(amount > most_minor for amount in amounts) / len(amounts)
@@ -175,7 +174,7 @@ def _left(cap_minor: int, used_minor: int | None) -> int:
 
 
 def _days_over(facts: Facts) -> float:
-    """The share of the days of use whose sum is above the day's limit, of the kind for which it is greatest."""
+    """The share of days whose sum is above the daily limit, for the kind where it is greatest."""
     worst = 0.0
     for kind in Kind:
         cap_minor = facts.caps[kind].daily_minor
@@ -192,7 +191,7 @@ def _days_over(facts: Facts) -> float:
 
 
 def _pace(cap_minor: int, used_minor: int | None, to_come_minor: float) -> float:
-    """How surely a period's limit is met: 0 up to three quarters of it, 1 from five quarters of it on."""
+    """How surely a period's limit will be reached: 0 up to three quarters of it, 1 from five quarters on."""
     if cap_minor == NO_LIMIT:
         return 0.0
     share = ((used_minor or 0) + to_come_minor) / max(1, cap_minor)
@@ -210,7 +209,7 @@ def _year_pace(facts: Facts, days: float, recent: Sequence[Use]) -> float:
 
 
 def _due_over_limit(facts: Facts) -> float:
-    """Whether a payment of a month ago, whose day of the month comes within days, would be above a limit now."""
+    """Whether a payment made a month ago, and due again within days, would now exceed a limit."""
     caps, used = facts.caps[Kind.PAYMENT], facts.used[Kind.PAYMENT]
     most_minor = min(
         caps.transaction_minor,
@@ -231,7 +230,7 @@ def _due_over_limit(facts: Facts) -> float:
 
 
 def _told_lately(facts: Facts, kinds: Collection[str]) -> float:
-    """1 right after the newest such event, falling to 0 within a week."""
+    """1 right after the newest such event, falling to 0 over a week."""
     newest = max((at_ms for at_ms, told in facts.events if told in kinds), default=None)
     return 0.0 if newest is None else max(0.0, 1 - (facts.calendar.now_ms - newest) / _LATELY_MS)
 

@@ -1,10 +1,10 @@
-"""The model that says how probably a binding fails at its next use: a logistic regression with named features.
+"""The model of how probably a binding fails at its next use: a logistic regression with named features.
 
-It was chosen by measurement (`bench.warning`). To score takes a sum of products and no library. To learn takes
-scikit-learn (the extra `warning`), one step of stochastic gradient descent for each use whose outcome is known.
+It was chosen by measurement (`bench.warning`). Scoring is a sum of products and needs no library. Learning needs
+scikit-learn (the extra `warning`): one step of stochastic gradient descent for each use whose outcome is known.
 
-A model is stored as JSON: its form, one weight for each feature by name, the intercept, and how much it has learned
-from. Nothing that is stored is ever executed, and a model whose features are not today's is not used.
+A model is stored as JSON: its form, one weight per feature by name, the intercept, and how much it has learned from.
+Nothing stored is ever executed, and a model with other features than the current ones is not used.
 """
 
 import math
@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from standing.gateway.warning.risk_facts import FEATURES
 from standing.ledger.errors import InvalidValue
 
-#: The form of a stored model. It goes up when the meaning of a feature changes.
+#: The form of a stored model. Increase it when the meaning of a feature changes.
 FORM: Final = 1
-#: A model that has learned from fewer known outcomes, or fewer failures, tells nothing: the plain rules do.
+#: A model that has learned from fewer outcomes, or fewer failures, is not used; the plain rules apply alone.
 MIN_LEARNED = 2_000
 MIN_FAILURES = 50
 
@@ -49,7 +49,7 @@ class StoredModel(BaseModel):
     @model_validator(mode="after")
     def _weighs_todays_features(self) -> "StoredModel":
         if tuple(self.weights) != FEATURES:
-            raise ValueError("weights: not those of today's features, in their order")
+            raise ValueError("weights: not those of the current features, in their order")
         if any(not -_MAX_WEIGHT <= weight <= _MAX_WEIGHT for weight in self.weights.values()):
             raise ValueError(f"weights: allowed: -{_MAX_WEIGHT:g} to {_MAX_WEIGHT:g}")
         return self
@@ -57,7 +57,7 @@ class StoredModel(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One reason for a probability: a feature, and what it adds to the log odds."""
+    """One reason for a probability: a feature and its contribution to the log odds."""
 
     name: str
     adds: float
@@ -65,7 +65,7 @@ class Factor:
 
 @dataclass(slots=True)
 class RiskModel:
-    """The model. A new one says one failure in a hundred, whatever the features."""
+    """The model. A new one predicts one failure in a hundred, whatever the features."""
 
     weights: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FEATURES, 0.0))
     intercept: float = -4.6
@@ -74,23 +74,23 @@ class RiskModel:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has learned enough to be heard."""
+        """Whether it has learned enough to be used."""
         return self.learned >= MIN_LEARNED and self.failures >= MIN_FAILURES
 
     def probability(self, found: Mapping[str, float]) -> float:
-        """How probably the next use within the horizon fails."""
+        """The probability that a use within the horizon fails."""
         odds = self.intercept + sum(self.weights[name] * value for name, value in found.items())
         return 1 / (1 + math.exp(-max(-_MAX_WEIGHT, min(_MAX_WEIGHT, odds))))
 
     def factors(self, found: Mapping[str, float], most: int = 3) -> list[Factor]:
-        """The features that add most to the probability, strongest first."""
+        """The features that contribute most to the probability, strongest first."""
         adding = [
             Factor(name, self.weights[name] * value) for name, value in found.items() if self.weights[name] * value > 0
         ]
         return sorted(adding, key=lambda factor: (-factor.adds, factor.name))[:most]
 
     def learn(self, samples: Sequence[tuple[Mapping[str, float], bool]]) -> None:
-        """Learn from outcomes, in their order. Raises: LearningNeedsScikitLearn."""
+        """Learn from outcomes, in order. Raises: LearningNeedsScikitLearn."""
         if not samples:
             return
         learner = self._learner()
@@ -137,7 +137,7 @@ class RiskModel:
 
     @classmethod
     def from_json(cls, text: str) -> "RiskModel":
-        """A stored model. Raises: InvalidValue (of another form, with other features, or out of bounds)."""
+        """Load a stored model. Raises: InvalidValue (another form, other features, or out of bounds)."""
         try:
             stored = StoredModel.model_validate_json(text)
         except ValidationError as error:

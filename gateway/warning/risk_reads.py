@@ -1,5 +1,5 @@
-"""Facts of bindings as this gateway has them on record, for a run: the last word that the follower told, decisions,
-events and usage. Reads the database alone; no ledger is asked."""
+"""Reads the facts of bindings for a run: the newest attestation that the follower recorded, decisions, events and
+usage. Reads the database alone, never the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ _NOT_FAILED = {None} | {reason.value for reason in NOT_OF_THE_BINDING}
 
 @dataclass(frozen=True, slots=True)
 class OnRecord:
-    """One binding as it is on record: who is asked about it, and its facts."""
+    """One recorded binding: its user and its facts."""
 
     row: Row[Any]
     facts: Facts
@@ -46,8 +46,8 @@ class OnRecord:
 
 
 def batch(connection: Connection, after: bytes, size: int) -> Sequence[Row[Any]]:
-    """The next active bindings in the order of their ids, with the word last told; without users who are left out, and
-    bindings of which no word was told yet."""
+    """The next active bindings in the order of their ids, each with its newest recorded attestation. Leaves out users
+    who have opted out, and bindings without a recorded attestation."""
     own, told, out = schema.bindings, schema.binding_states, schema.risk_opt_outs
     query = (
         select(
@@ -73,7 +73,7 @@ def on_record(
     policy: Policy,
     now_ms: int,
 ) -> list[OnRecord]:
-    """The facts of bindings; those whose word does not open, or that were not used for long, are left out.
+    """The facts of bindings; those whose attestation cannot be unsealed, or that were not used recently, are left out.
 
     Raises: VaultError.
     """
@@ -123,8 +123,8 @@ def _word(row: Row[Any], bank: Bank, vault: Vault) -> tuple[Terms, IdentityTags]
 
 
 def _smallest(row: Row[Any], terms: Terms, tags: IdentityTags, kind: Kind, policy: Policy, now_ms: int) -> Decision:
-    """What the decision table says of the smallest transaction by the word alone: no bank is silent, nothing is used,
-    and the platform holds nothing."""
+    """The decision table's answer to the smallest transaction, from the terms alone: the bank is not silent, nothing is
+    used, and the platform holds nothing."""
     return decide(
         Question(kind, 1, terms.currency),
         record=Record(row.told_publication, row.told_tag_and_head, row.told_tail, now_ms, suspended=False),

@@ -1,9 +1,9 @@
-"""A run: learn from scores whose outcomes are known by now, score every binding in use, and tell those at risk.
+"""A run: learn from scores whose outcomes are now known, score every binding in use, and report those at risk.
 
-Off the hot path: in batches, each written in one short transaction, with a rest after each that keeps the share of the
-time in which a run works at what the settings allow. It reads the database alone, and no decision reads what it writes.
-What was learned and that it was learned are one transaction, so a run that is killed neither forgets an outcome nor
-learns it twice.
+A run stays off the hot path. It works in batches, writes each in one short transaction, and rests after each one so
+that its share of the time stays within the settings. It reads the database alone, and no decision reads what it writes.
+The model and the record of what it learned from are saved in one transaction, so a run that is killed neither loses an
+outcome nor learns it twice.
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.vault import Vault
 
-#: The most scores of one run that are kept to learn from. Where there are more bindings, others each day.
+#: The most scores per run that are kept to learn from. With more bindings, each day samples different ones.
 MAX_SAMPLES = 20_000
 _LEARN_AT_ONCE = 500
 _CHECK_UP_MS = 30 * DAY_MS
@@ -46,7 +46,7 @@ _SPREAD = 2**32
 
 @dataclass(slots=True)
 class Run:
-    """What a run did. `told`: bindings told as at risk; `checked_up`: monthly check-ups told."""
+    """What a run did. `told`: bindings reported as at risk; `checked_up`: monthly check-ups reported."""
 
     learned: int = 0
     scored: int = 0
@@ -55,7 +55,7 @@ class Run:
 
 
 class RiskRunner:
-    """Makes runs, one at a time. `run` is for a thread that may wait."""
+    """Makes runs, one at a time. `run` blocks, so it needs a thread of its own."""
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class RiskRunner:
         self._clock = clock
         self._settings = settings
         self._wake = wake
-        #: The last run of this process.
+        #: The last run in this process.
         self.last: Run | None = None
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from the next run on."""
+        """Use another policy from the next run on."""
         self._policy = policy
 
     def run(self, stop: threading.Event | None = None) -> Run:
-        """Learn, score and tell now, until `stop` is set. Raises: StorageUnavailable, VaultError."""
+        """Learn, score and report now, until `stop` is set. Raises: StorageUnavailable, VaultError."""
         stop = stop or threading.Event()
         started_ms, run = self._clock.now_ms(), Run()
         self._write(lambda connection: risk_store.mark_run(connection, started_ms))
@@ -121,7 +121,7 @@ class RiskRunner:
             return RiskModel()
 
     def _rest(self, stop: threading.Event, worked_s: float) -> None:
-        """Rest for as long as `busy_percent` asks after so much work, or until the run is to end."""
+        """Rest for as long as `busy_percent` requires after this much work, or until the run is to end."""
         percent = self._settings.busy_percent
         stop.wait(worked_s * (100 - percent) / percent)
 
@@ -153,7 +153,7 @@ class RiskRunner:
 
         def write(connection: Connection) -> tuple[int, int]:
             before = risk_store.risks_of(connection, list(found))
-            # Who was left out since the batch was read stays left out.
+            # Users who opted out since the batch was read stay left out.
             out = set(
                 connection.scalars(
                     select(schema.risk_opt_outs.c.user_id).where(
@@ -195,7 +195,7 @@ class RiskRunner:
         per_mille = round(1000 * model.probability(values)) if model.is_ready else None
         factors = tuple(factor.name for factor in model.factors(values)) if model.is_ready else ()
         last = each.facts.uses[-1] if each.facts.uses else None
-        # Whose last use failed knows already.
+        # A user whose last use failed knows already.
         known = last is not None and last.failed and now_ms - last.at_ms < HORIZON_MS
         cause = factors[0] if factors and not known else None
         told_before = before.told if before is not None else frozenset()
@@ -208,7 +208,7 @@ class RiskRunner:
                 "factors": [_sign_data(sign_of(name)) for name in factors],
             }
             events.append(_event(EventType.AT_RISK, each, data, now_ms))
-        # The first check-up comes a month after the binding was first scored.
+        # The first check-up is due a month after the binding was first scored.
         checked_up_at_ms = before.checked_up_at_ms if before is not None else now_ms
         if now_ms - checked_up_at_ms >= _CHECK_UP_MS:
             checked_up_at_ms = now_ms
@@ -224,12 +224,12 @@ class RiskRunner:
 
 
 def _is_first_today(before: StoredRisk | None, now_ms: int) -> bool:
-    """However often runs are made, one score a day is kept of a binding to learn from."""
+    """However often runs are made, one score per binding and day is kept to learn from."""
     return before is None or before.scored_at_ms // DAY_MS < now_ms // DAY_MS
 
 
 def _place(binding: bytes, now_ms: int) -> int:
-    """A place for each binding in a run, another one each day, by which some are kept where there are too many."""
+    """A binding's rank for sampling, different each day."""
     return (int.from_bytes(binding[:4]) + now_ms // DAY_MS * 2_654_435_761) % _SPREAD
 
 

@@ -13,7 +13,7 @@ _FIRST_AFTER_MINUTES = 15
 
 
 class RiskSchedule(Schedule):
-    """Scores the bindings in use, and learns."""
+    """Scores the bindings in use and learns, on schedule."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""What is stored of risks: the model, scores that wait for their outcome, what was told of a binding, and who is left
-out. Within a transaction; nothing here decides anything."""
+"""Storage of risks: the model, scores that wait for their outcome, what was reported of each binding, and opt-outs.
+Every function works within the caller's transaction and decides nothing."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ _NOT_OF_THE_BINDING = [reason.value for reason in NOT_OF_THE_BINDING]
 
 @dataclass(frozen=True, slots=True)
 class StoredRisk:
-    """What was last said of a binding. `per_mille`: None where no model had learned enough to be heard. `told`: the
-    causes that count as told. `checked_up_at_ms`: of its last monthly check-up."""
+    """What was last reported of a binding. `per_mille`: None where no model had learned enough. `told`: the causes that
+    count as reported. `checked_up_at_ms`: when the last monthly check-up was made."""
 
     per_mille: int | None
     factors: tuple[str, ...]
@@ -55,7 +55,7 @@ def load_model(connection: Connection) -> RiskModel:
 
 
 def save_model(connection: Connection, model: RiskModel, now_ms: int) -> None:
-    """Store a model in place of the one before."""
+    """Replace the stored model."""
     _save(connection, {"model": model.to_json(), "learned_at_ms": now_ms})
 
 
@@ -68,7 +68,7 @@ def ran_at_ms(connection: Connection) -> int | None:
 
 
 def mark_run(connection: Connection, now_ms: int) -> None:
-    """Note that a run begins."""
+    """Record that a run begins."""
     _save(connection, {"ran_at_ms": now_ms})
 
 
@@ -79,13 +79,13 @@ def _save(connection: Connection, values: dict[str, Any]) -> None:
 
 
 def figures(connection: Connection, warn_per_mille: int) -> RiskFigures:
-    """How bindings stand in all."""
+    """Totals over all bindings."""
     risks = schema.binding_risks.c
     at_risk = connection.scalar(select(func.count()).where(risks.per_mille >= warn_per_mille)) or 0
     try:
         learned = load_model(connection).learned
     except InvalidValue:
-        learned = 0  # the next run begins anew
+        learned = 0  # the next run starts with a new model
     return RiskFigures(at_risk, learned, ran_at_ms(connection))
 
 
@@ -101,14 +101,14 @@ def due_samples(connection: Connection, now_ms: int, most: int) -> list[Sample]:
     found = []
     for row in rows:
         values = json.loads(row.features)
-        # Of an older version: nothing can be learned from it.
+        # From an older version: nothing can be learned from it.
         named = dict(zip(FEATURES, values, strict=True)) if len(values) == len(FEATURES) else {}
         found.append(Sample(row.binding, row.scored_at_ms, named))
     return found
 
 
 def outcomes(connection: Connection, samples: Sequence[Sample]) -> list[bool]:
-    """Of each score, whether a use within its horizon failed for a reason of the binding's own."""
+    """For each score, whether a use within its horizon failed for a reason of the binding's own."""
     table = schema.decisions.c
 
     def failed(sample: Sample) -> bool:
@@ -139,7 +139,7 @@ def add_samples(connection: Connection, samples: Iterable[Sample]) -> None:
 
 
 def drop_samples(connection: Connection, samples: Sequence[Sample]) -> int:
-    """Forget scores that were learned from. Returns: how many were still there."""
+    """Delete scores that have been learned from. Returns: how many were still there."""
     table = schema.risk_samples
     return sum(
         connection.execute(
@@ -150,7 +150,7 @@ def drop_samples(connection: Connection, samples: Sequence[Sample]) -> int:
 
 
 def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, StoredRisk]:
-    """What was last said of bindings."""
+    """What was last reported of bindings."""
     table = schema.binding_risks
     return {
         row.binding: StoredRisk(
@@ -165,7 +165,7 @@ def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, S
 
 
 def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> None:
-    """Store what is said of bindings now."""
+    """Store what is now reported of bindings."""
     table = schema.binding_risks
     if risks:
         connection.execute(delete(table).where(table.c.binding.in_(list(risks))))
@@ -186,16 +186,16 @@ def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> Non
 
 
 def opted_out_at_ms(connection: Connection, user_id: str) -> int | None:
-    """Since when a user is left out of predictions; None where they are not."""
+    """When a user opted out of predictions; None if they did not."""
     table = schema.risk_opt_outs.c
     found: int | None = connection.scalar(select(table.since_ms).where(table.user_id == user_id))
     return found
 
 
 def set_opted_out(connection: Connection, user_id: str, opted_out: bool, now_ms: int) -> int | None:
-    """Leave a user out, and forget what was scored of their bindings; or take them in again.
+    """Opt a user out and delete the scores of their bindings, or opt them in again.
 
-    Returns: since when they are left out; None where they are not.
+    Returns: when the user opted out; None if they are opted in.
     """
     table, own = schema.risk_opt_outs, schema.bindings.c
     since_ms = opted_out_at_ms(connection, user_id)

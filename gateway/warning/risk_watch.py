@@ -1,4 +1,4 @@
-"""When a binding at risk is told: once for each cause, and again only after its risk had gone. Pure."""
+"""When a binding at risk is reported: once per cause, and again only after the risk was gone. Pure."""
 
 from collections.abc import Collection
 
@@ -8,10 +8,10 @@ from standing.gateway.events.settings import WARN_PER_MILLE
 def next_warning(
     told: Collection[str], per_mille: int, cause: str | None, *, warn_per_mille: int = WARN_PER_MILLE
 ) -> tuple[str | None, frozenset[str]]:
-    """What is to be told of a binding by its newest probability, and the causes that count as told from then on.
+    """What to report of a binding at its newest probability, and the causes that count as reported from then on.
 
-    `told`: the causes told before. `cause`: the strongest factor, None where nothing adds to the probability.
-    Below half of `warn_per_mille` the risk has gone, and every cause is news again.
+    `told`: the causes reported before. `cause`: the strongest factor; None where nothing adds to the probability.
+    Below half of `warn_per_mille` the risk is gone, and every cause may be reported again.
     """
     if per_mille * 2 < warn_per_mille:
         return None, frozenset()

@@ -1,4 +1,4 @@
-"""What a factor of a probability says, and what the user can do, in both languages. By feature."""
+"""What each feature means to the user, and what the user can do, in both languages."""
 
 from standing.gateway.access.localized import Localized
 from standing.gateway.warning.signs import Sign
@@ -8,14 +8,14 @@ _LIMIT_TO_DO = Localized(
     "请向银行申请提高限额、降低金额，或使用其他账户。",
 )
 _ASK = Localized(
-    "Ask the bank how the account is, or choose another account for payments that cannot wait.",
+    "Ask the bank about the account, or choose another account for payments that cannot wait.",
     "请向银行核实账户状态；如付款较急，请改用其他账户。",
 )
 
 _WORDS: dict[str, tuple[Localized, Localized]] = {
     "blocked": (
         Localized(
-            "By the bank's last word, this account cannot be used for what it is mostly used for.",
+            "According to the bank, this account currently cannot be used for what it is mostly used for.",
             "根据银行最近的信息，该账户目前不能用于其常用的交易。",
         ),
         _ASK,
@@ -57,7 +57,7 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
     ),
     "due_over_limit": (
         Localized(
-            "A payment that was made a month ago may be due again, and is above a limit now.",
+            "A payment made a month ago may be due again and now exceeds a limit.",
             "上月的一笔付款可能即将再次发生，而其金额已超过目前的限额。",
         ),
         _LIMIT_TO_DO,
@@ -74,7 +74,7 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
             "最近一周内，银行登记的姓名、证件或手机号有变更。",
         ),
         Localized(
-            "Check that your details here are those at the bank, and bring them up to date if not.",
+            "Check that your details here match those at the bank, and update them if not.",
             "请核对本平台的信息与银行登记是否一致，如不一致请更新。",
         ),
     ),
@@ -96,6 +96,6 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
 
 
 def sign_of(feature: str) -> Sign:
-    """A feature as a sign for the user. Raises: KeyError (no feature)."""
+    """The sign that stands for a feature. Raises: KeyError (no such feature)."""
     what, to_do = _WORDS[feature]
     return Sign(feature, what, to_do)

@@ -23,32 +23,32 @@ router = APIRouter(route_class=StrictJsonRoute)
 @router.get(
     "/v1/banks/{bic}/scorecard",
     tags=["banks"],
-    summary="How a bank has done in a day, a week or a month",
+    summary="How a bank performed in a day, a week or a month",
     responses=responses(*LOOKING_UP, InvalidValue, STORAGE),
 )
 async def get_scorecard(
     bic: Annotated[str, Path(min_length=8, max_length=32, description="BIC (ISO 9362)", examples=["BKCHCNBJ"])],
     cards: Annotated[ScoreCards, Depends(provided(ScoreCards))],
     _caller: AnyRole,
-    period: Annotated[Period, Query(description="Whole hours, of which the last may still run")] = Period.WEEK,
+    period: Annotated[Period, Query(description="Whole hours; the last one may not be over")] = Period.WEEK,
     until_ms: Annotated[
-        int | None, Query(ge=1, le=MAX_CALENDAR_MS, description="The end of the period; now where it is not stated")
+        int | None, Query(ge=1, le=MAX_CALENDAR_MS, description="The end of the period; default: now")
     ] = None,
 ) -> d.ScoreCardDocument:
-    """The ledger's part is the same at every gateway that followed the bank all the period."""
+    """The ledger's part is the same at every gateway that followed the bank for the whole period."""
     return d.ScoreCardDocument.of(await cards.of(bic, period, until_ms))
 
 
 @router.get(
     "/v1/users/{user_id}/check-up",
     tags=["bindings"],
-    summary="Which of my bindings may fail at its next use, and what I can do",
+    summary="Which of a user's bindings may fail at their next use, and what the user can do",
     responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE),
 )
 async def get_check_up(
     user_id: UserPath, check_ups: Annotated[CheckUps, Depends(provided(CheckUps))], _caller: AnyRole
 ) -> d.CheckUpDocument:
-    """Reads the ledger for this request. Signs are reasons to look; no decision reads them."""
+    """Reads the ledger for this request. A sign is a reason to look; no decision reads it."""
     found = await check_ups.of_user(user_id)
     return d.CheckUpDocument(
         accounts=[d.CheckedDocument.of(each) for each in found.accounts],
@@ -60,7 +60,7 @@ async def get_check_up(
 @router.put(
     "/v1/users/{user_id}/prediction",
     tags=["bindings"],
-    summary="Leave a user out of predictions, or take them in again",
+    summary="Opt a user out of predictions, or in again",
     responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, STORAGE),
 )
 async def put_prediction(
@@ -70,8 +70,8 @@ async def put_prediction(
     audit: AuditDep,
     caller: AnyRole,
 ) -> d.PredictionDocument:
-    """Left out, nothing of the user's bindings is learned, scored or told, and what was scored is forgotten. Plain
-    signs of the check-up stay: they are no prediction. Audited, whoever calls."""
+    """After an opt-out, nothing about the user's bindings is learned, scored or reported, and existing scores are
+    deleted. The check-up's plain signs remain: they are no prediction. Every call is audited."""
     async with audit.act(caller, "set_prediction", user_id, check_reason(body.reason)):
         since_ms = await check_ups.set_opted_out(user_id, not body.predicted)
     return d.PredictionDocument(predicted=since_ms is None, left_out_at_ms=since_ms)

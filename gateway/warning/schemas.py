@@ -1,4 +1,4 @@
-"""Answers about banks' pace, with what OpenAPI says about them."""
+"""Response bodies of early warning, with their OpenAPI descriptions."""
 
 from dataclasses import asdict
 
@@ -13,7 +13,7 @@ from standing.gateway.warning.verdict import Verdict, Word
 
 
 class VerdictDocument(BaseModel):
-    """A bank in one word, by its last week on the ledger."""
+    """A bank in one word, from its last week on the ledger."""
 
     word: Word
     why: LocalizedText
@@ -24,17 +24,17 @@ class VerdictDocument(BaseModel):
 
 
 class LedgerFiguresDocument(BaseModel):
-    """What the ledger alone says; `standing-gateway scorecard --ledger` comes to the same figures from its URL."""
+    """From the ledger alone; `standing-gateway scorecard --ledger` computes the same figures from a node's URL."""
 
-    covered_ms: int = Field(description="For how long of the period the bank had a word that was followed")
+    covered_ms: int = Field(description="How much of the period was followed while the bank had a watermark")
     publications: int
     heartbeats: int
     attestations: int
-    age_median_ms: int | None = Field(description="Of the bank's word, weighted by time; the upper edge of a bin")
+    age_median_ms: int | None = Field(description="Staleness, weighted by time; the upper edge of a bin")
     age_p99_ms: int | None
     age_worst_ms: int | None
     silent_over_ms: int = Field(
-        description="An older word counts as silence: the policy's widest bound, or the next bin"
+        description="Staleness above this counts as silence: the policy's widest bound, or the next bin edge"
     )
     silent_ms: int
     suspensions: int
@@ -43,15 +43,15 @@ class LedgerFiguresDocument(BaseModel):
 
 
 class OwnFiguresDocument(BaseModel):
-    """What this gateway's own records say."""
+    """From this gateway's own records."""
 
     decisions: dict[str, dict[str, int]] = Field(description="By outcome and reason; none: approved")
     bindings_made: int
     bindings_ended: int
-    failed: dict[str, int] = Field(description="Bindings that stopped working, by the event that told it")
+    failed: dict[str, int] = Field(description="Bindings that stopped working, by event")
     changes_seen: int
     effective_to_seen_median_ms: int | None = Field(
-        description="From when a change took effect at the bank until this gateway saw it on the ledger"
+        description="Time between a change taking effect at the bank and this gateway seeing it on the ledger"
     )
     effective_to_seen_p99_ms: int | None
     deposits_asked: int
@@ -59,13 +59,13 @@ class OwnFiguresDocument(BaseModel):
 
 
 class ScoreCardDocument(BaseModel):
-    """How a bank has done in a period of whole hours."""
+    """How a bank performed in a period of whole hours."""
 
     bank: str = Field(examples=["BKCHCNBJ"])
     period: Period
     from_ms: int
     until_ms: int
-    verdict: VerdictDocument | None = Field(description="null: followed for too short a time to say")
+    verdict: VerdictDocument | None = Field(description="null: not followed for long enough")
     ledger: LedgerFiguresDocument
     own: OwnFiguresDocument
 
@@ -95,10 +95,10 @@ class SignDocument(BaseModel):
 
 
 class RiskDocument(BaseModel):
-    """How probably a use within the next seven days is not approved, by what is on record of this binding alone."""
+    """The probability that a use within the next seven days is not approved, from this binding's own records."""
 
     per_mille: int = Field(examples=[620])
-    factors: list[SignDocument] = Field(description="What adds most to it, strongest first, at most three")
+    factors: list[SignDocument] = Field(description="The strongest factors, strongest first, at most three")
     scored_at_ms: int
 
     @classmethod
@@ -110,13 +110,13 @@ class RiskDocument(BaseModel):
 
 
 class CheckedDocument(BaseModel):
-    """A bound account with its signs, strongest first; an empty list: nothing was found."""
+    """A bound account with its signs, strongest first; an empty list where nothing was found."""
 
     binding: str
     bank: str = Field(examples=["BKCHCNBJ"])
     number_masked: str = Field(examples=["621661********0000"])
     signs: list[SignDocument]
-    risk: RiskDocument | None = Field(description="null: not scored, left out, or no model has learned enough yet")
+    risk: RiskDocument | None = Field(description="null: not scored, opted out, or no model has learned enough yet")
 
     @classmethod
     def of(cls, checked: Checked) -> "CheckedDocument":
@@ -131,21 +131,21 @@ class CheckedDocument(BaseModel):
 
 
 class CheckUpDocument(BaseModel):
-    """A user's bindings, each with what speaks for its failing at the next use."""
+    """A user's bindings, each with the signs that it may fail at its next use."""
 
     accounts: list[CheckedDocument]
-    lapsing: list[PendingDocument] = Field(description="Micro-deposits whose time ends within two days")
-    predicted: bool = Field(description="false: the user is left out of predictions")
+    lapsing: list[PendingDocument] = Field(description="Micro-deposits that lapse within two days")
+    predicted: bool = Field(description="false: the user has opted out of predictions")
 
 
 class PredictionBody(BaseModel):
-    """Whether a user's bindings are scored, and why that is changed."""
+    """Whether a user's bindings are scored, and the reason for the change."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"predicted": False, "reason": "The user has asked for it"}]}
+        extra="forbid", json_schema_extra={"examples": [{"predicted": False, "reason": "The user asked for it"}]}
     )
 
-    predicted: bool = Field(description="false: nothing of the user is learned, scored or told from now on")
+    predicted: bool = Field(description="false: nothing about the user is learned, scored or reported from now on")
     reason: WhyField
 
 
@@ -153,4 +153,4 @@ class PredictionDocument(BaseModel):
     """Whether a user's bindings are scored."""
 
     predicted: bool
-    left_out_at_ms: int | None = Field(description="Since when the user is left out; null: they are not")
+    left_out_at_ms: int | None = Field(description="When the user opted out; null: opted in")

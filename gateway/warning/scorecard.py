@@ -1,4 +1,4 @@
-"""The score card of a bank: its ledger's part, which anyone can recompute, beside the gateway's own records."""
+"""The score card of a bank: the ledger's part, which anyone can recompute, and the gateway's own records."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ from standing.ledger.clock import Clock
 
 
 class Period(StrEnum):
-    """What a score card covers: whole hours, of which the last may still run."""
+    """What a score card covers: whole hours; the last one may not be over."""
 
     DAY = "day"
     WEEK = "week"
@@ -27,14 +27,14 @@ class Period(StrEnum):
         return {Period.DAY: 24, Period.WEEK: 7 * 24, Period.MONTH: 30 * 24}[self]
 
     def starts_ms(self, until_ms: int) -> int:
-        """The start of the period that ends with the hour of a time."""
+        """The start of the period that ends with the hour containing a time."""
         end_ms = -(-until_ms // HOUR_MS) * HOUR_MS
         return end_ms - self.hours * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCard:
-    """A bank in a period. Times are ms; `until_ms` is not part of it."""
+    """A bank in a period. Times are in ms; `until_ms` is exclusive."""
 
     bank: str
     period: Period
@@ -46,7 +46,7 @@ class ScoreCard:
 
 
 class ScoreCards:
-    """Makes score cards from what is stored. Nothing here reads the ledger: the follower's leader has counted it."""
+    """Makes score cards from stored hours, which the follower's leader counts. Nothing here reads the ledger."""
 
     def __init__(self, *, storage: Storage, banks: BankDirectory, policy: Policy, clock: Clock) -> None:
         self._storage = storage
@@ -55,17 +55,17 @@ class ScoreCards:
         self._clock = clock
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy's bounds from now on."""
+        """Use another policy's bounds from now on."""
         self._policy = policy
 
     async def of(self, bic: str, period: Period, until_ms: int | None = None) -> ScoreCard:
-        """The score card of a bank, to now or to an earlier time. Raises: InvalidValue (no such bank),
+        """The score card of a bank, up to now or an earlier time. Raises: InvalidValue (no such bank),
         StorageUnavailable."""
         bank = self._banks.find(bic).bic
         return await self._storage.reading(self._card, bank, period, until_ms or self._clock.now_ms())
 
     async def hours(self, bic: str, period: Period, until_ms: int) -> dict[int, Hour]:
-        """The hours of a bank that a score card sums up, by their start. Raises as `of`."""
+        """The hours that a bank's score card adds up, by their start. Raises as `of`."""
         bank = self._banks.find(bic).bic
 
         def read() -> dict[int, Hour]:
@@ -85,7 +85,7 @@ class ScoreCards:
         return await self._storage.reading(read)
 
     async def verdicts(self) -> dict[str, Verdict | None]:
-        """The word for each bank, by its last week. Raises: StorageUnavailable."""
+        """The verdict on each bank, from its last week. Raises: StorageUnavailable."""
         return {bank: verdict(week) for bank, week in (await self.weeks()).items()}
 
     def _card(self, bank: str, period: Period, until_ms: int) -> ScoreCard:

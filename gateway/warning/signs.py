@@ -1,4 +1,4 @@
-"""What a user is told of a binding: signs that it may fail, and how probably, in words."""
+"""What a user is shown of a binding: signs that it may fail, and the probability."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """How probably a use within the horizon is not approved, in thousandths, and the strongest factors."""
+    """The probability that a use within the horizon is not approved, in thousandths, and the strongest factors."""
 
     per_mille: int
     factors: tuple[Sign, ...]

@@ -1,31 +1,31 @@
-"""When a bank counts as slowing: from the spread of its own word's ages, not from a constant. Pure.
+"""When a bank counts as slowing: judged by its own past staleness, not by a constant. Pure.
 
-The oldest that a bank's word grew in each hour is a block maximum, and block maxima follow an extreme-value
-distribution whatever the single ages follow (E. J. Gumbel, Statistics of Extremes, 1958). Fitted to the last week by
-its moments, it says which age a bank that goes on as it did passes about once in two weeks.
+The worst staleness of each hour is a block maximum, and block maxima follow an extreme-value distribution whatever the
+single values follow (E. J. Gumbel, Statistics of Extremes, 1958). Fitted to the last week by its moments, it gives the
+staleness that an unchanged bank exceeds about once in two weeks.
 """
 
 import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-#: How much of the past is looked at, in hours.
+#: How much of the past counts, in hours.
 PAST_HOURS = 7 * 24
-#: Fewer hours say nothing about a bank's habits; it is not warned of until then.
+#: With fewer hours a bank's habits are unknown, and nothing is reported.
 MIN_HOURS = 6
-#: How seldom an ordinary hour may pass the age: once in so many hours.
+#: How seldom an ordinary hour may exceed the limit: once in so many hours.
 _ONCE_IN_HOURS = 2 * PAST_HOURS
-#: Hours of a week in which the word grew older than half the bound: with more of them that is how the bank is, and a
-#: warning at the half would be false too often (docs/EARLY-WARNING.md has the count).
+#: Hours of a week in which staleness may pass half the bound. With more, this is the bank's habit, and a warning at the
+#: half would be false too often (docs/EARLY-WARNING.md has the count).
 _MAX_ODD_HOURS = 4
 
 
 def slowing_age_ms(worst_ages_ms: Sequence[int], bound_ms: int) -> int | None:
-    """The age of a bank's word from which it counts as slowing; None where too little is known, or where its ordinary
-    word is as old as the bound, so that nothing could be told ahead.
+    """The staleness from which a bank counts as slowing; None where too little is known, or where its ordinary
+    staleness reaches the bound, so that nothing could be reported ahead.
 
-    `worst_ages_ms`: of each past hour, the newest `PAST_HOURS` at most. Hours in which the bank was silent, with an age
-    beyond `bound_ms`, are no habit and are left out.
+    `worst_ages_ms`: the worst of each past hour, the newest `PAST_HOURS` at most. Hours in which the bank was silent,
+    with a value beyond `bound_ms`, are no habit and are left out.
     """
     usual = [max(0, age) for age in worst_ages_ms if age <= bound_ms]
     if len(usual) < MIN_HOURS:

@@ -1,4 +1,4 @@
-"""The stored hours of banks, and how far they are counted."""
+"""Storage of banks' hours, and of how far they are counted."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ KEEP_HOURS = 40 * 24
 
 
 def hours_between(connection: Connection, bank: str, from_ms: int, until_ms: int) -> dict[int, Hour]:
-    """A bank's hours that begin in a period, by their start."""
+    """A bank's hours that begin within a period, by their start."""
     table = schema.bank_hours.c
     query = select(table.hour_ms, table.figures).where(
         table.bank == bank, table.hour_ms >= from_ms, table.hour_ms < until_ms
@@ -21,7 +21,7 @@ def hours_between(connection: Connection, bank: str, from_ms: int, until_ms: int
 
 
 def load(connection: Connection, banks: Iterable[str]) -> dict[str, tuple[int, BankHours]]:
-    """Of each bank that is counted: the block to which it is, and its state with the hour that is not over."""
+    """For each counted bank: the block it is counted to, and its state with the current hour."""
     table = schema.bank_paces
     found = {}
     for row in connection.execute(select(table).where(table.c.bank.in_(list(banks)))):
@@ -32,9 +32,9 @@ def load(connection: Connection, banks: Iterable[str]) -> dict[str, tuple[int, B
 
 
 def save(connection: Connection, banks: Mapping[str, BankHours], block: int, was: Mapping[str, int]) -> bool:
-    """Store banks as they are after a block. `was`: the block to which each was counted, for those that are stored.
+    """Store banks as they are after a block. `was`: the block each stored bank was counted to before.
 
-    Returns: whether that was still so; if another process has counted further, nothing may be kept of this one's.
+    Returns: whether that was still so. If another process has counted further, discard this one's count.
     """
     table = schema.bank_paces
     for bank, hours in banks.items():
@@ -68,7 +68,7 @@ def _save_hours(connection: Connection, bank: str, hours: Mapping[int, Hour]) ->
 
 
 def mark_slowing(connection: Connection, bank: str, since_ms: int | None) -> bool:
-    """Note since when a bank is told as slowing, or that it no longer is. Returns: whether that is news."""
+    """Record since when a bank is reported as slowing, or that it no longer is. Returns: whether that is new."""
     table = schema.bank_paces
     known = table.c.slowing_since_ms
     is_news = known.is_(None) if since_ms is not None else known.is_not(None)

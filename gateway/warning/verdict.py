@@ -1,4 +1,4 @@
-"""One word for a bank, for the user who chooses where to bind an account, with its reason in both languages. Pure."""
+"""A one-word verdict on a bank, for a user who chooses where to bind, with its reason in both languages. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,14 +6,14 @@ from enum import StrEnum
 from standing.gateway.access.localized import Localized
 from standing.gateway.warning.hours import HOUR_MS, LedgerFigures
 
-#: A bank that was followed for less says nothing of itself yet.
+#: A bank that was followed for less time has no verdict yet.
 MIN_COVERED_MS = HOUR_MS
-#: Silent for more of the time, in thousandths, is unsteady.
+#: A bank that is silent for more of the time, in thousandths, is unsteady.
 _MAX_SILENT_PER_MILLE = 1
 
 
 class Word(StrEnum):
-    """How a bank's word has come in the last week."""
+    """How regularly a bank published in the last week."""
 
     STEADY = "steady"
     SLOW = "slow"
@@ -29,7 +29,7 @@ class Verdict:
 
 
 def verdict(week: LedgerFigures) -> Verdict | None:
-    """The word for a bank by its last week on the ledger; None where too little of it is known."""
+    """The verdict on a bank from its last week on the ledger; None where too little is known."""
     if week.suspensions or week.suspended_ms:
         return Verdict(
             Word.UNSTEADY, Localized("The bank was suspended within the last week.", "该银行最近一周内曾被暂停接入。")
@@ -41,7 +41,7 @@ def verdict(week: LedgerFigures) -> Verdict | None:
         return Verdict(
             Word.UNSTEADY,
             Localized(
-                f"In the last week the bank did not report for {minutes} minutes in all; payments had to wait then.",
+                f"In the last week the bank did not report for {minutes} minutes in total; payments had to wait.",
                 f"最近一周内，该银行累计有 {minutes} 分钟未更新账户信息，其间付款需要等待。",
             ),
         )
@@ -50,14 +50,14 @@ def verdict(week: LedgerFigures) -> Verdict | None:
         return Verdict(
             Word.SLOW,
             Localized(
-                f"The bank reports, but late: its information was up to {seconds} seconds old in the last week.",
+                f"The bank reports late: in the last week its information was up to {seconds} seconds old.",
                 f"该银行更新较慢：最近一周内，账户信息最长延迟约 {seconds} 秒。",
             ),
         )
     return Verdict(
         Word.STEADY,
         Localized(
-            f"In the last week the bank's information was at most {seconds} seconds old, 99 % of the time.",
+            f"In the last week the bank's information was at most {seconds} seconds old 99% of the time.",
             f"最近一周内，99% 的时间里该银行的账户信息延迟不超过 {seconds} 秒。",
         ),
     )

@@ -1,4 +1,4 @@
-"""Walks a ledger's events into the hours of its banks: a gateway block by block, anyone from a ledger's URL alone."""
+"""Turns a ledger's events into its banks' hours: block by block in a gateway, or from a ledger's URL alone."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ MAX_HOURS = 31 * 24
 
 
 def primed(client: LedgerClient, bank: str, block: int) -> BankHours:
-    """A bank as it was after a block: its word in force, and whether it was suspended. Raises: LedgerUnreachable."""
+    """A bank as of a block: its watermark, and whether it was suspended. Raises: LedgerUnreachable."""
     made = BankHours(to_ms=client.block_time_ms(block))
     last = History(client, bank).newest(block)
     if last is not None:
@@ -27,15 +27,15 @@ def primed(client: LedgerClient, bank: str, block: int) -> BankHours:
 
 
 def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int, to_block: int) -> int:
-    """Take the events of the blocks after one up to another, and let the time pass up to that block's.
+    """Apply the events after one block up to another, and advance the time to that block's.
 
-    Returns: the time of `to_block`. Raises: LedgerUnreachable; the hours are then half taken, and of no use any more.
+    Returns: the time of `to_block`. Raises: LedgerUnreachable; the hours are then incomplete and must be discarded.
     """
     times: dict[int, int] = {}
     for event in bank_events(client, to_block, from_block=after_block + 1):
         if event.bank in banks:
             if event.block_number not in times:
-                times = {event.block_number: client.block_time_ms(event.block_number)}  # events come in order
+                times = {event.block_number: client.block_time_ms(event.block_number)}  # events are in order
             _take(banks[event.bank], event, times[event.block_number])
     end_ms = client.block_time_ms(to_block)
     for hours in banks.values():
@@ -44,13 +44,13 @@ def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int,
 
 
 def recomputed(client: LedgerClient, banks: Collection[str], from_ms: int, to_block: int) -> dict[str, BankHours]:
-    """The hours of banks since the start of an hour, from the ledger alone.
+    """The hours of banks since a given hour, from the ledger alone.
 
     Raises: LedgerUnreachable, InvalidValue (more than `MAX_HOURS`).
     """
     end_ms = client.block_time_ms(to_block)
     if (end_ms - from_ms) > MAX_HOURS * HOUR_MS:
-        raise InvalidValue("period", "longer than can be walked", f"at most {MAX_HOURS} hours")
+        raise InvalidValue("period", "longer than the longest walk", f"at most {MAX_HOURS} hours")
     before = last_block_before(client, from_ms, to_block)
     made = {}
     for bank in banks:
@@ -58,7 +58,7 @@ def recomputed(client: LedgerClient, banks: Collection[str], from_ms: int, to_bl
             made[bank] = BankHours()
         else:
             made[bank] = primed(client, bank, before)
-            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # what was before the period is not counted
+            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # what came before the period is not counted
     walk(client, made, before if before is not None else -1, to_block)
     return made
 

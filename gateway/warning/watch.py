@@ -1,6 +1,6 @@
-"""Counts the banks' hours as the ledger goes on, and tells a bank that is about to fall silent.
+"""Counts the banks' hours as the ledger grows, and reports a bank that is about to fall silent.
 
-The leader alone runs it, in the follower's thread.
+Only the leader runs it, in the follower's thread.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,17 +20,17 @@ from standing.gateway.warning.walk import primed, walk
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.clock import Clock
 
-#: The most blocks of one step, so that the follower's own work goes on beside it.
+#: The most blocks per step, so that it does not hold up the follower.
 _MAX_BLOCKS = 256
 _EVERY_MS = 5_000
 
 
 class _CountedElsewhere(Exception):
-    """Another process has counted meanwhile; its count stands."""
+    """Another process has counted in the meantime; its count is kept."""
 
 
 class PaceWatch:
-    """Follows the pace of a platform's banks. `step` belongs to the follower's thread."""
+    """Watches the pace of a platform's banks. Call `step` from the follower's thread only."""
 
     def __init__(self, *, storage: Storage, ledger: LedgerClient, clock: Clock, every_ms: int = _EVERY_MS) -> None:
         self._storage = storage
@@ -40,7 +40,7 @@ class PaceWatch:
         self._stepped_at_ms: int | None = None
 
     def step(self, head: Head, banks: Sequence[str], policy: Policy) -> bool:
-        """Count up to the head, at most every few seconds and so many blocks at once, and tell what is to be told.
+        """Count up to the head, at most every few seconds and in bounded steps, and report what is due.
 
         Returns: whether events were written. Raises: LedgerUnreachable, StorageUnavailable.
         """
@@ -58,7 +58,7 @@ class PaceWatch:
         with self._storage.read() as connection:
             stored = store.load(connection, banks)
         counted = {bank: hours for bank, (_, hours) in stored.items()}
-        # A bank that is new here joins at the block to which the others are counted.
+        # A bank that is new here joins at the block the others are counted to.
         start = min((block for block, _ in stored.values()), default=head.number)
         for bank in banks:
             if bank not in stored:
@@ -107,10 +107,10 @@ class PaceWatch:
 
 
 def usual_limit_ms(connection: Connection, bank: str, watermark_ms: int, bound_ms: int) -> int | None:
-    """The age from which a bank counts as slowing, by its hours before that of the word in force.
+    """The staleness from which a bank counts as slowing, from its hours before the watermark in force.
 
-    Hours in which that word only grew older are left out: a bank that fades must not make its fading ordinary. So are
-    hours that were not followed whole.
+    Hours in which that watermark only grew older are left out: a bank that fades must not make its fading ordinary. So
+    are hours that were not followed in full.
     """
     present_ms = watermark_ms - watermark_ms % HOUR_MS
     past = store.hours_between(connection, bank, present_ms - PAST_HOURS * HOUR_MS, present_ms)

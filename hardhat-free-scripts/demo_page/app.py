@@ -1,4 +1,4 @@
-"""The page's own small server, on loopback: the page, its stream, and what a click does."""
+"""The page's small server, on loopback: the page, its stream, and the actions behind its buttons."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 class _Headers:
-    """ASGI middleware: the headers of every answer."""
+    """ASGI middleware: adds the headers of every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,11 +60,11 @@ class _Headers:
 
 
 class Refused(Exception):
-    """An invalid click; the text says why."""
+    """An invalid request; the text says why."""
 
 
 class Page:
-    """The page over one stage."""
+    """The page on top of one stage."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -81,7 +81,7 @@ class Page:
             ],
             middleware=[
                 Middleware(_Headers),
-                # No name that somebody else's DNS points here reaches the page.
+                # Refuse other host names, so that nobody can reach the page through DNS that points here.
                 Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             ],
             exception_handlers={Refused: self._refused, DayWentWrong: self._wrong, httpx.HTTPError: self._wrong},
@@ -145,7 +145,7 @@ class Page:
         return Response(status_code=204)
 
     async def _body(self, request: Request, fields: dict[str, type]) -> dict[str, Any]:
-        """A small JSON body that this page itself sent. Raises: Refused."""
+        """A small JSON body sent by this page. Raises: Refused."""
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
             raise Refused("origin: a page of another site")
@@ -176,7 +176,7 @@ def add_bank(net: LocalNet) -> None:
 
 @contextmanager
 def opened(net: LocalNet, day_total: int) -> Iterator[tuple[str, Stage]]:
-    """Serve the page over a network with the visitor's bank. Yields: its address, and the stage.
+    """Serve the page on a network that includes the visitor's bank. Yields: its address and the stage.
 
     Raises: DayWentWrong.
     """
@@ -190,6 +190,6 @@ def opened(net: LocalNet, day_total: int) -> Iterator[tuple[str, Stage]]:
 
 
 def show(url: str) -> None:
-    """Open the page in the reader's browser, where there is a screen."""
+    """Open the page in the user's browser, where there is a display."""
     if sys.platform in {"darwin", "win32"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)

@@ -1,4 +1,4 @@
-"""The bank's desk: the core of one bank, with one account, that a visitor works by clicks."""
+"""The bank's core, with one account, operated by a visitor's clicks."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ _HEARTBEAT_S = 0.3
 
 
 class Desk:
-    """A core that states changes, and several times a second that nothing changed, until it falls silent."""
+    """A core that states changes, and sends heartbeats several times a second until it is silenced."""
 
     def __init__(self, node: httpx.AsyncClient, clock: Clock, account: dict[str, Any]) -> None:
         """`node`: a client of the bank's node, with the core's key."""
@@ -27,7 +27,8 @@ class Desk:
         self._lock = asyncio.Lock()
 
     async def state(self, **changes: Any) -> None:
-        """Change the account in the bank's book, and tell the node, unless the bank is silent. Raises: DayWentWrong."""
+        """Change the account in the bank's records, and report it to the node unless the bank is silent. Raises:
+        DayWentWrong."""
         async with self._lock:
             self.account |= changes
             as_of_ms = self.changed_at_ms = self._next_ms()
@@ -39,12 +40,12 @@ class Desk:
                 await self._send(as_of_ms, [change])
 
     async def fall_silent(self) -> None:
-        """Say nothing more, until `speak`."""
+        """Send nothing until `speak`."""
         async with self._lock:
             self.silent = True
 
     async def speak(self) -> None:
-        """Come back, with all that happened meanwhile. Raises: DayWentWrong."""
+        """Resume, and report everything that happened in the meantime. Raises: DayWentWrong."""
         async with self._lock:
             if self.silent:
                 await self._send(self._next_ms(), self.kept_back)

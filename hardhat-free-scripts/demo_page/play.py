@@ -1,4 +1,4 @@
-"""The page plays by itself: one scene after another, until somebody takes over."""
+"""Autoplay: the page shows one scene after another until a visitor takes over."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,13 +22,13 @@ class Play:
         self._task: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        """Play, from the first scene on."""
+        """Play from the first scene."""
         await self.end()
         await self._stage.changed(playing=True)
         self._task = asyncio.create_task(self._again())
 
     async def end(self) -> None:
-        """Stop where it is: somebody takes over what they see."""
+        """Stop where it is; the visitor takes over the current state."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -43,7 +43,7 @@ class Play:
                 for scene in (self._calm, self._freeze, self._limit, self._phone, self._silence):
                     await scene()
             except (DayWentWrong, httpx.HTTPError):
-                await asyncio.sleep(_READ_S)  # the stage shows what is wrong
+                await asyncio.sleep(_READ_S)  # the stage shows the error
 
     async def _calm(self) -> None:
         await self._stage.changed(scene="calm")

@@ -1,4 +1,4 @@
-"""What the page shows and what can be done on it: the desk, the way of the last change, the till, the day beside it."""
+"""What the page shows and what visitors can do: the bank, the trail of the last change, the shop, the demo's day."""
 
 import asyncio
 import json
@@ -28,13 +28,13 @@ _SHOWN = 5
 _BANKS_EVERY_S = 0.4
 _TRAIL_EVERY_S = 0.08
 _TRAIL_IDLE_S = 1.0
-#: How long the trail is watched closely after something was done.
+#: How long the trail is polled often after an action.
 _CLOSELY_S = 3.0
 _RETRY_S = 1.0
 
 
 class Stage:
-    """All of it. Its methods run in the page's own event loop, except `tell`."""
+    """The state of the page and its actions. All methods run in the page's event loop, except `tell`."""
 
     def __init__(self, net: LocalNet, bank: LocalBank, binding: str, day_total: int) -> None:
         self._net, self._bank, self._binding = net, bank, binding
@@ -58,7 +58,7 @@ class Stage:
         self._latest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
 
     async def live(self, ready: Callable[[], None]) -> None:
-        """Watch, until cancelled. `ready` is called once acts are possible."""
+        """Watch until cancelled. `ready` is called once actions are possible."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as opened:
 
@@ -76,7 +76,7 @@ class Stage:
                 ready()
 
     async def act(self, what: str, on: bool) -> None:
-        """Do something at the bank's desk, or take it back. Raises: DayWentWrong, KeyError, httpx.HTTPError."""
+        """Perform an action at the bank, or undo it. Raises: DayWentWrong, KeyError, httpx.HTTPError."""
         async with self._acting:
             desk = self.desk
             if what == "freeze":
@@ -92,7 +92,7 @@ class Stage:
         await self._look_closely()
 
     def is_on(self, what: str) -> bool:
-        """Whether this act is done and not taken back."""
+        """Whether this action has been performed and not undone."""
         account = self.desk.account
         on: dict[str, bool] = {
             "freeze": account["status"] != "active",
@@ -103,13 +103,13 @@ class Stage:
         return on[what]
 
     async def restore(self) -> None:
-        """Everything at the desk as it was in the beginning. Raises: DayWentWrong, httpx.HTTPError."""
+        """Reset the bank to its initial state. Raises: DayWentWrong, httpx.HTTPError."""
         for what in ("silence", "freeze", "limit", "phone"):
             if self.is_on(what):
                 await self.act(what, on=False)
 
     async def pay(self, item: str) -> dict[str, Any]:
-        """Buy something: ask Standing, and beside it last night's snapshot. Raises: DayWentWrong, KeyError."""
+        """Buy something: ask Standing, and compare with last night's snapshot. Raises: DayWentWrong, KeyError."""
         amount_minor = GOODS[item]
         question = Question(Kind.PAYMENT, amount_minor, currency_number(_CURRENCY))
         name = f"shop-{secrets.token_hex(6)}"
@@ -138,12 +138,12 @@ class Stage:
         return sale
 
     def tell(self, decided: Decided) -> None:
-        """A transaction of the day beside it was decided. Thread-safe."""
-        assert self._loop is not None  # told only while the page is served
+        """Record a decision of the demo's day. Thread-safe."""
+        assert self._loop is not None  # only while the page is served
         self._loop.call_soon_threadsafe(self._told, decided)
 
     def close(self) -> None:
-        """Let all open streams end, so that the server can. Thread-safe."""
+        """End all open streams, so that the server can stop. Thread-safe."""
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self.changed(closing=True), self._loop).result()
 
@@ -168,7 +168,7 @@ class Stage:
         }
 
     async def changed(self, **values: Any) -> None:
-        """Set what is shown, and wake everybody who waits."""
+        """Change what is shown, and wake everybody who waits for it."""
         for name, value in values.items():
             setattr(self, name, value)
         async with self._condition:
@@ -176,18 +176,18 @@ class Stage:
             self._condition.notify_all()
 
     async def beyond(self, version: int) -> int:
-        """Wait until there is something newer than `version`. Returns: the newest."""
+        """Wait for a state newer than `version`. Returns: the newest."""
         async with self._condition:
             await self._condition.wait_for(lambda: self._version > version)
             return self._version
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something is true of what is shown."""
+        """Wait until a condition holds for what is shown."""
         async with self._condition:
             await self._condition.wait_for(true)
 
     def publication(self) -> int:
-        """The number of the newest publication that the ledger holds of the account; 0 where none is known."""
+        """The number of the newest publication of the account that the ledger holds; 0 where none is known."""
         for change in self.trail.get("changes", ()):
             if any(hop["name"] == "in_block" and hop["state"] == "done" for hop in change["hops"]):
                 return int(change["publication"] or 0)
@@ -202,7 +202,7 @@ class Stage:
         line = {name: event[name] for name in ("at", "id", "transaction", "amount_minor", "currency", "bank_would")}
         self._latest.appendleft(line | {"standing": decided.standing, "snapshot": decided.snapshot})
         telling = asyncio.ensure_future(self.changed())
-        self._telling.add(telling)  # the loop itself holds no task
+        self._telling.add(telling)  # the event loop keeps only weak references to tasks
         telling.add_done_callback(self._telling.discard)
 
     async def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class Stage:
         await self.changed()
 
     async def _again(self, watch: Callable[[], Any]) -> None:
-        """Go on watching after a failure, which the page shows meanwhile."""
+        """Keep watching after a failure, which the page shows in the meantime."""
         while True:
             try:
                 await watch()
@@ -245,7 +245,7 @@ class Stage:
             try:
                 await asyncio.wait_for(self._trail_due.wait(), _TRAIL_EVERY_S if closely else _TRAIL_IDLE_S)
             except TimeoutError:
-                continue  # nothing was done meanwhile: look again
+                continue  # no action in the meantime: poll again
 
     async def _watch_events(self) -> None:
         async with self._gateway.stream("GET", "/v1/events/stream", timeout=None) as answer:

@@ -1,4 +1,4 @@
-"""The account that a visitor of the page plays with, at a bank of its own, so that the day beside it stays as it is."""
+"""The account that a visitor of the page plays with, at a bank of its own, so that the demo's day is not disturbed."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LOW_LIMIT_MINOR = 10_000
 PHONE = "+8613900139000"
 NEW_PHONE = "+8613800138000"
 
-#: As the core states it when the demo begins. Invented; its numbers are valid in form alone.
+#: As the core states it when the demo starts. Invented; its numbers are valid in form only.
 ACCOUNT: dict[str, Any] = {
     "number": "9156037044125867",
     "number_type": "card",
@@ -32,7 +32,7 @@ ACCOUNT: dict[str, Any] = {
     "id_document_number": "110101199203140029",
     "phone": PHONE,
 }
-#: What its holder types to bind it.
+#: What its holder enters to bind it.
 CLAIM = {
     name: ACCOUNT[name]
     for name in (
@@ -48,7 +48,7 @@ CLAIM = {
 
 
 def open_account(net: LocalNet, bank: LocalBank) -> str:
-    """Let the core state the account, and its holder bind it. Returns: the binding. Raises: DayWentWrong."""
+    """Have the core state the account, and its holder bind it. Returns: the binding. Raises: DayWentWrong."""
     clock = SystemClock()
     core = {"Authorization": f"Bearer {bank.core_key}"}
 
@@ -69,7 +69,7 @@ def open_account(net: LocalNet, bank: LocalBank) -> str:
         binding = str(bound.json()["binding"])
 
         def published() -> bool:
-            state()  # a binding is published with the core's next word
+            state()  # a binding is published with the core's next entry
             return gateway.get(f"/v1/bindings/{binding}").json().get("publication") is not None
 
         wait_for(published, "the first attestation of the visitor's account")

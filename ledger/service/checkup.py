@@ -1,4 +1,4 @@
-"""What `doctor` finds: for each thing that a service needs, one sentence, and what to do where it is wrong."""
+"""What `doctor` reports: one finding for each thing that a service needs, with what to do where it is wrong."""
 
 import os
 import stat
@@ -22,13 +22,13 @@ from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
 
-#: How far a block's time may be ahead of this machine's clock: a block tells whole seconds, and proposers round up.
+#: How far a block's time may be ahead of this machine's clock: block times are whole seconds, and proposers round up.
 _CLOCK_ALLOWANCE_MS = 2_000
 _LOOK_TIMEOUT_S = 2.0
 
 
 class State(Enum):
-    """How a thing is: well, worth a look, or wrong. The value: its mark on the screen, and its colour."""
+    """The state of a thing: well, worth a look, or wrong. The value: its mark on the screen, and its colour."""
 
     WELL = ("ok", "green")
     LOOK = ("look", "yellow")
@@ -36,7 +36,7 @@ class State(Enum):
 
 
 class Finding(NamedTuple):
-    """One thing, and how it is."""
+    """One thing and its state."""
 
     what: str
     state: State
@@ -49,7 +49,7 @@ def well(what: str, text: str) -> Finding:
 
 
 def look(what: str, text: str) -> Finding:
-    """It works, and somebody should look at it."""
+    """It works, but somebody should look at it."""
     return Finding(what, State.LOOK, text)
 
 
@@ -59,9 +59,9 @@ def wrong(what: str, text: str) -> Finding:
 
 
 def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> None:
-    """Look at each part and print a line for each finding. Exit code 1 where something is wrong.
+    """Check each part and print a line for each finding. Exit code 1 where something is wrong.
 
-    What a part raises is a finding as well, and the parts after it are still looked at.
+    An error raised by a part is a finding as well, and later parts are still checked.
     """
     amiss = 0
     for what, find in parts:
@@ -172,7 +172,7 @@ def ledger_nodes(urls: Iterable[str], contract: str, chain_id: int | None, timeo
 
 
 def _peers(client: LedgerClient, name: str) -> Iterator[Finding]:
-    """Whether a ledger node knows others. Nodes that do not tell are passed over: the method is optional."""
+    """Whether a ledger node has peers. Nodes that do not tell are skipped: the method is optional."""
     count = client.peers()
     if count == 0:
         yield look("peers", f"the ledger's node {name} knows no other node: on a network of several it is cut off")
@@ -181,7 +181,7 @@ def _peers(client: LedgerClient, name: str) -> Iterator[Finding]:
 
 
 def clock(client: LedgerClient, now_ms: int) -> Iterator[Finding]:
-    """Whether this machine's clock fits that of the ledger."""
+    """Whether this machine's clock agrees with the ledger's."""
     ahead_ms = now_ms - client.latest_allowed_ms()
     behind_ms = client.head().time_s * 1000 - now_ms
     if ahead_ms > 0:

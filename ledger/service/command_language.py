@@ -1,5 +1,5 @@
-"""What a command ends with, in the language of the environment: the same errors as elsewhere, recognised as in
-`problem_language`. Exit codes, and the names of settings and options, are the same in every language."""
+"""Errors of commands in the language of the environment: the same sentences as in `problem_language`. Exit codes,
+and the names of settings and options, are the same in every language."""
 
 import tomllib
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from importlib.resources import files
 
 from standing.ledger.service.problem_language import Sentences, chinese
 
-#: Of gettext's catalogues, which the commands' help is in.
+#: The gettext domain of the commands' help.
 DOMAIN = "standing"
 LOCALES = str(files("standing.ledger.service") / "locales")
 
 
 def in_language(english: str, each: Sequence[str] = ()) -> str:
-    """An error in the language of the environment (`LANGUAGE`, `LC_ALL`, `LC_MESSAGES`, `LANG`); English where that has
-    no catalogue, or the sentence is not in it. `each`: the faults that it ends with, where it is about several."""
+    """An error in the language of the environment (`LANGUAGE`, `LC_ALL`, `LC_MESSAGES`, `LANG`); English where there
+    is no translation. `each`: the single faults, where the error reports several."""
     if find(DOMAIN, LOCALES) is None:
         return english
     listed = "; ".join(each)
@@ -28,7 +28,7 @@ def in_language(english: str, each: Sequence[str] = ()) -> str:
 
 @cache
 def errors() -> Sentences:
-    """The errors in Chinese, the one language beside English."""
+    """The errors in Chinese, the one language besides English."""
     file = files("standing.ledger.service") / "locales" / "zh" / "commands.toml"
     own = tomllib.loads(file.read_text(encoding="utf-8"))["sentences"]
     return Sentences(chinese().titles, {**chinese().sentences, **own})

@@ -21,7 +21,7 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="TOML file; see `config example`. The environment takes precedence."),
 ]
-#: The options that `init` of both services has.
+#: Options that `init` has in both services.
 NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one")]
 LedgerUrl = Annotated[str, typer.Option(envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of your ledger node")]
 Contract = Annotated[
@@ -35,7 +35,7 @@ console = Console()
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with one clear line and exit code 1 where Standing itself says what is wrong."""
+    """Ends the process with one clear line and exit code 1 for Standing's own errors."""
     try:
         yield
     except StandingError as error:
@@ -48,15 +48,15 @@ def _told(error: StandingError) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the operator something as it is: no wrapping, colours or markup, so that it can be copied."""
+    """Print something verbatim: no wrapping, colours or markup, so that it can be copied."""
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typer.Typer:
-    """The group `api-key`. `names_platforms`: a platform's key says whose it is."""
+    """The group `api-key`. `names_platforms`: a platform's key states the platform."""
     app = typer.Typer(help="API keys of callers.", no_args_is_help=True)
 
-    @app.callback()  # with it, one command alone keeps its name
+    @app.callback()  # with a callback, a single command keeps its name
     def api_keys() -> None:
         """API keys of callers."""
 
@@ -68,7 +68,7 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
             str | None, typer.Option(help="The platform's id; with the role platform only", hidden=not names_platforms)
         ] = None,
     ) -> None:
-        """Make a key: show it once, and the lines for the settings, which hold only its hash."""
+        """Make a key: show it once, with the lines for the settings, which hold only its hash."""
         if role not in roles:
             raise typer.BadParameter(f"allowed: {', '.join(roles)}", param_hint="--role")
         if (platform is not None) != (names_platforms and role == "platform"):
@@ -106,7 +106,7 @@ def secret_app() -> typer.Typer:
 
 
 def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Typer:
-    """The group `config`. `check` loads the settings and all that they name, and raises SettingsError."""
+    """The group `config`. `check` loads the settings and everything they refer to, and raises SettingsError."""
     app = typer.Typer(help="Settings.", no_args_is_help=True)
 
     @app.callback()
@@ -120,7 +120,7 @@ def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Type
 
     @app.command("check")
     def config_check(config: Config = None) -> None:
-        """Check the settings and every file that they name: each fault in a line of its own, and exit code 1."""
+        """Check the settings and every file that they name: one line per fault, and exit code 1."""
         try:
             check(config)
         except StandingError as error:

@@ -23,8 +23,8 @@ _NO_LIMIT_IN_COLUMN = -1
 _WRITERS_LOCK = int.from_bytes(b"standwr\0")
 
 #: PostgreSQL: time limits, since a session that hangs while it holds the writers' lock would stop all others. Each is
-#: far above what an honest transaction needs; `take_time` lifts them where it is not. The keepalives are the server's:
-#: it frees the locks of a machine that is gone.
+#: far above what a legitimate transaction needs; `take_time` lifts them for exceptions. The keepalives are the
+#: server's: it frees the locks of a machine that is gone.
 _SESSION = (
     "-c lock_timeout=10s -c statement_timeout=300s -c idle_in_transaction_session_timeout=60s "
     "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
@@ -80,17 +80,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: one consistent state, without waiting for writers."""
+        """A read-only transaction: one consistent state, without waiting for writers."""
         with self._reading.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes, alone among all writers from its first statement on."""
+        """A writing transaction, exclusive among all writers from its first statement on."""
         with self._writing.begin() as connection:
             if not self._is_sqlite:
                 # Otherwise two statements of one transaction could see another's commit in between, and a watermark
-                # could be signed that is newer than the rows read for it. SQLite has one writer anyway.
+                # could be signed that is newer than the rows it covers. SQLite has one writer anyway.
                 connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
             yield connection
 
@@ -99,9 +99,9 @@ class Database:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Connection options for a server: test a pooled connection before use, and bound every wait.
+    """Connection options for a server: test pooled connections before use, and bound every wait.
 
-    Options in the URL itself take precedence.
+    Options in the URL take precedence.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
@@ -112,11 +112,11 @@ def _options(url: str) -> dict[str, Any]:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # The driver's own transaction handling is switched off; `_begin_sqlite` begins them.
+    # The driver's own transaction handling is off; `_begin_sqlite` begins transactions.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # what is acknowledged must survive a power cut
+    cursor.execute("PRAGMA synchronous = FULL")  # acknowledged data must survive a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.close()
@@ -129,14 +129,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def take_time(connection: Connection) -> None:
-    """Lift the time limits from this transaction, which rightly takes long or waits for others."""
+    """Lift the time limits for a transaction that legitimately takes long or waits for others."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def revisions(database: Database, package: str) -> tuple[str | None, str, bool]:
-    """The schema's present revision (None: there is none yet), the newest, and whether the present one is known here.
+    """The schema's current revision (None: none yet), the newest one, and whether this version knows the current
+    one.
 
     Changes nothing. Raises: SQLAlchemyError.
     """
@@ -161,9 +162,9 @@ def _migrations(package: str) -> Iterator[Config]:
 
 
 def migrate(database: Database, package: str) -> None:
-    """Bring the schema of `package` (with a `migrations` folder) to its newest revision.
+    """Upgrade the schema of `package` (with a `migrations` folder) to its newest revision.
 
-    Raises: InvalidValue where a newer version of this program has been at it.
+    Raises: InvalidValue where a newer version of this program has upgraded it.
     """
     with _migrations(package) as config, database.write() as connection:
         take_time(connection)
@@ -179,6 +180,6 @@ def migrate(database: Database, package: str) -> None:
 
 
 def is_memory_sqlite(url: str) -> bool:
-    """Whether the URL names an SQLite database that would be gone with the process."""
+    """Whether the URL names an SQLite database that disappears with the process."""
     parsed = make_url(url)
     return parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}

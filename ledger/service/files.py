@@ -1,4 +1,4 @@
-"""Files that commands make for an operator: a service's new folder, and entries added to its settings."""
+"""Files that commands write for an operator: a service's new folder, and entries added to its settings."""
 
 import os
 import shutil
@@ -18,10 +18,10 @@ from standing.ledger.service.settings import SettingsError, read_settings_text
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Make `folder`, for its owner alone, whole or not at all.
+    """Make `folder`, accessible to its owner only, completely or not at all.
 
-    Yields: another folder beside it, to fill; it takes its name at the end. Raises: SettingsError where something is in
-    `folder` already, or it cannot be made.
+    Yields: a temporary folder beside it, to fill; it is renamed at the end. Raises: SettingsError where `folder` is
+    not empty, or cannot be made.
     """
     target = folder.absolute()
     try:
@@ -42,9 +42,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def settings_text(stated: Mapping[str, Any], comments: Mapping[str, str], heading: str) -> str:
-    """A settings file in TOML: `stated` in its order, each with its comment, under a heading.
+    """A settings file in TOML: `stated` in order, each with its comment, under a heading.
 
-    What is None stands as a comment, to be filled in.
+    Values of None are written as comments, to be filled in.
     """
     document = tomlkit.document()
     for line in heading.splitlines():
@@ -66,8 +66,8 @@ def settings_text(stated: Mapping[str, Any], comments: Mapping[str, str], headin
 def add_entry(file: Path, name: str, entry: Mapping[str, Any], check: Callable[[str], None]) -> None:
     """Add `entry` to the list `name` of a settings file, which keeps its comments and its order.
 
-    `check` gets the new text, and raises where it would be wrong; nothing is written then. The file is replaced in one
-    step. Raises: SettingsError, and what `check` raises.
+    `check` gets the new text, and raises where it would be invalid; then nothing is written. The file is replaced in
+    one step. Raises: SettingsError, and what `check` raises.
     """
     try:
         document = tomlkit.parse(read_settings_text(file))
@@ -98,7 +98,7 @@ def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any])
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace a file's content, in one step and on disk, with the same permissions. Raises: SettingsError."""
+    """Replace a file's content durably, in one step, with the same permissions. Raises: SettingsError."""
     target = file.resolve()  # a link stays a link
     try:
         number, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)

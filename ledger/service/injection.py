@@ -1,4 +1,4 @@
-"""Dependency injection for routes: a service is provided once, by its type, and any route can ask for it.
+"""Dependency injection for routes: a service is provided once, by its type, and any route can request it.
 
 Routes name the type they need (`Annotated[Trail, Depends(provided(Trail))]`), so no route imports the application.
 """

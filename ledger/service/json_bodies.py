@@ -1,7 +1,8 @@
-"""JSON bodies read strictly: what two readers could understand differently is refused (RFC 8259, sections 4 and 8.1).
+"""JSON bodies read strictly: anything that two parsers could read differently is refused (RFC 8259, sections 4 and
+8.1).
 
-Python's parser takes the last of two equal keys, where other software takes the first: one body would then be two
-transactions. Every body that is no JSON is a `malformed-request` alike: bytes that are not UTF-8, numbers too long to
+Of two equal keys Python's parser takes the last, while other software takes the first: one body would then be two
+transactions. Everything that is not JSON is a `malformed-request`: bytes that are not UTF-8, numbers too long to
 parse, nesting too deep.
 """
 
@@ -16,7 +17,7 @@ _MAX_SHOWN = 40
 
 
 def strict_json(body: bytes) -> Any:
-    """The value of a JSON text. Raises: json.JSONDecodeError, with what is wrong and where if that is known."""
+    """The value of a JSON text. Raises: json.JSONDecodeError, with what is wrong, and where if known."""
     try:
         return json.loads(body.decode(), object_pairs_hook=_unique)
     except json.JSONDecodeError:
@@ -56,7 +57,7 @@ class _StrictRequest(Request):
 
 
 class StrictJsonRoute(APIRoute):
-    """A route that reads its JSON body by `strict_json`."""
+    """A route that reads its JSON body with `strict_json`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

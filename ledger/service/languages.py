@@ -1,4 +1,4 @@
-"""The languages that the services speak, and which of them a caller prefers (RFC 9110, Accept-Language)."""
+"""The languages of the services, and which of them a caller prefers (RFC 9110, Accept-Language)."""
 
 from typing import Literal
 
@@ -9,8 +9,8 @@ _MAX_HEADER = 500
 
 
 def preferred(accept_language: str) -> Language:
-    """The language for an `Accept-Language` header: of those that are spoken here, the one with the greatest weight,
-    the first of several; English where there is none."""
+    """The language for an `Accept-Language` header: of the supported ones, the one with the greatest weight, the
+    first among equals; English where there is none."""
     best: Language = "en"
     greatest = 0
     for part in accept_language[:_MAX_HEADER].split(","):

@@ -1,7 +1,7 @@
 """Commands whose modules are imported when they run: `--help` need not load web3, SQLAlchemy and FastAPI.
 
 Help is in the language of the environment (`LANGUAGE`, `LC_ALL`, `LC_MESSAGES`, `LANG`), where `locales/` has it.
-English sentences are the keys, and the framework's own words come from the same catalogue.
+The English sentences are the keys, and the framework's own texts come from the same catalogue.
 """
 
 import sys
@@ -27,13 +27,13 @@ class LazyCommand(NamedTuple):
 def lazy_app(
     name: str, help_text: str, commands: Mapping[str, LazyCommand], *, extra: str | None = None
 ) -> typer.Typer:
-    """A command line whose commands are loaded when they are called, and listed without loading them.
+    """A command line whose commands are loaded when they are called, and listed without being loaded.
 
-    `extra`: the extra of the package that the commands need; its name is shown where a library is missing.
+    `extra`: the package extra that the commands need; named in the error where a library is missing.
     """
 
     class Group(TyperGroup):
-        #: What the list of commands says of each.
+        #: The summary of each command in the list of commands.
         listed: ClassVar = {name: command.help for name, command in commands.items()}
         _listing = False
 
@@ -56,7 +56,7 @@ def lazy_app(
             finally:
                 self._listing = False
 
-    # The framework asks for its own words in the process's domain.
+    # The framework looks up its own texts in the process's default domain.
     bindtextdomain(DOMAIN, LOCALES)
     textdomain(DOMAIN)
 

@@ -1,9 +1,9 @@
 """Leader election among the processes on one database: publishing, following, reconciling are done by one at a time.
 
-A lock decides: an advisory lock of PostgreSQL, or a lock on a file beside an SQLite database. Either is free again the
-moment its holder is gone, however it ended. A network split can hide the loss of a lock, so two processes may believe
-for a while that they lead. Whatever a leader writes must therefore bear being written twice, or be fenced by an epoch
-in the database, as `node.storage.leadership` does.
+A lock decides: an advisory lock of PostgreSQL, or a lock on a file beside an SQLite database. Either is free again
+as soon as its holder is gone, however it ended. A network split can hide the loss of a lock, so two processes may
+believe for a while that they lead. Whatever a leader writes must therefore be safe to write twice, or be fenced by
+an epoch in the database, as in `node.storage.leadership`.
 """
 
 import threading
@@ -21,17 +21,17 @@ from standing.ledger.service.database import Database, is_memory_sqlite
 
 
 class Lock(Protocol):
-    """Held by at most one process at a time, and free when that process is gone. Not thread-safe."""
+    """Held by at most one process at a time, and released when that process is gone. Not thread-safe."""
 
     def hold(self) -> bool:
-        """Take it if it is free, or see that it is still held. Returns: whether this process has it now.
+        """Acquire it if it is free, or check that it is still held. Returns: whether this process holds it now.
 
-        Raises: sqlalchemy's DBAPIError where the database cannot be asked; the lock is not held then.
+        Raises: sqlalchemy's DBAPIError where the database cannot be reached; the lock is not held then.
         """
         ...
 
     def release(self) -> None:
-        """Give it up, if it is held."""
+        """Release it, if it is held."""
         ...
 
 
@@ -64,7 +64,7 @@ class FileBesideDatabase:
 
 
 class AdvisoryLock:
-    """PostgreSQL's lock of a session: it ends with the session, and the session with the process."""
+    """A session lock of PostgreSQL: it ends with the session, and the session with the process."""
 
     def __init__(self, engine: Engine, key: int) -> None:
         self._engine = engine
@@ -86,28 +86,28 @@ class AdvisoryLock:
 
     def release(self) -> None:
         if self._session is not None:
-            # Free at once, not only when the server comes to see that the session has ended.
+            # Release it explicitly, without waiting for the server to notice that the session has ended.
             with suppress(DBAPIError):  # gone before, and the lock with it
                 self._session.execute(select(func.pg_advisory_unlock(self._key)))
         self._drop()
 
     def _drop(self) -> None:
         if self._session is not None:
-            # Not given back to the pool, where the session, and with it the lock, would live on.
+            # Not returned to the pool, where the session, and with it the lock, would live on.
             self._session.invalidate()
             self._session.close()
             self._session = None
 
 
 def lock_of(database: Database, name: str) -> Lock:
-    """The lock `name` of a database, a word such as "follower"."""
+    """The lock `name` of a database, such as "follower"."""
     url = database.engine.url
     if url.get_backend_name() != "sqlite":
         key = int.from_bytes(sha256(f"standing/leader/{name}".encode()).digest()[:8], signed=True)
         return AdvisoryLock(database.engine, key)
     if is_memory_sqlite(url.render_as_string(hide_password=False)):
         return NoLock()
-    # By its real path: a link to a database is no database of its own.
+    # By its real path: a link to a database is the same database.
     return FileBesideDatabase(Path(f"{Path(str(url.database)).resolve()}.{name}"))
 
 
@@ -122,7 +122,7 @@ class Leader:
 
     @property
     def led(self) -> bool:
-        """Whether it led when that was last looked at."""
+        """Whether it led at the last check."""
         return self._leads
 
     def leads(self) -> bool:

@@ -24,7 +24,7 @@ def configure(level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    # Libraries log warnings and worse only; their debug lines may show URLs with credentials or bodies.
+    # Libraries log warnings and worse only; their debug messages may contain credentials or bodies.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -44,12 +44,12 @@ _with_text = ExceptionDictTransformer(show_locals=False)
 
 
 def _types_and_places(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """An exception and its causes by types and places alone: the text may hold anything, personal data included."""
+    """An exception and its causes by types and places only: messages may contain anything, personal data included."""
     return [{"type": each["exc_type"], "frames": each["frames"]} for each in _with_text(exc_info)]
 
 
 def _log_end_of_thread(args: threading.ExceptHookArgs) -> None:
-    """Log what ended a thread as one line like the others, with the traceback in it."""
+    """Log what ended a thread as a single line, with the traceback in it."""
     if args.exc_value is None or args.exc_type is SystemExit:
         return
     name = args.thread.name if args.thread is not None else "unknown"

@@ -1,4 +1,4 @@
-"""OpenAPI as other tools read it: names of our own, problems that say what they hold, no dangling references."""
+"""OpenAPI for other tools: explicit names, documented problems, no dangling references."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Let `app` describe its problems as they are. To be called after `problems.install`."""
+    """Describe the problems of `app` as they are. Call it after `problems.install`."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -72,9 +72,9 @@ def install(app: FastAPI) -> None:
 
 
 def _bound_integers(schema: Any) -> None:
-    """State the bounds of integers that have none of their own: every integer of an answer is one of 64 bits.
+    """State the bounds of integers that have none: every integer of a response is 64 bits wide.
 
-    Without them a generator of clients takes 32 bits in some languages, and times in milliseconds do not fit.
+    Without bounds some client generators use 32 bits, which times in milliseconds exceed.
     """
     if isinstance(schema, list):
         for one in schema:
@@ -91,7 +91,7 @@ def _bound_integers(schema: Any) -> None:
 
 
 def _drop_default_422(responses: dict[str, Any]) -> None:
-    """Remove FastAPI's description of a malformed request from a route that documents its own, or takes nothing."""
+    """Remove FastAPI's description of a malformed request from a route that documents its own, or has no input."""
     content = responses.get("422", {}).get("content", {})
     if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
         del content["application/json"]

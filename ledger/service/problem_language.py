@@ -1,8 +1,8 @@
 """Problem documents (RFC 9457) in the caller's language.
 
-Errors are raised in English, with what they name filled in. `locales/zh/problems.toml` has each sentence in Chinese,
-with `{name}` for what is filled in, `{name:d}` for a number: a sentence is recognised by its fixed words. `type`,
-`status` and the names of fields are the same in every language.
+Errors are raised in English, with their values filled in. `locales/zh/problems.toml` has each sentence in Chinese,
+with `{name}` for a value, `{name:d}` for a number; a sentence is recognised by its fixed words. `type`, `status` and
+the names of fields are the same in every language.
 """
 
 import re
@@ -16,14 +16,14 @@ from starlette.types import Scope
 
 from standing.ledger.service.languages import Language, preferred
 
-#: A longer text stays in English; no known sentence is nearly as long.
+#: A longer text stays in English; no known sentence comes close.
 _MAX_SENTENCE = 1_000
 _MAX_TOLD = 5
 _FILLED_IN = re.compile(r"\{(\w+)(:d)?\}")
 
 
 class Sentences:
-    """Sentences of another language, by the English ones. Thread-safe."""
+    """Sentences in another language, by the English ones. Thread-safe."""
 
     def __init__(self, titles: Mapping[str, str], sentences: Mapping[str, str]) -> None:
         self.titles = titles
@@ -33,7 +33,7 @@ class Sentences:
         self._filled = [(_recognising(english), sentences[english]) for english in filled]
 
     def of(self, english: str) -> str | None:
-        """A sentence in this language; None where it is not known. What is filled in may be a sentence itself."""
+        """A sentence in this language; None where it is not known. A filled-in value may be a sentence itself."""
         fixed = self._fixed.get(english)
         if fixed is not None or len(english) > _MAX_SENTENCE:
             return fixed
@@ -46,7 +46,7 @@ class Sentences:
 
 
 def _weight(english: str) -> int:
-    """How much of a sentence is fixed: the more, the surer it is recognised."""
+    """How much of a sentence is fixed; the more, the surer the match."""
     return len(_FILLED_IN.sub("", english))
 
 
@@ -67,15 +67,15 @@ def chinese() -> Sentences:
 
 
 def asked_for(scope: Scope) -> Language:
-    """The language that a request asks for by `Accept-Language`; English where it says nothing."""
+    """The language that a request prefers by `Accept-Language`; English without the header."""
     given = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
     return preferred(given.decode("latin-1"))
 
 
 def localized(problem: Mapping[str, Any], language: Language) -> tuple[dict[str, Any], dict[str, str]]:
-    """A problem document in a language, and the headers that say so.
+    """A problem document in a language, with the matching headers.
 
-    A sentence that is not known in the language stays English, and `Content-Language` then names both.
+    An untranslated sentence stays English, and `Content-Language` then names both languages.
     """
     if language == "en":
         return dict(problem), _headers("en")
@@ -105,7 +105,7 @@ def localized(problem: Mapping[str, Any], language: Language) -> tuple[dict[str,
 
 
 def _allowed(sentences: Sentences, allowed: str) -> str:
-    """What is allowed may be a list of words of the protocol, which are the same in every language."""
+    """What is allowed may be a list of protocol words, which are the same in every language."""
     return sentences.of(allowed) or allowed
 
 

@@ -1,7 +1,7 @@
 """Problem documents (RFC 9457): the one place where errors become HTTP.
 
 Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's class name in kebab case. `title` and
-`detail` are in the language that the request asks for (`ledger.service.problem_language`).
+`detail` are in the language that the request prefers (`ledger.service.problem_language`).
 """
 
 import re
@@ -36,7 +36,7 @@ from standing.ledger.service.problem_language import asked_for, localized
 PROBLEM_TYPE = "urn:standing:problem:{type}"
 MEDIA_TYPE = "application/problem+json"
 
-#: HTTP status and title of each error; the first matching class counts. Services put their own entries in front.
+#: HTTP status and title of each error; the first matching class counts. Services put their own entries first.
 _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
     InvalidValue: (422, "A value is not allowed"),
     NotFound: (404, "Not found"),
@@ -49,7 +49,7 @@ _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
 
 
 class Unexpected(StatusProblem):
-    """Shown in place of an unexpected error, whose text could hold anything."""
+    """Shown instead of an unexpected error, whose text could contain anything."""
 
     status = 500
     title = "An unexpected error, on our side"
@@ -59,7 +59,7 @@ class Unexpected(StatusProblem):
 
 
 def merged(table: Mapping[type[StandingError], tuple[int, str]]) -> Mapping[type[StandingError], tuple[int, str]]:
-    """A service's own table, followed by what all services share."""
+    """A service's own table, followed by the shared one."""
     return {**table, **_SHARED}
 
 
@@ -77,10 +77,10 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
-#: What is allowed, in pydantic's words: "Input should be …", "String should have …".
+#: What is allowed, in pydantic's messages: "Input should be …", "String should have …".
 _SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
 
-#: What is allowed, by error type, where pydantic says only what is wrong.
+#: What is allowed, by error type, where pydantic only says what is wrong.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",
@@ -92,7 +92,7 @@ _ALLOWED = {
 def _place(loc: Sequence[str | int], kind: str) -> str:
     """`changes[3].status` for pydantic's ("body", "changes", 3, "status").
 
-    Parts that are no field of the body are left out, such as the branches of a union, which only pydantic names.
+    Parts that are not fields of the body are left out, such as the branches of a union, which only pydantic names.
     """
     place = ""
     for part in loc[1:]:
@@ -106,10 +106,10 @@ def _place(loc: Sequence[str | int], kind: str) -> str:
 def _told(item: Mapping[str, Any]) -> dict[str, str]:
     """One of pydantic's errors: where, what is wrong, and what is allowed."""
     kind, problem = item["type"], str(item["msg"])
-    if kind == "json_invalid":  # its place is a character of the body
+    if kind == "json_invalid":  # its location is a character of the body
         problem = f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
         return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
-    if kind == "value_error":  # from a check of our own, which says what is allowed
+    if kind == "value_error":  # raised by our own check, which states what is allowed
         return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
     should = _SHOULD.search(problem)
     allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
@@ -134,7 +134,7 @@ def _validation_problem(_handler: ExceptionHandler, _request: Request, error: Re
 
 
 def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) -> None:
-    """Let `app` answer every error with a problem document; `table` maps the service's own errors."""
+    """Make `app` answer every error with a problem document; `table` maps the service's own errors."""
     known = merged(table)
     handler = new_exception_handler(
         handlers={
@@ -163,7 +163,7 @@ def _unexpected(request: Request) -> Response:
 
 
 def _wrong_method(request: Request, _error: Exception) -> Response:
-    """405 with every method that the path has; each of its methods is a route of its own, which knows only itself."""
+    """405 with every method of the path; each method is a separate route, which knows only itself."""
     allowed = sorted(_methods(request))
     problem = Problem(
         title="The path has no such method",
@@ -185,11 +185,11 @@ def _methods(request: Request) -> set[str]:
 
 
 class UnexpectedErrors:
-    """ASGI middleware that ends every error that nothing else has caught.
+    """ASGI middleware that handles every error that nothing else has caught.
 
-    The answer is without details (`answer` makes it, a problem document where none is given), and the log shows the
-    error's type and place alone: its text may hold personal data. It must not reach the server, which would log all of
-    it.
+    The response has no details (`answer` makes it; a problem document by default), and the log shows only the
+    error's type and place, since its text may contain personal data. The error must not reach the server, which
+    would log all of it.
     """
 
     def __init__(self, app: ASGIApp, answer: Callable[[Request], Response] | None = None) -> None:
@@ -224,7 +224,7 @@ def _innermost(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A problem without an error class of its own, as OpenAPI shows it."""
+    """A problem without an error class of its own, as shown in OpenAPI."""
 
     status: int
     word: str

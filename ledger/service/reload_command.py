@@ -1,4 +1,4 @@
-"""`reload` of both services: asks the running service to read its settings again."""
+"""`reload` of both services: makes the running service read its settings again."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ def key_from(file: Path | None, variable: str) -> str:
 
 
 def reload(url: str, key_file: Path | None, variable: str, reason: str | None = None) -> None:
-    """Ask the service at `url`, and tell what it did. Exit code 2 where something needs a restart."""
+    """Ask the service at `url` to reload, and print the result. Exit code 2 where something needs a restart."""
     with one_line_errors():
         state = _ask(url.rstrip("/"), key_from(key_file, variable), reason)
     say(f"read again; changed: {', '.join(state.changed) or 'nothing'}")

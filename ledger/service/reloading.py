@@ -1,7 +1,7 @@
-"""Settings read again by a running service, without a restart and without a lost request.
+"""Reloading settings in a running service, without a restart and without a lost request.
 
-What a service can take over while it runs (keys, banks, the policy) is taken over whole or not at all. What it cannot
-is named, and stays as it was until the service is started again.
+What can change at run time (keys, banks, the policy) is applied completely or not at all. Anything else is reported,
+and stays unchanged until the service is restarted.
 """
 
 import queue
@@ -25,30 +25,30 @@ PATH = "/v1/settings:reload"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a service did with settings that it read again: taken over now, and only at the next start."""
+    """The result of a reload: what was applied, and what takes effect only after a restart."""
 
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
 
 
 class SettingsState(BaseModel):
-    """The settings that a running service goes by."""
+    """The settings in force."""
 
     read_at_ms: int
-    changed: Annotated[list[str], Field(description="What the last reading changed")] = []
+    changed: Annotated[list[str], Field(description="What the last reload changed")] = []
     needs_restart: Annotated[
-        list[str], Field(description="Settings that stand otherwise in the file by now, and count from a restart on")
+        list[str], Field(description="Settings that changed in the file and take effect after a restart")
     ] = []
     trouble: Annotated[
-        str | None, Field(description="Why the last reading was refused whole; what counted before counts on")
+        str | None, Field(description="Why the last reload was refused; the previous settings remain in force")
     ] = None
 
 
 class Reloader(Generic[Settings]):
-    """Reads a service's settings again, by SIGHUP or by a call. Thread-safe; one reading at a time.
+    """Reads a service's settings again, on SIGHUP or by a call. Thread-safe; one reload at a time.
 
-    `read`: load the settings. `take`: take over what can be, whole or not at all; gets what stands now and the new
-    ones. `live`: the settings that `take` looks at; any other that changes needs a restart.
+    `read`: load the settings. `take`: apply what can be applied, completely or not at all; it gets the current
+    settings and the new ones. `live`: the settings that `take` handles; a change of any other needs a restart.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Reloader(Generic[Settings]):
 
     @property
     def state(self) -> SettingsState:
-        """What counts now, and what came of the last reading."""
+        """The settings in force, and the result of the last reload."""
         return self._state
 
     def reload(self) -> SettingsState:
-        """Read the settings again. Raises: InvalidValue where they are wrong; everything stays as it was then."""
+        """Reload the settings. Raises: InvalidValue where they are invalid; nothing changes then."""
         log = structlog.get_logger()
         with self._lock:
             try:
@@ -97,10 +97,10 @@ class Reloader(Generic[Settings]):
                 return self._state
 
     def reload_everywhere(self) -> SettingsState:
-        """Read the settings again here, and where they are right, let every other process of this service do so.
+        """Reload the settings here and, where they are valid, in every other process of this service.
 
-        Returns: what came of it here; the others log and show their own. Raises: InvalidValue, and no other process is
-        told then.
+        Returns: the result here; the other processes log and show their own. Raises: InvalidValue; the other
+        processes are not notified then.
         """
         state = self.reload()
         if self._tell_others is not None:
@@ -108,18 +108,18 @@ class Reloader(Generic[Settings]):
         return state
 
     def share(self, tell_others: Callable[[], None]) -> None:
-        """Name what lets the other processes of this service read their settings again."""
+        """Set the function that makes the other processes of this service reload their settings."""
         self._tell_others = tell_others
 
     def on_hangup(self) -> None:
-        """Let SIGHUP read the settings again. For the main thread, before the service is served."""
-        if not hasattr(signal, "SIGHUP"):  # Windows has none; the call remains
+        """Make SIGHUP reload the settings. Call it from the main thread, before the service is served."""
+        if not hasattr(signal, "SIGHUP"):  # not on Windows; the API call works there
             return
-        # Reentrant, unlike a lock: a signal may come while another one is being handled.
+        # Reentrant, unlike a lock: a signal may arrive while another one is being handled.
         wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, args=(wanted,), name="reloader", daemon=True).start()
         signal.signal(signal.SIGHUP, lambda _number, _frame: wanted.put(None))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `workers` holds it back until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `workers` blocks it until here
 
     def _serve(self, wanted: queue.SimpleQueue[None]) -> None:
         while True:

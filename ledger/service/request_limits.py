@@ -1,4 +1,4 @@
-"""Limits on requests, applied before anything else looks at them: body size, and requests in progress."""
+"""Limits on requests, applied before anything else handles them: body size, and requests in progress."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,10 +13,10 @@ from standing.ledger.service.problems import problem_of, problem_response
 
 
 class LoadShedding:
-    """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones are answered 503.
+    """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones get 503.
 
-    Install it outermost. A refusal must cost far less than an answer, or an overloaded service would answer less than
-    it could: see `ledger.service.shedding`.
+    Install it outermost. A refusal must cost far less than an answer, or an overloaded service would answer less
+    than it could: see `ledger.service.shedding`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LoadShedding:
 
     @property
     def refusal(self) -> Response:
-        """The answer to a request that is refused and asks for no language."""
+        """The response to a refused request that states no language."""
         return self._refusals["en"]
 
     def note_refusal(self) -> None:
@@ -62,9 +62,9 @@ class LoadShedding:
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body over `max_bytes`, before anything reads all of it.
+    """ASGI middleware: answers 413 to a body over `max_bytes`, before all of it is read.
 
-    `larger`: the bounds of paths that have their own.
+    `larger`: the bounds of paths with their own.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None) -> None:
@@ -81,7 +81,7 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > bound:
             await self._refuse(bound, scope, receive, send)
             return
-        # A body without a declared length is read here, up to the bound, and passed on whole.
+        # A body without a declared length is read here, up to the bound, and passed on.
         messages: list[Message] = []
         size = 0
         if b"transfer-encoding" in dict(scope["headers"]):

@@ -17,19 +17,20 @@ from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.shedding import shedding_protocol
 
 _START_TIMEOUT_S = 30.0
-#: How many more objects than before there are when the collector looks at the young ones; 700 by default.
+#: How many new objects trigger a collection of the youngest generation; Python's default is 700.
 _YOUNG_OBJECTS = 20_000
 #: uvicorn's own exit code.
 _START_FAILED = 3
-# Longer than load balancers keep an idle connection, usually 60 s. The server must not close first, or a request on its
-# way is lost.
+# Longer than load balancers keep an idle connection, usually 60 s. If the server closed first, a request in flight
+# would be lost.
 _KEEP_ALIVE_S = 75
 
 
 def listener(host: str, port: int) -> socket.socket:
-    """Take a port before anything else is begun, so that one in use is told at once. Connections wait until `serve`.
+    """Bind the port before anything else starts, so that a port in use is reported at once. Connections wait until
+    `serve`.
 
-    Raises: SettingsError, in one line, where the port is in use, or the host is none of this machine's.
+    Raises: SettingsError, in one line, where the port is in use, or the host is not an address of this machine.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
@@ -61,11 +62,11 @@ def _why_not_bound(host: str, port: int, error: OSError) -> str:
 
 
 def settle_memory() -> None:
-    """Let the garbage collector look at what is made from now on, and less often than by default.
+    """Restrict garbage collection to objects made from now on, and run it less often than by default.
 
-    What start-up made stays until the end. Without this the collector walks all of it now and then, and every request
-    waits meanwhile, for a tenth of a second or two. It also begins anew for every few hundred objects, which a page of
-    a core's file or a batch of decisions makes many times over, and nearly all of them are freed without it.
+    Objects made at start-up live until the end. By default the collector walks all of them now and then, and every
+    request waits meanwhile, for a tenth of a second or two. It also runs for every few hundred new objects; a page
+    of a core's file or a batch of decisions makes many times that, nearly all freed without it.
     """
     gc.collect()
     gc.freeze()
@@ -73,9 +74,9 @@ def settle_memory() -> None:
 
 
 def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> None:
-    """Serve on a port that `listener` took, until a signal ends the process. Exit code 3 where the start fails.
+    """Serve on a port bound by `listener`, until a signal ends the process. Exit code 3 where the start fails.
 
-    `load`: what the app sheds load by; plain requests are then refused before the app is asked.
+    `load`: the app's load shedding; plain requests are then refused before the app is called.
     """
     settle_memory()
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Settings of a service: from the environment first, then from a TOML file, read once at start and never at import."""
+"""Settings of a service: from the environment, then from a TOML file; read once at start and never at import."""
 
 import tomllib
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 
 
 class SettingsError(StandingError):
-    """The settings are incomplete or wrong. The text names each field and never shows a value.
+    """The settings are incomplete or invalid. The text names each field and never shows a value.
 
-    Attribute: `each`, what is wrong, one by one.
+    Attribute: `each`, the single faults.
     """
 
     def __init__(self, text: str, each: Sequence[str] = ()) -> None:
@@ -62,7 +62,7 @@ def load(model: type[_Settings], file: Path | None) -> _Settings:
 def read_settings_text(file: Path) -> str:
     """The text of a settings file. Raises: SettingsError."""
     try:
-        # Some editors put a byte order mark in front.
+        # Some editors write a byte order mark.
         return file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from error
@@ -80,7 +80,7 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
         return model(**stated)
     except (
         SourceError
-    ) as error:  # for example malformed JSON in a variable; its text names the field and shows no value
+    ) as error:  # for example malformed JSON in a variable; the message names the field and shows no value
         raise SettingsError(f"environment: {error}") from error
     except ValidationError as error:
         faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
@@ -88,7 +88,7 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
 
 
 def _fault(place: tuple[str | int, ...], problem: str) -> str:
-    """`banks.0.bic: …`; a check of several settings names them itself."""
+    """`banks.0.bic: …`; a check across several settings names them itself."""
     told = problem.removeprefix("Value error, ")
     return f"{'.'.join(str(part) for part in place)}: {told}" if place else told
 
@@ -96,7 +96,7 @@ def _fault(place: tuple[str | int, ...], problem: str) -> str:
 def read_secret(path: Path, field: str) -> bytes:
     """A secret kept in a file: at least 32 bytes, written as hexadecimal digits on one line.
 
-    Raises: SettingsError, never showing the content.
+    Raises: SettingsError, which never shows the content.
     """
     try:
         secret = bytes.fromhex(path.read_text().strip())
@@ -118,7 +118,7 @@ def read_text_secret(path: Path, field: str) -> str:
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        # No `from`: the cause holds the content.
+        # No `from`: the cause contains the content.
         raise SettingsError(f"{field}: {path} is not UTF-8") from None
     if not text:
         raise SettingsError(f"{field}: {path} is empty")

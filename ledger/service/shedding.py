@@ -1,9 +1,10 @@
-"""Refusals of an overloaded service at the least cost: answered as the bytes come in, before a request is made of them.
+"""Refuses requests of an overloaded service at the least cost: while bytes arrive, before a request object exists.
 
-An ASGI app's refusal costs a quarter of a decision: each header by itself, a request, a task, two messages. At three
-times the load that a service bears, it would lose a third of what it can answer to saying no. So while
-`request_limits.LoadShedding` is full, a request that is plain and whole is known by its first line and its length, and
-the refusal is written at once, the same bytes that the app would have sent. Every other request takes its usual way.
+A refusal by an ASGI app costs a quarter of a decision: each header is parsed, and there are a request, a task and
+two messages. At three times its capacity a service would spend a third of that capacity on refusals. So while
+`request_limits.LoadShedding` is full, a plain and complete request is recognised by its first line and its length,
+and the refusal is written at once, with the bytes that the app would have sent. All other requests are handled as
+usual.
 """
 
 import re
@@ -12,16 +13,16 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from standing.ledger.service.request_limits import LoadShedding
 
-#: What makes a request more than plain: another framing, what follows the answer, or an answer in another language.
+#: What makes a request not plain: another framing, anything that affects the response, or another language.
 _NOT_PLAIN = re.compile(rb"\r\n(?:transfer-encoding|connection|expect|upgrade|accept-language|[ \t])")
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})(?=\r\n|$)")
 _LENGTH_NAMED = b"\r\ncontent-length"
 
 
 def is_plain_and_whole(data: bytes, first_line: bytes) -> bool:
-    """Whether `data` is exactly one request with this first line: its head, and a body of the length that it declares.
+    """Whether `data` is exactly one request with this first line: its head, and a body of the declared length.
 
-    Whatever a parser could read in another way is not.
+    False for anything that a parser could read differently.
     """
     if not data.startswith(first_line):
         return False
@@ -38,14 +39,14 @@ def is_plain_and_whole(data: bytes, first_line: bytes) -> bool:
 
 
 def shedding_protocol(load: LoadShedding) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol of a connection, which refuses for `load` what it can."""
+    """uvicorn's HTTP protocol, which refuses what it can while `load` is full."""
     first_line = b"POST " + load.path.encode() + b" HTTP/1.1\r\n"
     refusal = load.refusal
     status = STATUS_LINE[refusal.status_code]
     rest = b"".join([name + b": " + value + b"\r\n" for name, value in refusal.raw_headers]) + b"\r\n" + refusal.body
 
     class SheddingProtocol(HttpToolsProtocol):
-        #: Whether a request has begun to come in and has not ended.
+        #: Whether a request has started to arrive and is not complete.
         _within = False
 
         def on_message_begin(self) -> None:
@@ -63,7 +64,7 @@ def shedding_protocol(load: LoadShedding) -> type[HttpToolsProtocol]:
                 super().data_received(data)
 
         def _is_idle(self) -> bool:
-            """Whether every request before was read to its end and answered, and what was written is on its way."""
+            """Whether every earlier request was read completely and answered, and the responses are being sent."""
             answered = self.cycle is None or self.cycle.response_complete
             return answered and not self._within and not self.flow.write_paused and not self.transport.is_closing()
 

@@ -20,7 +20,7 @@ def exactly(time_ms: int) -> str:
 
 
 def span(ms: int) -> str:
-    """How long, in the largest unit that fits: `420 ms`, `3.2 s`, `7 min`, `5 h`, `3 days`."""
+    """A duration in the largest unit that fits: `420 ms`, `3.2 s`, `7 min`, `5 h`, `3 days`."""
     size = abs(ms)
     if size < 1_000:
         return f"{ms} ms"

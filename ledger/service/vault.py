@@ -1,4 +1,4 @@
-"""Personal data and keys at rest: encrypted, and found again by keyed hashes. Keys rotate by version, newest first."""
+"""Personal data and keys at rest: encrypted, and found by keyed hashes. Keys rotate by version, newest first."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -14,11 +14,11 @@ _MIN_SECRET = 32
 
 
 class VaultError(StandingError):
-    """Something stored does not open with any of the keys."""
+    """A stored value cannot be decrypted with any of the keys."""
 
 
 class Vault:
-    """Encrypts with the newest of `secrets` and opens with any; each has at least 32 random bytes.
+    """Encrypts with the newest of `secrets` and decrypts with any; each has at least 32 random bytes.
 
     `purpose` separates what different parts of a service keep under one secret. `lookup_key` is given where it is
     stored separately, so that the oldest secret can be retired. Raises: InvalidValue.
@@ -46,7 +46,7 @@ class Vault:
             raise VaultError("stored data does not open: is a vault secret missing?") from error
 
     def is_newest(self, stored: bytes) -> bool:
-        """Whether the newest secret alone opens it."""
+        """Whether the newest secret alone can decrypt it."""
         try:
             self._newest.decrypt(stored)
         except InvalidToken:

@@ -1,12 +1,12 @@
-"""Several worker processes behind one port of one machine, watched by the process that was started.
+"""Several worker processes behind one port of one machine, supervised by the process that was started.
 
-The port is taken once, and each worker inherits it, so that the system hands every new connection to one of them. What
-only one process may do at a time (following, reconciling) is decided by leader election, as among machines. SIGTERM and
-SIGINT stop all workers, each after the requests that it has begun; SIGHUP reaches all of them. A worker that dies is
+The port is bound once, and each worker inherits it, so that the system hands every new connection to one of them.
+Tasks for one process at a time (following, reconciling) are assigned by leader election, as among machines. SIGTERM
+and SIGINT stop all workers, each after its requests in progress; SIGHUP reaches all of them. A worker that dies is
 restarted; one that dies soon after its start ends the whole service, because a restart would fail the same way.
-Workers end with their watcher, however that ended.
+Workers end with their supervisor, however it ended.
 
-A worker reaches the others through the watcher: `hang_up_all` lets it send SIGHUP to all of them.
+A worker reaches the others through the supervisor: `hang_up_all` makes it send SIGHUP to all of them.
 """
 
 import os
@@ -22,16 +22,17 @@ from typer import Exit
 
 from standing.ledger.service.settings import SettingsError
 
-#: A worker that ends sooner than this after its start is not started again.
+#: A worker that ends sooner than this after its start is not restarted.
 _YOUNG_S = 10.0
 _FAILED = 1
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD} if hasattr(signal, "SIGCHLD") else set()
 
 
 def run_workers(count: int, work: Callable[[], None]) -> int:
-    """Run `work` in `count` processes until all are told to stop. For the main thread, before other threads begin.
+    """Run `work` in `count` processes until all are told to stop. For the main thread, before other threads start.
 
-    Returns: the exit code, 0 where all were told to stop and did. Raises: SettingsError where the system cannot fork.
+    Returns: the exit code, 0 where all were told to stop and did. Raises: SettingsError where the system cannot
+    fork.
     """
     if not hasattr(os, "fork"):
         raise SettingsError("workers: this system cannot fork; allowed: 1, and several services on ports of their own")
@@ -39,9 +40,9 @@ def run_workers(count: int, work: Callable[[], None]) -> int:
 
 
 def hang_up_all() -> None:
-    """Send SIGHUP to all workers, this one too, by way of their watcher. For a worker.
+    """Send SIGHUP to all workers, including this one, through their supervisor. For a worker.
 
-    Raises: ProcessLookupError where the watcher has just gone; this worker ends then as well.
+    Raises: ProcessLookupError where the supervisor is gone; this worker ends then as well.
     """
     os.kill(os.getppid(), signal.SIGHUP)
 
@@ -53,10 +54,10 @@ class _Watch:
         self._began_s: dict[int, float] = {}  # by process id
         self._exit_code = 0
         self._stopping = False
-        self._alive, self._held = os.pipe()  # workers read it: its end tells them that their watcher is gone
+        self._alive, self._held = os.pipe()  # workers read from it: end of file means that their supervisor is gone
 
     def run(self) -> int:
-        # Blocked, so that one that comes between two looks is not lost: `sigwait` takes them one by one.
+        # Blocked, so that none is lost between two checks: `sigwait` receives them one by one.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
             for _ in range(self._count):
@@ -83,12 +84,13 @@ class _Watch:
         self._began_s[pid] = began_s
 
     def _become_worker(self) -> None:
-        """Work, and end the process: nothing of the watcher goes on here."""
+        """Do the work, and end the process without running any of the supervisor's code."""
         code = _FAILED
         try:
             os.close(self._held)
             threading.Thread(target=self._end_with_watcher, name="watcher", daemon=True).start()
-            # SIGHUP would end a worker that is not ready for it: it waits until `Reloader.on_hangup` lets it in.
+            # SIGHUP would end a worker that is not ready for it: it stays blocked until `Reloader.on_hangup` unblocks
+            # it.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED - {signal.SIGHUP})
             self._work()
             code = 0
@@ -103,11 +105,11 @@ class _Watch:
             os._exit(code)
 
     def _end_with_watcher(self) -> None:
-        os.read(self._alive, 1)  # nothing is ever written: it returns when the other end is closed
+        os.read(self._alive, 1)  # nothing is ever written; it returns when the other end is closed
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _reap(self) -> None:
-        """Look at every worker that has ended. One signal may stand for several."""
+        """Handle every worker that has ended. One signal may stand for several."""
         while self._began_s:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -129,4 +131,4 @@ class _Watch:
 
     def _tell(self, number: signal.Signals) -> None:
         for pid in self._began_s:
-            os.kill(pid, number)  # it is there until `_reap` has waited for it
+            os.kill(pid, number)  # it exists until `_reap` has waited for it

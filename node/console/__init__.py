@@ -1,4 +1,4 @@
-"""The node's console at `/console`: pages for the bank's operators, which only read.
+"""The node's console at `/console`: read-only pages for the bank's operators.
 
-What both consoles share (sign-in, sessions, languages, the frame of pages) is in `ledger.service.console`.
+What both consoles share (sign-in, sessions, languages, page layout) is in `ledger.service.console`.
 """

@@ -1,4 +1,4 @@
-"""The node's console, put together."""
+"""Assembles the node's console."""
 
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
@@ -14,11 +14,11 @@ __all__ = ["PATH", "create_console"]
 
 
 def create_console(services: Mapping[type, object]) -> FastAPI:
-    """The console over a node's services (`ledger.service.injection`), to be mounted at PATH."""
+    """The console on top of a node's services (`ledger.service.injection`), to be mounted at PATH."""
     node = services[Node]
     assert isinstance(node, Node)
     zone = ZoneInfo(node.settings.console.time_zone)
-    # By the bank: a browser does not tell the ports of one host apart.
+    # One name per bank: browsers share cookies between the ports of a host.
     cookies = f"standing_node_{node.settings.bic.lower()}"
     console = Console("standing.node.console", cookies, zone, node.sessions)
     return create(console, services, (routes.router,), {})

@@ -1,4 +1,4 @@
-"""What the console's pages read of the node's store. Numbers of accounts are masked here, and no holder is read."""
+"""What the console's pages read from the node's store. Account numbers are masked here, and no holder is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ from standing.node.publishing import outbox
 from standing.node.settings import NodeSettings
 from standing.node.storage import schema
 
-#: The most rows that a page lists.
+#: The most rows on a page.
 MAX_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What the core said in one entry of the feed."""
+    """One entry of the feed, as the core stated it."""
 
     as_of_ms: int
     received_at_ms: int
@@ -27,7 +27,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class CoreWords:
-    """The core's last entry, its last with a change in it, and how far each source was read."""
+    """The core's last entry, its last entry with a change, and how far each source was read."""
 
     last: Word | None
     last_change: Word | None
@@ -36,7 +36,7 @@ class CoreWords:
 
 
 def core_words(connection: Connection) -> CoreWords:
-    """What the core said last."""
+    """What the core stated last."""
     table = schema.feed_entries
     newest = select(table).order_by(table.c.as_of_ms.desc()).limit(1)
     cursors = select(schema.feed_cursors.c.source, schema.feed_cursors.c.moved_at_ms)
@@ -54,7 +54,7 @@ def _word(row: Row[tuple[int, int, int, int]] | None) -> Word | None:
 
 @dataclass(frozen=True, slots=True)
 class UnstatedRow:
-    """An account that waits to be stated. `number`: its last four digits. `known`: it was understood once."""
+    """A quarantined account. `number`: its last four digits. `known`: an earlier row of it was understood."""
 
     number: str
     known: bool
@@ -65,7 +65,7 @@ class UnstatedRow:
 
 
 def unstated_rows(connection: Connection, quarantine: Quarantine) -> list[UnstatedRow]:
-    """The accounts that wait, those of the longest standing first, at most MAX_LISTED."""
+    """The quarantined accounts, longest waiting first, at most MAX_LISTED."""
     return [
         UnstatedRow(f"…{each.number[-4:]}", each.known, each.since_ms, each.fields, each.source, each.problem)
         for each in quarantine.listed(connection, MAX_LISTED)
@@ -74,7 +74,7 @@ def unstated_rows(connection: Connection, quarantine: Quarantine) -> list[Unstat
 
 @dataclass(frozen=True, slots=True)
 class PublicationLine:
-    """A publication and its way: times are None for what has not happened yet."""
+    """A publication and its progress; times are None for steps that have not happened yet."""
 
     number: int
     attestations: int
@@ -106,7 +106,8 @@ def publications(connection: Connection) -> list[PublicationLine]:
 
 
 def oldest_waiting_ms(connection: Connection) -> int | None:
-    """Since when the oldest attestation of the outbox waits, by the time that it takes effect; None where none does."""
+    """Since when the oldest attestation in the outbox has been waiting, by the time it takes effect; None where none
+    waits."""
     table = schema.outbox
     query = select(table.c.effective_at_ms).where(table.c.publication.is_(None)).order_by(table.c.id).limit(1)
     return connection.execute(query).scalar_one_or_none()
@@ -114,8 +115,8 @@ def oldest_waiting_ms(connection: Connection) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
-    """A platform in numbers. `deposits_open`: not confirmed and not expired; `deposits_unpaid`: of these, not ordered.
-    `leaves`: it is being off-boarded, or was."""
+    """A platform in numbers. `deposits_open`: neither confirmed nor expired; `deposits_unpaid`: of these, the
+    payment has not been ordered. `leaves`: it is being off-boarded, or has been."""
 
     platform: str
     active: int
@@ -127,7 +128,7 @@ class PlatformLine:
 
 
 def platforms(connection: Connection, named: list[str], now_ms: int) -> list[PlatformLine]:
-    """The platforms of the settings (`named`) and of the store, by name."""
+    """The platforms in the settings (`named`) and in the store, by name."""
     bound, paid, leaving = schema.bindings.c, schema.micro_deposits.c, schema.off_boardings.c
     active = func.sum(case((bound.ended_at_ms.is_(None), 1), else_=0))
     counted = {
@@ -162,7 +163,8 @@ def platforms(connection: Connection, named: list[str], now_ms: int) -> list[Pla
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """A micro-deposit whose payment is not ordered yet. Its amount is stored nowhere, and its account is not read."""
+    """A micro-deposit whose payment has not been ordered yet. Its amount is stored nowhere, and its account is not
+    read."""
 
     id: str
     platform: str
@@ -184,7 +186,8 @@ def deposits_to_pay(connection: Connection, now_ms: int) -> list[Deposit]:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A secret's file. `written_at_ms`: None where it cannot be looked at, as a key in a token has no file."""
+    """A secret's file. `written_at_ms`: None where the file cannot be examined, or where a key in a token has no
+    file."""
 
     kind: str
     place: str
@@ -212,4 +215,4 @@ def _written_at_ms(file: Path) -> int | None:
     try:
         return file.stat().st_mtime_ns // 1_000_000
     except OSError:
-        return None  # the page says that it is not there
+        return None  # the page says that it is missing

@@ -1,4 +1,5 @@
-"""The pages: how the node is, rows that wait, publications, platforms, keys. Each reads one state of the store."""
+"""The pages: the node's state, rows that wait, publications, platforms, keys. Each page reads one state of the
+store."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
@@ -38,7 +39,8 @@ async def _read(node: Node, look: Callable[[Connection], _T]) -> _T:
 
 @router.get("/")
 async def state_page(visited: VisitDep, node: NodeDep, reloader: ReloaderDep) -> Response:
-    """How the node is: what the core said last, how far the ledger has it, and why nothing moves if nothing does."""
+    """The node's state: what the core stated last, how much of it is on the ledger, and what stops it if it is
+    stopped."""
     told = await run_sync(status.look, node, reloader.state)
     core = await _read(node, lookups.core_words)
     failover = node.client.failover
@@ -55,7 +57,7 @@ async def state_page(visited: VisitDep, node: NodeDep, reloader: ReloaderDep) ->
 
 @router.get("/rows")
 async def rows_page(visited: VisitDep, node: NodeDep) -> Response:
-    """Accounts that wait to be stated: which fields, where it was said, what is wrong with it."""
+    """Quarantined accounts: which fields are wrong, where they were stated, and why."""
 
     def look(connection: Connection) -> dict[str, Any]:
         return {

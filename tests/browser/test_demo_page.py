@@ -182,7 +182,7 @@ def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser
     with page_of(chromium, served[0], 1440) as page:
         reached = tab_order(page)
         names = (
-            "Let it play",
+            "Autoplay",
             "中文",
             "Freeze",
             "Lower",

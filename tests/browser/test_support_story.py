@@ -78,7 +78,7 @@ def test_support_mends_a_payment_that_a_lost_publication_and_a_hold_stand_in_the
         page.get_by_role("button", name="Sign in").click()
         find_account(page, user, binding)
 
-        # Why it failed, in words for the user, and where the bank's change stands still.
+        # Why it failed, in the user's terms, and which hop of the bank's change is stalled.
         expect(page.get_by_text("The bank has frozen this account").first).to_be_visible()
         expect(page.locator(".trail .stalled")).to_have_count(1)
         expect(page.get_by_text("burst").first).to_be_visible()

@@ -1,4 +1,4 @@
-"""Clocks of processes, each of which can be moved while its process runs."""
+"""Process clocks that can be moved while the process runs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _FOLDER = Path(__file__).with_name("moved_clock")
 
 
 class MovedClock:
-    """The clock of processes that are begun in `environment`. It is right until it is moved."""
+    """The clock of processes started with `environment`. It is correct until it is moved."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -17,7 +17,7 @@ class MovedClock:
         return {"PYTHONPATH": str(_FOLDER), "STANDING_TEST_CLOCK": str(self._file)}
 
     def move(self, by_ms: int) -> None:
-        """Let it be so far ahead of the machine's, or behind it where negative."""
-        new = self._file.with_suffix(".new")  # never half written
+        """Set how far it is ahead of the machine's clock; behind it where negative."""
+        new = self._file.with_suffix(".new")  # written atomically
         new.write_text(str(by_ms), encoding="ascii")
         new.replace(self._file)

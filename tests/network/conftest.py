@@ -1,4 +1,4 @@
-"""Everything here is run by `make test-network` alone: it needs the network's engine."""
+"""Everything here runs only with `make test-network`: it needs the network's engine."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark this folder's tests, so that none is forgotten."""
+    """Mark all tests of this folder, so that none is forgotten."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.network)

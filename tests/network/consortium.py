@@ -1,7 +1,7 @@
-"""Banks and a platform on the test network: each bank's node on a validator of its own, the gateways on the observer.
+"""Banks and a platform on the test network: each bank's node uses a validator of its own, the gateways the observer.
 
-Everybody names a second node of the ledger beside the own one, as in production. Processes, keys and settings are those
-of the demo's local network (`hardhat-free-scripts/localnet.py`).
+Everyone configures a second ledger node, as in production. Processes, keys and settings are those of the demo's
+local network (`hardhat-free-scripts/localnet.py`).
 """
 
 import json
@@ -25,16 +25,16 @@ from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators
 
-#: The demo's. The first is on validator 0, the second on validator 1; each has validator 2 as its second node.
+#: The demo's banks. The first uses validator 0, the second validator 1; both have validator 2 as their second node.
 BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
-#: Often enough that a bank's word is seldom older than a second.
+#: Often enough that a bank's staleness is rarely above a second.
 _EXPORT_TIMEOUT_S = 600.0
 _PUBLISHER = {"heartbeat_ms": 500, "poll_ms": 20}
 
 
 @dataclass
 class Consortium:
-    """What runs, and where. `gateways` by their URLs: two on one PostgreSQL, one on SQLite."""
+    """What runs, and where. `gateways` by their URLs: two on one PostgreSQL, or one on SQLite."""
 
     network: ValidatorNetwork
     net: LocalNet
@@ -65,8 +65,8 @@ class Consortium:
     def start_gateways(
         self, policy: dict[str, Any] | None = None, *, environment: Mapping[str, str] | None = None, **settings: Any
     ) -> None:
-        """Start the platform's gateways: one on the observer first, the other, which is given the environment, on
-        validator 3 first."""
+        """Start the platform's gateways: the first uses the observer first; the second, which gets `environment`,
+        validator 3."""
         net, folder = self.net, self.net.folder
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=policy or POLICY)
         del net.gateway_settings["ledger_url"]
@@ -85,7 +85,8 @@ class Consortium:
             net.gateway_settings["ledger_urls"] = urls
 
     def export(self) -> list[Exported]:
-        """What the platform would hand to an auditor, with keys, as `standing-gateway export --with-keys` writes it."""
+        """What the platform would hand to an auditor, with keys: the output of `standing-gateway export
+        --with-keys`."""
         output, config = self.net.folder / "decisions.jsonl", self.net.folder / "gateway" / "gateway.toml"
         output.unlink(missing_ok=True)
         command = [str(BIN / "standing-gateway"), "export", "-c", str(config), "-o", str(output), "--with-keys"]
@@ -93,14 +94,14 @@ class Consortium:
         return [parse_line(line, number) for number, line in enumerate(output.read_text().splitlines(), 1)]
 
     def means(self) -> Means:
-        """What an auditor has beside the export."""
+        """What an auditor has besides the export."""
         answer = httpx.get(f"{self.net.gateway_url}/v1/evidence-key", timeout=_EXPORT_TIMEOUT_S)
         return Means(answer.json(), parse_address(self.net.contract, "contract"))
 
 
 @contextmanager
 def consortium(folder: Path) -> Iterator[Consortium]:
-    """A network with the contract, and no bank yet. Ended with everything it started."""
+    """A network with the contract and no bank yet. Everything it started is ended on exit."""
     with validators(folder / "ledger") as network:
         net = LocalNet(folder, PLATFORM, ledger_url=network.validators[0].url)
         try:

@@ -1,11 +1,11 @@
-"""The engine of the test network: a CometBFT node with an EVM, and the genesis that its validators begin from.
+"""The engine of the test network: a CometBFT node with an EVM, and the genesis of its validators.
 
-The binary comes in the PyPI package `injective-core`, whose licence is BUSL-1.1: it is used here to test and for
-nothing else, it is no dependency of Standing, and it lives in an environment of its own
-(`make .cache/network/.ready`). It is here because it can be had from PyPI and works as production engines do: blocks
-are final at once, more than two thirds of the validators are needed, and JSON-RPC is the usual one.
+The binary comes in the PyPI package `injective-core`, whose licence is BUSL-1.1. It is used for these tests only, is
+no dependency of Standing, and lives in an environment of its own (`make .cache/network/.ready`). It was chosen
+because PyPI offers it and it works like production engines: blocks are final at once, more than two thirds of the
+validators are needed, and it serves the usual JSON-RPC.
 
-Making a genesis takes some ten seconds, so it is kept under `.cache/network` by what it was made from.
+Making a genesis takes about ten seconds, so each is kept under `.cache/network`, named after its inputs.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from typing import Any
 from processes import free_port
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "network"
-#: Of the network's EVM, as transactions sign it.
+#: The chain id of the network's EVM, as used in transactions.
 CHAIN_ID = 777
 
 _COSMOS_CHAIN_ID = "injective-777"
@@ -31,11 +31,11 @@ _DENOMINATION = "inj"
 _FUNDS = f"{10**27}{_DENOMINATION}"
 _STAKE = f"{10**24}{_DENOMINATION}"
 _MAX_BLOCK_GAS = 100_000_000
-_BLOCKS_BEFORE_JAIL = 1_000_000  # a test's validator may be away for as long as the test likes
+_BLOCKS_BEFORE_JAIL = 1_000_000  # a validator may be down for as long as a test needs
 _COMMAND_TIMEOUT_S = 60.0
 _KEYRING = ("--keyring-backend", "test")
-_VOTER = "voter"  # the account of a validator that was no validator at first
-_PASSPHRASE = "12345678\n"  # asked for whatever the keyring; the test keyring stores keys in the clear
+_VOTER = "voter"  # the account of a node that becomes a validator later
+_PASSPHRASE = "12345678\n"  # prompted for with any keyring; the test keyring stores keys in the clear
 
 
 class EngineMissing(Exception):
@@ -44,7 +44,7 @@ class EngineMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a genesis is made from. `funded`: private keys whose accounts can pay for transactions."""
+    """The inputs of a genesis. `funded`: private keys whose accounts can pay for transactions."""
 
     validators: int
     observers: int
@@ -56,7 +56,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Tells one plan's genesis from another's, and from those of an older form of this module."""
+        """Distinguishes the genesis of one plan from others, and from those of older versions of this module."""
         stated = json.dumps([asdict(self), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()])
         return hashlib.sha256(stated.encode()).hexdigest()[:16]
 
@@ -90,11 +90,11 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the binary finds its library."""
+        """Where the binary finds its shared library."""
         return {"LD_LIBRARY_PATH": str(self.binary.parent)}
 
     def run(self, home: Path, *arguments: str) -> str:
-        """Run a command of the engine to its end. Returns: what it wrote. Raises: RuntimeError where it fails."""
+        """Run a command of the engine to its end. Returns: its output. Raises: RuntimeError where it fails."""
         done = subprocess.run(
             [str(self.binary), *arguments, "--home", str(home)],
             capture_output=True,
@@ -109,9 +109,10 @@ class Engine:
         return done.stdout
 
     def begin_to_vote(self, home: Path, ports: Ports, key: str) -> None:
-        """Let a node that runs become a validator, with as much stake as those of the genesis, from a funded account.
+        """Make a running node a validator, with as much stake as those of the genesis, paid by a funded account.
 
-        It is said when the transaction is taken; the set of validators changes some blocks later. Raises: RuntimeError.
+        Returns once the transaction is in a block; the validator set changes a few blocks later. Raises:
+        RuntimeError.
         """
         self.run(home, "keys", "unsafe-import-eth-key", _VOTER, key, *_KEYRING)
         stated = home / "validator.json"
@@ -131,7 +132,7 @@ class Engine:
         self._send(home, ports, "create-validator", str(stated))
 
     def end_to_vote(self, home: Path, ports: Ports) -> None:
-        """Let a node that `begin_to_vote` made a validator be one no longer. Raises: RuntimeError."""
+        """Remove a validator that was added by `begin_to_vote`. Raises: RuntimeError."""
         validator = self.run(home, "keys", "show", _VOTER, "--bech", "val", "--address", *_KEYRING).strip()
         self._send(home, ports, "unbond", validator, _STAKE)
 
@@ -143,12 +144,12 @@ class Engine:
             raise RuntimeError(f"{what[0]}: {told.get('raw_log')}")
 
     def homes(self, plan: Plan) -> Path:
-        """A folder with a home for each node, `n0`, `n1` …, ready to start. Validators come first. Not to be changed:
-        copy the homes."""
+        """A folder with a home for each node, `n0`, `n1` …, ready to start; validators come first. Copy the homes,
+        do not change them."""
         made = CACHE / f"genesis-{plan.digest}"
         if not made.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
-            # Under a name of its own until it is whole: a run that is broken off, or one beside it, leaves no half.
+            # Under a temporary name until it is complete: an interrupted or concurrent run leaves no half-made folder.
             workshop = CACHE / f"{made.name}.{secrets.token_hex(4)}"
             try:
                 self._make(workshop, plan)
@@ -189,7 +190,7 @@ class Engine:
 
 
 def _patch(genesis: Path) -> None:
-    """Settings of the chain itself: nothing is minted, nobody is jailed, gas is as good as free."""
+    """Settings of the chain itself: no minting, no jailing, gas almost free."""
     stated: dict[str, Any] = json.loads(genesis.read_text())
     app = stated["app_state"]
     app["evm"]["params"]["chain_config"]["eip155_chain_id"] = str(CHAIN_ID)
@@ -203,7 +204,7 @@ def _patch(genesis: Path) -> None:
 
 
 def _loosen(config: Path) -> None:
-    """Let all nodes be at one address, and know only the peers that they are told of."""
+    """Let all nodes share one address, and connect only to the peers they are given."""
     text = config.read_text()
     for name, was, becomes in (
         ("addr_book_strict", "true", "false"),
@@ -218,14 +219,14 @@ def _loosen(config: Path) -> None:
 
 
 def start_command(engine: Engine, home: Path, ports: Ports, *, peers: Sequence[str], commit_ms: int) -> list[str]:
-    """The command that runs a node. `peers` are `id@host:port`, which it dials; `commit_ms` is about a block's time."""
+    """The command that runs a node. `peers`: `id@host:port`, which it dials; `commit_ms`: roughly the block time."""
     loopback = "127.0.0.1"
     return [
         *(str(engine.binary), "start", "--home", str(home), "--log-level", "info", "--log-no-color"),
         *("--p2p.laddr", f"tcp://{loopback}:{ports.p2p}", "--p2p.persistent_peers", ",".join(peers)),
         *("--rpc.laddr", f"tcp://{loopback}:{ports.comet}", "--rpc.pprof_laddr", ""),
         *("--json-rpc.address", f"{loopback}:{ports.rpc}", "--json-rpc.ws-address", f"{loopback}:{ports.websocket}"),
-        # JSON-RPC is served only beside the engine's own API and gRPC, whatever they are for.
+        # The engine serves JSON-RPC only if its own API and gRPC are enabled as well.
         *("--api.address", f"tcp://{loopback}:{ports.api}", "--grpc.address", f"{loopback}:{ports.grpc}"),
         *("--minimum-gas-prices", f"1{_DENOMINATION}", "--pruning", "nothing"),
         *("--unsafe-consensus-timeout-commit", f"{commit_ms}ms"),

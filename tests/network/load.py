@@ -1,9 +1,9 @@
-"""A steady load on a consortium that also knows the truth: what each bank said, when, and what was decided.
+"""A steady load on a consortium that also knows the truth: what each bank stated, when, and what was decided.
 
-An account of each bank is frozen and freed in turn, the cores say every third of a second that nothing else changed,
-and the platform asks for payments all the while. Afterwards `Load.wrong` holds every decision against what the bank had
-said: an approval is right where the account was active at some moment between the bank's watermark, as of which the
-decision speaks, and the decision itself; a decline for a freeze likewise.
+One account of each bank is frozen and unfrozen in turn, the cores send a heartbeat every third of a second, and the
+platform asks for payments throughout. Afterwards `Load.wrong` compares every decision with what the bank had stated:
+an approval is right if the account was active at some moment between the bank's watermark, on which the decision
+rests, and the decision itself; likewise a decline for a freeze.
 """
 
 import secrets
@@ -43,8 +43,8 @@ class Asked:
 
 @dataclass(slots=True)
 class Account:
-    """The account of a bank that the load is about. `states`: from when on it was active, or not. `unsure`: spans in
-    which a change was on its way to the bank's node, so that either is right."""
+    """The bank account under load. `states`: since when it was active, or was not. `unsure`: periods in which a
+    change was on its way to the bank's node, so that either answer is right."""
 
     bank: str
     number: str
@@ -53,7 +53,7 @@ class Account:
     unsure: list[tuple[int, int]]
 
     def was(self, active: bool, from_ms: int, to_ms: int) -> bool:
-        """Whether it was active (or was not) at any moment of a span, both ends included, or may have been."""
+        """Whether it was active (or was not) at any moment of a period, both ends included, or may have been."""
         if any(began_ms <= to_ms and ended_ms >= from_ms for began_ms, ended_ms in tuple(self.unsure)):
             return True
         for index, (since_ms, is_active) in enumerate(self.states):
@@ -64,7 +64,7 @@ class Account:
 
 
 class Load:
-    """Runs from `start` to `stop`. Changes that a node does not take are stated again until it does."""
+    """Runs from `start` to `stop`. A change that a node refuses is stated again until it is accepted."""
 
     def __init__(self, it: Consortium) -> None:
         self._it = it
@@ -117,14 +117,14 @@ class Load:
             thread.start()
 
     def turn_core_to(self, bic: str, url: str) -> None:
-        """Let a bank's core feed another node."""
+        """Direct a bank's core to another node."""
         self._cores[bic].turn_to(url)
 
     def pause(self) -> None:
-        """Ask and change nothing more, until `go_on`; the cores are heard all the same."""
+        """Pause payments and changes until `go_on`; the cores keep sending heartbeats."""
         self._goes_on.clear()
         for changing in self._changing.values():
-            with changing:  # a change that is under way is taken, or was before
+            with changing:  # a change in progress is accepted first
                 pass
 
     def go_on(self) -> None:
@@ -142,7 +142,7 @@ class Load:
     # Meanwhile
 
     def decide(self, bic: str, gateway: str | None = None) -> Asked:
-        """Ask for a small payment, and give it up again where it is approved."""
+        """Ask for a small payment, and void it where it is approved."""
         url = gateway or self._it.net.gateway_url
         account, began_s = self.accounts[bic], time.monotonic()
         name = f"load-{secrets.token_hex(8)}"
@@ -192,7 +192,7 @@ class Load:
                     self.changes += 1
 
     def _set(self, account: Account, active: bool) -> bool:
-        """Free or freeze an account. Returns: whether the node took it before the load ended."""
+        """Unfreeze or freeze an account. Returns: whether the node accepted it before the load ended."""
         began_ms = self._clock.now_ms()
         if not self._state(account.bank, account.number, _FREE if active else _FREEZE):
             return False
@@ -202,12 +202,12 @@ class Load:
         return True
 
     def _state(self, bic: str, number: str, what: dict[str, Any]) -> bool:
-        """State a change until the node takes it. Returns: whether it did before the load ended."""
+        """State a change until the node accepts it. Returns: whether it did before the load ended."""
         while not self._stopped.is_set():
             try:
                 self._cores[bic].state([{"number": number, **what}])
             except (httpx.TransportError, NotTaken):
-                self._stopped.wait(_BETWEEN_DECISIONS_S)  # its node is down, or its store; or its clock is off
+                self._stopped.wait(_BETWEEN_DECISIONS_S)  # its node or store is down, or its clock is wrong
                 continue
             return True
         return False
@@ -215,26 +215,26 @@ class Load:
     # Afterwards
 
     def mark(self) -> int:
-        """A place in what was asked, for `since`."""
+        """A position in the list of requests, for `since`."""
         return len(self.asked)
 
     def since(self, mark: int, bic: str | None = None) -> list[Asked]:
         return [each for each in self.asked[mark:] if bic is None or each.bank == bic]
 
     def wait_until_well(self, bics: tuple[str, ...] = ()) -> None:
-        """Return once each gateway decides on a payment of each bank by the bank's word again."""
+        """Wait until each gateway decides on a payment of each bank by an up-to-date attestation again."""
         for url in self._it.gateways:
             for bic in bics or tuple(self.accounts):
                 wait_for(lambda b=bic, u=url: by_the_banks_word(self.decide(b, u)), f"{bic} to be heard again")
 
     def wait_until_free(self, bic: str) -> None:
-        """While paused: let a bank's account be active, and return once a gateway sees that."""
+        """While paused: make a bank's account active, and wait until a gateway sees it."""
         assert self._set(self.accounts[bic], active=True)
         for url in self._it.gateways:
             wait_for(lambda u=url: self.decide(bic, u).outcome == "approve", f"{bic} to be free")
 
     def wrong(self) -> list[Asked]:
-        """Every decision that the bank's word, as of the watermark or later, does not bear out."""
+        """Every decision that is not supported by what the bank stated as of the watermark or later."""
         return [each for each in self.asked if not self._bears_out(each)]
 
     def _bears_out(self, each: Asked) -> bool:
@@ -255,7 +255,7 @@ class Load:
 
 
 def by_the_banks_word(asked: Asked) -> bool:
-    """Whether a decision rests on what the bank says of the account."""
+    """Whether a decision rests on the account's attestation."""
     return asked.outcome == "approve" or asked.reason in {"account_frozen", "debit_not_allowed"}
 
 

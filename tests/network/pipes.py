@@ -1,8 +1,8 @@
-"""The links between nodes: TCP pipes that can be cut, healed, slowed and made to lose.
+"""The links between nodes: TCP pipes that can be cut, healed, slowed and made lossy.
 
-A link that is cut carries nothing and closes nothing, as a cable that is pulled: bytes wait, and go on when it heals.
-What TCP makes of a lossy line is a wait for what is sent again, so a loss is a pause of `_RESEND_S` for that direction.
-That needs no root and no network namespace.
+A cut link carries nothing and closes nothing, like an unplugged cable: bytes wait, and continue when it heals. On a
+lossy line TCP waits for a retransmission, so a loss is modelled as a pause of `_RESEND_S` in that direction. This
+needs neither root nor network namespaces.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 _CHUNK = 64 * 1024
-_RESEND_S = 0.2  # the shortest that Linux waits before it sends again
-_MOST_WAITING = 256  # chunks on their way in one direction
+_RESEND_S = 0.2  # the shortest retransmission timeout of Linux
+_MOST_WAITING = 256  # chunks in flight in one direction
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class Weather:
-    """How a link carries: `delay_ms` one way, and of a thousand chunks `loss_per_mille` that are sent twice."""
+    """The quality of a link: `delay_ms` one way, and `loss_per_mille` of the chunks are sent twice."""
 
     delay_ms: int = 0
     loss_per_mille: int = 0
 
 
 class Pipe:
-    """One link: listens on `port` of loopback, and connects on to `target_port` for each who connects."""
+    """One link: listens on `port` of loopback, and connects each client to `target_port`."""
 
     def __init__(self, lines: "Pipes", target_port: int) -> None:
         self._lines = lines
@@ -53,7 +53,7 @@ class Pipe:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Carry nothing, until `heal`."""
+        """Carry nothing until `heal`."""
         self._lines.call(self._carries.clear)
 
     def heal(self) -> None:
@@ -66,7 +66,7 @@ class Pipe:
         try:
             await self._carries.wait()
             far, forth = await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:  # the node behind is down: who connects finds that out
+        except OSError:  # the node behind is down, and the client notices
             back.close()
             self._tasks.discard(task)
             return
@@ -85,7 +85,7 @@ class Pipe:
             self._tasks.discard(task)
 
     async def _one_way(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        """Carry one direction; a delay moves each chunk, and does not make the link narrow."""
+        """Carry one direction; the delay shifts each chunk and does not reduce the bandwidth."""
         loop = asyncio.get_running_loop()
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MOST_WAITING)
 
@@ -140,7 +140,7 @@ class Pipes:
         return pipe
 
     def call(self, what: Any) -> None:
-        """Call `what` in the links' loop, and wait until that is done."""
+        """Run a coroutine in the links' loop, and wait for it."""
         done: Future[None] = Future()
 
         def now() -> None:

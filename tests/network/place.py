@@ -1,4 +1,4 @@
-"""A consortium whose processes, stores and clocks can fail: what `test_process_faults` is played on."""
+"""A consortium whose processes, stores and clocks can fail: the environment of `test_process_faults`."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,7 +18,7 @@ from with_postgres import PostgresMissing, Server, server
 
 
 class DroppingNode:
-    """A node that accepts transactions and lets the next `left` of them fall."""
+    """A node that accepts transactions and drops the next `left` of them."""
 
     def __init__(self, proxy: NodeProxy) -> None:
         self.proxy, self.left, self.dropped = proxy, 0, 0
@@ -35,7 +35,7 @@ class DroppingNode:
 
 @dataclass
 class Place:
-    """The consortium with what can be done to it here. `store` is None where there is no PostgreSQL."""
+    """The consortium with the faults that can be injected here. `store` is None where there is no PostgreSQL."""
 
     it: Consortium
     load: Load
@@ -57,7 +57,7 @@ class Place:
 
 @contextmanager
 def placed(folder: Path) -> Iterator[Place]:
-    """A consortium under load. Ended with everything it started."""
+    """A consortium under load. Everything it started is ended on exit."""
     with ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.delenv("STANDING_TEST_DATABASE", raising=False)
@@ -72,7 +72,7 @@ def placed(folder: Path) -> Iterator[Place]:
         it.add_bank(
             *BANKS[0],
             environment=clocks[0].environment,
-            # It looks more seldom than others do, as each look goes through this process.
+            # It polls less often than others, since each poll goes through this process.
             publisher={"heartbeat_ms": 500, "poll_ms": 100, "resend_after_ms": 3_000},
             ledger_urls=[dropping.url, second.url],
         )

@@ -1,4 +1,4 @@
-"""The demo's whole day, on four validators and an observer: it goes as on the development chain."""
+"""The demo's whole day, on four validators and an observer: the outcome is that of the development chain."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from demo_day import Day
 from tests.network.consortium import BANKS, consortium
 from tests.patience import patient_ledger
 
-#: On a network of validators that are at work beside the tests on two cores; with blocks of 0.36 s it is 0.4 s.
+#: For a network of validators that shares two cores with the tests; with blocks of 0.36 s the usual value is 0.4 s.
 _SEEN_WITHIN_MS = 5_000
 
 

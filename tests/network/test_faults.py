@@ -1,8 +1,8 @@
-"""What holds when nodes of the ledger die, stand still or lose each other. Each test states its promise first.
+"""What holds when nodes of the ledger die, stall or lose contact. Each test's name and docstring state its promise.
 
-One consortium serves all tests, under one load from the first to the last: two banks that change an account every
-second, and a platform that asks for payments all the while. Each test brings a fault, sees its promise kept, mends it,
-and sees everything normal again by itself. The last ones look at the whole run.
+One consortium serves all tests, under one load from start to end: two banks that change an account every second, and
+a platform that asks for payments throughout. Each test injects a fault, checks its promise, repairs the fault, and
+waits until everything is normal again. The last tests look at the whole run.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from tests.network.load import Asked, Load, by_the_banks_word
 from tests.patience import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
-#: Decisions: enough of them for each gateway to have been asked several times about each bank.
+#: Decisions: enough for each gateway to have been asked several times about each bank.
 _A_WHILE = 12
-#: Twice the demo's bound on silence, so that a machine busy with other work does not look like a bank that is silent.
+#: Twice the demo's bound on silence, so that a bank on a busy machine does not look silent.
 _POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": 16_000}], "when_silent": "review"}
 
 
@@ -62,12 +62,12 @@ def _decisions(load: Load, mark: int, more: int, bic: str | None = None) -> list
 
 
 def _amiss(asked: list[Asked]) -> list[Asked]:
-    """Those that are not by the bank's word."""
+    """The decisions that do not rest on an attestation."""
     return [each for each in asked if not by_the_banks_word(each)]
 
 
-def test_one_of_four_validators_killed_is_noticed_by_nobody_who_does_not_use_it(it: Consortium, load: Load) -> None:
-    """More than two thirds are left. Each decision is by the bank's word, while it is down and when it comes back."""
+def test_killing_one_of_four_validators_affects_only_its_users(it: Consortium, load: Load) -> None:
+    """More than two thirds are left. Each decision rests on an attestation, while it is down and when it comes back."""
     third, mark = it.network.validators[2], load.mark()
     it.network.kill(third)
     _decisions(load, mark, 5 * _A_WHILE)
@@ -78,9 +78,9 @@ def test_one_of_four_validators_killed_is_noticed_by_nobody_who_does_not_use_it(
     assert _amiss(load.since(mark)) == []
 
 
-def test_a_gateways_own_node_that_stands_still_and_comes_back_costs_no_decision(it: Consortium, load: Load) -> None:
-    """The next node is asked inside the time budget. When the first one is back and catches up, its older answers are
-    asked for again elsewhere: no decision is `ledger_rolled_back`, none `ledger_unreachable`."""
+def test_a_gateways_own_node_that_stalls_and_recovers_costs_no_decision(it: Consortium, load: Load) -> None:
+    """The next node is asked within the time budget. When the first one recovers and catches up, its outdated
+    answers are asked for again elsewhere: no decision is `ledger_rolled_back`, none `ledger_unreachable`."""
     observer, mark = it.network.observer, load.mark()
     for _ in range(3):
         it.network.pause(observer)
@@ -91,9 +91,9 @@ def test_a_gateways_own_node_that_stands_still_and_comes_back_costs_no_decision(
     assert load.reasons(_amiss(load.since(mark))) == {}
 
 
-def test_a_bank_whose_own_validator_is_cut_off_goes_on_through_another(it: Consortium, load: Load) -> None:
-    """Partition 3|1 with the bank on the minority's side: its node finds its validator standing still and uses the next
-    one. Its word is never older than the bound for long, and the other bank notices nothing."""
+def test_a_bank_whose_own_validator_is_cut_off_continues_through_another(it: Consortium, load: Load) -> None:
+    """Partition 3|1 with the bank in the minority: its node finds that its validator has stalled and uses the next
+    one. The bank is never stale beyond the bound for long, and the other bank is not affected."""
     own, mark = it.node_of(it.net.banks[FIRST]), load.mark()
     others = [node for node in it.network.nodes if node is not own]
     it.network.isolate(own)
@@ -111,11 +111,11 @@ def test_a_bank_whose_own_validator_is_cut_off_goes_on_through_another(it: Conso
     assert set(load.reasons(_amiss(load.since(mark, FIRST)))) <= {"bank_silent"}
 
 
-def test_with_two_of_four_validators_killed_banks_are_silent_after_the_bound_and_heard_again_by_themselves(
+def test_with_two_of_four_validators_killed_banks_fall_silent_and_recover_by_themselves(
     it: Consortium, load: Load
 ) -> None:
-    """There is no quorum, so no block: nothing new is heard, and nothing is approved once the bound has passed. What is
-    left is still read, so it is `bank_silent` and not `ledger_unreachable`."""
+    """There is no quorum, so no block: nothing new is published, and nothing is approved once the bound has passed.
+    The remaining nodes still answer reads, so the reason is `bank_silent` and not `ledger_unreachable`."""
     two, mark = it.network.validators[1:3], load.mark()
     it.network.kill(*two)
     for bic in (FIRST, SECOND):
@@ -129,10 +129,8 @@ def test_with_two_of_four_validators_killed_banks_are_silent_after_the_bound_and
     assert set(load.reasons(_amiss(load.since(mark)))) <= {"bank_silent"}
 
 
-def test_a_network_that_falls_in_two_halves_stands_still_and_has_one_history_when_it_heals(
-    it: Consortium, load: Load
-) -> None:
-    """Partition 2|2: no half has a quorum, so neither goes on, and there is nothing to undo later."""
+def test_a_network_split_in_halves_stalls_and_has_one_history_when_it_heals(it: Consortium, load: Load) -> None:
+    """Partition 2|2: neither half has a quorum, so neither makes blocks, and nothing has to be undone later."""
     validators, mark = it.network.validators, load.mark()
     it.network.cut([*validators[:2], it.network.observer], validators[2:])
     for bic in (FIRST, SECOND):
@@ -146,11 +144,12 @@ def test_a_network_that_falls_in_two_halves_stands_still_and_has_one_history_whe
     assert set(load.reasons(_amiss(load.since(mark)))) <= {"bank_silent"}
 
 
-def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_no_decision_wrong(
+def test_links_of_200_ms_with_5_percent_loss_raise_staleness_and_make_no_decision_wrong(
     it: Consortium, load: Load
 ) -> None:
-    """Blocks take longer. A decision is by the bank's word; where that is older than the bound it is `bank_silent`,
-    which is rare. `test_no_decision_of_the_whole_run_went_against_the_banks_word` looks at these decisions as well."""
+    """Blocks take longer. Decisions rest on an attestation; where staleness exceeds the bound they are
+    `bank_silent`, which is rare. `test_no_decision_of_the_whole_run_contradicts_the_bank` covers these decisions as
+    well."""
     mark = load.mark()
     it.network.worsen(delay_ms=200, loss_per_mille=50)
     it.network.wait_for_blocks(10)
@@ -161,13 +160,13 @@ def test_links_of_200_ms_that_lose_5_percent_make_the_banks_word_older_and_no_de
     assert len(amiss) * 10 <= len(asked)
 
 
-def test_with_every_node_killed_nothing_is_approved_and_all_is_as_before_after_a_restart(
+def test_with_every_node_killed_nothing_is_approved_and_a_restart_restores_everything(
     it: Consortium, load: Load
 ) -> None:
-    """No node answers: `ledger_unreachable`. Nothing that a bank said meanwhile is lost."""
+    """No node answers: `ledger_unreachable`. Nothing that a bank stated in the meantime is lost."""
     mark = load.mark()
     it.network.kill(*it.network.nodes)
-    down = load.mark() + len(load.accounts) * len(it.gateways)  # those on their way may have read before
+    down = load.mark() + len(load.accounts) * len(it.gateways)  # decisions in progress may have read before
     wait_for(lambda: len(load.since(down)) >= _A_WHILE, "decisions without a ledger")
     assert {each.reason for each in load.since(down)} == {"ledger_unreachable"}
     it.network.start()
@@ -175,10 +174,10 @@ def test_with_every_node_killed_nothing_is_approved_and_all_is_as_before_after_a
     assert set(load.reasons(_amiss(load.since(mark)))) <= {"ledger_unreachable", "bank_silent"}
 
 
-def test_a_gateway_process_that_is_killed_leaves_the_other_deciding_and_each_transaction_decided_once(
+def test_when_a_gateway_process_is_killed_the_other_decides_and_each_transaction_is_decided_once(
     it: Consortium, load: Load
 ) -> None:
-    """Two processes share one PostgreSQL: what one has recorded, the other answers in the same words."""
+    """Two processes share one PostgreSQL: the other process repeats the recorded answer word for word."""
     if not on_postgresql():
         pytest.skip("an SQLite database is for one gateway process: apt-get install postgresql")
     (first, _), (second, process) = it.gateways.items()
@@ -195,17 +194,17 @@ def test_a_gateway_process_that_is_killed_leaves_the_other_deciding_and_each_tra
 # The whole run
 
 
-def test_no_decision_of_the_whole_run_went_against_the_banks_word(load: Load) -> None:
-    """As of the watermark or later: nothing was approved that was frozen, nothing declined that was active."""
+def test_no_decision_of_the_whole_run_contradicts_the_bank(load: Load) -> None:
+    """As of the watermark or later: no approval of a frozen account, no decline of an active one."""
     assert len(load.asked) > 500
     assert load.changes > 50
     assert load.wrong() == []
 
 
-def test_the_auditor_finds_nothing_lost_nothing_twice_and_no_decision_wrong(
+def test_the_auditor_finds_nothing_lost_nothing_duplicated_and_no_wrong_decision(
     it: Consortium, load: Load, tmp_path: Path
 ) -> None:
-    """From the URL of any one node the whole history is recomputed; from the gateway's export every decision."""
+    """The whole history is recomputed from the URL of any one node; every decision from the gateway's export."""
     load.pause()
     try:
         lines = it.export()

@@ -1,8 +1,9 @@
-"""What holds when processes, stores and clocks fail rather than the network. Each test states its promise first.
+"""What holds when processes, stores and clocks fail instead of the network. Each test's name states its promise.
 
-As in `test_faults`, one consortium under one load serves all tests, and the last one audits the whole run. Here banks
-and gateways are on a PostgreSQL of the tests' own, which can be restarted; the first bank's node reaches its validator
-through a node that can drop what it has accepted; and the clocks of that node and of the second gateway can be moved.
+As in `test_faults`, one consortium under one load serves all tests, and the last one audits the whole run. Here
+banks and gateways use a PostgreSQL of the tests' own, which can be restarted; the first bank's node reaches its
+validator through a proxy that can drop transactions it has accepted; and the clocks of that node and of the second
+gateway can be moved.
 """
 
 import threading
@@ -29,7 +30,7 @@ from tests.patience import patient_ledger
 FIRST, SECOND = (bic for bic, _ in BANKS)
 _A_WHILE = 12
 _OFF_MS = 30_000
-#: Of a read's answer: the four words before the records, and the place of words within a record's five.
+#: A read's answer: four 32-byte words before the records, then five per record.
 _HEAD_WORDS, _RECORD_WORDS, _TAIL, _WATERMARK = 4, 5, 2, 3
 _ON_ONE_STORE = "several processes share a PostgreSQL, an SQLite file is for one: apt-get install postgresql"
 
@@ -64,8 +65,8 @@ def _reasons_amiss(asked: list[Asked]) -> set[str]:
     return set(Load.reasons([each for each in asked if not by_the_banks_word(each)]))
 
 
-def test_a_transaction_that_was_accepted_and_dropped_is_sent_again(place: Place) -> None:
-    """The bank's word goes on by itself, in order and without a gap. The other bank notices nothing."""
+def test_a_transaction_that_a_node_accepted_and_dropped_is_sent_again(place: Place) -> None:
+    """The bank continues by itself, in order and without a gap. The other bank is not affected."""
     mark, before = place.load.mark(), place.published(FIRST)
     place.dropping.left = 3
     wait_for(lambda: place.dropping.dropped == 3, "three transactions to be dropped")
@@ -77,8 +78,8 @@ def test_a_transaction_that_was_accepted_and_dropped_is_sent_again(place: Place)
     assert _reasons_amiss(place.load.since(mark, FIRST)) <= {"bank_silent"}
 
 
-def test_of_two_node_processes_on_one_store_one_takes_over_when_the_active_one_is_killed(place: Place) -> None:
-    """It goes on where the other was: no number is left out, none is there twice, and the core feeds it."""
+def test_the_standby_node_takes_over_when_the_active_one_is_killed(place: Place) -> None:
+    """It continues where the other stopped: no number is missing or duplicated, and the core can feed it."""
     if place.store is None:
         pytest.skip(_ON_ONE_STORE)
     bank = place.it.net.banks[SECOND]
@@ -97,9 +98,9 @@ def test_of_two_node_processes_on_one_store_one_takes_over_when_the_active_one_i
     bank.process, bank.url = standby, url
 
 
-def test_a_gateway_killed_in_the_midst_of_decisions_leaves_each_transaction_decided_once(place: Place) -> None:
-    """Whoever had no answer asks again, at any gateway: what was recorded is answered in the same words, and what was
-    not is decided now."""
+def test_a_gateway_killed_in_the_middle_of_decisions_leaves_each_transaction_decided_once(place: Place) -> None:
+    """A client without an answer asks again, at any gateway: a recorded answer is repeated word for word, and
+    anything else is decided now."""
     (first, _), *others = place.it.gateways.items()
     url, process = others[0] if others else next(iter(place.it.gateways.items()))
     account = place.load.accounts[FIRST]
@@ -143,15 +144,15 @@ def test_a_gateway_killed_in_the_midst_of_decisions_leaves_each_transaction_deci
     place.load.go_on()
 
 
-def test_a_store_that_is_restarted_under_load_costs_answers_and_nothing_else(place: Place) -> None:
-    """While PostgreSQL is down nothing is decided and nothing is taken from a core: both get an error and ask again.
-    Nodes and gateways find it again by themselves, and go on where they were."""
+def test_restarting_the_store_under_load_causes_errors_and_no_other_harm(place: Place) -> None:
+    """While PostgreSQL is down nothing is decided and no feed entry is accepted: platform and core get errors and
+    ask again. Nodes and gateways reconnect by themselves and continue where they were."""
     if place.store is None:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     mark, changes = place.load.mark(), place.load.changes
 
     def while_down() -> None:
-        down = place.load.mark() + len(place.load.accounts) * len(place.it.gateways)  # some are on their way
+        down = place.load.mark() + len(place.load.accounts) * len(place.it.gateways)  # some are in progress
         wait_for(lambda: len(place.load.since(down)) >= _A_WHILE, "requests without a store")
         assert {by_the_banks_word(each) for each in place.load.since(down)} == {False}
 
@@ -164,20 +165,20 @@ def test_a_store_that_is_restarted_under_load_costs_answers_and_nothing_else(pla
 
 @pytest.mark.parametrize("off_ms", [_OFF_MS, -_OFF_MS], ids=["ahead", "behind"])
 def test_a_gateway_whose_clock_is_30_s_off_approves_nothing(place: Place, off_ms: int) -> None:
-    """By its clock every bank's word is too old, or from a time to come: `bank_silent`. The other gateway decides as
-    before, and once the clock is right all is as before."""
+    """By its clock every watermark is too old or in the future: `bank_silent`. The other gateway decides as before,
+    and once the clock is right everything is as before."""
     if not place.several:
         pytest.skip(_ON_ONE_STORE)
     (right, _), (wrong, _) = place.it.gateways.items()
     place.gateway_clock.move(off_ms)
     wait_for(lambda: place.load.decide(FIRST, wrong).reason == "bank_silent", "the clock to tell")
-    mark = place.load.mark() + 2 * len(place.load.accounts)  # one of each gateway may be on its way
+    mark = place.load.mark() + 2 * len(place.load.accounts)  # one request per gateway may be in progress
     assert {each.reason for each in _decisions(place.load, mark, _A_WHILE, wrong)} == {"bank_silent"}
     assert _reasons_amiss(_decisions(place.load, mark, _A_WHILE, right)) == set()
 
 
-def test_a_banks_node_whose_clock_is_30_s_ahead_is_heard_as_before(place: Place) -> None:
-    """What it signs is by its core's word, and never later than the ledger takes."""
+def test_a_bank_node_whose_clock_is_30_s_ahead_publishes_as_before(place: Place) -> None:
+    """It signs the times that its core stated, and never a later time than the ledger accepts."""
     mark = place.load.mark()
     place.bank_clock.move(_OFF_MS)
     reached = place.published(FIRST)
@@ -186,9 +187,9 @@ def test_a_banks_node_whose_clock_is_30_s_ahead_is_heard_as_before(place: Place)
     assert _reasons_amiss(place.load.since(mark)) == set()
 
 
-def test_a_banks_node_whose_clock_is_30_s_behind_is_silent_and_says_nothing_wrong(place: Place) -> None:
-    """It does not believe its core, whose time is to come: the core is refused and asks again, the bank falls silent
-    once the bound has passed, and is heard by itself when the clock is right."""
+def test_a_bank_node_whose_clock_is_30_s_behind_falls_silent_and_states_nothing_wrong(place: Place) -> None:
+    """It refuses its core's entries, whose times are in the future, and the core retries. The bank is silent once
+    the bound has passed, and recovers by itself when the clock is right."""
     mark, changes = place.load.mark(), place.load.changes
     place.bank_clock.move(-_OFF_MS)
     wait_for(lambda: place.load.decide(FIRST).reason == "bank_silent", "the bank to be silent")
@@ -199,8 +200,8 @@ def test_a_banks_node_whose_clock_is_30_s_behind_is_silent_and_says_nothing_wron
     assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
 
 
-def test_a_validator_that_is_added_and_one_that_is_removed_are_noticed_by_nobody(place: Place) -> None:
-    """The observer, on which a gateway is, becomes a fifth validator and ceases to be one while banks publish."""
+def test_adding_and_removing_a_validator_affects_nobody(place: Place) -> None:
+    """The observer, which a gateway uses, becomes a fifth validator and then an observer again while banks publish."""
     network, mark = place.it.network, place.load.mark()
     network.begin_to_vote(network.observer, DEVNET_KEYS[-1])
     wait_for(lambda: {network.voting(node) for node in network.nodes} == {5}, "every node to know of five")
@@ -216,12 +217,12 @@ def test_a_validator_that_is_added_and_one_that_is_removed_are_noticed_by_nobody
 
 
 def _records_changed(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """Every record's terms are others."""
+    """Change the terms of every record."""
     return _with_words(call, answer, _TAIL, lambda word: bytes([word[0] ^ 1]) + word[1:])
 
 
 def _watermark_forged(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """Every bank has vouched up to one second later than it did."""
+    """Move every bank's watermark one second ahead."""
     return _with_words(call, answer, _WATERMARK, lambda word: (int.from_bytes(word) + 1_000).to_bytes(32))
 
 
@@ -231,7 +232,7 @@ def _with_words(call: dict[str, Any], answer: dict[str, Any], place: int, change
     data = bytes.fromhex(answer["result"][2:])
     words = [data[at : at + 32] for at in range(0, len(data), 32)]
     count = (len(words) - _HEAD_WORDS) // _RECORD_WORDS
-    decode_read(data, count)  # it is an answer to `read`
+    decode_read(data, count)  # an answer to `read`
     for record in range(count):
         at = _HEAD_WORDS + record * _RECORD_WORDS + place
         words[at] = change(words[at])
@@ -240,7 +241,7 @@ def _with_words(call: dict[str, Any], answer: dict[str, Any], place: int, change
 
 @pytest.fixture(scope="module")
 def misled(place: Place) -> str:
-    """Another gateway process of the platform, whose only node of the ledger can lie."""
+    """Another gateway process of the platform, whose only ledger node can lie."""
     if place.store is None:
         pytest.skip(_ON_ONE_STORE)
     net, port = place.it.net, free_port()
@@ -253,8 +254,8 @@ def misled(place: Place) -> str:
     return url
 
 
-def test_a_ledger_node_that_changes_records_has_nothing_approved(place: Place, misled: str) -> None:
-    """What the bank sealed opens as a whole or not at all."""
+def test_a_ledger_node_that_changes_records_gets_nothing_approved(place: Place, misled: str) -> None:
+    """Sealed terms can be opened unchanged or not at all."""
     wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
     place.liar.lie = _records_changed
     lied_to = [place.load.decide(bic, misled) for bic in (FIRST, SECOND) for _ in range(_A_WHILE)]
@@ -263,8 +264,8 @@ def test_a_ledger_node_that_changes_records_has_nothing_approved(place: Place, m
     wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
 
 
-def test_a_ledger_node_that_shows_the_past_has_nothing_approved(place: Place, misled: str) -> None:
-    """It answers from a state of long ago, in itself a true one. The gateway knows of a later publication."""
+def test_a_ledger_node_that_shows_the_past_gets_nothing_approved(place: Place, misled: str) -> None:
+    """It answers from an old state, which was once true. The gateway knows of a later publication."""
     wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
     past = hex(place.it.network.observer.height())
     reached = place.load.changes
@@ -288,15 +289,15 @@ def test_a_ledger_node_that_shows_the_past_has_nothing_approved(place: Place, mi
 # The whole run
 
 
-def test_no_decision_of_the_whole_run_went_against_the_banks_word(place: Place) -> None:
+def test_no_decision_of_the_whole_run_contradicts_the_bank(place: Place) -> None:
     assert len(place.load.asked) > 500
     assert place.load.changes > 50
     assert place.load.wrong() == []
 
 
 def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, misled: str) -> None:
-    """That a read's watermark is a little later than the bank's, a gateway cannot see; whoever audits it by an honest
-    node can. Nothing else is found of the whole run: nothing lost, nothing twice, no decision wrong."""
+    """A gateway cannot see that a read's watermark is slightly later than the bank's; an auditor with an honest node
+    can. The auditor finds nothing else in the whole run: nothing lost, nothing duplicated, no wrong decision."""
     load = place.load
     load.pause()
     place.liar.lie = _watermark_forged
@@ -320,5 +321,5 @@ def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, mis
 
 
 def _misled(decision: Any) -> bool:
-    """Whether a decision rests on what the lying node changed, or showed of the past."""
+    """Whether a decision rests on data that the lying node changed, or on an old state that it showed."""
     return decision["reason"] in {"attestation_unreadable", "ledger_rolled_back"}

@@ -16,14 +16,14 @@ from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.engine import Engine, Plan, Ports, start_command
 from tests.network.pipes import Pipe, Pipes, Weather
 
-#: Four validators bear the loss of one; the observer follows without a vote, as a platform's node would.
+#: Four validators tolerate the loss of one; the observer follows without a vote, as a platform's node would.
 PLAN = Plan(validators=4, observers=1, funded=tuple(key.hex() for key in DEVNET_KEYS))
 COMMIT_MS = 300
 
 
 @dataclass
 class NetworkNode:
-    """One node. `dials`: its own links to others, by the other's index; the other end of each belongs to the other."""
+    """One node. `dials`: its own links, by the index of the other node, which owns the opposite end."""
 
     index: int
     home: Path
@@ -43,7 +43,7 @@ class NetworkNode:
         return f"http://127.0.0.1:{self.ports.rpc}"
 
     def height(self) -> int:
-        """The number of its newest block. Raises: httpx.TransportError, NotYet where it does not serve."""
+        """The number of its newest block. Raises: httpx.TransportError, NotYet where it is not serving."""
         call = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
         answer = httpx.post(self.url, json=call, timeout=2)
         if answer.status_code != httpx.codes.OK or "result" not in answer.json():
@@ -65,7 +65,7 @@ class ValidatorNetwork:
             shutil.copytree(homes / f"n{index}", home)
             votes = index < plan.validators
             self.nodes.append(NetworkNode(index, home, (home / "id").read_text(), Ports(), votes))
-        # A link for each pair, dialled from one side alone, so that a pair has one connection and it can be cut.
+        # One link per pair, dialled from one side only, so that a pair has a single connection that can be cut.
         for one, other in itertools.combinations(self.nodes, 2):
             one.dials[other.index] = pipes.link(other.ports.p2p)
 
@@ -80,14 +80,14 @@ class ValidatorNetwork:
     # Nodes
 
     def start(self, *nodes: NetworkNode) -> None:
-        """Start nodes, all where none is named, and wait until each serves a block. Too few for a quorum never do."""
+        """Start nodes, by default all, and wait until each serves a block. Without a quorum that never happens."""
         for node in nodes or self.nodes:
             self.launch(node)
         for node in nodes or self.nodes:
             self.wait_for_height(node, 2)
 
     def launch(self, node: NetworkNode) -> None:
-        """Start a node, and do not wait for it."""
+        """Start a node without waiting for it."""
         assert node.process is None
         peers = [f"{self.nodes[other].identity}@127.0.0.1:{pipe.port}" for other, pipe in node.dials.items()]
         command = start_command(self._engine, node.home, node.ports, peers=peers, commit_ms=self._commit_ms)
@@ -95,26 +95,26 @@ class ValidatorNetwork:
         node.process = Process(node.name, command, log, self._engine.environment)
 
     def stop(self, *nodes: NetworkNode) -> None:
-        """End nodes as an operator would."""
+        """Stop nodes as an operator would."""
         for node in nodes:
             process, node.process = _running(node), None
             process.stop()
 
     def kill(self, *nodes: NetworkNode) -> None:
-        """End nodes as a power cut would."""
+        """Kill nodes, like a power cut."""
         for node in nodes:
             process, node.process = _running(node), None
             process.kill()
 
     def pause(self, node: NetworkNode) -> None:
-        """Let a node stand still: it keeps its connections and answers nothing."""
+        """Pause a node: it keeps its connections and answers nothing."""
         os.kill(_running(node).pid, signal.SIGSTOP)
 
     def resume(self, node: NetworkNode) -> None:
         os.kill(_running(node).pid, signal.SIGCONT)
 
     def stop_all(self) -> None:
-        """End whatever runs."""
+        """End everything that runs."""
         for node in self.nodes:
             if node.process is not None:
                 with suppress(ProcessLookupError):  # it may have died by itself
@@ -124,19 +124,19 @@ class ValidatorNetwork:
     # Votes
 
     def begin_to_vote(self, node: NetworkNode, key: bytes) -> None:
-        """Make an observer a validator, paid for by a funded account, and return once it is one."""
+        """Make an observer a validator, paid for by a funded account, and wait until it is one."""
         self._engine.begin_to_vote(node.home, node.ports, key.hex())
         votes = self.voting(node)
         _running(node).wait_until(lambda: self.voting(node) == votes + 1)
 
     def end_to_vote(self, node: NetworkNode) -> None:
-        """Undo `begin_to_vote`, and return once that is done."""
+        """Undo `begin_to_vote`, and wait until that is done."""
         votes = self.voting(node)
         self._engine.end_to_vote(node.home, node.ports)
         _running(node).wait_until(lambda: self.voting(node) == votes - 1)
 
     def voting(self, node: NetworkNode) -> int:
-        """How many validators there are, by a node's word."""
+        """How many validators there are, according to a node."""
         answer = httpx.get(f"http://127.0.0.1:{node.ports.comet}/validators", timeout=5)
         return int(answer.json()["result"]["total"])
 
@@ -153,14 +153,14 @@ class ValidatorNetwork:
         self.cut([node], [other for other in self.nodes if other is not node])
 
     def heal(self) -> None:
-        """Let every link carry again, at once and without loss."""
+        """Restore every link at once, without loss."""
         for node in self.nodes:
             for pipe in node.dials.values():
                 pipe.heal()
                 pipe.weather = Weather()
 
     def worsen(self, *, delay_ms: int, loss_per_mille: int) -> None:
-        """Let every link be slow and lossy."""
+        """Make every link slow and lossy."""
         for node in self.nodes:
             for pipe in node.dials.values():
                 pipe.weather = Weather(delay_ms, loss_per_mille)
@@ -174,25 +174,25 @@ class ValidatorNetwork:
     # Heights
 
     def heights(self, nodes: Sequence[NetworkNode] = ()) -> list[int]:
-        """The newest block of each node, of all where none is named."""
+        """The newest block of each node, by default of all."""
         return [node.height() for node in nodes or self.nodes]
 
     def wait_for_height(self, node: NetworkNode, height: int) -> None:
-        """Return once a node serves this block. Raises: ProcessDied, NotYet."""
+        """Wait until a node serves this block. Raises: ProcessDied, NotYet."""
         _running(node).wait_until(lambda: node.height() >= height)
 
     def wait_for_blocks(self, more: int, nodes: Sequence[NetworkNode] = ()) -> None:
-        """Return once each node, of all where none is named, is `more` blocks beyond the highest of them now."""
+        """Wait until each node, by default all, is `more` blocks beyond the highest one now."""
         asked = nodes or self.nodes
         top = max(self.heights(asked))
         for node in asked:
             self.wait_for_height(node, top + more)
 
     def wait_until_level(self) -> None:
-        """Return once every running node serves, and has what the highest one had when all did."""
+        """Wait until every running node serves the block that was the highest when all answered."""
         running = [node for node in self.nodes if node.process is not None]
         for node in running:
-            self.wait_for_height(node, 0)  # one that was just started does not listen yet
+            self.wait_for_height(node, 0)  # a node that was just started is not listening yet
         self.wait_for_blocks(0, running)
 
 
@@ -203,7 +203,7 @@ def _running(node: NetworkNode) -> Process:
 
 @contextmanager
 def validators(folder: Path, *, plan: Plan = PLAN, commit_ms: int = COMMIT_MS) -> Iterator[ValidatorNetwork]:
-    """A network that runs, with every node at block 2 or beyond. Ended with everything it started.
+    """A running network, with every node at block 2 or beyond. Everything it started is ended on exit.
 
     Raises: tests.network.engine.EngineMissing.
     """

@@ -1,5 +1,5 @@
-"""What the consoles of both services share: sign-in and sessions, languages, pages, and the headers of every answer.
+"""What both consoles share: sign-in and sessions, languages, pages, and response headers.
 
-A console is an application of its own at `/console`: its errors are pages, its callers have sessions in place of API
-keys, and each answer carries a strict Content-Security-Policy.
+A console is an application of its own at `/console`: its errors are pages, its callers have sessions instead of API
+keys, and every response carries a strict Content-Security-Policy.
 """

@@ -1,4 +1,4 @@
-"""A console's ASGI application: pages, their errors as pages, and the headers of every answer."""
+"""A console's ASGI application: pages, errors as pages, and the headers of every response."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -40,9 +40,9 @@ def create(
     routers: Iterable[APIRouter],
     problems: Mapping[type[StandingError], tuple[int, str]],
 ) -> FastAPI:
-    """A console over a service's services (`ledger.service.injection`), to be mounted at PATH.
+    """A console on top of a service's services (`ledger.service.injection`), to be mounted at PATH.
 
-    `routers`: its pages, beside those to sign in. `problems`: HTTP status and title of the service's own errors.
+    `routers`: its pages, besides those for sign-in. `problems`: HTTP status and title of the service's own errors.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = services
@@ -64,7 +64,7 @@ def create(
 def error_page(
     request: Request, status: int, name: str, detail: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An error as a page. `name`: of its sentence."""
+    """An error as a page. `name`: of its message."""
     console = console_of(request)
     words = console.words(request)
     if words.language == "zh":
@@ -85,7 +85,7 @@ async def _standing_error(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    # What was typed may be personal data, so only the fields' names are shown.
+    # The input may be personal data, so only the names of the fields are shown.
     assert isinstance(error, RequestValidationError)
     fields = sorted({str(item["loc"][-1]) for item in error.errors()})
     return error_page(request, 422, "malformed-request", ", ".join(fields))
@@ -98,7 +98,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 class _SameSite:
-    """ASGI middleware: a form of another site reaches no page."""
+    """ASGI middleware: refuses forms of other sites."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,7 +115,8 @@ class _SameSite:
 
 
 class _Headers:
-    """ASGI middleware: the headers of every answer. Pages are kept nowhere; the console's own files may be."""
+    """ASGI middleware: adds the headers of every response. Pages are never cached; the console's static files may
+    be."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""A console: its pages, made of templates with autoescape and the words of the visitor's language.
+"""A console's pages, rendered from templates with autoescape in the visitor's language.
 
-Templates and sentences are those of the console's own package, and then those that both consoles share.
+Templates and messages are looked up in the console's own package first, then in the shared one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,11 +26,11 @@ HOME = PATH + "/"
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What one console has of its own.
+    """What is specific to one console.
 
-    `package`: of its templates and sentences. `name`: begins its cookies' names, so that two consoles on
-    one host keep theirs apart. `zone`: of times that have no other. `provider`: the name of the identity provider that
-    people may sign in by; `sign_out_url`: where they end their session there, None where they cannot.
+    `package`: of its templates and messages. `name`: the prefix of its cookies, so that two consoles on one host do
+    not share them. `zone`: the default time zone. `provider`: the name of the identity provider for sign-in;
+    `sign_out_url`: where users end their session there, None where they cannot.
     """
 
     package: str
@@ -47,7 +47,7 @@ class Console:
 
     @property
     def visitor_cookie(self) -> str:
-        """Before anybody is signed in, the form to sign in has a token of its own."""
+        """Before sign-in, the form has a token of its own."""
         return f"{self.name}_visitor"
 
     @property
@@ -55,7 +55,7 @@ class Console:
         return f"{self.name}_language"
 
     def words(self, request: Request) -> Words:
-        """The visitor's language: as chosen, otherwise as their browser prefers."""
+        """The visitor's language: their choice, otherwise their browser's preference."""
         chosen = request.cookies.get(self.language_cookie)
         for language in LANGUAGES:
             if chosen == language:
@@ -71,7 +71,7 @@ class Console:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
-        """A page in the words' language; `w` in templates. Every value is escaped."""
+        """A page in the visitor's language; `w` in templates. Every value is escaped."""
         text = _environment(self.package).get_template(template).render(w=words, **values)
         return HTMLResponse(text, status_code=status, headers=dict(headers or {}))
 
@@ -84,7 +84,7 @@ def static_file(name: str) -> bytes:
 
 @cache
 def _static_url(name: str) -> str:
-    """A file's address; it changes with the file, so browsers may keep it."""
+    """A file's URL; it changes with the content, so browsers may cache it."""
     return f"{PATH}/static/{name}?{sha256(static_file(name)).hexdigest()[:12]}"
 
 

@@ -1,9 +1,8 @@
-"""Sessions of a console: who is signed in, until when, and which addresses are locked out after failed tries.
+"""Sessions of a console: who is signed in, until when, and which addresses are locked out after failed attempts.
 
-A session is a random token in a cookie; only its SHA-256 is stored. It ends after a while without a page, after a
-fixed time in any case, when its holder signs out, and as soon as what it was opened with leaves the settings: the API
-key, or the identity provider.
-Sessions and failed tries are in the database, so that they hold for every process of the service.
+A session is a random token in a cookie; only its SHA-256 is stored. It ends after some time without a page request,
+after a fixed time in any case, at sign-out, and when the API key or identity provider that it was opened with leaves
+the settings. Sessions and failed attempts are in the database, so that they hold for every process of the service.
 """
 
 import hmac
@@ -23,14 +22,15 @@ from standing.ledger.service.console.settings import SessionSettings
 from standing.ledger.service.console.tables import SessionTables
 
 _MINUTE_MS = 60_000
-#: A page moves the idle end only this often: reading a page should not write each time.
+#: A page request extends the session only this often, so that not every read causes a write.
 _TOUCH_MS = 60_000
 
 _T = TypeVar("_T")
 
 
 class Store(Protocol):
-    """A service's database. `reading` and `writing` run work that uses `read` and `write` beside the event loop."""
+    """A service's database. `reading` and `writing` run functions that use `read` and `write` outside the event
+    loop."""
 
     def read(self) -> AbstractContextManager[Connection]: ...
     def write(self) -> AbstractContextManager[Connection]: ...
@@ -39,12 +39,12 @@ class Store(Protocol):
 
 
 class LockedOut(Unavailable):
-    """Too many failed tries of this address. It ends by itself."""
+    """Too many failed attempts from this address. The lock-out ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open session. `csrf`: the token that each act from a page of this session carries."""
+    """An open session. `csrf`: the token that every form of this session carries."""
 
     caller: Caller
     csrf: str
@@ -54,7 +54,7 @@ class Session:
 
 
 def csrf_of(token: str) -> str:
-    """The token of acts that belongs to a cookie's token. It says nothing about the cookie's."""
+    """The CSRF token that belongs to a session token. The session token cannot be derived from it."""
     return hmac.digest(token.encode(), b"standing/console/csrf", "sha256").hex()
 
 
@@ -72,8 +72,8 @@ class Sessions:
         secret: bytes,
         issuer: str | None = None,
     ) -> None:
-        """No key opens one before `accept`. `people`: the roles whose holders are people, as no platform or core is.
-        `secret` hides addresses at rest. `issuer`: the identity provider whose sessions count."""
+        """No key opens a session before `accept`. `people`: the roles held by people, not by systems. `secret` keys
+        the hashes of addresses at rest. `issuer`: the identity provider whose sessions are valid."""
         self._store = store
         self._sessions, self._failures = tables.sessions, tables.failures
         self._clock = clock
@@ -84,12 +84,12 @@ class Sessions:
         self._keys: dict[str, ApiKey] = {}
 
     def accept(self, keys: Iterable[ApiKey]) -> None:
-        """Sessions are opened with these keys from now on, and end where they were opened with another."""
+        """Open sessions with these keys from now on; sessions opened with other keys end."""
         self._keys = {key.sha256: key for key in keys}
 
     @property
     def keys(self) -> list[ApiKey]:
-        """The keys that count now, of every role."""
+        """The keys accepted now, of every role."""
         return list(self._keys.values())
 
     async def open(self, key: str, address: str) -> str | None:
@@ -109,7 +109,7 @@ class Sessions:
         await self._store.writing(work)
 
     async def failed(self, address: str) -> None:
-        """Count a failed try. Raises: Unavailable."""
+        """Count a failed attempt. Raises: Unavailable."""
 
         def work() -> None:
             with self._store.write() as connection:
@@ -127,7 +127,8 @@ class Sessions:
         return await self._store.writing(work)
 
     async def find(self, token: str, *, touch: bool = True) -> Session | None:
-        """The open session of a token; `touch`: a person asked for a page, so the idle end moves. None: sign in first.
+        """The open session of a token; None: not signed in. `touch`: a person requested a page, so the session is
+        extended.
 
         Raises: Unavailable.
         """

@@ -1,4 +1,4 @@
-"""Settings of a console: who may stay signed in, for how long, and when sign-in is locked."""
+"""Settings of a console: session lifetimes, and when sign-in is locked."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,8 +12,12 @@ class SessionSettings(BaseModel):
 
     enabled: bool = True
     time_zone: TimeZoneName = "UTC"
-    idle_minutes: int = Field(15, ge=1, le=240, description="A session ends after this long without a page")
-    session_hours: int = Field(10, ge=1, le=24, description="A session ends after this long, whatever is done in it")
-    max_sessions: int = Field(1_000, ge=1, le=100_000, description="Of all processes on the database")
-    max_failures: int = Field(10, ge=1, le=1_000, description="Failed tries of one address before it is locked out")
-    lockout_minutes: int = Field(15, ge=1, le=1_440, description="How long tries count, and a lock-out lasts")
+    idle_minutes: int = Field(15, ge=1, le=240, description="A session ends after this long without a page request")
+    session_hours: int = Field(10, ge=1, le=24, description="A session ends after this long in any case")
+    max_sessions: int = Field(1_000, ge=1, le=100_000, description="Across all processes on the database")
+    max_failures: int = Field(
+        10, ge=1, le=1_000, description="Failed attempts from one address before it is locked out"
+    )
+    lockout_minutes: int = Field(
+        15, ge=1, le=1_440, description="How long attempts count, and how long a lock-out lasts"
+    )

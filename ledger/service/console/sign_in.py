@@ -1,4 +1,4 @@
-"""Routes to sign in and out, to choose a language, and of the console's own files."""
+"""Routes for signing in and out, choosing a language, and the console's static files."""
 
 from typing import Annotated
 
@@ -35,7 +35,7 @@ Next = Annotated[str, Query(alias="next", max_length=200)]
 async def sign_in_page(
     request: Request, console: ConsoleDep, wanted: Next = HOME, out: Annotated[bool, Query()] = False
 ) -> Response:
-    """The ways to sign in. `out`: somebody has just signed out, and may want to with the provider, too."""
+    """The ways to sign in. `out`: the visitor has just signed out, and may want to sign out of the provider, too."""
     there = await console.sign_out_url() if out and console.sign_out_url is not None else None
     return form(request, console.words(request), own_page(wanted), signed_out=out, provider_out=there)
 
@@ -88,7 +88,7 @@ async def choose_language(
 
 @router.get("/static/{name}")
 async def static(name: str) -> Response:
-    """A style sheet, script or picture of the console's own."""
+    """A style sheet, script or picture of the console."""
     if name not in _STATIC:
         raise HTTPException(404)
     kept = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -96,12 +96,12 @@ async def static(name: str) -> Response:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from."""
+    """The address a request comes from."""
     return request.client.host if request.client is not None else _UNKNOWN
 
 
 def locked_out(request: Request, words: Words, error: LockedOut) -> Response:
-    """The page to sign in, which says how long nobody of this address may."""
+    """The sign-in page for an address that is locked out, with the time left."""
     minutes = -(-error.retry_after_s // 60)
     answer = form(request, words, HOME, words("sign-in-locked-out", minutes=minutes), status=429)
     answer.headers["Retry-After"] = str(error.retry_after_s)
@@ -118,7 +118,7 @@ def form(
     signed_out: bool = False,
     provider_out: str | None = None,
 ) -> Response:
-    """The page to sign in, by every way that is open. `provider_out`: where to sign out with the provider."""
+    """The sign-in page, with every available method. `provider_out`: where to sign out of the provider."""
     token, console = visitor_token(request), console_of(request)
     values = frame(request, None) | {
         "csrf": csrf_of(token),

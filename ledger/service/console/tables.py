@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 
 @dataclass(frozen=True, slots=True)
 class SessionTables:
-    """Who is signed in, and who failed to."""
+    """The tables of sessions and failed attempts."""
 
     sessions: Table
     failures: Table
@@ -16,9 +16,9 @@ class SessionTables:
 def session_tables(metadata: MetaData) -> SessionTables:
     """Add the tables to a schema.
 
-    Sessions: `token_sha256` is of the cookie's token, `key_sha256` the API key that it was opened with, `issuer` the
-    identity provider that vouched for the person; one of the two is null. Failures: `address` is a keyed hash; rows
-    older than the lock-out are deleted.
+    Sessions: `token_sha256` is the hash of the cookie's token, `key_sha256` the API key that opened the session,
+    `issuer` the identity provider that vouched for the person; one of the two is null. Failures: `address` is a
+    keyed hash; rows older than the lock-out are deleted.
     """
     sessions = Table(
         "console_sessions",

@@ -1,4 +1,4 @@
-"""A visit: one request of somebody who is signed in, or is about to be, with their language."""
+"""A visit: one request by somebody who is signed in, or about to sign in, with their language."""
 
 import hmac
 import re
@@ -16,7 +16,7 @@ from standing.ledger.service.console.sessions import Session, csrf_of
 from standing.ledger.service.console.words import Words
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
-#: A page of the console: what a form may lead back to.
+#: A page of the console that a form may lead back to.
 _OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:/-]*)?")
 _LANGUAGE_LIFETIME_S = 365 * 24 * 3600
 
@@ -31,16 +31,16 @@ ConsoleDep = Annotated[Console, Depends(console_of)]
 
 
 class SignInNeeded(StandingError):
-    """Nobody is signed in, or not any more."""
+    """The visitor is not signed in, or no longer."""
 
 
 class ForgedRequest(NotAllowed):
-    """A form that did not come from a page of this session."""
+    """A form that does not come from a page of this session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is signed in."""
+    """A request by somebody who is signed in."""
 
     console: Console
     request: Request
@@ -57,7 +57,7 @@ class Visit:
 
 
 def frame(request: Request, session: Session | None) -> dict[str, Any]:
-    """What every page needs beside its own values."""
+    """What every page needs besides its own values."""
     path = own_page(request.url.path) if request.method == "GET" else HOME
     return {
         "caller": session.caller if session is not None else None,
@@ -68,7 +68,7 @@ def frame(request: Request, session: Session | None) -> dict[str, Any]:
 
 
 def own_page(path: str) -> str:
-    """`path` where it is a page of the console, else the console's first page: nobody is sent elsewhere."""
+    """`path` where it is a page of the console, otherwise the console's first page: no open redirects."""
     return path if _OWN_PAGE.fullmatch(path) and "//" not in path else HOME
 
 
@@ -96,7 +96,7 @@ ActDep = Annotated[Visit, Depends(act)]
 
 
 def check_origin(request: Request) -> None:
-    """Refuse a form that a page of another site sends, by what the browser says. Raises: ForgedRequest."""
+    """Refuse a form from another site, judged by the browser's headers. Raises: ForgedRequest."""
     if request.method in {"GET", "HEAD"}:
         return
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -118,7 +118,7 @@ def set_cookie(
 ) -> None:
     """Set a cookie that scripts cannot read and other sites do not send.
 
-    It is for HTTPS only, except on this machine itself, where there is none.
+    It is sent over HTTPS only, except on this machine itself, which has no TLS.
     """
     response.set_cookie(
         name,
@@ -132,7 +132,7 @@ def set_cookie(
 
 
 def forget_cookie(response: Response, name: str) -> None:
-    """Let the browser forget a cookie."""
+    """Delete a cookie."""
     response.delete_cookie(name, path=PATH)
 
 
@@ -142,13 +142,13 @@ def remember_language(request: Request, response: Response, language: str) -> No
 
 
 def visitor_token(request: Request) -> str:
-    """The token of somebody who is not signed in yet: theirs, or a new one."""
+    """The form token of a visitor who is not signed in: the existing one, or a new one."""
     known = request.cookies.get(console_of(request).visitor_cookie, "")
     return known if re.fullmatch(r"[A-Za-z0-9_-]{43}", known) else secrets.token_urlsafe(32)
 
 
 def check_visitor(request: Request, csrf: str) -> None:
-    """Check the form to sign in against the visitor's cookie. Raises: ForgedRequest."""
+    """Check the sign-in form against the visitor's cookie. Raises: ForgedRequest."""
     token = request.cookies.get(console_of(request).visitor_cookie, "")
     if not token or not hmac.compare_digest(csrf.encode(), csrf_of(token).encode()):
         raise ForgedRequest(

@@ -1,7 +1,7 @@
-"""A console's sentences in one language, and how times, durations and amounts are written in it.
+"""A console's messages in one language, and how times, durations and amounts are written in it.
 
-Every sentence is in `locales/en.ftl` and `locales/zh.ftl` (Project Fluent), under one name: what the consoles share
-here, the rest in the console's own package.
+Every message is in `locales/en.ftl` and `locales/zh.ftl` (Project Fluent), under one name: those that the consoles
+share here, the others in the console's own package.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from standing.ledger.service.languages import Language
 #: The languages as the HTML attribute `lang` names them.
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 
-#: The package of what both consoles say.
+#: The package of the shared messages.
 SHARED = "standing.ledger.service.console"
 
 _SECOND_MS = 1_000
@@ -31,11 +31,11 @@ _DAY_MS = 24 * _HOUR_MS
 
 
 class MissingSentence(StandingError):
-    """A page asks for a sentence that a language does not have, or without what the sentence needs."""
+    """A page uses a message that a language does not have, or omits a value that it needs."""
 
 
 class Bilingual(Protocol):
-    """A sentence that another room keeps in both languages."""
+    """A text that another room keeps in both languages."""
 
     @property
     def en(self) -> str: ...
@@ -44,7 +44,7 @@ class Bilingual(Protocol):
 
 
 def source(package: str, language: Language) -> str:
-    """The text of a package's file of a language."""
+    """A package's message file in a language."""
     return (files(package) / "locales" / f"{language}.ftl").read_text(encoding="utf-8")
 
 
@@ -57,7 +57,7 @@ def _bundle(package: str, language: Language) -> FluentBundle:
 
 
 class Words:
-    """One language of a console, whose own sentences are in `package`. Thread-safe."""
+    """One language of a console, whose own messages are in `package`. Thread-safe."""
 
     def __init__(self, package: str, language: Language, zone: ZoneInfo) -> None:
         self._package = package
@@ -66,7 +66,7 @@ class Words:
         self.zone = zone
 
     def __call__(self, name: str, **values: Any) -> str:
-        """The sentence of this name. Raises: MissingSentence."""
+        """The message of this name. Raises: MissingSentence."""
         bundle = _bundle(self._package, self.language)
         if not bundle.has_message(name):
             raise MissingSentence(f"{name}: no sentence in {self.language}.ftl")
@@ -80,12 +80,12 @@ class Words:
         return str(said)
 
     def named(self, family: str, member: str | None) -> str:
-        """A word of an enumeration, such as a reason; its plain name where it is newer than the sentences."""
+        """The label of an enumeration member, such as a reason; its plain name where there is no message for it yet."""
         name = f"{family}-{member or 'none'}"
         return self(name) if _bundle(self._package, self.language).has_message(name) else str(member)
 
     def of(self, message: Bilingual) -> str:
-        """This language's half of a sentence that another room keeps."""
+        """The text in this language, of a text that another room keeps in both."""
         return message.en if self.language == "en" else message.zh
 
     def time(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:

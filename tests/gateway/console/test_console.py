@@ -160,8 +160,8 @@ def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, s
         == ["passed"] * 6 + ["failed"] + ["not-reached"] * 8
     )
     verified = staff.open(f"/console/decisions/{decided['transaction_id']}/verification")
-    assert "The evidence holds." in verified, verified
-    assert "It rested on the bank’s own word." in verified
+    assert "The evidence is valid." in verified, verified
+    assert "The decision rested on the bank’s own statement." in verified
     staff.open(f"/console/decisions/{decided['transaction_id']}/evidence.json")
     assert staff.page.json()["evidence"] == decided["evidence"]
     assert "attachment" in staff.page.headers["Content-Disposition"]

@@ -35,7 +35,7 @@ def test_a_review_is_closed_with_its_reason_in_the_audit_and_only_once(a_rig: Ri
     assert acts(a_rig, "close_review")[0]["reason"] == "The user does not know of it"
     admin.open("/console/")
     again = admin.submit(path + "/review", outcome="approve", reason="A second thought")
-    assert "closed before, with the other outcome" in again
+    assert "already closed with the other outcome" in again
 
 
 def test_the_banks_word_is_not_overruled(a_rig: Rig, admin: Browser) -> None:

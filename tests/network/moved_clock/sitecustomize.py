@@ -1,7 +1,7 @@
-"""Moves the clock of a Python process that is begun with this folder on its PYTHONPATH (`tests.network.clocks`).
+"""Moves the clock of a Python process that is started with this folder on its PYTHONPATH (`tests.network.clocks`).
 
-How far, a file says, which is read each time: so a clock can be moved while its process runs. What measures spans
-(`time.monotonic`) is left alone, as a clock that is set does.
+The offset is read from a file on every call, so the clock can be moved while the process runs. Durations
+(`time.monotonic`) are unaffected, as when a system clock is set.
 """
 
 import os
