@@ -6,8 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.schemas import LocalizedText, WhyField
 from standing.gateway.bindings.schemas import PendingDocument
+from standing.gateway.warning.came_true import Failure, Warned
 from standing.gateway.warning.check_up import Checked
+from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
 from standing.gateway.warning.scorecard import Period, ScoreCard
+from standing.gateway.warning.scoring import Scoring, ScoringState
 from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Verdict, Word
 
@@ -97,7 +100,9 @@ class SignDocument(BaseModel):
 class RiskDocument(BaseModel):
     """How probably a use within the next seven days is not approved, by what is on record of this binding alone."""
 
-    per_mille: int = Field(examples=[620])
+    per_mille: int | None = Field(
+        examples=[620], description="null: a plain rule warns, as no model has learned enough yet"
+    )
     factors: list[SignDocument] = Field(description="What adds most to it, strongest first, at most three")
     scored_at_ms: int
 
@@ -116,7 +121,7 @@ class CheckedDocument(BaseModel):
     bank: str = Field(examples=["BKCHCNBJ"])
     number_masked: str = Field(examples=["621661********0000"])
     signs: list[SignDocument]
-    risk: RiskDocument | None = Field(description="null: not scored, left out, or no model has learned enough yet")
+    risk: RiskDocument | None = Field(description="null: not scored, left out, or no rule warns and no model is heard")
 
     @classmethod
     def of(cls, checked: Checked) -> "CheckedDocument":
@@ -154,3 +159,123 @@ class PredictionDocument(BaseModel):
 
     predicted: bool
     left_out_at_ms: int | None = Field(description="Since when the user is left out; null: they are not")
+
+
+class FailureDocument(BaseModel):
+    """A use that failed after a warning. `factor`: what the warning had said of just that; null: it had said another
+    reason."""
+
+    transaction_id: str
+    decided_at_ms: int
+    reason: str = Field(examples=["over_transaction_limit"])
+    factor: SignDocument | None
+
+    @classmethod
+    def of(cls, failure: Failure) -> "FailureDocument":
+        factor = SignDocument.of(failure.factor) if failure.factor is not None else None
+        return cls(
+            transaction_id=failure.transaction_id,
+            decided_at_ms=failure.decided_at_ms,
+            reason=failure.reason,
+            factor=factor,
+        )
+
+
+class WarnedDocument(BaseModel):
+    """One `binding.at_risk`, and what became of it."""
+
+    event: str = Field(description="The event's id", examples=["evt_0f1e2d3c4b5a69788796a5b4c3d2e1f0"])
+    told_at_ms: int
+    until_ms: int = Field(description="The warning was about uses before this")
+    per_mille: int | None = Field(description="null: a plain rule told it", examples=[620])
+    factors: list[SignDocument]
+    stands: bool = Field(description="false: the risk has gone since, by the newest score")
+    failure: FailureDocument | None = Field(
+        description="The first use that failed as it was told, else the first that failed at all; null: none did so far"
+    )
+
+    @classmethod
+    def of(cls, warned: Warned) -> "WarnedDocument":
+        return cls(
+            event=warned.event,
+            told_at_ms=warned.told_at_ms,
+            until_ms=warned.until_ms,
+            per_mille=warned.per_mille,
+            factors=[SignDocument.of(factor) for factor in warned.factors],
+            stands=warned.stands,
+            failure=FailureDocument.of(warned.failure) if warned.failure is not None else None,
+        )
+
+
+class WarnedList(BaseModel):
+    """The warnings of a binding that are still in the log of events, newest first, at most five."""
+
+    warnings: list[WarnedDocument]
+
+
+class ScoringRunDocument(BaseModel):
+    """The last run of scoring."""
+
+    began_at_ms: int
+    ended_at_ms: int | None = Field(description="null: it runs, or was stopped before its end")
+    counts: dict[str, int] | None = Field(
+        description="What the last run that came to its end did: learned from, scored, told, checked up",
+        examples=[{"learned": 120, "scored": 4_310, "told": 7, "checked_up": 15}],
+    )
+
+
+class ModelDocument(BaseModel):
+    """The model as it is stored. `heard`: it has learned enough to be heard; until then plain rules tell."""
+
+    heard: bool
+    learned: int = Field(description="Scores whose outcome is known, that it has learned from")
+    failures: int = Field(description="How many of them failed")
+    needed: int = Field(description="Scores that it must have learned from to be heard")
+    needed_failures: int
+    learned_at_ms: int | None
+    weights: dict[str, float] = Field(description="By feature, in log odds")
+    intercept: float
+
+
+class ScoringDocument(BaseModel):
+    """How scoring stands."""
+
+    asked_at_ms: int | None = Field(description="Since when somebody waits for a run")
+    every_minutes: int | None = Field(description="null: only on request")
+    warn_per_mille: int
+    last: ScoringRunDocument | None
+    model: ModelDocument | None = Field(description="null: the stored one is of another version; learning begins anew")
+    at_risk: int = Field(description="Bindings at risk by their last score")
+    waiting: int = Field(description="Scores whose outcome is not known yet")
+    left_out: int = Field(description="Users who are left out")
+
+    @classmethod
+    def of(cls, state: ScoringState, scoring: Scoring) -> "ScoringDocument":
+        last, model, every = state.last, state.model, scoring.settings.every_minutes
+        return cls(
+            asked_at_ms=state.asked_at_ms,
+            every_minutes=every if isinstance(every, int) else None,
+            warn_per_mille=scoring.settings.warn_per_mille,
+            last=ScoringRunDocument(
+                began_at_ms=last.began_at_ms,
+                ended_at_ms=last.ended_at_ms,
+                counts=dict(last.counts) if last.counts is not None else None,
+            )
+            if last is not None
+            else None,
+            model=ModelDocument(
+                heard=model.is_ready,
+                learned=model.learned,
+                failures=model.failures,
+                needed=MIN_LEARNED,
+                needed_failures=MIN_FAILURES,
+                learned_at_ms=state.learned_at_ms,
+                weights=model.weights,
+                intercept=model.intercept,
+            )
+            if model is not None
+            else None,
+            at_risk=state.figures.at_risk,
+            waiting=state.waiting,
+            left_out=state.left_out,
+        )

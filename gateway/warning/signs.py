@@ -16,8 +16,9 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """How probably a use within the horizon is not approved, in thousandths, and the strongest factors."""
+    """How probably a use within the horizon is not approved, in thousandths, and the strongest factors. `per_mille`:
+    None where plain rules say that one will not be, as no model has learned enough to say how probably."""
 
-    per_mille: int
+    per_mille: int | None
     factors: tuple[Sign, ...]
     scored_at_ms: int
