@@ -41,6 +41,7 @@ _ROUTERS = (
     access_routes.router,
     event_routes.router,
     warning_routes.router,
+    warning_routes.acting_router,
     operation_routes.router,
     operation_routes.acting_router,
 )
@@ -143,6 +144,8 @@ def _provide(app: FastAPI, gateway: Gateway, reloader: Reloader[GatewaySettings]
         gateway.trails,
         gateway.score_cards,
         gateway.check_ups,
+        gateway.scoring,
+        gateway.warnings,
         following.log,
         following.endpoints,
         following.queues,

@@ -24,6 +24,7 @@ app = lazy_app(
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "audit-ledger": LazyCommand(f"{_AUDITING}:audit_ledger_command", "Recompute a ledger's whole history."),
         "scorecard": LazyCommand("standing.gateway.warning.commands:scorecard_command", "How banks have done."),
+        "scoring": LazyCommand(f"{_OPERATIONS}.scoring_commands:app", "How bindings are scored, and a run now."),
         "export": LazyCommand(f"{_AUDITING}:export_command", "Write every decision with its evidence, for an auditor."),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),
         "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Read keys, banks and policy again."),

@@ -31,10 +31,12 @@ from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
+from standing.gateway.warning.came_true import Warnings
 from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.risk_run import RiskRunner
 from standing.gateway.warning.risk_schedule import RiskSchedule
 from standing.gateway.warning.scorecard import ScoreCards
+from standing.gateway.warning.scoring import Scoring
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, SystemClock
@@ -78,6 +80,8 @@ class Gateway:
     check_ups: CheckUps
     risks: RiskRunner
     risk_schedule: RiskSchedule
+    scoring: Scoring
+    warnings: Warnings
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
@@ -238,6 +242,13 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     )
     holds = Holds(storage, clock)
     score_every = settings.warning.every_minutes
+    risk_schedule = RiskSchedule(
+        risks,
+        storage,
+        clock,
+        Leader(lock_of(database, "warning"), "warning"),
+        every_minutes=score_every if isinstance(score_every, int) else None,
+    )
     return Gateway(
         settings=settings,
         clock=clock,
@@ -285,13 +296,9 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         score_cards=cards,
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
         risks=risks,
-        risk_schedule=RiskSchedule(
-            risks,
-            storage,
-            clock,
-            Leader(lock_of(database, "warning"), "warning"),
-            every_minutes=score_every if isinstance(score_every, int) else None,
-        ),
+        risk_schedule=risk_schedule,
+        scoring=Scoring(storage, clock, settings.warning, risk_schedule.wake),
+        warnings=Warnings(storage),
     )
 
 

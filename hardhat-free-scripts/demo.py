@@ -66,6 +66,7 @@ def start(net: LocalNet, *, with_page: bool = False) -> None:
             demo_page.add_bank(net)
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY | {"risk": RISK})
         net.gateway_settings["trail"] = TRAIL
+        net.gateway_settings["warning"] = {"busy_percent": 100}  # few bindings: nobody waits for a rest between them
         net.gateway_settings["webhooks"] = WEBHOOKS_TO_LOOPBACK
         net.write_registrar()
         net.start_gateway()

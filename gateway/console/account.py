@@ -28,6 +28,8 @@ router = APIRouter()
 
 Binding = Annotated[Hex32, Path()]
 HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
+#: How many of the newest warnings the page shows.
+_WARNINGS = 2
 #: Hops that a resync can help with: the bank's node sends missing changes again, or signs the current state.
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
 
@@ -81,12 +83,13 @@ async def _audited(visited: Visit, gateway: Gateway, action: str, subject: str, 
 async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     stored = await gateway.bindings.find(binding)
     lookups = Lookups(gateway.storage)
-    view, live, trail, decisions, holds = await asyncio.gather(
+    view, live, trail, decisions, holds, warnings = await asyncio.gather(
         view_of(gateway, stored),
         _live(gateway, binding),
         _trail(gateway, binding),
         lookups.last_decisions(binding),
         gateway.holds.listed(binding=binding),
+        gateway.warnings.of(binding),
     )
     document = LiveBindingDocument.of_live(live) if live is not None else None
     limits = []
@@ -110,6 +113,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "troubles": [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else [],
         "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
         "decisions": decisions,
+        "warnings": warnings[:_WARNINGS],
         "holds": [hold for hold in holds if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms],
         "max_staleness_ms": gateway.policy.widest_staleness_ms,
     }

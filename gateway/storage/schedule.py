@@ -23,6 +23,9 @@ class Schedule(ABC):
     is tried again a minute later. `name`: of the thread, and in the log.
     """
 
+    #: Whether runs can be asked for as well, so that it looks even where none is made by itself.
+    on_request = False
+
     def __init__(
         self,
         name: str,
@@ -40,6 +43,7 @@ class Schedule(ABC):
         self._first_at_ms = clock.now_ms() + min(first_after_minutes, every_minutes or 0) * _MINUTE_MS
         self._not_before_ms = 0
         self._stop = threading.Event()
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self.leader = leader
         #: Why this process will make no more runs; None while all is well.
@@ -55,20 +59,29 @@ class Schedule(ABC):
 
     async def open(self) -> None:
         """Start checking whether a run is due."""
-        if self._every_minutes is not None:
+        if self._every_minutes is not None or self.on_request:
             self._thread = threading.Thread(target=self._keep_looking, name=self._name, daemon=True)
             self._thread.start()
 
     async def close(self) -> None:
         """End a run after its present batch. The database must still be open."""
         self._stop.set()
+        self._woken.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
         self.leader.resign()
 
+    def wake(self) -> None:
+        """Look whether a run is due now, and not only at the next interval. Thread-safe."""
+        self._woken.set()
+
     def _keep_looking(self) -> None:
         try:
-            while not self._stop.wait(self._look_every_s):
+            while True:
+                self._woken.wait(self._look_every_s)
+                self._woken.clear()
+                if self._stop.is_set():
+                    return
                 self.look()
         except BaseException as error:
             # Only the type: the text of an unexpected error may hold anything. Decisions go on without these runs.
@@ -83,14 +96,19 @@ class Schedule(ABC):
         """Make a run if one is due and this process leads."""
         now_ms = self._clock.now_ms()
         try:
-            if now_ms >= self._not_before_ms and self.leader.leads() and self._is_due(now_ms):
+            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_asked() or self._is_due(now_ms)):
                 self._run(self._stop)
         except (LedgerError, StorageUnavailable, VaultError) as error:
             self._not_before_ms = now_ms + _MINUTE_MS
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
 
+    def _is_asked(self) -> bool:
+        """Whether somebody waits for a run. Raises: StorageUnavailable."""
+        return False
+
     def _is_due(self, now_ms: int) -> bool:
-        assert self._every_minutes is not None
+        if self._every_minutes is None:
+            return False
         last_ms = self._last_began_ms()
         if last_ms is None:
             return now_ms >= self._first_at_ms

@@ -400,6 +400,9 @@ risk_model = Table(
     Column("model", Text, nullable=False),
     Column("learned_at_ms", BigInteger),
     Column("ran_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),  # null: it runs, or was stopped
+    Column("last_run", Text),  # what the last run that came to its end did, JSON
+    Column("asked_at_ms", BigInteger),  # null: nobody waits for a run
 )
 
 #: Scores that wait for their outcome, to be learned from: features as a JSON list of numbers.

@@ -152,7 +152,7 @@ class CheckUps:
         risks = {
             binding: Risk(risk.per_mille, tuple(sign_of(name) for name in risk.factors), risk.scored_at_ms)
             for binding, risk in stored.items()
-            if risk.per_mille is not None
+            if risk.per_mille is not None or risk.factors
         }
         return risks, opted_out_at_ms
 

@@ -1,16 +1,16 @@
 """A run: learn from scores whose outcomes are now known, score every binding in use, and report those at risk.
 
-A run stays off the hot path. It works in batches, writes each in one short transaction, and rests after each one so
-that its share of the time stays within the settings. It reads the database alone, and no decision reads what it writes.
-The model and the record of what it learned from are saved in one transaction, so a run that is killed neither loses an
-outcome nor learns it twice.
+Until a model has learned enough, plain rules warn (`risk_rules`). A run stays off the hot path. It works in batches,
+writes each in one short transaction, and rests after each one so that its share of the time stays within the settings.
+It reads the database alone, and no decision reads what it writes. The model and the record of what it learned from are
+saved in one transaction, so a run that is killed neither loses an outcome nor learns it twice.
 """
 
 import importlib.util
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from standing.gateway.warning.check_up import seen_of, signs_of
 from standing.gateway.warning.risk_facts import DAY_MS, HORIZON_MS, features
 from standing.gateway.warning.risk_model import RiskModel
 from standing.gateway.warning.risk_reads import OnRecord, batch, on_record
+from standing.gateway.warning.risk_rules import causes
 from standing.gateway.warning.risk_store import Sample, StoredRisk
 from standing.gateway.warning.risk_watch import next_warning
 from standing.gateway.warning.risk_words import sign_of
@@ -108,6 +109,9 @@ class RiskRunner:
             after = rows[-1].binding
             self._score(known, model, run, started_ms, kept)
             self._rest(stop, time.perf_counter() - began_s)
+        if not stop.is_set():
+            ended_ms, counts = self._clock.now_ms(), asdict(run)
+            self._write(lambda connection: risk_store.mark_end(connection, ended_ms, counts))
         self.last = run
         structlog.get_logger().info("risks_scored", learned=run.learned, scored=run.scored, told=run.told)
         return run
@@ -192,14 +196,19 @@ class RiskRunner:
         now_ms: int,
     ) -> tuple[StoredRisk, list[Event]]:
         events = []
-        per_mille = round(1000 * model.probability(values)) if model.is_ready else None
-        factors = tuple(factor.name for factor in model.factors(values)) if model.is_ready else ()
+        if model.is_ready:
+            per_mille: int | None = round(1000 * model.probability(values))
+            factors = tuple(factor.name for factor in model.factors(values))
+        else:
+            per_mille, factors = None, causes(values)
+        # Without a trained model, a plain rule either warns or does not.
+        weight = per_mille if per_mille is not None else 1000 * bool(factors)
         last = each.facts.uses[-1] if each.facts.uses else None
         # A user whose last use failed knows already.
         known = last is not None and last.failed and now_ms - last.at_ms < HORIZON_MS
         cause = factors[0] if factors and not known else None
         told_before = before.told if before is not None else frozenset()
-        news, told = next_warning(told_before, per_mille or 0, cause, warn_per_mille=self._settings.warn_per_mille)
+        news, told = next_warning(told_before, weight, cause, warn_per_mille=self._settings.warn_per_mille)
         if news is not None:
             data = {
                 "per_mille": per_mille,
@@ -214,7 +223,7 @@ class RiskRunner:
             checked_up_at_ms = now_ms
             seen = seen_of(connection, each.row.binding, now_ms)
             signs = signs_of(condition(dict(each.decisions)), seen, None)
-            if signs or (per_mille or 0) >= self._settings.warn_per_mille:
+            if signs or weight >= self._settings.warn_per_mille:
                 data = {"per_mille": per_mille, "signs": [_sign_data(sign) for sign in signs]}
                 events.append(_event(EventType.CHECK_UP, each, data, now_ms))
         return StoredRisk(per_mille, factors, told, now_ms, checked_up_at_ms), events

@@ -5,7 +5,7 @@ import threading
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.schedule import Schedule
 from standing.gateway.warning.risk_run import RiskRunner
-from standing.gateway.warning.risk_store import ran_at_ms
+from standing.gateway.warning.risk_store import asked_at_ms, ran_at_ms
 from standing.ledger.clock import Clock
 from standing.ledger.service.leader import Leader
 
@@ -14,6 +14,8 @@ _FIRST_AFTER_MINUTES = 15
 
 class RiskSchedule(Schedule):
     """Scores the bindings in use and learns, on schedule."""
+
+    on_request = True
 
     def __init__(
         self,
@@ -38,6 +40,10 @@ class RiskSchedule(Schedule):
 
     def _run(self, stop: threading.Event) -> None:
         self._runner.run(stop)
+
+    def _is_asked(self) -> bool:
+        with self._storage.read() as connection:
+            return asked_at_ms(connection) is not None
 
     def _last_began_ms(self) -> int | None:
         with self._storage.read() as connection:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.storage import schema
@@ -15,13 +15,16 @@ from standing.gateway.warning.risk_model import RiskModel
 from standing.ledger.errors import InvalidValue
 
 _MODEL_ID = 1
+#: No factors, as JSON.
+NO_FACTORS = "[]"
 _NOT_OF_THE_BINDING = [reason.value for reason in NOT_OF_THE_BINDING]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRisk:
-    """What was last reported of a binding. `per_mille`: None where no model had learned enough. `told`: the causes that
-    count as reported. `checked_up_at_ms`: when the last monthly check-up was made."""
+    """What was last reported of a binding. `per_mille`: None where no model had learned enough; `factors` are then
+    those of plain rules. `told`: the causes that count as reported. `checked_up_at_ms`: when the last monthly
+    check-up was made."""
 
     per_mille: int | None
     factors: tuple[str, ...]
@@ -37,6 +40,16 @@ class RiskFigures:
     at_risk: int
     learned: int
     ran_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last run that began. `ended_at_ms`: None while it runs, or where it was stopped. `counts`: what the last run
+    that came to its end did, by name; None before the first."""
+
+    began_at_ms: int
+    ended_at_ms: int | None
+    counts: Mapping[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +74,46 @@ def save_model(connection: Connection, model: RiskModel, now_ms: int) -> None:
 
 def ran_at_ms(connection: Connection) -> int | None:
     """When the last run began; None before the first."""
-    found: int | None = connection.scalar(
-        select(schema.risk_model.c.ran_at_ms).where(schema.risk_model.c.id == _MODEL_ID)
-    )
-    return found
+    return _time(connection, schema.risk_model.c.ran_at_ms)
+
+
+def learned_at_ms(connection: Connection) -> int | None:
+    """When something was last learned; None before that."""
+    return _time(connection, schema.risk_model.c.learned_at_ms)
+
+
+def asked_at_ms(connection: Connection) -> int | None:
+    """Since when somebody waits for a run; None where nobody does."""
+    return _time(connection, schema.risk_model.c.asked_at_ms)
+
+
+def last_run(connection: Connection) -> LastRun | None:
+    """The last run; None before the first."""
+    table = schema.risk_model
+    row = connection.execute(select(table).where(table.c.id == _MODEL_ID)).one_or_none()
+    if row is None or row.ran_at_ms is None:
+        return None
+    return LastRun(row.ran_at_ms, row.ended_at_ms, json.loads(row.last_run) if row.last_run is not None else None)
 
 
 def mark_run(connection: Connection, now_ms: int) -> None:
-    """Record that a run begins."""
-    _save(connection, {"ran_at_ms": now_ms})
+    """Record that a run begins, which answers every request for one."""
+    _save(connection, {"ran_at_ms": now_ms, "ended_at_ms": None, "asked_at_ms": None})
+
+
+def mark_end(connection: Connection, now_ms: int, counts: Mapping[str, int]) -> None:
+    """Record that the run has ended, and what it did."""
+    _save(connection, {"ended_at_ms": now_ms, "last_run": json.dumps(counts)})
+
+
+def ask_for_run(connection: Connection, now_ms: int) -> None:
+    """Record that a run was requested."""
+    _save(connection, {"asked_at_ms": now_ms})
+
+
+def _time(connection: Connection, column: Any) -> int | None:
+    found: int | None = connection.scalar(select(column).where(schema.risk_model.c.id == _MODEL_ID))
+    return found
 
 
 def _save(connection: Connection, values: dict[str, Any]) -> None:
@@ -81,7 +125,8 @@ def _save(connection: Connection, values: dict[str, Any]) -> None:
 def figures(connection: Connection, warn_per_mille: int) -> RiskFigures:
     """Totals over all bindings."""
     risks = schema.binding_risks.c
-    at_risk = connection.scalar(select(func.count()).where(risks.per_mille >= warn_per_mille)) or 0
+    by_rule = and_(risks.per_mille.is_(None), risks.factors != NO_FACTORS)
+    at_risk = connection.scalar(select(func.count()).where(or_(risks.per_mille >= warn_per_mille, by_rule))) or 0
     try:
         learned = load_model(connection).learned
     except InvalidValue:

@@ -2,15 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, status
 
-from standing.gateway.access.audit import check_reason
-from standing.gateway.access.dependencies import LOOKING_UP, STORAGE, AnyRole
+from standing.gateway.access.audit import AuditedRoute, check_reason
+from standing.gateway.access.dependencies import KEYED, LOOKING_UP, STORAGE, ActingAdmin, AnyRole, Staff
 from standing.gateway.access.routes import AuditDep
 from standing.gateway.bindings.schemas import PendingDocument, UserPath
+from standing.gateway.bindings.service import Bindings
 from standing.gateway.warning import schemas as d
+from standing.gateway.warning.came_true import Warnings
 from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.scorecard import Period, ScoreCards
+from standing.gateway.warning.scoring import Scoring
+from standing.ledger.attestations.binding_protocol import Hex32
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service.injection import provided
@@ -18,6 +22,10 @@ from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 router = APIRouter(route_class=StrictJsonRoute)
+#: What changes something, and is audited.
+acting_router = APIRouter(route_class=AuditedRoute)
+
+ScoringDep = Annotated[Scoring, Depends(provided(Scoring))]
 
 
 @router.get(
@@ -75,3 +83,44 @@ async def put_prediction(
     async with audit.act(caller, "set_prediction", user_id, check_reason(body.reason)):
         since_ms = await check_ups.set_opted_out(user_id, not body.predicted)
     return d.PredictionDocument(predicted=since_ms is None, left_out_at_ms=since_ms)
+
+
+@router.get(
+    "/v1/bindings/{binding}/warnings",
+    tags=["bindings"],
+    summary="What a binding was warned of, and what became of it",
+    responses=responses(*LOOKING_UP, NotFound, STORAGE),
+)
+async def get_warnings(
+    binding: Annotated[Hex32, Path(description="The binding's id")],
+    bindings: Annotated[Bindings, Depends(provided(Bindings))],
+    warnings: Annotated[Warnings, Depends(provided(Warnings))],
+    _caller: AnyRole,
+) -> d.WarnedList:
+    """Each `binding.at_risk` with the first use after it that failed as it was told, or for another reason."""
+    stored = await bindings.find(bytes.fromhex(binding[2:]))
+    return d.WarnedList(warnings=[d.WarnedDocument.of(each) for each in await warnings.of(stored.binding)])
+
+
+@router.get(
+    "/v1/scoring",
+    tags=["operation"],
+    summary="How the scoring of bindings stands",
+    responses=responses(*KEYED, STORAGE),
+)
+async def get_scoring(scoring: ScoringDep, _caller: Staff) -> d.ScoringDocument:
+    """The last run, and what the model has learned."""
+    return d.ScoringDocument.of(await scoring.state(), scoring)
+
+
+@acting_router.post(
+    "/v1/scoring",
+    tags=["operation"],
+    summary="Score the bindings now",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=responses(*KEYED, InvalidValue, STORAGE),
+)
+async def run_scoring(scoring: ScoringDep, _caller: ActingAdmin) -> d.ScoringDocument:
+    """A run begins within seconds, in the gateway process that makes the scheduled ones; it is over once `last` has
+    begun at `asked_at_ms` or later and has ended. Asked during a run, another follows it."""
+    return d.ScoringDocument.of(await scoring.ask(), scoring)

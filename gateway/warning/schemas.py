@@ -6,8 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.schemas import LocalizedText, WhyField
 from standing.gateway.bindings.schemas import PendingDocument
+from standing.gateway.warning.came_true import Failure, Warned
 from standing.gateway.warning.check_up import Checked
+from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
 from standing.gateway.warning.scorecard import Period, ScoreCard
+from standing.gateway.warning.scoring import Scoring, ScoringState
 from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Verdict, Word
 
@@ -97,7 +100,9 @@ class SignDocument(BaseModel):
 class RiskDocument(BaseModel):
     """The probability that a use within the next seven days is not approved, from this binding's own records."""
 
-    per_mille: int = Field(examples=[620])
+    per_mille: int | None = Field(
+        examples=[620], description="null: a plain rule warns, as no model has learned enough yet"
+    )
     factors: list[SignDocument] = Field(description="The strongest factors, strongest first, at most three")
     scored_at_ms: int
 
@@ -116,7 +121,7 @@ class CheckedDocument(BaseModel):
     bank: str = Field(examples=["BKCHCNBJ"])
     number_masked: str = Field(examples=["621661********0000"])
     signs: list[SignDocument]
-    risk: RiskDocument | None = Field(description="null: not scored, opted out, or no model has learned enough yet")
+    risk: RiskDocument | None = Field(description="null: not scored, opted out, or no rule warns and no model is ready")
 
     @classmethod
     def of(cls, checked: Checked) -> "CheckedDocument":
@@ -154,3 +159,123 @@ class PredictionDocument(BaseModel):
 
     predicted: bool
     left_out_at_ms: int | None = Field(description="When the user opted out; null: opted in")
+
+
+class FailureDocument(BaseModel):
+    """A use that failed after a warning. `factor`: the factor that had named this reason; null: the warning named
+    another."""
+
+    transaction_id: str
+    decided_at_ms: int
+    reason: str = Field(examples=["over_transaction_limit"])
+    factor: SignDocument | None
+
+    @classmethod
+    def of(cls, failure: Failure) -> "FailureDocument":
+        factor = SignDocument.of(failure.factor) if failure.factor is not None else None
+        return cls(
+            transaction_id=failure.transaction_id,
+            decided_at_ms=failure.decided_at_ms,
+            reason=failure.reason,
+            factor=factor,
+        )
+
+
+class WarnedDocument(BaseModel):
+    """One `binding.at_risk` event and its outcome."""
+
+    event: str = Field(description="The event's id", examples=["evt_0f1e2d3c4b5a69788796a5b4c3d2e1f0"])
+    told_at_ms: int
+    until_ms: int = Field(description="The warning was about uses before this")
+    per_mille: int | None = Field(description="null: a plain rule warned", examples=[620])
+    factors: list[SignDocument]
+    stands: bool = Field(description="false: by the newest score, the risk is gone")
+    failure: FailureDocument | None = Field(
+        description="The first use that failed for a named reason, else the first that failed; null: none so far"
+    )
+
+    @classmethod
+    def of(cls, warned: Warned) -> "WarnedDocument":
+        return cls(
+            event=warned.event,
+            told_at_ms=warned.told_at_ms,
+            until_ms=warned.until_ms,
+            per_mille=warned.per_mille,
+            factors=[SignDocument.of(factor) for factor in warned.factors],
+            stands=warned.stands,
+            failure=FailureDocument.of(warned.failure) if warned.failure is not None else None,
+        )
+
+
+class WarnedList(BaseModel):
+    """The warnings of a binding that are still in the event log, newest first, at most five."""
+
+    warnings: list[WarnedDocument]
+
+
+class ScoringRunDocument(BaseModel):
+    """The last run of scoring."""
+
+    began_at_ms: int
+    ended_at_ms: int | None = Field(description="null: it is still running, or was stopped early")
+    counts: dict[str, int] | None = Field(
+        description="What the last complete run did: learned from, scored, warned, checked up",
+        examples=[{"learned": 120, "scored": 4_310, "told": 7, "checked_up": 15}],
+    )
+
+
+class ModelDocument(BaseModel):
+    """The stored model. `heard`: it has learned enough to be used; until then plain rules warn."""
+
+    heard: bool
+    learned: int = Field(description="Scores whose outcome is known, that it has learned from")
+    failures: int = Field(description="How many of them failed")
+    needed: int = Field(description="Scores that it must have learned from before it is used")
+    needed_failures: int
+    learned_at_ms: int | None
+    weights: dict[str, float] = Field(description="By feature, in log odds")
+    intercept: float
+
+
+class ScoringDocument(BaseModel):
+    """The state of scoring."""
+
+    asked_at_ms: int | None = Field(description="When a pending run was requested")
+    every_minutes: int | None = Field(description="null: only on request")
+    warn_per_mille: int
+    last: ScoringRunDocument | None
+    model: ModelDocument | None = Field(description="null: the stored one is of another version; learning begins anew")
+    at_risk: int = Field(description="Bindings at risk by their last score")
+    waiting: int = Field(description="Scores whose outcome is not known yet")
+    left_out: int = Field(description="Users who opted out")
+
+    @classmethod
+    def of(cls, state: ScoringState, scoring: Scoring) -> "ScoringDocument":
+        last, model, every = state.last, state.model, scoring.settings.every_minutes
+        return cls(
+            asked_at_ms=state.asked_at_ms,
+            every_minutes=every if isinstance(every, int) else None,
+            warn_per_mille=scoring.settings.warn_per_mille,
+            last=ScoringRunDocument(
+                began_at_ms=last.began_at_ms,
+                ended_at_ms=last.ended_at_ms,
+                counts=dict(last.counts) if last.counts is not None else None,
+            )
+            if last is not None
+            else None,
+            model=ModelDocument(
+                heard=model.is_ready,
+                learned=model.learned,
+                failures=model.failures,
+                needed=MIN_LEARNED,
+                needed_failures=MIN_FAILURES,
+                learned_at_ms=state.learned_at_ms,
+                weights=model.weights,
+                intercept=model.intercept,
+            )
+            if model is not None
+            else None,
+            at_risk=state.figures.at_risk,
+            waiting=state.waiting,
+            left_out=state.left_out,
+        )

@@ -16,8 +16,9 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The probability that a use within the horizon is not approved, in thousandths, and the strongest factors."""
+    """The probability that a use within the horizon is not approved, in thousandths, and the strongest factors.
+    `per_mille`: None where plain rules warn because no model has learned enough."""
 
-    per_mille: int
+    per_mille: int | None
     factors: tuple[Sign, ...]
     scored_at_ms: int

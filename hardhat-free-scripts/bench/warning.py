@@ -27,6 +27,7 @@ from bench.figures import Figure, Ratio
 from bench.risk_world import USERS, World
 from standing.gateway.events.settings import WARN_PER_MILLE
 from standing.gateway.warning.risk_facts import FEATURES
+from standing.gateway.warning.risk_rules import causes as causes_by_rule
 
 SEED = 20_261_128
 #: Users whose bindings the ablation is made on.
@@ -77,6 +78,10 @@ def contenders(trial: Trial) -> dict[str, tuple[Any, Told]]:
     by_sign = backtest.by_rate(samples, samples.sign.astype(int) + 1)
     rules = trial.told(signed, lambda row: samples.signs[samples.sign[row]] if samples.sign[row] >= 0 else None)
     found["rules alone"] = (by_sign, rules)
+    ruled = [causes_by_rule(dict(zip(FEATURES, values, strict=True))) for values in samples.x]
+    ruling = np.array([1.0 if each else 0.0 for each in ruled])
+    by_rule = backtest.by_rate(samples, ruling.astype(int))
+    found["rules until it is heard"] = (by_rule, trial.told(ruling, lambda row: next(iter(ruled[row]), None)))
     base = backtest.by_rate(samples, np.zeros(len(samples.day), dtype=int))
     found["base rate"] = (base, trial.told(base, lambda _: _ANY))
     nothing = np.zeros(len(samples.day))

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx
 
-from demo_day import DayWentWrong
+from demo_day import PATIENCE_S, DayWentWrong
 from demo_page.stage import Stage
 
 #: For people: long enough to read two verdicts.
@@ -40,7 +40,7 @@ class Play:
         while True:
             try:
                 await self._stage.restore()
-                for scene in (self._calm, self._freeze, self._limit, self._phone, self._silence):
+                for scene in (self._calm, self._warning, self._freeze, self._limit, self._phone, self._silence):
                     await scene()
             except (DayWentWrong, httpx.HTTPError):
                 await asyncio.sleep(_READ_S)  # the stage shows the error
@@ -50,6 +50,26 @@ class Play:
         await asyncio.sleep(_BREATH_S)
         await self._stage.pay("coffee")
         await asyncio.sleep(_READ_S)
+
+    async def _warning(self) -> None:
+        """The limit falls below what is usually paid; the warning comes, and then what it said."""
+        stage = self._stage
+        await stage.changed(scene="warning-usual")
+        await stage.pay("camera")
+        await asyncio.sleep(_READ_S)
+        await stage.changed(scene="warning")
+        told_before_ms = stage.warned["told_at_ms"] if stage.warned is not None else 0
+        await stage.act("limit", on=True)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await stage.until(lambda: stage.warned is not None and stage.warned["told_at_ms"] > told_before_ms)
+        except TimeoutError:
+            pass  # none came, so none is shown
+        await asyncio.sleep(_READ_S)
+        await stage.pay("camera")
+        await asyncio.sleep(_READ_S)
+        await stage.act("limit", on=False)
+        await asyncio.sleep(_BREATH_S)
 
     async def _freeze(self) -> None:
         await self._changing("freeze", "headphones")

@@ -31,13 +31,16 @@ _TRAIL_IDLE_S = 1.0
 #: How long the trail is polled often after an action.
 _CLOSELY_S = 3.0
 _RETRY_S = 1.0
+#: After these the platform looks at what its users may meet: the bank's word on the account has changed.
+_WORD_CHANGED = {f"binding.{what}" for what in ("frozen", "cleared", "changed", "limits_changed", "identity_changed")}
+_WHY_SCORED = "the demo scores after each change at the bank, and not once a day"
 
 
 class Stage:
     """The state of the page and its actions. All methods run in the page's event loop, except `tell`."""
 
     def __init__(self, net: LocalNet, bank: LocalBank, binding: str, day_total: int) -> None:
-        self._net, self._bank, self._binding = net, bank, binding
+        self.net, self._bank, self.binding = net, bank, binding
         self._policy = Policy.model_validate(POLICY)
         self._snapshot = Snapshot.of({**visitor.ACCOUNT, "bank": bank.bic}, visitor.CLAIM)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,6 +54,7 @@ class Stage:
         self.bank_word: dict[str, Any] = {}
         self.trail: dict[str, Any] = {}
         self._trouble = ""
+        self.warned: dict[str, Any] | None = None
         self._sales: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._events: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._day: dict[str, Any] = {"done": 0, "total": day_total, "snapshot_wrong": 0, "standing_wrong": 0}
@@ -67,8 +71,9 @@ class Stage:
                 made = httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S)
                 return await opened.enter_async_context(made)
 
-            self._gateway = await client(self._net.gateway_url, self._net.gateway_key)
-            self._support = await client(self._net.gateway_url, self._net.support_key)
+            self._gateway = await client(self.net.gateway_url, self.net.gateway_key)
+            self._support = await client(self.net.gateway_url, self.net.support_key)
+            self._admin = await client(self.net.gateway_url, self.net.admin_key)
             self.desk = Desk(await client(self._bank.url, self._bank.core_key), SystemClock(), visitor.ACCOUNT)
             async with asyncio.TaskGroup() as watching:
                 for watch in (self.desk.beat, self._watch_bank, self._watch_trail, self._watch_events):
@@ -113,7 +118,7 @@ class Stage:
         amount_minor = GOODS[item]
         question = Question(Kind.PAYMENT, amount_minor, currency_number(_CURRENCY))
         name = f"shop-{secrets.token_hex(6)}"
-        body = {"transaction_id": name, "binding": self._binding, "kind": "payment"}
+        body = {"transaction_id": name, "binding": self.binding, "kind": "payment"}
         async with self._acting:
             book = Snapshot.of({**self.desk.account, "bank": self._bank.bic}, visitor.CLAIM)
             began = time.perf_counter()
@@ -134,6 +139,7 @@ class Stage:
             "book": book.decide(question, self._policy),
         }
         self._sales.appendleft(sale)
+        await self._look_at_warnings()
         await self._look_closely()
         return sale
 
@@ -161,6 +167,7 @@ class Stage:
             "word": self.bank_word,
             "bound_ms": self._policy.widest_staleness_ms,
             "trail": self.trail,
+            "warned": self.warned,
             "sales": list(self._sales),
             "events": list(self._events),
             "day": self._day | {"latest": list(self._latest)},
@@ -212,6 +219,16 @@ class Stage:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def _score(self) -> None:
+        """Let the gateway score its bindings now. Raises: httpx.HTTPError."""
+        (await self._admin.post("/v1/scoring", headers={"Standing-Reason": _WHY_SCORED})).raise_for_status()
+
+    async def _look_at_warnings(self) -> None:
+        """Show the newest warning about the account, with what became of it. Raises: httpx.HTTPError."""
+        answer = (await self._gateway.get(f"/v1/bindings/{self.binding}/warnings")).raise_for_status()
+        warnings = answer.json()["warnings"]
+        self.warned = warnings[0] if warnings else None
+
     async def _look_closely(self) -> None:
         self._watch_trail_until = time.monotonic() + _CLOSELY_S
         self._trail_due.set()
@@ -234,7 +251,7 @@ class Stage:
             await asyncio.sleep(_BANKS_EVERY_S)
 
     async def _watch_trail(self) -> None:
-        path = f"/v1/bindings/{self._binding}/trail"
+        path = f"/v1/bindings/{self.binding}/trail"
         while True:
             found = (await self._support.get(path)).raise_for_status().json()
             shown = {name: found[name] for name in ("stalled", "to_do")} | {"changes": found["changes"][:2]}
@@ -256,5 +273,8 @@ class Stage:
                     continue
                 event = json.loads(value)
                 if event.get("data", {}).get("bank") == self._bank.bic:
+                    if event["type"] in _WORD_CHANGED:
+                        await self._score()
+                    await self._look_at_warnings()
                     self._events.appendleft({"type": event["type"], "timestamp": event["timestamp"]})
                     await self.changed()

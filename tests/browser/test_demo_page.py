@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from demo_day import PLATFORM, POLICY, Decided, Snapshot, load_accounts, load_lines
 from demo_page import app as demo_page
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.browser
 BICS = ("YUNXCNB0", "HAIYCNS0001")
 _A_SECOND_MS = 1_000
 _PATIENT_MS = 20_000
+_LONG_MS = 90_000
 _SAID = {
     "en": {"decline": "Declined", "approve": "Approved", "review": "In review", "frozen": "The bank has frozen"},
     "zh": {"decline": "拒绝", "approve": "通过", "review": "人工审核", "frozen": "该账户已被银行冻结"},
@@ -56,6 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stag
         net.start_ledger()
         demo_page.add_bank(net)
         net.add_gateway(policy=POLICY)
+        net.gateway_settings["warning"] = {"busy_percent": 100}
         net.start_gateway()
         day = list(the_day())
         with demo_page.opened(net, len(day)) as opened:
@@ -104,6 +108,43 @@ def buy(page: Page, item: str) -> None:
     """A click on a good, which is then the one that the verdicts are about."""
     page.locator(f'[data-item="{item}"]').click()
     expect(page.locator(f'[data-item="{item}"]')).to_have_class("good bought", timeout=_A_SECOND_MS)
+
+
+def as_admin(stage: Stage, method: str, path: str, body: Any = None) -> Any:
+    """What the gateway answers its administrator."""
+    headers = {"Authorization": f"Bearer {stage.net.admin_key}", "Standing-Reason": "a test"}
+    answer = httpx.request(method, stage.net.gateway_url + path, headers=headers, json=body, timeout=60)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def scored(stage: Stage) -> None:
+    """Wait until the gateway has seen the last change, and then for a run of scoring."""
+    for attempt in _patiently():
+        with attempt:
+            change = as_admin(stage, "GET", f"/v1/bindings/{stage.binding}/trail")["changes"][0]
+            assert next(hop for hop in change["hops"] if hop["name"] == "observed")["state"] == "done"
+    asked = as_admin(stage, "POST", "/v1/scoring")["asked_at_ms"]
+    for attempt in _patiently():
+        with attempt:
+            last = as_admin(stage, "GET", "/v1/scoring")["last"]
+            assert last is not None
+            assert last["began_at_ms"] >= asked
+            assert last["ended_at_ms"] is not None
+
+
+def _patiently() -> Retrying:
+    return Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.05), retry=retry_if_exception_type(AssertionError))
+
+
+def predicted(stage: Stage, *, on: bool) -> None:
+    """Leave the visitor out of predictions, or take them in."""
+    as_admin(stage, "PUT", f"/v1/users/{visitors.USER}/prediction", {"predicted": on, "reason": "a test"})
+
+
+def told(stage: Stage) -> list[str]:
+    """The warnings about the visitor's account, by their events."""
+    return [each["event"] for each in as_admin(stage, "GET", f"/v1/bindings/{stage.binding}/warnings")["warnings"]]
 
 
 def test_the_day_beside_it_counts_what_the_snapshot_gets_wrong(chromium: Browser, served: tuple[str, Stage]) -> None:
@@ -166,13 +207,90 @@ def test_a_silent_banks_last_word_approves_nothing_once_it_is_too_old(
         verdicts(page, "Declined", "Approved")
 
 
+_WARNED = {
+    "en": (
+        "Payments like yours are often above",
+        "Ask the bank to raise the limit",
+        "Came true",
+        "Warned before it failed",
+    ),
+    "zh": ("您的常见付款金额可能超过", "请向银行申请提高限额", "预警应验", "失败前的预警"),
+}
+
+
+@pytest.mark.parametrize(("width", "language"), [(360, "zh"), (768, "en"), (1440, "en"), (1440, "zh")])
+def test_a_warning_comes_before_the_payment_fails_and_comes_true(
+    chromium: Browser, served: tuple[str, Stage], width: int, language: str
+) -> None:
+    url, stage = served
+    what, to_do, true, on_console = _WARNED[language]
+    with page_of(chromium, url, width, language) as page:
+        scored(stage)
+        buy(page, "camera")
+        verdicts(page, _SAID[language]["approve"], _SAID[language]["approve"])
+        before = page.locator("#early-title").text_content()
+        switch(page, "limit", on=True)
+        expect(page.locator("#early-factors")).to_contain_text(what, timeout=_PATIENT_MS)
+        expect(page.locator("#early-title")).not_to_have_text(before or "-", timeout=_PATIENT_MS)
+        expect(page.locator("#early-factors")).to_contain_text(to_do)
+        expect(page.locator("#early-came")).to_have_class("came")
+        buy(page, "camera")
+        verdicts(page, _SAID[language]["decline"], _SAID[language]["approve"])
+        expect(page.locator("#early-came")).to_have_class("came true", timeout=_PATIENT_MS)
+        expect(page.locator("#early-outcome")).to_contain_text(true)
+        assert fits(page)
+        assert serious_findings(page) == []
+        shoot(page, f"demo-warning-{width}-{language}")
+    (failed, *_) = stage.document()["sales"]
+    assert stage.warned is not None
+    assert stage.warned["failure"]["transaction_id"] == failed["id"]
+    assert stage.warned["failure"]["factor"]["word"] == "over_transaction"
+    with visitor(chromium, stage.net.gateway_url, width, language) as page:
+        page.goto(f"/console/accounts/{stage.binding}")
+        page.locator("#key").fill(stage.net.support_key)
+        page.locator("#key").press("Enter")
+        expect(page.locator("#key")).to_have_count(0)
+        page.goto(f"/console/accounts/{stage.binding}")
+        card = page.locator(".warned").first
+        expect(card).to_contain_text(on_console)
+        expect(card).to_contain_text(what)
+        expect(card).to_contain_text(failed["id"])
+        assert fits(page)
+        assert serious_findings(page) == []
+        shoot(page, f"console-warning-{width}-{language}")
+
+
+def test_who_is_left_out_of_predictions_is_not_warned_and_the_page_makes_up_nothing(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    url, stage = served
+    with page_of(chromium, url, 1440) as page:
+        predicted(stage, on=False)
+        scored(stage)
+        buy(page, "camera")
+        verdicts(page, "Approved", "Approved")
+        before = told(stage)
+        switch(page, "limit", on=True)
+        settled(page)
+        scored(stage)
+        buy(page, "camera")
+        verdicts(page, "Declined", "Approved")
+        assert told(stage) == before
+        predicted(stage, on=True)
+
+
 def test_it_plays_by_itself_until_somebody_takes_over_and_again_when_asked(
     chromium: Browser, served: tuple[str, Stage]
 ) -> None:
     with page_of(chromium, served[0], 1440) as page:
         page.locator("#play").click()
-        expect(page.locator("#scene")).to_contain_text("freezes the card", timeout=_PATIENT_MS)
-        expect(page.locator("#standing-outcome")).to_have_text("Declined", timeout=_PATIENT_MS)
+        expect(page.locator("#scene")).to_contain_text("is warned before the next payment fails", timeout=_PATIENT_MS)
+        expect(page.locator("#early-came")).to_have_class("came", timeout=_LONG_MS)
+        expect(page.locator("#early-factors")).to_contain_text("Payments like yours are often above")
+        expect(page.locator("#early-came")).to_have_class("came true", timeout=_LONG_MS)
+        expect(page.locator("#scene")).to_contain_text("freezes the card", timeout=_LONG_MS)
+        expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true", timeout=_PATIENT_MS)
+        expect(page.locator('[data-item="headphones"]')).to_have_class("good bought", timeout=_PATIENT_MS)
         page.locator('[data-item="coffee"]').click()
         expect(page.locator("#scene")).to_contain_text("It is yours")
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true")

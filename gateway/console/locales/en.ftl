@@ -53,6 +53,13 @@ account-word-unknown = cannot be read now
 account-status = The bank says
 account-identity = Holder as bound
 account-bound = Bound
+warned = Warned before it failed
+warned-chance = By the model, { $percent } % of accounts like this one fail at a use within seven days.
+warned-by-rule = A plain rule says that a use within seven days will fail.
+warned-came-true = Came true: failed at { $at }, { $reason }.
+warned-other = A use failed at { $at } for another reason: { $reason }.
+warned-waiting = No use has failed since. The warning is about uses until { $until }.
+warned-over = The risk has gone since.
 account-held = Held by the risk policy
 
 identity-name = name

@@ -53,6 +53,13 @@ account-word-unknown = 暂时无法读取
 account-status = 银行反馈的状态
 account-identity = 持有人与绑定时相比
 account-bound = 绑定时间
+warned = 失败前的预警
+warned-chance = 根据模型，此类账户在七天内有 { $percent }% 会出现交易失败。
+warned-by-rule = 按规则判断，该账户七天内的交易将会失败。
+warned-came-true = 预警应验：{ $at } 交易失败，原因：{ $reason }。
+warned-other = { $at } 有交易失败，但属于其他原因：{ $reason }。
+warned-waiting = 此后尚无交易失败。预警有效至 { $until }。
+warned-over = 风险已消除。
 account-held = 风控限制
 
 identity-name = 户名

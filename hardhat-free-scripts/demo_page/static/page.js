@@ -100,6 +100,27 @@ function sale(state) {
   for (const id of ["standing", "snapshot"]) { void $(id).offsetWidth; $(id).classList.add("fresh"); }
 }
 
+function early(state) {
+  const one = state.warned;
+  // A warning that has gone without coming true is over.
+  const current = one && (one.stands || (one.failure && one.failure.factor));
+  $("early").hidden = !current;
+  if (!current) return;
+  const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
+  $("early-title").textContent = t("early-title", { at: clock(one.told_at_ms) });
+  $("early-chance").textContent = one.per_mille === null ? t("early-rule") : t("early-chance", { n: Math.round(one.per_mille / 10) });
+  $("early-factors").replaceChildren(...one.factors.map((factor) => {
+    const line = element("li", "");
+    line.append(element("b", factor.what[language]), element("span", factor.to_do[language]));
+    return line;
+  }));
+  const failure = one.failure;
+  $("early-came").className = failure ? (failure.factor ? "came true" : "came other") : "came";
+  $("early-outcome").textContent = failure ? t(failure.factor ? "early-true" : "early-other", { at: clock(failure.decided_at_ms) }) : t("early-not-yet");
+  const sold = failure && state.sales.find((sale) => sale.id === failure.transaction_id);
+  $("early-why").textContent = failure ? t("early-why", { reason: sold ? sold.message[language] : failure.reason, span: span(failure.decided_at_ms - one.told_at_ms) }) : t("early-try");
+}
+
 function day(state) {
   $("day-done").textContent = `${state.day.done} / ${state.day.total}`;
   $("day-snapshot").textContent = state.day.snapshot_wrong;
@@ -126,6 +147,7 @@ function show(state) {
   desk(state);
   ledger(state);
   sale(state);
+  early(state);
   day(state);
 }
 

@@ -210,6 +210,31 @@ def test_the_status_command_shows_one_screen_of_it(a_rig: Rig, tmp_path: Path) -
     assert CliRunner().invoke(app, command).exit_code == 2
 
 
+def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path: Path) -> None:
+    support, admin = tmp_path / "support", tmp_path / "admin"
+    support.write_text(a_rig.keys["support"] + "\n")
+    admin.write_text(a_rig.keys["admin"] + "\n")
+    show = ["scoring", "show", "--url", a_rig.url, "--key-file", str(support)]
+    before = CliRunner().invoke(app, show)
+    assert before.exit_code == 0, before.output
+    for word in ("every 1440 minutes", "last run", "plain rules tell", "over_transaction", "0 of 2000 scores"):
+        assert word in before.stdout
+    why = ["--reason", "限额调整之后"]
+    run = ["scoring", "run", "--url", a_rig.url, "--key-file"]
+    refused = CliRunner().invoke(app, [*run, str(support), *why])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "answers" in refused.stderr
+    made = CliRunner().invoke(app, [*run, str(admin), *why, "--wait-s", "60", "--json"])
+    assert made.exit_code == 0, made.output
+    state = json.loads(made.stdout)
+    assert state["last"]["ended_at_ms"] is not None
+    assert state["last"]["counts"]["told"] == 0
+    (entry,) = a_rig.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
+    assert (entry["action"], entry["reason"], entry["outcome"]) == ("run_scoring", "限额调整之后", "done")
+    nobody = CliRunner().invoke(app, ["scoring", "show", "--url", "http://127.0.0.1:9", "--key-file", str(support)])
+    assert (nobody.exit_code, "no gateway answers" in nobody.stderr) == (1, True)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("url", "key", "told"),

@@ -14,6 +14,9 @@ def upgrade() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("learned_at_ms", sa.BigInteger),
         sa.Column("ran_at_ms", sa.BigInteger),
+        sa.Column("ended_at_ms", sa.BigInteger),
+        sa.Column("last_run", sa.Text),
+        sa.Column("asked_at_ms", sa.BigInteger),
     )
     op.create_table(
         "risk_samples",

@@ -1,0 +1,133 @@
+"""`standing-gateway scoring`: how a running gateway scores its bindings, and a run on request."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Group
+from rich.table import Table
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from standing.gateway.evidence.verification.lines import when
+from standing.gateway.operations.commands import KEY_VARIABLE
+from standing.gateway.warning.schemas import ScoringDocument
+from standing.ledger.errors import Unavailable
+from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.reload_command import key_from
+
+app = typer.Typer(help="How bindings are scored, and a run now.", no_args_is_help=True)
+
+_PATH = "/v1/scoring"
+_TIMEOUT_S = 10.0
+_RETRY_AFTER_S = 1
+_LOOK_EVERY_S = 1.0
+
+Url = Annotated[str, typer.Option(help="Where the gateway listens")]
+KeyFile = Annotated[Path | None, typer.Option(help=f"A file with an API key; or {KEY_VARIABLE}")]
+AdminKeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"A file with an admin's key; or {KEY_VARIABLE}")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway answers")]
+
+
+@app.callback()
+def scoring() -> None:
+    """How bindings are scored, and a run now."""
+
+
+@app.command("show")
+def show(url: Url = "http://127.0.0.1:8200", key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Show the last run, and what the model has learned."""
+    with one_line_errors():
+        found = _ask("GET", url, key_from(key_file, KEY_VARIABLE))
+    _print(found, as_json)
+
+
+@app.command("run")
+def run(
+    url: Url = "http://127.0.0.1:8200",
+    key_file: AdminKeyFile = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit")] = "scored on request",
+    wait_s: Annotated[int, typer.Option(min=0, max=86_400, help="Wait so many seconds for the run to end")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Let the running gateway score its bindings now. Exit code 2 where the run has not ended in --wait-s."""
+    with one_line_errors():
+        key = key_from(key_file, KEY_VARIABLE)
+        found = _ask("POST", url, key, reason)
+        if wait_s:
+            asked_ms = found.asked_at_ms or 0
+            waiting = Retrying(
+                retry=retry_if_result(lambda state: not _has_ended(state, asked_ms)),
+                wait=wait_fixed(_LOOK_EVERY_S),
+                stop=stop_after_delay(wait_s),
+                retry_error_callback=lambda state: state.outcome.result() if state.outcome else found,
+            )
+            found = waiting(_ask, "GET", url, key)
+    _print(found, as_json)
+    if wait_s and not _has_ended(found, asked_ms):
+        raise typer.Exit(2)
+
+
+def _has_ended(state: ScoringDocument, asked_ms: int) -> bool:
+    last = state.last
+    return last is not None and last.began_at_ms >= asked_ms and last.ended_at_ms is not None
+
+
+def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringDocument:
+    headers = {"Authorization": f"Bearer {key}"} | ({"Standing-Reason": reason} if reason is not None else {})
+    where = url.rstrip("/")
+    try:
+        # As bytes: a reason may be in Chinese, and headers are sent as they stand.
+        raw = [(name.encode(), text.encode()) for name, text in headers.items()]
+        answer = httpx.request(method, where + _PATH, headers=raw, timeout=_TIMEOUT_S)
+        document: dict[str, Any] = answer.json()
+        if answer.is_success:
+            return ScoringDocument.model_validate(document)
+        detail = document.get("detail", answer.status_code)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
+        raise Unavailable(f"no gateway answers at {where} ({type(error).__name__})", _RETRY_AFTER_S) from error
+    raise Unavailable(f"the gateway at {where} answers: {detail}", _RETRY_AFTER_S)
+
+
+def _print(state: ScoringDocument, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(state.model_dump(mode="json"), indent=1, ensure_ascii=False))  # noqa: T201 - for programs
+    else:
+        console.print(_screen(state))
+
+
+def _screen(state: ScoringDocument) -> Group:
+    head = Table.grid(padding=(0, 2))
+    head.add_row("runs", f"every {state.every_minutes} minutes" if state.every_minutes is not None else "on request")
+    if state.asked_at_ms is not None:
+        head.add_row("asked for", when(state.asked_at_ms))
+    head.add_row("last run", _last(state))
+    head.add_row("at risk", f"{state.at_risk} bindings; told from {state.warn_per_mille} in a thousand on")
+    head.add_row("waiting", f"{state.waiting} scores whose outcome is not known yet")
+    head.add_row("left out", f"{state.left_out} users")
+    model = state.model
+    if model is None:
+        head.add_row("model", "[yellow]of another version: learning begins anew with the next run[/]")
+        return Group(head)
+    told_by = "heard" if model.heard else "not heard yet: plain rules tell"
+    head.add_row("model", told_by)
+    head.add_row(
+        "learned from",
+        f"{model.learned} of {model.needed} scores, {model.failures} of {model.needed_failures} failures"
+        + (f", last at {when(model.learned_at_ms)}" if model.learned_at_ms is not None else ""),
+    )
+    weights = Table("feature", "weight", title="The model, in log odds")
+    weights.add_row("(intercept)", f"{model.intercept:+.2f}")
+    for name, weight in model.weights.items():
+        weights.add_row(name, f"{weight:+.2f}")
+    return Group(head, weights)
+
+
+def _last(state: ScoringDocument) -> str:
+    last = state.last
+    if last is None:
+        return "none yet"
+    ended = f"ended {when(last.ended_at_ms)}" if last.ended_at_ms is not None else "not ended yet"
+    counts = ", ".join(f"{count} {name}" for name, count in (last.counts or {}).items())
+    return f"{when(last.began_at_ms)}, {ended}" + (f"; {counts}" if counts else "")

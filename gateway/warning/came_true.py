@@ -1,0 +1,122 @@
+"""What a binding was warned of, and what became of it: whether a use failed within the horizon, and for that reason."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.events.types import EventType
+from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
+from standing.gateway.warning import risk_store
+from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING
+from standing.gateway.warning.risk_rules import FORETOLD
+from standing.gateway.warning.risk_words import sign_of
+from standing.gateway.warning.signs import Sign
+
+#: The most warnings of one binding that are shown, newest first.
+MAX_SHOWN = 5
+_MAX_FAILURES = 50
+_OTHER_TROUBLE = [reason.value for reason in NOT_OF_THE_BINDING]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A use that failed after a warning. `factor`: the one of the warning's factors that says so; None: it failed for
+    another reason than the warning gave."""
+
+    transaction_id: str
+    decided_at_ms: int
+    reason: str
+    factor: Sign | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One `binding.at_risk`. `per_mille`: None where a plain rule told it. `stands`: the risk has not gone since.
+    `failure`: the first use until `until_ms` that failed as it was told, else the first that failed at all."""
+
+    event: str
+    told_at_ms: int
+    until_ms: int
+    per_mille: int | None
+    factors: tuple[Sign, ...]
+    stands: bool
+    failure: Failure | None
+
+
+class Warnings:
+    """Looks warnings up. Raises StorageUnavailable."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of(self, binding: bytes) -> list[Warned]:
+        """The warnings of a binding that the log still has, newest first, at most `MAX_SHOWN`."""
+
+        def read() -> list[Warned]:
+            with self._storage.read() as connection:
+                return warnings_of(connection, binding)
+
+        return await self._storage.reading(read)
+
+
+def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
+    """As `Warnings.of`, within a transaction."""
+    table = schema.events.c
+    rows = connection.execute(
+        select(schema.events)
+        .where(table.binding == binding, table.type == EventType.AT_RISK.value)
+        .order_by(table.position.desc())
+        .limit(MAX_SHOWN)
+    ).all()
+    stored = risk_store.risks_of(connection, [binding]).get(binding) if rows else None
+    found = []
+    for index, row in enumerate(rows):
+        data = json.loads(row.data)
+        factors = [factor["word"] for factor in data["factors"]]
+        # Where a cause was told again, the risk had gone between: the older warning does not stand.
+        later = {json.loads(each.data)["cause"] for each in rows[:index]}
+        stands = stored is not None and data["cause"] in stored.told and data["cause"] not in later
+        until_ms = row.observed_at_ms + data["horizon_ms"]
+        found.append(
+            Warned(
+                event=row.id,
+                told_at_ms=row.observed_at_ms,
+                until_ms=until_ms,
+                per_mille=data["per_mille"],
+                factors=tuple(sign_of(word) for word in factors),
+                stands=stands,
+                failure=_failure(_failed(connection, binding, row.observed_at_ms, until_ms), factors),
+            )
+        )
+    return found
+
+
+def _failed(connection: Connection, binding: bytes, since_ms: int, until_ms: int) -> Sequence[Row[Any]]:
+    table = schema.decisions.c
+    query = (
+        select(table.transaction_id, table.decided_at_ms, table.reason)
+        .where(
+            table.binding == binding,
+            table.decided_at_ms >= since_ms,
+            table.decided_at_ms < until_ms,
+            table.outcome != Outcome.APPROVE.value,
+            table.reason.not_in(_OTHER_TROUBLE),
+        )
+        .order_by(table.decided_at_ms)
+        .limit(_MAX_FAILURES)
+    )
+    return list(connection.execute(query))
+
+
+def _failure(rows: Sequence[Row[Any]], factors: Sequence[str]) -> Failure | None:
+    told = [(row, next((word for word in factors if Reason(row.reason) in FORETOLD[word]), None)) for row in rows]
+    chosen = next((each for each in told if each[1] is not None), told[0] if told else None)
+    if chosen is None:
+        return None
+    row, word = chosen
+    return Failure(row.transaction_id, row.decided_at_ms, row.reason, sign_of(word) if word is not None else None)

@@ -1,0 +1,48 @@
+"""Plain rules that tell a binding at risk while no model has learned enough to be heard. Pure.
+
+They go by the features that a model weighs, so that their words are the same. A feature on the scale of log odds is one
+half where a use within the horizon fails as probably as not.
+"""
+
+from collections.abc import Mapping
+
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING
+
+#: From which value on a feature alone is a warning, strongest first.
+RULES: Mapping[str, float] = {
+    "blocked": 0.5,
+    "over_transaction": 0.5,
+    "due_over_limit": 1.0,
+    "over_day": 0.5,
+    "month_left": 0.5,
+    "month_pace": 0.5,
+    "year_pace": 0.5,
+}
+
+_LIMITS = frozenset(
+    {Reason.OVER_TRANSACTION_LIMIT, Reason.OVER_DAILY_LIMIT, Reason.OVER_MONTHLY_LIMIT, Reason.OVER_YEARLY_LIMIT}
+)
+_IDENTITY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
+_WORD = frozenset(Reason) - NOT_OF_THE_BINDING - _LIMITS
+_STATUS = _WORD - _IDENTITY
+
+#: By feature, the reasons for which a use fails where it fails as the feature says.
+FORETOLD: Mapping[str, frozenset[Reason]] = {
+    "blocked": _WORD,
+    "over_transaction": frozenset({Reason.OVER_TRANSACTION_LIMIT}),
+    "over_day": frozenset({Reason.OVER_DAILY_LIMIT}),
+    "month_left": frozenset({Reason.OVER_MONTHLY_LIMIT}),
+    "month_pace": frozenset({Reason.OVER_MONTHLY_LIMIT}),
+    "year_pace": frozenset({Reason.OVER_YEARLY_LIMIT}),
+    "due_over_limit": _LIMITS,
+    "limits_changed": _LIMITS,
+    "identity_changed": _IDENTITY,
+    "status_changed": _STATUS,
+    "status_flickers": _STATUS,
+}
+
+
+def causes(found: Mapping[str, float], most: int = 3) -> tuple[str, ...]:
+    """The features by which a rule warns, strongest first, at most so many; none: no rule warns."""
+    return tuple(name for name, least in RULES.items() if found[name] >= least)[:most]

@@ -1,0 +1,175 @@
+"""Warnings by plain rules, what became of them, and runs on request, over the real gateway."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tenacity import Retrying, stop_after_delay, wait_fixed
+
+from standing.gateway.decisions.rules import Reason
+from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS, NOT_OF_THE_BINDING
+from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
+from standing.gateway.warning.risk_rules import FORETOLD, RULES, causes
+from standing.gateway.warning.risk_schedule import RiskSchedule
+from standing.ledger.service.leader import Leader, NoLock
+from tests.gateway.follower_rig import FollowRig, follow_rig
+from tests.gateway.gateway_rig import Person
+
+_USUAL_MINOR = 50_000
+_LOW_MINOR = 10_000
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[FollowRig]:
+    with follow_rig(tmp_path, warning={"every_minutes": "never", "busy_percent": 100}) as made:
+        yield made
+
+
+def _used(it: FollowRig) -> Person:
+    person = it.bound()
+    person.bank.publish(bytes.fromhex(person.binding[2:]))
+    it.follow()
+    for _ in range(4):
+        it.clock.advance(DAY_MS // 2)
+        it.heartbeat()
+        assert person.decide(amount_minor=_USUAL_MINOR)["outcome"] == "approve"
+    return person
+
+
+def _changed(it: FollowRig, person: Person, **changes: Any) -> None:
+    person.bank.change(person.number, **changes)
+    it.follow()
+    it.clock.advance(1_000)
+    it.heartbeat()
+    it.app.state.gateway.risks.run()
+
+
+def _warnings(it: FollowRig, person: Person) -> list[dict[str, Any]]:
+    answer = it.platform("GET", f"/v1/bindings/{person.binding}/warnings")
+    assert answer.status_code == 200
+    found: list[dict[str, Any]] = answer.json()["warnings"]
+    return found
+
+
+def test_a_limit_below_the_usual_payment_is_told_by_rule_and_the_warning_comes_true(it: FollowRig) -> None:
+    person = _used(it)
+    it.app.state.gateway.risks.run()
+    assert _warnings(it, person) == []
+    _changed(it, person, transaction_limit_minor=_LOW_MINOR)
+    (warned,) = _warnings(it, person)
+    assert warned["per_mille"] is None
+    assert warned["factors"][0]["word"] == "over_transaction"
+    assert (warned["stands"], warned["failure"]) == (True, None)
+    (account,) = it.platform("GET", f"/v1/users/{person.user_id}/check-up").json()["accounts"]
+    assert account["risk"]["per_mille"] is None
+    assert account["risk"]["factors"] == warned["factors"]
+    it.clock.advance(5_000)
+    it.heartbeat()
+    declined = person.decide(amount_minor=_USUAL_MINOR)
+    assert declined["reason"] == "over_transaction_limit"
+    (warned,) = _warnings(it, person)
+    failure = warned["failure"]
+    assert failure["transaction_id"] == declined["transaction_id"]
+    assert failure["factor"] == warned["factors"][0]
+    assert warned["told_at_ms"] < failure["decided_at_ms"] < warned["until_ms"]
+
+
+def test_a_failure_for_another_reason_does_not_make_a_warning_true(it: FollowRig) -> None:
+    person = _used(it)
+    _changed(it, person, transaction_limit_minor=_LOW_MINOR)
+    person.bank.change(person.number, debit_allowed=False)
+    it.heartbeat()
+    assert person.decide(amount_minor=_USUAL_MINOR)["reason"] == "debit_not_allowed"
+    (warned,) = _warnings(it, person)
+    assert (warned["failure"]["reason"], warned["failure"]["factor"]) == ("debit_not_allowed", None)
+    person.bank.change(person.number, debit_allowed=True)
+    it.heartbeat()
+    assert person.decide(amount_minor=_USUAL_MINOR)["reason"] == "over_transaction_limit"
+    (warned,) = _warnings(it, person)
+    assert warned["failure"]["factor"]["word"] == "over_transaction"
+
+
+def test_a_failure_after_the_horizon_is_not_the_warnings(it: FollowRig) -> None:
+    person = _used(it)
+    _changed(it, person, transaction_limit_minor=_LOW_MINOR)
+    it.clock.advance(HORIZON_MS)
+    it.heartbeat()
+    assert person.decide(amount_minor=_USUAL_MINOR)["outcome"] == "decline"
+    assert [each["failure"] for each in _warnings(it, person)] == [None]
+
+
+def test_a_risk_that_has_gone_no_longer_stands_and_is_news_again(it: FollowRig) -> None:
+    person = _used(it)
+    _changed(it, person, transaction_limit_minor=_LOW_MINOR)
+    _changed(it, person, transaction_limit_minor=_USUAL_MINOR)
+    assert [each["stands"] for each in _warnings(it, person)] == [False]
+    _changed(it, person, transaction_limit_minor=_LOW_MINOR)
+    assert [each["stands"] for each in _warnings(it, person)] == [True, False]
+
+
+def test_warnings_of_a_binding_that_nobody_has_are_not_found(it: FollowRig) -> None:
+    assert it.platform("GET", f"/v1/bindings/0x{'ab' * 32}/warnings").status_code == 404
+
+
+def test_every_feature_says_for_which_reasons_a_use_would_fail() -> None:
+    assert set(FORETOLD) == set(FEATURES)
+    assert set(RULES) <= set(FEATURES)
+    assert set().union(*FORETOLD.values()) == set(Reason) - NOT_OF_THE_BINDING
+
+
+@pytest.mark.parametrize(("value", "warns"), [(0.49, False), (0.5, True), (1.0, True)])
+def test_a_rule_warns_from_an_even_chance_on(value: float, warns: bool) -> None:
+    found = dict.fromkeys(FEATURES, 0.0) | {"over_day": value}
+    assert causes(found) == (("over_day",) if warns else ())
+    assert causes(dict.fromkeys(FEATURES, 1.0)) == ("blocked", "over_transaction", "due_over_limit")
+
+
+def _ended(it: FollowRig) -> dict[str, Any]:
+    """The state once the run that was asked for has ended."""
+    for each in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.02)):
+        with each:
+            state: dict[str, Any] = it.client("support")("GET", "/v1/scoring").json()
+            assert state["last"] is not None
+            assert state["last"]["ended_at_ms"] is not None
+    return state
+
+
+def test_a_run_on_request_is_made_audited_and_told(it: FollowRig) -> None:
+    person = _used(it)
+    person.bank.change(person.number, transaction_limit_minor=_LOW_MINOR)
+    it.follow()
+    it.clock.advance(1_000)
+    assert it.client("admin")("GET", "/v1/scoring").json()["last"] is None
+    asked = it.admin("POST", "/v1/scoring")
+    assert asked.status_code == 202
+    assert asked.json()["asked_at_ms"] == it.clock.now_ms()
+    state = _ended(it)
+    assert (state["asked_at_ms"], state["every_minutes"]) == (None, None)
+    assert state["last"]["counts"] == {"learned": 0, "scored": 1, "told": 1, "checked_up": 0}
+    assert state["last"]["began_at_ms"] == state["last"]["ended_at_ms"] == it.clock.now_ms()
+    assert (state["at_risk"], state["waiting"], state["left_out"]) == (1, 1, 0)
+    model = state["model"]
+    assert (model["heard"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
+    assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
+    assert len(_warnings(it, person)) == 1
+    assert not it.app.state.gateway.risk_schedule._is_asked()  # asked once, run once
+    entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
+    assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
+
+
+def test_a_schedule_that_is_woken_looks_at_once_and_ends_when_told(it: FollowRig) -> None:
+    gateway = it.app.state.gateway
+    schedule = RiskSchedule(
+        gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "test"), every_minutes=None, look_every_s=3_600.0
+    )
+    looked = threading.Event()
+    schedule.look = looked.set  # type: ignore[method-assign]
+    asyncio.run(schedule.open())
+    schedule.wake()
+    assert looked.wait(60)
+    asyncio.run(schedule.close())
+    assert schedule._thread is not None
+    assert not schedule._thread.is_alive()
