@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Row, and_, func, insert, or_, select, union_all, update
+from sqlalchemy import CompoundSelect, Connection, Row, func, insert, or_, select, union_all, update
 
 from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.attempts import new_hold_id
@@ -209,8 +209,9 @@ def _listed(connection: Connection, binding: bytes | None, user_id: str | None) 
     query = select(schema.holds).order_by(table.began_at_ms.desc(), table.hold_id).limit(MAX_LISTED)
     if binding is not None:
         account = select(own.account).where(own.binding == binding).scalar_subquery()
+        # As one set of bindings and not as either of two: of an alternative, PostgreSQL would read every hold.
         of_account = table.binding.in_(select(own.binding).where(own.account == account))
-        query = query.where(or_(table.binding == binding, and_(table.whole, of_account)))
+        query = query.where(of_account, or_(table.binding == binding, table.whole))
     if user_id is not None:
         check_known(connection, user_id)
         query = query.where(table.user_id == user_id)

@@ -1,0 +1,89 @@
+"""What all open pages of the banks are told: worked out once for all of them, while somebody watches."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import suppress
+
+from standing.gateway.operations.service import BankState
+from standing.ledger.errors import Overloaded, Unavailable
+
+#: How often open pages are told.
+EVERY_S = 2.0
+MAX_WATCHING = 50
+
+
+class Pulse:
+    """One look at the ledger and one at the sessions in `EVERY_S`, and one text, however many pages are open.
+
+    Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        states: Callable[[], Awaitable[list[BankState] | None]],
+        open_ones: Callable[[Collection[str]], Awaitable[set[str]]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`states`: of the banks, None where the ledger cannot be read. `open_ones`: the tokens whose session is open
+        still, of those that are asked about; raises Unavailable."""
+        self._states = states
+        self._open_ones = open_ones
+        self._sleep = sleep
+        self._watching: dict[object, str] = {}
+        self._open: set[str] = set()
+        self._text = ""
+        self._told: asyncio.Future[bool] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def check_room(self) -> None:
+        """Raises: Overloaded where as many pages are open as may be."""
+        if len(self._watching) >= MAX_WATCHING:
+            raise Overloaded(f"{MAX_WATCHING} pages of the banks are open already", 5)
+
+    async def texts(self, token: str) -> AsyncGenerator[str, None]:
+        """What a page is told, each time, until its session has ended. Watching does not keep a session open.
+
+        Raises: Unavailable where it cannot be known whether the session is open.
+        """
+        me = object()
+        self._watching[me] = token
+        try:
+            while True:
+                if not await self._next_round():
+                    raise Unavailable("the sessions cannot be read", 1)
+                if token not in self._open:
+                    return
+                yield self._text
+        finally:
+            del self._watching[me]
+            if not self._watching and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _next_round(self) -> bool:
+        """Wait for the next round. Returns: whether the sessions could be looked at."""
+        if self._told is None:
+            self._told = asyncio.get_running_loop().create_future()
+        if self._task is None:
+            self._task = asyncio.create_task(self._beat())
+        return await asyncio.shield(self._told)
+
+    async def _beat(self) -> None:
+        while True:
+            states = await self._states()
+            text = json.dumps(
+                {
+                    each.bank.bic: {"watermark_ms": each.watermark_ms, "staleness_ms": each.staleness_ms}
+                    for each in states or ()
+                }
+            )
+            known = False
+            with suppress(Unavailable):  # told to every page, which then ends
+                self._open = await self._open_ones(set(self._watching.values()))
+                known = True
+            self._text = text
+            told, self._told = self._told, None
+            if told is not None:
+                told.set_result(known)
+            await self._sleep(EVERY_S)

@@ -1,0 +1,110 @@
+"""Open pages of the banks: one look at the ledger and the sessions for all of them, and each ends with its session."""
+
+import asyncio
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from standing.gateway.console.pulse import MAX_WATCHING, Pulse
+from standing.ledger.errors import Overloaded, Unavailable
+
+
+@dataclass
+class _Service:
+    """Counts what is asked. Rounds follow each other when a test says so."""
+
+    open: set[str]
+    looks: int = 0
+    asked: list[set[str]] = field(default_factory=list)
+    broken: bool = False
+    _next: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
+
+    async def states(self) -> list[Any] | None:
+        self.looks += 1
+        return None
+
+    async def open_ones(self, tokens: Collection[str]) -> set[str]:
+        self.asked.append(set(tokens))
+        if self.broken:
+            raise Unavailable("the database does not work", 1)
+        return set(tokens) & self.open
+
+    async def sleep(self, _seconds: float) -> None:
+        await self._next.get()
+
+    def go_on(self) -> None:
+        self._next.put_nowait(None)
+
+
+def _pulse(service: _Service) -> Pulse:
+    return Pulse(service.states, service.open_ones, service.sleep)
+
+
+def test_ten_pages_cost_one_look_a_round() -> None:
+    async def played() -> None:
+        service = _Service(open={f"t{each}" for each in range(10)})
+        pulse = _pulse(service)
+        streams = [pulse.texts(token) for token in sorted(service.open)]
+        for round_ in (1, 2, 3):
+            told = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            await asyncio.sleep(0)
+            if round_ > 1:
+                service.go_on()
+            assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*told)} == {"{}"}
+            assert (service.looks, len(service.asked)) == (round_, round_)
+        assert service.asked[-1] == service.open
+        for stream in streams:
+            await stream.aclose()
+        assert pulse._task is None
+        assert pulse._watching == {}
+
+    asyncio.run(played())
+
+
+def test_a_page_ends_with_its_session_and_the_others_go_on() -> None:
+    async def played() -> None:
+        service = _Service(open={"mine", "yours"})
+        pulse = _pulse(service)
+        mine, yours = pulse.texts("mine"), pulse.texts("yours")
+        await asyncio.gather(anext(mine), anext(yours))
+        service.open.discard("mine")
+        told = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
+        await asyncio.sleep(0)
+        service.go_on()
+        assert list(await told) == ["over", "{}"]
+        await yours.aclose()
+
+    asyncio.run(played())
+
+
+def test_where_nobody_knows_whether_a_session_is_open_nothing_is_told() -> None:
+    async def played() -> None:
+        service = _Service(open={"mine"}, broken=True)
+        stream = _pulse(service).texts("mine")
+        with pytest.raises(Unavailable):
+            await anext(stream)
+        service.broken = False
+        again = _pulse(service).texts("mine")
+        assert await anext(again) == "{}"
+        await again.aclose()
+
+    asyncio.run(played())
+
+
+def test_there_is_room_for_so_many_pages() -> None:
+    async def played() -> None:
+        service = _Service(open={"mine"})
+        pulse = _pulse(service)
+        streams = [pulse.texts("mine") for _ in range(MAX_WATCHING)]
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        with pytest.raises(Overloaded):
+            pulse.check_room()
+        await streams.pop().aclose()
+        pulse.check_room()
+        for stream in streams:
+            await stream.aclose()
+
+    asyncio.run(played())
