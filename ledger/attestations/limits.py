@@ -42,7 +42,12 @@ class Limits:
 
     def pack(self) -> bytes:
         """The 24 bytes as they stand in the terms."""
-        return b"".join(encode_limit(getattr(self, name)) for name in LIMIT_FIELDS)
+        return _packed(self)
+
+    @classmethod
+    def of(cls, *limits_minor: int) -> "Limits":
+        """As `Limits`, from a memory of the last few thousand. Raises: InvalidValue."""
+        return _limits(*limits_minor)
 
     @classmethod
     def unpack(cls, raw: bytes) -> "Limits":
@@ -50,9 +55,21 @@ class Limits:
         return _unpacked(raw)
 
 
+# Many accounts of a bank have the same limits, and to check, encode or decode six of them costs as much as the cipher.
+
+
+@lru_cache(maxsize=4_096)
+def _limits(*limits_minor: int) -> Limits:
+    return Limits(*limits_minor)
+
+
+@lru_cache(maxsize=4_096)
+def _packed(limits: Limits) -> bytes:
+    return b"".join(encode_limit(getattr(limits, name)) for name in LIMIT_FIELDS)
+
+
 @lru_cache(maxsize=4_096)
 def _unpacked(raw: bytes) -> Limits:
-    """Many accounts of a bank have the same limits, and to decode six of them costs as much as to unseal them."""
     return Limits(*(decode_limit(raw[at : at + LIMIT_SIZE]) for at in range(0, LIMITS_SIZE, LIMIT_SIZE)))
 
 

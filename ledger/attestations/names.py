@@ -6,6 +6,7 @@ spaces and invisible characters. Private-use characters of GBK and radicals are 
 not know yet, stays as it is: without it, two names could become one.
 """
 
+import re
 import unicodedata
 
 from standing.ledger.attestations.han import HAN_EQUIVALENTS
@@ -40,6 +41,8 @@ _LEFT_OUT = frozenset(
 )
 #: A spacing accent serves as an apostrophe. NFKC would make a space and a combining accent of it.
 _SPACING_ACCENTS = "Sk"
+#: Most Chinese names: each of these characters is its own canonical form, and stays so beside any other of them.
+_HAN = re.compile("[\u4e00-\u9fff]*")
 
 
 def canonical_name(name: str, field: str = "holder_name") -> str:
@@ -54,6 +57,10 @@ def canonical_name(name: str, field: str = "holder_name") -> str:
 
 def folded(text: str) -> str:
     """The canonical form of any text, which may be empty."""
+    if _HAN.fullmatch(text):
+        return text
+    if text.isascii():
+        return _folded_once(text)
     canonical, before = text, ""
     # Each step may make another one possible, as where a removed mark had kept two characters apart.
     while canonical != before:
@@ -63,7 +70,7 @@ def folded(text: str) -> str:
 
 def _folded_once(text: str) -> str:
     if text.isascii():
-        return "".join(character for character in text.casefold() if character.isalnum())
+        return "".join(filter(str.isalnum, text.lower()))
     plain = "".join(each for each in text if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(HAN_EQUIVALENTS)).casefold()
     # A capital I with a dot folds to an i and a combining dot.

@@ -49,6 +49,9 @@ _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("uns
 )
 #: What a change says where the book has no phone or no document any more.
 _NONE = "none"
+#: What a change that says nothing of the document, or of limits, has in their place.
+_NO_DOCUMENT = (None, None, None)
+_NO_LIMIT_STATED = [None] * len(LIMIT_FIELDS)
 
 _CHUNK = 500  # the most keys of one SELECT … IN
 
@@ -164,23 +167,22 @@ def apply_change(account: Account, change: AccountChange) -> Account:
         stated["currency"] = currency_number(change.currency)
     if change.account_class is not None:
         stated["account_class"] = change.account_class
-    limits = {name: _limit(getattr(change, name)) for name in LIMIT_FIELDS if getattr(change, name) is not None}
-    if limits:
-        stated["limits"] = replace(account.limits, **limits)
+    stated["limits"] = _limits(account.limits, change)
     if change.number_type is not None and change.number_type != account.number_type:
         raise InvalidValue("number_type", "not what the account was opened with", account.number_type)
     return replace(account, identity=_apply_identity(account.identity, change), **stated)
 
 
 def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
+    name, phone, id_document = identity.name, identity.phone, identity.id_document
     if change.holder_name is not None:
-        identity = replace(identity, name=canonical_name(change.holder_name))
+        name = canonical_name(change.holder_name)
     if change.phone is not None:
-        identity = replace(identity, phone=_phone(change.phone))
+        phone = _phone(change.phone)
     stated = (change.id_document_scheme, change.id_document_country, change.id_document_number)
-    if any(part is not None for part in stated):
-        identity = replace(identity, id_document=_id_document(identity.id_document, *stated))
-    return identity
+    if stated != _NO_DOCUMENT:
+        id_document = _id_document(id_document, *stated)
+    return Identity(name, id_document, phone)
 
 
 def _phone(stated: str) -> str:
@@ -205,8 +207,17 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
     return canonical_id_document(IdDocument(*parts))
 
 
-def _limit(stated: LimitValue) -> int:
-    return NO_LIMIT if stated == "none" else stated
+def _limits(held: Limits, change: AccountChange) -> Limits:
+    """The limits after a change. Raises: InvalidValue."""
+    stated: list[LimitValue | None] = [getattr(change, name) for name in LIMIT_FIELDS]
+    if stated == _NO_LIMIT_STATED:
+        return held
+    return Limits.of(
+        *(
+            getattr(held, name) if limit is None else NO_LIMIT if limit == "none" else limit
+            for name, limit in zip(LIMIT_FIELDS, stated, strict=True)
+        )
+    )
 
 
 class AccountStore:
@@ -288,7 +299,7 @@ class AccountStore:
             debit_allowed=row.debit_allowed,
             credit_allowed=row.credit_allowed,
             currency=row.currency,
-            limits=Limits(*(getattr(row, name) for name in LIMIT_FIELDS)),
+            limits=Limits.of(*(getattr(row, name) for name in LIMIT_FIELDS)),
             effective_at_ms=row.effective_at_ms,
             account_class=row.account_class,
             unstated=frozenset() if row.unstated_fields is None else frozenset(json.loads(row.unstated_fields)),

@@ -76,7 +76,7 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
             ending = [
                 p for p in state.unbind if granted[known.id].get(p, state.effective_at_ms + 1) <= state.effective_at_ms
             ]
-            change = state.model_copy(update={"unbind": ending})
+            change = state if ending == state.unbind else state.model_copy(update={"unbind": ending})
             predecessor = found.get(replaced.get(index, ""))
             moves = predecessor is not None and bool(granted[predecessor.id])
             if not (ending or moves) and _same(known, state):

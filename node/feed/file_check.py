@@ -1,7 +1,7 @@
 """Judges a feed file line by line before anything of it is taken in, compared with the store where there is one."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,7 +18,15 @@ from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import FileReport
 from standing.node.feed.profile import Profile
-from standing.node.feed.records import DOCUMENT, STAND_IN, not_understood, read_record, told_number, value_problems
+from standing.node.feed.records import (
+    DOCUMENT,
+    STAND_IN,
+    not_understood,
+    number_problem,
+    read_record,
+    told_number,
+    value_problems,
+)
 from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
 from standing.node.publishing import outbox
 
@@ -26,6 +34,7 @@ from standing.node.publishing import outbox
 Progress = Callable[[int, int], None]
 
 _MAX_BAD_LINES = 100_000
+_CHUNK = 500  # the most keys of one SELECT … IN
 
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
@@ -109,12 +118,7 @@ class FileCheck:
         if self._database is not None:
             with self._database.read() as connection:
                 last_ms = outbox.last_as_of_ms(connection)
-        # A private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is.
-        with closing(sqlite3.connect("")) as stated:
-            stated.execute(
-                "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT, line INTEGER)"
-                " WITHOUT ROWID"
-            )
+        with closing(StatedNumbers(self._vault)) as stated:
             for page in pages(read_lines(path, name.format, self._profile), self._page_size):
                 for line, change, problems in self._judge(page, name, last_ms, stated, judged):
                     report.lines += 1
@@ -146,20 +150,21 @@ class FileCheck:
         judged.bad[line.number] = not_understood(number, name.as_of_ms, line.record, source, told)
 
     def _judge(
-        self, page: list[Line], name: FileName, last_ms: int, stated: sqlite3.Connection, judged: Judged
+        self, page: list[Line], name: FileName, last_ms: int, stated: "StatedNumbers", judged: Judged
     ) -> Iterator[tuple[Line, AccountChange | None, list[LineProblem]]]:
-        parsed = [(line, *parse_line(line, name)) for line in page]
+        parsed = [(line, *_read_line(line, name)) for line in page]
         numbers = {
             index: canonical_number(change.number, change.number_type or "account")
             for index, (_, change, _) in enumerate(parsed)
             if change is not None
         }
+        replaced = {c.replaces for _, c, _ in parsed if c is not None and c.replaces is not None}
+        wanted = {*numbers.values(), *(canonical_number(number, "account") for number in replaced)}
         known: dict[str, Account] = {}
         if self._database is not None:
-            replaced = {c.replaces for _, c, _ in parsed if c is not None and c.replaces is not None}
-            wanted = {*numbers.values(), *(canonical_number(number, "account") for number in replaced)}
             with self._database.read() as connection:
                 known = self._accounts.find(connection, wanted)
+        stated.turn_to(wanted)
         for index, (line, change, problems) in enumerate(parsed):
             if change is not None:
                 found = self._judge_change(change, numbers[index], name, last_ms, stated, known, line.number)
@@ -183,13 +188,14 @@ class FileCheck:
         number: str,
         name: FileName,
         last_ms: int,
-        stated: sqlite3.Connection,
+        stated: "StatedNumbers",
         known: dict[str, Account],
         line: int,
     ) -> list[InvalidValue]:
-        """What is wrong with a well-formed change at its place in the file and beside the store."""
+        """What is wrong with a change: with its values, or else with it at its place in the file and beside the
+        store."""
         account = known.get(number)
-        before, number_type, first_line = self._stated(stated, number) or (None, change.number_type, line)
+        before, number_type, first_line = stated.get(number) or (None, change.number_type, line)
         found = []
         predecessor, replaced_ms = None, None
         if change.replaces is not None:
@@ -197,16 +203,22 @@ class FileCheck:
             if replaced == number:
                 found.append(InvalidValue("replaces", "the account itself", "the number that it had before"))
             predecessor = known.get(replaced)
-            earlier = self._stated(stated, replaced)
+            earlier = stated.get(replaced)
             if earlier is not None:
                 # Only the file says what the account is by now; a successor need not state that again.
                 predecessor, replaced_ms = predecessor or STAND_IN, earlier[0]
             elif predecessor is not None:
                 replaced_ms = predecessor.effective_at_ms
+        misfit: InvalidValue | None = None
+        takes = account is not None or (before is None and (name.kind == "full" or self._database is not None))
+        if takes:
+            misfit = _misfit(change, number, account, predecessor)
+        # What an account takes has no wrong value, so each value by itself is judged for the others only.
+        if (misfit is not None or not takes) and (wrong := value_problems(change)):
+            return wrong
         # As the feed does: a successor counts from the last word on the account that it replaces.
         at_ms = max(change.effective_at_ms, replaced_ms or 0)
-        key = self._vault.lookup("number", number)
-        stated.execute("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", [key, at_ms, number_type, first_line])
+        stated.put(number, at_ms, number_type, first_line)
         if change.number_type not in {None, number_type}:
             found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
         if name.kind == "full" and before is not None:
@@ -217,20 +229,61 @@ class FileCheck:
             lowest = max([last_ms + 1, *held, *([] if before is None else [before])])
         if not lowest <= change.effective_at_ms <= name.as_of_ms:
             found.append(InvalidValue("effective_at_ms", "out of range", f"{lowest} to {name.as_of_ms}"))
-        try:
-            if account is not None:
-                apply_change(account, change)
-            elif before is None and (name.kind == "full" or self._database is not None):
-                open_account(change, number, predecessor)
-        except InvalidValue as error:
-            found.append(error)
+        if misfit is not None:
+            found.append(misfit)
         return found
 
-    def _stated(self, stated: sqlite3.Connection, number: str) -> tuple[int, str | None, int] | None:
-        """When an earlier line dates a number's state, its type, and its first line; None where no line is about it."""
-        key = self._vault.lookup("number", number)
-        row = stated.execute("SELECT at_ms, number_type, line FROM stated WHERE number = ?", [key]).fetchone()
-        return None if row is None else (row[0], row[1], row[2])
+
+class StatedNumbers:
+    """What the lines so far state: when each number's state dates from, its type, and its first line.
+
+    In a private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is. The
+    numbers are hashed. Read and written a page of lines at a time, for a statement each would cost as much as the line.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._file = sqlite3.connect("")
+        self._file.execute(
+            "CREATE TABLE stated (number BLOB PRIMARY KEY, at_ms INTEGER, number_type TEXT, line INTEGER) WITHOUT ROWID"
+        )
+        self._keys: dict[str, bytes] = {}
+        self._page: dict[bytes, tuple[int, str | None, int]] = {}
+        self._changed: set[bytes] = set()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def turn_to(self, numbers: Collection[str]) -> None:
+        """Store what was put, and read what is known of the next page's numbers."""
+        rows = [(key, *self._page[key]) for key in self._changed]
+        self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
+        self._changed.clear()
+        self._keys = {number: self._vault.lookup("number", number) for number in numbers}
+        keys = list(self._keys.values())
+        self._page = {}
+        for start in range(0, len(keys), _CHUNK):
+            chunk = keys[start : start + _CHUNK]
+            query = f"SELECT * FROM stated WHERE number IN ({','.join('?' * len(chunk))})"  # noqa: S608 - marks only
+            self._page.update((key, (at_ms, kind, line)) for key, at_ms, kind, line in self._file.execute(query, chunk))
+
+    def get(self, number: str) -> tuple[int, str | None, int] | None:
+        """What was put last for a number of this page; None where no line is about it."""
+        return self._page.get(self._keys[number])
+
+    def put(self, number: str, at_ms: int, number_type: str | None, line: int) -> None:
+        key = self._keys[number]
+        self._page[key] = (at_ms, number_type, line)
+        self._changed.add(key)
+
+
+def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
+    """As `parse_line`, but the values of a change are not judged yet, except its numbers."""
+    if line.record and not line.problems:
+        change, _ = read_record(line.record, effective_at_ms=name.as_of_ms)
+        if change is not None and number_problem(change) is None and not _other_problems(change, name):
+            return change, []
+    return parse_line(line, name)
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
@@ -239,19 +292,37 @@ def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
         return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
     change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
     if change is not None:
-        found += value_problems(change)
-        if change.id_document_scheme != "none":
-            try:
-                stated_document(*(getattr(change, field) for field in DOCUMENT))
-            except InvalidValue as error:
-                found.append(error)
-        for field in _NOT_IN_FULL:
-            if name.kind == "full" and getattr(change, field):
-                found.append(InvalidValue(field, "not in a full file", "in a changes file"))
+        found += [*value_problems(change), *_other_problems(change, name)]
     problems = list(line.problems)
     told = {problem.field for problem in problems}
     problems += [_line_problem(line, problem) for problem in found if problem.field not in told]
     return (None if problems else change), problems
+
+
+def _misfit(
+    change: AccountChange, number: str, account: Account | None, predecessor: Account | None
+) -> InvalidValue | None:
+    """Why a change does not fit its account, or does not open one; None where it does."""
+    try:
+        if account is None:
+            open_account(change, number, predecessor)
+        else:
+            apply_change(account, change)
+    except InvalidValue as error:
+        return error
+    return None
+
+
+def _other_problems(change: AccountChange, name: FileName) -> list[InvalidValue]:
+    """What is wrong with a change although each of its values is right."""
+    found = []
+    if change.id_document_scheme != "none":
+        try:
+            stated_document(*(getattr(change, field) for field in DOCUMENT))
+        except InvalidValue as error:
+            found.append(error)
+    once = [field for field in _NOT_IN_FULL if name.kind == "full" and getattr(change, field)]
+    return found + [InvalidValue(field, "not in a full file", "in a changes file") for field in once]
 
 
 def pages(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:

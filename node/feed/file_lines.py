@@ -85,14 +85,13 @@ class _TextLines:
         self.encoding = encoding
         self._codec = _codec(raw, encoding)
         self.number = 0
-
-    def tell(self) -> int:
-        return self._raw.tell()
+        #: How far the file was read; counted, because the system is slow to tell after each line.
+        self.offset = 0
 
     def go_back(self, number: int, offset: int) -> None:
         """Read on after line `number`, which ends at `offset`."""
         self._raw.seek(offset)
-        self.number = number
+        self.number, self.offset = number, offset
 
     def skip(self) -> None:
         """Read a line of any length, and forget it."""
@@ -132,6 +131,7 @@ class _TextLines:
             # A byte 10 is a line break only as half of a unit of two bytes whose other half is 0.
             if self._codec == "utf-16-le" and (len(line) + len(piece)) % 2:
                 piece += self._raw.read(1)
+            self.offset += len(piece)
             line += piece
             if not piece or self._ended(line):
                 return line
@@ -167,7 +167,7 @@ class _CsvRecords:
     def _record_lines(self) -> Iterator[str]:
         while text := self._lines.read():
             if self._after_first == 0:
-                self._after_first = self._lines.tell()
+                self._after_first = self._lines.offset
             self._characters += len(text)
             if self._characters > MAX_LINE or self._lines.number - self._first >= _MAX_RECORD_LINES:
                 raise _TooLong
@@ -242,11 +242,11 @@ class _CsvRecords:
         if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
             return self._bad("line", f"{len(cells)} cells", f"{len(heading)} cells, as in the header")
         row = dict(zip(heading, cells, strict=False))
-        return _line(self._first, row, self._translator, self._lines.tell())
+        return _line(self._first, row, self._translator, self._lines.offset)
 
     def _bad(self, field: str, problem: str, allowed: str, *, fatal: bool = False) -> Line:
         return Line(
-            self._first, {}, (LineProblem(self._first, field, problem, allowed),), self._lines.tell(), fatal=fatal
+            self._first, {}, (LineProblem(self._first, field, problem, allowed),), self._lines.offset, fatal=fatal
         )
 
 
@@ -271,10 +271,10 @@ def _read_jsonl(lines: _TextLines, translator: Translator | None) -> Iterator[Li
             problem = LineProblem(lines.number, "line", "not JSON, or a name twice", allowed)
         else:
             if isinstance(record, dict):
-                yield _line(lines.number, record, translator, lines.tell())
+                yield _line(lines.number, record, translator, lines.offset)
                 continue
             problem = LineProblem(lines.number, "line", "no JSON object", "one JSON object on each line")
-        yield Line(lines.number, {}, (problem,), lines.tell())
+        yield Line(lines.number, {}, (problem,), lines.offset)
 
 
 def _line(number: int, row: dict[str, Any], translator: Translator | None, read_bytes: int) -> Line:

@@ -184,7 +184,7 @@ class FileLoader:
                 stated_ms = difference.change.effective_at_ms
                 in_time = lowest <= stated_ms <= work.name.as_of_ms
                 effective_at_ms = stated_ms if in_time else work.name.as_of_ms
-                changes.append(difference.change.model_copy(update={"effective_at_ms": effective_at_ms}))
+                changes.append(difference.change.counting_from(effective_at_ms))
                 work.report.new_accounts += known is None
             work.report.changes += len(changes)
             self._hold(work, changes, page[-1].number)

@@ -5,7 +5,7 @@ are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `non
 by commas. Space around a value does not count: cores pad their columns. Errors name the field and never show a value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.errors import InvalidValue, StandingError
-from standing.node.accounts.changes import AccountChange, Trouble
+from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
 #: What a record may state. That a field cannot be said is for HTTP push alone.
@@ -29,6 +29,8 @@ _INTEGERS = ("effective_at_ms", "account_class")
 #: Space of all kinds, and what cores pad columns with.
 _PADDING = "".join(map(chr, (0, *range(9, 14), 26, 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029)))
 _PADDING += "\u202f\u205f\u3000\ufeff"
+#: That, and the separators that Python counts as space: all that a change would trim by itself (`TRIMMED`).
+_AROUND_A_VALUE = _PADDING + "\x1c\x1d\x1e\x1f"
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_SHOWN = 10
 _MAX_FIELD_SHOWN = 64
@@ -57,19 +59,18 @@ def read_record(
     record: Mapping[str, Any], *, effective_at_ms: int | None = None
 ) -> tuple[AccountChange | None, list[InvalidValue]]:
     """The change that a record states, or everything that is wrong with it, field by field."""
-    stated = {}
-    for name, value in record.items():
-        text = trimmed(value) if isinstance(value, str) else value
-        if text is not None and text != "":
-            stated[name] = text
+    stated: dict[str, Any] = {}
     problems = []
-    for convert, names in ((_boolean, BOOLEANS), (_integer, _INTEGERS), (_limit, LIMITS), (_text, _TEXTS)):
-        for name in names:
-            if name in stated:
-                try:
-                    stated[name] = convert(name, stated[name])
-                except InvalidValue as error:
-                    problems.append(error)
+    for name, value in record.items():
+        text = value.strip(_AROUND_A_VALUE) if isinstance(value, str) else value
+        if text is None or text == "":
+            continue
+        convert = _CONVERTS.get(name)
+        try:
+            stated[name] = text if convert is None else convert(name, text)
+        except InvalidValue as error:
+            stated[name] = text
+            problems.append(error)
     if isinstance(stated.get("unbind"), str):
         stated["unbind"] = [platform.strip() for platform in stated["unbind"].split(",")]
     if effective_at_ms is not None:
@@ -78,7 +79,7 @@ def read_record(
         problems.append(InvalidValue("unstated", "only in an HTTP push", "the fields that can be said"))
     known_bad = {problem.field for problem in problems}
     try:
-        change = AccountChange.model_validate(stated)
+        change = AccountChange.model_validate(stated, context=TRIMMED)
     except ValidationError as error:
         found = [_problem(item) for item in error.errors(include_input=False)]
         problems += [problem for problem in found if problem.field not in known_bad]
@@ -172,7 +173,7 @@ def shown_name(name: str) -> str:
 def _boolean(field: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = _WORDS.get(str(value).strip().lower())
+    word = _WORDS.get(str(value).lower())
     if word is None:
         raise InvalidValue(field, "no boolean", "true or false")
     return word
@@ -203,7 +204,13 @@ def _text(field: str, value: Any) -> str:
     raise InvalidValue(field, "no text", "text")
 
 
-_TEXTS = tuple(name for name in FIELDS if name not in {*BOOLEANS, *_INTEGERS, *LIMITS, "unbind"})
+#: What makes of a cell what its field holds; `unbind` is read apart.
+_CONVERTS: dict[str, Callable[[str, Any], Any]] = {
+    **{name: _text for name in FIELDS if name != "unbind"},
+    **dict.fromkeys(BOOLEANS, _boolean),
+    **dict.fromkeys(_INTEGERS, _integer),
+    **dict.fromkeys(LIMITS, _limit),
+}
 
 #: Values that are judged each by itself.
 _SINGLE = (

@@ -239,9 +239,7 @@ class Feed:
                 troubles[number] = change
                 if known is None or known.unstated.issuperset(change.unstated):
                     continue
-                change = change.model_copy(
-                    update={"effective_at_ms": max(last_ms + 1, known.effective_at_ms, change.effective_at_ms)}
-                )
+                change = change.counting_from(max(last_ms + 1, known.effective_at_ms, change.effective_at_ms))
                 account = replace(
                     known,
                     effective_at_ms=change.effective_at_ms,
@@ -334,7 +332,7 @@ def _check_effective(
         effective_at_ms = max(lowest, effective_at_ms)
     elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
-    return change.model_copy(update={"effective_at_ms": effective_at_ms})
+    return change.counting_from(effective_at_ms)
 
 
 def _with_numbers(change: AccountChange) -> AccountChange:

@@ -131,13 +131,16 @@ def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], l
     """
     taken: set[bytes] = set()
     given: dict[bytes, Cover] = {}
+    together: set[bytes] = set()
     for count, binding in enumerate(changed):
         herd = {each.binding: each for each in covers.get(binding, ())}
-        if len(taken | given.keys() | herd.keys() | {binding}) > limit:
+        more = (herd.keys() | {binding}) - together
+        if len(together) + len(more) > limit:
             if count:
                 return count, [each for key, each in given.items() if key not in taken]
             kept = sorted(herd)[: limit - 1]
             return 1, [herd[key] for key in kept]
+        together |= more
         taken.add(binding)
         given |= herd
     return len(changed), [each for key, each in given.items() if key not in taken]

@@ -5,7 +5,7 @@ the time from which it holds the watermark back. What a recovery has to state ag
 first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -211,22 +211,33 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
     changes of an account in the order of these times. A time ahead comes from a clock that is ahead, the core's or this
     machine's. The change has happened, so it counts from the ledger's now.
     """
-    table = schema.outbox
-    last: dict[bytes, int] = {
-        row.binding_id: row.last_ms
-        for row in connection.execute(
-            select(table.c.binding_id, func.max(table.c.effective_at_ms).label("last_ms"))
-            .where(table.c.publication.is_not(None), table.c.binding_id.in_({draft.binding for draft in drafts}))
-            .group_by(table.c.binding_id)
-        )
-    }
+    last = _last_published_ms(connection, {draft.binding for draft in drafts})
     ordered = []
     for draft in drafts:
+        stated_ms = draft.terms.effective_at_ms
         earliest_ms = max(draft.floor_ms, last.get(draft.binding, 0))
-        effective_at_ms = max(min(draft.terms.effective_at_ms, latest_ms), earliest_ms)
+        effective_at_ms = max(min(stated_ms, latest_ms), earliest_ms)
         last[draft.binding] = effective_at_ms
-        ordered.append(replace(draft, terms=_taking_effect(draft.terms, effective_at_ms)))
+        moved = effective_at_ms != stated_ms
+        ordered.append(replace(draft, terms=_taking_effect(draft.terms, effective_at_ms)) if moved else draft)
     return ordered
+
+
+def _last_published_ms(connection: Connection, bindings: Collection[bytes]) -> dict[bytes, int]:
+    """For each binding that was published before, the latest time that was published of it.
+
+    One look into the index for each: their whole histories would take longer with every publication.
+    """
+    table, known = schema.outbox.c, schema.bindings.c
+    latest = (
+        select(table.effective_at_ms)
+        .where(table.binding_id == known.id, table.publication.is_not(None))
+        .order_by(table.effective_at_ms.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = connection.execute(select(known.id, latest).where(known.id.in_(bindings))).all()
+    return {binding: last_ms for binding, last_ms in rows if last_ms is not None}
 
 
 def mark_published(connection: Connection, up_to_id: int, number: int) -> None:

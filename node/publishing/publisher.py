@@ -25,7 +25,7 @@ from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS, Issuer
 from standing.node.publishing.restating import Restating
-from standing.node.publishing.submission import PublishingHalted, Submitter
+from standing.node.publishing.submission import Attempt, PublishingHalted, Submitter
 from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
 
@@ -163,9 +163,14 @@ class Publisher:
             self._submitter.doubt()
         for row in pending:
             self._submitter.see_through(row, on_ledger)
-        while len(pending) < self._options.max_in_flight and (signed := self._sign_next(len(pending))) is not None:
+        sent: Attempt | None = None
+        latest_ms = self._latest_allowed_ms() if len(pending) < self._options.max_in_flight else 0
+        while len(pending) < self._options.max_in_flight:
+            signed = self._sign_next(len(pending), latest_ms)
+            if signed is None:
+                break
             pending.append(signed)
-            self._submitter.submit(signed)
+            sent = self._submitter.submit(signed, after=sent)
         return len(pending)
 
     def _stuck(self) -> str | None:
@@ -268,11 +273,13 @@ class Publisher:
                 "it held, as a new deployment has; run `standing-node recover`"
             )
 
-    def _sign_next(self, in_flight: int) -> Row[Any] | None:
-        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early."""
+    def _sign_next(self, in_flight: int, latest_ms: int) -> Row[Any] | None:
+        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early.
+
+        `latest_ms`: the latest time that the ledger takes, asked for a moment ago.
+        """
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
-        latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
             # Read the clock only now: an entry that came in while the ledger was asked would otherwise seem to be from

@@ -5,15 +5,17 @@ itself, is sent again with the same nonce and payload; only its fee grows. The l
 transaction, says whether a publication is there: somebody else may have submitted it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
-from standing.ledger.attestations.publication import ATTESTATION_SIZE
+from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import ATTESTATION_SIZE, Domain
 from standing.ledger.chain.client import BankState, LedgerClient, Receipt
+from standing.ledger.chain.codec import encode_publish
 from standing.ledger.chain.sender import (
     NonceAhead,
     NonceUsed,
@@ -27,7 +29,6 @@ from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerRejected, StandingError
 from standing.ledger.service.database import Database
 from standing.node.fault_points import Faults, no_faults
-from standing.node.publishing import outbox
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -43,8 +44,8 @@ class PublishingHalted(StandingError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """The latest transaction of a publication."""
+class Attempt:
+    """A transaction of a publication."""
 
     nonce: int
     gas_price_wei: int
@@ -80,15 +81,11 @@ class Submitter:
 
     def mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
         """Note which publications the ledger has by now. Returns: the others. Raises: LedgerError."""
-        for row in pending:
-            if row.number > on_ledger.publication:
-                continue
-            # Without a good receipt somebody else submitted it, which is fine.
-            receipt = self._receipt(row.number, good=True)
-            now_ms = self._clock.now_ms()
-            self._update(
-                row.number, block_number=receipt["blockNumber"] if receipt is not None else None, in_block_at_ms=now_ms
-            )
+        # Without a good receipt somebody else submitted it, which is fine.
+        there = [(row, self._receipt(row.number, good=True)) for row in pending if row.number <= on_ledger.publication]
+        now_ms = self._clock.now_ms()
+        self._note_blocks({row.number: receipt for row, receipt in there}, now_ms)
+        for row, receipt in there:
             self._sent.discard(row.number)
             self._meters.publications.inc()
             self._meters.attestations.inc(len(row.attestations) // ATTESTATION_SIZE)
@@ -97,6 +94,25 @@ class Submitter:
                 self._meters.gas.inc(receipt["gasUsed"])
             self._faults("in_block")
         return [row for row in pending if row.number > on_ledger.publication]
+
+    def _note_blocks(self, receipts: Mapping[int, Receipt | None], now_ms: int) -> None:
+        """Store that publications are in blocks, by number with their receipts."""
+        if not receipts:
+            return
+        table = schema.publications.c
+        noted = (
+            update(schema.publications)
+            .where(table.number == bindparam("seen"))
+            .values(block_number=bindparam("block"), in_block_at_ms=now_ms)
+        )
+        with self._database.write() as connection:
+            connection.execute(
+                noted,
+                [
+                    {"seen": number, "block": None if receipt is None else receipt["blockNumber"]}
+                    for number, receipt in receipts.items()
+                ],
+            )
 
     def check_in_flight(self) -> None:
         """Check that this store knows every pending transaction of the sending account.
@@ -154,6 +170,9 @@ class Submitter:
             self.submit(row)
             return
         is_next = row.number == on_ledger.publication + 1
+        is_late = has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms)
+        if row.number in self._sent and not is_next and not is_late:
+            return  # it cannot be in a block before the one that is next
         failed = self._receipt(row.number, good=False)
         if failed is not None:
             # One that is not next failed because of those before it; its turn comes after them.
@@ -162,7 +181,7 @@ class Submitter:
                 raise self._client.why_failed(failed)
         elif row.number not in self._sent:
             self._send_again(row, bump=False)
-        elif has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms):
+        elif is_late:
             if is_next:
                 # Either the fee is too low, or this ledger node does not pass it on. A higher fee helps the first,
                 # another node the second.
@@ -175,13 +194,18 @@ class Submitter:
             else:
                 self._send_again(row, bump=True)
 
-    def submit(self, row: Row[Any], nonce: int | None = None) -> None:
+    def submit(self, row: Row[Any], nonce: int | None = None, after: Attempt | None = None) -> Attempt:
         """Send a stored publication in a new transaction, with the account's next nonce unless one is given.
 
-        Raises: LedgerError, PublishingHalted.
+        `after`: what was sent a moment ago; the nonce then follows, at the same price, and no node is asked. Returns:
+        what was sent. Raises: LedgerError, PublishingHalted.
         """
-        attempt = _Attempt(self._next_nonce() if nonce is None else nonce, self._sender.gas_price_wei())
+        if after is not None:
+            attempt = Attempt(after.nonce + 1, after.gas_price_wei)
+        else:
+            attempt = Attempt(self._next_nonce() if nonce is None else nonce, self._sender.gas_price_wei())
         self._transmit(row, self._prepare(row, attempt))
+        return attempt
 
     def _send_again(self, row: Row[Any], *, bump: bool) -> None:
         """Send the same transaction again, with a higher fee if `bump` is set and the maximum allows it.
@@ -191,20 +215,23 @@ class Submitter:
         price_wei = self._sender.again_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
         self._meters.sent_again.inc()
-        self._transmit(row, self._prepare(row, _Attempt(row.transaction_nonce, price_wei)))
+        self._transmit(row, self._prepare(row, Attempt(row.transaction_nonce, price_wei)))
 
-    def _prepare(self, row: Row[Any], attempt: _Attempt) -> Prepared:
+    def _prepare(self, row: Row[Any], attempt: Attempt) -> Prepared:
         """Sign a transaction for a stored publication, and store it. Raises: PublishingHalted, LedgerError."""
-        publication = outbox.stored_publication(row, self._issuer.bic)
-        gas, ceiling = publication_gas(len(publication.attestations)), self._gas_ceiling()
+        words = [
+            row.attestations[at : at + ATTESTATION_SIZE] for at in range(0, len(row.attestations), ATTESTATION_SIZE)
+        ]
+        gas, ceiling = publication_gas(len(words)), self._gas_ceiling()
         if gas > ceiling:
             raise PublishingHalted(
                 f"publication {row.number} needs {gas} gas, and a transaction on this ledger can have {ceiling}: ask "
                 "for a higher block gas limit, or give it up by `standing-node recover --give-up-oversized`"
             )
-        if publication.domain != self._client.domain:
+        domain = Domain(row.chain_id, row.contract)
+        if domain != self._client.domain:
             raise PublishingHalted(
-                f"publication {row.number} was signed for {publication.domain}, this ledger is {self._client.domain}"
+                f"publication {row.number} was signed for {domain}, this ledger is {self._client.domain}"
             )
         signature = row.signature
         if row.signer != self._issuer.signer.address:
@@ -212,7 +239,7 @@ class Submitter:
             signature = self._issuer.signer.sign(row.digest)
             self._update(row.number, signer=self._issuer.signer.address, signature=signature)
         prepared = self._sender.prepare(
-            self._client.publish_calldata(publication, signature),
+            encode_publish(bic_to_bytes11(self._issuer.bic), row.number, row.watermark_ms, words, signature),
             gas=gas,
             nonce=attempt.nonce,
             gas_price_wei=attempt.gas_price_wei,

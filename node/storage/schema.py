@@ -209,6 +209,15 @@ outbox = Table(
     Column("publication", BigInteger, ForeignKey("publications.number"), index=True),  # null: waiting
 )
 
+# Each publication asks for the last time of its bindings, whose histories grow for ever.
+Index(
+    "ix_outbox_published",
+    outbox.c.binding_id,
+    outbox.c.effective_at_ms,
+    sqlite_where=outbox.c.publication.is_not(None),
+    postgresql_where=outbox.c.publication.is_not(None),
+)
+
 #: Every transaction ever signed to submit a publication. Those with one nonce differ only in their fee.
 transactions = Table(
     "transactions",

@@ -88,3 +88,11 @@ def upgrade() -> None:
         sa.Column("entry_as_of_ms", sa.BigInteger, sa.ForeignKey("feed_entries.as_of_ms"), index=True),
         sa.Column("publication", sa.BigInteger, sa.ForeignKey("publications.number"), index=True),
     )
+    published = sa.text("publication IS NOT NULL")
+    op.create_index(
+        "ix_outbox_published",
+        "outbox",
+        ["binding_id", "effective_at_ms"],
+        sqlite_where=published,
+        postgresql_where=published,
+    )
