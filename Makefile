@@ -62,7 +62,8 @@ test-long: setup ## Tests that take long: processes killed at each durable step,
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/test_reservation_machine.py \
   tests/gateway/test_several.py tests/gateway/storage tests/gateway/operations/test_operation.py \
-  tests/gateway/events/test_events.py tests/gateway/following/test_reconcile.py tests/examples/test_try_it.py
+  tests/gateway/events/test_events.py tests/gateway/following/test_reconcile.py \
+  tests/gateway/following/test_reconcile_runs.py tests/examples/test_try_it.py
 
 test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \

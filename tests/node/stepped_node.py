@@ -26,6 +26,7 @@ from tests.patience import patient_ledger
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 CARD = ACCOUNT["number"]
+OTHER_CARD = "9156026831789191"
 
 
 class SteppedNode:

@@ -1,4 +1,4 @@
-"""What becomes of a reservation: capture, in part or whole; void; expiry; refunds; each over and over."""
+"""Reservations: captured, given back, expired and refunded."""
 
 import asyncio
 from datetime import date
@@ -6,43 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import event, select
+from sqlalchemy import event
 
-from standing.gateway import storage
 from standing.gateway.decisions.caps import Caps, Used
 from standing.gateway.decisions.question import Kind
-from standing.gateway.decisions.reservations import MAX_REFUNDS, used_now
+from standing.gateway.decisions.reservations import used_now
 from standing.gateway.decisions.usage import AccountDay, State
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import NO_LIMIT
-from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
-from standing.ledger.service.database import Database, migrate
-from tests.gateway.decision_rig import NOON_MS, Account, DecisionRig, decision_rig
-from tests.gateway.gateway_rig import Rig
-
-HOUR_MS = 3_600_000
-
-
-async def _reserved(rig: DecisionRig, account: Account, amount_minor: int) -> str:
-    answer = await rig.decide(account, amount_minor)
-    assert answer["outcome"] == "approve"
-    name: str = answer["transaction_id"]
-    return name
-
-
-def _used(rig: DecisionRig) -> int:
-    return sum(used for _, _, used in rig.used())
+from tests.gateway.decision_rig import NOON_MS, decision_rig
+from tests.gateway.decisions.reserved import HOUR_MS, reserve, used_minor
 
 
 @pytest.mark.anyio
 async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 5_000)
+        name = await reserve(rig, account, 5_000)
         for _ in range(2):
             captured = await rig.settle(name, State.CAPTURED, 3_200)
             assert (captured["state"], captured["amount_minor"], captured["captured_minor"]) == (
@@ -50,7 +32,7 @@ async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> 
                 5_000,
                 3_200,
             )
-            assert _used(rig) == 3_200
+            assert used_minor(rig) == 3_200
         for other in (3_201, 3_199, None):
             with pytest.raises(AlreadySettled):
                 await rig.settle(name, State.CAPTURED, other)
@@ -64,11 +46,11 @@ async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> 
 async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 1_000)
+        name = await reserve(rig, account, 1_000)
         with pytest.raises(InvalidValue) as caught:
             await rig.settle(name, State.CAPTURED, 1_001)
         assert caught.value.allowed == "1 to 1000"
-        assert _used(rig) == 1_000
+        assert used_minor(rig) == 1_000
         assert (await rig.settle(name, State.CAPTURED, 1_000))["captured_minor"] == 1_000
         assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # all of it is the same amount
 
@@ -77,7 +59,7 @@ async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) ->
 async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_alone(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 5_000)
+        name = await reserve(rig, account, 5_000)
         rig.clock.advance(HOUR_MS - 1)
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
         assert b'"state":"reserved"' in await rig.decisions.find(name)
@@ -85,13 +67,13 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
         # Nothing has run: it is expired because of the time it is.
         assert b'"state":"expired"' in await rig.decisions.find(name)
         assert (await rig.decide(account, 5_000))["outcome"] == "approve"
-        assert _used(rig) == 5_000
+        assert used_minor(rig) == 5_000
         with pytest.raises(ReservationExpired):
             await rig.settle(name, State.CAPTURED)
         assert (await rig.settle(name, State.VOIDED))[
             "state"
         ] == "expired"  # there is nothing to void, and that is fine
-        assert _used(rig) == 5_000
+        assert used_minor(rig) == 5_000
 
 
 @pytest.mark.anyio
@@ -99,26 +81,26 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
 async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path: Path, state: State) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 5_000)
+        name = await reserve(rig, account, 5_000)
         rig.clock.advance(HOUR_MS)
         for _ in range(2):
             outcome = await asyncio.gather(rig.settle(name, state), return_exceptions=True)
             assert isinstance(outcome[0], dict if state is State.VOIDED else ReservationExpired)
-            assert _used(rig) == 0
+            assert used_minor(rig) == 0
         await rig.decide(account, 1)
-        assert _used(rig) == 1
+        assert used_minor(rig) == 1
 
 
 @pytest.mark.anyio
 async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
-        kept, gone = await _reserved(rig, account, 2_000), await _reserved(rig, account, 1_000)
+        kept, gone = await reserve(rig, account, 2_000), await reserve(rig, account, 1_000)
         await rig.settle(kept, State.CAPTURED)
         await rig.settle(gone, State.VOIDED)
         rig.clock.advance(2 * HOUR_MS)
         await rig.decide(account, 1)
-        assert _used(rig) == 2_001
+        assert used_minor(rig) == 2_001
         assert (await rig.settle(kept, State.CAPTURED))["state"] == "captured"
         assert (await rig.settle(gone, State.VOIDED))["state"] == "voided"
 
@@ -129,22 +111,22 @@ async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_th
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind(daily_limit_minor=1_200)
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
-        assert _used(rig) == 1_200
+        assert used_minor(rig) == 1_200
         rig.clock.advance(HOUR_MS)
         # A decision finds a bounded number of them; what is left over makes it careful, never careless.
         assert (await rig.decide(account, 1_200))["reason"] == "over_daily_limit"
-        assert _used(rig) == 200
+        assert used_minor(rig) == 200
         assert (await rig.decide(account, 1_200))["outcome"] == "approve"
-        assert _used(rig) == 1_200
+        assert used_minor(rig) == 1_200
 
 
 @pytest.mark.anyio
 async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
-        kept = await _reserved(rig, account, 1_000)
+        kept = await reserve(rig, account, 1_000)
         await rig.settle(kept, State.CAPTURED)
-        await _reserved(rig, account, 2_000)
+        await reserve(rig, account, 2_000)
         (row,) = rig.rows(schema.usage)
         day = AccountDay(row.account, date(2026, 1, 1), "CNY", Kind.PAYMENT)
         other = AccountDay(row.account, date(2026, 1, 2), "CNY", Kind.PAYMENT)
@@ -163,18 +145,18 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
 async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 5_000)
+        name = await reserve(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED, 4_000)
         for _ in range(2):  # the same again changes nothing
             assert b'"refunded_minor":1500' in await rig.decisions.refund(name, "r-1", 1_500)
-            assert _used(rig) == 2_500
+            assert used_minor(rig) == 2_500
         with pytest.raises(Conflict):
             await rig.decisions.refund(name, "r-1", 1_501)
         with pytest.raises(InvalidValue) as caught:
             await rig.decisions.refund(name, "r-2", 2_501)
         assert caught.value.allowed == "at most 2500"
         assert b'"refunded_minor":4000' in await rig.decisions.refund(name, "r-2", 2_500)
-        assert _used(rig) == 0
+        assert used_minor(rig) == 0
         with pytest.raises(InvalidValue):
             await rig.decisions.refund(name, "r-3", 1)
         assert (await rig.settle(name, State.CAPTURED, 4_000))["refunded_minor"] == 4_000
@@ -184,10 +166,10 @@ async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None
 async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        name = await _reserved(rig, account, 5_000)
+        name = await reserve(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED)
         rig.clock.advance(24 * HOUR_MS)
-        await _reserved(rig, account, 5_000)
+        await reserve(rig, account, 5_000)
         await rig.decisions.refund(name, "r-1", 5_000)
         assert rig.used() == [("2026-01-01", "CNY", 0), ("2026-01-02", "CNY", 5_000)]
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
@@ -197,7 +179,7 @@ async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other
 async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        reserved, voided = await _reserved(rig, account, 10), await _reserved(rig, account, 10)
+        reserved, voided = await reserve(rig, account, 10), await reserve(rig, account, 10)
         await rig.settle(voided, State.VOIDED)
         withdrawal = (await rig.decide(account, 10, kind=Kind.WITHDRAWAL))["transaction_id"]
         for name in (reserved, voided, withdrawal):
@@ -205,7 +187,7 @@ async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
                 await rig.decisions.refund(name, "r-1", 1)
         with pytest.raises(NotFound):
             await rig.decisions.refund("t-none", "r-1", 1)
-        assert _used(rig) == 20
+        assert used_minor(rig) == 20
 
 
 @pytest.mark.anyio
@@ -232,182 +214,3 @@ async def test_a_withdrawal_counts_when_it_is_approved_never_expires_and_gives_b
         rig.clock.advance(24 * HOUR_MS)
         assert (await withdraw(601))["reason"] == "over_yearly_limit"
         assert (await withdraw(600))["outcome"] == "approve"
-
-
-@pytest.mark.anyio
-async def test_months_and_years_are_those_of_the_banks_time_zone_and_begin_anew(tmp_path: Path) -> None:
-    with decision_rig(tmp_path) as rig:
-        account = rig.bind(monthly_limit_minor=2_000, yearly_limit_minor=5_000)
-        # The rig's clock stands at noon of 2026-01-01 in Shanghai.
-        days = {0: 2_000, 30: None, 31: 2_000, 59: 1_000, 364: None, 365: 2_000}
-        at_day = 0
-        for day, amount_minor in days.items():
-            rig.clock.advance((day - at_day) * 24 * HOUR_MS)
-            at_day = day
-            if amount_minor is None:
-                reason = "over_monthly_limit" if day == 30 else "over_yearly_limit"
-                assert (await rig.decide(account, 1))["reason"] == reason
-                continue
-            made = await rig.decide(account, amount_minor)
-            assert made["outcome"] == "approve", (day, made["reason"])
-            await rig.settle(made["transaction_id"], State.CAPTURED)
-
-
-_PERIODS = [
-    ("daily_limit_minor", Kind.PAYMENT, "over_daily_limit"),
-    ("monthly_limit_minor", Kind.PAYMENT, "over_monthly_limit"),
-    ("yearly_limit_minor", Kind.PAYMENT, "over_yearly_limit"),
-    ("daily_credit_limit_minor", Kind.WITHDRAWAL, "over_daily_limit"),
-    ("yearly_credit_limit_minor", Kind.WITHDRAWAL, "over_yearly_limit"),
-]
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(("limit", "kind", "reason"), _PERIODS)
-async def test_two_hundred_at_once_never_overspend_a_period(
-    tmp_path: Path, limit: str, kind: Kind, reason: str
-) -> None:
-    with decision_rig(tmp_path) as rig:
-        limits: dict[str, Any] = {"transaction_limit_minor": NO_LIMIT, "daily_limit_minor": NO_LIMIT, limit: 1_000}
-        account = rig.bind(**limits)
-        answers = await asyncio.gather(*(rig.decide(account, 7, kind=kind) for _ in range(200)))
-        approved = [answer for answer in answers if answer["outcome"] == "approve"]
-        assert len(approved) == 1_000 // 7
-        assert {answer["reason"] for answer in answers} == {None, reason}
-        assert _used(rig) == 7 * len(approved)
-
-
-@pytest.mark.anyio
-async def test_the_number_of_refunds_of_one_payment_is_bounded(tmp_path: Path) -> None:
-    with decision_rig(tmp_path) as rig:
-        name = await _reserved(rig, rig.bind(), 5_000)
-        await rig.settle(name, State.CAPTURED)
-        await asyncio.gather(*(rig.decisions.refund(name, f"r-{index}", 1) for index in range(MAX_REFUNDS)))
-        with pytest.raises(Conflict):
-            await rig.decisions.refund(name, "r-more", 1)
-        assert _used(rig) == 5_000 - MAX_REFUNDS
-
-
-@pytest.mark.anyio
-async def test_wishes_that_contradict_each_other_in_one_batch_are_taken_in_their_order(tmp_path: Path) -> None:
-    with decision_rig(tmp_path) as rig:
-        account = rig.bind()
-        name = await _reserved(rig, account, 1_000)
-        outcomes: list[Any] = await asyncio.gather(
-            rig.settle(name, State.CAPTURED, 600),
-            rig.decisions.refund(name, "r-1", 100),
-            rig.decisions.refund(name, "r-1", 100),
-            rig.settle(name, State.VOIDED),
-            rig.decisions.refund(name, "r-2", 501),
-            return_exceptions=True,
-        )
-        kinds = [type(outcome) for outcome in outcomes]
-        assert kinds == [dict, bytes, bytes, AlreadySettled, InvalidValue]
-        assert _used(rig) == 500
-        assert len(rig.rows(schema.refunds)) == 1
-
-
-@pytest.mark.anyio
-async def test_reservations_of_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
-    """A database of the revision before is filled, and brought up to now."""
-    database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
-    config = Config()
-    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
-    with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        connection.exec_driver_sql(
-            "INSERT INTO bindings (binding, bank, user_id, number_masked, number_type, account, key_sealed, tags, "
-            "granted_at_ms, grant_signature, created_at_ms, floor) "
-            "VALUES (x'01', 'YUNXCNB0', 'u', '*', 'card', x'02', x'03', x'04', 1, x'05', 1, 0)"
-        )
-        for name, state in (("t-open", "reserved"), ("t-kept", "captured")):
-            connection.exec_driver_sql(
-                "INSERT INTO decisions VALUES (?, x'01', 'payment', 5, 'CNY', 'approve', NULL, ?, '{}')",
-                (name, NOON_MS),
-            )
-            connection.exec_driver_sql(
-                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', 'payment', 5, ?, NULL)", (name, state)
-            )
-    migrate(database, "standing.gateway.storage")
-    with database.read() as connection:
-        rows = {row.transaction_id: row for row in connection.execute(select(schema.reservations))}
-    database.close()
-    assert rows["t-open"].expires_at_ms == NOON_MS + 24 * HOUR_MS
-    assert (rows["t-open"].captured_minor, rows["t-open"].refunded_minor) == (None, 0)
-    assert rows["t-kept"].captured_minor == 5
-
-
-@pytest.mark.anyio
-async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
-    clock = ManualClock(NOON_MS)
-    with decision_rig(tmp_path, clock) as one, decision_rig(tmp_path, clock) as other:
-        account = one.bind()
-        other.accounts = one.accounts
-        names = [await _reserved(one, account, 100) for _ in range(20)]
-        requests = [
-            rig.settle(name, state, amount)
-            for name in names
-            for rig, state, amount in ((one, State.CAPTURED, 60), (other, State.VOIDED, None))
-        ]
-        outcomes = await asyncio.gather(*requests, return_exceptions=True)
-        for captured, voided in zip(outcomes[::2], outcomes[1::2], strict=True):
-            assert [isinstance(outcome, AlreadySettled) for outcome in (captured, voided)].count(True) == 1
-        states = [row.state for row in one.rows(schema.reservations)]
-        assert _used(one) == 60 * states.count("captured")
-
-
-@pytest.mark.anyio
-async def test_a_limit_that_the_bank_lowers_under_what_is_used_gives_no_room_until_enough_is_given_back(
-    tmp_path: Path,
-) -> None:
-    with decision_rig(tmp_path) as rig:
-        account = rig.bind()
-        name = await _reserved(rig, account, 4_000)
-        account.terms["daily_limit_minor"] = 3_000
-        answer = await rig.decide(account, 1)
-        assert (answer["reason"], answer["remaining"]["daily_limit_minor"]) == ("over_daily_limit", 0)
-        await rig.settle(name, State.CAPTURED, 2_999)
-        assert (await rig.decide(account, 1))["outcome"] == "approve"
-        assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
-
-
-def test_partial_capture_and_refund_over_http(a_rig: Rig) -> None:
-    person = a_rig.bound(daily_limit_minor=2_000)
-    decided = person.decide(amount_minor=2_000)
-    path = f"/v1/decisions/{decided['transaction_id']}"
-    assert decided["reservation"] == {
-        "state": "reserved",
-        "amount_minor": 2_000,
-        "day": decided["reservation"]["day"],
-        "expires_at_ms": a_rig.clock.now_ms() + HOUR_MS,
-        "captured_minor": None,
-        "refunded_minor": 0,
-    }
-    captured = a_rig.platform("POST", f"{path}/capture", json={"amount_minor": 1_500})
-    assert captured.json()["reservation"]["captured_minor"] == 1_500
-    refunded = a_rig.platform("POST", f"{path}/refunds", json={"refund_id": "r-1", "amount_minor": 500})
-    assert (refunded.status_code, refunded.json()["reservation"]["refunded_minor"]) == (200, 500)
-    assert person.decide(amount_minor=1_001)["reason"] == "over_daily_limit"
-    assert person.decide(amount_minor=1_000)["outcome"] == "approve"
-    not_amounts: list[dict[str, Any]] = [{"amount_minor": 0}, {"amount_minor": "1"}, {"amount": 1}]
-    for wrong in not_amounts:
-        assert a_rig.platform("POST", f"{path}/capture", json=wrong).status_code == 422
-    not_refunds: list[dict[str, Any]] = [
-        {"refund_id": "r 1", "amount_minor": 1},
-        {"refund_id": "r-2"},
-        {"refund_id": "r-2", "amount_minor": 0},
-    ]
-    for wrong in not_refunds:
-        assert a_rig.platform("POST", f"{path}/refunds", json=wrong).status_code == 422
-    too_much = a_rig.platform("POST", f"{path}/refunds", json={"refund_id": "r-2", "amount_minor": 1_001})
-    assert (too_much.status_code, too_much.json()["errors"][0]["field"]) == (422, "amount_minor")
-
-
-def test_an_expired_reservation_over_http(a_rig: Rig) -> None:
-    person = a_rig.bound()
-    name = person.decide()["transaction_id"]
-    a_rig.clock.advance(HOUR_MS)
-    refused = a_rig.platform("POST", f"/v1/decisions/{name}/capture")
-    assert (refused.status_code, refused.json()["type"]) == (409, "urn:standing:problem:reservation-expired")
-    assert a_rig.platform("GET", f"/v1/decisions/{name}").json()["reservation"]["state"] == "expired"

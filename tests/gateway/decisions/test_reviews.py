@@ -11,9 +11,9 @@ from standing.gateway.decisions.policy import IdentityOutcomes, Policy
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.schemas import DecisionDocument
 from standing.ledger.attestations.terms import Status
+from tests.gateway.answers import kind_of
 from tests.gateway.follower_rig import FollowRig, follow_rig, unlike
 from tests.gateway.gateway_rig import BICS, Person
-from tests.gateway.test_api import kind_of
 
 LARGE = 5_001
 POLICY = Policy(

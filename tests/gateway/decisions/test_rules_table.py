@@ -21,7 +21,8 @@ from standing.gateway.decisions.usage import day_of
 from standing.ledger.attestations.limits import stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
 from standing.ledger.attestations.terms import Status
-from tests.gateway.decisions.test_rules import BOUND, CNY, FAULTS, GOOD, NOW_MS, OTHER_KEY, POLICY, TAGS, USD, Case
+from tests.gateway.decisions.cases import BOUND, CNY, GOOD, NOW_MS, OTHER_KEY, POLICY, TAGS, USD, Case
+from tests.gateway.decisions.test_rules import FAULTS
 
 JPY = 392
 HOUR_MS = 3_600_000

@@ -12,8 +12,8 @@ from standing.gateway.decisions.schemas import DecisionList
 from standing.gateway.decisions.search import Wanted, _matching
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
+from tests.gateway.answers import kind_of
 from tests.gateway.gateway_rig import Person, Rig, rig
-from tests.gateway.test_api import kind_of
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """A gateway whose follower moves only when a test says so."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.gateway.follower_rig import FollowRig, follow_rig
+from tests.gateway.gateway_rig import rig as gateway_rig
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +22,10 @@ def rig(shared_follow: FollowRig) -> Iterator[FollowRig]:
     shared_follow.heartbeat()
     yield shared_follow.settle()
     shared_follow.undo()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Any:
+    """A rig whose gateway follows nothing by itself, so that a test says what it believes."""
+    with gateway_rig(tmp_path, follower={"enabled": False}) as made:
+        yield made

@@ -1,9 +1,11 @@
-"""A bank and the folder that its core writes files into."""
+"""A bank, and what its core feeds it from: a folder of files, or a SQL view."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.node.node_tools import SqlCore
 from tests.world import Bank, World
 
 
@@ -17,3 +19,11 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "drop"
     made.mkdir()
     return made
+
+
+@pytest.fixture
+def core(tmp_path: Path, a_world: World) -> Iterator[SqlCore]:
+    """A core whose view is read by the test, pass by pass."""
+    made = SqlCore(tmp_path, a_world.clock.now_ms())
+    yield made
+    made.close()

@@ -8,11 +8,6 @@ import pytest
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
-@pytest.fixture
-def bank(a_world: World) -> Bank:
-    return a_world.start_bank()
-
-
 def _entry(bank: Bank, *changes: Mapping[str, Any], as_of_ms: int | None = None) -> dict[str, Any]:
     at = bank.clock.advance(10) if as_of_ms is None else as_of_ms
     return {"as_of_ms": at, "changes": [{"effective_at_ms": at, **change} for change in changes]}

@@ -8,12 +8,7 @@ import pytest
 
 from standing.ledger.attestations.terms import Status
 from tests.node.node_tools import account, grant_of, status_on_ledger, writes
-from tests.world import ACCOUNT, Bank, World, wait_until
-
-
-@pytest.fixture
-def bank(a_world: World) -> Bank:
-    return a_world.start_bank()
+from tests.world import ACCOUNT, Bank, wait_until
 
 
 def _send(bank: Bank, as_of_ms: int, part: int, *changes: Mapping[str, Any], complete: bool = False) -> httpx.Response:

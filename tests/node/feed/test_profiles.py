@@ -23,7 +23,7 @@ from standing.node.feed.profile import ENCODINGS, Profile, read_profile
 from standing.node.feed.profile_draft import draft_profile
 from standing.node.feed.profile_values import Translator
 from tests.node.node_tools import grant_of, settings_on_disk, status_on_ledger
-from tests.world import ACCOUNT, Bank, World, wait_until
+from tests.world import ACCOUNT, Bank, wait_until
 
 #: A book as a core writes it: Chinese headings, words for states, yuan with separators. All of it is invented.
 HEADING = "账号,户名,证件类型,证件号码,手机号,账户状态,币种,单笔限额(元),日限额(元)"
@@ -33,11 +33,6 @@ BOOK = (
     "11050137001000000772,陈阿大,居民身份证,310101197606149886,13900139000,正常,人民币,,",
     '11050137001000000773,买买提●吐尔逊,护照,E12345678,13700137000,冻结,人民币,10000.00,"10,000.00"',
 )
-
-
-@pytest.fixture
-def bank(a_world: World) -> Bank:
-    return a_world.start_bank()
 
 
 @pytest.fixture

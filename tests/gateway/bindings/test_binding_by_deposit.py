@@ -1,0 +1,114 @@
+"""Binding by micro-deposit, from the platform's side."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from standing.gateway.bindings.identity_change import NewIdentity
+from standing.gateway.storage import schema
+from standing.ledger.attestations.binding_protocol import BindingAnswer
+from standing.ledger.service.database import Database
+from tests.gateway.answers import kind_of
+from tests.gateway.bindings.requests import OTHER, accounts_of, confirm, waiting
+from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
+from tests.gateway.gateway_rig import BICS, Rig
+
+
+def test_a_binding_by_micro_deposit_waits_is_refused_for_another_amount_and_granted_for_the_right_one(
+    a_rig: Rig,
+) -> None:
+    person = waiting(a_rig)
+    listed = a_rig.support("GET", f"/v1/users/{person.user_id}/accounts").json()
+    assert listed["accounts"] == []
+    assert [(each["request_id"], each["currency"]) for each in listed["pending"]] == [
+        (f"bind-{person.user_id:0>8}", "CNY")
+    ]
+    wrong = confirm(person, 38)
+    assert (wrong.status_code, wrong.json()["outcome"], wrong.json()["mismatches"][0]["field"]) == (
+        200,
+        "refused",
+        "amount",
+    )
+    granted = confirm(person)
+    assert (granted.status_code, granted.json()["outcome"]) == (201, "granted")
+    person.binding = granted.json()["binding"]
+    assert person.decide()["outcome"] == "approve"
+    again = confirm(person)  # after a lost answer
+    assert (again.status_code, again.json()) == (200, granted.json())
+    assert a_rig.support("GET", f"/v1/users/{person.user_id}/accounts").json()["pending"] == []
+
+
+def test_a_request_that_is_made_again_while_it_waits_gets_the_same_answer(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    assert person.bind().json()["outcome"] == "micro_deposit"
+    assert kind_of(person.bind(user_id="u-other"))[0] == 409
+    assert confirm(person).status_code == 201
+
+
+def test_nobody_else_can_confirm_and_nothing_that_does_not_wait(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    others: list[dict[str, Any]] = [{"user_id": "u-other"}, {"request_id": "bind-none-01"}, {"bank": BICS[1]}]
+    for change in others:
+        assert kind_of(confirm(person, **change)) == (404, "not-found")
+    for wrong in ({"amount_minor": 0}, {"amount_minor": 101}, {"amount_minor": "37"}, {"bank": "NOBANK"}):
+        assert confirm(person, **wrong).status_code == 422
+    person.bank.trouble = "503"
+    assert kind_of(confirm(person)) == (503, "bank-node-unreachable")
+    person.bank.trouble = None
+    assert confirm(person).status_code == 201
+
+
+def test_a_new_name_that_comes_while_the_bank_looks_at_the_amount_counts(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = waiting(a_rig)
+    gateway = a_rig.app.state.gateway
+    ask = gateway.binding_flow._nodes.confirm
+
+    async def confirm_meanwhile(*arguments: Any) -> BindingAnswer:
+        await gateway.identity_change.apply(person.user_id, NewIdentity.parse(OTHER["holder_name"], None, None))
+        answer: BindingAnswer = await ask(*arguments)
+        return answer
+
+    monkeypatch.setattr(gateway.binding_flow._nodes, "confirm", confirm_meanwhile)
+    person.binding = confirm(person).json()["binding"]
+    assert person.decide()["reason"] == "name_changed"
+
+
+def test_a_bank_that_lost_its_deposit_and_pays_another_in_is_told_the_amount_of_that_one(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    person.bank.deposits.clear()
+    person.bank.asked.clear()
+    person.bank.deposit_minor = 58
+    assert person.bind().json()["outcome"] == "micro_deposit"
+    person.bank.deposit_minor = None
+    assert confirm(person, 58).status_code == 201
+
+
+def test_a_deposit_that_was_never_named_is_forgotten_with_the_identity(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    a_rig.clock.advance(DEPOSIT_LIFETIME_MS)
+    a_rig.heartbeat()
+    assert kind_of(confirm(person)) == (404, "not-found")
+    other = waiting(a_rig)
+    database = Database(a_rig.settings.database_url)
+    with database.read() as connection:
+        users = list(connection.scalars(select(schema.pending_bindings.c.user_id)))
+    database.close()
+    assert person.user_id not in users
+    assert other.user_id in users
+
+
+def test_what_the_bank_does_not_vouch_for_is_taken_from_its_first_word_and_a_change_after_that_is_seen(
+    a_rig: Rig,
+) -> None:
+    person = waiting(a_rig, phone="+8613900139000")  # not the phone that the bank has
+    person.binding = confirm(person).json()["binding"]
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert live["terms"]["identity"] == {"name": "same", "id_document": "same", "phone": "same"}
+    assert [account["health"] for account in accounts_of(person)] == ["good"]
+    assert person.decide()["outcome"] == "approve"
+    holder = person.bank.accounts[person.number].holder
+    person.bank.change(person.number, holder=holder.model_copy(update={"phone": "+8613700137000"}))
+    assert person.decide()["reason"] == "phone_changed"

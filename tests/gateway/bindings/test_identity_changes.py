@@ -1,0 +1,151 @@
+"""A user's name, document or phone changes on the platform; attempts that are held."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from standing.gateway.bindings.attempts import BindingBounds
+from standing.gateway.decisions.policy import Policy
+from tests.gateway.answers import kind_of
+from tests.gateway.bindings.requests import HOUR_MS, OTHER, confirm, waiting
+from tests.gateway.gateway_rig import BICS, Person, Rig, rig
+
+
+def identity(person: Person, **changes: Any) -> httpx.Response:
+    body = {"reason": "The user changed it in the app", **changes}
+    return person.rig.platform("PUT", f"/v1/users/{person.user_id}/identity", json=body)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"holder_name": OTHER["holder_name"]}, "name_changed"),
+        (
+            {
+                "id_document_scheme": "CCPT",
+                "id_document_country": "CN",
+                "id_document_number": OTHER["id_document_number"],
+            },
+            "id_document_changed",
+        ),
+        ({"phone": OTHER["phone"]}, "phone_changed"),
+    ],
+)
+def test_what_changes_on_the_platform_is_what_the_bank_is_compared_with_from_then_on(
+    a_rig: Rig, change: dict[str, str], reason: str
+) -> None:
+    person = a_rig.bound()
+    assert person.decide()["outcome"] == "approve"
+    answer = identity(person, **change)
+    assert (answer.status_code, answer.json()) == (200, {"bindings": 1})
+    assert person.decide()["reason"] == reason  # the bank does not know it yet
+    live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
+    assert list(live["terms"]["identity"].values()).count("changed") == 1
+    holder = person.bank.accounts[person.number].holder
+    person.bank.change(person.number, holder=holder.model_copy(update=change))
+    assert person.decide()["outcome"] == "approve"
+    # And back again, by what was stated first.
+    assert identity(person, **{name: person.claim[name] for name in change}).status_code == 200
+    assert person.decide()["reason"] == reason
+
+
+def test_all_of_a_users_bindings_change_and_nobody_elses(a_rig: Rig) -> None:
+    person, other = a_rig.bound(), a_rig.bound()
+    second, ended = a_rig.person(BICS[1]), a_rig.person(BICS[1])
+    for each in (second, ended):
+        each.user_id = person.user_id
+        each.binding = each.bind(request_id=f"bind-{each.number}").json()["binding"]
+    assert a_rig.platform("DELETE", f"/v1/bindings/{ended.binding}").status_code == 204
+    assert identity(person, holder_name=OTHER["holder_name"]).json() == {"bindings": 2}
+    assert [each.decide()["reason"] for each in (person, second, other)] == ["name_changed", "name_changed", None]
+
+
+def test_a_waiting_binding_is_granted_with_what_is_new(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    assert identity(person, holder_name=OTHER["holder_name"]).json() == {"bindings": 0}
+    person.binding = confirm(person).json()["binding"]
+    assert person.decide()["reason"] == "name_changed"
+
+
+def test_a_bad_change_of_identity_is_told_where_and_why_and_changes_nothing(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "identity"),
+        ({"holder_name": "···"}, "holder_name"),
+        ({"phone": "unknown"}, "phone"),
+        ({"id_document_number": "E99999999"}, "id_document"),
+        ({"phone": OTHER["phone"], "reason": "x"}, "reason"),
+        ({"phone": OTHER["phone"], "sex": "f"}, "sex"),
+    ]
+    for change, field in wrong:
+        answer = identity(person, **change)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+        for stated in change.values():
+            assert len(stated) < 4 or stated not in answer.text
+    assert person.decide()["outcome"] == "approve"
+    nobody = a_rig.person()
+    assert kind_of(identity(nobody, phone=OTHER["phone"])) == (404, "not-found")
+
+
+@pytest.mark.long
+def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_ends(tmp_path_factory: Any) -> None:
+    bounds = BindingBounds(max_refusals=3, within_minutes=60, hold_minutes=120)
+    with rig(tmp_path_factory.mktemp("held"), policy=Policy(binding=bounds)) as made:
+        person, other = made.person(), made.person()
+
+        def refused() -> httpx.Response:
+            return person.bind(holder_name="另一个人")
+
+        assert [refused().json()["outcome"] for _ in range(2)] == ["refused"] * 2
+        made.clock.advance(HOUR_MS)  # those are too long ago by now
+        assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
+        made.heartbeat()
+        asked = len(person.bank.asked)
+        held = person.bind()
+        assert kind_of(held) == (429, "binding-held")
+        assert held.headers["retry-after"] == "7200"
+        assert len(person.bank.asked) == asked  # the bank was not asked
+        assert other.bind().status_code == 201
+        (hold,) = made.support("GET", f"/v1/holds?user_id={person.user_id}").json()["holds"]
+        assert hold["hold_id"] in held.json()["detail"]
+        assert (hold["rule"], hold["binding"], hold["ends_at_ms"] - hold["began_at_ms"]) == (
+            "BINDING_ATTEMPTS",
+            None,
+            2 * HOUR_MS,
+        )
+        assert "3 attempts" in hold["why"]["en"]
+        assert "3 次绑定" in hold["why"]["zh"]
+        path = f"/v1/holds/{hold['hold_id']}/lift"
+        assert made.platform("POST", path, json={"reason": "The user called"}).status_code == 403
+        lifted = made.support("POST", path, json={"reason": "The user called"})
+        assert (lifted.status_code, lifted.json()["lifted_by"]) == (200, "support")
+        assert kind_of(made.support("POST", path, json={"reason": "The user called"})) == (409, "already-lifted")
+        assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
+        assert kind_of(refused()) == (429, "binding-held")
+        made.clock.advance(2 * HOUR_MS)  # it ends by itself
+        made.heartbeat()
+        assert person.bind().status_code == 201
+
+
+def test_a_bank_that_lets_nobody_ask_so_often_says_when_to_come_back(a_rig: Rig) -> None:
+    person = a_rig.person()
+    person.bank.trouble = "too many"
+    answer = person.bind()
+    assert kind_of(answer) == (429, "too-many-attempts")
+    assert answer.headers["retry-after"] == "77"
+    person.bank.trouble = None
+    assert person.bind().status_code == 201
+
+
+def test_banks_learn_that_it_is_the_same_user_and_not_who(a_rig: Rig) -> None:
+    persons = [a_rig.bound() for _ in range(2)]
+    asked = [request for request, _ in persons[0].bank.asked.values()]
+    whose = {request.on_behalf_of for request in asked if request.request_id.endswith(persons[0].user_id)}
+    assert whose != {None}
+    assert all(len(name or "") == 64 and persons[0].user_id not in (name or "") for name in whose)
+    second = a_rig.person()
+    second.user_id = persons[0].user_id
+    second.bind(request_id="bind-second-01")
+    assert second.bank.asked["bind-second-01"][0].on_behalf_of in whose

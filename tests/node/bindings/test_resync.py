@@ -1,0 +1,148 @@
+"""The trail of a binding at the bank's node, and resyncs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from standing.ledger.attestations.terms import Status
+from standing.node.storage import schema
+from tests.node.bindings.granted import bound
+from tests.node.node_tools import (
+    Staffed,
+    account,
+    status_on_ledger,
+    terms_on_ledger,
+    writes,
+)
+from tests.world import ACCOUNT, Bank, World, wait_until
+
+
+def _wait_for_writes(bank: Bank, grant: Mapping[str, Any], count: int) -> None:
+    wait_until(lambda: writes(bank, grant) == count)
+
+
+def _resync(staffed: Staffed, grant: Mapping[str, Any], key: str | None = None) -> httpx.Response:
+    bank = staffed.bank
+    return bank.post(f"/v1/bindings/{grant['binding']}/resync", key or bank.platform_key)
+
+
+def test_the_trail_of_a_binding_shows_each_hop_of_its_changes_to_its_platform_and_the_operator_only(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(account(1))
+    grant = bound(staffed, account(1))
+    frozen_ms = bank.change({"number": account(1)["number"], "status": "frozen"})
+    path = f"/v1/bindings/{grant['binding']}/trail"
+    frozen, granted = bank.get(path, bank.platform_key).json()["hops"]
+    assert (frozen["entry_as_of_ms"], frozen["effective_at_ms"]) == (frozen_ms, frozen_ms)
+    assert granted["entry_as_of_ms"] is None, "it came of the grant"
+    hops = frozen["publication"]
+    assert hops["number"] > granted["publication"]["number"]
+    assert hops["signed_at_ms"] <= hops["submitted_at_ms"] <= hops["in_block_at_ms"]
+    receipt = a_world.client.receipt(bytes.fromhex(hops["transaction_hash"][2:]))
+    assert receipt is not None
+    assert receipt["blockNumber"] == hops["block_number"]
+    a_world.chain.down = True
+    bank.feed({"number": account(1)["number"], "status": "lost"})
+    newest = bank.get(path, staffed.operator_key).json()["hops"][0]
+    assert newest["publication"] is None or newest["publication"]["in_block_at_ms"] is None
+    a_world.chain.down = False
+    assert bank.get(path, staffed.other_key).status_code == 404
+    assert bank.get(path, bank.core_key).status_code == 403
+
+
+def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    before = terms_on_ledger(bank, grant)
+    for count, key in ((2, None), (3, staffed.operator_key)):
+        _wait_until_all_is_in_blocks(bank)
+        answer = _resync(staffed, grant, key)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["queued"]
+        _wait_for_writes(bank, grant, count)
+    assert terms_on_ledger(bank, grant) == before
+
+
+def test_a_resync_of_a_binding_that_has_ended_says_so_again(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    staffed.delete(grant)
+    assert _resync(staffed, grant).status_code == 200
+    wait_until(lambda: writes(bank, grant) >= 2)
+    assert status_on_ledger(bank, grant) == Status.UNBOUND
+
+
+def test_a_resync_adds_nothing_while_the_newest_terms_wait_to_be_signed(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
+    a_world.chain.down = True
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    rows = _outbox_rows(bank)
+    assert not _resync(staffed, grant).json()["queued"]
+    assert _outbox_rows(bank) == rows
+    a_world.chain.down = False
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+
+
+def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_and_in_no_block_yet(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
+    a_world.chain.holding = True
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
+    assert bank.get("/v1/status").json()["in_flight"] >= 1
+    rows = _outbox_rows(bank)
+    assert not _resync(staffed, grant).json()["queued"]
+    assert _outbox_rows(bank) == rows
+    a_world.chain.release()
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    _wait_until_all_is_in_blocks(bank)
+    assert _resync(staffed, grant).json()["queued"]
+
+
+def _outbox_rows(bank: Bank) -> int:
+    with bank.node.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(schema.outbox)).scalar_one()
+
+
+def _wait_until_all_is_in_blocks(bank: Bank) -> None:
+    def idle() -> bool:
+        status = bank.get("/v1/status").json()
+        return bool(status["waiting"] == 0 and status["in_flight"] == 0)
+
+    wait_until(idle)
+
+
+@pytest.mark.long
+def test_resyncs_are_bounded_and_the_answer_says_when_to_come_back(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    _wait_until_all_is_in_blocks(bank)
+    asked = 0
+    while True:
+        answer = _resync(staffed, grant)
+        if answer.status_code != 200:
+            break
+        asked += answer.json()["queued"]
+        _wait_until_all_is_in_blocks(bank)
+    assert (asked, answer.status_code) == (60, 429)
+    bank.clock.advance(int(answer.headers["retry-after"]) * 1000)
+    assert _resync(staffed, grant).status_code == 200
+
+
+def test_a_platform_resyncs_its_own_bindings_only(staffed: Staffed, bank: Bank) -> None:
+    bank.feed(ACCOUNT)
+    grant = bound(staffed)
+    assert _resync(staffed, grant, staffed.other_key).status_code == 404
+    assert _resync(staffed, {"binding": "0x" + "00" * 32}, staffed.operator_key).status_code == 404
+    assert _resync(staffed, grant, bank.core_key).status_code == 403

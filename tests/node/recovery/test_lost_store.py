@@ -1,0 +1,131 @@
+"""The store is lost: it is rebuilt from the bank's export and the ledger."""
+
+import errno
+import os
+from dataclasses import replace
+
+import pytest
+
+from standing.ledger.attestations.binding_protocol import GrantDocument
+from standing.ledger.attestations.terms import Status
+from standing.node.feed import cursors, file_load, sql_view
+from standing.node.feed.cursors import Cursor
+from standing.node.publishing.submission import PublishingHalted
+from standing.node.recovery import backup
+from tests.databases import new_database
+from tests.node.stepped_node import CARD, SteppedNode
+from tests.world import ACCOUNT, PLATFORM
+
+
+@pytest.mark.long
+def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    file = site.folder / "export"
+    vault = site.bank.secrets.vault()
+    assert backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file) > 0
+    lost = site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    site.stop()
+
+    site.start(new_database(site.folder, "fresh"))
+    backup.import_(site.node.database, vault, site.bank.bic, file)
+    site.node.feed.accept(lost)
+    with pytest.raises(PublishingHalted, match="must be recovered"):
+        site.node.publisher.step()
+    found = site.recover()
+    assert (found.rebuilt, found.stated_again, found.unknown_ended) == (1, 1, 0)
+    site.recovery().fed_again()
+    site.publish()
+    assert site.terms(grant).status is Status.FROZEN
+    site.node.bindings.unbind(PLATFORM, bytes.fromhex(grant.binding[2:]))
+    site.publish()
+    assert site.terms(grant).status is Status.UNBOUND
+
+
+def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_accounts_were_not_exported(
+    site: SteppedNode,
+) -> None:
+    with site.node.database.write() as connection:
+        cursors.save(connection, Cursor(sql_view.SOURCE, {"as_of_ms": 5}), 6)
+        cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    backup.import_(site.node.database, vault, site.bank.bic, file)
+    with site.node.database.read() as connection:
+        assert cursors.load(connection, sql_view.SOURCE) is None
+        assert cursors.load(connection, file_load.SOURCE) is not None
+
+
+@pytest.mark.long
+def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    before = site.client.bank(site.bank.bic)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    found = site.recover()
+    assert (found.store_publication, found.rebuilt, found.unknown_ended) == (0, before.publication, 1)
+    site.feed(dict(ACCOUNT))
+    site.recovery().fed_again()
+    site.publish()
+    assert site.terms(grant).status is Status.UNBOUND
+    assert site.terms(site_bind_and_publish(site)).status is Status.ACTIVE
+
+
+def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
+    grant = site.bind()
+    site.publish()
+    return grant
+
+
+def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    file = site.folder / "export"
+    with pytest.raises(backup.BadExport, match="not whole, and of no use: No space left"):
+        backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
+
+
+def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.bind()
+    site.publish()
+    file = site.folder / "export"
+    vault = site.bank.secrets.vault()
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    text = file.read_text()
+    for secret in (ACCOUNT["number"], ACCOUNT["holder_name"], ACCOUNT["phone"], site.bank.bic):
+        assert secret not in text
+    lines = text.splitlines(keepends=True)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    damaged: dict[str, list[str] | bytes] = {
+        "no text": b"\xff\xfe" + text.encode(),
+        "dropped": lines[:1] + lines[2:],
+        "moved": [lines[0], lines[2], lines[1], *lines[3:]],
+        "cut": lines[:-1],
+        "longer": [*lines, lines[1]],
+        "changed": [lines[0], lines[1][:50] + "AAAA" + lines[1][54:], *lines[2:]],
+    }
+    for name, content in damaged.items():
+        bad = site.folder / name
+        bad.write_bytes("".join(content).encode() if isinstance(content, list) else content)
+        with pytest.raises(backup.BadExport):
+            backup.import_(site.node.database, vault, site.bank.bic, bad)
+    with pytest.raises(backup.BadExport, match="is an export of"):
+        backup.import_(site.node.database, vault, "BKCHCNBJ", file)
+    other = replace(site.bank.secrets, vault_secret=bytes(32)).vault()
+    with pytest.raises(backup.BadExport, match="vault secret"):
+        backup.import_(site.node.database, other, site.bank.bic, file)
+    assert backup.import_(site.node.database, vault, site.bank.bic, file) > 0
+    with pytest.raises(backup.BadExport, match="not empty"):
+        backup.import_(site.node.database, vault, site.bank.bic, file)

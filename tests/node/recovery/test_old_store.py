@@ -1,0 +1,204 @@
+"""The store is an old backup: the ledger says what the bank published since."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url, text
+
+from standing.ledger.attestations.terms import Status
+from standing.ledger.chain.client import Published
+from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.submission import PublishingHalted
+from standing.node.recovery.history import CannotRecover, History
+from standing.node.recovery.service import Recovery
+from tests.databases import new_database
+from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
+from tests.world import ACCOUNT, PLATFORM
+
+
+@pytest.mark.long
+def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    site.feed({"number": CARD, "daily_limit_minor": 5})
+    site.publish()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    before = site.client.bank(site.bank.bic)
+    site.stop()
+
+    site.start(old)
+    with pytest.raises(PublishingHalted, match="must be recovered"):
+        site.node.publisher.step()
+    looked = site.recovery().run(confirm=False)
+    assert looked.rebuilt == before.publication - looked.store_publication > 0
+    assert looked.stated_again == 1
+    with pytest.raises(PublishingHalted, match="must be recovered"):
+        site.node.publisher.step()
+
+    found = site.recover()
+    assert found == looked, "what was shown is what was done"
+    assert found.core_until_ms == before.watermark_ms
+    with pytest.raises(PublishingHalted, match="feed again"):
+        site.node.publisher.step()
+    assert site.client.bank(site.bank.bic).publication == before.publication
+    assert site.terms(grant).status is Status.FROZEN
+
+
+@pytest.mark.postgresql
+def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_may_say_nothing(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    site.stop()
+    bound = {"options": "-c idle_in_transaction_session_timeout=500ms"}
+    site.start(make_url(old).update_query_dict(bound).render_as_string(hide_password=False))
+    rebuild = History.rebuild
+
+    def slowly(*args: Any) -> Any:
+        with site.node.database.read() as connection:
+            connection.execute(text("SELECT pg_sleep(1)"))
+        return rebuild(*args)
+
+    monkeypatch.setattr(History, "rebuild", slowly)
+    assert site.recover().rebuilt == 1
+
+
+@pytest.mark.long
+def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    lost = [
+        site.feed({"number": CARD, "daily_limit_minor": 5}),
+        site.feed({"number": CARD, "status": "frozen"}),
+    ]
+    site.publish()
+    before = site.client.bank(site.bank.bic)
+    site.stop()
+    site.start(old)
+    found = site.recover()
+    with pytest.raises(CannotRecover, match="must feed"):
+        site.recovery().fed_again()
+    for entry in lost:
+        site.node.feed.accept(entry)
+    site.recovery().fed_again()
+    site.publish()
+    events = [
+        event
+        for event in site.client.published(0, site.client.block_number(), site.bank.bic)
+        if event.number > before.publication and event.bindings
+    ]
+    assert [len(event.bindings) for event in events] == [1], "one restatement: the two changes went with it"
+    terms = site.terms(grant)
+    assert (terms.status, terms.limits.daily_limit_minor) == (Status.FROZEN, 5)
+    assert site.client.bank(site.bank.bic).watermark_ms >= found.core_until_ms
+    # And life goes on.
+    site.feed({"number": CARD, "status": "active"})
+    site.publish()
+    assert site.terms(grant).status is Status.ACTIVE
+
+
+@pytest.mark.long
+def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_its_freeze(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
+    kept = site.bind(CARD)
+    site.publish()
+    old = site.backup()
+    orphan = site.bind(OTHER_CARD)
+    last = site.feed()
+    site.publish()
+    assert site.terms(orphan).status is Status.ACTIVE
+    site.stop()
+    site.start(old)
+    found = site.recover()
+    assert (found.unknown_ended, found.unknown_unreadable) == (1, 0)
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    site.publish()
+    assert site.terms(orphan).status is Status.UNBOUND
+    assert site.terms(kept).status is Status.ACTIVE
+
+
+@pytest.mark.long
+def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    site.node.bindings.unbind(PLATFORM, bytes.fromhex(grant.binding[2:]))
+    last = site.feed()
+    site.publish()
+    site.stop()
+    site.start(old)
+    assert site.recover().ended_on_ledger == 1
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    site.publish()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    assert site.terms(grant).status is Status.UNBOUND
+
+
+@pytest.mark.long
+def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.feed(dict(ACCOUNT))
+    for _ in range(4):
+        site.feed()
+        site.publish()
+    site.bind()
+    site.publish()
+    stored = site.known_digests()
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    asked: list[int] = []
+    whole = site.client.publication_of
+
+    def noted(event: Published, previous: bytes) -> Any:
+        asked.append(event.number)
+        return whole(event, previous)
+
+    monkeypatch.setattr(site.client, "publication_of", noted)
+    found = site.recover()
+    assert (found.rebuilt, found.rebuilt_without_content) == (len(stored), 0)
+    assert len(stored) >= 5
+    assert asked == [len(stored)]
+    assert site.known_digests() == stored
+
+
+def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    recovery = replace_in_flight(site, 2)
+    with pytest.raises(CannotRecover, match="2 transactions"):
+        recovery.run(confirm=True)
+
+
+def replace_in_flight(site: SteppedNode, transactions: int) -> Recovery:
+    secrets = site.bank.secrets
+    return Recovery(
+        site.node.database,
+        site.client,
+        Issuer(site.bank.bic, secrets.bank_secrets(), secrets.signer),
+        site.bank.clock,
+        platforms=[],
+        in_flight=lambda: transactions,
+        max_attestations=lambda: 500,
+    )
+
+
+def test_level_stores_have_nothing_to_recover(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    assert site.recover().nothing_to_do
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
