@@ -99,8 +99,8 @@ test-network: setup .cache/network/.ready ## On four validators and an observer:
 network: setup .cache/network/.ready ## A consortium on this machine: four validators, an observer, two banks, two gateways; the day, then until Ctrl-C (ONCE=1)
 	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/network.py $(if $(ONCE),--once)
 
-soak: .venv/.bench .cache/network/.ready ## Random faults on that network for MINUTES (10) from a SEED, then the auditor; REPORT=docs/soak writes the report
-	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/with_postgres.py --if-there -- $(BIN)/python hardhat-free-scripts/soak.py \
+soak: .venv/.bench .cache/network/.ready ## Random faults of ledger, processes and store for MINUTES (10) from a SEED, then the auditor; REPORT=docs/soak writes the report
+	PYTHONPATH=. $(BIN)/python hardhat-free-scripts/soak.py \
 	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 check: setup ## Lint, types, import direction, docs, the artifact against its source, gas against its file (needs npm)

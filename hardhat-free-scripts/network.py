@@ -13,10 +13,12 @@ from pathlib import Path
 from demo import console, play, summary
 from demo_day import Day
 from tests.network.consortium import BANKS, Consortium, consortium
+from tests.network.hosts import what_is_used
 
 
 def show(it: Consortium) -> None:
     """Where everything is."""
+    console.print(what_is_used(), highlight=False, soft_wrap=True)
     for node in it.network.nodes:
         console.print(f"ledger   {node.url}   {node.name}", highlight=False)
     console.print(f"contract {it.net.contract}", highlight=False)

@@ -87,12 +87,12 @@ class Process:
         """Wait until `url` answers 200. Raises: ProcessDied."""
         self.wait_until(lambda: httpx.get(url, timeout=2).status_code == httpx.codes.OK)
 
-    def wait_until(self, answers: Callable[[], bool]) -> None:
+    def wait_until(self, answers: Callable[[], bool], timeout_s: float = _START_TIMEOUT_S) -> None:
         """Wait until `answers` is true; a refused connection counts as a no. Raises: ProcessDied, NotYet."""
         for attempt in Retrying(
             retry=retry_if_exception_type((httpx.TransportError, NotYet)),
             wait=wait_fixed(0.05),
-            stop=stop_after_delay(_START_TIMEOUT_S),
+            stop=stop_after_delay(timeout_s),
             reraise=True,
         ):
             with attempt:

@@ -12,12 +12,13 @@ import secrets
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from demo_day import wait_for
+from soak_faults import Faults
 from soak_report import Brought, Soak, picture, report
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported
@@ -26,64 +27,32 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import BANKS, Consortium, consortium
+from tests.network.hosts import what_is_used
 from tests.network.load import Load, by_the_banks_word
-from tests.network.validators import ValidatorNetwork
+from tests.network.place import own_store
 
 _HOLDS_S = (2, 15)
 _PAUSES_S = (3, 10)
 _CLOCK = SystemClock()
 
 
-def draw(network: ValidatorNetwork, chance: random.Random) -> tuple[str, Callable[[], None], Callable[[], None]]:
-    """A fault: its name, how to inject it, and how to repair it."""
-    nodes, validators = network.nodes, network.validators
-    one = chance.choice(nodes)
-    two = chance.sample(validators, 2)
-    others = [node for node in nodes if node not in two]
-
-    def back(*killed: int) -> None:
-        for index in killed:
-            network.launch(nodes[index])
-
-    return chance.choice(
-        [
-            (f"{one.name} killed", lambda: network.kill(one), lambda: back(one.index)),
-            (f"{one.name} stopped", lambda: network.stop(one), lambda: back(one.index)),
-            (f"{one.name} stalled", lambda: network.pause(one), lambda: network.resume(one)),
-            (f"{one.name} cut off", lambda: network.isolate(one), network.heal),
-            (
-                f"{two[0].name} and {two[1].index} killed",
-                lambda: network.kill(*two),
-                lambda: back(*(node.index for node in two)),
-            ),
-            (f"{two[0].name} and {two[1].index} cut off", lambda: network.cut(two, others), network.heal),
-            ("200 ms, 5 % loss", lambda: network.worsen(delay_ms=200, loss_per_mille=50), network.heal),
-            (
-                "every node killed",
-                lambda: network.kill(*nodes),
-                lambda: back(*range(len(nodes))),
-            ),
-        ]
-    )
-
-
-def run(it: Consortium, load: Load, chance: random.Random, minutes: float) -> tuple[int, list[Brought]]:
+def run(it: Consortium, load: Load, faults: Faults, chance: random.Random, minutes: float) -> tuple[int, list[Brought]]:
     """Inject fault after fault. Returns: when the run began, and the faults."""
     began_ms, rest, brought = _CLOCK.now_ms(), threading.Event(), []
     while _CLOCK.now_ms() - began_ms < minutes * 60_000:
         rest.wait(chance.uniform(*_PAUSES_S))
-        what, bring, mend = draw(it.network, chance)
+        fault = faults.draw(chance)
         from_ms = _CLOCK.now_ms() - began_ms
-        bring()
+        fault.inject()
         rest.wait(chance.uniform(*_HOLDS_S))
-        mend()
+        fault.repair()
         to_ms = _CLOCK.now_ms() - began_ms
         load.wait_until_well()
         well_ms = _CLOCK.now_ms() - began_ms
         it.network.wait_until_level()
-        brought.append(Brought(what, from_ms, to_ms, well_ms))
+        brought.append(Brought(fault.name, from_ms, to_ms, well_ms))
         print(
-            f"{from_ms / 1000:7.1f} s  {what}, {(to_ms - from_ms) / 1000:.1f} s; well again after "
+            f"{from_ms / 1000:7.1f} s  {fault.name}, {(to_ms - from_ms) / 1000:.1f} s; well again after "
             f"{(well_ms - to_ms) / 1000:.1f} s",
             flush=True,
         )
@@ -112,8 +81,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--report", type=Path, help="a folder for soak.md and soak.png")
     stated = parser.parse_args()
-    print(f"seed {stated.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="standing-soak-") as folder, consortium(Path(folder)) as it:
+    print(f"seed {stated.seed}", what_is_used(), sep="\n", flush=True)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="standing-soak-"))
+        store = stack.enter_context(own_store())
+        it = stack.enter_context(consortium(Path(folder), weather=True))
         for bic, name in BANKS:
             it.add_bank(bic, name)
         it.start_gateways()
@@ -122,7 +94,8 @@ def main() -> int:
             load.bind()
             load.start()
             load.wait_until_well()
-            began_ms, brought = run(it, load, random.Random(stated.seed), stated.minutes)  # noqa: S311 - a run that can be made again
+            chance = random.Random(stated.seed)  # noqa: S311 - a run that can be made again
+            began_ms, brought = run(it, load, Faults(it, store), chance, stated.minutes)
             wait_for(lambda: by_the_banks_word(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
             asked = list(load.asked)  # decisions in progress may be missing from the export
@@ -131,18 +104,18 @@ def main() -> int:
             audit = audited(it, lines)
         finally:
             load.stop()
-    soak = Soak(stated.seed, stated.minutes, began_ms, asked, load.changes, brought, audit, lines, load.wrong())
-    text = report(soak)
-    print(text)
-    for found in audit.findings[:20]:
-        print(f"{found.kind} {found.whose} {found.where}: {found.text}")
-    for each in soak.wrong[:20]:
-        print(f"contradicts the bank: {each}")
-    if stated.report is not None:
-        stated.report.mkdir(parents=True, exist_ok=True)
-        (stated.report / "soak.md").write_text(text)
-        picture(stated.report / "soak.png", soak)
-    return 0 if soak.clean else 1
+        soak = Soak(stated.seed, stated.minutes, began_ms, asked, load.changes, brought, audit, lines, load.wrong())
+        text = report(soak)
+        print(text)
+        for found in audit.findings[:20]:
+            print(f"{found.kind} {found.whose} {found.where}: {found.text}")
+        for each in soak.wrong[:20]:
+            print(f"contradicts the bank: {each}")
+        if stated.report is not None:
+            stated.report.mkdir(parents=True, exist_ok=True)
+            (stated.report / "soak.md").write_text(text)
+            picture(stated.report / "soak.png", soak)
+        return 0 if soak.clean else 1
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def _timeline(axes: Axes, soak: Soak) -> None:
     amiss: dict[str, list[float]] = {}
     for each in soak.asked:
         if not by_the_banks_word(each):
-            name = each.reason or "none answered"
+            (name,) = Load.reasons([each])
             amiss.setdefault(name, []).append((each.decided_at_ms - soak.began_ms) / 1000)
     for row, (name, at_s) in enumerate(sorted(amiss.items()), 1):
         axes.plot(at_s, [-0.6 * row] * len(at_s), "|", markersize=7, label=name)

@@ -75,6 +75,10 @@ class Server:
         """Stop it at once, as an operator's restart does, call `after` while it is down, and start it again."""
         self.stop()
         after()
+        self.start()
+
+    def start(self) -> None:
+        """Begin it again, and return once it answers. Raises: RuntimeError where it ends instead."""
         self._process = self._begin()
         _wait_for(self._process, self.url, self._log)
 

@@ -53,7 +53,7 @@ def make(
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
         say(f"wrote {folder}: {len(planned.members)} members, {len(planned.validators)} of them validators")
-        say(f"{(len(planned.validators) - 1) // 3} validators may fail; hand each member its folder and `genesis.json`")
+        say(f"of these {(len(planned.validators) - 1) // 3} may fail; hand each member its folder and `genesis.json`")
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The plan of a consortium: who is a member, where its node is, who validates, who governs the contract."""
 
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 
 from eth_keys.datatypes import PublicKey
@@ -31,6 +32,30 @@ validator = true
 accounts = ["0x…"]            # who of this member may send transactions: the node's sender, the bank's admin
 
 [[members]]
+name = "haiyu-bank"
+bank = "HAIYCNS0001"
+host = "10.0.0.12"
+node_key = "…"
+validator = true
+accounts = ["0x…"]
+
+[[members]]
+name = "beishan-bank"
+bank = "BEISCNB0"
+host = "10.0.0.13"
+node_key = "…"
+validator = true
+accounts = ["0x…"]
+
+[[members]]
+name = "nanhu-bank"
+bank = "NANHCNG0"
+host = "10.0.0.14"
+node_key = "…"
+validator = true              # the fourth: with fewer validators than four none may fail
+accounts = ["0x…"]
+
+[[members]]
 name = "jinqiao-pay"
 platform = "jinqiao-pay"
 host = "10.0.0.21"
@@ -58,6 +83,13 @@ def _public_key(text: str) -> str:
     return text.removeprefix("0x").lower()
 
 
+def _ipv4(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except ValueError as error:
+        raise ValueError("not an IPv4 address; allowed: four numbers up to 255") from error
+
+
 def _bic(text: str) -> str:
     try:
         return parse_bic(text)
@@ -77,7 +109,7 @@ class Member(BaseModel):
     bank: Annotated[str, AfterValidator(_bic)] | None = None
     platform: str | None = Field(None, pattern=f"^{PLATFORM_PATTERN}$")
     #: An IPv4 address: Besu's permissioning compares addresses, and names only as an experiment.
-    host: str = Field(pattern=r"^(\d{1,3}\.){3}\d{1,3}$")
+    host: Annotated[str, AfterValidator(_ipv4)]
     p2p_port: int = Field(30303, ge=1, le=65535)
     node_key: Annotated[str, AfterValidator(_public_key)]
     validator: bool

@@ -18,12 +18,16 @@ import httpx
 from demo_day import EXAMPLES, PLATFORM, POLICY, bank_time_zone
 from localnet import LocalBank, LocalNet
 from processes import BIN, Process, free_port
+from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, parse_line
+from standing.gateway.auditing.findings import Audit
+from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.evidence.verification.case import Means
 from standing.ledger.chain.client import parse_address
 from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators
+from tests.patience import patient_ledger
 
 #: The demo's banks. The first uses validator 0, the second validator 1; both have validator 2 as their second node.
 BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
@@ -93,6 +97,14 @@ class Consortium:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_EXPORT_TIMEOUT_S)
         return [parse_line(line, number) for number, line in enumerate(output.read_text().splitlines(), 1)]
 
+    def audited(self) -> Audit:
+        """What an auditor finds, who has the URL of one node and the export."""
+        lines, audit = self.export(), Audit()
+        self.network.wait_until_level()
+        walked = audit_ledger(patient_ledger(self.network.validators[2].url, self.net.contract), audit)
+        audit_decisions(lines, self.means(), walked, audit)
+        return audit
+
     def means(self) -> Means:
         """What an auditor has besides the export."""
         answer = httpx.get(f"{self.net.gateway_url}/v1/evidence-key", timeout=_EXPORT_TIMEOUT_S)
@@ -100,9 +112,10 @@ class Consortium:
 
 
 @contextmanager
-def consortium(folder: Path) -> Iterator[Consortium]:
-    """A network with the contract and no bank yet. Everything it started is ended on exit."""
-    with validators(folder / "ledger") as network:
+def consortium(folder: Path, *, weather: bool = False) -> Iterator[Consortium]:
+    """A network with the contract and no bank yet. Everything it started is ended on exit. `weather`: whether a test
+    makes its links slow and lossy."""
+    with validators(folder / "ledger", weather=weather) as network:
         net = LocalNet(folder, PLATFORM, ledger_url=network.validators[0].url)
         try:
             net.deploy()

@@ -63,8 +63,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a node listens, all on loopback. `rpc` is its JSON-RPC."""
+    """Where a node listens, for its peers at a separate address. `rpc` is its JSON-RPC."""
 
+    address: str
+    address_for_peers: str
     rpc: int = field(default_factory=free_port)
     websocket: int = field(default_factory=free_port)
     p2p: int = field(default_factory=free_port)
@@ -137,7 +139,7 @@ class Engine:
         self._send(home, ports, "unbond", validator, _STAKE)
 
     def _send(self, home: Path, ports: Ports, *what: str) -> None:
-        node = ("--node", f"tcp://127.0.0.1:{ports.comet}", "--chain-id", _COSMOS_CHAIN_ID)
+        node = ("--node", f"tcp://{ports.address}:{ports.comet}", "--chain-id", _COSMOS_CHAIN_ID)
         paid = ("--gas", "2000000", "--gas-prices", f"1000{_DENOMINATION}", "--yes", "--output", "json")
         told = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
         if told.get("code"):
@@ -220,14 +222,14 @@ def _loosen(config: Path) -> None:
 
 def start_command(engine: Engine, home: Path, ports: Ports, *, peers: Sequence[str], commit_ms: int) -> list[str]:
     """The command that runs a node. `peers`: `id@host:port`, which it dials; `commit_ms`: roughly the block time."""
-    loopback = "127.0.0.1"
+    at = ports.address
     return [
         *(str(engine.binary), "start", "--home", str(home), "--log-level", "info", "--log-no-color"),
-        *("--p2p.laddr", f"tcp://{loopback}:{ports.p2p}", "--p2p.persistent_peers", ",".join(peers)),
-        *("--rpc.laddr", f"tcp://{loopback}:{ports.comet}", "--rpc.pprof_laddr", ""),
-        *("--json-rpc.address", f"{loopback}:{ports.rpc}", "--json-rpc.ws-address", f"{loopback}:{ports.websocket}"),
+        *("--p2p.laddr", f"tcp://{ports.address_for_peers}:{ports.p2p}", "--p2p.persistent_peers", ",".join(peers)),
+        *("--rpc.laddr", f"tcp://{at}:{ports.comet}", "--rpc.pprof_laddr", ""),
+        *("--json-rpc.address", f"{at}:{ports.rpc}", "--json-rpc.ws-address", f"{at}:{ports.websocket}"),
         # The engine serves JSON-RPC only if its own API and gRPC are enabled as well.
-        *("--api.address", f"tcp://{loopback}:{ports.api}", "--grpc.address", f"{loopback}:{ports.grpc}"),
+        *("--api.address", f"tcp://{at}:{ports.api}", "--grpc.address", f"{at}:{ports.grpc}"),
         *("--minimum-gas-prices", f"1{_DENOMINATION}", "--pruning", "nothing"),
         *("--unsafe-consensus-timeout-commit", f"{commit_ms}ms"),
     ]

@@ -221,6 +221,17 @@ class Load:
     def since(self, mark: int, bic: str | None = None) -> list[Asked]:
         return [each for each in self.asked[mark:] if bic is None or each.bank == bic]
 
+    def decisions(self, mark: int, more: int, bic: str | None = None, gateway: str | None = None) -> list[Asked]:
+        """The decisions since `mark`, of one bank or gateway where named, once there are `more` of each bank."""
+
+        def found(bank: str) -> list[Asked]:
+            return [each for each in self.since(mark, bank) if gateway in {None, each.gateway}]
+
+        banks = [bic] if bic else list(self.accounts)
+        for bank in banks:
+            wait_for(lambda b=bank: len(found(b)) >= more, f"{more} decisions of {bank}")
+        return [each for bank in banks for each in found(bank)]
+
     def wait_until_well(self, bics: tuple[str, ...] = ()) -> None:
         """Wait until each gateway decides on a payment of each bank by an up-to-date attestation again."""
         for url in self._it.gateways:
@@ -233,9 +244,10 @@ class Load:
         for url in self._it.gateways:
             wait_for(lambda u=url: self.decide(bic, u).outcome == "approve", f"{bic} to be free")
 
-    def wrong(self) -> list[Asked]:
-        """Every decision that is not supported by what the bank stated as of the watermark or later."""
-        return [each for each in self.asked if not self._bears_out(each)]
+    def wrong(self, asked: list[Asked] | None = None) -> list[Asked]:
+        """Every decision, of the whole run or of those given, that is not supported by what the bank stated as of the
+        watermark or later."""
+        return [each for each in (self.asked if asked is None else asked) if not self._bears_out(each)]
 
     def _bears_out(self, each: Asked) -> bool:
         if not by_the_banks_word(each):
@@ -257,6 +269,11 @@ class Load:
 def by_the_banks_word(asked: Asked) -> bool:
     """Whether a decision rests on the account's attestation."""
     return asked.outcome == "approve" or asked.reason in {"account_frozen", "debit_not_allowed"}
+
+
+def amiss(asked: list[Asked]) -> list[Asked]:
+    """The decisions that do not rest on an attestation."""
+    return [each for each in asked if not by_the_banks_word(each)]
 
 
 def _ms_since(began_s: float) -> int:

@@ -8,11 +8,12 @@ needs neither root nor network namespaces.
 import asyncio
 import random
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+_LOOPBACK = "127.0.0.1"
 _CHUNK = 64 * 1024
 _RESEND_S = 0.2  # the shortest retransmission timeout of Linux
 _MOST_WAITING = 256  # chunks in flight in one direction
@@ -42,7 +43,7 @@ class Pipe:
         self.port = 0
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, _LOOPBACK, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -65,7 +66,7 @@ class Pipe:
         self._tasks.add(task)
         try:
             await self._carries.wait()
-            far, forth = await asyncio.open_connection("127.0.0.1", self._target_port)
+            far, forth = await asyncio.open_connection(_LOOPBACK, self._target_port)
         except OSError:  # the node behind is down, and the client notices
             back.close()
             self._tasks.discard(task)
@@ -140,7 +141,7 @@ class Pipes:
         return pipe
 
     def call(self, what: Any) -> None:
-        """Run a coroutine in the links' loop, and wait for it."""
+        """Call `what` in the links' loop, and wait for it."""
         done: Future[None] = Future()
 
         def now() -> None:
@@ -152,3 +153,48 @@ class Pipes:
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class PipedHosts:
+    """All hosts on one, with a pipe for each link: `tests.network.hosts.Hosts`. A context manager."""
+
+    why_no_weather: str | None = None
+
+    def __init__(self) -> None:
+        self._pipes = Pipes()
+        self._links: dict[tuple[int, int], Pipe] = {}
+
+    def __enter__(self) -> "PipedHosts":
+        self._pipes.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pipes.__exit__(*error)
+
+    def address(self, host: int) -> str:
+        return _LOOPBACK
+
+    def address_for_peers(self, host: int) -> str:
+        return _LOOPBACK
+
+    def peer(self, host: int, other: int, port: int) -> str:
+        if (host, other) not in self._links:
+            self._links[host, other] = self._pipes.link(port)
+        return f"{_LOOPBACK}:{self._links[host, other].port}"
+
+    def inside(self, host: int, command: Sequence[str]) -> list[str]:
+        return list(command)
+
+    def cut(self, host: int, other: int) -> None:
+        for ends in ((host, other), (other, host)):
+            if ends in self._links:
+                self._links[ends].cut()
+
+    def heal(self) -> None:
+        for pipe in self._links.values():
+            pipe.heal()
+            pipe.weather = Weather()
+
+    def worsen(self, *, delay_ms: int, loss_per_mille: int) -> None:
+        for pipe in self._links.values():
+            pipe.weather = Weather(delay_ms, loss_per_mille)

@@ -56,8 +56,8 @@ class Place:
 
 
 @contextmanager
-def placed(folder: Path) -> Iterator[Place]:
-    """A consortium under load. Everything it started is ended on exit."""
+def own_store() -> Iterator[Server | None]:
+    """A PostgreSQL for this consortium alone, which can be stopped and started again; None where there is none."""
     with ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.delenv("STANDING_TEST_DATABASE", raising=False)
@@ -65,6 +65,14 @@ def placed(folder: Path) -> Iterator[Place]:
         with suppress(PostgresMissing):
             store = stack.enter_context(server())
             environment.setenv("STANDING_TEST_DATABASE", store.url)
+        yield store
+
+
+@contextmanager
+def placed(folder: Path) -> Iterator[Place]:
+    """A consortium under load. Everything it started is ended on exit."""
+    with ExitStack() as stack:
+        store = stack.enter_context(own_store())
         it = stack.enter_context(consortium(folder / "network"))
         own, second = it.network.validators[0], it.network.validators[2]
         dropping = stack.enter_context(proxied(own.url))

@@ -9,6 +9,7 @@ gateway can be moved.
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,18 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.codec import decode_read
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.consortium import BANKS
-from tests.network.load import Asked, Load, by_the_banks_word
+from tests.network.load import Asked, Load, amiss, by_the_banks_word
 from tests.network.place import Place, placed
+from tests.network.shifted_clock import ShiftedClock, why_not
+from tests.network.validators import NetworkNode
 from tests.patience import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
 _A_WHILE = 12
 _OFF_MS = 30_000
+#: A new block is older than this only if a clock that is `_OFF_MS` behind gave it its time.
+_MEDIAN_S = 20
+_LAG_BLOCKS = 30
 #: A read's answer: four 32-byte words before the records, then five per record.
 _HEAD_WORDS, _RECORD_WORDS, _TAIL, _WATERMARK = 4, 5, 2, 3
 _ON_ONE_STORE = "several processes share a PostgreSQL, an SQLite file is for one: apt-get install postgresql"
@@ -45,24 +51,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def _begins_and_ends_well(place: Place) -> Iterator[None]:
     place.load.wait_until_well()
     yield
+    place.liar.lie = None
     place.bank_clock.move(0)
     place.gateway_clock.move(0)
     place.load.wait_until_well()
 
 
-def _decisions(load: Load, mark: int, more: int, gateway: str | None = None) -> list[Asked]:
-    """What was decided since `mark`, once `more` decisions of each bank have come in (of one gateway, where named)."""
-
-    def found(bic: str) -> list[Asked]:
-        return [each for each in load.since(mark, bic) if gateway in {None, each.gateway}]
-
-    for bic in load.accounts:
-        wait_for(lambda b=bic: len(found(b)) >= more, f"{more} decisions of {bic}")
-    return [each for bic in load.accounts for each in found(bic)]
-
-
 def _reasons_amiss(asked: list[Asked]) -> set[str]:
-    return set(Load.reasons([each for each in asked if not by_the_banks_word(each)]))
+    return set(Load.reasons(amiss(asked)))
 
 
 def test_a_transaction_that_a_node_accepted_and_dropped_is_sent_again(place: Place) -> None:
@@ -159,7 +155,7 @@ def test_restarting_the_store_under_load_causes_errors_and_no_other_harm(place: 
     place.store.restart(after=while_down)
     place.load.wait_until_well()
     wait_for(lambda: place.load.changes > changes + 4, "changes that are taken again")
-    _decisions(place.load, place.load.mark(), _A_WHILE)
+    place.load.decisions(place.load.mark(), _A_WHILE)
     assert _reasons_amiss(place.load.since(mark)) <= {"503", "none answered", "bank_silent"}
 
 
@@ -173,8 +169,8 @@ def test_a_gateway_whose_clock_is_30_s_off_approves_nothing(place: Place, off_ms
     place.gateway_clock.move(off_ms)
     wait_for(lambda: place.load.decide(FIRST, wrong).reason == "bank_silent", "the clock to tell")
     mark = place.load.mark() + 2 * len(place.load.accounts)  # one request per gateway may be in progress
-    assert {each.reason for each in _decisions(place.load, mark, _A_WHILE, wrong)} == {"bank_silent"}
-    assert _reasons_amiss(_decisions(place.load, mark, _A_WHILE, right)) == set()
+    assert {each.reason for each in place.load.decisions(mark, _A_WHILE, gateway=wrong)} == {"bank_silent"}
+    assert _reasons_amiss(place.load.decisions(mark, _A_WHILE, gateway=right)) == set()
 
 
 def test_a_bank_node_whose_clock_is_30_s_ahead_publishes_as_before(place: Place) -> None:
@@ -183,7 +179,7 @@ def test_a_bank_node_whose_clock_is_30_s_ahead_publishes_as_before(place: Place)
     place.bank_clock.move(_OFF_MS)
     reached = place.published(FIRST)
     wait_for(lambda: place.published(FIRST) > reached + 10, "the bank to publish")
-    _decisions(place.load, place.load.mark(), _A_WHILE)
+    place.load.decisions(place.load.mark(), _A_WHILE)
     assert _reasons_amiss(place.load.since(mark)) == set()
 
 
@@ -200,15 +196,50 @@ def test_a_bank_node_whose_clock_is_30_s_behind_falls_silent_and_states_nothing_
     assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
 
 
+@pytest.fixture(scope="module", params=[0, 3], ids=["of-a-bank", "of-a-gateway"])
+def movable(request: pytest.FixtureRequest, place: Place) -> tuple[NetworkNode, ShiftedClock]:
+    """A validator whose clock can be moved: the one the first bank uses, or the one the second gateway asks first."""
+    if reason := why_not():
+        pytest.skip(reason)
+    network = place.it.network
+    node = network.validators[request.param]
+    network.stop(node)
+    clock = network.launch_with_clock(node)
+    network.wait_until_level()
+    place.load.wait_until_well()
+    return node, clock
+
+
+@pytest.mark.parametrize("off_ms", [_OFF_MS, -_OFF_MS], ids=["ahead", "behind"])
+def test_a_validator_whose_clock_is_30_s_off_affects_nobody(
+    place: Place, movable: tuple[NetworkNode, ShiftedClock], off_ms: int
+) -> None:
+    """A block's time is the median of the times in the validators' votes, which fewer than a third of them cannot move.
+    Every decision rests on an attestation, and nothing has to be repaired once the clock is right."""
+    (node, clock), network, mark = movable, place.it.network, place.load.mark()
+    for by_ms in (off_ms, 0):
+        clock.move(by_ms)
+        wait_for(lambda ms=by_ms: abs(_ahead_s(node.own_time()) - ms / 1000) < _MEDIAN_S / 2, "its clock to be moved")
+        network.wait_for_blocks(10)
+        assert [each.name for each in network.nodes if not -_MEDIAN_S < _ahead_s(each.block_time()) <= 0] == []
+        place.load.decisions(place.load.mark(), _A_WHILE)
+    assert _reasons_amiss(place.load.since(mark)) == set()
+
+
+def _ahead_s(moment: datetime) -> float:
+    """How far a moment is ahead of this machine's clock."""
+    return (moment - datetime.now(UTC)).total_seconds()
+
+
 def test_adding_and_removing_a_validator_affects_nobody(place: Place) -> None:
     """The observer, which a gateway uses, becomes a fifth validator and then an observer again while banks publish."""
     network, mark = place.it.network, place.load.mark()
     network.begin_to_vote(network.observer, DEVNET_KEYS[-1])
     wait_for(lambda: {network.voting(node) for node in network.nodes} == {5}, "every node to know of five")
-    _decisions(place.load, place.load.mark(), _A_WHILE)
+    place.load.decisions(place.load.mark(), _A_WHILE)
     network.end_to_vote(network.observer)
     wait_for(lambda: {network.voting(node) for node in network.nodes} == {4}, "every node to know of four")
-    _decisions(place.load, place.load.mark(), _A_WHILE)
+    place.load.decisions(place.load.mark(), _A_WHILE)
     network.wait_until_level()
     assert _reasons_amiss(place.load.since(mark)) == set()
 
@@ -239,19 +270,53 @@ def _with_words(call: dict[str, Any], answer: dict[str, Any], place: int, change
     return answer | {"result": "0x" + b"".join(words).hex()}
 
 
-@pytest.fixture(scope="module")
-def misled(place: Place) -> str:
-    """Another gateway process of the platform, whose only ledger node can lie."""
+def _another_gateway(place: Place, name: str, *ledger_urls: str) -> str:
+    """Start another gateway process of the platform, with ledger nodes of its own. Returns: its URL."""
     if place.store is None:
         pytest.skip(_ON_ONE_STORE)
     net, port = place.it.net, free_port()
     urls = net.gateway_settings["ledger_urls"]
-    net.gateway_settings["ledger_urls"] = [place.liar.url]
-    process = net.launch_gateway("gateway-misled", port)
+    net.gateway_settings["ledger_urls"] = list(ledger_urls)
+    process = net.launch_gateway(name, port)
     net.gateway_settings["ledger_urls"] = urls
     url = f"http://127.0.0.1:{port}"
     process.wait_for(url + "/healthz")
     return url
+
+
+@pytest.fixture(scope="module")
+def misled(place: Place) -> str:
+    """A gateway whose only ledger node can lie."""
+    return _another_gateway(place, "gateway-misled", place.liar.url)
+
+
+def test_a_ledger_node_that_lags_costs_no_decision_while_another_one_is_current(place: Place) -> None:
+    """The gateway asks it first. Its answers are correct but about ten seconds old, older than what the gateway has
+    read before, so the next node is asked within the time budget. Every decision rests on an attestation."""
+    gateway = _another_gateway(place, "gateway-lagged", place.liar.url, place.it.network.validators[3].url)
+    for bic in (FIRST, SECOND):
+        wait_for(lambda b=bic: by_the_banks_word(place.load.decide(b, gateway)), "an honest answer through the node")
+
+    def lag(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        past = hex(place.it.network.observer.height() - _LAG_BLOCKS)
+        if call["method"] == "eth_blockNumber":
+            return answer | {"result": past}
+        if "latest" not in call["params"]:
+            return answer
+        old = call | {"params": [past if each == "latest" else each for each in call["params"]]}
+        told: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
+        return told
+
+    asked: list[Asked] = []
+    place.liar.calls.clear()
+    place.liar.lie = lag
+    ends_at = place.it.network.observer.height() + 2 * _LAG_BLOCKS
+    while place.it.network.observer.height() < ends_at:
+        asked += [place.load.decide(bic, gateway) for bic in (FIRST, SECOND)]
+    place.liar.lie = None
+    assert "eth_call" in place.liar.calls
+    assert _reasons_amiss(asked) == set()
+    assert place.load.wrong(asked) == []
 
 
 def test_a_ledger_node_that_changes_records_gets_nothing_approved(place: Place, misled: str) -> None:

@@ -4,33 +4,37 @@ import itertools
 import os
 import shutil
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from processes import NotYet, Process
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.engine import Engine, Plan, Ports, start_command
-from tests.network.pipes import Pipe, Pipes, Weather
+from tests.network.hosts import Hosts, hosts
+from tests.network.shifted_clock import ShiftedClock, held
 
 #: Four validators tolerate the loss of one; the observer follows without a vote, as a platform's node would.
 PLAN = Plan(validators=4, observers=1, funded=tuple(key.hex() for key in DEVNET_KEYS))
 COMMIT_MS = 300
+#: After a cut TCP may wait as long again before it retransmits, or the node has to reconnect.
+_PATIENCE_S = 180.0
 
 
 @dataclass
 class NetworkNode:
-    """One node. `dials`: its own links, by the index of the other node, which owns the opposite end."""
+    """One node, on a host of its own."""
 
     index: int
     home: Path
     identity: str
     ports: Ports
     votes: bool
-    dials: dict[int, Pipe] = field(default_factory=dict)
     process: Process | None = None
 
     @property
@@ -40,22 +44,35 @@ class NetworkNode:
     @property
     def url(self) -> str:
         """Its JSON-RPC."""
-        return f"http://127.0.0.1:{self.ports.rpc}"
+        return f"http://{self.ports.address}:{self.ports.rpc}"
 
     def height(self) -> int:
         """The number of its newest block. Raises: httpx.TransportError, NotYet where it is not serving."""
-        call = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+        return int(self._ask("eth_blockNumber"), 16)
+
+    def block_time(self) -> datetime:
+        """The time of its newest block. Raises: httpx.TransportError, NotYet where it is not serving."""
+        return datetime.fromtimestamp(int(self._ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16), UTC)
+
+    def own_time(self) -> datetime:
+        """What its own clock said, or will say, when its newest round of votes begins."""
+        answer = httpx.get(f"http://{self.ports.address}:{self.ports.comet}/dump_consensus_state", timeout=5)
+        return datetime.fromisoformat(answer.json()["result"]["round_state"]["start_time"][:19] + "Z")
+
+    def _ask(self, method: str, *parameters: Any) -> Any:
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
         answer = httpx.post(self.url, json=call, timeout=2)
         if answer.status_code != httpx.codes.OK or "result" not in answer.json():
             raise NotYet(f"{self.name} answers HTTP {answer.status_code}")
-        return int(answer.json()["result"], 16)
+        return answer.json()["result"]
 
 
 class ValidatorNetwork:
     """All nodes of one network, in one folder. Made by `validators`."""
 
-    def __init__(self, folder: Path, pipes: Pipes, plan: Plan, commit_ms: int) -> None:
+    def __init__(self, folder: Path, hosts: Hosts, plan: Plan, commit_ms: int) -> None:
         self._engine = Engine()
+        self.hosts = hosts
         self._commit_ms = commit_ms
         self._folder = folder
         homes = self._engine.homes(plan)
@@ -64,10 +81,8 @@ class ValidatorNetwork:
             home = folder / f"n{index}"
             shutil.copytree(homes / f"n{index}", home)
             votes = index < plan.validators
-            self.nodes.append(NetworkNode(index, home, (home / "id").read_text(), Ports(), votes))
-        # One link per pair, dialled from one side only, so that a pair has a single connection that can be cut.
-        for one, other in itertools.combinations(self.nodes, 2):
-            one.dials[other.index] = pipes.link(other.ports.p2p)
+            ports = Ports(hosts.address(index), hosts.address_for_peers(index))
+            self.nodes.append(NetworkNode(index, home, (home / "id").read_text(), ports, votes))
 
     @property
     def validators(self) -> list[NetworkNode]:
@@ -86,12 +101,22 @@ class ValidatorNetwork:
         for node in nodes or self.nodes:
             self.wait_for_height(node, 2)
 
-    def launch(self, node: NetworkNode) -> None:
-        """Start a node without waiting for it."""
+    def launch_with_clock(self, node: NetworkNode) -> ShiftedClock:
+        """Start a node whose clock can be moved, without waiting for it. Raises: ClockUnavailable."""
+        self.launch(node, held)
+        return ShiftedClock(_running(node).pid)
+
+    def launch(self, node: NetworkNode, wrapped: Callable[[list[str]], list[str]] = list) -> None:
+        """Start a node without waiting for it. `wrapped` turns its command into the one that is run."""
         assert node.process is None
-        peers = [f"{self.nodes[other].identity}@127.0.0.1:{pipe.port}" for other, pipe in node.dials.items()]
+        # One link per pair, dialled from one side only, so that a pair has a single connection that can be cut.
+        peers = [
+            f"{other.identity}@{self.hosts.peer(node.index, other.index, other.ports.p2p)}"
+            for other in self.nodes[node.index + 1 :]
+        ]
         command = start_command(self._engine, node.home, node.ports, peers=peers, commit_ms=self._commit_ms)
         log = self._folder / f"ledger-{node.index}.log"
+        command = self.hosts.inside(node.index, wrapped(command))
         node.process = Process(node.name, command, log, self._engine.environment)
 
     def stop(self, *nodes: NetworkNode) -> None:
@@ -137,7 +162,7 @@ class ValidatorNetwork:
 
     def voting(self, node: NetworkNode) -> int:
         """How many validators there are, according to a node."""
-        answer = httpx.get(f"http://127.0.0.1:{node.ports.comet}/validators", timeout=5)
+        answer = httpx.get(f"http://{node.ports.address}:{node.ports.comet}/validators", timeout=5)
         return int(answer.json()["result"]["total"])
 
     # Links
@@ -145,8 +170,8 @@ class ValidatorNetwork:
     def cut(self, *groups: Collection[NetworkNode]) -> None:
         """Cut every link between nodes of different groups."""
         for one, other in itertools.combinations(groups, 2):
-            for pipe in self._links(one, other):
-                pipe.cut()
+            for near, far in itertools.product(one, other):
+                self.hosts.cut(near.index, far.index)
 
     def isolate(self, node: NetworkNode) -> None:
         """Cut a node off from all others."""
@@ -154,22 +179,11 @@ class ValidatorNetwork:
 
     def heal(self) -> None:
         """Restore every link at once, without loss."""
-        for node in self.nodes:
-            for pipe in node.dials.values():
-                pipe.heal()
-                pipe.weather = Weather()
+        self.hosts.heal()
 
     def worsen(self, *, delay_ms: int, loss_per_mille: int) -> None:
-        """Make every link slow and lossy."""
-        for node in self.nodes:
-            for pipe in node.dials.values():
-                pipe.weather = Weather(delay_ms, loss_per_mille)
-
-    def _links(self, one: Collection[NetworkNode], other: Collection[NetworkNode]) -> Iterator[Pipe]:
-        for left in one:
-            for right in other:
-                near, far = sorted((left, right), key=lambda node: node.index)
-                yield near.dials[far.index]
+        """Make every link slow and lossy. Raises: tests.network.namespaces.Unavailable."""
+        self.hosts.worsen(delay_ms=delay_ms, loss_per_mille=loss_per_mille)
 
     # Heights
 
@@ -179,7 +193,7 @@ class ValidatorNetwork:
 
     def wait_for_height(self, node: NetworkNode, height: int) -> None:
         """Wait until a node serves this block. Raises: ProcessDied, NotYet."""
-        _running(node).wait_until(lambda: node.height() >= height)
+        _running(node).wait_until(lambda: node.height() >= height, _PATIENCE_S)
 
     def wait_for_blocks(self, more: int, nodes: Sequence[NetworkNode] = ()) -> None:
         """Wait until each node, by default all, is `more` blocks beyond the highest one now."""
@@ -202,14 +216,17 @@ def _running(node: NetworkNode) -> Process:
 
 
 @contextmanager
-def validators(folder: Path, *, plan: Plan = PLAN, commit_ms: int = COMMIT_MS) -> Iterator[ValidatorNetwork]:
-    """A running network, with every node at block 2 or beyond. Everything it started is ended on exit.
+def validators(
+    folder: Path, *, plan: Plan = PLAN, commit_ms: int = COMMIT_MS, weather: bool = True
+) -> Iterator[ValidatorNetwork]:
+    """A running network, with every node at block 2 or beyond. Everything it started is ended on exit. `weather`:
+    whether a test makes its links slow and lossy.
 
     Raises: tests.network.engine.EngineMissing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Pipes() as pipes:
-        network = ValidatorNetwork(folder, pipes, plan, commit_ms)
+    with hosts(plan.nodes, weather=weather) as made:
+        network = ValidatorNetwork(folder, made, plan, commit_ms)
         try:
             network.start()
             yield network

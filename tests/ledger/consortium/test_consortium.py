@@ -149,6 +149,7 @@ def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_pat
         pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="no BIC"),
         pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
         pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),
+        pytest.param(lambda plan: plan["members"][0].update(host="10.0.0.256"), "host", id="no such address"),
         pytest.param(lambda plan: plan.update(registrar="0x12"), "address", id="no address"),
         pytest.param(lambda plan: plan.update(chain_id=0), "chain_id", id="chain id 0"),
         pytest.param(lambda plan: plan.update(colour="red"), "colour", id="a setting that nobody knows"),
@@ -172,15 +173,20 @@ def test_a_nodes_key_stays_in_its_file_and_the_public_key_is_told(tmp_path: Path
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_the_example_is_a_plan_but_for_what_each_member_fills_in() -> None:
+def test_the_example_is_a_plan_once_each_member_has_filled_in_what_is_its_own(tmp_path: Path) -> None:
     stated = tomllib.loads(EXAMPLE)
     with pytest.raises(PlanRefused) as refused:
         parse_plan(stated)
-    assert {line.partition(":")[0] for line in str(refused.value).splitlines()} == {
-        "members.0.node_key",
-        "members.0.accounts.0",
-        "members.1.node_key",
-    }
+    asked = {line.partition(":")[0] for line in str(refused.value).splitlines()}
+    assert asked == {f"members.{at}.node_key" for at in range(5)} | {f"members.{at}.accounts.0" for at in range(4)}
+    for at, member in enumerate(stated["members"], 1):
+        member["node_key"] = _key(at).public_key.to_bytes().hex()
+        if "accounts" in member:
+            member["accounts"] = [_key(100 + at).public_key.to_checksum_address()]
+    made = _written(tmp_path, stated)
+    assert sorted(folder.name for folder in (made / "members").iterdir()) == sorted(
+        member["name"] for member in stated["members"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["bank", "platform"])
