@@ -18,7 +18,7 @@ import structlog
 from standing.gateway.ledger_reading.node import LedgerNode
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.metrics import Meters
-from standing.ledger.chain.codec import Reading, Record, check_query, decode_read, encode_read
+from standing.ledger.chain.codec import Reading, Record, decode_read, encode_query, encode_read
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
 
 #: The most queries of one call. A node bounds the gas of a call; 500 reads are far below every usual bound.
@@ -28,8 +28,6 @@ _RETRY_AFTER_S = 1
 _AGAIN_S = 0.05  # between two rounds of the nodes; blocks are further apart
 _HEAD_ANSWER_CHARS = 4_096  # JSON around the result, and an error's text
 _RECORD_ANSWER_CHARS = 6 * 64
-
-_Query = tuple[bytes, bytes]
 
 
 class Seen(NamedTuple):
@@ -76,7 +74,7 @@ class Reader:
             b'{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%s","data":"0x' % contract.encode()
         )
         self._after = b'"},"%s"]}'
-        self._waiting: deque[tuple[_Query, asyncio.Future[Seen]]] = deque()
+        self._waiting: deque[tuple[bytes, asyncio.Future[Seen]]] = deque()
         # Deadlines in order of arrival. One timer serves all: one timer each costs as much as the rest.
         self._due: deque[tuple[float, asyncio.Future[Seen]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -84,7 +82,7 @@ class Reader:
         self._again = asyncio.Semaphore(max_in_flight)
         self._woken = False
         self._failing = False
-        self._open = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of `open`; None where nothing is to be sent
 
     @property
     def waiting(self) -> int:
@@ -94,11 +92,11 @@ class Reader:
     async def open(self) -> None:
         """Make the connection pools; connections open with the first calls."""
         await self.nodes.open()
-        self._open = True
+        self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         """End the calls in flight. Requests that still wait fail with LedgerUnreachable."""
-        self._open = False  # nothing is sent from here on
+        self._loop = None  # nothing is sent from here on
         _fail([answer for _, answer in self._waiting], LedgerUnreachable("the gateway is stopping"))
         self._waiting.clear()
         if self._timer is not None:
@@ -117,13 +115,22 @@ class Reader:
         Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded; InvalidValue where one of
         the two has a wrong size, before it shares a call.
         """
-        seen = await self._read(bank, binding)
-        return seen if seen.record.publication >= floor else await self._read_again(seen, bank, binding, floor)
+        query, loop = encode_query(bank, binding), self._loop
+        if loop is None:
+            raise LedgerUnreachable("the gateway is stopping")
+        began_s = loop.time()
+        answer = self._ask_for(query, loop, began_s + self._budget_s)
+        try:
+            seen = await answer
+        finally:
+            if self._meters is not None:
+                self._meters.read_latency.observe(loop.time() - began_s)
+        return seen if seen.record.publication >= floor else await self._read_again(seen, query, floor)
 
-    async def _read_again(self, old: Seen, bank: bytes, binding: bytes, floor: int) -> Seen:
+    async def _read_again(self, old: Seen, query: bytes, floor: int) -> Seen:
         """Ask every node, until one has reached `floor`. Few at once: where the whole ledger went back, all reads come
         here."""
-        newest, question = old, self._question([(bank, binding)])
+        newest, question = old, self._question([query])
         try:
             async with asyncio.timeout(self._budget_s), self._again:
                 while newest.record.publication < floor:
@@ -139,25 +146,18 @@ class Reader:
             structlog.get_logger().warning("ledger_below_floor", publication=newest.record.publication, floor=floor)
         return newest
 
-    async def _read(self, bank: bytes, binding: bytes) -> Seen:
-        check_query(bank, binding)
-        if not self._open:
-            raise LedgerUnreachable("the gateway is stopping")
+    def _ask_for(self, query: bytes, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Seen]:
+        """Let a query join the next call. No coroutine: thousands wait at once, and each level of them costs."""
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
-        loop = asyncio.get_running_loop()
         answer: asyncio.Future[Seen] = loop.create_future()
-        began_s = loop.time()
-        self._waiting.append(((bank, binding), answer))
-        self._due.append((began_s + self._budget_s, answer))
+        self._waiting.append((query, answer))
+        self._due.append((due_s, answer))
         if self._timer is None:
-            self._timer = loop.call_at(began_s + self._budget_s, self._expire)
-        self._wake()
-        try:
-            return await answer
-        finally:
-            if self._meters is not None:
-                self._meters.read_latency.observe(loop.time() - began_s)
+            self._timer = loop.call_at(due_s, self._expire)
+        if not self._woken:
+            self._wake()
+        return answer
 
     def _expire(self) -> None:
         """Fail the requests whose time is up, and come back when the next one's is."""
@@ -182,7 +182,7 @@ class Reader:
     def _send(self) -> None:
         self._woken = False
         while self._waiting and len(self._in_flight) < self._max_in_flight:
-            queries: list[_Query] = []
+            queries: list[bytes] = []
             answers: list[asyncio.Future[Seen]] = []
             while self._waiting and len(queries) < MAX_QUERIES:
                 query, answer = self._waiting.popleft()
@@ -223,15 +223,15 @@ class Reader:
             else:
                 structlog.get_logger().info("ledger_reachable_again")
 
-    async def _call(self, queries: list[_Query]) -> _Answered:
+    async def _call(self, queries: list[bytes]) -> _Answered:
         return await self.nodes.ask(self._question(queries))
 
-    def _question(self, queries: list[_Query]) -> Callable[[LedgerNode], Awaitable[_Answered]]:
+    def _question(self, queries: list[bytes]) -> Callable[[LedgerNode], Awaitable[_Answered]]:
         return partial(self._ask, encode_read(queries).hex().encode(), len(queries))
 
     async def _ask(self, data: bytes, count: int, node: LedgerNode) -> _Answered:
         """One call to one node. Raises: LedgerUnreachable where the answer is malformed or does not count."""
-        if not self._open:
+        if self._loop is None:
             raise LedgerUnreachable("the gateway is stopping")
         block = await self.nodes.block_to_read(node)
         bound = _HEAD_ANSWER_CHARS + _RECORD_ANSWER_CHARS * count

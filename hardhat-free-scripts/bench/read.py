@@ -23,7 +23,7 @@ from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
-from standing.ledger.chain.codec import decode_read, encode_read
+from standing.ledger.chain.codec import decode_read, encode_query, encode_read
 from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.clock import SystemClock
@@ -91,7 +91,7 @@ async def _measure(figure: Figure, workers: int, read: Callable[[bytes], Awaitab
 
 
 def _raw_body(setup: Setup, bindings: Sequence[bytes]) -> bytes:
-    data = encode_read([(setup.bank, binding) for binding in bindings])
+    data = encode_read([encode_query(setup.bank, binding) for binding in bindings])
     call = [{"to": setup.contract, "data": "0x" + data.hex()}, "latest"]
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": call}).encode()
 

@@ -28,7 +28,7 @@ from standing.gateway.evidence.signing import load_evidence_key
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.sealing import unseal
-from standing.ledger.chain.codec import Record, decode_read, encode_read
+from standing.ledger.chain.codec import Record, decode_read, encode_query, encode_read
 from standing.ledger.service.vault import Vault
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -161,7 +161,7 @@ class SameWork:
 
     async def _read(self, bindings: list[str]) -> list[Record]:
         assert self._session is not None
-        queries = [(self._bound[each].bank_bytes, bytes.fromhex(each[2:])) for each in bindings]
+        queries = [encode_query(self._bound[each].bank_bytes, bytes.fromhex(each[2:])) for each in bindings]
         call = {"to": self._contract, "data": "0x" + encode_read(queries).hex()}
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]})
         async with self._session.post(self._url, data=body.encode()) as response:

@@ -25,7 +25,7 @@ from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxP
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
-from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_read
+from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_query, encode_read
 from standing.ledger.chain.contract import artifact, decode_rejection
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
@@ -284,7 +284,7 @@ class LedgerClient:
 
     def read(self, queries: Sequence[tuple[str, bytes]], block: BlockIdentifier = "latest") -> Reading:
         """The records of (BIC, binding) pairs, all from the state of one block."""
-        data = encode_read([(bic_to_bytes11(bic), binding) for bic, binding in queries])
+        data = encode_read([encode_query(bic_to_bytes11(bic), binding) for bic, binding in queries])
         with ledger_errors():
             answer = self.w3.eth.call({"to": self.address, "data": HexStr("0x" + data.hex())}, block)
         return decode_read(bytes(answer), len(queries))

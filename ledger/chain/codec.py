@@ -50,23 +50,20 @@ class Reading:
     records: tuple[Record, ...]
 
 
-def check_query(bank: bytes, binding: bytes) -> None:
-    """Check that both have the size that `read` takes; a wrong size would spoil the whole shared call. Raises:
-    InvalidValue."""
+def encode_query(bank: bytes, binding: bytes) -> bytes:
+    """The two words of one query of `read`: bank as bytes11, and binding.
+
+    Raises: InvalidValue where one has a wrong size, which would spoil the whole call.
+    """
     if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:
         allowed = f"a bank of {_BANK_SIZE}, a binding of {_BINDING_SIZE}"
         raise InvalidValue("query", f"{len(bank)} and {len(binding)} bytes", allowed)
+    return bank + _BANK_PADDING + binding
 
 
-def encode_read(queries: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Calldata of `read` for pairs of (bank as bytes11, binding). Raises: InvalidValue."""
-    parts = [_SELECTOR, (0x20).to_bytes(32, "big"), len(queries).to_bytes(32, "big")]
-    for bank, binding in queries:
-        if len(bank) != _BANK_SIZE or len(binding) != _BINDING_SIZE:  # a function call would cost more than the rest
-            check_query(bank, binding)
-        parts.append(bank + _BANK_PADDING)
-        parts.append(binding)
-    return b"".join(parts)
+def encode_read(queries: Sequence[bytes]) -> bytes:
+    """Calldata of `read` for queries, each as `encode_query` writes it."""
+    return b"".join((_SELECTOR, (0x20).to_bytes(32, "big"), len(queries).to_bytes(32, "big"), *queries))
 
 
 def encode_publish(
@@ -97,9 +94,8 @@ def decode_read(answer: bytes, count: int) -> Reading:
     block_number, block_time_s, offset, given = _HEAD.unpack_from(answer)
     if offset != 0x60 or given != count:
         raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
-    words = list(_RECORD.iter_unpack(answer[_HEAD_SIZE:]))
-    for publication, _, _, watermark_ms, _ in words:
+    records = tuple(map(Record._make, _RECORD.iter_unpack(memoryview(answer)[_HEAD_SIZE:])))
+    for publication, _, _, watermark_ms, _ in records:
         if publication > _U48_MAX or watermark_ms > _U48_MAX:
             raise LedgerMismatch("the answer to a read has numbers past the ledger's own bounds")
-    records = tuple(map(Record._make, words))
     return Reading(block_number, block_time_s, records)

@@ -131,7 +131,10 @@ class AccountChange(BaseModel):
         None, min_length=1, max_length=MAX_PHONE, description='"none": the book has no phone any more'
     )
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
-        default=[], max_length=32, description="Platforms at which the holder ended the binding, at the bank"
+        default_factory=list,  # a default is copied for each change, at the cost of a tenth of it
+        json_schema_extra={"default": []},
+        max_length=32,
+        description="Platforms at which the holder ended the binding, at the bank",
     )
     replaces: str | None = Field(
         None,
@@ -145,7 +148,8 @@ class AccountChange(BaseModel):
     )
 
     unstated: list[Annotated[str, Field(max_length=64)]] = Field(
-        default=[],
+        default_factory=list,
+        json_schema_extra={"default": []},
         max_length=32,
         description="Fields of the account that the core cannot say at the moment. Until they are stated again, "
         "platforms hold what the account does for review. Nothing else in such a change counts",

@@ -62,15 +62,19 @@ def read_record(
     stated: dict[str, Any] = {}
     problems = []
     for name, value in record.items():
-        text = value.strip(_AROUND_A_VALUE) if isinstance(value, str) else value
-        if text is None or text == "":
+        is_text = isinstance(value, str)
+        stated_value = value.strip(_AROUND_A_VALUE) if is_text else value
+        if stated_value is None or stated_value == "":
             continue
+        stated[name] = stated_value
         convert = _CONVERTS.get(name)
-        try:
-            stated[name] = text if convert is None else convert(name, text)
-        except InvalidValue as error:
-            stated[name] = text
-            problems.append(error)
+        if convert is None and not is_text and name in _TEXTS:
+            convert = _text
+        if convert is not None:
+            try:
+                stated[name] = convert(name, stated_value)
+            except InvalidValue as error:
+                problems.append(error)
     if isinstance(stated.get("unbind"), str):
         stated["unbind"] = [platform.strip() for platform in stated["unbind"].split(",")]
     if effective_at_ms is not None:
@@ -204,13 +208,13 @@ def _text(field: str, value: Any) -> str:
     raise InvalidValue(field, "no text", "text")
 
 
-#: What makes of a cell what its field holds; `unbind` is read apart.
+#: What makes of a value that is no plain text what its field holds; `unbind` is read apart.
 _CONVERTS: dict[str, Callable[[str, Any], Any]] = {
-    **{name: _text for name in FIELDS if name != "unbind"},
     **dict.fromkeys(BOOLEANS, _boolean),
     **dict.fromkeys(_INTEGERS, _integer),
     **dict.fromkeys(LIMITS, _limit),
 }
+_TEXTS = frozenset(FIELDS) - _CONVERTS.keys() - {"unbind"}
 
 #: Values that are judged each by itself.
 _SINGLE = (

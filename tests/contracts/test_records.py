@@ -3,7 +3,7 @@
 from eth_utils import keccak, to_canonical_address
 
 from standing.ledger.attestations.publication import Attestation
-from standing.ledger.chain.codec import Record, decode_read, encode_read
+from standing.ledger.chain.codec import Record, decode_read, encode_query, encode_read
 from tests.contracts.abi import ledger_artifact
 from tests.contracts.chain import Outcome
 from tests.contracts.ledger import NO_RECORD, Issuer, RecordState, StatusLedger, attestation, binding
@@ -156,7 +156,7 @@ def test_fixed_width_codec_reads_what_the_contract_answers(ledger: StatusLedger,
     now = _publish(ledger, bank, 1, 2)
     assert ledger.transact(ledger.guardian, "suspend", bank.bank).ok
     queries = [(bank.bank, binding(n)) for n in (1, 2, 3)]
-    outcome: Outcome = ledger.chain.call(ledger.address, encode_read(queries))
+    outcome: Outcome = ledger.chain.call(ledger.address, encode_read([encode_query(*query) for query in queries]))
     reading = decode_read(outcome.output, len(queries))
     assert (reading.block_number, reading.block_time_s) == ledger.chain.last_block
     expected = [attestation(n) for n in (1, 2)]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from standing.ledger.attestations import phones
+from standing.ledger.attestations import names, phones
 from standing.ledger.attestations.han import HAN_EQUIVALENTS
 from standing.ledger.attestations.identity import (
     IdDocument,
@@ -88,6 +88,15 @@ def test_numbers_pasted_with_invisible_characters_or_any_dash_are_read_as_typed(
 
 def test_different_names_stay_different() -> None:
     assert len({canonical_name(name) for name in ("张伟", "张炜", "章伟", "Zhang Wei")}) == 4
+
+
+def test_han_characters_by_themselves_are_their_own_canonical_form() -> None:
+    """All that `folded` returns at a look, each alone and all together, as the long way reads them."""
+    characters = "".join(map(chr, range(0x4E00, 0xA000)))
+    assert names._HAN.fullmatch(characters)
+    assert not any(names._HAN.fullmatch(chr(point)) for point in (0x4DFF, 0xA000, *HAN_EQUIVALENTS))
+    assert names._folded_once(characters) == characters
+    assert all(names._folded_once(each) == each for each in characters)
 
 
 @given(st.text(min_size=1, max_size=140))

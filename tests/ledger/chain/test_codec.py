@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from standing.ledger.attestations.publication import Attestation
-from standing.ledger.chain.codec import decode_read, encode_publish, encode_read
+from standing.ledger.chain.codec import decode_read, encode_publish, encode_query, encode_read
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import InvalidValue, LedgerMismatch
 
@@ -50,14 +50,13 @@ def test_the_types_written_by_hand_are_those_of_the_contract() -> None:
 @given(_QUERIES)
 def test_a_call_is_encoded_as_eth_abi_does(queries: list[tuple[bytes, bytes]]) -> None:
     expected = keccak(text="read((bytes11,bytes32)[])")[:4] + encode(["(bytes11,bytes32)[]"], [queries])
-    assert encode_read(queries) == expected
+    assert encode_read([encode_query(*query) for query in queries]) == expected
 
 
 @pytest.mark.parametrize(("bank", "binding"), [(11, 31), (11, 33), (10, 32), (12, 31), (11, 0)])
 def test_a_query_of_another_size_is_refused_before_it_spoils_its_whole_call(bank: int, binding: int) -> None:
-    well = (bytes(11), bytes(32))
     with pytest.raises(InvalidValue, match=f"{bank} and {binding} bytes"):
-        encode_read([well, (bytes(bank), bytes(binding)), well])
+        encode_query(bytes(bank), bytes(binding))
 
 
 @pytest.mark.long

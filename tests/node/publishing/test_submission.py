@@ -3,9 +3,11 @@
 import secrets
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import select
+from web3.types import RPCEndpoint, RPCResponse
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
@@ -34,6 +36,31 @@ def test_several_publications_are_in_flight_at_once_and_no_more_than_allowed(ste
     stepped.settle()
     # The two changes that had to wait share one publication.
     assert stepped.on_ledger == before + 5
+
+
+def test_the_publications_of_one_step_follow_each_other_and_the_node_is_asked_once_for_all(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepped.node.publisher._options = replace(stepped.node.publisher._options, max_attestations=1)
+    asked: list[str] = []
+    ask = stepped.node.client.failover.make_request
+
+    def noted(method: RPCEndpoint, params: Any) -> RPCResponse:
+        asked.append(method)
+        return ask(method, params)
+
+    monkeypatch.setattr(stepped.node.client.failover, "make_request", noted)
+    for limit in range(3):
+        stepped.feed({"number": NUMBER, "daily_limit_minor": limit})
+    assert stepped.node.publisher.step() == 3
+    nonces = [held.nonce for held in stepped.world.chain.mempool.taken]
+    assert nonces == list(range(nonces[0], nonces[0] + 3))
+    assert [asked.count(method) for method in ("eth_getTransactionCount", "eth_gasPrice")] == [1, 1]
+    asked.clear()
+    stepped.node.publisher.step()
+    assert asked.count("eth_getTransactionReceipt") == 1, "only the one that is next can be in a block"
+    stepped.world.chain.release()
+    stepped.settle()
 
 
 def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_an_eighth_more(stepped: Stepped) -> None:
