@@ -68,7 +68,7 @@ def create_app(
         title="Standing gateway",
         version="0.1.0",
         description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "
-        "the bank's word on the account, read from the ledger at that moment.",
+        "the bank's attestation of the account, read from the ledger at that moment.",
         lifespan=lifespan,
         generate_unique_id_function=service_openapi.operation_id,
         openapi_tags=[

@@ -8,7 +8,7 @@ _VERIFICATION = "standing.gateway.evidence.verification.commands"
 
 app = lazy_app(
     "standing-gateway",
-    "A payment platform's gateway: binds bank accounts, and decides on payments by the bank's word of the moment.\n\n"
+    "A payment platform's gateway: binds bank accounts, and decides on payments by the bank's newest attestation.\n\n"
     "To begin: `init DIR --platform ID`, `bank add` for each bank, `doctor -c DIR/gateway.toml`, then "
     "`serve -c DIR/gateway.toml`.",
     {

@@ -10,14 +10,14 @@ StandingError
 │   ├── AlreadySettled        captured where a void is asked for, or the other way round
 │   ├── NotInReview           the decision was not sent to review, so there is no review to close
 │   ├── AlreadyReviewed       the review ended with the other outcome before
-│   ├── ReviewNotApprovable   the bank's word, read again, does not let the transaction pass
+│   ├── ReviewNotApprovable   the bank's attestation, read again, does not allow the transaction
 │   ├── ReservationExpired    it was not captured in time, and its amount was given back
 │   ├── AlreadyLifted         a hold that was lifted before, or has ended
 │   └── NotByProof            a hold that the policy does not let a bank's certificate lift
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
 ├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
-├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not the bank's word
+├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not signed by the bank
 └── Unavailable
     ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
     ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
@@ -84,7 +84,8 @@ class AlreadyReviewed(Conflict):
 
 
 class ReviewNotApprovable(Conflict):
-    """The bank's word, read again, does not let the transaction pass; staff overrule the platform's doubts only."""
+    """The bank's attestation, read again, does not allow the transaction; staff can overrule only the platform's
+    doubts."""
 
 
 class AlreadyLifted(Conflict):

@@ -22,7 +22,7 @@ from standing.gateway.events.settings import (
 )
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.database import is_memory_sqlite
@@ -105,7 +105,7 @@ class GatewaySettings(ServiceSettings):
 
     banks: list[BankSettings] = Field([], max_length=1_000)
     policy: Policy = Policy()
-    policy_file: Path | None = Field(None, description="The policy in a file of its own, in place of the table here")
+    policy_file: Path | None = Field(None, description="The policy in a file of its own, instead of the table here")
     follower: FollowerSettings = FollowerSettings()
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
@@ -203,14 +203,14 @@ ledger_calls_in_flight = 2           # requests that wait meanwhile share the ne
 ledger_block = "latest"              # on a chain whose blocks may go: "finalized", or { depth = 12 }
 ledger_max_lag_blocks = 10           # a node that is further behind than this is left out
 ledger_max_head_age_ms = 60000       # a node whose newest block is older is asked last
-ledger_probe_ms = 1000               # how often each ledger node is looked at
+ledger_probe_ms = 1000               # how often each ledger node is checked
 
 reconcile_every_minutes = 1440       # every binding read at one block, to find dead ones and drift; or "never"
 reconcile_batch = 200                # bindings read at once
 reconcile_pause_ms = 20              # rest after each batch, for the traffic beside it
 
 vault_secret_files = ["/etc/standing/gateway-secret"]      # standing-gateway secret new FILE; newest first
-# in place of the files: vault_secrets, hexadecimal with commas between; from the environment alone
+# instead of the files: vault_secrets, hexadecimal, separated by commas; from the environment only
 evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway evidence-key new FILE
 
 max_body_bytes = 65536
@@ -221,8 +221,8 @@ max_decision_requests = 256          # POST /v1/decisions at once; latency is ab
 max_waiting_bindings = 500
 max_cached_bindings = 200000         # binding keys kept ready in memory
 bank_node_timeout_ms = 5000
-reservation_lifetime_ms = 3600000    # an approved payment that is not captured by then gives its amount back
-# policy_file = "/etc/standing/policy.toml"                # in place of the table below; standing-gateway policy check
+reservation_lifetime_ms = 3600000    # an approved payment that is not captured by then releases its amount
+# policy_file = "/etc/standing/policy.toml"                # instead of the table below; standing-gateway policy check
 
 # standing-gateway api-key new --name checkout-2026 --role platform
 [[api_keys]]
@@ -239,15 +239,15 @@ node_api_key_file = "/etc/standing/node-key-BKCHCNBJ"      # the key that the ba
 time_zone = "Asia/Shanghai"          # where the bank's day begins and ends
 
 [policy]
-when_silent = "review"               # a bank that has not spoken lately enough: review or decline
+when_silent = "review"               # the bank's watermark is too old: review or decline
 ahead_allowance_ms = 15000           # how far a bank's clock may be ahead of ours
 
-[policy.identity]                    # the bank's word on the holder has changed since binding: decline or review
+[policy.identity]                    # the holder's details at the bank changed since binding: decline or review
 name = "decline"
 id_document = "decline"
 phone = "review"
 
-# How old a bank's word may be, by amount (minor units, this amount included). The last band is for any amount.
+# The highest staleness, by amount (minor units, this amount included). The last band is for any amount.
 [[policy.freshness]]
 up_to_minor = 1000000
 max_staleness_ms = 300000
@@ -281,7 +281,7 @@ send_timeout_ms = 10000
 max_age_ms = 3600000
 
 [trail]                              # after how long each hop counts as stalled
-node_timeout_ms = 3000               # for the bank's node to tell its part
+node_timeout_ms = 3000               # for the answer of the bank's node
 accepted_ms = 60000
 signed_ms = 10000
 submitted_ms = 10000
@@ -292,10 +292,10 @@ notified_ms = 60000
 [console]                            # pages for support staff, at /console
 enabled = true
 time_zone = "UTC"                    # of all times but an account's, which are in its bank's zone
-idle_minutes = 15                    # without a page, the session ends
-session_hours = 10                   # whatever is done in it
+idle_minutes = 15                    # a session ends after this long without a page request
+session_hours = 10                   # in any case
 max_sessions = 1000
-max_failures = 10                    # failed tries of one address before it is locked out
+max_failures = 10                    # failed attempts from one address before it is locked out
 lockout_minutes = 15
 key_sign_in = true                   # false: only by the provider below
 

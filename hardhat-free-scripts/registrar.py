@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safe_multisig import Proposal, Safe, SafeMissing, deploy, parse_proposal
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.settings import SettingsError
 from standing.node.publishing.keys import load_private_key

@@ -23,7 +23,8 @@ from web3.types import TxParams, TxReceipt, Wei
 from npm_run import NpmFailed, run_npm
 from standing.ledger.attestations.publication import recover
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient, connect, ledger_errors, parse_address
+from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient
+from standing.ledger.chain.connection import connect, ledger_errors, parse_address
 from standing.ledger.errors import InvalidValue, LedgerRejected
 
 NPM = Path(__file__).with_name("npm-safe")

@@ -37,7 +37,7 @@ PART_FAULT_POINTS = (
 COMMAND_FAULT_POINTS = (
     "imported",  # the export is in the store
     "recovered",  # the store is level with the ledger, and knows what to state again
-    "fed_again",  # the operator's word that the core has fed again is durable
+    "fed_again",  # the operator's confirmation that the core has fed again is durable
 )
 
 #: Called with the name of each point as it is reached.

@@ -21,8 +21,9 @@ from standing.ledger.attestations.binding_protocol import BindingRequest
 from standing.ledger.attestations.publication import Attestation, LocalSigner, Publication, Signer
 from standing.ledger.attestations.sealing import unseal
 from standing.ledger.attestations.terms import Status, Terms
-from standing.ledger.chain.client import LedgerClient, ledger_errors
+from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.codec import Record
+from standing.ledger.chain.connection import ledger_errors
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.errors import LedgerRejected

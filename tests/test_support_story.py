@@ -39,7 +39,7 @@ def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_g
     wait_until(lambda: trail()["changes"][0]["hops"][3]["state"] == "done")
     assert platform.decide(binding)["reason"] == "account_frozen"  # "but my bank says that it is active!"
 
-    # Half a minute later support looks, and sees where it stands still and what to do.
+    # Half a minute later support looks, and sees the stalled hop and what to do.
     a_world.clock.advance(31_000)
     seen = trail()
     assert seen["stalled"] == "in_block"

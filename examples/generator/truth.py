@@ -42,7 +42,7 @@ class Situation(NamedTuple):
     unbound: bool
     """The holder ended the binding at the bank."""
     silent: bool = False
-    """The bank's word is older than any policy allows."""
+    """The bank's staleness is above what any policy allows."""
 
     @property
     def payment(self) -> bool:

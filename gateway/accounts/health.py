@@ -21,7 +21,7 @@ class Health(StrEnum):
     UNKNOWN = "unknown"  # it cannot be said now
 
 
-#: Reasons for which nothing that the bank says can be relied on at the moment.
+#: Reasons for which nothing that the bank states can be relied on at the moment.
 _UNKNOWN = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,

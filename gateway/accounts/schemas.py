@@ -30,10 +30,10 @@ class AccountDocument(BaseModel):
     message: LocalizedText
     can_pay: bool
     can_withdraw: bool
-    staleness_ms: int | None = Field(description="How old the bank's word is; null where there is none")
+    staleness_ms: int | None = Field(description="The bank's staleness; null where there is no watermark")
     bound_at_ms: int
     usable_since_ms: int | None = Field(
-        description="When the bank's first word on the binding was seen; null: not yet, and nothing is approved"
+        description="When the first attestation of the binding was seen; null: not yet, and nothing is approved"
     )
 
     @classmethod

@@ -22,7 +22,8 @@ from standing.gateway.evidence.verification.commands import jwk
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors

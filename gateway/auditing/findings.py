@@ -8,13 +8,13 @@ class Kind(StrEnum):
     """What is wrong. Of the ledger: up to `state`; of a gateway's decisions: from `evidence` on."""
 
     ADMISSION = "admission"  # of a bank that is admitted already, or an event of one that never was
-    NUMBER = "number"  # a publication is missing, or there twice
+    NUMBER = "number"  # a publication is missing or duplicated
     WATERMARK = "watermark"  # it went back, or too far ahead of its block; or a change came after it that it covered
     CONTENT = "content"  # what the transaction holds, after the publication before, does not hash to the digest
     SIGNATURE = "signature"  # not by the signer in force
     SUSPENSION = "suspension"  # a publication while suspended; an end of a suspension that never began
-    ROTATION = "rotation"  # in place of another signer than the one in force
-    STATE = "state"  # the contract says otherwise than its history
+    ROTATION = "rotation"  # it replaces a signer who was not in force
+    STATE = "state"  # the contract's state does not match its history
     EVIDENCE = "evidence"  # a check of the evidence fails, such as the decision made again
     TWICE = "twice"  # two decisions on one transaction
     OVERSPENT = "overspent"  # approvals that, added up, are above a limit

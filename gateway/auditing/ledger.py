@@ -1,6 +1,6 @@
 """Audits a ledger: every bank's history is walked from its admission on, and recomputed.
 
-Nothing is taken from the contract's word but that its events and transactions are there: numbers follow each other,
+The contract is trusted for nothing but the existence of its events and transactions: numbers follow each other,
 each digest is that of what was signed after the one before, each signature is of the signer in force, watermarks never
 go back or ahead of their blocks, nothing is published while suspended, and rotations follow each other. In the end the
 contract's own state must be what its history comes to.

@@ -31,7 +31,7 @@ class BlockReads:
         self._readings: dict[tuple[int, _Query], Reading | LedgerError] = {}
 
     def load(self, claims: Iterable[EvidenceClaims]) -> None:
-        """Read what these decisions rest on, in place of what was loaded before."""
+        """Read what these decisions rest on, replacing what was loaded before."""
         self._heads.clear()
         self._readings.clear()
         wanted: dict[int, set[_Query]] = {}

@@ -1,7 +1,7 @@
 """The binding flow: ask the bank, name the amount of a micro-deposit, rebind, resync.
 
 A user's claim is personal data. It goes to the bank. What stays here is the masked number, a keyed hash of it, and the
-tags that the bank's word is compared with. Only while a micro-deposit is on its way is the identity kept, encrypted,
+tags that attestations are compared with. Only while a micro-deposit is on its way is the identity kept, encrypted,
 because the tags need the key that comes with the grant.
 """
 

@@ -1,6 +1,6 @@
 """A user's name, document or phone changes on the platform: the tags of all their bindings are computed again.
 
-The platform sends the present values, which are used here and not stored. From then on the bank's word is compared with
+The platform sends the present values, which are used here and not stored. From then on attestations are compared with
 them: a user who has changed their name at the bank already matches again, and one who has not yet is told so.
 """
 

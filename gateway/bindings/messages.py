@@ -42,7 +42,7 @@ _HINTS: dict[Hint, tuple[str, str]] = {
 
 
 def of_match(found: FieldMatch) -> LocalizedText:
-    """What the user is told about how a field compares."""
+    """The user's message about how a field compares."""
     return _message(_MATCHES[found.match], found.field)
 
 

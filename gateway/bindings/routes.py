@@ -133,7 +133,7 @@ async def get_bindings(user_id: d.UserId, bindings: BindingsDep, _caller: AnyRol
 
 @router.get(
     "/v1/bindings/{binding}",
-    summary="One binding, with the bank's word on it now",
+    summary="One binding, with its attestation now",
     responses=responses(*LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, STORAGE),
 )
 async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyRole) -> d.LiveBindingDocument:

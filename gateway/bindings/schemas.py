@@ -77,7 +77,7 @@ class BindingDocument(BaseModel):
     ended_at_ms: int | None = Field(description="When this platform ended it; null while it has not", examples=[None])
     bank_told_at_ms: int | None = Field(description="When the bank knew of that end", examples=[None])
     usable_since_ms: int | None = Field(
-        description="When the bank's first word on the binding was seen on the ledger, as the event binding.usable "
+        description="When the first attestation of the binding was seen on the ledger, as the event binding.usable "
         "tells; null: not yet, and decisions say no_attestation",
         examples=[1_767_225_001_200],
     )
@@ -139,7 +139,7 @@ class BindAnswer(BaseModel):
     created_at_ms: int | None = None
     usable_since_ms: int | None = Field(
         None,
-        description="As of the binding: null right after the grant, until the bank's first word is on the ledger. Wait "
+        description="As of the binding: null right after the grant, until the first attestation is on the ledger. Wait "
         "for the event binding.usable, or ask for the binding",
     )
     mismatches: list[Mismatch] = []
@@ -156,7 +156,7 @@ class BindingList(BaseModel):
 
 
 class IdentityDocument(BaseModel):
-    """Whether the bank's word on the holder still matches the user as bound. `not_stated`: one of the two states none,
+    """Whether the holder's details at the bank still match the user as bound. `not_stated`: one of the two states none,
     so nothing is compared."""
 
     name: Literal["same", "changed", "not_stated"]
@@ -165,7 +165,7 @@ class IdentityDocument(BaseModel):
 
 
 class TermsDocument(BaseModel):
-    """The bank's word on the account."""
+    """What the bank attests of the account."""
 
     status: Literal["active", "frozen", "lost", "dormant", "closed", "unbound", "unstated"]
     debit_allowed: bool

@@ -40,7 +40,7 @@ _MAX_LOADS = 10_000
 class StoredBinding:
     """What this gateway holds about a binding. Nothing here says what state its account is in.
 
-    `usable_since_ms`: when the follower first saw a word of the bank on it; until then nothing can be approved.
+    `usable_since_ms`: when the follower first saw an attestation of it; until then nothing can be approved.
     """
 
     binding: bytes

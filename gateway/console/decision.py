@@ -14,7 +14,8 @@ from standing.gateway.evidence.routes import get_evidence
 from standing.gateway.evidence.verification.case import Means, parse_evidence
 from standing.gateway.evidence.verification.run import Report, verify
 from standing.gateway.ledger_reading.nodes import LedgerNodes
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.console.pages import PATH
 from standing.ledger.service.console.visits import ActDep, VisitDep

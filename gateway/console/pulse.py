@@ -1,4 +1,4 @@
-"""What all open pages of the banks are told: worked out once for all of them, while somebody watches."""
+"""The updates of all open banks pages: computed once for all of them, while a page is open."""
 
 import asyncio
 import json
@@ -8,13 +8,13 @@ from contextlib import suppress
 from standing.gateway.operations.service import BankState
 from standing.ledger.errors import Overloaded, Unavailable
 
-#: How often open pages are told.
+#: How often open pages are updated.
 EVERY_S = 2.0
 MAX_WATCHING = 50
 
 
 class Pulse:
-    """One look at the ledger and one at the sessions in `EVERY_S`, and one text, however many pages are open.
+    """One read of the ledger and one of the sessions per `EVERY_S`, and one text, however many pages are open.
 
     Belongs to one event loop.
     """
@@ -25,8 +25,8 @@ class Pulse:
         open_ones: Callable[[Collection[str]], Awaitable[set[str]]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`states`: of the banks, None where the ledger cannot be read. `open_ones`: the tokens whose session is open
-        still, of those that are asked about; raises Unavailable."""
+        """`states`: of the banks, None where the ledger cannot be read. `open_ones`: which of the given tokens have
+        an open session; raises Unavailable."""
         self._states = states
         self._open_ones = open_ones
         self._sleep = sleep
@@ -37,14 +37,14 @@ class Pulse:
         self._task: asyncio.Task[None] | None = None
 
     def check_room(self) -> None:
-        """Raises: Overloaded where as many pages are open as may be."""
+        """Raises: Overloaded where the maximum of pages is open."""
         if len(self._watching) >= MAX_WATCHING:
             raise Overloaded(f"{MAX_WATCHING} pages of the banks are open already", 5)
 
     async def texts(self, token: str) -> AsyncGenerator[str, None]:
-        """What a page is told, each time, until its session has ended. Watching does not keep a session open.
+        """The updates of one page, until its session ends. Watching does not keep a session open.
 
-        Raises: Unavailable where it cannot be known whether the session is open.
+        Raises: Unavailable where the session cannot be checked.
         """
         me = object()
         self._watching[me] = token
@@ -62,7 +62,7 @@ class Pulse:
                 self._task = None
 
     async def _next_round(self) -> bool:
-        """Wait for the next round. Returns: whether the sessions could be looked at."""
+        """Wait for the next round. Returns: whether the sessions could be read."""
         if self._told is None:
             self._told = asyncio.get_running_loop().create_future()
         if self._task is None:
@@ -79,7 +79,7 @@ class Pulse:
                 }
             )
             known = False
-            with suppress(Unavailable):  # told to every page, which then ends
+            with suppress(Unavailable):  # passed to every page, which then ends
                 self._open = await self._open_ones(set(self._watching.values()))
                 known = True
             self._text = text

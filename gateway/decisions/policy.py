@@ -1,4 +1,4 @@
-"""The platform's policy: how old a bank's word may be for an amount, and what to do where the table leaves a choice.
+"""The platform's policy: the highest staleness for an amount, and what to do where the table leaves a choice.
 
 A policy has a version, which every decision and its evidence carry: its name, and a hash of its whole content, defaults
 included. Two policies that decide alike in every respect have the same version, however their files are laid out.
@@ -36,7 +36,7 @@ class FreshnessBand(BaseModel):
 
 
 class IdentityOutcomes(BaseModel):
-    """The outcome where the bank's word on the holder no longer matches the user as bound."""
+    """The outcome where the holder's details at the bank no longer match the user as bound."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

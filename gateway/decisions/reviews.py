@@ -1,6 +1,6 @@
 """Reviews: staff look at a transaction that was sent to review, and approve or decline it. Once.
 
-Approving overrules the platform's own doubts, and never the bank's word. The ledger is read again and the checks run
+Approving overrules the platform's own doubts, never the bank. The ledger is read again and the checks run
 again, without the risk rules, and without the identity check that sent the transaction to review where the policy left
 that to staff. Only what passes is approved. The transaction then reserves its amount like any other, of the day on
 which it is approved. Declining reads nothing.
@@ -80,7 +80,7 @@ class Reviews:
         """End a review with an approval or a decline. The same outcome again changes nothing.
 
         Returns: the decision as JSON, with its review and reservation as they are now. Raises: NotFound, NotInReview,
-        AlreadyReviewed (with the other outcome), ReviewNotApprovable (the bank's word does not let it pass),
+        AlreadyReviewed (with the other outcome), ReviewNotApprovable (the attestation does not allow it),
         BankNotServed, LedgerUnreachable, Overloaded, StorageUnavailable.
         """
         if outcome is Outcome.DECLINE:

@@ -37,7 +37,7 @@ from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, No
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
-TAG = {"name": "decisions", "description": "Decide on payments and withdrawals by the bank's word of this moment."}
+TAG = {"name": "decisions", "description": "Decide on payments and withdrawals by the bank's newest attestation."}
 
 DECISIONS_PATH = "/v1/decisions"
 BATCH_PATH = "/v1/decisions:batch"
@@ -268,7 +268,7 @@ async def close_review(
     audit: AuditDep,
     caller: Staff,
 ) -> Response:
-    """Staff overrule the platform's own doubts, such as a risk hold, and never the bank's word.
+    """Staff overrule the platform's own doubts, such as a risk hold, never the bank.
 
     To approve, the ledger is read again: what the bank does not allow now is 409 `review-not-approvable`. An approved
     payment reserves its amount of today. The platform is told by the event `decision.reviewed`. The same outcome again

@@ -11,10 +11,10 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 3 | `attestation_unreadable` | decline | | the record does not open with the binding's key, or is not terms |
 | 4 | `bank_silent` | policy | | no watermark at all; or now - watermark above the bound for the amount; or |
 |   |               |        | | the watermark ahead of now by more than the allowance |
-| 5 | `unbound` | decline | | the bank's word is unbound, or the platform ended the binding itself |
-| 5 | `account_unstated` | review | | the bank's word is that it cannot say how the account is |
-| 6 | `account_closed` | decline | AC04 | the bank's word is closed |
-| 7 | `account_lost` | decline | AC06 | the bank's word is lost |
+| 5 | `unbound` | decline | | the bank states unbound, or the platform ended the binding itself |
+| 5 | `account_unstated` | review | | the bank states that it cannot state the account's status |
+| 6 | `account_closed` | decline | AC04 | the bank states closed |
+| 7 | `account_lost` | decline | AC06 | the bank states lost |
 | 8 | `account_frozen` | decline | AC06 | frozen, and the permission that the kind needs is not left |
 | 9 | `account_dormant` | decline | AC06 | dormant, whatever the permissions |
 | 10 | `debit_not_allowed` | decline | AG01 | a payment, and the account may not be debited |
@@ -125,7 +125,7 @@ class Remaining:
 class Decision:
     """The answer and what it rests on; None where there was nothing to read.
 
-    `opened`: the record opened with the binding's key, so its publication number is the bank's own word. `hold` is set
+    `opened`: the record opened with the binding's key, so its publication number is authenticated. `hold` is set
     with the reason `risk_hold` only.
     """
 
@@ -277,7 +277,7 @@ def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
     return Outcome(chosen.get(reason, "decline"))
 
 
-#: Reasons of checks 1 to 4. Until those pass, the bank's word on limits does not count.
+#: Reasons of checks 1 to 4. Until those pass, the bank's limits do not count.
 _NO_WORD = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,

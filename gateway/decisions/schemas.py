@@ -130,7 +130,7 @@ class ReviewDocument(BaseModel):
     outcome: Literal["approve", "decline"] | None = Field(description="What staff found; null while it is open")
     message: LocalizedText | None = Field(description="What the user is told about it; null while it is open")
     closed_at_ms: int | None
-    staleness_ms: int | None = Field(description="How old the bank's word was when staff approved")
+    staleness_ms: int | None = Field(description="The bank's staleness when staff approved")
     block_number: int | None = Field(description="The block that was read when staff approved")
     publication: int | None
 
@@ -148,12 +148,12 @@ class DecisionDocument(BaseModel):
     iso20022: str | None = Field(description="ExternalStatusReason1Code, where one truly fits")
     message: LocalizedText
     staleness_ms: int | None = Field(
-        description="How old the bank's word was when this was decided; negative where its clock is ahead of ours"
+        description="The bank's staleness when this was decided; negative where its clock is ahead of ours"
     )
     block_number: int | None
     publication: int | None
     watermark_ms: int | None
-    remaining: RemainingDocument | None = Field(description="null where the bank's word on limits does not count")
+    remaining: RemainingDocument | None = Field(description="null where the bank's limits do not count")
     reservation: ReservationDocument | None = Field(description="null: nothing to capture or void")
     hold: HoldDocument | None = Field(description="With the reason risk_hold, else null")
     review: ReviewDocument | None = Field(

@@ -136,7 +136,8 @@ class DeliveryQueues:
         self._storage.write_all(work)
 
     def failed(self, attempt: Attempt, result: str, retry_after_ms: int = 0) -> bool:
-        """Note that the endpoint did not take the event, and when to try again. Returns: whether it is given up."""
+        """Record that the endpoint did not accept the event, and when to try again. Returns: whether it is
+        abandoned."""
         now_ms = self._clock.now_ms()
         given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
         again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)

@@ -120,7 +120,7 @@ async def get_endpoints(endpoints: EndpointsDep, storage: StorageDep, _caller: A
 async def get_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, queues: Queues, storage: StorageDep, _caller: Admin
 ) -> d.EndpointStatus:
-    """How many events wait for it, were delivered, and were given up after three days."""
+    """How many events wait for it, were delivered, and were abandoned after three days."""
     found = await storage.reading(endpoints.find, endpoint)
     return d.EndpointStatus.of_state(found, await storage.reading(queues.state, endpoint))
 

@@ -1,4 +1,4 @@
-"""Events: what a platform is told when a bank's word changes, and how two words of a bank differ. Pure.
+"""Events: what a platform is told when an attestation changes, and how two attestations differ. Pure.
 
 An event is a hint to look, not a source. It says what changed, never a name, a number or an amount. What counts is the
 bank's word at the moment of payment, which only a decision reads.
@@ -54,7 +54,7 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between two words of a bank about a binding. `fields`: the names of the fields that differ."""
+    """One difference between two attestations of a binding. `fields`: the names of the fields that differ."""
 
     type: EventType
     fields: tuple[str, ...]
@@ -124,7 +124,7 @@ def new_event_id() -> str:
 
 
 def binding_changes(previous: Terms | None, current: Terms | None, *, first: bool, bound: IdentityTags) -> list[Change]:
-    """What a platform is told where a bank's word was `previous` and is `current`; None: it could not be opened.
+    """What a platform is told where the terms were `previous` and are `current`; None: they could not be unsealed.
 
     `first`: nothing was known before, so the word is compared with an active account of the holder that the binding was
     made for (`bound`). An ordinary start is told as usable. After any other, such as a freeze between the grant and the

@@ -76,8 +76,8 @@ class EvidenceClaims(_Claims):
     """The payload of one decision's evidence; times in milliseconds since the Unix epoch, amounts in minor units.
 
     `record` and the block are None where the ledger gave no answer in time. `ended`, `floor`, the `used_…` and
-    `held_by` are the gateway's own word: nothing on the ledger can confirm them. Month and year are None where the bank
-    states no such limit.
+    `held_by` are the gateway's own statements: nothing on the ledger can confirm them. Month and year are None where
+    the bank states no such limit.
     """
 
     form: Literal[3]

@@ -1,10 +1,10 @@
-"""How old each bank's word was, minute by minute, for the charts of the console.
+"""Each bank's staleness, minute by minute, for the console's charts.
 
 The follower looks at every bank all the time. Of each minute the worst age is kept, for two days. What the process has
 seen of a minute that it does not live through is lost: a chart may have a gap, and no decision looks here.
 
 The score card counts ages too (`gateway.warning.hours`), by the ledger's own time, so that anyone comes to the same
-figures. These go by this gateway's clock: where the ledger stands still, a chart has to show its banks' words age.
+figures. These go by this gateway's clock: where the ledger stalls, a chart has to show staleness grow.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _table = schema.bank_ages
 
 @dataclass(frozen=True, slots=True)
 class MinuteAge:
-    """The worst age of a bank's word in the minute that began at `minute_ms`."""
+    """A bank's worst staleness in the minute that began at `minute_ms`."""
 
     bank: str
     minute_ms: int
@@ -39,7 +39,7 @@ class BankAges:
         self._worst: dict[str, int] = {}
 
     def note(self, sightings: Sequence[BankSighting], now_ms: int) -> list[MinuteAge]:
-        """Note how old the banks' words are now. Returns: the minute before, where one has just ended."""
+        """Record the banks' staleness now. Returns: the previous minute, where one has just ended."""
         minute_ms = now_ms - now_ms % MINUTE_MS
         ended = []
         if minute_ms != self._minute_ms:

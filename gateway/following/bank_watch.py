@@ -22,13 +22,13 @@ class BankSighting:
 
 
 def is_silent(watermark_ms: int, policy: Policy, now_ms: int) -> bool:
-    """Whether a bank's word is too old, or too far ahead of the clock, for every amount (check 4 of a decision)."""
+    """Whether the watermark is too old, or too far ahead of the clock, for every amount (check 4 of a decision)."""
     staleness_ms = now_ms - watermark_ms
     return not watermark_ms or not -policy.ahead_allowance_ms <= staleness_ms <= policy.widest_staleness_ms
 
 
 def due(connection: Connection, sightings: Sequence[BankSighting], policy: Policy, now_ms: int) -> bool:
-    """Whether anything differs from what was last told, so that `write` has work to do."""
+    """Whether anything differs from what was last reported, so that `write` has work to do."""
     return bool(_differences(connection, sightings, policy, now_ms))
 
 

@@ -202,7 +202,7 @@ def _remember(
 
 
 def _usable_since_ms(sighting: Sighting, state: Row[Any] | None, now_ms: int) -> int | None:
-    """When a word of the bank that opens was first seen; None: not yet."""
+    """When a readable attestation of the bank was first seen; None: not yet."""
     if state is not None and state.usable_since_ms is not None:
         return int(state.usable_since_ms)
     return now_ms if sighting.terms is not None else None

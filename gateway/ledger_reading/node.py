@@ -1,4 +1,4 @@
-"""One of the ledger's nodes: its state, what it has told, and its word taken with care."""
+"""One of the ledger's nodes: its state, what it has stated, and validation of its answers."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class LedgerNode:
 
     `highest`: the highest block that it has offered for reads, `read`: that a read has taken from it. `checked`: it has
     proved to belong to this ledger and has not failed since. `hashes`: of its newest blocks, by number and time;
-    another node's word does not count for what was read here.
+    another node's answer does not count for what was read here.
     """
 
     endpoint: Endpoint

@@ -104,7 +104,7 @@ def _run_with_bar(run: Any) -> Report:
 
 
 def _show_report(report: Report) -> None:
-    table = Table("bank", "last word", "state", "bindings", title=f"Block {report.block_number}")
+    table = Table("bank", "watermark", "state", "bindings", title=f"Block {report.block_number}")
     for bank in report.banks:
         words = [word for word in ("suspended", "silent", "watermark_went_back") if getattr(bank, word)]
         counts = ", ".join(f"{reason}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
@@ -192,7 +192,7 @@ def _nodes(ledger: dict[str, Any]) -> Table:
 
 
 def _banks(banks: list[dict[str, Any]] | None) -> Table:
-    table = Table("bank", "word is", "state", title=None if banks is not None else "banks: the ledger cannot be read")
+    table = Table("bank", "staleness", "state", title=None if banks is not None else "banks: the ledger cannot be read")
     for bank in banks or []:
         state = "suspended" if bank["suspended"] else "heard" if bank["within_widest_bound"] else "silent"
         age = span(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"

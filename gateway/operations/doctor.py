@@ -1,4 +1,4 @@
-"""`standing-gateway doctor`: what is missing or wrong, in plain words. It looks, and changes nothing."""
+"""`standing-gateway doctor`: reports what is missing or wrong, in plain words. It changes nothing."""
 
 import asyncio
 from collections.abc import Iterator
@@ -96,9 +96,9 @@ def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Fin
     elif not state.watermark_ms:
         yield look("banks", f"{bank.bic} is admitted and has not spoken yet")
     elif (age_ms := SystemClock().now_ms() - state.watermark_ms) > widest_ms:
-        yield look("banks", f"{bank.bic} is silent: its last word is {span(age_ms)} old")
+        yield look("banks", f"{bank.bic} is silent: its watermark is {span(age_ms)} old")
     else:
-        yield well("banks", f"{bank.bic} is heard: its word is {span(age_ms)} old")
+        yield well("banks", f"{bank.bic} is up to date: its watermark is {span(age_ms)} old")
 
 
 def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:

@@ -130,7 +130,7 @@ class BankDocument(BaseModel):
     )
     block_number: int = Field(examples=[1207])
     pace: VerdictDocument | None = Field(
-        description="In one word how its word has come in the last week; null: not known yet"
+        description="How regularly it published in the last week, in one word; null: not known yet"
     )
 
 

@@ -103,14 +103,14 @@ def _screen(state: ScoringDocument) -> Group:
     if state.asked_at_ms is not None:
         head.add_row("asked for", when(state.asked_at_ms))
     head.add_row("last run", _last(state))
-    head.add_row("at risk", f"{state.at_risk} bindings; told from {state.warn_per_mille} in a thousand on")
+    head.add_row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} in a thousand on")
     head.add_row("waiting", f"{state.waiting} scores whose outcome is not known yet")
     head.add_row("left out", f"{state.left_out} users")
     model = state.model
     if model is None:
-        head.add_row("model", "[yellow]of another version: learning begins anew with the next run[/]")
+        head.add_row("model", "[yellow]of another version: learning starts again with the next run[/]")
         return Group(head)
-    told_by = "heard" if model.heard else "not heard yet: plain rules tell"
+    told_by = "heard" if model.heard else "not in use yet: plain rules warn"
     head.add_row("model", told_by)
     head.add_row(
         "learned from",
@@ -128,6 +128,6 @@ def _last(state: ScoringDocument) -> str:
     last = state.last
     if last is None:
         return "none yet"
-    ended = f"ended {when(last.ended_at_ms)}" if last.ended_at_ms is not None else "not ended yet"
+    ended = f"ended {when(last.ended_at_ms)}" if last.ended_at_ms is not None else "still running"
     counts = ", ".join(f"{count} {name}" for name, count in (last.counts or {}).items())
     return f"{when(last.began_at_ms)}, {ended}" + (f"; {counts}" if counts else "")

@@ -193,7 +193,7 @@ class GatewayStatus:
         found = [
             Gauge(
                 "bank_week_age_p99_seconds",
-                "How old a bank's word was at most in 99 % of the last week; no sample: followed for too short a time.",
+                "99th percentile of a bank's staleness over the last week; no sample: not followed for long enough.",
                 {bank: week.age_p99_ms / 1000 for bank, week in weeks.items() if week.age_p99_ms is not None},
                 "bank",
             ),
@@ -209,7 +209,7 @@ class GatewayStatus:
                 {bank: float(list(Word).index(said.word)) for bank, said in words.items() if said is not None},
                 "bank",
             ),
-            Gauge("bindings_at_risk", "Bindings that are told to be at risk.", {"": float(risks.at_risk)}),
+            Gauge("bindings_at_risk", "Bindings reported as at risk.", {"": float(risks.at_risk)}),
             Gauge("risk_model_learned", "Outcomes that the risk model has learned from.", {"": float(risks.learned)}),
         ]
         if risks.ran_at_ms is not None:

@@ -1,7 +1,7 @@
 """The gateway's tables. The newest Alembic revision makes exactly these; a test compares the two.
 
-No personal data is stored: of an account only its masked number and a keyed hash, of a holder only the tags that the
-bank's word is compared with. Binding keys are encrypted (`ledger.service.vault`).
+No personal data is stored: of an account only its masked number and a keyed hash, of a holder only the tags that
+attestations are compared with. Binding keys are encrypted (`ledger.service.vault`).
 """
 
 from sqlalchemy import (
@@ -14,16 +14,25 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     literal_column,
 )
 
+from standing.gateway.storage import metadata as _registry
+from standing.gateway.storage import warning_tables
 from standing.ledger.service.console.tables import session_tables
 
-metadata = MetaData()
+metadata = _registry.metadata
+
+#: The tables of early warning.
+bank_hours = warning_tables.bank_hours
+bank_paces = warning_tables.bank_paces
+binding_risks = warning_tables.binding_risks
+risk_model = warning_tables.risk_model
+risk_opt_outs = warning_tables.risk_opt_outs
+risk_samples = warning_tables.risk_samples
 
 #: One account of one user. `floor` is the highest publication whose record opened with the binding's key; a binding
 #: ends once, and is told to the bank afterwards.
@@ -160,8 +169,8 @@ followed_blocks = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
-#: The bank's word that was last told, sealed as on the ledger. For events only: no decision ever reads it. `recheck`:
-#: its block is no longer part of the chain.
+#: The newest attestation that was reported, sealed as on the ledger. For events only: no decision ever reads it.
+#: `recheck`: its block is no longer part of the chain.
 binding_states = Table(
     "binding_states",
     metadata,
@@ -171,10 +180,10 @@ binding_states = Table(
     Column("tail", LargeBinary, nullable=False),
     Column("block_number", BigInteger, nullable=False),
     Column("recheck", Boolean, nullable=False, index=True),
-    Column("usable_since_ms", BigInteger),  # when this gateway first saw a word of the bank that opens
+    Column("usable_since_ms", BigInteger),  # when this gateway first saw a readable attestation
 )
 
-#: What was last told of a bank. For events only.
+#: What was last reported of a bank. For events only.
 bank_states = Table(
     "bank_states",
     metadata,
@@ -195,10 +204,10 @@ observations = Table(
     Column("block_number", BigInteger, nullable=False),
     Column("block_time_ms", BigInteger, nullable=False),
     Column("observed_at_ms", BigInteger, nullable=False, index=True),
-    Column("restated", Boolean, nullable=False),  # the bank said the same as before
+    Column("restated", Boolean, nullable=False),  # the bank stated the same as before
 )
 
-#: The worst age of a bank's word in each minute, for charts alone.
+#: A bank's worst staleness in each minute, for charts only.
 bank_ages = Table(
     "bank_ages",
     metadata,
@@ -369,68 +378,4 @@ console_states = Table(
     metadata,
     Column("state_sha256", String(64), primary_key=True),
     Column("at_ms", BigInteger, nullable=False, index=True),
-)
-
-#: How fresh a bank's word was in an hour of the ledger's time: figures as JSON (`gateway.warning.hours`).
-bank_hours = Table(
-    "bank_hours",
-    metadata,
-    Column("bank", String(11), primary_key=True),
-    Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("figures", Text, nullable=False),
-)
-
-#: How far a bank's hours are counted, and since when it is told as slowing (`gateway.warning.watch`).
-bank_paces = Table(
-    "bank_paces",
-    metadata,
-    Column("bank", String(11), primary_key=True),
-    Column("block_number", BigInteger, nullable=False),
-    Column("to_ms", BigInteger, nullable=False),
-    Column("watermark_ms", BigInteger),
-    Column("suspended", Boolean, nullable=False),
-    Column("slowing_since_ms", BigInteger),
-)
-
-#: The model that says how probably a binding's next uses fail: one row, JSON (`gateway.warning.risk_model`).
-risk_model = Table(
-    "risk_model",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("model", Text, nullable=False),
-    Column("learned_at_ms", BigInteger),
-    Column("ran_at_ms", BigInteger),
-    Column("ended_at_ms", BigInteger),  # null: it runs, or was stopped
-    Column("last_run", Text),  # what the last run that came to its end did, JSON
-    Column("asked_at_ms", BigInteger),  # null: nobody waits for a run
-)
-
-#: Scores that wait for their outcome, to be learned from: features as a JSON list of numbers.
-risk_samples = Table(
-    "risk_samples",
-    metadata,
-    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
-    Column("scored_at_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("features", Text, nullable=False),
-)
-Index("ix_risk_samples_scored", risk_samples.c.scored_at_ms, risk_samples.c.binding)
-
-#: What was last said of a binding, for people: no decision reads it. `told`: causes that count as told.
-binding_risks = Table(
-    "binding_risks",
-    metadata,
-    Column("binding", ForeignKey("bindings.binding"), primary_key=True),
-    Column("per_mille", Integer),  # null: no model was heard
-    Column("factors", Text, nullable=False),
-    Column("told", Text, nullable=False),
-    Column("scored_at_ms", BigInteger, nullable=False),
-    Column("checked_up_at_ms", BigInteger, nullable=False),
-)
-
-#: Users who are left out of predictions: nothing of them is learned, scored or told.
-risk_opt_outs = Table(
-    "risk_opt_outs",
-    metadata,
-    Column("user_id", String(64), primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),
 )

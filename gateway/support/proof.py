@@ -1,4 +1,4 @@
-"""A hold lifted by proof: the bank's own fresh, signed word on the account, asked for by the gateway and verified here.
+"""Lifts holds by proof: a fresh certificate of the account by the bank, requested and verified by the gateway.
 
 The policy says of each risk rule whether its holds may be lifted so (`lift_by_proof`); by default none may. What is
 lifted is exempt from that one rule. Every other check of a decision is made as before, on the ledger's record at that

@@ -35,7 +35,7 @@ from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 TAG = {
     "name": "support",
-    "description": "Find what stands still, lift holds, change what a user is known by, ask a bank again; all audited.",
+    "description": "Find stalled hops, lift holds, change what a user is known by, ask a bank again; all audited.",
 }
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["support"])
@@ -67,7 +67,7 @@ async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, holds: HoldsDep, audit: 
 
 @router.post(
     "/v1/holds/{hold_id}/prove",
-    summary="Lift a hold by the bank's own fresh word on the account",
+    summary="Lift a hold by a fresh certificate of the account by the bank",
     responses=responses(
         *_ACTING,
         AlreadyLifted,
@@ -109,7 +109,7 @@ async def change_identity(
 ) -> d.IdentityAnswer:
     """Computes the tags of all the user's bindings again from what is stated. What is not stated stays as it is.
 
-    The stated values are not stored. From the next decision on, the bank's word is compared with them.
+    The stated values are not stored. From the next decision on, attestations are compared with them.
     """
     new = body.new()
     async with audit.act(caller, "change_identity", user_id, check_reason(body.reason)):
@@ -118,7 +118,7 @@ async def change_identity(
 
 @router.post(
     "/v1/bindings/{binding}/resync",
-    summary="Ask the bank to publish its word on a binding again",
+    summary="Ask the bank to publish a binding's attestation again",
     responses=responses(*_ACTING, BankNotServed, Overloaded, TOO_MANY, NODE_ODD, NODE_DOWN),
 )
 async def resync_binding(
@@ -131,7 +131,7 @@ async def resync_binding(
 
 @router.post(
     "/v1/bindings/{binding}/rebind",
-    summary="Bind the same account anew, in place of this binding",
+    summary="Bind the same account again, replacing this binding",
     status_code=status.HTTP_201_CREATED,
     responses=responses(*BINDING, NotFound, BankNotServed)
     | {
@@ -157,7 +157,7 @@ async def rebind(
 
 @router.get(
     "/v1/bindings/{binding}/trail",
-    summary="Where a binding's changes are, and what stands still",
+    summary="Where a binding's changes are, and which hop is stalled",
     responses=responses(*LOOKING_UP, NotFound, BankNotServed, STORAGE),
 )
 async def get_trail(

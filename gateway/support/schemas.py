@@ -70,7 +70,7 @@ class IdentityAnswer(BaseModel):
 
 
 class ResyncAnswer(BaseModel):
-    """`queued` is false where the bank's newest word was on its way to the ledger already."""
+    """`queued` is false where the newest attestation was already on its way to the ledger."""
 
     queued: bool
 

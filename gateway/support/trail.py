@@ -350,8 +350,8 @@ def _of_node(hop: NodeHop) -> Facts:
 
 
 def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) -> tuple[HopName | None, Cause | None]:
-    """The hop that keeps the newest word from arriving. A silent bank stalls before its node even if no change shows
-    it."""
+    """The hop that keeps the newest attestation from arriving. A silent bank stalls before its node even if no change
+    shows it."""
     stalled = [change.stalled for change in changes if change.stalled not in {None, HopName.NOTIFIED}]
     if stalled:
         return stalled[-1], None  # the newer ones wait for the oldest one
@@ -363,5 +363,5 @@ def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) ->
     for cause, hop_name in order:
         if cause in troubles:
             return hop_name, cause
-    # The platform's own endpoint comes last: the bank's word is here, and decisions already rest on it.
+    # The platform's own endpoint comes last: the attestation is here, and decisions already rest on it.
     return (changes[0].stalled if changes else None), None

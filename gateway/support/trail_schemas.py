@@ -66,10 +66,10 @@ class TrailDocument(BaseModel):
 
     binding: str = Field(examples=[_BINDING])
     bank: str = Field(examples=["BKCHCNBJ"])
-    stalled: HopName | None = Field(description="null: nothing stands still")
+    stalled: HopName | None = Field(description="null: no hop is stalled")
     cause: Cause | None = Field(description="Why, where more is known than the hop")
     troubles: list[Cause] = Field(description="Who could not be asked, or is not to be believed")
-    to_do: LocalizedText = Field(description="What stands still, and what to do about it")
+    to_do: LocalizedText = Field(description="The stalled hop, and what to do about it")
     watermark_ms: int | None = Field(description="null: the ledger could not be read, or the bank has not spoken yet")
     staleness_ms: int | None
     last_decision: LastDecisionDocument | None

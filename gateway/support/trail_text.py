@@ -65,7 +65,7 @@ REMEDIES: dict[HopName | Cause, Localized] = {
         "该银行超过我方规定时间没有更新，其账户的交易暂不通过。请联系银行运维确认节点和核心系统推送是否正常。",
     ),
     Cause.BANK_SUSPENDED: Localized(
-        "The bank is suspended on the ledger: its word counts for nothing until it is reinstated. Only the bank and "
+        "The bank is suspended on the ledger: nothing it states counts until it is reinstated. Only the bank and "
         "the ledger's registrar can settle that.",
         "该银行在账本上已被暂停，恢复之前其信息无效。须由银行与账本登记方处理。",
     ),
@@ -82,7 +82,7 @@ REMEDIES: dict[HopName | Cause, Localized] = {
 }
 
 _NOTHING_STALLED = Localized(
-    "Nothing stands still: decisions use the bank's newest word.", "没有停滞环节：交易判断使用的是银行最新信息。"
+    "No hop is stalled: decisions use the bank's newest attestation.", "没有停滞环节：交易判断使用的是银行最新信息。"
 )
 _NOTHING_KNOWN = Localized("No change of this account is known yet.", "尚未看到该账户的任何变更。")
 
@@ -154,7 +154,7 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
     if hop.state is HopState.STALLED:
         waits, bound = _span(hop.took_ms or 0), _span(hop.expected_ms or 0)
         return Localized(
-            f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this is where it stands still",
+            f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this hop is stalled",
             f"- {name.zh}：尚未，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
         )
     words = {

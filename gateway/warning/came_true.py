@@ -1,4 +1,4 @@
-"""What a binding was warned of, and what became of it: whether a use failed within the horizon, and for that reason."""
+"""The outcome of each warning: whether a use failed within the horizon, and for the reason that the warning named."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from standing.gateway.warning.risk_rules import FORETOLD
 from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.signs import Sign
 
-#: The most warnings of one binding that are shown, newest first.
+#: The most warnings shown per binding, newest first.
 MAX_SHOWN = 5
 _MAX_FAILURES = 50
 _OTHER_TROUBLE = [reason.value for reason in NOT_OF_THE_BINDING]
@@ -25,8 +25,8 @@ _OTHER_TROUBLE = [reason.value for reason in NOT_OF_THE_BINDING]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A use that failed after a warning. `factor`: the one of the warning's factors that says so; None: it failed for
-    another reason than the warning gave."""
+    """A use that failed after a warning. `factor`: the factor that named this reason; None: the warning named
+    another."""
 
     transaction_id: str
     decided_at_ms: int
@@ -36,8 +36,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One `binding.at_risk`. `per_mille`: None where a plain rule told it. `stands`: the risk has not gone since.
-    `failure`: the first use until `until_ms` that failed as it was told, else the first that failed at all."""
+    """One `binding.at_risk` event. `per_mille`: None where a plain rule warned. `stands`: the risk has not gone
+    since. `failure`: the first use until `until_ms` that failed for a named reason, otherwise the first that failed
+    at all."""
 
     event: str
     told_at_ms: int
@@ -55,7 +56,7 @@ class Warnings:
         self._storage = storage
 
     async def of(self, binding: bytes) -> list[Warned]:
-        """The warnings of a binding that the log still has, newest first, at most `MAX_SHOWN`."""
+        """The warnings of a binding that are still in the event log, newest first, at most `MAX_SHOWN`."""
 
         def read() -> list[Warned]:
             with self._storage.read() as connection:
@@ -78,7 +79,7 @@ def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
     for index, row in enumerate(rows):
         data = json.loads(row.data)
         factors = [factor["word"] for factor in data["factors"]]
-        # Where a cause was told again, the risk had gone between: the older warning does not stand.
+        # Where a cause was reported again, the risk was gone in between, so the older warning no longer stands.
         later = {json.loads(each.data)["cause"] for each in rows[:index]}
         stands = stored is not None and data["cause"] in stored.told and data["cause"] not in later
         until_ms = row.observed_at_ms + data["horizon_ms"]

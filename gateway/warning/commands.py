@@ -17,7 +17,8 @@ from standing.gateway.warning.scorecard import Period, ScoreCards
 from standing.gateway.warning.verdict import verdict
 from standing.gateway.warning.walk import known_banks, recomputed
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors

@@ -1,7 +1,7 @@
-"""Plain rules that tell a binding at risk while no model has learned enough to be heard. Pure.
+"""Plain rules that warn of a binding at risk until a model has learned enough. Pure.
 
-They go by the features that a model weighs, so that their words are the same. A feature on the scale of log odds is one
-half where a use within the horizon fails as probably as not.
+They use the model's features, so the texts are the same. On the log-odds scale a feature is one half where a use
+within the horizon is as likely to fail as not.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING
 
-#: From which value on a feature alone is a warning, strongest first.
+#: The value from which a feature alone causes a warning, strongest first.
 RULES: Mapping[str, float] = {
     "blocked": 0.5,
     "over_transaction": 0.5,
@@ -27,7 +27,7 @@ _IDENTITY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.P
 _WORD = frozenset(Reason) - NOT_OF_THE_BINDING - _LIMITS
 _STATUS = _WORD - _IDENTITY
 
-#: By feature, the reasons for which a use fails where it fails as the feature says.
+#: By feature, the reasons for which a use fails if it fails as the feature predicts.
 FORETOLD: Mapping[str, frozenset[Reason]] = {
     "blocked": _WORD,
     "over_transaction": frozenset({Reason.OVER_TRANSACTION_LIMIT}),
@@ -44,5 +44,5 @@ FORETOLD: Mapping[str, frozenset[Reason]] = {
 
 
 def causes(found: Mapping[str, float], most: int = 3) -> tuple[str, ...]:
-    """The features by which a rule warns, strongest first, at most so many; none: no rule warns."""
+    """The features for which a rule warns, strongest first, bounded; empty where no rule warns."""
     return tuple(name for name, least in RULES.items() if found[name] >= least)[:most]

@@ -44,8 +44,8 @@ class RiskFigures:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The last run that began. `ended_at_ms`: None while it runs, or where it was stopped. `counts`: what the last run
-    that came to its end did, by name; None before the first."""
+    """The last run that began. `ended_at_ms`: None while it runs, or where it was stopped. `counts`: what the last
+    completed run did, by name; None before the first."""
 
     began_at_ms: int
     ended_at_ms: int | None
@@ -83,7 +83,7 @@ def learned_at_ms(connection: Connection) -> int | None:
 
 
 def asked_at_ms(connection: Connection) -> int | None:
-    """Since when somebody waits for a run; None where nobody does."""
+    """Since when a run is requested; None where none is."""
     return _time(connection, schema.risk_model.c.asked_at_ms)
 
 

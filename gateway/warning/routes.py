@@ -22,7 +22,7 @@ from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 router = APIRouter(route_class=StrictJsonRoute)
-#: What changes something, and is audited.
+#: For routes that change something; audited.
 acting_router = APIRouter(route_class=AuditedRoute)
 
 ScoringDep = Annotated[Scoring, Depends(provided(Scoring))]
@@ -88,7 +88,7 @@ async def put_prediction(
 @router.get(
     "/v1/bindings/{binding}/warnings",
     tags=["bindings"],
-    summary="What a binding was warned of, and what became of it",
+    summary="A binding's warnings, and the outcome of each",
     responses=responses(*LOOKING_UP, NotFound, STORAGE),
 )
 async def get_warnings(
@@ -97,7 +97,7 @@ async def get_warnings(
     warnings: Annotated[Warnings, Depends(provided(Warnings))],
     _caller: AnyRole,
 ) -> d.WarnedList:
-    """Each `binding.at_risk` with the first use after it that failed as it was told, or for another reason."""
+    """Each `binding.at_risk` with the first use after it that failed for a named reason, or for another one."""
     stored = await bindings.find(bytes.fromhex(binding[2:]))
     return d.WarnedList(warnings=[d.WarnedDocument.of(each) for each in await warnings.of(stored.binding)])
 
@@ -105,7 +105,7 @@ async def get_warnings(
 @router.get(
     "/v1/scoring",
     tags=["operation"],
-    summary="How the scoring of bindings stands",
+    summary="The state of scoring",
     responses=responses(*KEYED, STORAGE),
 )
 async def get_scoring(scoring: ScoringDep, _caller: Staff) -> d.ScoringDocument:
@@ -121,6 +121,6 @@ async def get_scoring(scoring: ScoringDep, _caller: Staff) -> d.ScoringDocument:
     responses=responses(*KEYED, InvalidValue, STORAGE),
 )
 async def run_scoring(scoring: ScoringDep, _caller: ActingAdmin) -> d.ScoringDocument:
-    """A run begins within seconds, in the gateway process that makes the scheduled ones; it is over once `last` has
-    begun at `asked_at_ms` or later and has ended. Asked during a run, another follows it."""
+    """A run starts within seconds, in the gateway process that makes the scheduled ones. It is over once `last`
+    began at `asked_at_ms` or later and has ended. A request during a run leads to another one."""
     return d.ScoringDocument.of(await scoring.ask(), scoring)

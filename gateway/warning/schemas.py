@@ -244,7 +244,7 @@ class ScoringDocument(BaseModel):
     every_minutes: int | None = Field(description="null: only on request")
     warn_per_mille: int
     last: ScoringRunDocument | None
-    model: ModelDocument | None = Field(description="null: the stored one is of another version; learning begins anew")
+    model: ModelDocument | None = Field(description="null: the stored one is of another version; learning starts again")
     at_risk: int = Field(description="Bindings at risk by their last score")
     waiting: int = Field(description="Scores whose outcome is not known yet")
     left_out: int = Field(description="Users who opted out")

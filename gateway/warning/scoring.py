@@ -1,4 +1,4 @@
-"""The state of scoring, for those who run the gateway, and a run on request."""
+"""The state of scoring, for operators, and runs on request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from standing.ledger.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True)
 class ScoringState:
-    """How scoring stands. `model`: None where the stored one is not of this version, and learning begins anew.
-    `waiting`: scores whose outcome is not known yet. `left_out`: users who are left out."""
+    """The state of scoring. `model`: None where the stored one is of another version, and learning starts again.
+    `waiting`: scores whose outcome is not known yet. `left_out`: users who opted out."""
 
     figures: RiskFigures
     last: LastRun | None
@@ -30,7 +30,7 @@ class ScoringState:
 
 
 class Scoring:
-    """Tells how scoring stands, and asks for a run. Raises StorageUnavailable."""
+    """Reports the state of scoring, and requests runs. Raises StorageUnavailable."""
 
     def __init__(self, storage: Storage, clock: Clock, settings: WarningSettings, wake: Callable[[], None]) -> None:
         self._storage = storage
@@ -39,7 +39,7 @@ class Scoring:
         self.settings = settings
 
     async def state(self) -> ScoringState:
-        """How scoring stands now."""
+        """The state of scoring now."""
 
         def read() -> ScoringState:
             with self._storage.read() as connection:
@@ -48,7 +48,7 @@ class Scoring:
         return await self._storage.reading(read)
 
     async def ask(self) -> ScoringState:
-        """Ask for a run. The process that leads begins it within seconds; asked during a run, another follows it."""
+        """Request a run. The leading process starts it within seconds; a request during a run leads to another one."""
         now_ms = self._clock.now_ms()
 
         def write(connection: Connection) -> ScoringState:

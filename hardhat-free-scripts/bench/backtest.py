@@ -206,7 +206,7 @@ def by_river(samples: Samples) -> Any:
 
 
 def by_trees(samples: Samples) -> Any:
-    """Boosted trees, learned anew each week from everything known by then: what a model without words could do."""
+    """Boosted trees, retrained each week on everything known by then: what a model without explanations could do."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
 
     chances = np.zeros(len(samples.x))

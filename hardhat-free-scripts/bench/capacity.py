@@ -84,7 +84,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it once the first seconds were over. `staleness` of a bank's word as a read finds it at any moment;
+    """What came of it once the first seconds were over. `staleness` as a read finds it at any moment;
     `in_block`: from the core's change to the block that holds it. `behind`: changes that were in no block in the end,
     of a hundred that came."""
 

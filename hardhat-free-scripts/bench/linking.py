@@ -28,7 +28,7 @@ from standing.ledger.attestations.identity import Identity
 from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.publication import Domain, LocalSigner
 from standing.ledger.attestations.terms import Status
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import ManualClock
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets

@@ -250,7 +250,7 @@ def _lasting(chance: random.Random, days: float) -> int:
 
 
 def _words(chance: random.Random, habit: _Habit, limits: Limits, from_ms: int) -> list[tuple[int, Terms, IdentityTags]]:
-    """The bank's words in order, each with the tags that the platform compares it with."""
+    """The bank's attestations in order, each with the tags that the platform compares it with."""
     troubles = list(_troubles(chance, habit, from_ms))
     tags = IdentityTags(chance.randbytes(3), chance.randbytes(3), chance.randbytes(3))
     changes: list[tuple[int, str, int]] = []  # when, which field, when the user has told the platform
@@ -285,7 +285,7 @@ def _words(chance: random.Random, habit: _Habit, limits: Limits, from_ms: int) -
 
 
 def _tell(life: BindingLife) -> None:
-    """The events that a gateway logs of the words."""
+    """The events that a gateway logs for the attestations."""
     previous: Terms | None = None
     for at_ms, terms, expected in life.words:
         for change in binding_changes(previous, terms, first=previous is None, bound=expected):
@@ -355,7 +355,7 @@ def _decided(
 
 
 def judged(terms: Terms, expected: IdentityTags, kind: Kind, now_ms: int) -> Decision:
-    """What the decision table says of the smallest such transaction, by the bank's word alone."""
+    """What the decision table says of the smallest such transaction, from the attestation alone."""
     return decide(
         Question(kind, 1, _CNY),
         record=Record(1, bytes(26), bytes(32), now_ms, suspended=False),

@@ -1,7 +1,7 @@
 """How well `bank.slowing` tells silences ahead: the product's own estimator, on generated traces or a recorded ledger.
 
 `python -m bench.slowing` generates eight banks for `--weeks` from a seed. `--ledger URL --contract 0x…` counts the
-publications of a real ledger instead. A warning is true where the bank's word grows older than the bound before the
+publications of a real ledger instead. A warning is true where staleness exceeds the bound before the
 bank is heard in time again, else it is a false alarm. Each hour's limit comes from the hours before it alone.
 """
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
-from demo_day import PATIENCE_S, POLICY, DayWentWrong, Decided, Snapshot
+from demo_day import PATIENCE_S, POLICY, DayWentWrong, Decided
 from demo_page import visitor
 from demo_page.desk import Desk
+from demo_snapshot import Snapshot
 from localnet import LocalBank, LocalNet
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
@@ -31,7 +32,7 @@ _TRAIL_IDLE_S = 1.0
 #: How long the trail is polled often after an action.
 _CLOSELY_S = 3.0
 _RETRY_S = 1.0
-#: After these the platform looks at what its users may meet: the bank's word on the account has changed.
+#: After these the platform looks at what its users may meet: the bank has changed the account.
 _WORD_CHANGED = {f"binding.{what}" for what in ("frozen", "cleared", "changed", "limits_changed", "identity_changed")}
 _WHY_SCORED = "the demo scores after each change at the bank, and not once a day"
 

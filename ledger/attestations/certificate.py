@@ -1,4 +1,4 @@
-"""Certificates of good standing: a bank's own fresh, signed word that a binding's account is active, and whose it is.
+"""Certificates of good standing: a bank's fresh, signed statement that a binding's account is active, and whose it is.
 
 Asked for with a challenge of 32 random bytes, which the bank signs as well, so that a certificate answers one question
 once and cannot be shown again. Anyone who knows the bank's signer on the ledger can verify one, without a ledger's
@@ -41,7 +41,7 @@ _TYPEHASH = keccak(
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A bank's word that an account is active. `as_of_ms`: how far the core had spoken; `issued_at_ms`: by the node's
+    """A bank's statement that an account is active. `as_of_ms`: the core's newest time; `issued_at_ms`: by the node's
     clock."""
 
     bank: str
@@ -104,8 +104,8 @@ class CertificateFault(StrEnum):
 class Asked:
     """What a verifier asked for. `signer`: the bank's on the ledger.
 
-    `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's word may be.
-    `ahead_ms`: how far the bank's clock may be ahead of the verifier's.
+    `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's statement may
+    be. `ahead_ms`: how far the bank's clock may be ahead of the verifier's.
     """
 
     bank: str

@@ -115,7 +115,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A bank's sealed word about one binding, as it is on the ledger."""
+    """A bank's sealed terms of one binding, as they are on the ledger."""
 
     binding: bytes
     tag_and_head: bytes

@@ -46,7 +46,7 @@ class Status(IntEnum):
     DORMANT = 4
     CLOSED = 5
     UNBOUND = 6
-    UNSTATED = 7  # the bank's own word that it cannot say at the moment how the account is
+    UNSTATED = 7  # the bank's own statement that it cannot state the account's status at the moment
 
     @property
     def word(self) -> str:

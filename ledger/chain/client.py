@@ -1,22 +1,15 @@
 """The typed client of the ledger contract, in Standing's own terms."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import requests
 import structlog
 from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress, HexStr
-from eth_utils import is_address, to_checksum_address
 from hexbytes import HexBytes
-from web3 import Web3
 from web3.exceptions import (
-    BadFunctionCallOutput,
-    BadResponseFormat,
-    ContractLogicError,
     TransactionNotFound,
     Web3Exception,
     Web3RPCError,
@@ -26,7 +19,8 @@ from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxP
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
 from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_query, encode_read
-from standing.ledger.chain.contract import artifact, decode_rejection
+from standing.ledger.chain.connection import connect, ledger_errors, parse_address, quantity
+from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
@@ -37,12 +31,7 @@ Receipt = TxReceipt
 _HASH_SIZE = 32
 _MAX_BLOCK = 2**63 - 1  # what a database column holds
 
-_WORD_MAX = 2**256 - 1
-
 ZERO_ADDRESS = "0x" + "00" * 20
-
-# What web3 raises for answers whose parts have unexpected types.
-_ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,63 +96,6 @@ def published_event(log: EventData) -> Published:
             block_hash=bytes(log["blockHash"]),
             transaction_hash=bytes(log["transactionHash"]),
         )
-
-
-def parse_address(text: str, field: str) -> ChecksumAddress:
-    """A 20-byte address with its checksum. Raises: InvalidValue."""
-    if not is_address(text):
-        raise InvalidValue(field, "not an address", "0x and 40 hexadecimal digits")
-    return to_checksum_address(text)
-
-
-def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
-    """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.chain.failover`).
-
-    web3's own retries are off: the caller decides on retries.
-    """
-    return Web3(Failover([url] if isinstance(url, str) else url, timeout_s=timeout_s))
-
-
-@contextmanager
-def ledger_errors() -> Iterator[None]:
-    """Translate what web3 and requests raise into `ledger.errors`."""
-    try:
-        yield
-    except ContractLogicError as error:
-        raise decode_rejection(_revert_data(error.data)) from error
-    except requests.RequestException as error:
-        raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__})") from error
-    except Web3RPCError as error:
-        rpc_error = (error.rpc_response or {}).get("error", {})
-        data = rpc_error.get("data") if isinstance(rpc_error, dict) else None
-        if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
-            raise decode_rejection(_revert_data(data)) from error
-        raise LedgerUnreachable(f"the ledger's node answers with an error: {_shorten(error)}") from error
-    except BadFunctionCallOutput as error:
-        raise LedgerMismatch("there is no StatusLedger contract at this address") from error
-    except _ODD_ANSWER as error:
-        raise LedgerUnreachable(f"the ledger node's answer is malformed: {_shorten(error)}") from error
-    except Web3Exception as error:
-        raise LedgerUnreachable(f"the ledger's node fails: {_shorten(error)}") from error
-
-
-def quantity(answer: Any, of: str) -> int:
-    """A number from a node's answer, which may be null whatever web3's type says. Raises: LedgerUnreachable."""
-    if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
-        raise LedgerUnreachable(f"the ledger's node answers no {of}")
-    return answer
-
-
-def _shorten(error: Exception) -> str:
-    return str(error)[:200]
-
-
-def _revert_data(data: Any) -> bytes:
-    """The return data of a revert; empty where the node does not give it in hexadecimal."""
-    try:
-        return bytes(HexBytes(data)) if isinstance(data, str | bytes) else b""
-    except ValueError:
-        return b""
 
 
 class LedgerClient:

@@ -7,7 +7,8 @@ from typing import Any
 from web3.types import EventData
 
 from standing.ledger.attestations.bic import bytes11_to_bic
-from standing.ledger.chain.client import LedgerClient, ledger_errors, quantity
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 

@@ -18,7 +18,8 @@ from web3.contract import Contract
 from web3.exceptions import Web3Exception, Web3RPCError
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
-from standing.ledger.chain.client import LedgerClient, connect, ledger_errors, quantity
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import connect, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.sender import Sender, refused_for_want_of_money
 from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable

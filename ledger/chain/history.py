@@ -15,7 +15,8 @@ from web3.types import EventData
 
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Publication, recover
-from standing.ledger.chain.client import LedgerClient, Published, ledger_errors, published_event, quantity
+from standing.ledger.chain.client import LedgerClient, Published, published_event
+from standing.ledger.chain.connection import ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 

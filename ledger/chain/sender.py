@@ -22,7 +22,8 @@ from web3.exceptions import Web3RPCError
 from web3.types import TxReceipt
 
 from standing.ledger.attestations.publication import LocalSigner, Signer
-from standing.ledger.chain.client import LedgerClient, ledger_errors, quantity
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import ledger_errors, quantity
 from standing.ledger.errors import LedgerError, LedgerUnreachable
 
 #: The gas limit of a publication: a fixed part, and for each attestation two fresh storage slots and its calldata.

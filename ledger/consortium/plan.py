@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import StandingError
 
 #: QBFT tolerates f faulty validators out of 3f + 1.

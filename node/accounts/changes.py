@@ -183,7 +183,8 @@ class AccountChange(BaseModel):
     def not_understood(
         cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
     ) -> "AccountChange":
-        """A change saying that the core's word on an account cannot be understood. `fields`: those it mentioned."""
+        """A change saying that the core's statement about an account cannot be understood. `fields`: those it
+        mentioned."""
         spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
         change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
         change._trouble = trouble

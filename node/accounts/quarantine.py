@@ -1,4 +1,5 @@
-"""Accounts that are unstated: the core said something of them that cannot be understood. Listed until it is mended."""
+"""Accounts that are unstated: the core said something of them that cannot be understood. Listed until it is
+corrected."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping

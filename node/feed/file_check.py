@@ -216,7 +216,7 @@ class FileCheck:
         # What an account takes has no wrong value, so each value by itself is judged for the others only.
         if (misfit is not None or not takes) and (wrong := value_problems(change)):
             return wrong
-        # As the feed does: a successor counts from the last word on the account that it replaces.
+        # As the feed does: a successor counts from the last statement about the account that it replaces.
         at_ms = max(change.effective_at_ms, replaced_ms or 0)
         stated.put(number, at_ms, number_type, first_line)
         if change.number_type not in {None, number_type}:

@@ -1,4 +1,4 @@
-"""`standing-node doctor`: what is missing or wrong, in plain words. It looks, and changes nothing."""
+"""`standing-node doctor`: reports what is missing or wrong, in plain words. It changes nothing."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -87,7 +87,7 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
         )
     elif not state.suspended:
         spoken = ago(state.watermark_ms, SystemClock().now_ms())
-        yield well("admission", f"{settings.bic} is admitted with this signer; its last word on the ledger: {spoken}")
+        yield well("admission", f"{settings.bic} is admitted with this signer; its watermark on the ledger: {spoken}")
 
 
 def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:

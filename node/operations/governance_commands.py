@@ -13,7 +13,8 @@ from rich.table import Table
 
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import BankState, LedgerClient, connect, ledger_errors, parse_address
+from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.chain.connection import connect, ledger_errors, parse_address
 from standing.ledger.chain.governance import Step
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
@@ -108,7 +109,7 @@ def suspend(
     password_file: PasswordFile,
     dry_run: DryRun = False,
 ) -> None:
-    """Suspend a bank at once: its word counts for nothing from then on. The caller must be the guardian."""
+    """Suspend a bank at once: nothing it states counts from then on. The caller must be the guardian."""
     with one_line_errors():
         key = load_private_key(keystore, password_file, "caller")
         _carry_out(governance.suspend(bank), bank, _client(ledger_url, contract), key, dry_run)
@@ -125,7 +126,7 @@ def reinstate(
     admin: Annotated[str, typer.Option(help="The admin that counts from here on")],
     dry_run: DryRun = False,
 ) -> None:
-    """End a suspension, naming the keys anew. The caller must be the registrar."""
+    """End a suspension, naming the keys again. The caller must be the registrar."""
     with one_line_errors():
         step = governance.reinstate(bank, parse_address(signer, "signer"), parse_address(admin, "admin"))
         _carry_out(

@@ -9,7 +9,8 @@ import typer
 
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
-from standing.ledger.chain.client import ZERO_ADDRESS, parse_address
+from standing.ledger.chain.client import ZERO_ADDRESS
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.commands import ChainId, Contract, LedgerUrl, NewFolder, Port, one_line_errors, say

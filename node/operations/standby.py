@@ -1,8 +1,8 @@
 """The standby gate: a node that stands by answers reads and refuses every call that would change something.
 
 It could store a change for the leader, since they share the store. It does not. The leader would not be woken, and a
-core would not notice that its word goes nowhere if all nodes stand by. One writer is also easier to reason about during
-an incident.
+core would not notice that nothing is published if all nodes are on standby. One writer is also easier to reason about
+during an incident.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send

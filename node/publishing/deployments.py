@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from standing.ledger.attestations.publication import Domain
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.node.storage import schema
 
 

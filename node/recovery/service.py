@@ -121,7 +121,7 @@ class Recovery:
         return findings
 
     def fed_again(self) -> None:
-        """The operator's word that the core has fed again. Raises: CannotRecover where it cannot have."""
+        """The operator's confirmation that the core has fed again. Raises: CannotRecover where it cannot have."""
         with self._database.write() as connection:
             unmet = recoveries.unmet(connection)
             if unmet is None:

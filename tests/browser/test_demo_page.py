@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from demo_day import PLATFORM, POLICY, Decided, Snapshot, load_accounts, load_lines
+from demo_day import PLATFORM, POLICY, Decided, load_accounts, load_lines
 from demo_page import app as demo_page
 from demo_page import visitor as visitors
 from demo_page.stage import Stage
+from demo_snapshot import Snapshot
 from localnet import LocalNet
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question

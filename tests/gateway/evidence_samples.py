@@ -16,7 +16,8 @@ from standing.ledger.attestations.grant import Grant
 from standing.ledger.attestations.publication import Attestation, Publication
 from standing.ledger.attestations.sealing import seal
 from standing.ledger.attestations.terms import Status
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.sender import Sender, publication_gas
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import Person, Rig

@@ -81,7 +81,7 @@ class ApiClient:
 
 
 class Rig:
-    """Everything there is. Banks and gateway share one clock, which stands still unless told to move.
+    """Everything there is. Banks and gateway share one clock, which moves only when a test moves it.
 
     `chain_url`: another chain than the development chain, with the same funded accounts.
     """

@@ -23,7 +23,7 @@ from standing.gateway.auditing.export import Exported, parse_line
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.evidence.verification.case import Means
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators

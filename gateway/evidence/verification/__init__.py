@@ -14,10 +14,11 @@
 | 10 | terms | the record opens with the binding key, or does not, as the decision says |
 | 11 | policy | (where one is given) the policy has the version named, and says what the claims say it does |
 | 12 | decision | the pure decision, made again from the claims, comes to the same end |
-| 13 | cause | says whose word, delay or silence the decision rested on (`gateway.evidence.verification.causes`) |
+| 13 | cause | says whose statement, delay or silence the decision rested on (`gateway.evidence.verification.causes`) |
 
 A check that cannot be made is `unknown` and never passed over: the node has pruned the block's state, or the binding
 key is missing where the terms matter. Evidence as a whole holds only where every check does.
 
-What nothing on the ledger can confirm is said to be the gateway's own word: usage, floor, an end on its side, a hold.
+What nothing on the ledger can confirm is reported as the gateway's own statement: usage, floor, an end on its side, a
+hold.
 """

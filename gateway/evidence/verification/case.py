@@ -51,7 +51,8 @@ class Means:
     """What a verifier has beside the evidence.
 
     `gateway_key`: the gateway's public key as a JWK, obtained from the gateway and not from the evidence. `binding_key`
-    opens the terms; `grant` is the bank's word that it is the right key; `policy` is the platform's whole policy.
+    opens the terms; `grant` is the bank's signed statement that it is the right key; `policy` is the platform's whole
+    policy.
     """
 
     gateway_key: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Check 13: whose word, delay or silence a decision rested on.
+"""Check 13: whose statement, delay or silence a decision rested on.
 
 A decision is right by what the ledger said. Where the account had changed by then and the block that was read did not
 say so, somebody was late, and this says who: the bank, if its change reached the ledger after the decision; the
@@ -23,7 +23,7 @@ MAX_SCANNED = 20_000
 
 
 class Who(StrEnum):
-    """The party whose word or delay it was."""
+    """The party whose statement or delay it was."""
 
     BANK_WORD = "bank_word"
     BANK_DELAY = "bank_delay"
@@ -64,7 +64,7 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
     if record is None:
         return Cause(
             Who.GATEWAY_WORD,
-            "the gateway's own word that the ledger gave no answer in time; nothing on the ledger can confirm it",
+            "the gateway's own statement that the ledger gave no answer in time; nothing on the ledger can confirm it",
             claims.decided_at_ms,
         )
     # When a change took effect is sealed: without the key nobody can tell whether it was late.
@@ -79,12 +79,15 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
         Reason.NO_ATTESTATION: (Who.BANK_WORD, "the bank had published nothing about this binding"),
         Reason.LEDGER_ROLLED_BACK: (
             Who.GATEWAY_WORD,
-            f"the gateway's own word that it had seen publication {claims.floor} before",
+            f"the gateway's own statement that it had seen publication {claims.floor} before",
         ),
         Reason.RISK_HOLD: (Who.PLATFORM_WORD, f"the platform's own rule {claims.held_by}"),
     }
     if claims.ended:
-        others[Reason.UNBOUND] = (Who.PLATFORM_WORD, "the platform's own word that it had ended the binding itself")
+        others[Reason.UNBOUND] = (
+            Who.PLATFORM_WORD,
+            "the platform's own statement that it had ended the binding itself",
+        )
     if claims.reason in others:
         return Cause(*others[claims.reason], claims.decided_at_ms)
     terms = opened(claims, key, record.record()) if key is not None else None
@@ -137,7 +140,8 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _La
     if late.block_time_ms + 1_000 <= claims.decided_at_ms:  # a block's time is in whole seconds
         who, whose = Who.LEDGER_ACCESS_DELAY, "the gateway's access to the ledger was late"
     elif record.publication and changed_at_ms <= record.watermark_ms:
-        # A watermark vouches for changes. The first word on a new binding is of an account as it was long before.
+        # A watermark vouches for changes. The first attestation of a new binding describes an account as it was long
+        # before.
         who = Who.BANK_BROKE_ITS_WATERMARK
         whose = f"the bank's delay, against its own watermark, which vouched up to {when(record.watermark_ms)}"
     else:
@@ -152,7 +156,7 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _La
 
 
 def _in_time(claims: EvidenceClaims, key: bytes, late: _Late) -> str:
-    """What would have been decided with the late word."""
+    """What would have been decided with the late attestation."""
     word = Record(
         late.publication,
         late.attestation.tag_and_head,

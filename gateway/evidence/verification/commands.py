@@ -19,7 +19,8 @@ from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
 from standing.ledger.attestations.binding_protocol import GrantDocument, KeylessGrantDocument
 from standing.ledger.attestations.grant import Grant, KeylessGrant
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
 

@@ -121,9 +121,9 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
     elif (again.publication, again.watermark_ms, again.staleness_ms) != rest:
         lines.fails(12, "comes to another publication, watermark or staleness than evidence says")
     elif held:
-        lines.holds(12, f"nothing in the bank's word stands against it; held by the platform's rule {claims.held_by}")
+        lines.holds(12, f"nothing in the attestation prevents it; held by the platform's rule {claims.held_by}")
     else:
-        own = f"the gateway's own word: used today {claims.used_day_minor}, floor {claims.floor}"
+        own = f"the gateway's own statement: used today {claims.used_day_minor}, floor {claims.floor}"
         lines.holds(12, f"comes to {claims.outcome}, {_word(claims.reason)} again ({own})")
 
 

@@ -1,4 +1,4 @@
-"""Checks 3 and 4: the block, and the record in its state, by the node's word or by a storage proof."""
+"""Checks 3 and 4: the block, and the record in its state, as stated by the node or by a storage proof."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -16,7 +16,8 @@ from standing.gateway.evidence.signing import TYPE, load_evidence_key
 from standing.gateway.evidence.verification.case import Means
 from standing.gateway.settings import read_vault_secrets
 from standing.gateway.storage.vault import open_vault
-from standing.ledger.chain.client import LedgerClient, parse_address
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.connection import parse_address
 from tests.gateway.gateway_rig import Rig
 from tests.patience import patient_ledger
 

@@ -57,7 +57,7 @@ def test_a_micro_deposit_from_the_request_to_the_first_payment(
     assert (granted.status_code, granted.json()["outcome"]) == (201, "granted")
     binding = _readable(platform, granted.json()["binding"])
     assert platform.decide(binding)["outcome"] == "approve"
-    # Whatever phone was stated: from the bank's first word on, a change of it is seen.
+    # Whatever phone was stated: from the first attestation on, a change of it is seen.
     bank.change({"number": _NUMBER, "phone": "+8613700137000"})
     assert platform.decide(binding)["reason"] == "phone_changed"
 

@@ -217,7 +217,7 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
     show = ["scoring", "show", "--url", a_rig.url, "--key-file", str(support)]
     before = CliRunner().invoke(app, show)
     assert before.exit_code == 0, before.output
-    for word in ("every 1440 minutes", "last run", "plain rules tell", "over_transaction", "0 of 2000 scores"):
+    for word in ("every 1440 minutes", "last run", "plain rules warn", "over_transaction", "0 of 2000 scores"):
         assert word in before.stdout
     why = ["--reason", "限额调整之后"]
     run = ["scoring", "run", "--url", a_rig.url, "--key-file"]

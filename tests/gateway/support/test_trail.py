@@ -1,4 +1,4 @@
-"""The trail: every hop with its time, the first that stands still, and what support staff read of it."""
+"""The trail: every hop with its time, the first stalled hop, and what support staff read."""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def states(facts: Facts, now_ms: int) -> list[str]:
 
 
 @pytest.mark.parametrize("done", range(6))
-def test_each_hop_waits_as_long_as_is_expected_and_stands_still_a_millisecond_later(done: int) -> None:
+def test_each_hop_may_take_its_expected_time_and_is_stalled_a_millisecond_later(done: int) -> None:
     # A node sends again what no block takes, so that hop is counted from the signature.
     last_ms, bound_ms = 1_000 * (done + 1 if done != 3 else done), _BOUNDS[done]
     rest = ["waiting"] * (6 - done)
@@ -185,7 +185,7 @@ def test_a_transaction_that_no_block_holds_is_the_first_stalled_hop_until_one_do
 
 
 @pytest.mark.long
-def test_a_bank_that_is_silent_is_what_stands_still(city: City) -> None:
+def test_a_silent_bank_is_reported_as_the_stalled_hop(city: City) -> None:
     city.bank.heartbeat()
     city.world.clock.advance(MAX_STALENESS_MS + 1)
     trail = city.trail()
@@ -194,7 +194,7 @@ def test_a_bank_that_is_silent_is_what_stands_still(city: City) -> None:
 
 
 @pytest.mark.long
-def test_a_suspended_bank_is_what_stands_still(city: City) -> None:
+def test_a_suspended_bank_is_reported_as_the_stalled_hop(city: City) -> None:
     governance.execute(city.world.client, governance.suspend(city.bank.bic), GUARDIAN)
     trail = city.trail()
     assert (trail["stalled"], trail["cause"]) == ("in_block", "bank_suspended")
@@ -271,7 +271,7 @@ def test_a_node_that_tells_numbers_that_cannot_be_is_not_believed(
 
 
 @pytest.mark.long
-def test_an_endpoint_that_does_not_take_the_event_is_what_stands_still_until_it_does(rig: FollowRig) -> None:
+def test_an_endpoint_that_refuses_the_event_is_the_stalled_hop_until_it_accepts(rig: FollowRig) -> None:
     rig.heartbeat()
     person = rig.bound()
     rig.follow()
@@ -293,7 +293,7 @@ def test_an_endpoint_that_does_not_take_the_event_is_what_stands_still_until_it_
         rig.admin("DELETE", endpoint)
 
 
-def test_a_follower_that_is_behind_is_what_stands_still(rig: FollowRig) -> None:
+def test_a_follower_that_is_behind_is_the_stalled_hop(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, debit_allowed=False)

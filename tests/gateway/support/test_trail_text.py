@@ -67,7 +67,7 @@ def test_every_hop_in_every_state_is_told_in_both_languages(name: HopName, state
         assert remedy(trail(hop)) == REMEDIES[name]
         assert "31 s (expected within 30 s)" in en[-1]
     else:
-        assert "stands still" not in en[-1]
+        assert "stalled" not in en[-1]
 
 
 def test_the_states_of_a_hop_are_told_apart() -> None:
@@ -80,9 +80,9 @@ def test_every_cause_and_every_trouble_says_what_to_do_in_both_languages(cause: 
     hop = Hop(HopName.IN_BLOCK, HopState.WAITING)
     en, zh = check(trail(hop, stalled=HopName.IN_BLOCK, cause=cause, troubles=(cause,)))
     assert (en[0], zh[0]) == (REMEDIES[cause].en, REMEDIES[cause].zh)
-    assert en.count(REMEDIES[cause].en) == 1  # what stands still is not told a second time as a trouble
+    assert en.count(REMEDIES[cause].en) == 1  # the stalled hop is not repeated as a problem
     en, _ = check(trail(hop, troubles=(cause,)))
-    assert en[:2] == ["Nothing stands still: decisions use the bank's newest word.", REMEDIES[cause].en]
+    assert en[:2] == ["No hop is stalled: decisions use the bank's newest attestation.", REMEDIES[cause].en]
 
 
 @pytest.mark.parametrize("reason", [None, *Reason])

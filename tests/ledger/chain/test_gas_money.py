@@ -9,7 +9,7 @@ from web3.exceptions import Web3RPCError
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import connect
+from standing.ledger.chain.connection import connect
 from standing.ledger.chain.sender import NoGasMoney, Sender, refused_for_want_of_money
 from tests.world import World
 

@@ -28,7 +28,7 @@ def test_either_side_can_end_a_binding_and_only_that_one(staffed: Staffed, bank:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     other = bound(staffed, key=staffed.other_key)
-    # The platform's own word needs no word of the core's.
+    # The platform can end it without any statement by the core.
     bank.clock.advance(60_000)
     if side == "platform":
         assert staffed.delete(grant).status_code == 204

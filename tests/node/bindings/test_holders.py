@@ -181,7 +181,7 @@ def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world:
     assert granted["outcome"] == "granted"
     wait_until(lambda: platform.get(f"/v1/bindings/{granted['binding']}").json()["publication"])
     assert platform.decide(granted["binding"])["outcome"] == "approve"
-    # From the bank's first word on, a change of the name is seen.
+    # From the first attestation on, a change of the name is seen.
     bank.change({"number": held["number"], "holder_name": "Juan García"})
     wait_until(lambda: platform.decide(granted["binding"])["reason"] == "name_changed")
 

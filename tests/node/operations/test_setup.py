@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
-from standing.ledger.chain.client import parse_address
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import load
 from standing.node.app import create_app

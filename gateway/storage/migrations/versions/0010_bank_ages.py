@@ -1,4 +1,4 @@
-"""How old each bank's word was, minute by minute, for the console's charts."""
+"""Each bank's staleness, minute by minute, for the console's charts."""
 
 import sqlalchemy as sa
 from alembic import op

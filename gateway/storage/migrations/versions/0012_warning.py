@@ -1,4 +1,4 @@
-"""Early warning: how fresh each bank's word was, hour by hour."""
+"""Early warning: each bank's staleness, hour by hour."""
 
 import sqlalchemy as sa
 from alembic import op

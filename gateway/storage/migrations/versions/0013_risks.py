@@ -1,4 +1,4 @@
-"""Early warning: the model of bindings at risk, its scores, what was told, and who is left out."""
+"""Early warning: the model of bindings at risk, its scores, what was reported, and who opted out."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,85 @@
+"""Connections to ledger nodes by web3, addresses, and web3's errors as those of `ledger.errors`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from eth_abi.exceptions import DecodingError
+from eth_typing import ChecksumAddress
+from eth_utils import is_address, to_checksum_address
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BadResponseFormat,
+    ContractLogicError,
+    Web3Exception,
+    Web3RPCError,
+)
+
+from standing.ledger.chain.contract import decode_rejection
+from standing.ledger.chain.failover import Failover
+from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
+
+_WORD_MAX = 2**256 - 1
+
+# What web3 raises for answers whose parts have unexpected types.
+_ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
+
+
+def parse_address(text: str, field: str) -> ChecksumAddress:
+    """A 20-byte address with its checksum. Raises: InvalidValue."""
+    if not is_address(text):
+        raise InvalidValue(field, "not an address", "0x and 40 hexadecimal digits")
+    return to_checksum_address(text)
+
+
+def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:
+    """A web3 connection over keep-alive HTTP, to one node or with fail-over to others (`ledger.chain.failover`).
+
+    web3's own retries are off: the caller decides on retries.
+    """
+    return Web3(Failover([url] if isinstance(url, str) else url, timeout_s=timeout_s))
+
+
+@contextmanager
+def ledger_errors() -> Iterator[None]:
+    """Translate what web3 and requests raise into `ledger.errors`."""
+    try:
+        yield
+    except ContractLogicError as error:
+        raise decode_rejection(_revert_data(error.data)) from error
+    except requests.RequestException as error:
+        raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__})") from error
+    except Web3RPCError as error:
+        rpc_error = (error.rpc_response or {}).get("error", {})
+        data = rpc_error.get("data") if isinstance(rpc_error, dict) else None
+        if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
+            raise decode_rejection(_revert_data(data)) from error
+        raise LedgerUnreachable(f"the ledger's node answers with an error: {_shorten(error)}") from error
+    except BadFunctionCallOutput as error:
+        raise LedgerMismatch("there is no StatusLedger contract at this address") from error
+    except _ODD_ANSWER as error:
+        raise LedgerUnreachable(f"the ledger node's answer is malformed: {_shorten(error)}") from error
+    except Web3Exception as error:
+        raise LedgerUnreachable(f"the ledger's node fails: {_shorten(error)}") from error
+
+
+def quantity(answer: Any, of: str) -> int:
+    """A number from a node's answer, which may be null whatever web3's type says. Raises: LedgerUnreachable."""
+    if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
+        raise LedgerUnreachable(f"the ledger's node answers no {of}")
+    return answer
+
+
+def _shorten(error: Exception) -> str:
+    return str(error)[:200]
+
+
+def _revert_data(data: Any) -> bytes:
+    """The return data of a revert; empty where the node does not give it in hexadecimal."""
+    try:
+        return bytes(HexBytes(data)) if isinstance(data, str | bytes) else b""
+    except ValueError:
+        return b""
