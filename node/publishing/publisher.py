@@ -164,11 +164,7 @@ class Publisher:
         for row in pending:
             self._submitter.see_through(row, on_ledger)
         sent: Attempt | None = None
-        latest_ms = self._latest_allowed_ms() if len(pending) < self._options.max_in_flight else 0
-        while len(pending) < self._options.max_in_flight:
-            signed = self._sign_next(len(pending), latest_ms)
-            if signed is None:
-                break
+        while len(pending) < self._options.max_in_flight and (signed := self._sign_next(len(pending))) is not None:
             pending.append(signed)
             sent = self._submitter.submit(signed, after=sent)
         return len(pending)
@@ -273,13 +269,12 @@ class Publisher:
                 "it held, as a new deployment has; run `standing-node recover`"
             )
 
-    def _sign_next(self, in_flight: int, latest_ms: int) -> Row[Any] | None:
-        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early.
-
-        `latest_ms`: the latest time that the ledger takes, asked for a moment ago.
-        """
+    def _sign_next(self, in_flight: int) -> Row[Any] | None:
+        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
+        # Anew for each: an entry that came in meanwhile would be held to an older block's time.
+        latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
             # Read the clock only now: an entry that came in while the ledger was asked would otherwise seem to be from

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from web3.types import RPCEndpoint, RPCResponse
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
@@ -43,22 +42,24 @@ def test_the_publications_of_one_step_follow_each_other_and_the_node_is_asked_on
 ) -> None:
     stepped.node.publisher._options = replace(stepped.node.publisher._options, max_attestations=1)
     asked: list[str] = []
-    ask = stepped.node.client.failover.make_request
+    submitter = stepped.node.publisher._submitter
 
-    def noted(method: RPCEndpoint, params: Any) -> RPCResponse:
-        asked.append(method)
-        return ask(method, params)
+    def note(owner: Any, name: str) -> None:
+        ask = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (asked.append(name), ask(*given))[1])
 
-    monkeypatch.setattr(stepped.node.client.failover, "make_request", noted)
+    note(submitter._sender, "next_nonce")
+    note(submitter._sender, "gas_price_wei")
+    note(submitter._client, "receipt")
     for limit in range(3):
         stepped.feed({"number": NUMBER, "daily_limit_minor": limit})
     assert stepped.node.publisher.step() == 3
     nonces = [held.nonce for held in stepped.world.chain.mempool.taken]
     assert nonces == list(range(nonces[0], nonces[0] + 3))
-    assert [asked.count(method) for method in ("eth_getTransactionCount", "eth_gasPrice")] == [1, 1]
+    assert sorted(asked) == ["gas_price_wei", "next_nonce"]
     asked.clear()
     stepped.node.publisher.step()
-    assert asked.count("eth_getTransactionReceipt") == 1, "only the one that is next can be in a block"
+    assert asked == ["receipt"], "only the one that is next can be in a block"
     stepped.world.chain.release()
     stepped.settle()
 
