@@ -22,7 +22,7 @@ from standing.node.cli import app as node
 
 LOCALES = Path(__file__).parent.parent / "ledger" / "service" / "locales"
 
-#: What Typer itself prints through gettext.
+#: What Typer itself prints through gettext. What it refuses is in `commands.toml`, all of it.
 FRAMEWORK = (
     "Arguments",
     "Options",
@@ -38,8 +38,6 @@ FRAMEWORK = (
     "[env var: {}]",
     "(dynamic)",
     "(deprecated) ",
-    "Missing command.",
-    "No such command {name!r}.",
     "Try [blue]'{command_path} {help_option}'[/] for help.",
 )
 

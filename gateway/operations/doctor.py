@@ -133,5 +133,8 @@ def _clock(bank: Bank, date: str, asked_ms: int) -> Iterator[Finding]:
         told = told.replace(tzinfo=UTC)
     apart_ms = int(told.timestamp()) * 1000 - asked_ms
     if abs(apart_ms) > _CLOCK_ALLOWANCE_MS:
-        way = "ahead of" if apart_ms > 0 else "behind"
-        yield look("banks", f"the clock of {bank.bic}'s node is {span(abs(apart_ms))} {way} this machine's")
+        apart = span(abs(apart_ms))
+        if apart_ms > 0:
+            yield look("banks", f"the clock of {bank.bic}'s node is {apart} ahead of this machine's")
+        else:
+            yield look("banks", f"the clock of {bank.bic}'s node is {apart} behind this machine's")

@@ -6,8 +6,9 @@ within the horizon is as likely to fail as not.
 
 from collections.abc import Mapping
 
+from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Reason
-from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING
+from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING, Facts
 
 #: The value from which a feature alone causes a warning, strongest first.
 RULES: Mapping[str, float] = {
@@ -43,6 +44,18 @@ FORETOLD: Mapping[str, frozenset[Reason]] = {
 }
 
 
-def causes(found: Mapping[str, float], most: int = 3) -> tuple[str, ...]:
-    """The features for which a rule warns, strongest first, bounded; empty where no rule warns."""
-    return tuple(name for name, least in RULES.items() if found[name] >= least)[:most]
+def causes(found: Mapping[str, float], facts: Facts | None = None, most: int = 3) -> tuple[str, ...]:
+    """The features for which a rule warns, strongest first, bounded; empty where no rule warns.
+
+    With `facts`, a limit of one transaction is warned of only where a payment on record was above it: amounts that are
+    merely far apart would make one above any limit seem likely, and no user calls that usual.
+    """
+    names = [name for name, least in RULES.items() if found[name] >= least]
+    if facts is not None and "over_transaction" in names and not _was_above(facts):
+        names.remove("over_transaction")
+    return tuple(names[:most])
+
+
+def _was_above(facts: Facts) -> bool:
+    most_minor = facts.caps[Kind.PAYMENT].transaction_minor
+    return any(use.kind is Kind.PAYMENT and use.amount_minor > most_minor for use in facts.uses)

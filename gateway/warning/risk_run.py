@@ -200,7 +200,7 @@ class RiskRunner:
             per_mille: int | None = round(1000 * model.probability(values))
             factors = tuple(factor.name for factor in model.factors(values))
         else:
-            per_mille, factors = None, causes(values)
+            per_mille, factors = None, causes(values, each.facts)
         # Without a trained model, a plain rule either warns or does not.
         weight = per_mille if per_mille is not None else 1000 * bool(factors)
         last = each.facts.uses[-1] if each.facts.uses else None

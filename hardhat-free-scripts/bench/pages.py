@@ -25,6 +25,7 @@ from bench.bank import bind_users, core, start_bank
 from bench.consoles import look_at_accounts, open_consoles
 from bench.figures import Figure
 from localnet import LocalNet
+from standing.gateway.following import followed
 from standing.gateway.storage import schema
 from standing.ledger.clock import SystemClock
 from standing.ledger.service.database import Database
@@ -56,6 +57,9 @@ def fill(database: Database, count: int) -> int:
         with database.write() as connection:
             for table in _FILLED:
                 connection.execute(insert(table), list(_rows(table.name, samples[table.name], made)))
+    with database.write() as connection:
+        # As a follower that was there all the time would have left it: every binding has its first word.
+        followed.adopted(connection, SystemClock().now_ms())
     with database.read() as connection:
         return connection.scalar(select(func.count()).select_from(schema.bindings)) or 0
 

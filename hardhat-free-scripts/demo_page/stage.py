@@ -140,8 +140,9 @@ class Stage:
             "book": book.decide(question, self._policy),
         }
         self._sales.appendleft(sale)
+        await self._look_closely()  # the verdicts first: whether a warning came true can wait for one more request
         await self._look_at_warnings()
-        await self._look_closely()
+        await self.changed()
         return sale
 
     def tell(self, decided: Decided) -> None:

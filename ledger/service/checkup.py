@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import httpx
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import console
 from standing.ledger.service.database import Database, revisions
 from standing.ledger.service.serve import listener
@@ -68,11 +70,16 @@ def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> Non
         for finding in _found(what, find):
             mark, colour = finding.state.value
             amiss += finding.state is State.WRONG
-            console.print(
-                f"[{colour}]{mark:<5}[/]  {finding.what:<9}  {escape(finding.text)}", highlight=False, soft_wrap=True
-            )
+            marked, where = _wide(in_language(mark), 5), _wide(in_language(finding.what), 9)
+            text = escape(in_language(finding.text))
+            console.print(f"[{colour}]{marked}[/]  {where}  {text}", highlight=False, soft_wrap=True)
     if amiss:
         raise typer.Exit(1)
+
+
+def _wide(word: str, cells: int) -> str:
+    """A word as so many cells of a terminal, of which a Chinese character takes two."""
+    return word + " " * (cells - cell_len(word))
 
 
 def _found(what: str, find: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -5,7 +5,8 @@ The English sentences are the keys, and the framework's own texts come from the 
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from gettext import bindtextdomain, gettext, textdomain
 from importlib import import_module
 from importlib.metadata import version
@@ -14,7 +15,10 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from standing.ledger.service.command_language import DOMAIN, LOCALES
+from standing.ledger.service.command_language import DOMAIN, LOCALES, in_language
+
+#: The framework's own, of which it makes every refusal. It exports the class of bad values alone.
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
 class LazyCommand(NamedTuple):
@@ -36,6 +40,14 @@ def lazy_app(
         #: The summary of each command in the list of commands.
         listed: ClassVar = {name: command.help for name, command in commands.items()}
         _listing = False
+
+        def make_context(self, *args: Any, **kwargs: Any) -> Any:
+            with _refused_in_language():
+                return super().make_context(*args, **kwargs)
+
+        def invoke(self, ctx: Any) -> Any:
+            with _refused_in_language():
+                return super().invoke(ctx)
 
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
             return list(commands)
@@ -77,6 +89,19 @@ def lazy_app(
 
     root.__doc__ = help_text
     return app
+
+
+@contextmanager
+def _refused_in_language() -> Iterator[None]:
+    """What the framework refuses, in the language of the environment: it has these sentences in English alone."""
+    try:
+        yield
+    except UsageError as error:
+        english = error.format_message()
+        told = in_language(english)
+        if told == english:
+            raise
+        raise UsageError(told, error.ctx) from error
 
 
 def _load(name: str, command: LazyCommand, extra: str | None) -> Any:

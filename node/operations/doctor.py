@@ -105,15 +105,25 @@ def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
         yield well("gas", f"gas is free on this ledger; the sending account is {sender.address}")
         return
     heartbeats = balance // (price * GAS_FIXED)
-    held = f"the sending account {sender.address} holds {balance} wei"
+    account = sender.address
     if heartbeats < 1:
         yield wrong(
-            "gas", f"{held} and cannot pay for gas at {price} wei a unit: send this address money on the ledger"
+            "gas",
+            f"the sending account {account} holds {balance} wei and cannot pay for gas at {price} wei a unit: "
+            "send this address money on the ledger",
         )
     elif heartbeats < _LOW:
-        yield look("gas", f"{held}, enough for about {heartbeats} heartbeats at {price} wei a unit: send it more soon")
+        yield look(
+            "gas",
+            f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
+            f"at {price} wei a unit: send it more soon",
+        )
     else:
-        yield well("gas", f"{held}, enough for about {heartbeats} heartbeats at {price} wei a unit")
+        yield well(
+            "gas",
+            f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
+            f"at {price} wei a unit",
+        )
 
 
 def _core(settings: NodeSettings) -> Iterator[Finding]:

@@ -110,6 +110,18 @@ def test_a_risk_that_has_gone_no_longer_stands_and_is_news_again(it: FollowRig) 
     assert [each["stands"] for each in _warnings(it, person)] == [True, False]
 
 
+def test_amounts_far_apart_below_the_limit_are_no_warning_and_one_above_it_is(it: FollowRig) -> None:
+    person = _used(it)
+    for amount_minor in (100, 200, 60_000, 100, 90_000, 300):
+        it.heartbeat()
+        assert person.decide(amount_minor=amount_minor)["outcome"] == "approve"
+    _changed(it, person, transaction_limit_minor=100_000)
+    assert _warnings(it, person) == []
+    _changed(it, person, transaction_limit_minor=80_000)
+    (warned,) = _warnings(it, person)
+    assert warned["factors"][0]["word"] == "over_transaction"
+
+
 def test_warnings_of_a_binding_that_nobody_has_are_not_found(it: FollowRig) -> None:
     assert it.platform("GET", f"/v1/bindings/0x{'ab' * 32}/warnings").status_code == 404
 

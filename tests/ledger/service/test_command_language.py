@@ -1,17 +1,22 @@
 """The commands' help and errors are in the language of the environment, and English where that has none."""
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator
 from gettext import gettext
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer import rich_utils
 from typer.testing import CliRunner
 
 from catalogue import FRAMEWORK, help_texts
 from standing.gateway.cli import app as gateway
+from standing.ledger.service.checkup import State, database, examine
 from standing.ledger.service.command_language import errors
 from standing.node.cli import app as node
 from tests.gateway.test_problem_language import raised
@@ -47,6 +52,111 @@ def test_every_sentence_of_every_command_has_its_chinese(monkeypatch: pytest.Mon
     monkeypatch.setenv("LANGUAGE", "zh")
     english = [one for one in sentences if not any("\u4e00" <= character <= "\u9fff" for character in gettext(one))]
     assert (english, len(sentences) > 100) == ([], True)
+
+
+def _refusals(command: Any, words: list[str]) -> Iterator[list[str]]:
+    """Command lines that the framework refuses: of each command and each of its parameters, every kind of mistake."""
+    context = typer.Context(command)
+    if hasattr(command, "list_commands"):
+        yield [*words, "nonsense"]
+        for name in command.list_commands(context):
+            yield from _refusals(command.get_command(context, name), [*words, name])
+        return
+    yield [*words, "--nonsense"]
+    yield [*words, *["no"] * 9]
+    required = [parameter for parameter in command.params if parameter.required]
+    if required:
+        yield words
+    for parameter in command.params:
+        option = parameter.opts[-1]
+        if not option.startswith("-"):
+            continue
+        if parameter.is_flag:
+            yield [*words, f"{option}=yes"]
+            continue
+        yield [*words, option]
+        if parameter.type.name not in {"str", "path", "file", "filename"}:
+            yield [*words, option, "nonsense"]
+        if "range" in parameter.type.name:
+            yield [*words, option, "-99999999"]
+        if len(option) > 5:
+            yield [*words, option[:-1]]
+
+
+@pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
+def test_what_the_command_line_refuses_is_told_in_chinese(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)  # a sentence in one line
+    lines = list(_refusals(typer.main.get_command(app), []))
+    assert len(lines) > 100
+    english = []
+    for words in lines:
+        refused = CliRunner().invoke(app, words, env={"LANGUAGE": "zh"})
+        told = [line.strip("│ ") for line in refused.output.splitlines() if line.startswith("│")]
+        if refused.exit_code != 2 or not told or not _is_chinese(told[0]):
+            english.append((words, refused.exit_code, told))
+    assert english == []
+
+
+def _is_chinese(told: str) -> bool:
+    return re.search("[\u4e00-\u9fff]", told) is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", told) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["policy", "chek"], "没有命令 'chek'，是否指 'check'？"),
+        (["api-key", "new"], "缺少选项 '--name'。"),
+        (["scorecard", "--period", "eon"], "'--period' 的值无效：'eon' 不在可选值之中：'day', 'week', 'month'。"),
+        (["api-key", "new", "--name", "x", "--role", "king"], "--role 的值无效：允许：platform, support, admin"),
+    ],
+)
+def test_a_refusal_says_what_and_what_is_allowed(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)
+    refused = CliRunner().invoke(gateway, words, env={"LANGUAGE": "zh"})
+    assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+    assert "Usage: " in refused.stderr
+
+
+def _findings(file: Path) -> Iterator[tuple[str, str]]:
+    """What `doctor` looks at and may say, as it stands in a file, with a number or a word for what is filled in."""
+    for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            continue
+        if call.func.id in {"well", "look", "wrong"} and len(call.args) == 2:
+            what, text = call.args
+            if isinstance(what, ast.Constant):
+                yield f"{file.name}:{call.lineno}", str(what.value)
+            if isinstance(text, ast.Constant):
+                yield f"{file.name}:{call.lineno}", str(text.value)
+            elif isinstance(text, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else "7" for part in text.values]
+                yield f"{file.name}:{call.lineno}", "".join(parts)
+            else:
+                # Another's: a reason that the service gives, or an error, which has its Chinese already.
+                assert isinstance(text, ast.Name | ast.Call), f"{file.name}:{call.lineno}: no sentence"
+
+
+def test_everything_that_doctor_finds_has_its_chinese() -> None:
+    files_of_doctor = ("ledger/service/checkup.py", "gateway/operations/doctor.py", "node/operations/doctor.py")
+    found = [one for name in files_of_doctor for one in _findings(_ROOT / name)]
+    found += [("State", state.value[0]) for state in State]
+    assert len(found) > 90
+    missing = [f"{place}: {text}" for place, text in found if errors().of(text) is None]
+    assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
+
+
+def test_doctor_speaks_the_language_of_the_environment(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/none/at.all"
+
+    def shown(language: str) -> list[str]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("LANGUAGE", language)
+            with pytest.raises(typer.Exit):
+                examine([("database", lambda: database(url, "standing.gateway.storage"))])
+        return capsys.readouterr().out.splitlines()
+
+    assert shown("en") == [f"wrong  database   {tmp_path}/none is no folder that this user may write in"]
+    assert shown("zh") == [f"错误   数据库     {tmp_path}/none 不是当前用户可写的文件夹"]
 
 
 @pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
