@@ -51,4 +51,4 @@ def _serve(config: Path | None, taken: socket, *, shared: bool = False) -> None:
         app.state.reloader.on_hangup()
         if shared:
             app.state.reloader.share(hang_up_all)
-        serve_app(app, taken, app.state.load)
+        serve_app(app.state.load, taken, app.state.load)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +82,23 @@ class Server:
         self._process = self._begin()
         _wait_for(self._process, self.url, self._log)
 
+    def processor_s(self) -> float:
+        """The processor seconds that it has used since it began, with all its processes, those that ended too."""
+        own = _times(self._process.pid)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        ticks = sum(own) + sum(sum(_times(int(child))[:2]) for child in children)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> None:
         """Stop it by the "fast" shutdown, which does not wait for clients."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(_STOP_TIMEOUT_S)
+
+
+def _times(pid: int) -> list[int]:
+    """Ticks of the processor that a process has used: its own, in user and system, and those of its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(each) for each in fields[11:15]]
 
 
 @contextmanager
@@ -96,8 +109,9 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A running server, which can be restarted. Raises: PostgresMissing, RuntimeError."""
+def server(settings: Sequence[str] = _OPTIONS) -> Iterator[Server]:
+    """A running server, which can be restarted. `settings` are for its command line; by default nothing is waited for
+    that only a power cut would ask for. Raises: PostgresMissing, RuntimeError."""
     folder = programs()
     user = _user()
     with tempfile.TemporaryDirectory(prefix="standing-postgres-") as name:
@@ -113,7 +127,7 @@ def server() -> Iterator[Server]:
             **options,
         )
         command = [str(folder / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
-        for option in _OPTIONS:
+        for option in settings:
             command += ["-c", option]
         url = f"postgresql+psycopg://standing@127.0.0.1:{port}/postgres"
         with (home / "log").open("ab") as log:

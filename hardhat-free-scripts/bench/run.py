@@ -26,6 +26,7 @@ from bench.decide import RedisMissing
 from bench.figures import Figure, Ratio, figures_table, ratios_table
 from standing.ledger.service.serve import settle_memory
 from tests.contracts.npm_packages import NpmMissing
+from with_postgres import PostgresMissing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,7 @@ SECTIONS = (
     Section("scale", "More bindings"),
     Section("warning", "Failures and silences told ahead"),
     Section("pressure", "Three times more load than capacity"),
+    Section("postgresql", "Several gateway processes on one PostgreSQL"),
 )
 
 
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             more = {"sizes": given.sizes} if section.name == "scale" and given.sizes else {}
             results[section.name] = measure(section, given.rounds, console, more)
-        except (AnvilMissing, NpmMissing, RedisMissing) as missing:
+        except (AnvilMissing, NpmMissing, PostgresMissing, RedisMissing) as missing:
             console.print(f"bench: {section.name}: {missing}", markup=False)
             return 1
     if not given.no_write:

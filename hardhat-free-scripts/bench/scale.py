@@ -58,10 +58,11 @@ _SHARE = 15_000  # what a filling process does before it tells how far it is
 
 
 class Stage:
-    """A ledger, a database and a gateway with a number of bindings."""
+    """A ledger, a database and a gateway with a number of bindings. `database_url`: an empty one, else SQLite."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, database_url: str | None = None) -> None:
         self.size = size
+        self._database_url = database_url
         self.bindings: list[list[bytes]] = [[] for _ in _BICS]
         folder.mkdir()
         self.anvil, self.url = anvil.start(folder, history=False)
@@ -83,6 +84,8 @@ class Stage:
         self.net.add_gateway(policy={"freshness": [{"up_to_minor": "any", "max_staleness_ms": 86_400_000}]})
         # A run over all bindings is paced, and no part of what is measured.
         self.net.gateway_settings["reconcile_every_minutes"] = "never"
+        if self._database_url is not None:
+            self.net.gateway_settings["database_url"] = self._database_url
         url = self.net.gateway_settings["database_url"]
         database = Database(url)
         migrate(database, "standing.gateway.storage")
@@ -96,13 +99,17 @@ class Stage:
 
     def start_gateway(self) -> None:
         """Start the gateway, as one whose follower has seen every binding, and let it get warm."""
+        self.skip_following()
+        self.gateway = self.net.start_gateway()
+        self.decide(Figure("", "", ""))
+
+    def skip_following(self) -> None:
+        """Let the database look as a follower leaves it that has seen every binding."""
         database = Database(self.net.gateway_settings["database_url"])
         with database.write() as connection:
             followed.start(connection, LedgerClient(self.url, self.net.contract).head())
             followed.adopted(connection, SystemClock().now_ms() + 1)
         database.close()
-        self.gateway = self.net.start_gateway()
-        self.decide(Figure("", "", ""))
 
     def read(self, figure: Figure) -> None:
         """A round of reading."""
@@ -153,7 +160,7 @@ class Stage:
         self.anvil.stop()
 
 
-def _populate(stages: Sequence[Stage]) -> None:
+def populate(stages: Sequence[Stage]) -> None:
     """Fill all stages, both banks of each at once."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ProcessPoolExecutor(len(_BICS), mp_context=get_context("spawn")) as pool, Progress(*columns) as progress:
@@ -178,7 +185,7 @@ def run(folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[F
     try:
         for size in sizes:
             stages.append(Stage(folder / str(size), size))  # noqa: PERF401 - what was started is stopped
-        _populate(stages)
+        populate(stages)
         for stage in stages:
             stage.start_gateway()
         figures = _measured(stages, rounds)

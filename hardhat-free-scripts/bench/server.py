@@ -157,7 +157,8 @@ def main() -> None:
         scoring = threading.Thread(target=_keep_scoring, args=(runner,), daemon=True)
         scoring.start()
         app.add_api_route("/scoring", scoring.is_alive)
-    serve(app, listener("127.0.0.1", arguments.port))
+    # As `standing-gateway serve` does.
+    serve(app.state.load, listener("127.0.0.1", arguments.port), app.state.load)
 
 
 def _keep_scoring(runner: RiskRunner) -> None:

@@ -85,6 +85,7 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         log_config=None,
         access_log=False,
         server_header=False,
+        interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
