@@ -46,7 +46,12 @@ def test_the_publications_of_one_step_follow_each_other_and_the_node_is_asked_on
 
     def note(owner: Any, name: str) -> None:
         ask = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *given: (asked.append(name), ask(*given))[1])
+
+        def noted(*given: Any) -> Any:
+            asked.append(name)
+            return ask(*given)
+
+        monkeypatch.setattr(owner, name, noted)
 
     note(submitter._sender, "next_nonce")
     note(submitter._sender, "gas_price_wei")
