@@ -1,6 +1,7 @@
 """The gateway's services, put together from its settings. `app` serves them; commands use them without HTTP."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
@@ -100,16 +101,79 @@ class Gateway:
         await asyncio.to_thread(self.storage.close)
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What most services are made of."""
+
+    settings: GatewaySettings
+    clock: Clock
+    policy: Policy
+    database: Database
+    storage: Storage
+    vault: Vault
+    banks: BankDirectory
+    nodes: NodeClient
+    ledger: LedgerClient
+    reader: Reader
+    meters: Meters
+
+
 def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """Read the secrets, find the ledger, migrate the database, and put the services together.
 
     Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
     """
-    clock = clock or SystemClock()
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
-    policy = read_policy(settings)
     evidence_key = load_evidence_key(settings.evidence_key_file)
+    base = _base(settings, clock or SystemClock(), vault_secrets)
+    clock, policy, storage, vault, banks = base.clock, base.policy, base.storage, base.vault, base.banks
+    evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
+    bindings = _bindings(base)
+    flow = _binding_flow(base, bindings)
+    accounts = _accounts(base, bindings)
+    followed = _following(base)
+    reconciler, reconcile_schedule = _reconciling(base)
+    risks, risk_schedule = _scoring(base, followed)
+    cards = ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock)
+    holds = Holds(storage, clock)
+    return Gateway(
+        settings=settings,
+        clock=clock,
+        policy=policy,
+        storage=storage,
+        banks=banks,
+        nodes=base.nodes,
+        reader=base.reader,
+        bindings=bindings,
+        binding_flow=flow,
+        identity_change=IdentityChange(storage, vault),
+        accounts=accounts,
+        audit=Audit(storage, vault, clock),
+        sessions=_sessions(settings, storage, vault, clock),
+        openid=_openid(settings, client_secret, storage, Vault(vault_secrets, "console-sign-in"), clock),
+        decisions=_decisions(base, bindings, evidence),
+        search=DecisionSearch(storage, clock),
+        reviews=_reviews(base, bindings),
+        evidence=evidence,
+        following=followed,
+        meters=base.meters,
+        reconciler=reconciler,
+        reconcile_schedule=reconcile_schedule,
+        trails=_trails(base, bindings),
+        holds=holds,
+        proofs=_proofs(base, flow, holds),
+        score_cards=cards,
+        check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
+        risks=risks,
+        risk_schedule=risk_schedule,
+        scoring=Scoring(storage, clock, settings.warning, risk_schedule.wake),
+        warnings=Warnings(storage),
+    )
+
+
+def _base(settings: GatewaySettings, clock: Clock, vault_secrets: Sequence[bytes]) -> _Base:
+    policy = read_policy(settings)
     banks = BankDirectory(settings.banks)
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
     check_ledger(ledger, settings.chain_id)
@@ -118,11 +182,25 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         migrate(database, "standing.gateway.storage")
     except DBAPIError as error:
         raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
-    storage = Storage(database)
-    nodes = NodeClient(settings.bank_node_timeout_ms / 1000, clock)
+    storage, meters = Storage(database), Meters()
+    return _Base(
+        settings=settings,
+        clock=clock,
+        policy=policy,
+        database=database,
+        storage=storage,
+        vault=open_vault(storage, vault_secrets),
+        banks=banks,
+        nodes=NodeClient(settings.bank_node_timeout_ms / 1000, clock),
+        ledger=ledger,
+        reader=_reader(settings, policy, ledger, clock, meters),
+        meters=meters,
+    )
+
+
+def _reader(settings: GatewaySettings, policy: Policy, ledger: LedgerClient, clock: Clock, meters: Meters) -> Reader:
     budget_ms = policy.ledger_read_timeout_ms or settings.ledger_read_timeout_ms
-    meters = Meters()
-    ledger_nodes = LedgerNodes(
+    nodes = LedgerNodes(
         settings.all_ledger_urls,
         settings.ledger_contract,
         budget_ms=budget_ms,
@@ -136,169 +214,166 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
             max_head_age_ms=settings.ledger_max_head_age_ms,
         ),
     )
-    reader = Reader(
-        ledger_nodes,
+    return Reader(
+        nodes,
         settings.ledger_contract,
         budget_ms=budget_ms,
         max_waiting=settings.max_waiting_reads,
         max_in_flight=settings.ledger_calls_in_flight,
         meters=meters,
     )
-    vault = open_vault(storage, vault_secrets)
+
+
+def _bindings(base: _Base) -> Bindings:
     bindings = Bindings(
-        storage=storage,
-        vault=vault,
-        banks=banks,
-        nodes=nodes,
-        reader=reader,
-        clock=clock,
-        max_waiting=settings.max_waiting_bindings,
-        max_cached=settings.max_cached_bindings,
+        storage=base.storage,
+        vault=base.vault,
+        banks=base.banks,
+        nodes=base.nodes,
+        reader=base.reader,
+        clock=base.clock,
+        max_waiting=base.settings.max_waiting_bindings,
+        max_cached=base.settings.max_cached_bindings,
     )
     bindings.check_keys()
+    return bindings
+
+
+def _binding_flow(base: _Base, bindings: Bindings) -> BindingFlow:
     flow = BindingFlow(
-        platform=settings.platform,
-        storage=storage,
-        vault=vault,
-        banks=banks,
-        nodes=nodes,
-        ledger=ledger,
+        platform=base.settings.platform,
+        storage=base.storage,
+        vault=base.vault,
+        banks=base.banks,
+        nodes=base.nodes,
+        ledger=base.ledger,
         bindings=bindings,
-        bounds=policy.binding,
-        clock=clock,
-        max_waiting=settings.max_waiting_bindings,
+        bounds=base.policy.binding,
+        clock=base.clock,
+        max_waiting=base.settings.max_waiting_bindings,
     )
     flow.forget_expired()
-    evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=ledger.domain)
-    decisions = DecisionService(
-        storage=storage,
+    return flow
+
+
+def _accounts(base: _Base, bindings: Bindings) -> Accounts:
+    return Accounts(
+        storage=base.storage,
         bindings=bindings,
-        reader=reader,
+        banks=base.banks,
+        reader=base.reader,
+        policy=base.policy,
+        clock=base.clock,
+        max_waiting=base.settings.max_waiting_bindings,
+    )
+
+
+def _decisions(base: _Base, bindings: Bindings, evidence: EvidenceSigner) -> DecisionService:
+    return DecisionService(
+        storage=base.storage,
+        bindings=bindings,
+        reader=base.reader,
         evidence=evidence,
-        policy=policy,
-        clock=clock,
-        max_waiting=settings.max_waiting_decisions,
-        reservation_lifetime_ms=settings.reservation_lifetime_ms,
-        meters=meters,
+        policy=base.policy,
+        clock=base.clock,
+        max_waiting=base.settings.max_waiting_decisions,
+        reservation_lifetime_ms=base.settings.reservation_lifetime_ms,
+        meters=base.meters,
     )
-    reviews = Reviews(
-        storage=storage,
+
+
+def _reviews(base: _Base, bindings: Bindings) -> Reviews:
+    return Reviews(
+        storage=base.storage,
         bindings=bindings,
-        reader=reader,
-        policy=policy,
-        clock=clock,
-        reservation_lifetime_ms=settings.reservation_lifetime_ms,
+        reader=base.reader,
+        policy=base.policy,
+        clock=base.clock,
+        reservation_lifetime_ms=base.settings.reservation_lifetime_ms,
     )
+
+
+def _following(base: _Base) -> Following:
+    return following.build(
+        storage=base.storage,
+        vault=base.vault,
+        ledger=base.ledger,
+        banks=base.banks,
+        policy=base.policy,
+        clock=base.clock,
+        rule=base.settings.block_rule,
+        leader=Leader(lock_of(base.database, "follower"), "follower"),
+        follower_settings=base.settings.follower,
+        webhook_settings=base.settings.webhooks,
+        stream_settings=base.settings.streams,
+        at_head=PaceWatch(storage=base.storage, ledger=base.ledger, clock=base.clock).step,
+    )
+
+
+def _reconciling(base: _Base) -> tuple[Reconciler, ReconcileSchedule]:
     reconciler = Reconciler(
-        storage=storage,
-        vault=vault,
-        banks=banks,
-        ledger=ledger,
-        policy=policy,
-        clock=clock,
-        rule=settings.block_rule,
-        pace=Pace(settings.reconcile_batch, settings.reconcile_pause_ms),
+        storage=base.storage,
+        vault=base.vault,
+        banks=base.banks,
+        ledger=base.ledger,
+        policy=base.policy,
+        clock=base.clock,
+        rule=base.settings.block_rule,
+        pace=Pace(base.settings.reconcile_batch, base.settings.reconcile_pause_ms),
     )
-    every = settings.reconcile_every_minutes
-    schedule = ReconcileSchedule(
+    every = base.settings.reconcile_every_minutes
+    return reconciler, ReconcileSchedule(
         reconciler,
-        storage,
-        clock,
-        Leader(lock_of(database, "reconcile"), "reconcile"),
+        base.storage,
+        base.clock,
+        Leader(lock_of(base.database, "reconcile"), "reconcile"),
         every_minutes=every if isinstance(every, int) else None,
     )
-    accounts = Accounts(
-        storage=storage,
-        bindings=bindings,
-        banks=banks,
-        reader=reader,
-        policy=policy,
-        clock=clock,
-        max_waiting=settings.max_waiting_bindings,
-    )
-    cards = ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock)
-    followed = following.build(
-        storage=storage,
-        vault=vault,
-        ledger=ledger,
-        banks=banks,
-        policy=policy,
-        clock=clock,
-        rule=settings.block_rule,
-        leader=Leader(lock_of(database, "follower"), "follower"),
-        follower_settings=settings.follower,
-        webhook_settings=settings.webhooks,
-        stream_settings=settings.streams,
-        at_head=PaceWatch(storage=storage, ledger=ledger, clock=clock).step,
-    )
+
+
+def _scoring(base: _Base, followed: Following) -> tuple[RiskRunner, RiskSchedule]:
     risks = RiskRunner(
-        storage=storage,
-        vault=vault,
-        banks=banks,
-        policy=policy,
-        clock=clock,
-        settings=settings.warning,
+        storage=base.storage,
+        vault=base.vault,
+        banks=base.banks,
+        policy=base.policy,
+        clock=base.clock,
+        settings=base.settings.warning,
         wake=followed.wakeups.wake,
     )
-    holds = Holds(storage, clock)
-    score_every = settings.warning.every_minutes
-    risk_schedule = RiskSchedule(
+    every = base.settings.warning.every_minutes
+    return risks, RiskSchedule(
         risks,
-        storage,
-        clock,
-        Leader(lock_of(database, "warning"), "warning"),
-        every_minutes=score_every if isinstance(score_every, int) else None,
+        base.storage,
+        base.clock,
+        Leader(lock_of(base.database, "warning"), "warning"),
+        every_minutes=every if isinstance(every, int) else None,
     )
-    return Gateway(
-        settings=settings,
-        clock=clock,
-        policy=policy,
-        storage=storage,
-        banks=banks,
-        nodes=nodes,
-        reader=reader,
+
+
+def _trails(base: _Base, bindings: Bindings) -> Trails:
+    return Trails(
+        storage=base.storage,
         bindings=bindings,
-        binding_flow=flow,
-        identity_change=IdentityChange(storage, vault),
-        accounts=accounts,
-        audit=Audit(storage, vault, clock),
-        sessions=_sessions(settings, storage, vault, clock),
-        openid=_openid(settings, client_secret, storage, Vault(vault_secrets, "console-sign-in"), clock),
-        decisions=decisions,
-        search=DecisionSearch(storage, clock),
-        reviews=reviews,
-        evidence=evidence,
-        following=followed,
-        meters=meters,
-        reconciler=reconciler,
-        reconcile_schedule=schedule,
-        trails=Trails(
-            storage=storage,
-            bindings=bindings,
-            banks=banks,
-            nodes=nodes,
-            reader=reader,
-            policy=policy,
-            clock=clock,
-            settings=settings.trail,
-        ),
+        banks=base.banks,
+        nodes=base.nodes,
+        reader=base.reader,
+        policy=base.policy,
+        clock=base.clock,
+        settings=base.settings.trail,
+    )
+
+
+def _proofs(base: _Base, flow: BindingFlow, holds: Holds) -> HoldProofs:
+    return HoldProofs(
+        platform=base.settings.platform,
+        storage=base.storage,
+        banks=base.banks,
+        nodes=base.nodes,
+        flow=flow,
         holds=holds,
-        proofs=HoldProofs(
-            platform=settings.platform,
-            storage=storage,
-            banks=banks,
-            nodes=nodes,
-            flow=flow,
-            holds=holds,
-            policy=policy,
-            clock=clock,
-        ),
-        score_cards=cards,
-        check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
-        risks=risks,
-        risk_schedule=risk_schedule,
-        scoring=Scoring(storage, clock, settings.warning, risk_schedule.wake),
-        warnings=Warnings(storage),
+        policy=base.policy,
+        clock=base.clock,
     )
 
 
