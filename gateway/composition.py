@@ -125,9 +125,10 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
+    policy = read_policy(settings)
     evidence_key = load_evidence_key(settings.evidence_key_file)
-    base = _base(settings, clock or SystemClock(), vault_secrets)
-    clock, policy, storage, vault, banks = base.clock, base.policy, base.storage, base.vault, base.banks
+    base = _base(settings, policy, clock or SystemClock(), vault_secrets)
+    clock, storage, vault, banks = base.clock, base.storage, base.vault, base.banks
     evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
     bindings = _bindings(base)
     flow = _binding_flow(base, bindings)
@@ -172,8 +173,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     )
 
 
-def _base(settings: GatewaySettings, clock: Clock, vault_secrets: Sequence[bytes]) -> _Base:
-    policy = read_policy(settings)
+def _base(settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets: Sequence[bytes]) -> _Base:
     banks = BankDirectory(settings.banks)
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
     check_ledger(ledger, settings.chain_id)
