@@ -26,7 +26,7 @@ from standing.ledger.attestations.publication import Signer, recover
 from standing.ledger.attestations.terms import IdentityTags, tags_differ
 
 CHALLENGE_SIZE = 32
-#: For how long a bank's node says that a certificate is good, and the longest that a verifier takes.
+#: For how long a bank's node says that a certificate is good, and the longest that a verifier accepts.
 LIFETIME_MS = 2 * 60 * 1000
 MAX_LIFETIME_MS = 10 * 60 * 1000
 

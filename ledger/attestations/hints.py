@@ -1,8 +1,8 @@
 """Hints for people who type: what in a claim looks mistyped.
 
-A hint looks at the claim alone and at no bank's book, so it tells a guesser nothing. It stops nobody: banks know all
-their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and South
-African numbers have outgrown the checks that libraries have for them, so nothing is said about those.
+A hint looks at the claim alone and at no bank's book, so it reveals nothing to a guesser. It stops nobody: banks know
+all their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and
+South African numbers have outgrown the checks that libraries have for them, so nothing is said about those.
 """
 
 import re
@@ -46,7 +46,7 @@ def number_hint(number: str, number_type: str) -> Hint | None:
             return "length"
         return None if luhn.is_valid(compact) else "check_digit"
     if _IBAN.fullmatch(compact):
-        return _told_by(lambda text: iban.validate(text, check_country=False), compact)
+        return _hint_from(lambda text: iban.validate(text, check_country=False), compact)
     return None
 
 
@@ -59,7 +59,7 @@ def document_hint(document: IdDocument) -> Hint | None:
         return None if len(compact) in _LENGTHS[scheme] else "length"
     name = _NATIONAL.get((scheme, country))
     module = _ELSEWHERE.get(scheme) if name is None else get_cc_module(country.lower(), name)
-    return None if module is None else _told_by(module.validate, compact)
+    return None if module is None else _hint_from(module.validate, compact)
 
 
 def phone_hint(phone: str) -> Hint | None:
@@ -81,7 +81,7 @@ def _resident_hint(number: str) -> Hint | None:
     return None if ric.calc_check_digit(number) == number[-1] else "check_digit"
 
 
-def _told_by(validate: Callable[[str], object], number: str) -> Hint | None:
+def _hint_from(validate: Callable[[str], object], number: str) -> Hint | None:
     try:
         validate(number)
     except InvalidChecksum:

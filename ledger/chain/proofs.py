@@ -1,4 +1,4 @@
-"""Storage proofs: what a block's state says about a binding, provable by the block's header alone.
+"""Storage proofs: what a block's state holds about a binding, provable by the block's header alone.
 
 A node's `eth_getProof` gives Merkle-Patricia paths from the header's state root to the five storage slots that `read`
 answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; tests hold it against `read`), each from its
@@ -89,7 +89,7 @@ class Proved:
 
     @classmethod
     def of_words(cls, words: Sequence[int]) -> "Proved":
-        """What the values of the five slots mean, in the order of `storage_slots`."""
+        """The values of the five slots, decoded, in the order of `storage_slots`."""
         issuer, admin, head, packed, tail = words
         return cls(
             record=Record(

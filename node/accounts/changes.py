@@ -81,7 +81,7 @@ class AccountChange(BaseModel):
         "holder_name",
     )
 
-    #: All that says how an account is; some of it a book may not have.
+    #: All fields of an account's state; a book may not have some of them.
     ACCOUNT_FIELDS: ClassVar[tuple[str, ...]] = (
         *STATE_FIELDS,
         "holder_kind",
@@ -165,11 +165,11 @@ class AccountChange(BaseModel):
 
     @property
     def trouble(self) -> Trouble | None:
-        """Where this was said and why it makes its account unstated, where that is known."""
+        """Where this was stated and why it makes its account unstated, where that is known."""
         return self._trouble
 
-    def said_in(self, source: str) -> "AccountChange":
-        """This change, with where it was said: `source` is shown should it not fit its account."""
+    def stated_in(self, source: str) -> "AccountChange":
+        """This change, with where it was stated: `source` is shown if it does not fit its account."""
         self._trouble = Trouble(source, "")
         return self
 
@@ -230,7 +230,7 @@ def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_o
     except ValidationError as error:
         number = stated.get("number") if isinstance(stated, dict) else None
         if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
-            return stated  # nobody knows whose change it is, so the entry is refused
+            return stated  # the change's account is unknown, so the entry is refused
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
         problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
         trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])

@@ -18,7 +18,7 @@ _OUTCOMES = {
 
 
 def show_report(report: FileReport, console: Console) -> None:
-    """Print a report: first what becomes of the file, then line by line what is wrong with it."""
+    """Print a report: first what happens to the file, then its problems line by line."""
     summary = Table(show_header=False, box=None, pad_edge=False)
     summary.add_column(style="bold")
     summary.add_column(overflow="fold")

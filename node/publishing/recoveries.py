@@ -9,7 +9,7 @@ from standing.node.storage import schema
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """What the core has to feed again: everything that it said after `core_from_ms`, at least up to `core_until_ms`."""
+    """What the core has to feed again: all that it stated after `core_from_ms`, at least up to `core_until_ms`."""
 
     core_from_ms: int
     core_until_ms: int
