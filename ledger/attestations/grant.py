@@ -54,7 +54,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class KeylessGrant:
-    """A grant with the commitment in place of the key: it shows which key is right to whoever has one."""
+    """A grant with the commitment in place of the key: it shows a holder of a key whether it is the right one."""
 
     bank: str
     binding: bytes

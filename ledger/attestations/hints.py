@@ -2,7 +2,7 @@
 
 A hint looks at the claim alone and at no bank's book, so it reveals nothing to a guesser. It stops nobody: banks know
 all their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and
-South African numbers have outgrown the checks that libraries have for them, so nothing is said about those.
+South African numbers have outgrown the checks that libraries have for them, so those get no hint.
 """
 
 import re

@@ -297,7 +297,7 @@ class LedgerClient:
         return self.head(block_number).time_s * 1000
 
     def block_gas_limit(self) -> int | None:
-        """How much gas the latest block may hold; None where the node does not say, as some engines do not."""
+        """How much gas the latest block may hold; None where the node does not report it, as some engines do not."""
         found = self._plain_block("latest")
         try:
             limit = int(found["gasLimit"], 16) if found is not None else 0

@@ -64,7 +64,7 @@ _NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPa
 
 
 class ProofWrong(StandingError):
-    """A header or a storage proof does not hold, or is malformed."""
+    """A header or a storage proof is wrong, or is malformed."""
 
 
 @dataclass(frozen=True, slots=True)

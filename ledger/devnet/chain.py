@@ -138,7 +138,7 @@ def _revert(identity: Any, failure: TransactionFailed) -> dict[str, Any]:
 @to_dict
 def _to_json_dict(value: dict[str, Any]) -> Any:
     for key, item in value.items():
-        # A receipt of eth-tester's says "" where the transaction made a contract; nodes say null.
+        # A receipt of eth-tester's has "" where the transaction made a contract; nodes have null.
         yield key, None if key == "to" and item == "" else _to_json(item)
 
 

@@ -80,7 +80,7 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
 #: What is allowed, in pydantic's messages: "Input should be …", "String should have …".
 _SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
 
-#: What is allowed, by error type, where pydantic only says what is wrong.
+#: What is allowed, by error type, where pydantic's message lacks it.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",

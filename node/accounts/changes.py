@@ -1,4 +1,4 @@
-"""What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
+"""The core's statements: feed entries and their changes, as JSON and, field for field, as CSV."""
 
 import re
 from collections.abc import Container, Iterable
@@ -185,8 +185,8 @@ class AccountChange(BaseModel):
     ) -> "AccountChange":
         """A change saying that the core's statement about an account cannot be understood. `fields`: those it
         mentioned."""
-        spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
-        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
+        concerned = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
+        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=concerned)
         change._trouble = trouble
         return change
 

@@ -1,4 +1,4 @@
-"""Erases what the node has of an account and its holder, once nobody relies on it any more.
+"""Erases the node's data of an account and its holder, once nobody relies on it any more.
 
 The ledger keeps sealed terms that nobody can link to the account, because the list of its bindings is erased here too.
 """

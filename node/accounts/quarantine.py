@@ -53,21 +53,21 @@ class Quarantine:
         """
         unknown = [number for number in numbers if number not in before]
         never_stated = self.never_stated(connection, unknown) if unknown else set()
-        mended = []
+        restated = []
         for number in numbers:
             held = before[number].unstated if number in before else frozenset[str]()
             now = after.get(number)
             left = frozenset(troubles[number].unstated) if now is None else now.unstated
             if not left:
                 if held or number in never_stated:
-                    mended.append(number)
+                    restated.append(number)
             elif held == left or (now is None and number in never_stated):
                 continue  # it is listed
             elif left < held:
                 self._narrow(connection, number, left)
             else:
                 self._put(connection, number, left, troubles.get(number))
-        self._clear(connection, mended)
+        self._clear(connection, restated)
 
     def _put(self, connection: Connection, number: str, fields: frozenset[str], change: AccountChange | None) -> None:
         """List an account, or replace its entry."""

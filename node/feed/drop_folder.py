@@ -149,7 +149,7 @@ class DropFolder:
         return self._loader.load(path, name, _no_progress, stop, reconcile=self._settings.role == "reconcile")
 
     def _checksum_problem(self, path: Path) -> LineProblem | None:
-        """What the checksum file, as `sha256sum` writes it, says is wrong with the file."""
+        """The file's mismatch with its checksum file, which is as `sha256sum` writes it."""
         beside = _checksum_file(path)
         if not beside.exists():
             needed = self._settings.require_checksum

@@ -91,10 +91,10 @@ class FileCheck:
             return judged
         report.sha256 = sha256_of(path)
         if self._check_lines(path, name, judged, progress):
-            self._weigh(judged)
+            self._check_share(judged)
         return judged
 
-    def _weigh(self, judged: Judged) -> None:
+    def _check_share(self, judged: Judged) -> None:
         """Reject a file of which too much cannot be understood."""
         report = judged.report
         if report.kind == "full" and report.lines == 0:
@@ -128,7 +128,7 @@ class FileCheck:
                         report.outcome = "rejected"
                         return False
                     if problems or change is None:
-                        self._note_bad(judged, line, name, problems)
+                        self._add_bad(judged, line, name, problems)
                     else:
                         report.changes += 1
                 report.bad_lines = len(judged.bad)
@@ -139,7 +139,7 @@ class FileCheck:
                 progress(page[-1].read_bytes, size)
         return True
 
-    def _note_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
+    def _add_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
         number = stated_number(line.record)
         if number is None:
             judged.bad[line.number] = None

@@ -1,4 +1,4 @@
-"""Feed files as records, read one at a time, in whatever encoding and form their profile says.
+"""Feed files as records, read one at a time, in the encoding and form that their profile states.
 
 Each line of the file is decoded separately, so an invalid byte is reported with its line, and spoils only its own
 field. A broken record costs only that record: reading resumes at the line after the one on which it began.

@@ -279,7 +279,7 @@ class FileLoader:
                 if work.stop.wait(error.retry_after_s):
                     raise Stopped from error
             except (InvalidValue, Conflict) as error:
-                # The file was checked before, so the fault is the entry's time, or somebody else fed in between.
+                # The file was checked before, so the fault is the entry's time, or another source fed in between.
                 problem = error.problem if isinstance(error, InvalidValue) else str(error)
                 work.report.add(LineProblem(0, "feed", problem, "one source for the core's word, in the order of time"))
                 work.report.outcome = "rejected"
@@ -288,7 +288,7 @@ class FileLoader:
     def _missing(self, work: _Work, newest_id: int) -> Iterator[list[AccountChange]]:
         """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing.
 
-        Where a line names no account, it can only be about one of these: the changes say that they are unstated.
+        Where a line names no account, it can only be about one of these: the changes make them unstated.
         """
         trouble = None
         if work.report.untold_lines:

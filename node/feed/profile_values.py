@@ -1,4 +1,4 @@
-"""Turns a row as a core writes it into a record of the feed, as its profile says. Errors name the field, no value."""
+"""Turns a row as a core writes it into a record of the feed, by its profile. Errors name the field, no value."""
 
 import re
 import unicodedata

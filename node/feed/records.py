@@ -169,7 +169,7 @@ def _problem(item: Any) -> InvalidValue:
 
 
 def shown_name(name: str) -> str:
-    """The name of a field or column as it may be shown: whoever writes a file can write anything there."""
+    """The name of a field or column as it may be shown: a file can contain anything there."""
     plain = name if name.isprintable() else ascii(name)[1:-1]
     return plain if len(plain) <= _MAX_FIELD_SHOWN else plain[:_MAX_FIELD_SHOWN] + "…"
 

@@ -60,7 +60,7 @@ class SqlViewSource:
     def step(self, stop: threading.Event) -> None:
         """One pass over what changed since the last. Ends early, and without a promise, when asked to stop.
 
-        Raises: CoreUnavailable, InvalidValue (the view is not what the settings say, or too much of the pass cannot be
+        Raises: CoreUnavailable, InvalidValue (the view is not as in the settings, or too much of the pass cannot be
         understood), Overloaded.
         """
         with self._view.snapshot() as snapshot:
@@ -71,7 +71,7 @@ class SqlViewSource:
                 return
             after_ms, checks_late = self._read_from(as_of_ms, last_ms)
             reading = _Pass(snapshot, after_ms, core_now_ms, as_of_ms, checks_late)
-            unnamed = self._weigh(reading)
+            unnamed = self._check_share(reading)
             part = self._feed.next_part(as_of_ms)
             held: list[AccountChange] = []
             for changes in self._changes(reading, last_ms, unnamed):
@@ -85,7 +85,7 @@ class SqlViewSource:
         if checks_late:
             self._late_checked_ms = as_of_ms
 
-    def _weigh(self, reading: "_Pass") -> int:
+    def _check_share(self, reading: "_Pass") -> int:
         """Count what cannot be understood before anything is taken in. Returns: how many rows name no account.
 
         Raises: InvalidValue where it is too much.
@@ -163,9 +163,9 @@ class SqlViewSource:
         """The time after which to read, and whether that overlaps the previous read, to find late rows."""
         with self._database.read() as connection:
             position = cursors.load(connection, SOURCE)
-            mended = self._late_checked_ms is None and quarantine.count(connection) > 0
+            rereads = self._late_checked_ms is None and quarantine.count(connection) > 0
         # After a start, perhaps with another profile, rows that were not understood are read again.
-        if position is None or mended:
+        if position is None or rereads:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
         window_ms = self._settings.late_window_ms

@@ -28,7 +28,7 @@ class Page:
 
 
 class RowReader:
-    """Reads rows as the view's profile says."""
+    """Reads rows by the view's profile."""
 
     def __init__(self, profile: Profile | None) -> None:
         self._translator = None if profile is None else Translator(profile)

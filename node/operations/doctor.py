@@ -86,8 +86,8 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
             "keystore, or rotate by standing-node ledger rotate-signer with the bank's admin key",
         )
     elif not state.suspended:
-        spoken = ago(state.watermark_ms, SystemClock().now_ms())
-        yield well("admission", f"{settings.bic} is admitted with this signer; its watermark on the ledger: {spoken}")
+        reached = ago(state.watermark_ms, SystemClock().now_ms())
+        yield well("admission", f"{settings.bic} is admitted with this signer; its watermark on the ledger: {reached}")
 
 
 def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:

@@ -117,7 +117,7 @@ def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.leadership.active:
         return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
-    # A worker in trouble tries again, and `worker_troubles` says so; one that has ended needs an operator. So does a
+    # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a
     # feed that cannot continue: nothing that the core states reaches the ledger.
     return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
 

@@ -205,7 +205,7 @@ def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequen
 
 
 def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -> list[Draft]:
-    """The drafts, none older than what was published of its binding before, and none later than `latest_ms`.
+    """The drafts, none older than what was published for its binding before, and none later than `latest_ms`.
 
     The last statement is the valid one, so it takes effect no earlier than the one before it: platforms report the
     changes of an account in the order of these times. A time ahead comes from a clock that is ahead, the core's or this
@@ -224,7 +224,7 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
 
 
 def _last_published_ms(connection: Connection, bindings: Collection[bytes]) -> dict[bytes, int]:
-    """For each binding that was published before, the latest time that was published of it.
+    """For each binding that was published before, the latest time that was published for it.
 
     One look into the index for each: their whole histories would take longer with every publication.
     """

@@ -2,7 +2,7 @@
 
 The order of the steps makes a crash safe. A publication is signed and stored in one transaction, and nothing else is
 ever sent; its transaction too is stored before it is sent (`node.publishing.submission`). After a crash, the
-ledger's own `publication` and `head` say how far things were. Submitting a publication twice is harmless: the contract
+ledger's own `publication` and `head` show how far things were. Submitting a publication twice is harmless: the contract
 accepts each number once. Only the leader signs (`node.storage.leadership`), which is checked inside the signing
 transaction.
 """

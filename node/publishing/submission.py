@@ -2,7 +2,7 @@
 
 Every transaction is stored before it is sent. One that is not in a block in time, or that this process has not sent
 itself, is sent again with the same nonce and payload; only its fee grows. The ledger's state, not the fate of a
-transaction, says whether a publication is there: somebody else may have submitted it.
+transaction, shows whether a publication is there: another party may have submitted it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ class Submitter:
 
     def mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
         """Note which publications the ledger has by now. Returns: the others. Raises: LedgerError."""
-        # Without a good receipt somebody else submitted it, which is fine.
+        # Without a good receipt another party submitted it, which is fine.
         there = [(row, self._receipt(row.number, good=True)) for row in pending if row.number <= on_ledger.publication]
         now_ms = self._clock.now_ms()
         self._note_blocks({row.number: receipt for row, receipt in there}, now_ms)

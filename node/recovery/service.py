@@ -11,7 +11,7 @@ ends here too; one that the store does not know is ended. 3. Where the store is 
 what it stated after the store's last entry. Until the operator confirms it, nothing is signed: a moving watermark would
 vouch for changes that this store never saw.
 
-Two further cases come first where they apply. Somebody else published under the bank's key, so the ledger holds another
+Two further cases come first where they apply. Another party published under the bank's key, so the ledger holds another
 publication under a number that this store has signed. Or the store has signed a publication that no block can hold.
 Either way what the store signed from there on can never enter a block. It is discarded on request, and its content
 is stated again.
@@ -91,7 +91,7 @@ class Recovery:
         """Recover, or without `confirm` only report what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
-        `take_ledger`: where the ledger holds what somebody else signed, continue from that. `give_up_oversized`:
+        `take_ledger`: where the ledger holds another party's publications, continue from them. `give_up_oversized`:
         discard signed publications that no block of this ledger can hold. `from_block`: where the ledger's history of
         this bank begins, to skip the blocks before.
 
@@ -112,7 +112,7 @@ class Recovery:
                 take_time(connection)  # it reads the ledger in between, as far back as necessary
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
-                self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
+                self._make_level(connection, state, findings, touched, restored=restored, from_block=from_block)
                 if not confirm:
                     raise _OnlyLooked
         except _OnlyLooked:
@@ -194,7 +194,7 @@ class Recovery:
         findings.given_up += len(lost)
         return outbox.give_up(connection, lost, self._issuer.bic)
 
-    def _mend(
+    def _make_level(
         self,
         connection: Connection,
         state: BankState,
