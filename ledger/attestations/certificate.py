@@ -102,7 +102,7 @@ class CertificateFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a verifier asked for. `signer`: the bank's on the ledger.
+    """A verifier's question. `signer`: the bank's on the ledger.
 
     `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's statement may
     be. `ahead_ms`: how far the bank's clock may be ahead of the verifier's.

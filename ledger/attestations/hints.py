@@ -1,4 +1,4 @@
-"""Hints for people who type: what in a claim looks mistyped.
+"""Hints for people who type: values of a claim that look mistyped.
 
 A hint looks at the claim alone and at no bank's book, so it reveals nothing to a guesser. It stops nobody: banks know
 all their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and
@@ -39,7 +39,7 @@ _LENGTHS = {"DUNS": (9,), "GS1G": (13,)}
 
 
 def number_hint(number: str, number_type: str) -> Hint | None:
-    """What looks mistyped in a card or account number: the length, or a digit (Luhn; ISO 7064 of an IBAN)."""
+    """A likely slip in a card or account number: the length, or a digit (Luhn; ISO 7064 of an IBAN)."""
     compact = compacted(number)
     if number_type == "card":
         if not compact.isdigit() or len(compact) not in _CARD_DIGITS:
@@ -51,7 +51,7 @@ def number_hint(number: str, number_type: str) -> Hint | None:
 
 
 def document_hint(document: IdDocument) -> Hint | None:
-    """What looks mistyped in the number of an ID document."""
+    """A likely slip in the number of an ID document."""
     scheme, country, compact = document.scheme, document.country, compacted(document.number)
     if (scheme, country) == ("NIDN", "CN"):
         return _resident_hint(compact)
@@ -63,7 +63,7 @@ def document_hint(document: IdDocument) -> Hint | None:
 
 
 def phone_hint(phone: str) -> Hint | None:
-    """What looks mistyped in a phone number: its length, or a range that phonenumbers does not know as in use."""
+    """A likely slip in a phone number: its length, or a range that phonenumbers does not know as in use."""
     parsed = parsed_phone(canonical_phone(phone))
     if parsed is None:
         return "length"

@@ -1,4 +1,4 @@
-"""Limits: what a bank lets one platform do with an account in a period, and their form in four bytes.
+"""Limits: the amounts that a bank allows one platform on an account in a period, and their form in four bytes.
 
 A stated limit is `mantissa × 10^exponent` minor units: 27 bits of mantissa, then 5 bits of exponent. The exponent is
 the smallest one that states the amount exactly. An amount that no mantissa states exactly is rounded down, never up, to

@@ -53,7 +53,7 @@ def derive_binding_key(bank_secret: bytes, binding: bytes, platform: str) -> byt
 
 
 def key_commitment(binding: bytes, binding_key: bytes) -> bytes:
-    """What the bank signs to commit to a binding key: SHA-256 over a label, the binding and the key."""
+    """The value that the bank signs to commit to a binding key: SHA-256 over a label, the binding and the key."""
     return sha256(b"standing/commitment/v1" + binding + binding_key).digest()
 
 

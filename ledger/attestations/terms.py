@@ -1,4 +1,4 @@
-"""Terms: what a bank states about a binding, in exactly 42 bytes.
+"""Terms: a bank's statement about a binding, in exactly 42 bytes.
 
     byte 0       status 3 bits: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound, 7 unstated
                  debit allowed 1 bit, credit allowed 1 bit
@@ -87,7 +87,7 @@ def tags_differ(tag: bytes, other: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a bank states about a binding.
+    """A bank's statement about a binding.
 
     `currency` is an ISO 4217 numeric code. `effective_at_ms` is when the account reached this state at the bank.
     `account_class` is 1 to 3, or 0 where it is not stated.

@@ -36,7 +36,7 @@ ZERO_ADDRESS = "0x" + "00" * 20
 
 @dataclass(frozen=True, slots=True)
 class BankState:
-    """What the ledger holds about a bank; `signer` is the zero address where it was never admitted."""
+    """The ledger's state of a bank; `signer` is the zero address where it was never admitted."""
 
     signer: ChecksumAddress
     publication: int
@@ -207,7 +207,7 @@ class LedgerClient:
         return found if isinstance(found, dict) else None
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:
-        """What the ledger holds about a bank."""
+        """The ledger's state of a bank."""
         with ledger_errors():
             signer, publication, watermark_ms, admin, suspended, head = self._contract.functions.getBank(
                 bic_to_bytes11(bic)

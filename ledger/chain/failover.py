@@ -25,7 +25,7 @@ from standing.ledger.errors import InvalidValue, LedgerMismatch
 MAX_URLS = 8
 _REST_S = 5.0
 
-#: What nodes answer while they cannot serve at all, whatever the call. They share no error code for it.
+#: Nodes' answers while they cannot serve at all, whatever the call. They share no error code for it.
 _NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
 
 

@@ -59,7 +59,7 @@ _HEADER_FIELDS: tuple[tuple[str, str | int], ...] = (
     ("requestsHash", 32),
 )
 _FIRST_FIELDS = 15
-#: What py-trie raises on nodes that prove nothing; IndexError for an empty path.
+#: The errors of py-trie on nodes that prove nothing; IndexError for an empty path.
 _NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError, IndexError)
 
 
@@ -79,8 +79,8 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What a state proves: the record as `read` answers it, the bank's signer, and number and digest of its last
-    publication."""
+    """The facts that a state proves: the record as `read` answers it, the bank's signer, and number and digest of its
+    last publication."""
 
     record: Record
     bank_signer: ChecksumAddress
@@ -132,7 +132,7 @@ def storage_slots(bank: str, binding: bytes) -> list[bytes]:
 
 
 def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str, binding: bytes) -> Proved:
-    """What an `eth_getProof` answer proves under a header. Raises: ProofWrong."""
+    """Check an `eth_getProof` answer under a header. Returns: what it proves. Raises: ProofWrong."""
     account = _at(header.state_root, to_canonical_address(contract), proof.get("accountProof"), "account")
     try:
         storage_root = rlp.decode(account)[2]

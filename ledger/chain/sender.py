@@ -169,7 +169,7 @@ class Sender:
             return quantity(self._client.w3.eth.get_transaction_count(self.address, block), "nonce")
 
     def gas_price_wei(self) -> int:
-        """What the network asks for a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
+        """The network's price of a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
         with ledger_errors():
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
         if asked > self._max_gas_price_wei:

@@ -1,6 +1,6 @@
-"""A bank's history that was walked from the beginning: what it holds is answered from memory, and no log is asked for.
+"""A bank's history that was walked from the beginning: answered from memory, without another query for logs.
 
-Whoever looks at many decisions walks the ledger once, and then looks everything up here. A publication takes about a
+An auditor of many decisions walks the ledger once, and then looks everything up here. A publication takes about a
 kilobyte, with its event and what was signed.
 """
 

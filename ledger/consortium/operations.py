@@ -1,4 +1,4 @@
-"""What a member runs beside Besu: a compose file or systemd units, Prometheus with its rules, and a dashboard."""
+"""Files for running Besu and Standing: a compose file or systemd units, Prometheus with its rules, and a dashboard."""
 
 import json
 import re

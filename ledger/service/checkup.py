@@ -1,4 +1,4 @@
-"""What `doctor` reports: one finding for each thing that a service needs, with what to do where it is wrong."""
+"""The findings of `doctor`: one for each thing that a service needs, with the remedy where it is wrong."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What the command lines of both services share."""
+"""The shared part of both services' command lines."""
 
 import secrets as random
 import sys

@@ -105,7 +105,7 @@ def localized(problem: Mapping[str, Any], language: Language) -> tuple[dict[str,
 
 
 def _allowed(sentences: Sentences, allowed: str) -> str:
-    """What is allowed may be a list of protocol words, which are the same in every language."""
+    """Translate `allowed`, which may be a list of protocol words, the same in every language."""
     return sentences.of(allowed) or allowed
 
 

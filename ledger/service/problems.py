@@ -77,10 +77,10 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
-#: What is allowed, in pydantic's messages: "Input should be …", "String should have …".
+#: The allowed values, in pydantic's messages: "Input should be …", "String should have …".
 _SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
 
-#: What is allowed, by error type, where pydantic's message lacks it.
+#: The allowed values, by error type, where pydantic's message lacks them.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",
@@ -122,7 +122,7 @@ def _sentence(error: Mapping[str, str]) -> str:
 
 
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
-    """What pydantic found, without the input, which may be personal data."""
+    """The problem document of pydantic's errors, without the input, which may be personal data."""
     errors = [_described(item) for item in error.errors()]
     return Problem(
         title="The request is malformed",

@@ -69,7 +69,7 @@ class AccountChange(BaseModel):
         },
     )
 
-    #: What a new account has to state. It may have neither ID document nor phone.
+    #: The fields that a new account must state. It may have neither ID document nor phone.
     STATE_FIELDS: ClassVar[tuple[str, ...]] = (
         "number_type",
         "status",
@@ -90,7 +90,7 @@ class AccountChange(BaseModel):
         "id_document_number",
         "phone",
     )
-    #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
+    #: Fields optional for a new account: the holder then is a person (an organisation, if the document is one's), and
     #: the field is not stated.
     HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
         "holder_kind",
@@ -201,7 +201,7 @@ class FeedEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    #: What a change of the entry is made of.
+    #: The class of the entry's changes.
     CHANGE: ClassVar[type[AccountChange]] = AccountChange
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")

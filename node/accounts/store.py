@@ -82,7 +82,7 @@ class Account:
         return f"Account(id={self.id})"
 
     def terms(self, bank_secret: BankSecrets, binding: bytes, platform: str) -> Terms:
-        """What the bank states about one of the account's bindings."""
+        """The bank's statement about one of the account's bindings."""
         key = bank_secret.binding_key(binding, platform)
         terms = Terms(
             status=self.status,

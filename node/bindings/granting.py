@@ -32,7 +32,7 @@ class Granting:
     def why_not(
         self, connection: Connection, account: Account, platform: str, replaces: bytes | None
     ) -> Conflict | InvalidValue | None:
-        """What prevents binding the account, in place of `replaces` if that is active; None: nothing."""
+        """The obstacle to binding the account, in place of `replaces` if that is active; None where there is none."""
         active = {
             row.id: row.platform
             for row in connection.execute(

@@ -47,7 +47,7 @@ _UNVOUCHED: tuple[Literal["name", "id_document", "phone"], ...] = ("name", "id_d
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a comparison found: every reason against a binding, and how each field compares."""
+    """The result of a comparison: every reason against a binding, and how each field compares."""
 
     mismatches: list[Mismatch]
     matches: list[FieldMatch]
@@ -130,7 +130,7 @@ def doubts(mismatches: list[Mismatch]) -> frozenset[str] | None:
 
 
 def note_of(found: Verification) -> str:
-    """What a deposit's row keeps of a comparison: the doubts that it is to settle, and how each field compares."""
+    """The note of a comparison in a deposit's row: the doubts that it is to settle, and how each field compares."""
     labels = ",".join(sorted(doubts(found.mismatches) or ()))
     return f"{labels};{','.join(each.match for each in found.matches)}"
 

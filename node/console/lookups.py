@@ -1,4 +1,4 @@
-"""What the console's pages read from the node's store. Account numbers are masked here, and no holder is read."""
+"""Queries of the console's pages on the node's store. Account numbers are masked here, and no holder is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class CoreStatements:
 
 
 def core_statements(connection: Connection) -> CoreStatements:
-    """What the core stated last."""
+    """The core's last statements."""
     table = schema.feed_entries
     newest = select(table).order_by(table.c.as_of_ms.desc()).limit(1)
     cursors = select(schema.feed_cursors.c.source, schema.feed_cursors.c.moved_at_ms)

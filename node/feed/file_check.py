@@ -192,8 +192,8 @@ class FileCheck:
         known: dict[str, Account],
         line: int,
     ) -> list[InvalidValue]:
-        """The problems of a change: of its values, or else of its place in the file and of the change beside the
-        store."""
+        """The problems of a change: of its values, or else of its place in the file, or of the change against
+        the store."""
         account = known.get(number)
         before, number_type, first_line = stated.get(number) or (None, change.number_type, line)
         found = []
@@ -235,7 +235,7 @@ class FileCheck:
 
 
 class StatedNumbers:
-    """What the lines so far state: when each number's state dates from, its type, and its first line.
+    """The statements of the lines so far: when each number's state dates from, its type, and its first line.
 
     In a private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is. The
     numbers are hashed. Read and written a page of lines at a time, for a statement each would cost as much as the line.

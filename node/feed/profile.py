@@ -17,7 +17,7 @@ from standing.node.feed.records import BOOLEANS, FIELDS, LIMITS
 #: The encodings of files; each may begin with a byte order mark or not. `utf-16` without one is read as little-endian.
 ENCODINGS = ("utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be")
 
-#: What `feed learn` writes where it cannot guess. A profile that still holds it is refused.
+#: The mark that `feed learn` writes where it cannot guess. A profile that still holds it is refused.
 TO_FILL_IN = "?"
 
 _MAX_WORDS = 500

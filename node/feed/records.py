@@ -17,7 +17,7 @@ from standing.ledger.errors import InvalidValue, StandingError
 from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
-#: What a record may state. `unstated` is for HTTP push alone.
+#: The fields of a record. `unstated` is for HTTP push alone.
 FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if name != "unstated")
 
 BOOLEANS = ("debit_allowed", "credit_allowed")

@@ -1,4 +1,4 @@
-"""What the node's own sources could not take in, for status, `/readyz`, metrics and `doctor`."""
+"""Rejected files of the node's own sources, for status, `/readyz`, metrics and `doctor`."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What `standing-node feed` shows to a person: a file's report as tables."""
+"""The output of `standing-node feed` for people: a file's report as tables."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -130,7 +130,7 @@ def feed_stopped(node: Node) -> str | None:
 
 
 def warnings(node: Node, settings: SettingsState) -> list[str]:
-    """What somebody should look at although the node works."""
+    """Conditions that an operator should look at although the node works."""
     found = list(rejected_files(node.settings.drop_folder).told)
     if settings.trouble is not None:
         found.append(f"the settings were not read again: {settings.trouble}")

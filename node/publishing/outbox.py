@@ -148,10 +148,10 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
 
 
 def next_drafts(connection: Connection, herd_size: int, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
-    """What the next publication states, at most `limit` records, and the id of the last waiting row among it (0 where
+    """The records of the next publication, at most `limit`, and the id of the last waiting row among it (0 where
     none waits).
 
-    It is the waiting rows in order, with their herds. Of several rows of one binding the last counts: a binding has one
+    These are the waiting rows in order, with their herds. Of several rows of one binding the last counts: it has one
     record in a publication. Rows that are not `in_bounds` are moved there, in the database too. The order of the
     records is that of the bindings' ids, which are random, so it reveals nothing.
     """

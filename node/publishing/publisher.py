@@ -100,8 +100,8 @@ class Publisher:
         self._wake.set()
 
     def send_again(self) -> None:
-        """A caller misses what should be on the ledger: send at once whatever no block holds, however recently it was
-        sent."""
+        """Send at once every publication that no block holds, however recently it was sent: a caller misses one on the
+        ledger."""
         self._missed.set()
         self._wake.set()
 
@@ -206,7 +206,7 @@ class Publisher:
         )
 
     def _check_ledger(self, deployment: Deployment | None) -> BankState:
-        """What the ledger holds about this bank, if it is what the store expects. Raises: PublishingHalted."""
+        """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted."""
         state = self._client.bank(self.issuer.bic)
         bic, signer = self.issuer.bic, self.issuer.signer.address
         if not state.admitted:

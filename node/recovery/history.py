@@ -26,7 +26,7 @@ class CannotRecover(StandingError):
 
 @dataclass
 class Findings:
-    """What a recovery found, and did unless it only looked. Times in milliseconds."""
+    """The findings of a recovery, and what it did unless it only looked. Times in milliseconds."""
 
     store_publication: int
     ledger_publication: int

@@ -273,5 +273,5 @@ restatements = Table(
     Column("terms", LargeBinary),
 )
 
-#: Who is signed in at the console, and failed tries to.
+#: Sessions of the console, and failed attempts to sign in.
 console = session_tables(metadata)
