@@ -1,4 +1,4 @@
-"""What banks and platforms share: the formats, the ledger's client, the development chain, and the base of both HTTP
+"""Shared by banks and platforms: the formats, the ledger's client, the development chain, and the base of both HTTP
 services.
 
 This package imports neither `node` nor `gateway`. The two meet only over HTTP and on the ledger.

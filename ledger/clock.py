@@ -8,7 +8,7 @@ MAX_CALENDAR_MS = 253_402_214_399_999
 
 
 class Clock(Protocol):
-    """Tells the time in integer milliseconds since the Unix epoch, UTC."""
+    """Gives the time in integer milliseconds since the Unix epoch, UTC."""
 
     def now_ms(self) -> int: ...
 
@@ -21,7 +21,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to, for tests and simulations."""
+    """A clock that moves only by `advance`, for tests and simulations."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms

@@ -29,7 +29,7 @@ from standing.node.settings import NodeSettings
 def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None) -> FastAPI:
     """The ASGI app of a node; while it leads, the publisher and the workers run in their threads.
 
-    `read_again` loads the settings anew; without it they stay as they are.
+    `read_again` loads the settings again; without it they stay unchanged.
     """
     keyring = Keyring(node.settings.api_keys)
     reloader = make_reloader(node, keyring, read_again or (lambda: node.settings))

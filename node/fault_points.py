@@ -27,9 +27,9 @@ PART_FAULT_POINTS = (
     "file_moved",  # it is moved away
     "deposit_committed",  # a micro-deposit is durable, its payout not yet ordered
     "deposit_paid",  # its payout is ordered, which the store does not know yet
-    "amount_refused",  # a wrong amount is counted, the user not yet told
-    "resync_committed",  # a binding's terms wait to be published again, the caller not yet told
-    "off_board_begun",  # the platform is granted nothing more, the operator not yet told
+    "amount_refused",  # a wrong amount is counted, the user not yet answered
+    "resync_committed",  # a binding's terms wait to be published again, the caller not yet answered
+    "off_board_begun",  # the platform is granted nothing more, the operator not yet answered
     "off_board_batch",  # a batch of bindings has ended, the next not yet
 )
 

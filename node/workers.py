@@ -1,4 +1,4 @@
-"""Workers: tasks that the node runs by itself, step by step, each in its own thread, until it is stopped.
+"""Workers: background tasks of the node, run step by step, each in its own thread, until it is stopped.
 
 A step that fails with a `StandingError` is tried again at growing intervals, and its text is the worker's trouble until
 it succeeds. A step that fails otherwise is a fault of this program and ends the worker visibly.
@@ -37,7 +37,7 @@ class Worker:
         self.task = task
         #: Why the task makes no progress; None while all is well.
         self.trouble: str | None = None
-        #: Whether that needs somebody's hand; else it is an outage that may pass.
+        #: Whether an operator must act; else it is an outage that may pass.
         self.stopped = False
         #: Whether a fault of this program has ended it.
         self.ended = False
@@ -101,7 +101,7 @@ class Workers:
         return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
 
     def stopped(self, name: str) -> str | None:
-        """The trouble of the worker of this name, where it is none that passes by itself; else None."""
+        """The trouble of the worker of this name, where it cannot pass without an operator; else None."""
         return next((w.trouble for w in self._workers if w.task.name == name and w.stopped), None)
 
     @property

@@ -84,7 +84,7 @@ class Claim(BaseModel):
         return stated_document(self.id_document_scheme, self.id_document_country, self.id_document_number)
 
     def hints(self) -> list[ClaimHint]:
-        """What looks mistyped. Raises: InvalidValue where a value has no canonical form."""
+        """Hints at typing slips. Raises: InvalidValue where a value has no canonical form."""
         self.canonical_number()
         self.identity()
         document = self.id_document()

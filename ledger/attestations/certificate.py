@@ -2,8 +2,8 @@
 
 Asked for with a challenge of 32 random bytes, which the bank signs as well, so that a certificate answers one question
 once and cannot be shown again. Anyone who knows the bank's signer on the ledger can verify one, without a ledger's
-record and without the binding's key: it says what is stated in the clear, and of the holder only the same short keyed
-tags as the sealed terms. It is signed by EIP-712 in a domain of its own that names no chain, as a grant is:
+record and without the binding's key: its statements are in the clear, but of the holder it has only the same short
+keyed tags as the sealed terms. It is signed by EIP-712 in a domain of its own that names no chain, as a grant is:
 
     Certificate(bytes11 bank,bytes32 binding,string platform,bytes32 challenge,bytes9 tags,bool debitAllowed,
                 bool creditAllowed,uint48 asOfMs,uint48 issuedAtMs,uint48 expiresAtMs)
@@ -26,7 +26,7 @@ from standing.ledger.attestations.publication import Signer, recover
 from standing.ledger.attestations.terms import IdentityTags, tags_differ
 
 CHALLENGE_SIZE = 32
-#: For how long a bank's node says that a certificate is good, and the longest that a verifier takes.
+#: For how long a bank's node declares a certificate good, and the longest that a verifier accepts.
 LIFETIME_MS = 2 * 60 * 1000
 MAX_LIFETIME_MS = 10 * 60 * 1000
 
@@ -102,7 +102,7 @@ class CertificateFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a verifier asked for. `signer`: the bank's on the ledger.
+    """A verifier's question. `signer`: the bank's on the ledger.
 
     `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's statement may
     be. `ahead_ms`: how far the bank's clock may be ahead of the verifier's.

@@ -1,4 +1,4 @@
-"""Grants: what a bank gives a platform when a binding succeeds.
+"""Grants: a bank issues one to a platform when a binding succeeds.
 
 A grant names the binding and carries its key. The bank signs it together with a commitment to the key. In a dispute,
 anyone to whom the platform shows the key can open the record, and nobody can claim another key. The signature's domain
@@ -43,7 +43,7 @@ class Grant:
 
     @property
     def without_key(self) -> "KeylessGrant":
-        """What may be shown to anyone: that the bank signed for a key, without the key."""
+        """The part that anyone may see: proof that the bank signed for a key, without the key."""
         commitment = key_commitment(self.binding, self.binding_key)
         return KeylessGrant(self.bank, self.binding, self.platform, self.granted_at_ms, commitment, self.signature)
 
@@ -54,7 +54,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class KeylessGrant:
-    """A grant with the commitment in place of the key: it shows which key is right to whoever has one."""
+    """A grant with the commitment in place of the key: it shows a holder of a key whether it is the right one."""
 
     bank: str
     binding: bytes

@@ -1,8 +1,8 @@
-"""Hints for people who type: what in a claim looks mistyped.
+"""Hints for people who type: values of a claim that look mistyped.
 
-A hint looks at the claim alone and at no bank's book, so it tells a guesser nothing. It stops nobody: banks know all
-their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and South
-African numbers have outgrown the checks that libraries have for them, so nothing is said about those.
+A hint looks at the claim alone and at no bank's book, so it reveals nothing to a guesser. It stops nobody: banks know
+all their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and
+South African numbers have outgrown the checks that libraries have for them, so those get no hint.
 """
 
 import re
@@ -39,19 +39,19 @@ _LENGTHS = {"DUNS": (9,), "GS1G": (13,)}
 
 
 def number_hint(number: str, number_type: str) -> Hint | None:
-    """What looks mistyped in a card or account number: the length, or a digit (Luhn; ISO 7064 of an IBAN)."""
+    """A likely slip in a card or account number: the length, or a digit (Luhn; ISO 7064 of an IBAN)."""
     compact = compacted(number)
     if number_type == "card":
         if not compact.isdigit() or len(compact) not in _CARD_DIGITS:
             return "length"
         return None if luhn.is_valid(compact) else "check_digit"
     if _IBAN.fullmatch(compact):
-        return _told_by(lambda text: iban.validate(text, check_country=False), compact)
+        return _hint_from(lambda text: iban.validate(text, check_country=False), compact)
     return None
 
 
 def document_hint(document: IdDocument) -> Hint | None:
-    """What looks mistyped in the number of an ID document."""
+    """A likely slip in the number of an ID document."""
     scheme, country, compact = document.scheme, document.country, compacted(document.number)
     if (scheme, country) == ("NIDN", "CN"):
         return _resident_hint(compact)
@@ -59,11 +59,11 @@ def document_hint(document: IdDocument) -> Hint | None:
         return None if len(compact) in _LENGTHS[scheme] else "length"
     name = _NATIONAL.get((scheme, country))
     module = _ELSEWHERE.get(scheme) if name is None else get_cc_module(country.lower(), name)
-    return None if module is None else _told_by(module.validate, compact)
+    return None if module is None else _hint_from(module.validate, compact)
 
 
 def phone_hint(phone: str) -> Hint | None:
-    """What looks mistyped in a phone number: its length, or a range that phonenumbers does not know as in use."""
+    """A likely slip in a phone number: its length, or a range that phonenumbers does not know as in use."""
     parsed = parsed_phone(canonical_phone(phone))
     if parsed is None:
         return "length"
@@ -81,7 +81,7 @@ def _resident_hint(number: str) -> Hint | None:
     return None if ric.calc_check_digit(number) == number[-1] else "check_digit"
 
 
-def _told_by(validate: Callable[[str], object], number: str) -> Hint | None:
+def _hint_from(validate: Callable[[str], object], number: str) -> Hint | None:
     try:
         validate(number)
     except InvalidChecksum:

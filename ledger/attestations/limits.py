@@ -1,4 +1,4 @@
-"""Limits: what a bank lets one platform do with an account in a period, and their form in four bytes.
+"""Limits: the amounts that a bank allows one platform on an account in a period, and their form in four bytes.
 
 A stated limit is `mantissa × 10^exponent` minor units: 27 bits of mantissa, then 5 bits of exponent. The exponent is
 the smallest one that states the amount exactly. An amount that no mantissa states exactly is rounded down, never up, to
@@ -41,7 +41,7 @@ class Limits:
             check_limit(name, getattr(self, name))
 
     def pack(self) -> bytes:
-        """The 24 bytes as they stand in the terms."""
+        """The 24 bytes as in the terms."""
         return _packed(self)
 
     @classmethod
@@ -95,8 +95,8 @@ def decode_limit(raw: bytes) -> int:
     """The limit of four bytes, in minor units. Raises: InvalidValue for bytes that encode no limit."""
     if raw == _NONE_STATED:
         return NO_LIMIT
-    word = int.from_bytes(raw, "big")
-    mantissa, exponent = word >> _EXPONENT_BITS, word & (2**_EXPONENT_BITS - 1)
+    packed = int.from_bytes(raw, "big")
+    mantissa, exponent = packed >> _EXPONENT_BITS, packed & (2**_EXPONENT_BITS - 1)
     if exponent and mantissa * 10 <= _MANTISSA_MAX:
         raise InvalidValue("limit", "not in its shortest form", "the smallest exponent that states it exactly")
     return check_limit("limit", mantissa * _POWERS[exponent])

@@ -1,9 +1,9 @@
 """The canonical form of a holder's name: spellings that read alike are one.
 
-A canonical name is what Unicode's NFKC_Casefold makes of the name, without dots, dashes, apostrophes, commas, symbols,
+A canonical name is the name after Unicode's NFKC_Casefold, without dots, dashes, apostrophes, commas, symbols,
 spaces and invisible characters. Private-use characters of GBK and radicals are the Han characters that they stand for
 (`ledger.attestations.han`). A private-use character of a bank's own, and a character that this Python's Unicode does
-not know yet, stays as it is: without it, two names could become one.
+not know yet, is kept: without it, two names could become one.
 """
 
 import re
@@ -31,7 +31,7 @@ _IGNORABLE = (
 _LETTERLIKE_SIGNS = (*range(0x02B9, 0x02C0), 0x02C8, 0x02EE, 0x1427, 0xA78B, 0xA78C, 0xA78F)
 INVISIBLE = dict.fromkeys((*_IGNORABLE, *_LETTERLIKE_SIGNS))
 
-#: Turkish and Azeri have a dotless i, which the capitals of other systems do not tell apart from the dotted one.
+#: Turkish and Azeri have a dotless i, which the capitals of other systems do not distinguish from the dotted one.
 _DOTLESS = str.maketrans({"\u0131": "i"})
 
 #: Controls, formats, surrogates, separators, punctuation and symbols. Unassigned (Cn) and private-use characters (Co)
@@ -39,14 +39,14 @@ _DOTLESS = str.maketrans({"\u0131": "i"})
 _LEFT_OUT = frozenset(
     ["Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"]
 )
-#: A spacing accent serves as an apostrophe. NFKC would make a space and a combining accent of it.
+#: A spacing accent serves as an apostrophe. NFKC would turn it into a space and a combining accent.
 _SPACING_ACCENTS = "Sk"
 #: Most Chinese names: each of these characters is its own canonical form, and stays so beside any other of them.
 _HAN = re.compile("[\u4e00-\u9fff]*")
 
 
 def canonical_name(name: str, field: str = "holder_name") -> str:
-    """The canonical form of a name. Raises: InvalidValue where nothing of it is left, or it is too long."""
+    """The canonical form of a name. Raises: InvalidValue where nothing is left, or it is too long."""
     if len(name) > MAX_NAME:
         raise InvalidValue(field, f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
     canonical = folded(name)
@@ -85,7 +85,7 @@ def _is_part_of_han(character: str) -> bool:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name as written, each in canonical form: what stands between spaces, dashes and other signs."""
+    """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
     spaced = "".join(each if _holds_together(each) else " " for each in unicodedata.normalize("NFC", name))
     return [word for word in (folded(part) for part in spaced.split()) if word]
 

@@ -10,7 +10,7 @@ from standing.ledger.errors import InvalidValue
 
 _MAX_NUMBER = 64  # as typed, with separators
 _NUMBER = re.compile(r"[A-Z0-9]{4,34}")  # Max34Text, the length of an account identification in ISO 20022
-#: What a spreadsheet makes of a long number: the digits that it left out are lost.
+#: A long number as a spreadsheet writes it: the digits that it left out are lost.
 _SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E[+-])[0-9]+")
 _PADDING = "\0\ufeff \t\r\n"
 _ALLOWED = "4 to 34 letters and digits"
@@ -58,7 +58,7 @@ def visible(text: str) -> str:
 def trimmed_fields(stated: Any, names: Collection[str] | None = None) -> Any:
     """A mapping's values without blanks around them, as of blank-padded columns; a value that is all blank is left out.
 
-    `names`: only the values of these. Anything but a mapping is returned as it is.
+    `names`: only the values of these. Anything but a mapping is returned unchanged.
     """
     if not isinstance(stated, dict):
         return stated
@@ -77,6 +77,6 @@ def trimmed_text(text: str) -> str:
 
 
 def _plain_digit(character: str) -> str:
-    """A decimal digit of any script as 0 to 9; any other character as it is."""
+    """A decimal digit of any script as 0 to 9; any other character unchanged."""
     digit = unicodedata.decimal(character, None)
     return character if digit is None else str(digit)

@@ -18,8 +18,8 @@ _ALLOWED = "an international number such as +86 138 0013 8000, or a Chinese one 
 #: Chinese words for an extension, which phonenumbers does not know.
 _EXTENSION = re.compile("转|轉|分机|分機")
 _NSN = phonenumbers.national_significant_number
-#: Chinese mobile numbers as nearly every book has them: what the library makes of one is known, and costs it a hundred
-#: times as much. 179 is left out, because carrier codes begin so.
+#: Chinese mobile numbers as nearly every book has them: the library's result for one is known, and takes it a hundred
+#: times as long. 179 is left out, because carrier codes begin so.
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 
 _MEXICO, _BRAZIL, _VIETNAM, _IVORY_COAST, _BENIN = 52, 55, 84, 225, 229

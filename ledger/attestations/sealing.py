@@ -7,8 +7,8 @@ Keys, all 32 bytes, by HKDF-SHA256:
 
 Cipher: AES-256-GCM-SIV (RFC 8452). Nonce: the publication's number in 6 bytes big-endian, then six zero bytes.
 Associated data: bank (11) ‖ binding (32) ‖ publication (6). On the ledger, the tag (16) and the first 10 bytes of the
-ciphertext stand together (`tag_and_head`), the other 32 after them (`tail`). A binding that occurs twice in one
-publication repeats the nonce; GCM-SIV is made to bear that: it shows only whether the two are equal in every part.
+ciphertext are stored together (`tag_and_head`), the other 32 after them (`tail`). A binding that occurs twice in one
+publication repeats the nonce; GCM-SIV is designed for that: it shows only whether the two are equal in every part.
 
 The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.attestations.grant`).
 """
@@ -29,7 +29,7 @@ from standing.ledger.errors import InvalidValue, TermsUnreadable
 KEY_SIZE = 32
 BINDING_SIZE = 32
 SEAL_TAG_SIZE = 16
-#: How much of the ciphertext stands beside the tag in the first storage slot.
+#: How much of the ciphertext is beside the tag in the first storage slot.
 HEAD_SIZE = 10
 
 _INSTEAD_OF_ZERO = (1).to_bytes(TAG_SIZE, "big")
@@ -53,7 +53,7 @@ def derive_binding_key(bank_secret: bytes, binding: bytes, platform: str) -> byt
 
 
 def key_commitment(binding: bytes, binding_key: bytes) -> bytes:
-    """What the bank signs to commit to a binding key: SHA-256 over a label, the binding and the key."""
+    """The value that the bank signs to commit to a binding key: SHA-256 over a label, the binding and the key."""
     return sha256(b"standing/commitment/v1" + binding + binding_key).digest()
 
 

@@ -1,4 +1,4 @@
-"""Terms: what a bank states about a binding, in exactly 42 bytes.
+"""Terms: a bank's statement about a binding, in exactly 42 bytes.
 
     byte 0       status 3 bits: 1 active, 2 frozen, 3 lost, 4 dormant, 5 closed, 6 unbound, 7 unstated
                  debit allowed 1 bit, credit allowed 1 bit
@@ -72,7 +72,7 @@ class IdentityTags:
         raise InvalidValue(f"tags.{field}", "wrong length", f"{TAG_SIZE} bytes")
 
     def pack(self) -> bytes:
-        """The 9 bytes as they stand in the terms."""
+        """The 9 bytes as in the terms."""
         return self.name + self.id_document + self.phone
 
     @classmethod
@@ -87,9 +87,9 @@ def tags_differ(tag: bytes, other: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a bank states about a binding.
+    """A bank's statement about a binding.
 
-    `currency` is an ISO 4217 numeric code. `effective_at_ms` is when the account came to be so at the bank.
+    `currency` is an ISO 4217 numeric code. `effective_at_ms` is when the account reached this state at the bank.
     `account_class` is 1 to 3, or 0 where it is not stated.
 
     Raises: InvalidValue where a field is out of bounds.
@@ -108,7 +108,7 @@ class Terms:
     def __post_init__(self) -> None:
         currency_code(self.currency)
         if not 0 <= self.effective_at_ms <= MAX_CALENDAR_MS:
-            # Past the calendar's end no date could be told.
+            # Past the calendar's end there is no date to show.
             raise InvalidValue("effective_at_ms", "out of range", f"0 to {MAX_CALENDAR_MS}")
         if not 0 <= self.account_class <= _CLASS_MAX:
             raise InvalidValue("account_class", "out of range", f"1 to {_CLASS_MAX}, or 0 where it is not stated")

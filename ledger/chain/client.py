@@ -36,7 +36,7 @@ ZERO_ADDRESS = "0x" + "00" * 20
 
 @dataclass(frozen=True, slots=True)
 class BankState:
-    """What the ledger holds about a bank; `signer` is the zero address where it was never admitted."""
+    """The ledger's state of a bank; `signer` is the zero address where it was never admitted."""
 
     signer: ChecksumAddress
     publication: int
@@ -75,7 +75,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A bank's admission: number and digest of the publication that its history goes on from; zeros for a new bank."""
+    """A bank's admission: number and digest of the publication that its history continues; zeros for a new bank."""
 
     number: int
     head: bytes
@@ -160,7 +160,7 @@ class LedgerClient:
 
     @cached_property
     def ahead_allowance_ms(self) -> int:
-        """How far ahead of the block's time a publication may speak."""
+        """How far a publication's times may be ahead of the block's."""
         with ledger_errors():
             return int(self._contract.functions.AHEAD_ALLOWANCE_MS().call())
 
@@ -185,7 +185,7 @@ class LedgerClient:
         return head
 
     def latest_allowed_ms(self) -> int:
-        """The latest time that a publication sent now may speak of: the pending block's time plus the allowance.
+        """The latest time that a publication sent now may state: the pending block's time plus the allowance.
 
         Where a node has no pending block, its latest block counts, which is early where blocks are far between.
         """
@@ -207,7 +207,7 @@ class LedgerClient:
         return found if isinstance(found, dict) else None
 
     def bank(self, bic: str, block: BlockIdentifier = "latest") -> BankState:
-        """What the ledger holds about a bank."""
+        """The ledger's state of a bank."""
         with ledger_errors():
             signer, publication, watermark_ms, admin, suspended, head = self._contract.functions.getBank(
                 bic_to_bytes11(bic)
@@ -236,10 +236,10 @@ class LedgerClient:
             try:
                 found.append(published_event(log))
             except InvalidValue:
-                self._tell_foreign(log["args"]["bank"])
+                self._log_foreign(log["args"]["bank"])
         return found
 
-    def _tell_foreign(self, bank: bytes) -> None:
+    def _log_foreign(self, bank: bytes) -> None:
         """Log once that a bank's publications are skipped. Only the ledger's registrar can create such a bank."""
         if bank not in self._foreign:
             self._foreign.add(bank)
@@ -297,7 +297,7 @@ class LedgerClient:
         return self.head(block_number).time_s * 1000
 
     def block_gas_limit(self) -> int | None:
-        """How much gas the latest block may hold; None where the node does not say, as some engines do not."""
+        """How much gas the latest block may hold; None where the node does not report it, as some engines do not."""
         found = self._plain_block("latest")
         try:
             limit = int(found["gasLimit"], 16) if found is not None else 0
@@ -306,11 +306,11 @@ class LedgerClient:
         return limit if limit > 0 else None
 
     def peers(self) -> int | None:
-        """How many other nodes the ledger's node knows; None where it does not tell."""
+        """How many other nodes the ledger's node knows; None where it does not report it."""
         with ledger_errors():
-            told = self.w3.provider.make_request(RPCEndpoint("net_peerCount"), []).get("result")
+            count = self.w3.provider.make_request(RPCEndpoint("net_peerCount"), []).get("result")
         try:
-            return int(told, 16) if isinstance(told, str) else None
+            return int(count, 16) if isinstance(count, str) else None
         except ValueError:
             return None
 

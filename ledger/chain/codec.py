@@ -29,7 +29,7 @@ _HEAD = struct.Struct(">24xQ24xQ24xQ24xQ")
 
 
 class Record(NamedTuple):
-    """What the ledger holds for one query; `publication` 0 means there is no record.
+    """The ledger's answer to one query; `publication` 0 means there is no record.
 
     `watermark_ms` and `suspended` are the bank's, at the moment of the read.
     """

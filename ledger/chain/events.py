@@ -1,4 +1,4 @@
-"""Every event of the contract, in the order of the chain: what an auditor walks, from a ledger's URL alone."""
+"""Every event of the contract, in the order of the chain, for auditors who have only a ledger's URL."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

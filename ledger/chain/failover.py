@@ -25,7 +25,7 @@ from standing.ledger.errors import InvalidValue, LedgerMismatch
 MAX_URLS = 8
 _REST_S = 5.0
 
-#: What nodes answer while they cannot serve at all, whatever the call. They share no error code for it.
+#: Nodes' answers while they cannot serve at all, whatever the call. They share no error code for it.
 _NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
 
 
@@ -88,7 +88,7 @@ class Failover(JSONBaseProvider):
         self._current = 0
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
-        self._newest: dict[str, int] = {}  # the highest block number told, by kind
+        self._newest: dict[str, int] = {}  # the highest block number reported, by kind
         #: Checks whether a node belongs to the right ledger: takes its name, and a function that makes a call to it.
         self.check: Callable[[str, Callable[[RPCEndpoint, Any], RPCResponse]], None] | None = None
         #: How often a node failed, by its host and port.
@@ -140,16 +140,16 @@ class Failover(JSONBaseProvider):
         self._rest(self._nodes[self._current])
 
     def _behind(self, method: RPCEndpoint, params: Any, answer: RPCResponse) -> int:
-        """How many blocks an answer about the newest block is behind what was told before; 0 for any other answer."""
+        """How many blocks an answer about the newest block is behind those before it; 0 for any other answer."""
         result = answer.get("result")
         if method == "eth_blockNumber":
-            kind, told = "latest", result
+            kind, reported = "latest", result
         elif method == "eth_getBlockByNumber" and params[0] in _NEWEST and isinstance(result, dict):
-            kind, told = params[0], result.get("number")
+            kind, reported = params[0], result.get("number")
         else:
             return 0
         try:
-            number = int(str(told), 16)
+            number = int(str(reported), 16)
         except ValueError:
             return 0  # the caller reports that this is malformed
         with self._lock:

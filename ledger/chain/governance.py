@@ -46,7 +46,7 @@ class Step:
 def admit(
     bic: str, signer: ChecksumAddress, admin: ChecksumAddress, *, number: int = 0, head: bytes = bytes(32)
 ) -> Step:
-    """Admit a bank; `number` and `head` are those of the history to go on from, zero for a new bank.
+    """Admit a bank; `number` and `head` are those of the history to continue from, zero for a new bank.
 
     Raises: InvalidValue.
     """
@@ -82,7 +82,7 @@ def calldata(step: Step) -> bytes:
 
 
 def parse_calldata(data: bytes) -> Step:
-    """The step that a transaction's data says. Raises: InvalidValue where it is none of the above."""
+    """The step that a transaction's data encodes. Raises: InvalidValue where it is none of the above."""
     try:
         function, arguments = _contract().decode_function_input(HexBytes(data))
     except (ValueError, Web3Exception, DecodingError) as error:

@@ -1,4 +1,4 @@
-"""Storage proofs: what a block's state says about a binding, provable by the block's header alone.
+"""Storage proofs: what a block's state holds about a binding, provable by the block's header alone.
 
 A node's `eth_getProof` gives Merkle-Patricia paths from the header's state root to the five storage slots that `read`
 answers from. Slots by the contract's layout (`contracts/StatusLedger.sol`; tests hold it against `read`), each from its
@@ -59,12 +59,12 @@ _HEADER_FIELDS: tuple[tuple[str, str | int], ...] = (
     ("requestsHash", 32),
 )
 _FIRST_FIELDS = 15
-#: What py-trie raises on nodes that prove nothing; IndexError for an empty path.
+#: The errors of py-trie on nodes that prove nothing; IndexError for an empty path.
 _NO_PROOF = (BadTrieProof, InvalidNode, MissingTraversalNode, TraversedPartialPath, ValidationError, IndexError)
 
 
 class ProofWrong(StandingError):
-    """A header or a storage proof does not hold, or is malformed."""
+    """A header or a storage proof is wrong, or is malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What a state proves: the record as `read` answers it, the bank's signer, and number and digest of its last
-    publication."""
+    """The facts that a state proves: the record as `read` answers it, the bank's signer, and number and digest of its
+    last publication."""
 
     record: Record
     bank_signer: ChecksumAddress
@@ -89,7 +89,7 @@ class Proved:
 
     @classmethod
     def of_words(cls, words: Sequence[int]) -> "Proved":
-        """What the values of the five slots mean, in the order of `storage_slots`."""
+        """The values of the five slots, decoded, in the order of `storage_slots`."""
         issuer, admin, head, packed, tail = words
         return cls(
             record=Record(
@@ -132,7 +132,7 @@ def storage_slots(bank: str, binding: bytes) -> list[bytes]:
 
 
 def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str, binding: bytes) -> Proved:
-    """What an `eth_getProof` answer proves under a header. Raises: ProofWrong."""
+    """Check an `eth_getProof` answer under a header. Returns: what it proves. Raises: ProofWrong."""
     account = _at(header.state_root, to_canonical_address(contract), proof.get("accountProof"), "account")
     try:
         storage_root = rlp.decode(account)[2]

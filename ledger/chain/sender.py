@@ -38,10 +38,10 @@ MAX_TRANSACTION_GAS = 2**24
 #: 1,000 gwei. High enough for any network known, low enough that a broken node cannot empty the account at once.
 DEFAULT_MAX_GAS_PRICE_WEI = 10**12
 
-# Common nodes take a replacement that offers 10 % more; an eighth more is 12.5 %.
+# Common nodes accept a replacement that offers 10 % more; an eighth more is 12.5 %.
 _BUMP_DIVISOR = 8
 
-# What nodes say, in lower case. They share no error codes.
+# Nodes' messages, in lower case. They share no error codes.
 _KNOWN = (
     "already known",
     "known transaction",
@@ -100,7 +100,7 @@ class NoGasMoney(LedgerError):
 
 
 def refused_for_want_of_money(w3: Web3, account: ChecksumAddress, error: Web3RPCError) -> NoGasMoney | None:
-    """What a node's refusal to take a transaction means, where it is that `account` cannot pay; else None."""
+    """The error for a node's refusal of a transaction that `account` cannot pay for; None for another refusal."""
     if not _says(str(error).lower(), _NO_FUNDS):
         return None
     with ledger_errors():
@@ -169,7 +169,7 @@ class Sender:
             return quantity(self._client.w3.eth.get_transaction_count(self.address, block), "nonce")
 
     def gas_price_wei(self) -> int:
-        """What the network asks for a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
+        """The network's price of a unit of gas now; 0 where it is free. Raises: FeeTooHigh, LedgerUnreachable."""
         with ledger_errors():
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
         if asked > self._max_gas_price_wei:
@@ -227,7 +227,7 @@ class Sender:
                 raise
 
     def _judge(self, text: str, prepared: Prepared, error: Web3RPCError) -> None:
-        """Raise what a node's refusal of a nonce means; return where the refusal is about something else."""
+        """Raise the error for a node's refusal of a nonce; return where the refusal is about something else."""
         shown = f"the ledger's node refuses nonce {prepared.nonce}: {text[:200]}"
         if _says(text, _UNDERPRICED):
             raise Underpriced(shown) from error
@@ -236,7 +236,7 @@ class Sender:
         if _says(text, _NONCE_AHEAD):
             raise NonceAhead(shown) from error
         if _says(text, _WRONG_NONCE):
-            # Some networks have one message for both; the account's own count tells them apart.
+            # Some networks have one message for both; the account's own count distinguishes them.
             used = prepared.nonce < self.next_nonce("latest")
             raise (NonceUsed if used else NonceAhead)(shown) from error
 

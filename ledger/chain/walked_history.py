@@ -1,6 +1,6 @@
-"""A bank's history that was walked from the beginning: what it holds is answered from memory, and no log is asked for.
+"""A bank's history that was walked from the beginning: answered from memory, without another query for logs.
 
-Whoever looks at many decisions walks the ledger once, and then looks everything up here. A publication takes about a
+An auditor of many decisions walks the ledger once, and then looks everything up here. A publication takes about a
 kilobyte, with its event and what was signed.
 """
 
@@ -18,8 +18,8 @@ _MAX_KEPT_ATTESTATIONS = 200_000
 
 
 class WalkedHistory(History):
-    """Filled in the order of the chain by `took` and `named`; complete up to `walked_to`, and asked about later blocks
-    it raises LedgerUnreachable."""
+    """Filled in the order of the chain by `took` and `named`; complete up to `walked_to`; raises LedgerUnreachable
+    when asked about later blocks."""
 
     def __init__(self, client: LedgerClient, bank: str) -> None:
         super().__init__(client, bank)
@@ -51,19 +51,19 @@ class WalkedHistory(History):
         return self.walked_to
 
     def publication(self, number: int, to_block: int) -> Placed | None:
-        """As of a history."""
+        """See `History`."""
         self._reaches(to_block)
         found = self._found.get(number)
         return found if found is not None and found.event.block_number <= to_block else None
 
     def newest(self, to_block: int) -> Placed | None:
-        """As of a history."""
+        """See `History`."""
         self._reaches(to_block)
         place = bisect_right(self._blocks, to_block)
         return self._placed[place - 1] if place else None
 
     def after(self, block: int, to_block: int) -> Iterator[Placed]:
-        """As of a history."""
+        """See `History`."""
         self._reaches(to_block)
         for place in range(bisect_right(self._blocks, block), bisect_right(self._blocks, to_block)):
             yield self._placed[place]

@@ -57,7 +57,7 @@ def genesis(plan: Plan) -> dict[str, Any]:
 
 
 def permissions(plan: Plan) -> str:
-    """Who may connect, and who may send transactions."""
+    """The permissions file: who may connect, and who may send transactions."""
     document = tomlkit.document()
     document.add("nodes-allowlist", tomlkit.item([member.enode for member in plan.members]).multiline(True))
     document.add("accounts-allowlist", tomlkit.item(plan.accounts).multiline(True))

@@ -1,4 +1,4 @@
-"""What a member runs beside Besu: a compose file or systemd units, Prometheus with its rules, and a dashboard."""
+"""Files for running Besu and Standing: a compose file or systemd units, Prometheus with its rules, and a dashboard."""
 
 import json
 import re
@@ -105,7 +105,7 @@ def _unit(what: str, commands: str, *, user: str, state: str, after: str) -> str
 
 
 def prometheus(member: Member) -> str:
-    """What is scraped."""
+    """Prometheus' configuration: the targets to scrape, and the rules."""
     jobs = {"standing": _PORTS[member.kind], "besu": METRICS_PORT}
     document = {
         "global": {"scrape_interval": "10s", "evaluation_interval": "10s"},
@@ -229,12 +229,12 @@ def dashboard(member: Member) -> str:
 
 
 def _figure(expression: str) -> str:
-    """What an alert compares with its bound."""
+    """The figure that an alert compares with its bound."""
     return re.split(" (?:>|<|!=) ", expression)[0]
 
 
 def next_steps(member: Member) -> str:
-    """What the member does with its folder."""
+    """The member's next steps with its folder."""
     kind = member.kind
     own = f"--bic {member.bank}" if kind == "node" else f"--platform {member.platform}"
     return f"""# {member.name}

@@ -123,7 +123,7 @@ class Member(BaseModel):
 
     @property
     def kind(self) -> Literal["node", "gateway"]:
-        """What of Standing this member runs."""
+        """The part of Standing that this member runs."""
         return "node" if self.bank is not None else "gateway"
 
     @property
@@ -169,7 +169,7 @@ class Plan(BaseModel):
 
     @property
     def accounts(self) -> list[str]:
-        """Everybody who may send a transaction."""
+        """The accounts that may send a transaction."""
         own: list[str] = [account for member in self.members for account in member.accounts]
         return list(dict.fromkeys([self.governor, self.registrar, self.guardian, *own]))
 

@@ -54,7 +54,7 @@ _BLOCKS = {"eth_getBlockByNumber", "eth_getBlockByHash"}
 class Devnet:
     """One in-memory chain and the ASGI app that serves it.
 
-    `now_s` tells the time of new blocks, in seconds; tests pass their own clock.
+    `now_s` gives the time of new blocks, in seconds; tests pass their own clock.
     """
 
     def __init__(self, now_s: Callable[[], int] = lambda: int(time.time())) -> None:
@@ -64,7 +64,7 @@ class Devnet:
         self._provider = EthereumTesterProvider(self.tester)
         w3 = Web3(self._provider, middleware=[])
         logs = LogIndex(self.tester)
-        #: What is answered from py-evm, because eth-tester answers it slowly or not at all.
+        #: The methods answered from py-evm, because eth-tester answers it slowly or not at all.
         self._own: dict[str, Callable[[Any], Any]] = {
             "eth_getLogs": lambda params: logs.find(params[0]),
             "eth_getProof": lambda params: get_proof(self.tester, params),
@@ -138,7 +138,7 @@ def _revert(identity: Any, failure: TransactionFailed) -> dict[str, Any]:
 @to_dict
 def _to_json_dict(value: dict[str, Any]) -> Any:
     for key, item in value.items():
-        # A receipt of eth-tester's says "" where the transaction made a contract; nodes say null.
+        # A receipt of eth-tester's has "" where the transaction made a contract; nodes have null.
         yield key, None if key == "to" and item == "" else _to_json(item)
 
 

@@ -52,7 +52,7 @@ def _proved(storage: HexaryTrie, slot: Any) -> dict[str, Any]:
 
 
 def _path(trie: HexaryTrie, key: bytes) -> list[str]:
-    """The nodes from the root to a key, or to where it would be; those that stand inside their parent left out."""
+    """The nodes from the root to a key, or to where it would be; without those embedded in their parent."""
     if trie.root_hash == BLANK_ROOT_HASH:
         return []
     encoded = [rlp.encode(node) for node in trie.get_proof(key)]  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""What every Standing HTTP service has in common: problem documents, API keys, bounds, database, secrets, logs."""
+"""The base of every Standing HTTP service: problem documents, API keys, bounds, database, secrets, logs."""

@@ -1,4 +1,4 @@
-"""What `doctor` reports: one finding for each thing that a service needs, with what to do where it is wrong."""
+"""The findings of `doctor`: one for each thing that a service needs, with the remedy where it is wrong."""
 
 import os
 import stat
@@ -77,9 +77,9 @@ def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> Non
         raise typer.Exit(1)
 
 
-def _wide(word: str, cells: int) -> str:
-    """A word as so many cells of a terminal, of which a Chinese character takes two."""
-    return word + " " * (cells - cell_len(word))
+def _wide(text: str, cells: int) -> str:
+    """Text padded to so many cells of a terminal, of which a Chinese character takes two."""
+    return text + " " * (cells - cell_len(text))
 
 
 def _found(what: str, find: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -179,7 +179,7 @@ def ledger_nodes(urls: Iterable[str], contract: str, chain_id: int | None, timeo
 
 
 def _peers(client: LedgerClient, name: str) -> Iterator[Finding]:
-    """Whether a ledger node has peers. Nodes that do not tell are skipped: the method is optional."""
+    """Whether a ledger node has peers. Nodes that do not report them are skipped: the method is optional."""
     count = client.peers()
     if count == 0:
         yield look("peers", f"the ledger's node {name} knows no other node: on a network of several it is cut off")

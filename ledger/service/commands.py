@@ -1,4 +1,4 @@
-"""What the command lines of both services share."""
+"""The shared part of both services' command lines."""
 
 import secrets as random
 import sys
@@ -39,11 +39,11 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except StandingError as error:
-        print(f"error: {_told(error)}", file=sys.stderr)  # noqa: T201 - plain, so that nothing wraps or colours it
+        print(f"error: {_localized(error)}", file=sys.stderr)  # noqa: T201 - plain, so that nothing wraps or colours it
         raise typer.Exit(1) from error
 
 
-def _told(error: StandingError) -> str:
+def _localized(error: StandingError) -> str:
     return in_language(str(error), error.each if isinstance(error, SettingsError) else ())
 
 

@@ -80,19 +80,19 @@ def add_entry(file: Path, name: str, entry: Mapping[str, Any], check: Callable[[
 
 
 def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any]) -> None:
-    stands = document.get(name)
-    if stands is None:
+    existing = document.get(name)
+    if existing is None:
         document.add(name, tomlkit.aot())
-        stands = document[name]
-    if isinstance(stands, Array):
+        existing = document[name]
+    if isinstance(existing, Array):
         inline = tomlkit.inline_table()
         inline.update(entry)
-        stands.append(inline)
-    elif isinstance(stands, AoT):
+        existing.append(inline)
+    elif isinstance(existing, AoT):
         table = tomlkit.table()
         table.update(entry)
         table.trivia.indent = "\n"
-        stands.append(table)
+        existing.append(table)
     else:
         raise SettingsError(f"{name}: not a list; allowed: [[{name}]] tables")
 

@@ -24,7 +24,7 @@ def strict_json(body: bytes) -> Any:
         raise
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError("not UTF-8", "", error.start) from None
-    except _TwiceThere as error:
+    except _DuplicateKey as error:
         raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} is there twice", "", 0) from None
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", "", 0) from None
@@ -32,7 +32,7 @@ def strict_json(body: bytes) -> Any:
         raise json.JSONDecodeError("a number is too long", "", 0) from None
 
 
-class _TwiceThere(ValueError):
+class _DuplicateKey(ValueError):
     def __init__(self, key: str) -> None:
         super().__init__(key)
         self.key = key
@@ -44,7 +44,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _TwiceThere(key)
+                raise _DuplicateKey(key)
             seen.add(key)
     return made
 

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from standing.ledger.service.command_language import DOMAIN, LOCALES, in_language
 
-#: The framework's own, of which it makes every refusal. It exports the class of bad values alone.
+#: The base class of the framework's refusals. It exports only the one for bad values.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
@@ -93,15 +93,15 @@ def lazy_app(
 
 @contextmanager
 def _refused_in_language() -> Iterator[None]:
-    """What the framework refuses, in the language of the environment: it has these sentences in English alone."""
+    """Show the framework's refusals in the language of the environment: it has them in English alone."""
     try:
         yield
     except UsageError as error:
         english = error.format_message()
-        told = in_language(english)
-        if told == english:
+        translated = in_language(english)
+        if translated == english:
             raise
-        raise UsageError(told, error.ctx) from error
+        raise UsageError(translated, error.ctx) from error
 
 
 def _load(name: str, command: LazyCommand, extra: str | None) -> Any:

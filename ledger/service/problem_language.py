@@ -18,7 +18,7 @@ from standing.ledger.service.languages import Language, preferred
 
 #: A longer text stays in English; no known sentence comes close.
 _MAX_SENTENCE = 1_000
-_MAX_TOLD = 5
+_MAX_LISTED = 5
 _FILLED_IN = re.compile(r"\{(\w+)(:d)?\}")
 
 
@@ -62,8 +62,8 @@ def _recognising(english: str) -> re.Pattern[str]:
 def chinese() -> Sentences:
     """The sentences of `locales/zh/problems.toml`."""
     file = files("standing.ledger.service") / "locales" / "zh" / "problems.toml"
-    told = tomllib.loads(file.read_text(encoding="utf-8"))
-    return Sentences(told["titles"], told["sentences"])
+    catalogue = tomllib.loads(file.read_text(encoding="utf-8"))
+    return Sentences(catalogue["titles"], catalogue["sentences"])
 
 
 def asked_for(scope: Scope) -> Language:
@@ -82,7 +82,7 @@ def localized(problem: Mapping[str, Any], language: Language) -> tuple[dict[str,
     sentences = chinese()
     whole = True
 
-    def told(english: str) -> str:
+    def translated(english: str) -> str:
         nonlocal whole
         other = sentences.of(english)
         whole = whole and other is not None
@@ -95,23 +95,23 @@ def localized(problem: Mapping[str, Any], language: Language) -> tuple[dict[str,
     errors = problem.get("errors")
     if errors:
         document["errors"] = [
-            each | {"problem": told(each["problem"]), "allowed": _allowed(sentences, each["allowed"])}
+            each | {"problem": translated(each["problem"]), "allowed": _allowed(sentences, each["allowed"])}
             for each in errors
         ]
-        document["detail"] = "；".join(_sentence(each) for each in document["errors"][:_MAX_TOLD])
+        document["detail"] = "；".join(_sentence(each) for each in document["errors"][:_MAX_LISTED])
     elif problem.get("detail"):
-        document["detail"] = told(str(problem["detail"]))
+        document["detail"] = translated(str(problem["detail"]))
     return document, _headers("zh" if whole else "zh, en")
 
 
 def _allowed(sentences: Sentences, allowed: str) -> str:
-    """What is allowed may be a list of protocol words, which are the same in every language."""
+    """Translate `allowed`, which may be a list of protocol words, the same in every language."""
     return sentences.of(allowed) or allowed
 
 
-def _sentence(told: Mapping[str, str]) -> str:
-    more = "" if told["allowed"] in told["problem"] else f"；允许：{told['allowed']}"
-    return f"{told['field']}：{told['problem']}{more}"
+def _sentence(error: Mapping[str, str]) -> str:
+    more = "" if error["allowed"] in error["problem"] else f"；允许：{error['allowed']}"
+    return f"{error['field']}：{error['problem']}{more}"
 
 
 def _headers(language: str) -> dict[str, str]:

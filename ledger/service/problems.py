@@ -77,10 +77,10 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
-#: What is allowed, in pydantic's messages: "Input should be …", "String should have …".
+#: The allowed values, in pydantic's messages: "Input should be …", "String should have …".
 _SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
 
-#: What is allowed, by error type, where pydantic only says what is wrong.
+#: The allowed values, by error type, where pydantic's message lacks them.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
     "missing": "it must be stated",
@@ -103,7 +103,7 @@ def _place(loc: Sequence[str | int], kind: str) -> str:
     return place.removeprefix(".") or str(loc[0])
 
 
-def _told(item: Mapping[str, Any]) -> dict[str, str]:
+def _described(item: Mapping[str, Any]) -> dict[str, str]:
     """One of pydantic's errors: where, what is wrong, and what is allowed."""
     kind, problem = item["type"], str(item["msg"])
     if kind == "json_invalid":  # its location is a character of the body
@@ -116,14 +116,14 @@ def _told(item: Mapping[str, Any]) -> dict[str, str]:
     return {"field": _place(item["loc"], kind), "problem": problem, "allowed": allowed}
 
 
-def _sentence(told: Mapping[str, str]) -> str:
-    more = "" if told["allowed"] in told["problem"] else f"; allowed: {told['allowed']}"
-    return f"{told['field']}: {told['problem']}{more}"
+def _sentence(error: Mapping[str, str]) -> str:
+    more = "" if error["allowed"] in error["problem"] else f"; allowed: {error['allowed']}"
+    return f"{error['field']}: {error['problem']}{more}"
 
 
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
-    """What pydantic found, without the input, which may be personal data."""
-    errors = [_told(item) for item in error.errors()]
+    """The problem document of pydantic's errors, without the input, which may be personal data."""
+    errors = [_described(item) for item in error.errors()]
     return Problem(
         title="The request is malformed",
         type_="malformed-request",
@@ -151,11 +151,11 @@ def install(app: FastAPI, table: Mapping[type[StandingError], tuple[int, str]]) 
 
 
 def _in_its_language(problem: dict[str, Any], request: Request, response: Response) -> tuple[dict[str, Any], Response]:
-    told, headers = localized(problem, asked_for(request.scope))
-    if told != problem:
-        response.body = response.render(told)
+    document, headers = localized(problem, asked_for(request.scope))
+    if document != problem:
+        response.body = response.render(document)
     response.headers.update(headers)
-    return told, response
+    return document, response
 
 
 def _unexpected(request: Request) -> Response:
@@ -274,9 +274,9 @@ def _document(error: type[StandingError] | type[StatusProblem]) -> Documented:
 
 def problem_response(problem: Problem, language: Language) -> Response:
     """A problem as a response, for middleware that answers before any route; the same bytes as from a route."""
-    told, headers = localized(problem.marshal(uri=PROBLEM_TYPE), language)
+    document, headers = localized(problem.marshal(uri=PROBLEM_TYPE), language)
     return JSONResponse(
-        told,
+        document,
         status_code=problem.status,
         headers=dict(problem.headers or {}) | headers,
         media_type=MEDIA_TYPE,

@@ -40,7 +40,7 @@ def _ask(url: str, key: str, reason: str | None) -> SettingsState:
     if reason is not None:
         headers["Standing-Reason"] = reason
     try:
-        # As bytes: a reason may be in Chinese, and headers are sent as they stand.
+        # As bytes: a reason may be in Chinese, and headers are sent verbatim.
         raw = [(name.encode(), text.encode()) for name, text in headers.items()]
         answer = httpx.post(url + PATH, headers=raw, timeout=_TIMEOUT_S)
         document = answer.json()

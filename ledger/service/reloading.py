@@ -65,7 +65,7 @@ class Reloader(Generic[Settings]):
         self._live = live
         self._clock = clock
         self._lock = threading.Lock()
-        self._tell_others: Callable[[], None] | None = None
+        self._notify_others: Callable[[], None] | None = None
         self._state = SettingsState(read_at_ms=clock.now_ms())
 
     @property
@@ -103,13 +103,13 @@ class Reloader(Generic[Settings]):
         processes are not notified then.
         """
         state = self.reload()
-        if self._tell_others is not None:
-            self._tell_others()
+        if self._notify_others is not None:
+            self._notify_others()
         return state
 
-    def share(self, tell_others: Callable[[], None]) -> None:
+    def share(self, notify_others: Callable[[], None]) -> None:
         """Set the function that makes the other processes of this service reload their settings."""
-        self._tell_others = tell_others
+        self._notify_others = notify_others
 
     def on_hangup(self) -> None:
         """Make SIGHUP reload the settings. Call it from the main thread, before the service is served."""

@@ -3,7 +3,7 @@
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-#: The longest wait taken from a header, whatever it says.
+#: The longest wait accepted from a header, whatever its value.
 LONGEST_S = 30 * 24 * 3600
 
 

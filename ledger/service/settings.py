@@ -89,8 +89,8 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
 
 def _fault(place: tuple[str | int, ...], problem: str) -> str:
     """`banks.0.bic: …`; a check across several settings names them itself."""
-    told = problem.removeprefix("Value error, ")
-    return f"{'.'.join(str(part) for part in place)}: {told}" if place else told
+    reason = problem.removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in place)}: {reason}" if place else reason
 
 
 def read_secret(path: Path, field: str) -> bytes:

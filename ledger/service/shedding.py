@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from standing.ledger.service.request_limits import LoadShedding
 
-#: What makes a request not plain: another framing, anything that affects the response, or another language.
+#: Signs that a request is not plain: another framing, anything that affects the response, or another language.
 _NOT_PLAIN = re.compile(rb"\r\n(?:transfer-encoding|connection|expect|upgrade|accept-language|[ \t])")
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})(?=\r\n|$)")
 _LENGTH_NAMED = b"\r\ncontent-length"

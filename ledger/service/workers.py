@@ -29,9 +29,9 @@ _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD} if has
 
 
 def run_workers(count: int, work: Callable[[], None]) -> int:
-    """Run `work` in `count` processes until all are told to stop. For the main thread, before other threads start.
+    """Run `work` in `count` processes until all are asked to stop. For the main thread, before other threads start.
 
-    Returns: the exit code, 0 where all were told to stop and did. Raises: SettingsError where the system cannot
+    Returns: the exit code, 0 where all were asked to stop and did. Raises: SettingsError where the system cannot
     fork.
     """
     if not hasattr(os, "fork"):
@@ -67,7 +67,7 @@ class _Watch:
                 if received == signal.SIGCHLD:
                     self._reap()
                 elif received == signal.SIGHUP:
-                    self._tell(signal.SIGHUP)
+                    self._send(signal.SIGHUP)
                 else:
                     self._stop()
         finally:
@@ -98,7 +98,7 @@ class _Watch:
             code = ended.code if isinstance(ended.code, int) else _FAILED
         except Exit as ended:
             code = ended.exit_code
-        except BaseException:  # noqa: BLE001 - nothing of it may run on in a copy of the watcher
+        except BaseException:  # noqa: BLE001 - the copy of the watcher must not run on
             traceback.print_exc()
         finally:
             sys.stdout.flush()
@@ -127,8 +127,8 @@ class _Watch:
 
     def _stop(self) -> None:
         self._stopping = True
-        self._tell(signal.SIGTERM)
+        self._send(signal.SIGTERM)
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _send(self, number: signal.Signals) -> None:
         for pid in self._began_s:
             os.kill(pid, number)  # it exists until `_reap` has waited for it

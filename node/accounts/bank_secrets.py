@@ -59,7 +59,7 @@ class BankSecrets:
         return 1
 
     def binding_key(self, binding: bytes, platform: str) -> bytes:
-        """The key of a binding, as `ledger.attestations.sealing.derive_binding_key` says. Raises: InvalidValue."""
+        """The key of a binding, see `ledger.attestations.sealing.derive_binding_key`. Raises: InvalidValue."""
         return derive_binding_key(self._versions[self.version_of(binding) - 1], binding, platform)
 
 

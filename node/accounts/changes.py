@@ -1,4 +1,4 @@
-"""What the core says: feed entries and their changes, as JSON and, field for field, as CSV."""
+"""The core's statements: feed entries and their changes, as JSON and, field for field, as CSV."""
 
 import re
 from collections.abc import Container, Iterable
@@ -69,7 +69,7 @@ class AccountChange(BaseModel):
         },
     )
 
-    #: What a new account has to state. It may have neither ID document nor phone.
+    #: The fields that a new account must state. It may have neither ID document nor phone.
     STATE_FIELDS: ClassVar[tuple[str, ...]] = (
         "number_type",
         "status",
@@ -81,7 +81,7 @@ class AccountChange(BaseModel):
         "holder_name",
     )
 
-    #: All that says how an account is; some of it a book may not have.
+    #: All fields of an account's state; a book may not have some of them.
     ACCOUNT_FIELDS: ClassVar[tuple[str, ...]] = (
         *STATE_FIELDS,
         "holder_kind",
@@ -90,7 +90,7 @@ class AccountChange(BaseModel):
         "id_document_number",
         "phone",
     )
-    #: What a new account may leave out: the holder then is a person (an organisation, if the document is one's), and
+    #: Fields optional for a new account: the holder then is a person (an organisation, if the document is one's), and
     #: the field is not stated.
     HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
         "holder_kind",
@@ -165,11 +165,11 @@ class AccountChange(BaseModel):
 
     @property
     def trouble(self) -> Trouble | None:
-        """Where this was said and why it makes its account unstated, where that is known."""
+        """Where this was stated and why it makes its account unstated, where that is known."""
         return self._trouble
 
-    def said_in(self, source: str) -> "AccountChange":
-        """This change, with where it was said: `source` is shown should it not fit its account."""
+    def stated_in(self, source: str) -> "AccountChange":
+        """This change, with where it was stated: `source` is shown if it does not fit its account."""
         self._trouble = Trouble(source, "")
         return self
 
@@ -185,8 +185,8 @@ class AccountChange(BaseModel):
     ) -> "AccountChange":
         """A change saying that the core's statement about an account cannot be understood. `fields`: those it
         mentioned."""
-        spoken_of = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
-        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=spoken_of)
+        concerned = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
+        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=concerned)
         change._trouble = trouble
         return change
 
@@ -201,7 +201,7 @@ class FeedEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    #: What a change of the entry is made of.
+    #: The class of the entry's changes.
     CHANGE: ClassVar[type[AccountChange]] = AccountChange
 
     as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
@@ -230,7 +230,7 @@ def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_o
     except ValidationError as error:
         number = stated.get("number") if isinstance(stated, dict) else None
         if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
-            return stated  # nobody knows whose change it is, so the entry is refused
+            return stated  # the change's account is unknown, so the entry is refused
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
         problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
         trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])

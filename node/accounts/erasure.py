@@ -1,4 +1,4 @@
-"""Erases what the node has of an account and its holder, once nobody relies on it any more.
+"""Erases the node's data of an account and its holder, once nobody relies on it any more.
 
 The ledger keeps sealed terms that nobody can link to the account, because the list of its bindings is erased here too.
 """
@@ -32,7 +32,7 @@ def erase(database: Database, vault: Vault, number: str) -> int:
         listed = connection.execute(delete(unstated).where(unstated.c.number_lookup == lookup)).rowcount
         if account is None:
             if listed:
-                return 0  # nothing of it was ever understood, so there is no more
+                return 0  # it was never understood, so nothing else is stored
             raise NotFound("there is no such account")
         _check_unbound(connection, account)
         its = select(bindings.c.id).where(bindings.c.account_id == account)
@@ -49,13 +49,13 @@ def erase(database: Database, vault: Vault, number: str) -> int:
 
 
 def _check_unbound(connection: Connection, account: int) -> None:
-    """Check that nothing of the account is still bound. Raises: StillBound."""
+    """Check that every binding of the account has ended, on the ledger too. Raises: StillBound."""
     bindings, outbox, publications = schema.bindings, schema.outbox, schema.publications
     active = select(func.count()).where(bindings.c.account_id == account, bindings.c.ended_at_ms.is_(None))
     count = connection.execute(active).scalar_one()
     if count:
         raise StillBound(f"{count} bindings of the account have not ended; allowed: none")
-    untold = (
+    unpublished = (
         select(outbox.c.id)
         .join(bindings, bindings.c.id == outbox.c.binding_id)
         .outerjoin(publications, publications.c.number == outbox.c.publication)
@@ -66,5 +66,5 @@ def _check_unbound(connection: Connection, account: int) -> None:
         .join(bindings, bindings.c.id == schema.restatements.c.binding_id)
         .where(bindings.c.account_id == account)
     )
-    if any(connection.execute(query.limit(1)).first() is not None for query in (untold, restated)):
+    if any(connection.execute(query.limit(1)).first() is not None for query in (unpublished, restated)):
         raise StillBound("the ledger was not told yet that its bindings have ended; wait until it was")

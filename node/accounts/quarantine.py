@@ -1,4 +1,4 @@
-"""Accounts that are unstated: the core said something of them that cannot be understood. Listed until it is
+"""Accounts that are unstated: the core stated something about them that cannot be understood. Listed until it is
 corrected."""
 
 import json
@@ -53,24 +53,24 @@ class Quarantine:
         """
         unknown = [number for number in numbers if number not in before]
         never_stated = self.never_stated(connection, unknown) if unknown else set()
-        mended = []
+        restated = []
         for number in numbers:
             held = before[number].unstated if number in before else frozenset[str]()
             now = after.get(number)
             left = frozenset(troubles[number].unstated) if now is None else now.unstated
             if not left:
                 if held or number in never_stated:
-                    mended.append(number)
+                    restated.append(number)
             elif held == left or (now is None and number in never_stated):
                 continue  # it is listed
             elif left < held:
                 self._narrow(connection, number, left)
             else:
                 self._put(connection, number, left, troubles.get(number))
-        self._clear(connection, mended)
+        self._clear(connection, restated)
 
     def _put(self, connection: Connection, number: str, fields: frozenset[str], change: AccountChange | None) -> None:
-        """List an account, or list it anew."""
+        """List an account, or replace its entry."""
         trouble = None if change is None else change.trouble
         if trouble is None:
             why = "so is the account that it replaces" if change is None else "the core cannot say how it is"
@@ -111,7 +111,7 @@ class Quarantine:
             )
 
     def never_stated(self, connection: Connection, numbers: Iterable[str]) -> set[str]:
-        """Those of the numbers of which nothing was ever understood."""
+        """The numbers about which nothing was ever understood."""
         if (
             connection.execute(
                 select(self._table.c.since_ms).where(self._table.c.account_id.is_(None)).limit(1)
@@ -130,7 +130,7 @@ class Quarantine:
         return found
 
     def listed(self, connection: Connection, at_most: int) -> list[Unstated]:
-        """The accounts that are unstated, those of the longest standing first."""
+        """The accounts that are unstated, the longest listed first."""
         table = self._table
         rows = connection.execute(select(table).order_by(table.c.since_ms, table.c.number_lookup).limit(at_most))
         return [

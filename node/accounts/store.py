@@ -47,9 +47,9 @@ _UPDATE = (
 _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
     schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
 )
-#: What a change says where the book has no phone or no document any more.
+#: The value that removes a phone or a document from the book.
 _NONE = "none"
-#: What a change that says nothing of the document, or of limits, has in their place.
+#: The values of a change that states no document, or no limits.
 _NO_DOCUMENT = (None, None, None)
 _NO_LIMIT_STATED = [None] * len(LIMIT_FIELDS)
 
@@ -74,7 +74,7 @@ class Account:
     limits: Limits
     effective_at_ms: int
     account_class: int = 0
-    #: Fields of which the core said something that could not be understood. Not empty: the account is unstated.
+    #: Fields for which the core's statement could not be understood. Not empty: the account is unstated.
     unstated: frozenset[str] = frozenset()
     holder_kind: HolderKind = "person"
 
@@ -82,7 +82,7 @@ class Account:
         return f"Account(id={self.id})"
 
     def terms(self, bank_secret: BankSecrets, binding: bytes, platform: str) -> Terms:
-        """What the bank states about one of the account's bindings."""
+        """The bank's statement about one of the account's bindings."""
         key = bank_secret.binding_key(binding, platform)
         terms = Terms(
             status=self.status,
@@ -99,7 +99,7 @@ class Account:
 
 
 def unbound(terms: Terms, ended_at_ms: int) -> Terms:
-    """The last terms of a binding that ended then: nothing is allowed any more."""
+    """The last terms of a binding that ended at that time: nothing is allowed any more."""
     return _nothing_allowed(replace(terms, effective_at_ms=ended_at_ms), Status.UNBOUND)
 
 
@@ -154,7 +154,7 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
     if account.unstated:
         left = frozenset(name for name in account.unstated if getattr(change, name) is None)
-        # What a whole state leaves out, the book does not have.
+        # The book has nothing that a whole state leaves out.
         stated["unstated"] = left if any(getattr(change, name) is None for name in change.STATE_FIELDS) else frozenset()
     if change.holder_kind is not None:
         stated["holder_kind"] = change.holder_kind
@@ -193,13 +193,13 @@ def _phone(stated: str) -> str:
 
 
 def _id_document(held: str, scheme: str | None, country: str | None, number: str | None) -> str:
-    """A document in canonical form, with what is not stated as it was; empty where the scheme is "none"."""
+    """A document in canonical form, with unstated parts unchanged; empty where the scheme is "none"."""
     if scheme == _NONE:
         if country is not None or number is not None:
             raise InvalidValue("id_document_scheme", "none, and yet there is a document", "none and nothing else")
         return ""
     if number is not None and not any(character.isalnum() for character in number):
-        return ""  # a mark that a core has in place of a number
+        return ""  # a placeholder that a core writes for no number
     old = held.upper().split(":", 2) if held else ["", "", ""]
     if scheme in GLOBAL_SCHEMES and country is None:
         country = ""

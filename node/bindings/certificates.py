@@ -19,7 +19,7 @@ CERTIFICATE_RATE = Rate(capacity=60, refill_per_hour=600)
 
 
 class NotInGoodStanding(Conflict):
-    """The account is not active, or allows nothing: the bank certifies nothing of it."""
+    """The account is not active, or allows nothing: the bank certifies nothing about it."""
 
 
 class Certificates:
@@ -33,7 +33,7 @@ class Certificates:
         self._clock = clock
 
     def issue(self, platform: str, binding: bytes, challenge: bytes) -> Certificate:
-        """Certify a binding of this platform. It says no more than the record on the ledger does to who has its key.
+        """Certify a binding of this platform. It reveals no more than the ledger's record does to a holder of its key.
 
         Raises: NotFound (also for one that has ended), NotInGoodStanding, TooManyAttempts.
         """

@@ -10,7 +10,7 @@ from standing.ledger.attestations.grant import Grant, make_grant
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue
 from standing.node.accounts.store import Account
-from standing.node.bindings.unbinding import end_and_tell
+from standing.node.bindings.unbinding import end_and_queue
 from standing.node.publishing import herds, outbox
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -32,7 +32,7 @@ class Granting:
     def why_not(
         self, connection: Connection, account: Account, platform: str, replaces: bytes | None
     ) -> Conflict | InvalidValue | None:
-        """What prevents binding the account, in place of `replaces` if that is active; None: nothing."""
+        """The obstacle to binding the account, in place of `replaces` if that is active; None where there is none."""
         active = {
             row.id: row.platform
             for row in connection.execute(
@@ -69,7 +69,7 @@ class Granting:
         assert account.id is not None  # it was found in the store
         now_ms = self._clock.now_ms()
         if replaces is not None and self._is_active(connection, account, platform, replaces):
-            end_and_tell(connection, self._issuer, account, binding=replaces, platform=platform, now_ms=now_ms)
+            end_and_queue(connection, self._issuer, account, binding=replaces, platform=platform, now_ms=now_ms)
         binding = self._issuer.secret.new_binding_id()
         grant = make_grant(
             self._issuer.signer,

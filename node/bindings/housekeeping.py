@@ -1,4 +1,4 @@
-"""Work that nobody asks for: payout orders not taken yet, off-boarding, full buckets."""
+"""Background work: payout orders not accepted yet, off-boarding, full buckets."""
 
 import threading
 from collections.abc import Callable

@@ -97,10 +97,10 @@ class MicroDeposits:
 
     def needed(self, mismatches: list[Mismatch]) -> bool:
         """Whether a claim with these mismatches is to be settled by a deposit."""
-        words = doubts(mismatches)
-        if words is None or self._rules.policy == "never" or (_CLOSE in words and not self._rules.close_names):
+        labels = doubts(mismatches)
+        if labels is None or self._rules.policy == "never" or (_CLOSE in labels and not self._rules.close_names):
             return False
-        return bool(words) or self._rules.policy == "always"
+        return bool(labels) or self._rules.policy == "always"
 
     def open(
         self,
@@ -189,7 +189,7 @@ class MicroDeposits:
         return answer
 
     def pay(self, deposit: bytes) -> None:
-        """Order the payment of a deposit's amount, unless the order was taken already. Raises: PayoutFailed."""
+        """Order the payment of a deposit's amount, unless the order was accepted already. Raises: PayoutFailed."""
         assert self._payout is not None
         with self._database.read() as connection:
             row = _row(connection, deposit)
@@ -212,7 +212,7 @@ class MicroDeposits:
             connection.execute(update(table).where(table.c.id == deposit).values(paid_at_ms=self._clock.now_ms()))
 
     def pay_due(self) -> None:
-        """Give every order that was not taken yet and has not expired, at most a hundred at once.
+        """Give every order that was not accepted yet and has not expired, at most a hundred at once.
 
         Raises: PayoutFailed.
         """
@@ -231,7 +231,7 @@ class MicroDeposits:
             self.pay(deposit)
 
     def pay_now_or_later(self, deposit: bytes) -> None:
-        """As `pay`, but `pay_due` gives an order again that is not taken now."""
+        """As `pay`, but `pay_due` gives an order again that is not accepted now."""
         try:
             self.pay(deposit)
         except PayoutFailed as error:

@@ -1,8 +1,8 @@
-"""How near a claimed name comes to the one in the bank's book: equal in canonical form, close, or neither.
+"""How closely a claimed name matches the one in the bank's book: equal in canonical form, close, or neither.
 
 Close is what a person would look at twice:
 
-- the family name first or last: the same words, turned round;
+- the family name first or last: the same words, rotated;
 - a lost accent, or another letter for one: Jose for José, Soren for Søren;
 - traditional characters for simplified ones;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
@@ -21,7 +21,7 @@ from rapidfuzz.distance import OSA
 from standing.ledger.attestations.binding_protocol import MatchWord
 from standing.ledger.attestations.names import canonical_name, words_of
 
-#: Letters that a Latin name must have before one slip in it is looked at twice; shorter ones are other names.
+#: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
 
 
@@ -31,12 +31,12 @@ def match_name(held: str, claimed: str) -> MatchWord:
     if canonical == held:
         return "match"
     plain_held = _plain(held)
-    if any(_plain(turned) == plain_held for turned in (canonical, *_turned(words_of(claimed)))):
+    if any(_plain(turned) == plain_held for turned in (canonical, *_rotated(words_of(claimed)))):
         return "close"
     return "close" if _one_slip(plain_held, _plain(canonical)) else "no_match"
 
 
-def _turned(words: list[str]) -> list[str]:
+def _rotated(words: list[str]) -> list[str]:
     """The words with the first one last, and with the last one first, run together as in a canonical name."""
     if len(words) < 2:
         return []
@@ -54,7 +54,7 @@ def _plain_letter(character: str) -> str:
         return ""
     if unicodedata.name(character, "").startswith("LATIN"):
         return anyascii(character).casefold()
-    # One character at a time: among others, OpenCC would choose by what stands beside it.
+    # One character at a time: among others, OpenCC would choose by the context.
     return str(_simplifier().convert(character))
 
 

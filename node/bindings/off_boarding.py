@@ -12,7 +12,7 @@ from standing.ledger.errors import NotAllowed, NotFound
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.store import AccountStore
-from standing.node.bindings.unbinding import end_and_tell
+from standing.node.bindings.unbinding import end_and_queue
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import Issuer
@@ -104,7 +104,7 @@ class OffBoardings:
             for row in _active(connection, platform):
                 account = self._accounts.get(connection, row.account_id)
                 now_ms = self._clock.now_ms()
-                end_and_tell(connection, self._issuer, account, binding=row.id, platform=platform, now_ms=now_ms)
+                end_and_queue(connection, self._issuer, account, binding=row.id, platform=platform, now_ms=now_ms)
                 ended += 1
             table = schema.off_boardings
             connection.execute(

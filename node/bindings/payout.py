@@ -18,7 +18,7 @@ _RETRY_AFTER_S = 60
 
 
 class PayoutFailed(Unavailable):
-    """The order was not taken. It is given again later, under the same id."""
+    """The order was not accepted. It is given again later, under the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class PayoutOrder:
 
 
 class Payout(Protocol):
-    """Takes payment orders, each id once. An order is durable when the call returns."""
+    """Accepts payment orders, each id once. An order is durable when the call returns."""
 
     def pay(self, order: PayoutOrder) -> None:
-        """Take an order. One with a known id was taken already. Raises: PayoutFailed."""
+        """Accept an order. One with a known id was accepted before. Raises: PayoutFailed."""
 
 
 class FilePayout:

@@ -19,7 +19,7 @@ from standing.node.accounts.store import AccountStore
 from standing.node.bindings import off_boarding
 from standing.node.bindings.granting import AlreadyBound, Granting
 from standing.node.bindings.micro_deposit import MicroDeposits, differing
-from standing.node.bindings.unbinding import end_and_tell
+from standing.node.bindings.unbinding import end_and_queue
 from standing.node.bindings.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
 from standing.node.bindings.verification import NO_SUCH_ACCOUNT, UNSTATED, verify
 from standing.node.fault_points import Faults, no_faults
@@ -121,7 +121,7 @@ class Bindings:
                 return
             account = self._accounts.get(connection, row.account_id)
             now_ms = self._clock.now_ms()
-            end_and_tell(connection, self._issuer, account, binding=binding, platform=platform, now_ms=now_ms)
+            end_and_queue(connection, self._issuer, account, binding=binding, platform=platform, now_ms=now_ms)
         self._faults("end_committed")
         self._on_change()
 

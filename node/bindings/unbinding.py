@@ -13,7 +13,7 @@ def end_binding(connection: Connection, binding: bytes, ended_at_ms: int) -> Non
     connection.execute(update(schema.bindings).where(schema.bindings.c.id == binding).values(ended_at_ms=ended_at_ms))
 
 
-def end_and_tell(
+def end_and_queue(
     connection: Connection, issuer: Issuer, account: Account, *, binding: bytes, platform: str, now_ms: int
 ) -> None:
     """End a binding and queue its last terms, inside one transaction."""

@@ -37,7 +37,7 @@ NAME_ALONE = Mismatch(
 NO_CREDIT = Mismatch(
     field="account", problem="no amount can be paid in, and the bank asks for that", iso_reason=_ISO_ACCOUNT
 )
-#: What the core says of the account cannot be understood, so nobody can be compared with it. No secret of the holder.
+#: The core's statement on the account cannot be understood, so no claim can be compared. It reveals nothing.
 UNSTATED = Mismatch(field="account", problem="the bank cannot say at the moment how the account is; ask again later")
 HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its holder changed; ask with a new request id")
 
@@ -47,7 +47,7 @@ _UNVOUCHED: tuple[Literal["name", "id_document", "phone"], ...] = ("name", "id_d
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a comparison found: every reason against a binding, and how each field compares."""
+    """The result of a comparison: every reason against a binding, and how each field compares."""
 
     mismatches: list[Mismatch]
     matches: list[FieldMatch]
@@ -93,7 +93,7 @@ def _mismatches(
         found.append(KIND_DIFFERS)
     if name != "match":
         found.append(NAME_CLOSE if name == "close" else NAME_DIFFERS)
-    # What the bank has must be named: leaving a field out is no way round it.
+    # What the bank has must be named: leaving a field out does not avoid the check.
     if document == "no_match":
         found.append(DOCUMENT_DIFFERS)
     elif document == "not_stated" and account.identity.id_document:
@@ -106,7 +106,7 @@ def _mismatches(
 
 
 def unbindable(account: Account) -> list[Mismatch]:
-    """The reason against a binding in the account's own state; None where there is none."""
+    """The reason against a binding in the account's own state; empty where there is none."""
     if account.unstated:
         return [UNSTATED]
     if account.status not in UNBINDABLE:
@@ -114,7 +114,7 @@ def unbindable(account: Account) -> list[Mismatch]:
     return [Mismatch(field="account", problem=f"the account is {account.status.word}", iso_reason=_ISO_ACCOUNT)]
 
 
-#: What a micro-deposit can settle, by the word that the store has for it.
+#: The mismatches that a micro-deposit can settle, by their labels in the store.
 _BY_DOUBT: dict[str, Mismatch] = {
     "name_close": NAME_CLOSE,
     "phone": PHONE_DIFFERS,
@@ -124,15 +124,15 @@ _BY_DOUBT: dict[str, Mismatch] = {
 
 
 def doubts(mismatches: list[Mismatch]) -> frozenset[str] | None:
-    """Words for mismatches that a micro-deposit can settle; None where it can not settle one of them."""
-    words = {word for word, mismatch in _BY_DOUBT.items() if mismatch in mismatches}
-    return frozenset(words) if len(words) == len(mismatches) else None
+    """The labels of mismatches that a micro-deposit can settle; None where it cannot settle one of them."""
+    labels = {label for label, mismatch in _BY_DOUBT.items() if mismatch in mismatches}
+    return frozenset(labels) if len(labels) == len(mismatches) else None
 
 
 def note_of(found: Verification) -> str:
-    """What a deposit's row keeps of a comparison: the doubts that it is to settle, and how each field compares."""
-    words = ",".join(sorted(doubts(found.mismatches) or ()))
-    return f"{words};{','.join(each.match for each in found.matches)}"
+    """The note of a comparison in a deposit's row: the doubts that it is to settle, and how each field compares."""
+    labels = ",".join(sorted(doubts(found.mismatches) or ()))
+    return f"{labels};{','.join(each.match for each in found.matches)}"
 
 
 def unvouched(note: str) -> list[Mismatch]:
@@ -143,5 +143,5 @@ def unvouched(note: str) -> list[Mismatch]:
 
 def noted_matches(note: str) -> list[FieldMatch]:
     """How each field compared when a note was made."""
-    words = TypeAdapter(list[MatchWord]).validate_python(note.partition(";")[2].split(","))
-    return [FieldMatch.of(field, word) for field, word in zip(_UNVOUCHED, words, strict=True)]
+    labels = TypeAdapter(list[MatchWord]).validate_python(note.partition(";")[2].split(","))
+    return [FieldMatch.of(field, word) for field, word in zip(_UNVOUCHED, labels, strict=True)]

@@ -1,4 +1,4 @@
-"""What the console's pages read from the node's store. Account numbers are masked here, and no holder is read."""
+"""Queries of the console's pages on the node's store. Account numbers are masked here, and no holder is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ MAX_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class StatedEntry:
     """One entry of the feed, as the core stated it."""
 
     as_of_ms: int
@@ -26,30 +26,30 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class CoreWords:
+class CoreStatements:
     """The core's last entry, its last entry with a change, and how far each source was read."""
 
-    last: Word | None
-    last_change: Word | None
+    last: StatedEntry | None
+    last_change: StatedEntry | None
     sources: tuple[tuple[str, int], ...]
     watermark_on_ledger_ms: int | None
 
 
-def core_words(connection: Connection) -> CoreWords:
-    """What the core stated last."""
+def core_statements(connection: Connection) -> CoreStatements:
+    """The core's last statements."""
     table = schema.feed_entries
     newest = select(table).order_by(table.c.as_of_ms.desc()).limit(1)
     cursors = select(schema.feed_cursors.c.source, schema.feed_cursors.c.moved_at_ms)
-    return CoreWords(
-        last=_word(connection.execute(newest.where(table.c.complete)).one_or_none()),
-        last_change=_word(connection.execute(newest.where(table.c.changes > 0)).one_or_none()),
+    return CoreStatements(
+        last=_entry(connection.execute(newest.where(table.c.complete)).one_or_none()),
+        last_change=_entry(connection.execute(newest.where(table.c.changes > 0)).one_or_none()),
         sources=tuple((row.source, row.moved_at_ms) for row in connection.execute(cursors.order_by("source"))),
         watermark_on_ledger_ms=outbox.watermark_in_block_ms(connection),
     )
 
 
-def _word(row: Row[tuple[int, int, int, int]] | None) -> Word | None:
-    return None if row is None else Word(row.as_of_ms, row.received_at_ms, row.changes, row.attestations)
+def _entry(row: Row[tuple[int, int, int, int]] | None) -> StatedEntry | None:
+    return None if row is None else StatedEntry(row.as_of_ms, row.received_at_ms, row.changes, row.attestations)
 
 
 @dataclass(frozen=True, slots=True)

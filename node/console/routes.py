@@ -41,14 +41,14 @@ async def _read(node: Node, look: Callable[[Connection], _T]) -> _T:
 async def state_page(visited: VisitDep, node: NodeDep, reloader: ReloaderDep) -> Response:
     """The node's state: what the core stated last, how much of it is on the ledger, and what stops it if it is
     stopped."""
-    told = await run_sync(status.look, node, reloader.state)
-    core = await _read(node, lookups.core_words)
+    node_status = await run_sync(status.look, node, reloader.state)
+    core = await _read(node, lookups.core_statements)
     failover = node.client.failover
     nodes = [(name, name == failover.current, failures) for name, failures in sorted(failover.failures.items())]
     return visited.page(
         "state.html",
-        told=told,
-        state="standby" if not told.leads else "fit" if told.trouble is None else "unfit",
+        node_status=node_status,
+        state="standby" if not node_status.leads else "fit" if node_status.trouble is None else "unfit",
         core=core,
         nodes=nodes,
         now_ms=node.clock.now_ms(),

@@ -25,9 +25,9 @@ class Difference:
     known: Account | None
 
     def earliest_ms(self, last_ms: int) -> int:
-        """The first time at which the feed takes the change, where everything up to `last_ms` has been promised.
+        """The first time at which the feed accepts the change, where everything up to `last_ms` has been promised.
 
-        A change that replaces another number speaks of that number's bindings too, about which something was promised.
+        A change that replaces another number concerns that number's bindings too, about which something was promised.
         """
         if self.known is None:
             return 0 if self.change.replaces is None else last_ms + 1
@@ -46,7 +46,7 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
     """Compare states by content, whenever they took effect.
 
     A replacement or an unbinding in a state counts only while there is something to do: a state is stated again and
-    again, and a binding made after an unbinding must not end by it. Raises: InvalidValue (with the index).
+    again, and must not end a binding made after an unbinding. Raises: InvalidValue (with the index).
     """
     numbers: list[str] = []
     stated, replaced = set(), {}
@@ -88,7 +88,7 @@ def compare_states(connection: Connection, accounts: AccountStore, states: Seque
 def news(
     connection: Connection, accounts: AccountStore, quarantine: Quarantine, bad: Sequence[AccountChange]
 ) -> tuple[list[int], list[AccountChange]]:
-    """The store's ids of the known accounts among those that are unstated, and what of it the store does not have."""
+    """The store's ids of the known accounts among the unstated ones, and the changes that the store does not have."""
     numbers = [change.number for change in bad]
     found = accounts.find(connection, numbers)
     listed = quarantine.never_stated(connection, [number for number in numbers if number not in found])
@@ -109,7 +109,7 @@ def _same(known: Account, state: AccountChange) -> bool:
     try:
         stated = apply_change(known, state)
     except InvalidValue:
-        return False  # the feed says what does not fit, and what becomes of the account
+        return False  # the feed reports what does not fit, and decides about the account
     return replace(stated, effective_at_ms=known.effective_at_ms) == known
 
 

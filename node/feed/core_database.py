@@ -1,6 +1,6 @@
 """The core's database as the node sees it: one view, read in one snapshot, timed by that database's own clock.
 
-The node changes nothing there, not even a setting. What a driver says is never shown: it may hold a row's data.
+The node changes nothing there, not even a setting. A driver's error text is never shown: it may hold a row's data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ _CONNECT_TIMEOUT = {
     "pyodbc": "timeout",
     "oracledb": "tcp_connect_timeout",
 }
-#: These notice within about a minute that a core's machine is gone in the middle of a pass; the last one is in
+#: These detect within about a minute that a core's machine is gone in the middle of a pass; the last one is in
 #: milliseconds.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
@@ -87,9 +87,9 @@ class Snapshot:
     def now_ms(self) -> int:
         """The core's own time, not later than this snapshot. Raises: InvalidValue."""
         with core_errors():
-            told = self._connection.execute(text(self._view.as_of_query)).scalar_one_or_none()
+            answer = self._connection.execute(text(self._view.as_of_query)).scalar_one_or_none()
         try:
-            return int(told)  # type: ignore[arg-type]  # the database may answer anything
+            return int(answer)  # type: ignore[arg-type]  # the database may answer anything
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidValue("as_of_query", "no whole number", "one row, one column: milliseconds") from error
 
@@ -158,7 +158,7 @@ class ViewTimes:
             return at_ms
         if self._form == "epoch_s":
             return -(-at_ms // 1000)
-        latest_ms = 253_402_214_400_000  # the last day of year 9999, beyond which no timestamp goes
+        latest_ms = 253_402_214_400_000  # the last day of year 9999, beyond which there are no timestamps
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(0, min(at_ms, latest_ms)))
         local = moment.astimezone(self._zone).replace(tzinfo=None)
         return local.isoformat(sep=" ") if self._as_text else local

@@ -1,6 +1,6 @@
-"""Files of the feed: what their names say, and what is wrong with a file as a whole.
+"""Files of the feed: the meaning of their names, and problems of a file as a whole.
 
-The name says what a file is and as of when: `full-20260101T020000Z.csv`, `changes-20260101T020000.250Z-branch7.jsonl`.
+The name states a file's kind and time: `full-20260101T020000Z.csv`, `changes-20260101T020000.250Z-branch7.jsonl`.
 `full` states every account as it was at that time, `changes` what changed since the entry before. The time is the
 core's own, UTC.
 """
@@ -37,7 +37,7 @@ class FileName:
 
 
 def parse_name(name: str, profile: Profile | None = None) -> FileName:
-    """The meaning of a file's name; `profile` says what form it has, whatever its ending. Raises: InvalidValue."""
+    """The meaning of a file's name; `profile` decides its form, whatever its ending. Raises: InvalidValue."""
     match = _NAME.fullmatch(name)
     if match is None or (profile is None and match["format"] not in {"csv", "jsonl"}):
         raise InvalidValue("file name", "not the name of a feed file", _NAME_ALLOWED)
@@ -70,7 +70,7 @@ def sha256_of(path: Path) -> str:
 
 
 def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) -> LineProblem | None:
-    """What is wrong with the file as a whole: empty, too large, in UTF-16, or cut short. Raises: OSError."""
+    """The problem of the file as a whole: empty, too large, in UTF-16, or cut short. Raises: OSError."""
     ends_well = profile is None or profile.final_line_break
     # The line break of UTF-16, little-endian, ends with a zero.
     wide = profile is not None and profile.encoding.startswith("utf-16")

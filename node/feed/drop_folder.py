@@ -1,9 +1,9 @@
 """A folder that the core puts files into. Each is claimed, taken in, and moved away with a report beside it.
 
     FOLDER/             files to take in, by their time; a name that begins with a dot or ends in .part is not looked at
-    FOLDER/working/     the one that is being taken in; after a crash it goes on from here
+    FOLDER/working/     the one that is being taken in; after a crash work resumes here
     FOLDER/done/        taken in, each with FILE.report.json
-    FOLDER/rejected/    not taken in, nothing of it; the report names line and field
+    FOLDER/rejected/    rejected as a whole; the report names line and field
 
 A claim is a rename, so a file is never taken up twice. A file is to be put here by a rename as well: written under
 another name, or in another folder of the same file system, first.
@@ -76,7 +76,7 @@ class DropFolder:
         """The file that was being taken in when the node stopped, with its checksum file if it had one."""
         path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
         if path is not None and not _checksum_file(path).exists():
-            # It moves before the file does: without it the file would be judged anew.
+            # It moves before the file does: otherwise the file would be checked again without it.
             for name in (DONE, REJECTED):
                 moved = _checksum_file(_free_name(self._folder / name, path.name))
                 if moved.exists():
@@ -98,7 +98,7 @@ class DropFolder:
             except InvalidValue:
                 as_of_ms = 0  # its name is wrong: it is rejected at once
             waiting.append((as_of_ms, path.name, path))
-        # A reconciliation waits until the other source has spoken up to its time; earlier it could only see what is
+        # A reconciliation waits until the other source has reported up to its time; earlier it would only see what is
         # still coming.
         if self._settings.role == "reconcile":
             last_ms = self._feed.last_as_of_ms()
@@ -149,7 +149,7 @@ class DropFolder:
         return self._loader.load(path, name, _no_progress, stop, reconcile=self._settings.role == "reconcile")
 
     def _checksum_problem(self, path: Path) -> LineProblem | None:
-        """What the checksum file, as `sha256sum` writes it, says is wrong with the file."""
+        """The file's mismatch with its checksum file, which is as `sha256sum` writes it."""
         beside = _checksum_file(path)
         if not beside.exists():
             needed = self._settings.require_checksum

@@ -1,4 +1,4 @@
-"""Feed entries and their parts in the store: which is next, and which was here before."""
+"""Feed entries and their parts in the store: which is next, and which was received before."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class EntryDiffers(Conflict):
 
 
 def known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], digest: bytes) -> FeedReceipt | None:
-    """The receipt of an entry, or part, that is here already; None for the part that is next.
+    """The receipt of an entry, or part, that was received before; None for the part that is next.
 
     Raises: EntryDiffers.
     """
@@ -89,5 +89,5 @@ def finish(connection: Connection, receipt: FeedReceipt, digest: bytes) -> None:
         )
     )
     if receipt.part > 1 or not receipt.complete:
-        stored = receipt.model_dump(exclude={"limits_rounded"})  # the content says it again
+        stored = receipt.model_dump(exclude={"limits_rounded"})  # derived from the content
         connection.execute(insert(schema.feed_parts).values(digest=digest, **stored))

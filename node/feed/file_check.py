@@ -1,4 +1,4 @@
-"""Judges a feed file line by line before anything of it is taken in, compared with the store where there is one."""
+"""Checks a feed file line by line before any of it is taken in, against the store where there is one."""
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
@@ -24,7 +24,7 @@ from standing.node.feed.records import (
     not_understood,
     number_problem,
     read_record,
-    told_number,
+    stated_number,
     value_problems,
 )
 from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
@@ -41,7 +41,7 @@ _NOT_IN_FULL = ("unbind",)
 
 
 class _StatedTwice(InvalidValue):
-    """An account stands in a full file twice. `first_line`: where it stood first."""
+    """An account occurs twice in a full file. `first_line`: its first occurrence."""
 
     def __init__(self, first_line: int) -> None:
         super().__init__("number", f"stated on line {first_line} already", "each account once")
@@ -50,14 +50,14 @@ class _StatedTwice(InvalidValue):
 
 @dataclass
 class Judged:
-    """A file's report, and by line what becomes of those that cannot be understood: None where no account is told."""
+    """A file's report, and by line the change that a bad line leads to: None where it names no account."""
 
     report: FileReport
     bad: dict[int, AccountChange | None] = field(default_factory=dict)
 
 
 class FileCheck:
-    """Judges files. Without a `database`, accounts that a changes file does not introduce are assumed to be known."""
+    """Checks files. Without a `database`, accounts that a changes file does not introduce are assumed to be known."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class FileCheck:
         self._max_bad_share = max_bad_share
 
     def check(self, path: Path, name: FileName, progress: Progress) -> FileReport:
-        """What is right and wrong with a file. Writes nothing. Raises: OSError, DatabaseUnavailable."""
+        """Check a file and report on it. Writes nothing. Raises: OSError, DatabaseUnavailable."""
         return self.judge(path, name, progress).report
 
     def judge(self, path: Path, name: FileName, progress: Progress) -> Judged:
-        """As `check`, with what becomes of each line that cannot be understood."""
+        """As `check`, with the change that each bad line leads to."""
         report = FileReport(file=path.name, outcome="valid", kind=name.kind, as_of_ms=name.as_of_ms)
         judged = Judged(report)
         problem = whole_problem(path, self._max_bytes, self._profile)
@@ -91,10 +91,10 @@ class FileCheck:
             return judged
         report.sha256 = sha256_of(path)
         if self._check_lines(path, name, judged, progress):
-            self._weigh(judged)
+            self._check_share(judged)
         return judged
 
-    def _weigh(self, judged: Judged) -> None:
+    def _check_share(self, judged: Judged) -> None:
         """Reject a file of which too much cannot be understood."""
         report = judged.report
         if report.kind == "full" and report.lines == 0:
@@ -128,7 +128,7 @@ class FileCheck:
                         report.outcome = "rejected"
                         return False
                     if problems or change is None:
-                        self._note_bad(judged, line, name, problems)
+                        self._add_bad(judged, line, name, problems)
                     else:
                         report.changes += 1
                 report.bad_lines = len(judged.bad)
@@ -139,15 +139,15 @@ class FileCheck:
                 progress(page[-1].read_bytes, size)
         return True
 
-    def _note_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
-        number = told_number(line.record)
+    def _add_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
+        number = stated_number(line.record)
         if number is None:
             judged.bad[line.number] = None
             judged.report.untold_lines += 1
             return
         source = f"{judged.report.file}, line {line.number}"
-        told = [InvalidValue(problem.field, problem.problem, problem.allowed) for problem in problems]
-        judged.bad[line.number] = not_understood(number, name.as_of_ms, line.record, source, told)
+        causes = [InvalidValue(problem.field, problem.problem, problem.allowed) for problem in problems]
+        judged.bad[line.number] = not_understood(number, name.as_of_ms, line.record, source, causes)
 
     def _judge(
         self, page: list[Line], name: FileName, last_ms: int, stated: "StatedNumbers", judged: Judged
@@ -171,7 +171,7 @@ class FileCheck:
                 problems += [_line_problem(line, problem) for problem in found]
                 twice = self._first_of_twice(found)
                 if twice and twice not in judged.bad:
-                    # Nobody knows which of the two is right.
+                    # Either of the two may be right.
                     source = f"{judged.report.file}, lines {twice} and {line.number}"
                     trouble = Trouble(source, "number: stated twice; allowed: each account once")
                     judged.bad[twice] = AccountChange.not_understood(
@@ -192,8 +192,8 @@ class FileCheck:
         known: dict[str, Account],
         line: int,
     ) -> list[InvalidValue]:
-        """What is wrong with a change: with its values, or else with it at its place in the file and beside the
-        store."""
+        """The problems of a change: of its values, or else of its place in the file, or of the change against
+        the store."""
         account = known.get(number)
         before, number_type, first_line = stated.get(number) or (None, change.number_type, line)
         found = []
@@ -205,16 +205,16 @@ class FileCheck:
             predecessor = known.get(replaced)
             earlier = stated.get(replaced)
             if earlier is not None:
-                # Only the file says what the account is by now; a successor need not state that again.
+                # Only the file has the account's state so far; a successor need not repeat it.
                 predecessor, replaced_ms = predecessor or STAND_IN, earlier[0]
             elif predecessor is not None:
                 replaced_ms = predecessor.effective_at_ms
         misfit: InvalidValue | None = None
-        takes = account is not None or (before is None and (name.kind == "full" or self._database is not None))
-        if takes:
+        applies = account is not None or (before is None and (name.kind == "full" or self._database is not None))
+        if applies:
             misfit = _misfit(change, number, account, predecessor)
-        # What an account takes has no wrong value, so each value by itself is judged for the others only.
-        if (misfit is not None or not takes) and (wrong := value_problems(change)):
+        # A change that fits its account has only valid values, so they are checked one by one only where it does not.
+        if (misfit is not None or not applies) and (wrong := value_problems(change)):
             return wrong
         # As the feed does: a successor counts from the last statement about the account that it replaces.
         at_ms = max(change.effective_at_ms, replaced_ms or 0)
@@ -235,7 +235,7 @@ class FileCheck:
 
 
 class StatedNumbers:
-    """What the lines so far state: when each number's state dates from, its type, and its first line.
+    """The statements of the lines so far: when each number's state dates from, its type, and its first line.
 
     In a private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is. The
     numbers are hashed. Read and written a page of lines at a time, for a statement each would cost as much as the line.
@@ -255,7 +255,7 @@ class StatedNumbers:
         self._file.close()
 
     def turn_to(self, numbers: Collection[str]) -> None:
-        """Store what was put, and read what is known of the next page's numbers."""
+        """Store the entries put so far, and load those of the next page's numbers."""
         rows = [(key, *self._page[key]) for key in self._changed]
         self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
         self._changed.clear()
@@ -268,7 +268,7 @@ class StatedNumbers:
             self._page.update((key, (at_ms, kind, line)) for key, at_ms, kind, line in self._file.execute(query, chunk))
 
     def get(self, number: str) -> tuple[int, str | None, int] | None:
-        """What was put last for a number of this page; None where no line is about it."""
+        """The last entry for a number of this page; None where no line names it."""
         return self._page.get(self._keys[number])
 
     def put(self, number: str, at_ms: int, number_type: str | None, line: int) -> None:
@@ -278,7 +278,7 @@ class StatedNumbers:
 
 
 def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
-    """As `parse_line`, but the values of a change are not judged yet, except its numbers."""
+    """As `parse_line`, but the values of a change are not checked yet, except its numbers."""
     if line.record and not line.problems:
         change, _ = read_record(line.record, effective_at_ms=name.as_of_ms)
         if change is not None and number_problem(change) is None and not _other_problems(change, name):
@@ -287,15 +287,15 @@ def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
 
 
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
-    """The change that a line states, with every value judged by itself, or all that is wrong with the line."""
+    """The change that a line states, with each value checked on its own, or all problems of the line."""
     if not line.record:
         return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
     change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
     if change is not None:
         found += [*value_problems(change), *_other_problems(change, name)]
     problems = list(line.problems)
-    told = {problem.field for problem in problems}
-    problems += [_line_problem(line, problem) for problem in found if problem.field not in told]
+    reported = {problem.field for problem in problems}
+    problems += [_line_problem(line, problem) for problem in found if problem.field not in reported]
     return (None if problems else change), problems
 
 
@@ -314,7 +314,7 @@ def _misfit(
 
 
 def _other_problems(change: AccountChange, name: FileName) -> list[InvalidValue]:
-    """What is wrong with a change although each of its values is right."""
+    """The problems of a change whose values are each valid."""
     found = []
     if change.id_document_scheme != "none":
         try:

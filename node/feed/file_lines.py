@@ -1,8 +1,7 @@
-"""Feed files as records, read one at a time, in whatever encoding and form their profile says.
+"""Feed files as records, read one at a time, in the encoding and form that their profile states.
 
-Each line of the file is decoded by itself, so a byte that is no character is told with its true line, and spoils only
-the field that it stands in. A broken record costs that record: reading goes on with the line after the one on which it
-began.
+Each line of the file is decoded separately, so an invalid byte is reported with its line, and spoils only its own
+field. A broken record costs only that record: reading resumes at the line after the one on which it began.
 """
 
 import codecs
@@ -20,7 +19,7 @@ from standing.node.feed.records import BAD_BYTES, FIELDS, trimmed
 
 MAX_LINE = 65_536
 _MAX_RECORD_LINES = 100
-#: So many broken records one after the other, and the file is not what its profile says.
+#: After this many broken records in a row, the file does not match its profile.
 _MAX_BROKEN_RUN = 1_000
 _BAD_BYTES_HANDLER = "standing-bad-bytes"
 _MARK = "\ufeff"
@@ -28,7 +27,7 @@ _MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """What is wrong with a field on a line. Never shows a value. The first line is 1; 0 is the file as a whole."""
+    """A problem of a field on a line. Never shows a value. The first line is 1; 0 is the file as a whole."""
 
     line: int
     field: str
@@ -40,8 +39,8 @@ class LineProblem:
 class Line:
     """One record of a file. `number`: the line on which it begins.
 
-    `problems`: what cannot be understood of it; those fields are not in `record`. A line that is no record at all has
-    an empty one. `fatal`: what follows cannot be read either. `read_bytes`: how far the file was read.
+    `problems`: the fields that cannot be understood; these are not in `record`. A line that is no record at all has an
+    empty one. `fatal`: what follows cannot be read either. `read_bytes`: how far the file was read.
     """
 
     number: int
@@ -52,7 +51,7 @@ class Line:
 
 
 class _TooLong(Exception):
-    """A line, or a record of several lines, is longer than any needs to be."""
+    """A line, or a record of several lines, is longer than the bound."""
 
 
 def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
@@ -85,7 +84,7 @@ class _TextLines:
         self.encoding = encoding
         self._codec = _codec(raw, encoding)
         self.number = 0
-        #: How far the file was read; counted, because the system is slow to tell after each line.
+        #: How far the file was read; counted, because `tell` is slow after each line.
         self.offset = 0
 
     def go_back(self, number: int, offset: int) -> None:
@@ -94,7 +93,7 @@ class _TextLines:
         self.number, self.offset = number, offset
 
     def skip(self) -> None:
-        """Read a line of any length, and forget it."""
+        """Skip a line of any length."""
         try:
             self.read()
         except _TooLong:
@@ -139,7 +138,7 @@ class _TextLines:
 
 
 def _codec(raw: BufferedReader, encoding: str) -> str:
-    """The codec of the lines after the mark, which of the two forms of UTF-16 it is being told by the mark."""
+    """The codec of the lines after the byte order mark, which decides between the two forms of UTF-16."""
     if encoding != "utf-16":
         return encoding
     if raw.peek(2)[:2] == codecs.BOM_UTF16_BE:
@@ -215,7 +214,7 @@ class _CsvRecords:
     def _broken(self, too_long: bool, fatal: bool) -> Line:
         if self._lines.number > self._first and self._after_first:
             self._lines.go_back(self._first, self._after_first)
-        # What ended by an error gives no more lines.
+        # A reader that ended with an error yields no more lines.
         self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
         if too_long:
             return self._bad("line", "too long", f"a record of at most {MAX_LINE} characters", fatal=fatal)
@@ -237,7 +236,7 @@ class _CsvRecords:
         return None
 
     def _line(self, heading: list[str], cells: list[str]) -> Line:
-        # A delimiter after the last cell is usual; it says nothing.
+        # A delimiter after the last cell is usual; it is ignored.
         spare = [] if self._native else cells[len(heading) :]
         if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
             return self._bad("line", f"{len(cells)} cells", f"{len(heading)} cells, as in the header")
@@ -281,8 +280,8 @@ def _line(number: int, row: dict[str, Any], translator: Translator | None, read_
     if translator is None:
         return Line(number, row, (), read_bytes)
     record, problems = translator.record(row)
-    told = tuple(LineProblem(number, each.field, each.problem, each.allowed) for each in problems)
-    return Line(number, record, told, read_bytes)
+    located = tuple(LineProblem(number, each.field, each.problem, each.allowed) for each in problems)
+    return Line(number, record, located, read_bytes)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Takes a feed file in: it is judged whole first, so that a bad line leaves no trace, then fed in parts of one entry.
+"""Takes a feed file in: all of it is checked first, so that a bad line leaves no trace, then fed in parts of one entry.
 
 After a crash the same file continues where it stopped. A changes file has a cursor that moves with each part. A full
 file needs none: what was taken in already no longer differs.
@@ -109,7 +109,7 @@ class FileLoader:
             raise FileRejected(judged.report)
         report = judged.report
         if position is not None:
-            # What was taken in already is not to be judged again beside what it has changed.
+            # The part already taken in must not be checked again against the store that it has changed.
             report = FileReport.model_validate(position["judged"])
         report.outcome, report.changes = "loaded", 0
         judged.report = report.model_copy(deep=True)
@@ -204,20 +204,20 @@ class FileLoader:
                 changes.append(difference.change)
                 work.report.new_accounts += known is None
             if changes:
-                # The other source continues meanwhile: what it says since must not be undone.
-                correct = partial(self._feed.correct, changes, as_it_was_ms=work.name.as_of_ms)
+                # The other source continues meanwhile: what it has stated since must not be undone.
+                correct = partial(self._feed.correct, changes, source_ms=work.name.as_of_ms)
                 done = self._patiently(work, correct)
                 work.report.changes += len(changes) - done.changed_since
                 work.report.changed_since += done.changed_since
                 work.report.attestations += done.attestations
         for changes in self._missing(work, newest_id):
-            done = self._patiently(work, partial(self._feed.correct, changes, as_it_was_ms=work.name.as_of_ms))
+            done = self._patiently(work, partial(self._feed.correct, changes, source_ms=work.name.as_of_ms))
             work.report.attestations += done.attestations
 
     def _compared(self, work: _Work) -> Iterator[tuple[list[Line], Comparison, list[AccountChange]]]:
         """Compare the file with the store page by page, and note which accounts it states.
 
-        The changes are of accounts of which it states something that cannot be understood.
+        The changes are those of accounts with a line that cannot be understood.
         """
         for page in self._pages(work):
             work.report.lines += len(page)
@@ -279,7 +279,7 @@ class FileLoader:
                 if work.stop.wait(error.retry_after_s):
                     raise Stopped from error
             except (InvalidValue, Conflict) as error:
-                # The file was judged before, so the fault is the entry's time, or somebody else fed in between.
+                # The file was checked before, so the fault is the entry's time, or another source fed in between.
                 problem = error.problem if isinstance(error, InvalidValue) else str(error)
                 work.report.add(LineProblem(0, "feed", problem, "one source for the core's word, in the order of time"))
                 work.report.outcome = "rejected"
@@ -288,7 +288,7 @@ class FileLoader:
     def _missing(self, work: _Work, newest_id: int) -> Iterator[list[AccountChange]]:
         """Note the accounts up to `newest_id` that the file does not state. Closed accounts may be missing.
 
-        Where a line names no account, it can only be about one of these: the changes say that they are unstated.
+        Where a line names no account, it can only be about one of these: the changes make them unstated.
         """
         trouble = None
         if work.report.untold_lines:
@@ -318,9 +318,9 @@ class FileLoader:
 
 
 def _parsed(line: Line, name: FileName) -> AccountChange:
-    """The change of a line that was judged before. Its values were judged then, and the feed judges them again."""
+    """The change of a line that was checked before. Its values were checked then, and the feed checks them again."""
     change, _ = read_record(line.record, effective_at_ms=name.as_of_ms)
-    if change is None or line.problems:  # so the file has changed since: say what is wrong with it
+    if change is None or line.problems:  # the file has changed since: report the problem
         _, problems = parse_line(line, name)
         raise InvalidValue(f"line {line.number}", problems[0].problem, problems[0].allowed)
     return change

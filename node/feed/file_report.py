@@ -51,13 +51,13 @@ class FileReport(BaseModel):
             self.problems.append(problem)
 
     def reject(self, problem: LineProblem) -> None:
-        """Reject the file for this, which is named before what else is wrong with it."""
+        """Reject the file for this problem, which is listed before its others."""
         self.outcome = "rejected"
         self.problems = [problem, *self.problems][:MAX_PROBLEMS]
 
 
 class FileRejected(StandingError):
-    """A file was rejected, and nothing of it was taken in. `report` says why, line by line."""
+    """A file was rejected, and none of it was taken in. `report` says why, line by line."""
 
     def __init__(self, report: FileReport) -> None:
         first = report.problems[0]

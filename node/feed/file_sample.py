@@ -88,7 +88,7 @@ def _guess_encoding(raw: bytes) -> tuple[str, str]:
     best = charset_normalizer.from_bytes(raw[: 64 * 1024], cp_isolation=candidates).best()
     if best is not None:
         return best.encoding.replace("_", "-"), "guessed by charset-normalizer; look whether the headings read well"
-    # Short files are too little for it.
+    # Too short for the detector.
     for cut in range(4):
         try:
             raw[: len(raw) - cut].decode("gb18030")
@@ -105,7 +105,7 @@ def _guess_dialect(text: str) -> tuple[str, str, str]:
     except clevercsv.Error:
         found = None
     if found is None or found.delimiter is None or len(found.delimiter) != 1:
-        # One column, or nothing that it could tell by.
+        # One column, or too little to go by.
         first = head.splitlines()[0]
         return max(_DELIMITERS, key=first.count), '"', ""
     return found.delimiter, found.quotechar or '"', found.escapechar or ""

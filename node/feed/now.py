@@ -1,8 +1,8 @@
-"""Feed entries of "now": a core without a clock of its own to state speaks by the node's clock.
+"""Feed entries of "now": for a core without a clock of its own, the node's clock counts.
 
 What that promises is what any entry promises: that every change up to this time is in the feed. So only a core that has
-nothing on its way may say it, such as a person at a console, or a program that asks the core under a lock. An entry of
-"now" is a new one each time: it is not known again when it is sent twice.
+nothing on its way may use it, such as a person at a console, or a program that asks the core under a lock. An entry of
+"now" is a new one each time: it is not recognised when it is sent twice.
 """
 
 from typing import ClassVar, Literal
@@ -15,7 +15,7 @@ from standing.node.accounts.changes import MAX_CHANGES, AccountChange, FeedEntry
 from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder
 
 NOW = "now"
-#: How often an entry of another caller may come between, before the caller is told.
+#: How often another caller's entry may come in between before the caller gets the error.
 _TRIES = 10
 
 
@@ -53,7 +53,7 @@ class PushedEntry(FeedEntry):
 
 
 def push(feed: Feed, entry: PushedEntry) -> FeedReceipt:
-    """Take what a core pushes. Raises: InvalidValue where "now" is said of an entry in parts, and as `Feed.push`."""
+    """Accept what a core pushes. Raises: InvalidValue where an entry in parts states "now", and as `Feed.push`."""
     if not entry.says_now:
         return feed.push(entry)
     if entry.part != 1 or not entry.complete:

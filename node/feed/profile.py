@@ -1,7 +1,7 @@
 """How a bank's own files or view are written: the `[profile]` that docs/FEED.md describes.
 
-A profile says which column is which field of a change, and how values are written. With it a core's export is read as
-it is, and nobody has to rewrite it.
+A profile says which column is which field of a change, and how values are written. With it a core's export is read
+unchanged.
 """
 
 import tomllib
@@ -17,7 +17,7 @@ from standing.node.feed.records import BOOLEANS, FIELDS, LIMITS
 #: The encodings of files; each may begin with a byte order mark or not. `utf-16` without one is read as little-endian.
 ENCODINGS = ("utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be")
 
-#: What `feed learn` writes where it cannot tell. A profile that still holds it is refused.
+#: The mark that `feed learn` writes where it cannot guess. A profile that still holds it is refused.
 TO_FILL_IN = "?"
 
 _MAX_WORDS = 500
@@ -68,7 +68,7 @@ class Times(BaseModel):
     def _check_zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError beside
+        except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError as well
             raise ValueError("no such time zone; allowed: an IANA name, such as Asia/Shanghai") from error
         except KeyError as error:
             raise ValueError("no such time zone; allowed: an IANA name, such as Asia/Shanghai") from error
@@ -159,7 +159,7 @@ class Profile(BaseModel):
                 raise ValueError(f"{place}: allowed: none, or a whole number of minor units")
 
 
-#: What words may mean, where a field has few values.
+#: The possible meanings of words, for fields with few values.
 _MEANINGS: dict[str, tuple[str, ...]] = {
     "number_type": ("card", "account"),
     "status": ("active", "frozen", "lost", "dormant", "closed"),

@@ -1,6 +1,6 @@
-"""`feed learn`: drafts a profile from a file as a core wrote it, and says at each line why it was guessed.
+"""`feed learn`: drafts a profile from a file as a core wrote it, and gives the reason for each guess.
 
-What cannot be told from the file is left as `?`, with which a profile is refused.
+What the file does not show is left as `?`; a profile that still holds one is refused.
 """
 
 import json
@@ -65,7 +65,7 @@ def draft_profile(path: Path) -> str:
 
 
 def folded(text: str) -> str:
-    """A heading or a word as it is looked up: without what stands in brackets, signs and spaces."""
+    """A heading or a word in the form used for look-up: without text in brackets, signs and spaces."""
     plain = _BRACKETS.sub("", unicodedata.normalize("NFKC", text)).casefold()
     return "".join(each for each in plain if each.isalnum())
 
@@ -88,7 +88,7 @@ def _guess_columns(sample: Sample) -> tuple[dict[str, int], list[str]]:
 
 
 def _guess_by_values(sample: Sample) -> dict[str, int]:
-    """Without a heading: the columns whose values look like nothing else."""
+    """Without a heading: the columns whose values allow one reading only."""
     looks = {
         "id_document_number": r"\d{17}[\dXx]",
         "phone": r"(\+?86)?1[3-9]\d{9}",
@@ -174,7 +174,7 @@ def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: 
             draft.note(f"words.{name}: {len(counted)} different values, too many for words; is that the right column?")
             continue
         guesses = {word: _meaning(name, word, name in derived) for word in counted}
-        if not counted or all(_says_itself(name, word) for word in counted):
+        if not counted or all(_is_feed_value(name, word) for word in counted):
             continue
         draft.table(f"profile.words.{name}")
         for word, times in counted.most_common():
@@ -185,7 +185,7 @@ def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: 
             draft.put(word, TO_FILL_IN if meaning is None else meaning, why)
 
 
-def _says_itself(name: str, word: str) -> bool:
+def _is_feed_value(name: str, word: str) -> bool:
     """Whether a value is what the feed itself writes."""
     return _meaning(name, word, derived=False) == word
 

@@ -1,4 +1,4 @@
-"""Turns a row as a core writes it into a record of the feed, as its profile says. Errors name the field, no value."""
+"""Turns a row as a core writes it into a record of the feed, by its profile. Errors name the field, no value."""
 
 import re
 import unicodedata
@@ -37,9 +37,9 @@ class Translator:
         self.columns: frozenset[str] = frozenset(name for names in self._columns.values() for name in names)
 
     def record(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidValue]]:
-        """The record that a row states, and what cannot be understood of it, field by field.
+        """The record that a row states, and the problems of the fields that cannot be understood.
 
-        Fields that cannot be understood are not in the record.
+        Those fields are not in the record.
         """
         record: dict[str, Any] = dict(self._constants)
         problems = []
@@ -88,7 +88,7 @@ def _joined(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _plain(word: str) -> str:
-    """A word as it is looked up: width, case and surrounding space do not matter."""
+    """A word in the form used for look-up: width, case and surrounding space do not matter."""
     return unicodedata.normalize("NFKC", trimmed(word)).casefold()
 
 
@@ -102,7 +102,7 @@ def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
     elif field == "currency":
         usual = _currency
     else:
-        usual = _as_it_is
+        usual = _unchanged
     if not words:
         return usual
     shown = ", ".join(sorted({str(meaning) for meaning in words.values()})[:_LISTED_WORDS])
@@ -126,7 +126,7 @@ _CLOSED: dict[str, frozenset[str]] = {
 }
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -210,7 +210,7 @@ def _epoch(value: Any, factor: int, form: str) -> int:
 
 
 def _to_ms(moment: datetime, zone: tzinfo) -> int:
-    """Milliseconds since 1970 UTC. A local time that comes twice, as summer time ends, is the first of the two."""
+    """Milliseconds since 1970 UTC. A local time that occurs twice, when summer time ends, is the first of the two."""
     stated = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
     since = stated - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000

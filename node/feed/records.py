@@ -17,30 +17,30 @@ from standing.ledger.errors import InvalidValue, StandingError
 from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
-#: What a record may state. That a field cannot be said is for HTTP push alone.
+#: The fields of a record. `unstated` is for HTTP push alone.
 FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if name != "unstated")
 
 BOOLEANS = ("debit_allowed", "credit_allowed")
 LIMITS = LIMIT_FIELDS
-#: Stands in decoded text where the file's bytes are no characters. No text can hold it otherwise.
+#: Replaces bytes that are no characters in decoded text. No text can hold it otherwise.
 BAD_BYTES = "\udcff"
 
 _INTEGERS = ("effective_at_ms", "account_class")
 #: Space of all kinds, and what cores pad columns with.
 _PADDING = "".join(map(chr, (0, *range(9, 14), 26, 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029)))
 _PADDING += "\u202f\u205f\u3000\ufeff"
-#: That, and the separators that Python counts as space: all that a change would trim by itself (`TRIMMED`).
+#: That, and the separators that Python counts as space: all that a change trims anyway (`TRIMMED`).
 _AROUND_A_VALUE = _PADDING + "\x1c\x1d\x1e\x1f"
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_SHOWN = 10
 _MAX_FIELD_SHOWN = 64
 
-#: A record states all of these or none: it is judged without those before it.
+#: A record states all of these or none: it is checked without those before it.
 DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
 
 
 class InvalidRecord(StandingError):
-    """A record is not a valid change. `problems`: what is wrong, field by field."""
+    """A record is not a valid change. `problems`: its faults, field by field."""
 
     def __init__(self, problems: tuple[InvalidValue, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems[:_MAX_SHOWN]))
@@ -103,7 +103,7 @@ def not_understood(
 
 
 def number_problem(change: AccountChange) -> InvalidValue | None:
-    """What is wrong with the numbers of a change, by themselves."""
+    """The first problem of a change's numbers, whatever the account."""
     try:
         number = canonical_number(change.number, change.number_type or "account")
         if change.replaces is not None and canonical_number(change.replaces, "account", "replaces") == number:
@@ -113,8 +113,8 @@ def number_problem(change: AccountChange) -> InvalidValue | None:
     return None
 
 
-def told_number(record: Mapping[str, Any]) -> str | None:
-    """The number of the account that a record is about; None where that cannot be told."""
+def stated_number(record: Mapping[str, Any]) -> str | None:
+    """The account number that a record states; None where it states none that can be read."""
     try:
         return canonical_number(trimmed(_text("number", record.get("number"))), "account")
     except InvalidValue:
@@ -122,7 +122,7 @@ def told_number(record: Mapping[str, Any]) -> str | None:
 
 
 def trimmed(text: str) -> str:
-    """A value without the space and the filling around it."""
+    """A value without surrounding space and padding."""
     return text.strip(_PADDING)
 
 
@@ -135,7 +135,7 @@ def value_problems(change: AccountChange) -> list[InvalidValue]:
     try:
         _check_values(parts[0])
     except InvalidValue:
-        # One value is wrong at least, and each is to be told: they are judged one by one.
+        # At least one value is wrong, and each must be reported: they are checked one by one.
         bare = parts[0].model_copy(update=dict.fromkeys((*AccountChange.ACCOUNT_FIELDS, "replaces")))
         parts = [bare, bare.model_copy(update={"number_type": change.number_type})]
         parts += [bare.model_copy(update={field: getattr(change, field)}) for field in _SINGLE]
@@ -156,7 +156,7 @@ def _check_values(change: AccountChange) -> None:
     canonical_number(change.number, change.number_type or "account")
     if change.replaces is not None:
         canonical_number(change.replaces, "account", "replaces")
-    # A valid value stands in for whatever is not stated, so that exactly the stated values are judged.
+    # Values that are not stated are replaced by valid ones, so that exactly the stated values are checked.
     apply_change(STAND_IN, change.model_copy(update={"number_type": None}))
 
 
@@ -169,7 +169,7 @@ def _problem(item: Any) -> InvalidValue:
 
 
 def shown_name(name: str) -> str:
-    """The name of a field or column as it may be shown: whoever writes a file can write anything there."""
+    """The name of a field or column as it may be shown: a file can contain anything there."""
     plain = name if name.isprintable() else ascii(name)[1:-1]
     return plain if len(plain) <= _MAX_FIELD_SHOWN else plain[:_MAX_FIELD_SHOWN] + "…"
 
@@ -202,13 +202,13 @@ def _limit(field: str, value: Any) -> int | str:
 def _text(field: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    # A core may store numbers as numbers. It loses only leading zeros, which it does not have then either.
+    # A core may store numbers as numbers. Only leading zeros are lost, and then the core has none either.
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(_integer(field, value))
     raise InvalidValue(field, "no text", "text")
 
 
-#: What makes of a value that is no plain text what its field holds; `unbind` is read apart.
+#: How to parse a value that is no plain text, by field; `unbind` is parsed separately.
 _CONVERTS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(BOOLEANS, _boolean),
     **dict.fromkeys(_INTEGERS, _integer),
@@ -216,7 +216,7 @@ _CONVERTS: dict[str, Callable[[str, Any], Any]] = {
 }
 _TEXTS = frozenset(FIELDS) - _CONVERTS.keys() - {"unbind"}
 
-#: Values that are judged each by itself.
+#: Values that can be checked one by one.
 _SINGLE = (
     "currency",
     *LIMITS,
@@ -225,7 +225,7 @@ _SINGLE = (
     "replaces",
 )
 
-#: Stands in for an account when only the stated values are to be judged.
+#: A stand-in account for checking only the stated values.
 STAND_IN = open_account(
     AccountChange(
         number="0000",

@@ -36,7 +36,7 @@ __all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
 
 
 class FeedTaken(Conflict):
-    """The node reads the core itself, so nothing else may speak for it: the watermark is the promise of one source."""
+    """The node reads the core itself, so no other source may feed: the watermark is the promise of one source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Correction:
 
 
 class Feed:
-    """Takes entries. `on_change` is called after each new one: there is something to publish.
+    """Accepts entries. `on_change` is called after each new one: there is something to publish.
 
     `source` names the node's own source, where it reads the core itself.
     """
@@ -92,7 +92,7 @@ class Feed:
         *,
         unstate_bad: bool = False,
     ) -> FeedReceipt:
-        """Take an entry, or a part of one, whole or not at all. The same content again gets the same answer.
+        """Accept an entry, or a part of one, whole or not at all. The same content again gets the same answer.
 
         `cursor` moves in the same transaction. `unstate_bad`: a change that does not fit its account makes that account
         unstated; otherwise it refuses the entry.
@@ -136,13 +136,13 @@ class Feed:
         return receipt
 
     def correct(
-        self, changes: Sequence[AccountChange], *, as_it_was_ms: int | None = None, unstate_bad: bool = False
+        self, changes: Sequence[AccountChange], *, source_ms: int | None = None, unstate_bad: bool = False
     ) -> Correction:
-        """Take in what the core should have said before its last entry, or says ahead of its next one.
+        """Accept changes that the core should have stated before its last entry, or states ahead of its next one.
 
-        That promises nothing, so the watermark stays. A change that took effect before the last entry counts from right
-        after it, because what was promised does not change afterwards. Whole or not at all. `as_it_was_ms`: the age of
-        the changes' source; an account that has changed since is left as it is.
+        They promise nothing, so the watermark stays. A change that took effect before the last entry counts from right
+        after it, because what was promised does not change afterwards. Whole or not at all. `source_ms`: the
+        time of the changes' source; an account that has changed since is left unchanged.
 
         Raises: InvalidValue (naming the change and field), Overloaded.
         """
@@ -154,7 +154,7 @@ class Feed:
                     raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
         with self._database.write() as connection:
             self._check_room(connection, changes)
-            wanted = changes if as_it_was_ms is None else self._not_changed_since(connection, changes, as_it_was_ms)
+            wanted = changes if source_ms is None else self._not_changed_since(connection, changes, source_ms)
             last_ms = outbox.last_as_of_ms(connection)
             queued = self._apply(connection, wanted, last_ms=last_ms, as_of_ms=None, unstate_bad=unstate_bad)
         self._faults("feed_committed")
@@ -162,16 +162,16 @@ class Feed:
         return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
 
     def _not_changed_since(
-        self, connection: Connection, changes: Sequence[AccountChange], as_it_was_ms: int
+        self, connection: Connection, changes: Sequence[AccountChange], source_ms: int
     ) -> list[AccountChange]:
         """The changes of accounts that have not changed after a time."""
         numbers, _ = _canonical_numbers(changes)
         newest_ms = {n: found.effective_at_ms for n, found in self._accounts.find(connection, numbers).items()}
         pairs = zip(numbers, changes, strict=True)
-        return [change for number, change in pairs if newest_ms.get(number, 0) <= as_it_was_ms]
+        return [change for number, change in pairs if newest_ms.get(number, 0) <= source_ms]
 
     def latest_ms(self) -> int:
-        """The latest time that the core may speak of now, slightly ahead of this node's clock."""
+        """The latest time that the core may state now, slightly ahead of this node's clock."""
         return self._clock.now_ms() + AHEAD_ALLOWANCE_MS
 
     def next_ms(self) -> int:
@@ -179,12 +179,12 @@ class Feed:
         return max(self._clock.now_ms(), self.last_as_of_ms() + 1)
 
     def last_as_of_ms(self) -> int:
-        """How far the core has spoken; 0 before its first entry."""
+        """The time of the core's last entry; 0 before its first."""
         with self._database.read() as connection:
             return outbox.last_as_of_ms(connection)
 
     def next_part(self, as_of_ms: int) -> int:
-        """The number of the next part of the entry of `as_of_ms`; 1 where none is here, or it is complete."""
+        """The number of the next part of the entry of `as_of_ms`; 1 where there is none, or it is complete."""
         with self._database.read() as connection:
             begun = connection.execute(
                 select(schema.feed_entries.c.parts).where(
@@ -217,7 +217,7 @@ class Feed:
         before = dict(accounts)
         bound = _active_bindings(connection, accounts)
         troubles: dict[str, AccountChange] = {}
-        told_all: list[tuple[bytes, Terms]] = []  # what is put into the outbox, in its order
+        to_queue: list[tuple[bytes, Terms]] = []  # what is put into the outbox, in its order
         put = partial(outbox.put_all, connection, holds_from_ms=last_ms + 1, entry_as_of_ms=as_of_ms)
         queued = 0
         for index, (number, stated) in enumerate(zip(numbers, changes, strict=True)):
@@ -248,8 +248,8 @@ class Feed:
             elif replaced is not None:
                 account = replace(account, id=self._accounts.save(connection, account))
                 assert account.id is not None
-                put(told_all)
-                told_all = []
+                put(to_queue)
+                to_queue = []
                 queued += take_over(
                     connection,
                     replaced=replaced,
@@ -263,27 +263,27 @@ class Feed:
                     entry_as_of_ms=as_of_ms,
                 )
             accounts[number] = account
-            told_all += (told_now := self._told(connection, account, change, bound[number]))
-            queued += len(told_now)
-        put(told_all)
-        told = [number for number in dict.fromkeys(numbers) if number in accounts]
-        self._accounts.save_all(connection, [accounts[number] for number in told])
+            to_queue += (due := self._statements(connection, account, change, bound[number]))
+            queued += len(due)
+        put(to_queue)
+        changed = [number for number in dict.fromkeys(numbers) if number in accounts]
+        self._accounts.save_all(connection, [accounts[number] for number in changed])
         self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
         return queued
 
-    def _told(
+    def _statements(
         self, connection: Connection, account: Account, change: AccountChange, bound: dict[bytes, str]
     ) -> list[tuple[bytes, Terms]]:
         """The account's terms for each of its bindings, and last terms for those that the change ends."""
-        told = []
+        statements = []
         for binding, platform in list(bound.items()):
             terms = account.terms(self._bank_secret, binding, platform)
             if platform in change.unbind:
                 terms = unbound(terms, change.effective_at_ms)
                 end_binding(connection, binding, change.effective_at_ms)
                 del bound[binding]
-            told.append((binding, terms))
-        return told
+            statements.append((binding, terms))
+        return statements
 
 
 def _canonical_numbers(changes: Sequence[AccountChange]) -> tuple[list[str], dict[int, str]]:
@@ -320,9 +320,9 @@ def _check_effective(
 ) -> AccountChange:
     """The change, if it took effect after everything that was promised before, and not after the entry's own time.
 
-    An account that was not known yet had no binding, so nothing was promised about it. What was said of a replaced
-    number stands, so its successor counts from then on at the earliest. Without an entry, a late change counts from the
-    first time that it still can. Raises: InvalidValue.
+    An account that was not known yet had no binding, so nothing was promised about it. Statements about a replaced
+    number remain valid, so its successor counts from the last of them at the earliest. Without an entry, a late change
+    counts from the first time that it still can. Raises: InvalidValue.
     """
     lowest = 0
     if account is not None or replaced is not None:
@@ -336,13 +336,13 @@ def _check_effective(
 
 
 def _with_numbers(change: AccountChange) -> AccountChange:
-    """The change, or, where a number in it is wrong and the account can be told all the same, that it is unstated."""
+    """The change, or, where a number in it is wrong but the account can be identified, that it is unstated."""
     wrong = number_problem(change)
     return change if wrong is None else _not_understood(change, wrong)
 
 
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
-    """A change saying that another one did not fit its account; everything that one stated must be stated again."""
+    """A change that records that another did not fit its account; all that the other stated must be stated again."""
     stated = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
     trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
     return AccountChange.not_understood(change.number, change.effective_at_ms, stated, trouble)

@@ -10,7 +10,7 @@ MAX_FILE_BYTES = 4 * 1024**3
 
 #: The default of `max_bad_share`: a file or pass of which more cannot be understood is taken for a wrong one.
 MAX_BAD_SHARE = 0.05
-#: So many bad lines or rows are never taken for a wrong file: one odd holder has a few accounts.
+#: Up to this many bad lines or rows never make a wrong file: one odd holder has a few accounts.
 ALWAYS_TAKEN = 10
 
 

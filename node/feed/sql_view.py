@@ -1,4 +1,4 @@
-"""Polls the core's view: one row per account, as it is now, with the time of its last change.
+"""Polls the core's view: one row per account, with its present state and the time of its last change.
 
 Each pass reads one snapshot. Its `as_of_ms` is the core's own time of that snapshot less `settle_ms`, the time for
 which a change may still be uncommitted after it took effect. The pass is one feed entry, in as many parts as it needs.
@@ -6,7 +6,7 @@ The promise comes with the last part, so the watermark never runs ahead of a row
 
 A row that cannot be understood makes its account unstated; one that names no account, all accounts that are in no row.
 
-States are compared with the store by content, so a row is told once, however often it is read: after a crash in the
+States are compared with the store by content, so a row is fed once, however often it is read: after a crash in the
 middle of a pass, or when passes overlap to find what became visible later than `settle_ms` allows.
 """
 
@@ -58,9 +58,9 @@ class SqlViewSource:
         self._late_checked_ms: int | None = None
 
     def step(self, stop: threading.Event) -> None:
-        """One pass over what changed since the last. Ends early, and without a promise, when told to stop.
+        """One pass over what changed since the last. Ends early, and without a promise, when asked to stop.
 
-        Raises: CoreUnavailable, InvalidValue (the view is not what the settings say, or too much of the pass cannot be
+        Raises: CoreUnavailable, InvalidValue (the view is not as in the settings, or too much of the pass cannot be
         understood), Overloaded.
         """
         with self._view.snapshot() as snapshot:
@@ -71,10 +71,10 @@ class SqlViewSource:
                 return
             after_ms, checks_late = self._read_from(as_of_ms, last_ms)
             reading = _Pass(snapshot, after_ms, core_now_ms, as_of_ms, checks_late)
-            untold = self._weigh(reading)
+            unnamed = self._check_share(reading)
             part = self._feed.next_part(as_of_ms)
             held: list[AccountChange] = []
-            for changes in self._changes(reading, last_ms, untold):
+            for changes in self._changes(reading, last_ms, unnamed):
                 if stop.is_set():
                     return
                 if held and changes:
@@ -85,28 +85,28 @@ class SqlViewSource:
         if checks_late:
             self._late_checked_ms = as_of_ms
 
-    def _weigh(self, reading: "_Pass") -> int:
+    def _check_share(self, reading: "_Pass") -> int:
         """Count what cannot be understood before anything is taken in. Returns: how many rows name no account.
 
         Raises: InvalidValue where it is too much.
         """
-        rows = bad = untold = 0
+        rows = bad = unnamed = 0
         first_problem = ""
         for page in self._pages(reading):
             rows += len(page.states) + page.bad_rows
             bad += page.bad_rows
-            untold += page.untold
+            unnamed += page.unnamed
             first_problem = first_problem or page.first_problem
         share = self._settings.max_bad_share
         if too_many_bad(bad, rows, share) or (reading.after_ms < 0 and rows and bad == rows):
             problem = f"{bad} of {rows} rows cannot be understood, the first: {first_problem}"
             raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of a pass")
-        if untold:
-            structlog.get_logger().warning("view_rows_name_no_account", rows=untold, first=first_problem)
-        return untold
+        if unnamed:
+            structlog.get_logger().warning("view_rows_name_no_account", rows=unnamed, first=first_problem)
+        return unnamed
 
     def _pages(self, reading: "_Pass") -> Iterator[Page]:
-        """What the rows of a pass say. A pass of one page, as most are, is read once, however often this is called."""
+        """The pages of a pass, parsed. A pass of one page, as most are, is read once, however often this is called."""
         if reading.only is not None:
             yield from reading.only
             return
@@ -125,19 +125,19 @@ class SqlViewSource:
             with reading.snapshot.undated() as pages:
                 for rows in pages:
                     yield self._rows.read_undated(rows, reading.as_of_ms)
-        # Rows after the promised time are read as well: what such an account was before, the view shows no more.
+        # Rows after the promised time are read as well: the view no longer shows such an account's earlier state.
         with reading.snapshot.pages(reading.after_ms, reading.up_to_ms) as pages:
             for rows in pages:
                 yield self._rows.read(rows, reading.as_of_ms)
 
-    def _changes(self, reading: "_Pass", last_ms: int, untold: int) -> Iterator[list[AccountChange]]:
-        """What the pass's entry is to state, a page at a time."""
+    def _changes(self, reading: "_Pass", last_ms: int, unnamed: int) -> Iterator[list[AccountChange]]:
+        """The changes of the pass's entry, a page at a time."""
         for page in self._pages(reading):
             yield self._take(page, reading.as_of_ms, last_ms)
-        if untold:
-            yield from self._missing(reading, untold)
+        if unnamed:
+            yield from self._missing(reading, unnamed)
 
-    def _missing(self, reading: "_Pass", untold: int) -> Iterator[list[AccountChange]]:
+    def _missing(self, reading: "_Pass", unnamed: int) -> Iterator[list[AccountChange]]:
         """Changes that make accounts without a row unstated: rows that name no account may be about them."""
         seen = bytearray()
         with self._database.read() as connection:
@@ -149,7 +149,7 @@ class SqlViewSource:
                     with self._database.read() as connection:
                         for account in self._accounts.find(connection, numbers).values():
                             mark(seen, account.id)
-        trouble = Trouble("sql_view", f"in no row of the view, in which {untold} rows name no account")
+        trouble = Trouble("sql_view", f"in no row of the view, in which {unnamed} rows name no account")
         for accounts in missing_accounts(self._database, self._accounts, seen, newest_id, self._settings.page_size):
             changes = [missing_from(account, reading.as_of_ms, trouble) for account in accounts]
             with self._database.read() as connection:
@@ -160,12 +160,12 @@ class SqlViewSource:
         self._view.close()
 
     def _read_from(self, as_of_ms: int, last_ms: int) -> tuple[int, bool]:
-        """The time after which to read, and whether that overlaps what was read before, to find what came late."""
+        """The time after which to read, and whether that overlaps the previous read, to find late rows."""
         with self._database.read() as connection:
             position = cursors.load(connection, SOURCE)
-            mended = self._late_checked_ms is None and quarantine.count(connection) > 0
-        # After a start, with another profile it may be, what was not understood is looked at again.
-        if position is None or mended:
+            rereads = self._late_checked_ms is None and quarantine.count(connection) > 0
+        # After a start, perhaps with another profile, rows that were not understood are read again.
+        if position is None or rereads:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
         window_ms = self._settings.late_window_ms
@@ -175,7 +175,7 @@ class SqlViewSource:
         return after_ms, False
 
     def _take(self, page: Page, as_of_ms: int, last_ms: int) -> list[AccountChange]:
-        """Feed what a page of rows states late or early. Returns: what this pass's entry is to state."""
+        """Feed the late and early changes of a page of rows. Returns: those for this pass's entry."""
         with self._database.read() as connection:
             differences = compare_states(connection, self._accounts, page.states).differences
             bad = news(connection, self._accounts, self._quarantine, page.bad)[1]
@@ -194,7 +194,7 @@ class SqlViewSource:
 
 @dataclass
 class _Pass:
-    """One pass over the view. `only`: what its rows say, where they are few enough to keep."""
+    """One pass over the view. `only`: its rows, parsed, where they are few enough to keep."""
 
     snapshot: Snapshot
     after_ms: int
@@ -207,7 +207,7 @@ class _Pass:
 def _sort(
     differences: Iterable[Difference], as_of_ms: int, last_ms: int
 ) -> tuple[list[AccountChange], list[AccountChange], list[AccountChange]]:
-    """Split changes: those that should have been said before, those that this entry promises, and those ahead of the
+    """Split changes: those that should have been stated before, those that this entry promises, and those ahead of the
     next promise."""
     late, on_time, early = [], [], []
     for difference in differences:

@@ -1,6 +1,6 @@
 """How cores usually name their columns and what they usually write in them: what `feed learn` guesses by.
 
-Nothing here is used to read a file; only what stands in a profile is.
+Nothing here is used to read a file; only a profile's own content is.
 """
 
 #: Headings by field, as `folded` makes them.
@@ -134,7 +134,7 @@ NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
 
-#: Forms of times, the most telling first.
+#: Forms of times, the most specific first.
 TIME_FORMS = (
     "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y%m%d %H%M%S",
     "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M:%S", "%Y年%m月%d日 %H:%M:%S", "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d",

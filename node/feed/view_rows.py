@@ -8,70 +8,70 @@ from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
-from standing.node.feed.records import not_understood, number_problem, read_record, told_number
+from standing.node.feed.records import not_understood, number_problem, read_record, stated_number
 
 _SHOWN_DIGITS = 4
 
 
 @dataclass
 class Page:
-    """What a page of rows says. `untold` counts rows that name no account; `first_problem` is for the operator."""
+    """The content of a page of rows. `unnamed`: how many name no account; `first_problem` is for the operator."""
 
     states: list[AccountChange] = field(default_factory=list)
     bad: list[AccountChange] = field(default_factory=list)
-    untold: int = 0
+    unnamed: int = 0
     first_problem: str = ""
 
     @property
     def bad_rows(self) -> int:
-        return len(self.bad) + self.untold
+        return len(self.bad) + self.unnamed
 
 
 class RowReader:
-    """Reads rows as the view's profile says."""
+    """Reads rows by the view's profile."""
 
     def __init__(self, profile: Profile | None) -> None:
         self._translator = None if profile is None else Translator(profile)
 
     def read(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int) -> Page:
-        """What the rows say. What cannot be understood counts from `as_of_ms` on."""
+        """Parse rows. What cannot be understood counts from `as_of_ms` on."""
         page = Page()
         read: dict[str, AccountChange] = {}
         for row in rows:
             record, problems = (row, []) if self._translator is None else self._translator.record(row)
             change, found = read_record(record)
             problems = [*problems, *found]
-            number = told_number(record)
+            number = stated_number(record)
             wrong = None if change is None or number is None else number_problem(change)
             if wrong is not None:
                 problems.append(wrong)
             name = _row_name(record)
             if number is not None and number in read:
-                # For example an account with two holders. Nobody knows which of the two rows is right.
+                # For example an account with two holders. Either of the two rows may be right.
                 problems.append(InvalidValue("number", "stated twice", "each account once"))
             if problems and not page.first_problem:
                 page.first_problem = f"{name}.{problems[0]}"
             if number is None:
-                page.untold += 1
+                page.unnamed += 1
             elif change is None or problems:
                 read[number] = not_understood(number, as_of_ms, {**row, **record}, name, problems)
             else:
-                read[number] = change.said_in(name)
+                read[number] = change.stated_in(name)
         page.bad = [change for change in read.values() if change.unstated]
         page.states = [change for change in read.values() if not change.unstated]
         return page
 
     def read_undated(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int) -> Page:
-        """What rows say that do not state when they took effect: that nobody knows how their accounts are."""
+        """Parse rows that do not state when they took effect: the state of their accounts is unknown."""
         page = Page()
         problem = "effective_at_ms: null, or no time in milliseconds; allowed: milliseconds in every row"
         for row in rows:
             record = row if self._translator is None else self._translator.record(row)[0]
-            number = told_number(record)
+            number = stated_number(record)
             name = _row_name(record)
             page.first_problem = page.first_problem or f"{name}.{problem}"
             if number is None:
-                page.untold += 1
+                page.unnamed += 1
             else:
                 trouble = Trouble(name, problem)
                 page.bad.append(AccountChange.not_understood(number, as_of_ms, AccountChange.STATE_FIELDS, trouble))
@@ -79,7 +79,7 @@ class RowReader:
 
     def number(self, row: Mapping[str, Any]) -> str | None:
         """The number of the account that a row is about."""
-        return told_number(row if self._translator is None else self._translator.record(row)[0])
+        return stated_number(row if self._translator is None else self._translator.record(row)[0])
 
 
 def _row_name(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`standing-node status | export | import | recover | hsm`: an operator's work beside a node, or in its absence."""
+"""`standing-node status | export | import | recover | hsm`: an operator's work on a node, running or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,10 +49,10 @@ def status(config: Config = None) -> None:
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, database.read() as connection:
-            told = stored(connection)
+            state = stored(connection)
             versions = _versions(settings, connection)
         trouble, warnings = _trouble(settings)
-        console.print(_screen(settings, told, versions, trouble, warnings, _on_ledger(settings)))
+        console.print(_screen(settings, state, versions, trouble, warnings, _on_ledger(settings)))
     if trouble is not None:
         raise typer.Exit(1)
 
@@ -68,14 +68,14 @@ def _versions(settings: NodeSettings, connection: Connection) -> str:
 
 
 def _trouble(settings: NodeSettings) -> tuple[str | None, list[str]]:
-    """Why the running node is not fit for work, in its own words, and what else it warns of."""
+    """Why the running node is not ready, as it reports it, and its other warnings."""
     url = httpx.URL("http:///readyz", host=settings.listen_host, port=settings.listen_port)
     try:
         # Without the environment's proxy: the question is for what listens here.
         answer = httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()
         return answer["reason"], answer["warnings"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        # Without the node's own words, the folder tells at least of files.
+        # Without the node's own answer, the folder at least shows rejected files.
         silent = f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
         return silent, list(rejected_files(settings.drop_folder).told)
 
@@ -96,7 +96,7 @@ def _on_ledger(settings: NodeSettings) -> dict[str, str]:
 
 def _screen(
     settings: NodeSettings,
-    told: StoredStatus,
+    state: StoredStatus,
     versions: str,
     trouble: str | None,
     warnings: list[str],
@@ -105,24 +105,24 @@ def _screen(
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = {
         "node": "ready" if trouble is None else trouble,
-        "core has spoken up to": _ago(told.core_as_of_ms),
-        "last publication signed": str(told.publication),
-        "its watermark": _ago(told.watermark_ms),
-        "last publication in a block": str(told.on_ledger),
+        "core has spoken up to": _ago(state.core_as_of_ms),
+        "last publication signed": str(state.publication),
+        "its watermark": _ago(state.watermark_ms),
+        "last publication in a block": str(state.on_ledger),
         **ledger,
-        "waiting for a publication": f"{told.waiting} of at most {settings.max_waiting}",
-        "in flight": f"{told.in_flight} of at most {settings.publisher.max_in_flight}",
-        "active bindings": str(told.bindings),
+        "waiting for a publication": f"{state.waiting} of at most {settings.max_waiting}",
+        "in flight": f"{state.in_flight} of at most {settings.publisher.max_in_flight}",
+        "active bindings": str(state.bindings),
     }
     if versions:
         rows["… by bank secret"] = versions
-    if told.unstated_accounts:
-        rows["accounts unstated"] = f"{told.unstated_accounts}; standing-node feed unstated lists them"
-    if told.restatements_left:
-        rows["to be stated again"] = str(told.restatements_left)
-    if told.recovery is not None:
-        until = exactly(told.recovery.core_until_ms)
-        rows["the core must feed again"] = f"all that it said from {exactly(told.recovery.core_from_ms)} to {until}"
+    if state.unstated_accounts:
+        rows["accounts unstated"] = f"{state.unstated_accounts}; standing-node feed unstated lists them"
+    if state.restatements_left:
+        rows["to be stated again"] = str(state.restatements_left)
+    if state.recovery is not None:
+        until = exactly(state.recovery.core_until_ms)
+        rows["the core must feed again"] = f"all that it said from {exactly(state.recovery.core_from_ms)} to {until}"
     for name, value in rows.items():
         table.add_row(name, escape(value))
     for warning in warnings:
@@ -277,8 +277,8 @@ def _progress(of: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def _counting(word: str) -> Iterator["_Count"]:
-    with _progress(f"rows {word}") as progress:
+def _counting(label: str) -> Iterator["_Count"]:
+    with _progress(f"rows {label}") as progress:
         yield _Count(progress)
 
 
@@ -301,7 +301,7 @@ def hsm_new_key(config: Config = None) -> None:
         if settings.signer_pkcs11 is None:
             raise SettingsError("signer_pkcs11: not in the settings")
         try:
-            from standing.node.publishing.hsm import new_key  # noqa: PLC0415 - an extra that only who has a token installs
+            from standing.node.publishing.hsm import new_key  # noqa: PLC0415 - an extra for those with a token
         except ModuleNotFoundError as error:
             raise SettingsError(PKCS11_MISSING) from error
         console.print(new_key(settings.signer_pkcs11))

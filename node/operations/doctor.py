@@ -86,8 +86,8 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
             "keystore, or rotate by standing-node ledger rotate-signer with the bank's admin key",
         )
     elif not state.suspended:
-        spoken = ago(state.watermark_ms, SystemClock().now_ms())
-        yield well("admission", f"{settings.bic} is admitted with this signer; its watermark on the ledger: {spoken}")
+        reached = ago(state.watermark_ms, SystemClock().now_ms())
+        yield well("admission", f"{settings.bic} is admitted with this signer; its watermark on the ledger: {reached}")
 
 
 def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
@@ -141,7 +141,7 @@ def _core(settings: NodeSettings) -> Iterator[Finding]:
             yield wrong("core", f"{folder} is no folder that this user may read and write (drop_folder.path)")
         else:
             yield well("core", f"{folder} can be read and written")
-            yield from (look("core", told) for told in rejected_files(settings.drop_folder).told)
+            yield from (look("core", rejected) for rejected in rejected_files(settings.drop_folder).told)
     if settings.feed_source is None:
         if any(key.role == "core" for key in settings.api_keys):
             yield well("core", "the core calls POST /v1/feed with its key")

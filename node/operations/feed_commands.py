@@ -1,4 +1,4 @@
-"""`standing-node feed`: judge a feed file, or take one in."""
+"""`standing-node feed`: check a feed file, or take one in."""
 
 import json
 import secrets
@@ -215,4 +215,4 @@ def _written(
 
 
 def _nothing() -> None:
-    """Nothing to wake: the running node looks for itself."""
+    """Nothing to wake: the running node polls the store."""

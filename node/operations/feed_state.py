@@ -1,4 +1,4 @@
-"""What the node's own sources could not take in, for status, `/readyz`, metrics and `doctor`."""
+"""Rejected files of the node's own sources, for status, `/readyz`, metrics and `doctor`."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,16 +16,16 @@ _MAX_REPORT_BYTES = 1024 * 1024
 
 
 class Rejected(NamedTuple):
-    """The files that were rejected and are still in the folder `rejected`: how many, and the latest in words."""
+    """The files that were rejected and are still in the folder `rejected`: how many, and a line on the latest."""
 
     files: int
     told: tuple[str, ...]
 
 
 def rejected_files(settings: DropFolderSettings | None) -> Rejected:
-    """Look into the folder of rejected files. Whoever has mended a file takes the old one out of it.
+    """Look into the folder of rejected files. An operator who has fixed a file takes the old one out of it.
 
-    A folder that cannot be read has no files here; the worker's own trouble says so.
+    A folder that cannot be read has no files here; the worker's own trouble reports that.
     """
     if settings is None:
         return Rejected(0, ())
@@ -37,10 +37,10 @@ def rejected_files(settings: DropFolderSettings | None) -> Rejected:
         )
     except OSError:
         return Rejected(0, ())
-    return Rejected(len(reports), tuple(_told(report) for report in reports[:_SHOWN]))
+    return Rejected(len(reports), tuple(_summary(report) for report in reports[:_SHOWN]))
 
 
-def _told(report: Path) -> str:
+def _summary(report: Path) -> str:
     name = report.name.removesuffix(REPORT)
     try:
         with report.open("rb") as file:

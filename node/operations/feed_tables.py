@@ -1,4 +1,4 @@
-"""What `standing-node feed` shows to a person: a file's report as tables."""
+"""The output of `standing-node feed` for people: a file's report as tables."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ _OUTCOMES = {
 
 
 def show_report(report: FileReport, console: Console) -> None:
-    """Print a report: first what becomes of the file, then line by line what is wrong with it."""
+    """Print a report: first what happens to the file, then its problems line by line."""
     summary = Table(show_header=False, box=None, pad_edge=False)
     summary.add_column(style="bold")
     summary.add_column(overflow="fold")

@@ -45,7 +45,7 @@ Platform = Annotated[list[str] | None, typer.Option(help="Id of a payment platfo
 
 
 class _Made(NamedTuple):
-    """What is told at the end: three addresses."""
+    """The three addresses that are shown at the end."""
 
     signer: str
     sender: str
@@ -87,7 +87,7 @@ def init(
             for name, _, _, key, _ in keys:
                 write_private(made / "keys" / name, key + "\n")
             write_private(made / "node.toml", text)
-    _tell(final, bic, addresses, platforms, own_admin=admin is None, contract=contract)
+    _guide(final, bic, addresses, platforms, own_admin=admin is None, contract=contract)
 
 
 def _checked(platforms: list[str]) -> list[str]:
@@ -141,7 +141,7 @@ def _keystore(folder: Path, role: str) -> str:
     return new_keystore(folder / f"{role}.json", password)
 
 
-def _tell(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admin: bool, contract: str | None) -> None:
+def _guide(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admin: bool, contract: str | None) -> None:
     config = final / "node.toml"
     say(f"Made {final} for {bic}: node.toml, two secrets, keystores with passwords, API keys in keys/.\n")
     say("Tell the ledger's registrar, over a channel that you trust, and let two people read it back:")

@@ -1,4 +1,4 @@
-"""`standing-node platform`: begin a bank's relation with a platform, end it, or resume it."""
+"""`standing-node platform`: begin, end or resume a bank's relation with a platform."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

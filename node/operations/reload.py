@@ -1,4 +1,4 @@
-"""What a running node takes over of settings that it reads again: the API keys of core, platforms and operators."""
+"""The settings that a running node applies when it reads them again: the API keys of core, platforms and operators."""
 
 from collections.abc import Callable
 

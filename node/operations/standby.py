@@ -13,7 +13,7 @@ from standing.ledger.service.problems import problem_of, problem_response
 from standing.node.storage.leadership import Leadership, Standby
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-#: What concerns this process alone, and not the store.
+#: Paths that concern this process alone, and not the store.
 _OWN = frozenset({reloading.PATH})
 #: Its pages change nothing but who is signed in to look.
 _CONSOLE = "/console/"

@@ -95,10 +95,10 @@ def look(node: Node, settings: SettingsState) -> NodeStatus:
     """How a running node is doing. Raises: DatabaseUnavailable."""
     rejected = rejected_files(node.settings.drop_folder)
     with node.database.read() as connection:
-        told = stored(connection)
+        stored_status = stored(connection)
     issuer = node.publisher.issuer
     return NodeStatus(
-        **told.model_dump(),
+        **stored_status.model_dump(),
         bic=issuer.bic,
         signer=issuer.signer.address,
         leads=node.leadership.active,
@@ -117,20 +117,20 @@ def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.leadership.active:
         return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
-    # A worker in trouble tries again, and `worker_troubles` says so; one that has ended needs an operator. So does a
-    # feed that cannot go on: nothing that the core says reaches the ledger.
+    # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a
+    # feed that cannot continue: nothing that the core states reaches the ledger.
     return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
 
 
 def feed_stopped(node: Node) -> str | None:
-    """Why the node's own source of the feed cannot go on until somebody mends it, such as a row; None where it can."""
+    """Why the node's own source of the feed cannot continue until somebody acts; None where it can."""
     source = node.settings.feed_source
     trouble = None if source is None else node.workers.stopped(source)
     return None if trouble is None else f"the feed has stopped: {source}: {trouble.removeprefix(f'{source}: ')}"
 
 
 def warnings(node: Node, settings: SettingsState) -> list[str]:
-    """What somebody should look at although the node works."""
+    """Conditions that an operator should look at although the node works."""
     found = list(rejected_files(node.settings.drop_folder).told)
     if settings.trouble is not None:
         found.append(f"the settings were not read again: {settings.trouble}")
@@ -140,16 +140,16 @@ def warnings(node: Node, settings: SettingsState) -> list[str]:
 
 
 def measure(node: Node, now_ms: int) -> State:
-    """The gauges of a running node. What the database cannot tell is not a number."""
+    """The gauges of a running node. NaN where the database does not answer."""
     try:
         with node.database.read() as connection:
-            told: StoredStatus | None = stored(connection)
+            stored_status: StoredStatus | None = stored(connection)
             published_ms = outbox.watermark_in_block_ms(connection)
     except DatabaseUnavailable:
-        told, published_ms = None, None
+        stored_status, published_ms = None, None
 
     def of(value: float | None) -> float:
-        return float("nan") if value is None or told is None else float(value)
+        return float("nan") if value is None or stored_status is None else float(value)
 
     def age_s(since_ms: int | None) -> float:
         # Before the first event there is no age; 0 would look like a fresh one.
@@ -158,15 +158,15 @@ def measure(node: Node, now_ms: int) -> State:
     return State(
         leads=float(node.leadership.active),
         ready=float(why_not_ready(node) is None),
-        feed_lag_seconds=age_s(told.core_as_of_ms if told else None),
+        feed_lag_seconds=age_s(stored_status.core_as_of_ms if stored_status else None),
         watermark_age_seconds=age_s(published_ms),
-        outbox_depth=of(told.waiting if told else None),
+        outbox_depth=of(stored_status.waiting if stored_status else None),
         outbox_capacity=node.settings.max_waiting,
-        in_flight=of(told.in_flight if told else None),
+        in_flight=of(stored_status.in_flight if stored_status else None),
         in_flight_capacity=node.settings.publisher.max_in_flight,
-        restatements_left=of(told.restatements_left if told else None),
-        unstated_accounts=of(told.unstated_accounts if told else None),
-        publication_number=of(told.publication if told else None),
+        restatements_left=of(stored_status.restatements_left if stored_status else None),
+        unstated_accounts=of(stored_status.unstated_accounts if stored_status else None),
+        publication_number=of(stored_status.publication if stored_status else None),
         feed_stopped=float(feed_stopped(node) is not None),
         rejected_files=rejected_files(node.settings.drop_folder).files,
         ledger_node_failures=sum(node.client.failover.failures.values()),

@@ -1,4 +1,4 @@
-"""The deployments of the ledger that this store has published to. A bank's history goes on from one to the next."""
+"""The deployments of the ledger that this store has published to. A bank's history continues from one to the next."""
 
 from dataclasses import dataclass
 

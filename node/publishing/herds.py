@@ -2,7 +2,7 @@
 
 Anyone who reads the ledger sees which records each publication writes. Two bindings of one account change in the same
 publications again and again, so without cover they are soon known to be one holder's. A binding therefore joins a herd
-when it is granted, and a change of one member publishes all of them, sealed anew. All that shows is that somebody in
+when it is granted, and a change of one member publishes all of them, sealed again. It shows only that somebody in
 the herd has changed. Bindings of one account, and of one holder where the book has the document, are in one herd:
 what truly belongs together would otherwise occur together more often than chance.
 
@@ -69,7 +69,7 @@ def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
 def cover(connection: Connection, bindings: Iterable[bytes], size: int) -> dict[bytes, list[Cover]]:
     """For each binding the other members of its herd that the ledger knows, as they were stated last.
 
-    Members that have ended go on giving cover, the newest first, as long as the herd is no larger than `size`.
+    Members that have ended continue to give cover, the newest first, as long as the herd is no larger than `size`.
     """
     if size == 1:
         return {}

@@ -1,6 +1,6 @@
 """A signer whose key lives in a PKCS#11 token: an HSM, or SoftHSM in tests. Needs the extra `standing[pkcs11]`.
 
-The token signs the 32-byte digest as it is (CKM_ECDSA on secp256k1) and returns r ‖ s. What Ethereum needs beyond that
+The token signs the 32-byte digest unhashed (CKM_ECDSA on secp256k1) and returns r ‖ s. What Ethereum needs beyond that
 is added here: the lower of the two equivalent s (EIP-2), and v, found by recovering the key with each value.
 
 To make a key, use `standing-node hsm new-key` or the token's own tools (EC, secp256k1, sign only, not extractable).

@@ -1,6 +1,6 @@
 """The node's keys, each in an encrypted keystore file (Web3 Secret Storage, scrypt).
 
-What signs is behind `ledger.attestations.publication.Signer`: a key in an HSM or a KMS takes the keystore's place.
+Signing is behind `ledger.attestations.publication.Signer`: a key in an HSM or a KMS takes the keystore's place.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the publisher counts, for Prometheus."""
+"""The publisher's counters, for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 

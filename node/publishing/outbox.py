@@ -82,7 +82,7 @@ def put_all(
 
 
 def last_as_of_ms(connection: Connection) -> int:
-    """How far the core has spoken; 0 before its first entry."""
+    """The time of the core's last entry; 0 before its first."""
     entry = _last_entry(connection)
     return int(entry.as_of_ms) if entry is not None else 0
 
@@ -103,7 +103,7 @@ def waiting(connection: Connection, at_most: int | None = None) -> int:
 def on_its_way(connection: Connection, binding: bytes) -> bool:
     """Whether the newest terms of a binding are on their way: queued, or signed and not yet seen in a block.
 
-    Publications of an earlier deployment that were given up do not count.
+    Abandoned publications of an earlier deployment do not count.
     """
     deployment = deployments.current(connection)
     table = schema.outbox.c
@@ -148,12 +148,12 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
 
 
 def next_drafts(connection: Connection, herd_size: int, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
-    """What the next publication states, at most `limit` records, and the id of the last waiting row among it (0 where
+    """The records of the next publication, at most `limit`, and the id of the last waiting row among it (0 where
     none waits).
 
-    It is the waiting rows in order, with their herds. Of several rows of one binding the last counts: a binding has one
+    These are the waiting rows in order, with their herds. Of several rows of one binding the last counts: it has one
     record in a publication. Rows that are not `in_bounds` are moved there, in the database too. The order of the
-    records is that of the bindings' ids, which are random, so it tells nothing.
+    records is that of the bindings' ids, which are random, so it reveals nothing.
     """
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
@@ -205,11 +205,11 @@ def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequen
 
 
 def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -> list[Draft]:
-    """The drafts, none older than what was published of its binding before, and none later than `latest_ms`.
+    """The drafts, none older than what was published for its binding before, and none later than `latest_ms`.
 
-    What was stated last stands, so it takes effect no earlier than what was stated before it: platforms tell the
+    The last statement is the valid one, so it takes effect no earlier than the one before it: platforms report the
     changes of an account in the order of these times. A time ahead comes from a clock that is ahead, the core's or this
-    machine's. The change has happened, so it counts from the ledger's now.
+    machine's. The change has happened, so it counts from the ledger's present time.
     """
     last = _last_published_ms(connection, {draft.binding for draft in drafts})
     ordered = []
@@ -224,7 +224,7 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
 
 
 def _last_published_ms(connection: Connection, bindings: Collection[bytes]) -> dict[bytes, int]:
-    """For each binding that was published before, the latest time that was published of it.
+    """For each binding that was published before, the latest time that was published for it.
 
     One look into the index for each: their whole histories would take longer with every publication.
     """
@@ -253,7 +253,8 @@ def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int,
     """How far the watermark may move once the rows up to `after_id` are published; never below `floor_ms`.
 
     It is the core's own `as_of_ms`, but stays below the time from which any waiting row holds it back, and below the
-    latest time that the ledger took when the core spoke (a row of that moment may have to count from there).
+    latest time that the ledger accepted when the core's entry came in (a row of that moment may have to count from
+    there).
     """
     holding = connection.execute(
         select(func.min(schema.outbox.c.holds_from_ms)).where(
@@ -263,7 +264,7 @@ def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int,
     entry = _last_entry(connection)
     age_ms = now_ms - entry.received_at_ms if entry is not None else -1
     if entry is None or age_ms < 0:
-        # This clock was set back: nobody knows when the core spoke, and a silent core must not look awake.
+        # This clock was set back: the time of the core's entry is unknown, and a silent core must not look active.
         return floor_ms
     reachable_ms: int = min(entry.as_of_ms, latest_ms - age_ms - 1)
     return max(floor_ms, reachable_ms if holding is None else min(reachable_ms, holding - 1))
@@ -314,8 +315,8 @@ def sign_next(
 
     Where no row waits, it is a heartbeat.
 
-    `latest_ms`: the latest time that the ledger takes now. Returns: None where there is nothing to say, because no row
-    waits and the watermark would not move.
+    `latest_ms`: the latest time that the ledger accepts now. Returns: None where there is nothing to publish,
+    because no row waits and the watermark would not move.
     """
     drafts, last_id = next_drafts(connection, issuer.herd_size, max_attestations, latest_ms)
     last = last_publication(connection)
@@ -384,7 +385,7 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
 
 
 def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:
-    """Forget the store's newest publications, which can never enter a block. Their content waits again.
+    """Discard the store's newest publications, which can never enter a block. Their content waits again.
 
     Their digests are logged, as a record of what this bank has signed. Returns: the bindings in them.
     """

@@ -1,9 +1,9 @@
 """The publisher: signs what waits in the outbox, submits it, and follows it into a block.
 
-The order of the steps is the crash rule. A publication is signed and stored in one transaction, and only what is stored
-is ever sent; its transaction too is stored before it is sent (`node.publishing.submission`). After a crash, the
-ledger's own `publication` and `head` say how far things were. Submitting a publication twice is harmless: the contract
-takes each number once. Only the leader signs (`node.storage.leadership`), which is checked inside the signing
+The order of the steps makes a crash safe. A publication is signed and stored in one transaction, and nothing else is
+ever sent; its transaction too is stored before it is sent (`node.publishing.submission`). After a crash, the
+ledger's own `publication` and `head` show how far things were. Submitting a publication twice is harmless: the contract
+accepts each number once. Only the leader signs (`node.storage.leadership`), which is checked inside the signing
 transaction.
 """
 
@@ -80,12 +80,12 @@ class Publisher:
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
-        # Set when a caller misses what is on its way.
+        # Set when a caller misses a publication that is on its way.
         self._missed = threading.Event()
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
         self._waiting_since_ms: int | None = None
-        # The latest time that the ledger took when it was last asked; it accepts no less since then.
+        # The latest time that the ledger accepted when it was last asked; the bound never falls.
         self._latest_ms = 0
         self._is_clock_ahead = False
         # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
@@ -100,8 +100,8 @@ class Publisher:
         self._wake.set()
 
     def send_again(self) -> None:
-        """A caller misses what should be on the ledger: send at once whatever no block holds, however recently it was
-        sent."""
+        """Send at once every publication that no block holds, however recently it was sent: a caller misses one on the
+        ledger."""
         self._missed.set()
         self._wake.set()
 
@@ -127,7 +127,7 @@ class Publisher:
                     _log.error("publishing_stopped", reason=str(error))
                 self.trouble, failures, in_flight = str(error), failures + 1, 0
             except Exception as error:
-                # A fault of this program: tell the operator, and let the thread end visibly.
+                # A fault of this program: report it, and let the thread end visibly.
                 self.trouble = f"the publisher failed unexpectedly ({type(error).__name__}): start the node again"
                 raise
             if failures:
@@ -206,7 +206,7 @@ class Publisher:
         )
 
     def _check_ledger(self, deployment: Deployment | None) -> BankState:
-        """What the ledger holds about this bank, if it is what the store expects. Raises: PublishingHalted."""
+        """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted."""
         state = self._client.bank(self.issuer.bic)
         bic, signer = self.issuer.bic, self.issuer.signer.address
         if not state.admitted:
@@ -270,10 +270,10 @@ class Publisher:
             )
 
     def _sign_next(self, in_flight: int) -> Row[Any] | None:
-        """Sign and store the next publication; None where there is nothing to say, or a heartbeat is too early."""
+        """Sign and store the next publication; None where there is nothing to publish, or a heartbeat is too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
-        # Anew for each: an entry that came in meanwhile would be held to an older block's time.
+        # Asked again for each: an entry that came in meanwhile would be held to an older block's time.
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
@@ -298,7 +298,7 @@ class Publisher:
         return row
 
     def _latest_allowed_ms(self) -> int:
-        """The latest time that the ledger certainly takes. The ledger is asked where a waiting row may be later."""
+        """The latest time that the ledger certainly accepts. The ledger is asked where a waiting row may be later."""
         now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()

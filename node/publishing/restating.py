@@ -1,8 +1,8 @@
 """Restating: after a recovery, the present state of some bindings must be on the ledger before anything else is.
 
 Each of them is in the table `restatements`. While one is left, the watermark does not move, so no platform relies on
-what is not level yet. A binding that the ledger has and this store does not know is ended: nobody would tell the ledger
-if its account were frozen, and a moving watermark would vouch for it.
+state that is not level yet. A binding that the ledger has and this store does not know is ended: nothing would report a
+frozen account to the ledger, and a moving watermark would vouch for it.
 """
 
 import secrets
@@ -39,7 +39,7 @@ class Restating:
     ) -> Publication | None:
         """Seal, sign and store the next of these publications; None where nothing is left to state again.
 
-        `latest_ms`: the latest time that the ledger takes now.
+        `latest_ms`: the latest time that the ledger accepts now.
         """
         table, bindings = schema.restatements, schema.bindings
         rows = connection.execute(
@@ -57,7 +57,7 @@ class Restating:
         drafts = outbox.in_bounds(connection, [self._draft(connection, row) for row in rows if row.known], latest_ms)
         foreign = [row for row in rows if not row.known]
         last = outbox.last_publication(connection)
-        told = outbox.in_order([*outbox.covering(self._not_restated(connection, cover)), *drafts])
+        restated = outbox.in_order([*outbox.covering(self._not_restated(connection, cover)), *drafts])
         publication = outbox.sign(
             connection,
             self._issuer,
@@ -65,7 +65,7 @@ class Restating:
             last,
             lambda number: sorted(
                 [
-                    *(outbox.attest(draft, self._issuer, number) for draft in told),
+                    *(outbox.attest(draft, self._issuer, number) for draft in restated),
                     *(self._end(row, number) for row in foreign),
                 ],
                 key=lambda attestation: attestation.binding,
@@ -98,7 +98,7 @@ class Restating:
     def _end(self, row: Row[Any], number: int) -> Attestation:
         """The end of a binding that the store does not know."""
         if row.terms is None:
-            # Nobody can open this. A platform that finds it declines, and nothing more can be said.
+            # Nobody can open this. A platform that finds it declines, and nothing more can be stated.
             return Attestation(
                 row.binding_id, secrets.token_bytes(TAG_AND_HEAD_SIZE), secrets.token_bytes(TERMS_SIZE - HEAD_SIZE)
             )

@@ -2,7 +2,7 @@
 
 Every transaction is stored before it is sent. One that is not in a block in time, or that this process has not sent
 itself, is sent again with the same nonce and payload; only its fee grows. The ledger's state, not the fate of a
-transaction, says whether a publication is there: somebody else may have submitted it.
+transaction, shows whether a publication is there: another party may have submitted it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
-#: How long the ledger's block gas limit is taken as known. It moves by less than a thousandth from block to block.
+#: How long the ledger's block gas limit is cached. It moves by less than a thousandth from block to block.
 _CEILING_LIFETIME_MS = 10_000
 
 _log = structlog.get_logger()
@@ -81,7 +81,7 @@ class Submitter:
 
     def mark_in_block(self, pending: Sequence[Row[Any]], on_ledger: BankState) -> list[Row[Any]]:
         """Note which publications the ledger has by now. Returns: the others. Raises: LedgerError."""
-        # Without a good receipt somebody else submitted it, which is fine.
+        # Without a good receipt another party submitted it, which is fine.
         there = [(row, self._receipt(row.number, good=True)) for row in pending if row.number <= on_ledger.publication]
         now_ms = self._clock.now_ms()
         self._note_blocks({row.number: receipt for row, receipt in there}, now_ms)
@@ -151,7 +151,7 @@ class Submitter:
         return fitting
 
     def _gas_ceiling(self) -> int:
-        """The most gas that a transaction can have; asked anew every few seconds. Raises: LedgerError."""
+        """The most gas that a transaction can have; asked again every few seconds. Raises: LedgerError."""
         now_ms = self._clock.now_ms()
         if self._ceiling_gas is None or has_passed(now_ms, self._ceiling_asked_ms, _CEILING_LIFETIME_MS):
             self._ceiling_gas, self._ceiling_asked_ms = self._sender.gas_ceiling(), now_ms
@@ -164,7 +164,7 @@ class Submitter:
     def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
         """Send a publication that is not on its way, or seems lost.
 
-        Raises: LedgerError, with the contract's own where it refused; the next step then submits it anew.
+        Raises: LedgerError, with the contract's own where it refused; the next step then submits it again.
         """
         if row.transaction_hash is None:
             self.submit(row)
@@ -210,7 +210,7 @@ class Submitter:
     def _send_again(self, row: Row[Any], *, bump: bool) -> None:
         """Send the same transaction again, with a higher fee if `bump` is set and the maximum allows it.
 
-        Even without `bump` it offers what the network asks by now: a node that has lost it may not take it for less.
+        Even without `bump` it offers what the network asks by now: a node that has lost it may not accept it for less.
         """
         price_wei = self._sender.again_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
@@ -270,7 +270,7 @@ class Submitter:
         try:
             self._sender.transmit(prepared)
         except Underpriced:
-            # An earlier attempt at the node pays more. It goes on, and the next one offers more.
+            # An earlier attempt at the node pays more. That one is kept, and the next one offers more.
             _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
         except NonceAhead:
             # An earlier one was lost: all are sent again, in order.
@@ -278,7 +278,7 @@ class Submitter:
             raise
         except (NonceUsed, LedgerRejected):
             # NonceUsed: by an earlier attempt, which the next step sees, or by a stranger. LedgerRejected: some nodes
-            # refuse at once what would fail. Either way the next step submits it anew if it is still missing.
+            # refuse at once what would fail. Either way the next step submits it again if it is still missing.
             self._forget_transaction(row.number)
             raise
         self._sent.add(row.number)

@@ -1,8 +1,8 @@
 """The bank's own export: what neither the core nor the ledger could give back, in one file.
 
-It holds the bindings with their accounts, how far the core had spoken, how far the feed's sources were read, and the
-last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back by
-itself: accounts from the core, publications from the ledger.
+It holds the bindings with their accounts, the time of the core's last entry, how far the feed's sources were read, and
+the last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back
+without it: accounts from the core, publications from the ledger.
 
 The file is text, one line per row, each line sealed under the node's vault secret. Its last line counts the rows and
 holds a digest of all of them, so a lost, moved or added line is noticed. It opens only with the same vault secrets, and
@@ -38,7 +38,7 @@ class BadExport(StandingError):
 
 
 def _queries() -> list[tuple[Table, Select[Any]]]:
-    """What is exported, in an order in which it can be imported."""
+    """The exported tables, in an order in which they can be imported."""
     bound = select(schema.bindings.c.account_id)
     last_entry = (
         select(schema.feed_entries)

@@ -21,12 +21,12 @@ _PAGE_BLOCKS = 2_000
 
 
 class CannotRecover(StandingError):
-    """The recovery cannot go on; the text says why and what to do."""
+    """The recovery cannot continue; the text says why and what to do."""
 
 
 @dataclass
 class Findings:
-    """What a recovery found, and did unless it only looked. Times in milliseconds."""
+    """The findings of a recovery, and what it did unless it only looked. Times in milliseconds."""
 
     store_publication: int
     ledger_publication: int
@@ -119,8 +119,8 @@ class History:
         findings.rebuilt += 1
         time_ms = event.watermark_ms
         columns, signature = self._bare(event.number, event.digest, previous, event.watermark_ms), b""
-        # Most publications of a long history are heartbeats. The event holds all that a heartbeat says, and nobody
-        # needs its exact time, so the ledger is asked only about the others.
+        # Most publications of a long history are heartbeats. The event holds all that a heartbeat states, and its
+        # exact time does not matter, so the ledger is asked only about the others.
         if not self._is_heartbeat(event, previous):
             time_ms = self._client.block_time_ms(event.block_number)
             found = self._client.publication_of(event, previous)
@@ -144,7 +144,7 @@ class History:
         )
 
     def _is_heartbeat(self, event: Published, previous: bytes) -> bool:
-        """Whether a publication says nothing but its watermark, as its digest proves."""
+        """Whether a publication states nothing but its watermark, as its digest proves."""
         if event.bindings:
             return False
         alone = Publication(self._client.domain, event.bank, event.number, previous, event.watermark_ms, ())

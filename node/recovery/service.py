@@ -2,19 +2,19 @@
 
 There are three disasters and one procedure. The store was restored from an old backup: the ledger is ahead of it. The
 store was lost: the ledger is ahead of an empty store, into which the bank's own export may have been imported. The
-ledger was lost: a new deployment goes on from the store's last number and head, and holds no record. In each case:
+ledger was lost: a new deployment continues from the store's last number and head, and holds no record. In each case:
 
 1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt from its
 event and its transaction's input, and proved by its digest. 2. Each binding that the missing publications wrote, or on
 a new deployment every binding, is to be stated again (`node.publishing.restating`). One that is unbound on the ledger
 ends here too; one that the store does not know is ended. 3. Where the store is old, the core is asked to feed again
-what it said after the store's last entry. Until the operator confirms it, nothing is signed: a moving watermark would
+what it stated after the store's last entry. Until the operator confirms it, nothing is signed: a moving watermark would
 vouch for changes that this store never saw.
 
-Two further cases come first where they apply. Somebody else published under the bank's key, so the ledger holds another
+Two further cases come first where they apply. Another party published under the bank's key, so the ledger holds another
 publication under a number that this store has signed. Or the store has signed a publication that no block can hold.
-Either way what the store signed from there on can never enter a block. It is given up, on the operator's word, and its
-content is stated again.
+Either way what the store signed from there on can never enter a block. It is discarded on request, and its content
+is stated again.
 
 All of it is one transaction, so a recovery that is killed has not begun.
 """
@@ -88,12 +88,12 @@ class Recovery:
         give_up_oversized: bool = False,
         from_block: int = 0,
     ) -> Findings:
-        """Recover, or without `confirm` only look what there is to do.
+        """Recover, or without `confirm` only report what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
-        `take_ledger`: where the ledger holds what somebody else signed, go on from that. `give_up_oversized`: give up
-        signed publications that no block of this ledger can hold. `from_block`: where the ledger's history of this bank
-        begins, to skip the blocks before.
+        `take_ledger`: where the ledger holds another party's publications, continue from them. `give_up_oversized`:
+        discard signed publications that no block of this ledger can hold. `from_block`: where the ledger's history of
+        this bank begins, to skip the blocks before.
 
         Raises: CannotRecover, LedgerError, DatabaseUnavailable.
         """
@@ -112,7 +112,7 @@ class Recovery:
                 take_time(connection)  # it reads the ledger in between, as far back as necessary
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
-                self._mend(connection, state, findings, touched, restored=restored, from_block=from_block)
+                self._make_level(connection, state, findings, touched, restored=restored, from_block=from_block)
                 if not confirm:
                     raise _OnlyLooked
         except _OnlyLooked:
@@ -138,9 +138,9 @@ class Recovery:
     def _settle_fork(
         self, connection: Connection, state: BankState, findings: Findings, *, take_ledger: bool, from_block: int
     ) -> set[bytes]:
-        """Give up what the store has signed from the first number under which the ledger holds another publication.
+        """Discard the store's publications from the first number under which the ledger holds another publication.
 
-        Returns: the bindings that were stated in what is given up.
+        Returns: the bindings that the discarded publications stated.
         """
         deployment = deployments.current(connection)
         if deployment is None or deployment.domain != self._client.domain:
@@ -168,13 +168,13 @@ class Recovery:
     def _settle_oversized(
         self, connection: Connection, state: BankState, findings: Findings, *, give_up: bool
     ) -> set[bytes]:
-        """Give up what the store has signed from the first publication that needs more gas than a transaction can have.
+        """Discard the store's publications from the first one that needs more gas than a transaction can have.
 
         Its content waits again, and is signed under the same numbers in parts that fit. Whoever has the old signature
         could still submit it if the block gas limit rose; the node would then find another history under its number and
         stop.
 
-        Returns: the bindings that were stated in what is given up. Raises: CannotRecover.
+        Returns: the bindings that the discarded publications stated. Raises: CannotRecover.
         """
         deployment = deployments.current(connection)
         if deployment is None or deployment.domain != self._client.domain:
@@ -194,7 +194,7 @@ class Recovery:
         findings.given_up += len(lost)
         return outbox.give_up(connection, lost, self._issuer.bic)
 
-    def _mend(
+    def _make_level(
         self,
         connection: Connection,
         state: BankState,

@@ -1,7 +1,7 @@
 """Leader election among the nodes on one store: the leader alone takes changes in and signs; the others stand by.
 
 Two guards work together. A lock (`ledger.service.leader`) is free again the moment its holder is gone, so a standby
-takes over. An epoch in the store is the fence: each new leader counts it up, and the very transaction that signs
+takes over. An epoch in the store is the fence: each new leader increments it, and the very transaction that signs
 compares it. Transactions that write are serial, so a node that lost its lock without noticing cannot sign any more.
 """
 

@@ -28,7 +28,7 @@ metadata = MetaData()
 #: SQLite numbers rows by itself only for a primary key declared INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
-#: What the core said, one row per entry. The newest `as_of_ms` is how far the core has spoken.
+#: The core's entries, one row each. The newest `as_of_ms` is the time up to which the core has fed.
 feed_entries = Table(
     "feed_entries",
     metadata,
@@ -88,8 +88,8 @@ accounts = Table(
     Column("effective_at_ms", BigInteger, nullable=False),
 )
 
-#: Accounts of which the core said something that cannot be understood, or that a broken file or view left out. They are
-#: listed until they are stated again. `account_id` is null where nothing was ever understood.
+#: Accounts about which the core stated something that cannot be understood, or that a broken file or view left out.
+#: They are listed until they are stated again. `account_id` is null where nothing was ever understood.
 unstated_accounts = Table(
     "unstated_accounts",
     metadata,
@@ -98,7 +98,7 @@ unstated_accounts = Table(
     Column("account_id", BigInteger, ForeignKey("accounts.id"), index=True),
     Column("since_ms", BigInteger, nullable=False),
     Column("fields", Text, nullable=False),  # JSON: the names of those that are to be stated again
-    Column("source", String(255), nullable=False),  # where it was said; nothing personal
+    Column("source", String(255), nullable=False),  # where it was stated; nothing personal
     Column("problem", String(500), nullable=False),
 )
 
@@ -273,5 +273,5 @@ restatements = Table(
     Column("terms", LargeBinary),
 )
 
-#: Who is signed in at the console, and failed tries to.
+#: Sessions of the console, and failed attempts to sign in.
 console = session_tables(metadata)

@@ -26,7 +26,7 @@ HOME = PATH + "/"
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What is specific to one console.
+    """The configuration of one console.
 
     `package`: of its templates and messages. `name`: the prefix of its cookies, so that two consoles on one host do
     not share them. `zone`: the default time zone. `provider`: the name of the identity provider for sign-in;

@@ -152,7 +152,7 @@ class Sessions:
         return session
 
     async def open_ones(self, tokens: Collection[str]) -> set[str]:
-        """Those of some tokens whose session is open, by one query; nobody's idle end moves. Raises: Unavailable."""
+        """Those of some tokens whose session is open, by one query; no idle end moves. Raises: Unavailable."""
         asked = {sha256(token.encode()).hexdigest(): token for token in tokens}
         now_ms = self._clock.now_ms()
 

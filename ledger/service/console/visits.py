@@ -57,7 +57,7 @@ class Visit:
 
 
 def frame(request: Request, session: Session | None) -> dict[str, Any]:
-    """What every page needs besides its own values."""
+    """The values of every page besides its own."""
     path = own_page(request.url.path) if request.method == "GET" else HOME
     return {
         "caller": session.caller if session is not None else None,

@@ -74,10 +74,10 @@ class Words:
         if pattern is None:
             raise MissingSentence(f"{name}: no text in {self.language}.ftl")
         # Numbers are written by the methods below, and not by Fluent's own formats.
-        said, errors = bundle.format_pattern(pattern, {key: str(value) for key, value in values.items()})
+        text, errors = bundle.format_pattern(pattern, {key: str(value) for key, value in values.items()})
         if errors:
             raise MissingSentence(f"{name}: {errors[0]}")
-        return str(said)
+        return str(text)
 
     def named(self, family: str, member: str | None) -> str:
         """The label of an enumeration member, such as a reason; its plain name where there is no message for it yet."""
