@@ -1,7 +1,7 @@
-"""The platform's policy: the highest staleness for an amount, and what to do where the table leaves a choice.
+"""The platform's policy: the highest staleness for an amount, and the outcome where the table leaves a choice.
 
-A policy has a version, which every decision and its evidence carry: its name, and a hash of its whole content, defaults
-included. Two policies that decide alike in every respect have the same version, however their files are laid out.
+A policy has a version, which every decision and its evidence state: its name, and a hash of its whole content, defaults
+included. Policies with the same name and content have the same version, however their files are laid out.
 """
 
 import json
@@ -16,7 +16,7 @@ from standing.gateway.decisions.habit_rules import AnyRule
 from standing.gateway.decisions.risk import Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
 
-#: The outcomes that a policy may choose. Approving is not among them: silence is not consent.
+#: The outcomes that a policy may choose. Approving is not one of them: silence is not consent.
 Caution = Literal["decline", "review"]
 
 _MAX_STALENESS_MS = 7 * 24 * 3600 * 1000
@@ -109,7 +109,7 @@ class Policy(BaseModel):
         """The bound that applies to an amount; `currency` is an ISO 4217 numeric code."""
         bands = self.freshness
         if self.freshness_of and currency is not None:
-            # By number: a code that was in a policy once may have been succeeded by another of the same number.
+            # By number: a code in an old policy may have been replaced by another with the same number.
             of = (found for code, found in self.freshness_of.items() if currency_number(code) == currency)
             bands = next(of, bands)
         for band in bands:
@@ -119,7 +119,7 @@ class Policy(BaseModel):
 
     @property
     def widest_staleness_ms(self) -> int:
-        """The largest bound of all bands: nothing of a bank beyond it can be approved."""
+        """The largest bound of all bands: above it, no transaction on the bank can be approved."""
         return max(band.max_staleness_ms for bands in (self.freshness, *self.freshness_of.values()) for band in bands)
 
     @property
