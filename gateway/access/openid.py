@@ -41,7 +41,7 @@ from standing.ledger.service.vault import Vault, VaultError
 #: Path under the gateway's public address to which the provider sends browsers back.
 CALLBACK = "/console/sign-in/openid/callback"
 SIGN_IN = "/console/sign-in"
-#: A sign-in that takes longer has to start again.
+#: A sign-in that exceeds this has to start again.
 LIFETIME_MS = 10 * 60_000
 
 _MAX_STATES = 10_000
@@ -189,7 +189,7 @@ class OpenId:
             try:
                 return verified(await self._provider.keys())
             except (BadSignatureError, InvalidKeyIdError):  # the provider may have changed its keys
-                return verified(await self._provider.keys(anew=True))
+                return verified(await self._provider.keys(refresh=True))
         except JoseError as error:
             raise TokenRefused(f"id_token: {error.error} {getattr(error, 'claim', '')}".rstrip()) from error
         except (ValueError, TypeError, KeyError) as error:

@@ -1,7 +1,7 @@
-"""A user's bound accounts, each with its present state: what the platform's app shows as "my bound accounts".
+"""A user's bound accounts, each with its present state: the list "my bound accounts" of the platform's app.
 
-Every account is read from the ledger when the list is requested. Where the ledger cannot be reached, the list is still
-answered and says of each account that its state is not known.
+Every account is read from the ledger when the list is requested. If the ledger is unreachable, the list still shows
+each account, with an unknown state.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
 
 _SMALLEST_MINOR = 1
-#: The currency of the question where no terms open; no decision looks at it then.
+#: The currency of the question if there are no terms; no check uses it then.
 _ANY_CURRENCY = 156
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One bound account of a user with its state. Without `bank`, the bank is no longer in the settings."""
+    """One bound account of a user with its state. `bank` is None if it is no longer in the settings."""
 
     stored: StoredBinding
     bank: Bank | None
@@ -51,7 +51,7 @@ class AccountView:
 
 
 class Accounts:
-    """Looks at users' accounts."""
+    """Lists users' accounts with their states."""
 
     def __init__(
         self,
@@ -73,13 +73,13 @@ class Accounts:
         self._admission = Admission(max_waiting, "lists of accounts")
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
+        """Apply another policy from now on."""
         self._policy = policy
 
     async def of_user(self, user_id: str) -> list[AccountView]:
         """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
 
-        An account at a bank that is no longer in the settings counts as ended, whatever that bank says, and comes last.
+        An account at a bank that is no longer in the settings counts as ended, whatever its attestation, and comes last.
 
         Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
         """
@@ -146,7 +146,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """An account with what the ledger says of it, ready for the decision table."""
+    """An account with its record on the ledger, ready for the decision table."""
 
     row: Row[Any]
     bound: Bound
@@ -170,7 +170,7 @@ class _Looked:
         )
 
     def day(self, kind: Kind) -> AccountDay:
-        """The account's day, as far as one kind of transaction uses it."""
+        """The account's day for one kind of transaction."""
         return AccountDay(self.bound.account, self.today, currency_code(self.currency), kind)
 
     def caps(self, kind: Kind) -> Caps:

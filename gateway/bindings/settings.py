@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def checked(check: Callable[[str], _T]) -> AfterValidator:
-    """Let pydantic report what one of our own parsers refuses."""
+    """A pydantic validator from one of our own parsers."""
 
     def parse(text: str) -> _T:
         try:

@@ -1,4 +1,4 @@
-"""The updates of all open banks pages: computed once for all of them, while a page is open."""
+"""The updates of open banks pages: computed once for all of them, while at least one is open."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ class Pulse:
         open_ones: Callable[[Collection[str]], Awaitable[set[str]]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`states`: of the banks, None where the ledger cannot be read. `open_ones`: which of the given tokens have
+        """`states`: of the banks, None if the ledger cannot be read. `open_ones`: which of the given tokens have
         an open session; raises Unavailable."""
         self._states = states
         self._open_ones = open_ones
@@ -33,18 +33,18 @@ class Pulse:
         self._watching: dict[object, str] = {}
         self._open: set[str] = set()
         self._text = ""
-        self._told: asyncio.Future[bool] | None = None
+        self._round: asyncio.Future[bool] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def check_room(self) -> None:
-        """Raises: Overloaded where the maximum of pages is open."""
+        """Raises: Overloaded if the maximum number of pages is open."""
         if len(self._watching) >= MAX_WATCHING:
             raise Overloaded(f"{MAX_WATCHING} pages of the banks are open already", 5)
 
     async def texts(self, token: str) -> AsyncGenerator[str, None]:
         """The updates of one page, until its session ends. Watching does not keep a session open.
 
-        Raises: Unavailable where the session cannot be checked.
+        Raises: Unavailable if the session cannot be checked.
         """
         me = object()
         self._watching[me] = token
@@ -63,11 +63,11 @@ class Pulse:
 
     async def _next_round(self) -> bool:
         """Wait for the next round. Returns: whether the sessions could be read."""
-        if self._told is None:
-            self._told = asyncio.get_running_loop().create_future()
+        if self._round is None:
+            self._round = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._beat())
-        return await asyncio.shield(self._told)
+        return await asyncio.shield(self._round)
 
     async def _beat(self) -> None:
         while True:
@@ -78,12 +78,12 @@ class Pulse:
                     for each in states or ()
                 }
             )
-            known = False
+            sessions_read = False
             with suppress(Unavailable):  # passed to every page, which then ends
                 self._open = await self._open_ones(set(self._watching.values()))
-                known = True
+                sessions_read = True
             self._text = text
-            told, self._told = self._told, None
-            if told is not None:
-                told.set_result(known)
+            finished, self._round = self._round, None
+            if finished is not None:
+                finished.set_result(sessions_read)
             await self._sleep(EVERY_S)

@@ -1,4 +1,4 @@
-"""The reconciliation page: bindings that can no longer work, and where the ledger and this gateway differ."""
+"""The reconciliation page: bindings that no longer work, and differences between ledger and gateway."""
 
 import json
 
