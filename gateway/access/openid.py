@@ -108,8 +108,8 @@ class OpenId:
         if not hmac.compare_digest(begun["state"].encode(), answer.state.encode()):
             raise AnswerRefused("state: not that of this browser's sign-in")
         metadata = await self._provider.metadata()
-        unnamed = answer.issuer is None and not metadata.authorization_response_iss_parameter_supported
-        if not unnamed and answer.issuer != self.settings.issuer:
+        issuer_omitted = answer.issuer is None and not metadata.authorization_response_iss_parameter_supported
+        if not issuer_omitted and answer.issuer != self.settings.issuer:
             raise AnswerRefused("iss: the answer is another issuer's")
         await self._storage.writing(self._storage.write_all, partial(self._use_once, begun["state"]))
         if answer.error is not None:

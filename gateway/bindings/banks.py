@@ -69,11 +69,13 @@ class BankDirectory:
         A bank that is missing there stays, and a bank keeps its old time zone, because usage is counted by its days and
         cached bindings contain it. Both changes need a restart. Returns: those changes, under the names of settings.
         """
-        gone = [f"banks.{bic}" for bic in self._banks if bic not in other._banks]
-        moved = [bic for bic, bank in other._banks.items() if bic in self._banks and bank.zone != self._banks[bic].zone]
-        kept = {bic: replace(bank, zone=self._banks[bic].zone) for bic, bank in other._banks.items() if bic in moved}
-        self._banks = {**self._banks, **other._banks, **kept}  # one step: other threads read it
-        return gone + [f"banks.{bic}.time_zone" for bic in moved]
+        removed = [f"banks.{bic}" for bic in self._banks if bic not in other._banks]
+        changed = [
+            bic for bic, bank in other._banks.items() if bic in self._banks and bank.zone != self._banks[bic].zone
+        ]
+        kept = {bic: replace(bank, zone=self._banks[bic].zone) for bic, bank in other._banks.items() if bic in changed}
+        self._banks = {**self._banks, **other._banks, **kept}  # one assignment, because other threads read it
+        return removed + [f"banks.{bic}.time_zone" for bic in changed]
 
     def __iter__(self) -> Iterator[Bank]:
         return iter(self._banks.values())

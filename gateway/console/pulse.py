@@ -46,8 +46,8 @@ class Pulse:
 
         Raises: Unavailable if the session cannot be checked.
         """
-        me = object()
-        self._watching[me] = token
+        watcher = object()
+        self._watching[watcher] = token
         try:
             while True:
                 if not await self._next_round():
@@ -56,7 +56,7 @@ class Pulse:
                     return
                 yield self._text
         finally:
-            del self._watching[me]
+            del self._watching[watcher]
             if not self._watching and self._task is not None:
                 self._task.cancel()
                 self._task = None

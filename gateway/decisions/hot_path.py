@@ -33,7 +33,7 @@ _BEARER = b"Bearer "
 _JSON = b"application/json"
 #: The headers that an ordinary request has, each once, and those that it must not have in addition.
 _ORDINARY = frozenset({b"authorization", b"content-length", b"content-type"})
-_LOOKED_AT = _ORDINARY | {b"transfer-encoding"}
+_CHECKED_HEADERS = _ORDINARY | {b"transfer-encoding"}
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _Decide = Callable[[bytes], Awaitable[bytes | None]]
@@ -96,7 +96,7 @@ class HotPath:
 
     def _ordinary(self, scope: Scope, max_bytes: int) -> bool:
         """Whether the request has a platform's key, a declared length and the JSON content type, each once."""
-        given = [(name, value) for name, value in scope["headers"] if name in _LOOKED_AT]
+        given = [(name, value) for name, value in scope["headers"] if name in _CHECKED_HEADERS]
         found = dict(given)
         if len(given) != len(_ORDINARY) or found.keys() != _ORDINARY or found[b"content-type"] != _JSON:
             return False

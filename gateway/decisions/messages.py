@@ -116,7 +116,7 @@ MESSAGES: dict[Reason | None, Localized] = {
     ),
 }
 
-#: Reasons whose outcome the policy chooses; where it is a review, the message says so.
+#: Reasons whose outcome the policy chooses; if it is a review, the message states that.
 _BY_POLICY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
 _CHECKED = Localized(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
 

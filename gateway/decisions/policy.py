@@ -89,7 +89,7 @@ class Policy(BaseModel):
 
     @field_validator("freshness_of")
     @classmethod
-    def _so_do_those_of_a_currency(
+    def _currency_bands_cover_every_amount_once(
         cls, stated: dict[str, tuple[FreshnessBand, ...]]
     ) -> dict[str, tuple[FreshnessBand, ...]]:
         for code, bands in stated.items():
@@ -98,7 +98,7 @@ class Policy(BaseModel):
 
     @field_validator("risk")
     @classmethod
-    def _rules_have_names_of_their_own(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+    def _rule_names_are_unique(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
         names = [rule.name for rule in rules]
         for name in names:
             if names.count(name) > 1:
@@ -128,5 +128,5 @@ class Policy(BaseModel):
 
         The hash covers the policy as JSON with every field stated, keys sorted, and no white space.
         """
-        said = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return f"{self.name}@{sha256(said.encode()).hexdigest()[:_HASH_DIGITS]}"
+        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return f"{self.name}@{sha256(document.encode()).hexdigest()[:_HASH_DIGITS]}"

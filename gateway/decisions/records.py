@@ -116,8 +116,8 @@ class BindingState:
             self.unvouched, self.adopted = None, True
         return ready if ready.tags.pack() == self.tags else replace(ready, tags=IdentityTags.unpack(self.tags))
 
-    def saw(self, decision: Decision) -> None:
-        """Raise the floor to a record that opened."""
+    def raise_floor(self, decision: Decision) -> None:
+        """Raise the floor to the publication of a record that opened."""
         if decision.opened and decision.publication is not None and decision.publication > self.floor:
             self.floor, self.raised = decision.publication, True
 

@@ -85,7 +85,7 @@ class Reviews:
         """
         if outcome is Outcome.DECLINE:
             return await self._storage.writing(self._decline, transaction_id, closed_by)
-        row = await self._storage.reading(self._asked, transaction_id)
+        row = await self._storage.reading(self._read_reviewed, transaction_id)
         bound = await self._bindings.bound(row.binding)
         try:
             return await self._read_and_approve(row, bound, closed_by)
@@ -99,7 +99,7 @@ class Reviews:
         seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
         return await self._storage.writing(self._approve, row, bound, seen, closed_by, reach is not None)
 
-    def _asked(self, transaction_id: str) -> Row[Any]:
+    def _read_reviewed(self, transaction_id: str) -> Row[Any]:
         with self._storage.read() as connection:
             return _reviewed(connection, transaction_id)
 
@@ -113,10 +113,10 @@ class Reviews:
 
         return self._storage.write_all(work)
 
-    def _approve(self, asked: Row[Any], bound: Bound, seen: Seen, closed_by: str, final: bool) -> bytes:
+    def _approve(self, read_row: Row[Any], bound: Bound, seen: Seen, closed_by: str, final: bool) -> bytes:
         def work(connection: Connection) -> bytes:
             state = records.lock_bindings(connection, [bound.binding])[bound.binding]
-            row = _reviewed(connection, asked.transaction_id, lock=True)
+            row = _reviewed(connection, read_row.transaction_id, lock=True)
             now_ms = self._clock.now_ms()  # after the locks are held, as in a decision
             if not _is_closed(connection, row, Outcome.APPROVE):
                 decision = self._pass_or_raise(connection, row, state, bound, seen, now_ms, final)
@@ -162,7 +162,7 @@ class Reviews:
                 f"it would be {decision.reason.value} now, which staff cannot overrule; allowed: to decline it, or to "
                 "approve it once that has changed"
             )
-        state.saw(decision)
+        state.raise_floor(decision)
         reservation = usage.reserve(
             day, question.amount_minor, now_ms=now_ms, lifetime_ms=self._reservation_lifetime_ms
         )

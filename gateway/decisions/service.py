@@ -150,14 +150,14 @@ class DecisionService:
         found = dict(
             zip(
                 bindings,
-                await asyncio.gather(*(self._look(each, reach.get(each, 0)) for each in bindings)),
+                await asyncio.gather(*(self._read_binding(each, reach.get(each, 0)) for each in bindings)),
                 strict=True,
             )
         )
         # All are queued for the commit in one turn of the event loop, so that they are decided in this order.
         return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
 
-    async def _look(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
+    async def _read_binding(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
         try:
             bound = await self._bindings.bound(binding)
             try:
@@ -282,7 +282,7 @@ class DecisionService:
             return None
         if decision.hold is not None:
             decision = risk.held(bound.binding, state.user_id, decision)
-        state.saw(decision)
+        state.raise_floor(decision)
         reservation = None
         if decision.outcome is Outcome.APPROVE:
             risk.approved(bound.binding, read.question)

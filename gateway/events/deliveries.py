@@ -140,7 +140,7 @@ class DeliveryQueues:
         abandoned."""
         now_ms = self._clock.now_ms()
         abandoned = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
-        again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
+        retry_at_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
         state = "given_up" if abandoned else "pending"
 
         def work(connection: Connection) -> None:
@@ -149,7 +149,7 @@ class DeliveryQueues:
                 attempt.endpoint,
                 attempt.event.position,
                 state=state,
-                next_attempt_at_ms=again_ms,
+                next_attempt_at_ms=retry_at_ms,
                 last_result=result,
             )
 

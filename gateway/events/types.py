@@ -1,6 +1,6 @@
 """Events: the notifications about changed attestations, and the comparison of two attestations. Pure.
 
-An event is a hint to read again, not a source. It states what changed, never a name, a number or an amount. Only a
+An event is a hint to read the ledger, not a source. It states what changed, never a name, a number or an amount. Only a
 decision reads the bank's attestation at the moment of payment.
 """
 
