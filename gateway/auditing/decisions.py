@@ -67,15 +67,15 @@ def audit_decisions(
     decided = list(_readable(lines, audit))
     decided.sort(key=lambda each: -1 if each.claims.block_number is None else each.claims.block_number)
     reads, seen, done = BlockReads(walked), set[str](), 0
-    for some in _by_blocks(decided):
-        reads.load(each.claims for each in some)
-        for each in some:
+    for group in _by_blocks(decided):
+        reads.load(each.claims for each in group)
+        for each in group:
             if each.claims.transaction_sha256 in seen:
                 audit.found(Kind.TWICE, each.claims.platform, each.where, "decided a second time")
             seen.add(each.claims.transaction_sha256)
             own = Means(means.gateway_key, means.contract, each.line.binding_key)
             _record_findings(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
-        done += len(some)
+        done += len(group)
         progress(done, len(decided))
     accounts: dict[tuple[str, str, Transacted], list[_Decided]] = defaultdict(list)
     for each in decided:
@@ -99,14 +99,14 @@ def _readable(lines: Iterable[Exported], audit: Audit) -> Iterator[_Decided]:
 
 def _by_blocks(decided: list[_Decided]) -> Iterator[list[_Decided]]:
     """The decisions in groups of `_BLOCKS_AHEAD` blocks."""
-    some: list[_Decided] = []
+    group: list[_Decided] = []
     for blocks, (_, of_one) in enumerate(groupby(decided, key=lambda each: each.claims.block_number), 1):
-        some += of_one
+        group += of_one
         if blocks % _BLOCKS_AHEAD == 0:
-            yield some
-            some = []
-    if some:
-        yield some
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _record_findings(report: Report, each: _Decided, audit: Audit) -> None:
@@ -175,12 +175,14 @@ def _find_missing(transactions: list[_Decided], audit: Audit) -> None:
         by_day[each.line.reserved_day or each.claims.day].append(each)
     for day, of_day in by_day.items():
         of_day.sort(key=lambda each: each.settled_at_ms)
-        known_minor, reaches = 0, 0
+        reserved_so_far_minor, next_index = 0, 0
         for each in of_day:
-            while reaches < len(of_day) and of_day[reaches].settled_at_ms <= each.settled_at_ms + _CLOCKS_APART_MS:
-                known_minor += of_day[reaches].line.reserved_minor
-                reaches += 1
-            others_minor = known_minor - each.line.reserved_minor
+            while (
+                next_index < len(of_day) and of_day[next_index].settled_at_ms <= each.settled_at_ms + _CLOCKS_APART_MS
+            ):
+                reserved_so_far_minor += of_day[next_index].line.reserved_minor
+                next_index += 1
+            others_minor = reserved_so_far_minor - each.line.reserved_minor
             if each.claims.day == day and each.claims.used_day_minor > others_minor:
                 audit.found(
                     Kind.MISSING,

@@ -142,20 +142,24 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
 
 
 def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
-    asked = rows[0]
-    zone = zones.get(asked.bank)
+    examined = rows[0]
+    zone = zones.get(examined.bank)
     if zone is None:
         return None  # the bank is no longer served, so its midnight is unknown
     changes = [_changed(row) for row in rows]
     by, newest = [], None
     for name, interval_ms in INTERVALS_MS.items():
-        change = rests_on(asked.outcome, asked.reason, changes, taken_ms(interval_ms, asked.decided_at_ms, zone))
+        change = rests_on(
+            examined.outcome, examined.reason, changes, taken_ms(interval_ms, examined.decided_at_ms, zone)
+        )
         if change is not None:
             by.append(name)
             newest = change
     if newest is None:
         return None
-    return Exposed(asked.transaction_id, asked.outcome, asked.reason, asked.decided_at_ms, newest.at_ms, tuple(by))
+    return Exposed(
+        examined.transaction_id, examined.outcome, examined.reason, examined.decided_at_ms, newest.at_ms, tuple(by)
+    )
 
 
 def _changed(row: Any) -> Changed:
