@@ -48,7 +48,7 @@ class Cancelled(OpenIdError):
 
 
 class NoRole(OpenIdError):
-    """The provider vouches for a person who has no role here."""
+    """The provider authenticated a person who has no role here."""
 
     sentence = "no-role"
 
@@ -60,7 +60,7 @@ class ProviderUnavailable(OpenIdError):
 
 
 class ProviderMisconfigured(OpenIdError):
-    """Provider and settings do not match, and an operator has to act. The text says what to change."""
+    """Provider and settings do not match, and an operator has to act. The text states what to change."""
 
     sentence = "misconfigured"
 

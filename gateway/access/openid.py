@@ -75,7 +75,7 @@ class Vouched:
 
 
 class OpenId:
-    """One provider. It is not contacted before somebody signs in. For one event loop."""
+    """One provider. It is not contacted before the first sign-in. For one event loop."""
 
     def __init__(
         self, settings: OpenIdSettings, client_secret: str, storage: Storage, vault: Vault, clock: Clock
@@ -119,7 +119,7 @@ class OpenId:
         return Vouched(caller_of(claims, self.settings), begun["wanted"])
 
     async def sign_out_url(self) -> str | None:
-        """The URL at which a browser also ends its session with the provider; None where the provider has none, or
+        """The URL at which a browser also ends its session with the provider; None if the provider has none, or
         does not answer."""
         try:
             metadata = await self._provider.metadata()

@@ -1,4 +1,4 @@
-"""The banks whose accounts may be bound: their directory, and the client of their nodes."""
+"""The supported banks: their directory, and the client of their nodes."""
 
 import asyncio
 import json

@@ -90,7 +90,7 @@ class Bindings:
         self._max_cached = max_cached
         self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
-        # Bindings that are needed at the same moment and are not in memory yet share one query.
+        # Bindings that are requested at the same moment and are not cached yet share one query.
         self._loads = GroupCommit(self._load_all, storage.looker, max_waiting=_MAX_LOADS)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
@@ -219,8 +219,8 @@ def _found(row: Row[Any] | None) -> Row[Any]:
 
 
 def mask(number: str) -> str:
-    """A canonical number with most of it hidden: at most the first 6 and the last 4, and always more hidden than shown
-    where it is short (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
+    """A masked canonical number: at most the first 6 and the last 4 digits are shown, fewer of a short number
+    (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
     if len(number) >= 15:
         return number[:6] + "*" * (len(number) - 10) + number[-4:]
     if len(number) >= 9:

@@ -1,4 +1,4 @@
-"""Settings of the banks whose accounts may be bound."""
+"""Settings of the supported banks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def checked(check: Callable[[str], _T]) -> AfterValidator:
 
 
 class BankSettings(BaseModel):
-    """One bank whose accounts may be bound, and where its node is."""
+    """One supported bank and its node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -142,24 +142,20 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
 
 
 def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
-    examined = rows[0]
-    zone = zones.get(examined.bank)
+    first = rows[0]
+    zone = zones.get(first.bank)
     if zone is None:
         return None  # the bank is no longer served, so its midnight is unknown
     changes = [_changed(row) for row in rows]
     by, newest = [], None
     for name, interval_ms in INTERVALS_MS.items():
-        change = rests_on(
-            examined.outcome, examined.reason, changes, taken_ms(interval_ms, examined.decided_at_ms, zone)
-        )
+        change = rests_on(first.outcome, first.reason, changes, taken_ms(interval_ms, first.decided_at_ms, zone))
         if change is not None:
             by.append(name)
             newest = change
     if newest is None:
         return None
-    return Exposed(
-        examined.transaction_id, examined.outcome, examined.reason, examined.decided_at_ms, newest.at_ms, tuple(by)
-    )
+    return Exposed(first.transaction_id, first.outcome, first.reason, first.decided_at_ms, newest.at_ms, tuple(by))
 
 
 def _changed(row: Any) -> Changed:

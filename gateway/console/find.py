@@ -114,7 +114,7 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
 
 
 async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
-    """The current health of an account by the decision table; ended where the platform ended the binding."""
+    """The current health of an account by the decision table; ended if the platform ended the binding."""
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id):
             if view.stored.binding == stored.binding:

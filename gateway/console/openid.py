@@ -69,7 +69,7 @@ async def callback(
 
 
 def _provider(gateway: Gateway) -> OpenId:
-    """Raises: HTTPException where there is none."""
+    """Raises: HTTPException if none is configured."""
     if gateway.openid is None:
         raise HTTPException(404)
     return gateway.openid

@@ -14,7 +14,7 @@ MAX_WATCHING = 50
 
 
 class Pulse:
-    """One read of the ledger and one of the sessions per `EVERY_S`, and one text, however many pages are open.
+    """One read of the ledger and one of the sessions per `EVERY_S`, and one text, for any number of open pages.
 
     Belongs to one event loop.
     """

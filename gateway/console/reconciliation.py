@@ -11,7 +11,7 @@ from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 
-#: The most lines per list; the report itself has more.
+#: The most lines per list on the page; the report may have more.
 _SHOWN = 200
 
 

@@ -134,5 +134,5 @@ AnyRule = Annotated[
 
 
 def _median(amounts: Sequence[int]) -> int:
-    """The lower of the two middle values where there are two: amounts stay whole minor units."""
+    """The median; of two middle values the lower one, so that amounts stay whole minor units."""
     return sorted(amounts)[(len(amounts) - 1) // 2]

@@ -28,13 +28,13 @@ from standing.ledger.errors import NotFound
 #: The most holds in a list, newest first.
 MAX_LISTED = 200
 
-#: Sums are made in two parts: SQLite fails where a sum exceeds 64 bits, and withdrawals have no limit.
+#: Sums are computed in two parts: SQLite fails if a sum exceeds 64 bits, and withdrawals have no limit.
 _PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHold:
-    """A stored hold. `binding` is None where the user's attempts to bind are held."""
+    """A stored hold. `binding` is None for a hold on the user's attempts to bind."""
 
     hold_id: str
     binding: bytes | None
@@ -62,7 +62,7 @@ class RiskBook:
         self._rules = rules
         self._accounts = bindings
         self._now_ms = now_ms
-        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding it came from
+        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with its original binding
         self._tallies: dict[bytes, dict[str, Tally]] = {}  # by account
         self._fresh: list[dict[str, Any]] = []
         self._pasts: dict[bytes, Past] = {}
@@ -105,7 +105,7 @@ class RiskBook:
         account = self._accounts[binding]
         known = self._tallies.get(account, {})
         tallies = {rule.name: known.get(rule.name, _NOTHING) for rule in self._rules if rule.window_ms}
-        holds = [hold for came_from, hold in self._holds.get(account, ()) if hold.whole or came_from == binding]
+        holds = [hold for of_binding, hold in self._holds.get(account, ()) if hold.whole or of_binding == binding]
         return RiskFacts(bound_at_ms, tallies, holds, self._pasts.get(binding, NO_PAST))
 
     def approved(self, binding: bytes, question: Question) -> None:

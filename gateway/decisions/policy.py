@@ -36,7 +36,7 @@ class FreshnessBand(BaseModel):
 
 
 class IdentityOutcomes(BaseModel):
-    """The outcome where the holder's details at the bank no longer match the user as bound."""
+    """The outcome if the holder's details at the bank no longer match the user as bound."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ def _check_bands(bands: tuple[FreshnessBand, ...], field: str) -> None:
 
 
 class Policy(BaseModel):
-    """What checks 4, 11 and 15 of `gateway.decisions.rules` leave to the platform, and the time limit of check 1.
+    """The platform's choices in checks 4, 11 and 15 of `gateway.decisions.rules`, and the time limit of check 1.
 
     Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts in `freshness`
     are in minor units of the transaction's currency; a currency in `freshness_of` has its own bands.

@@ -109,7 +109,7 @@ class BindingState:
         """The binding with its current tags.
 
         Tags of fields that the bank did not vouch for when it granted the binding are taken from the first record that
-        opens, so that a later change is seen as one.
+        opens, so that a later change is recognised.
         """
         if self.unvouched and terms is not None:
             self.tags = adopt(self.tags, self.unvouched, terms.tags)

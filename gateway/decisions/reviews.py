@@ -1,4 +1,4 @@
-"""Reviews: staff look at a transaction that was sent to review, and approve or decline it. Once.
+"""Reviews: staff approve or decline a transaction that was sent to review, once.
 
 An approval overrules the platform's own doubts, never the bank. The ledger is read again and the checks run again,
 without the risk rules, and without the identity check that caused the review if the policy leaves that check to staff.

@@ -74,7 +74,7 @@ class RiskRule(Protocol):
 
     @property
     def window_ms(self) -> int:
-        """The period over which approved transactions are tallied for this rule; 0 where it needs no tally."""
+        """The period over which approved transactions are tallied for this rule; 0 if it needs no tally."""
         ...
 
     @property

@@ -195,7 +195,7 @@ class DeliveryQueues:
     def replay_after(self, endpoint: str, position: int) -> int:
         """Send every event after a position again. Returns: the number of events.
 
-        Raises: NotFound; InvalidValue where no event has had that position yet.
+        Raises: NotFound; InvalidValue if no event has had that position yet.
         """
 
         def work(connection: Connection) -> int:

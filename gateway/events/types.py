@@ -66,7 +66,7 @@ class Change:
 class Event:
     """An event to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values.
 
-    `block_number` is 0 where the event is not about a block.
+    `block_number` is 0 for an event without a block.
     """
 
     type: EventType
