@@ -1,4 +1,4 @@
-"""Who may call what: roles, the audit of support and administration, and admission control.
+"""Access to the API: roles, the audit of support and administration, and admission control.
 
 Routes use `dependencies`; `audit.Audit` keeps the record.
 """

@@ -8,7 +8,7 @@ _RETRY_AFTER_S = 1
 
 
 class Admission:
-    """`with admission:` holds one of `limit` places. Raises: Overloaded where none is free. For one event loop."""
+    """`with admission:` holds one of `limit` places. Raises: Overloaded if none is free. For one event loop."""
 
     def __init__(self, limit: int, what: str) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""The audit: which member of support or administration did what, and why; stored before the act.
+"""The audit of acts by support and administration: who, what and why; stored before the act.
 
 A row is written before the act, and its outcome is added afterwards. An act without an outcome may or may not have
 taken effect, for example because of a crash in between. The reason is free text and may name people, so it is
@@ -32,7 +32,7 @@ MAX_LISTED = 200
 DONE = "done"
 
 _MAX_OUTCOME = 64
-#: Body fields in which the platform names the subject of a request, and the form of such a name.
+#: Body fields that name the subject of a request, under an id of the platform.
 _NAMING = ("transaction_id", "user_id")
 _PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
 #: The header in which a staff key states its reason; errors call it a header, since it is not a field of the body.
@@ -43,7 +43,7 @@ _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act. `outcome` is None where it is not known how the act ended."""
+    """One act. `outcome` is None if the act's end is unknown."""
 
     position: int
     at_ms: int
@@ -66,7 +66,7 @@ class Audit:
 
     @asynccontextmanager
     async def act(self, caller: Caller, action: str, subject: str, reason: str) -> AsyncIterator[None]:
-        """Wrap an act: its entry is stored before it begins. Raises: StorageUnavailable, and what the act raises."""
+        """Wrap an act: its entry is stored before it begins. Raises: StorageUnavailable, and any error of the act."""
         position = await self.begin(caller, action, subject, reason)
         try:
             yield
@@ -171,10 +171,10 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
             return caller
         try:
             # Headers are bytes, which the framework decodes as Latin-1.
-            told = (standing_reason or "").encode("latin-1").decode()
+            stated = (standing_reason or "").encode("latin-1").decode()
         except UnicodeDecodeError as error:
             raise InvalidValue(_REASON_HEADER, "not UTF-8", _REASON_ALLOWED) from error
-        reason = check_reason(told, _REASON_HEADER)
+        reason = check_reason(stated, _REASON_HEADER)
         subject = "/".join(str(value) for value in request.path_params.values())
         subject = subject or await _named_in_body(request) or request.url.path
         action = request.scope["route"].name
@@ -185,7 +185,7 @@ def acting(*roles: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
 
 
 async def _named_in_body(request: Request) -> str | None:
-    """The transaction or user that a body is about, under the platform's own name for it, which is not personal."""
+    """The platform's id of the transaction or user in the body; these ids are not personal data."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -195,7 +195,7 @@ async def _named_in_body(request: Request) -> str | None:
 
 
 class AuditedRoute(StrictJsonRoute):
-    """A route that adds the outcome to an act's entry."""
+    """A route that records the outcome of an audited act."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

@@ -1,4 +1,4 @@
-"""What the routes share: the roles that may call them, and the problems they may answer with, with HTTP status."""
+"""Shared by all routes: roles, and problems with their HTTP status."""
 
 from collections.abc import Mapping
 from typing import Annotated

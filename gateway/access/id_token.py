@@ -48,7 +48,7 @@ class Cancelled(OpenIdError):
 
 
 class NoRole(OpenIdError):
-    """The provider vouches for a person who has no role here."""
+    """The provider authenticated a person who has no role here."""
 
     sentence = "no-role"
 
@@ -60,13 +60,13 @@ class ProviderUnavailable(OpenIdError):
 
 
 class ProviderMisconfigured(OpenIdError):
-    """Provider and settings do not match, and an operator has to act. The text says what to change."""
+    """Provider and settings do not match, and an operator has to act. The text states what to change."""
 
     sentence = "misconfigured"
 
 
 def _endpoint(url: str) -> str:
-    check_web_address(url.partition("?")[0])  # this one may have a query
+    check_web_address(url.partition("?")[0])  # an endpoint may have a query
     return url
 
 
@@ -96,10 +96,10 @@ def verified_claims(
 ) -> dict[str, Any]:
     """The claims of a valid ID token. `keys`: the provider's JWK set.
 
-    Raises: JoseError (what is invalid), ValueError (not a token, or not a key set).
+    Raises: JoseError (an invalid part), ValueError (not a token, or not a key set).
     """
     usable = [key for key in keys["keys"] if key.get("kty") in _KEY_TYPES and key.get("use", "sig") == "sig"]
-    # 6, 7, 8: the provider's signature, by an algorithm of those above
+    # 6, 7, 8: the provider's signature, by one of ALGORITHMS
     token = jwt.decode(
         id_token, KeySet.import_key_set({"keys": usable}), registry=JWSRegistry(algorithms=list(ALGORITHMS))
     )
@@ -130,7 +130,7 @@ def caller_of(claims: Mapping[str, Any], settings: OpenIdSettings) -> Caller:
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim by its name, otherwise by a path; None where there is none."""
+    """A claim by its name, otherwise by a path; None if there is none."""
     if path in claims:
         return claims[path]
     found: Any = claims

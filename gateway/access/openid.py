@@ -41,7 +41,7 @@ from standing.ledger.service.vault import Vault, VaultError
 #: Path under the gateway's public address to which the provider sends browsers back.
 CALLBACK = "/console/sign-in/openid/callback"
 SIGN_IN = "/console/sign-in"
-#: A sign-in that takes longer has to start again.
+#: A sign-in that exceeds this has to start again.
 LIFETIME_MS = 10 * 60_000
 
 _MAX_STATES = 10_000
@@ -75,7 +75,7 @@ class Vouched:
 
 
 class OpenId:
-    """One provider. It is not contacted before somebody signs in. For one event loop."""
+    """One provider. It is not contacted before the first sign-in. For one event loop."""
 
     def __init__(
         self, settings: OpenIdSettings, client_secret: str, storage: Storage, vault: Vault, clock: Clock
@@ -108,8 +108,8 @@ class OpenId:
         if not hmac.compare_digest(begun["state"].encode(), answer.state.encode()):
             raise AnswerRefused("state: not that of this browser's sign-in")
         metadata = await self._provider.metadata()
-        unnamed = answer.issuer is None and not metadata.authorization_response_iss_parameter_supported
-        if not unnamed and answer.issuer != self.settings.issuer:
+        issuer_omitted = answer.issuer is None and not metadata.authorization_response_iss_parameter_supported
+        if not issuer_omitted and answer.issuer != self.settings.issuer:
             raise AnswerRefused("iss: the answer is another issuer's")
         await self._storage.writing(self._storage.write_all, partial(self._use_once, begun["state"]))
         if answer.error is not None:
@@ -119,7 +119,7 @@ class OpenId:
         return Vouched(caller_of(claims, self.settings), begun["wanted"])
 
     async def sign_out_url(self) -> str | None:
-        """The URL at which a browser also ends its session with the provider; None where the provider has none, or
+        """The URL at which a browser also ends its session with the provider; None if the provider has none, or
         does not answer."""
         try:
             metadata = await self._provider.metadata()
@@ -189,7 +189,7 @@ class OpenId:
             try:
                 return verified(await self._provider.keys())
             except (BadSignatureError, InvalidKeyIdError):  # the provider may have changed its keys
-                return verified(await self._provider.keys(anew=True))
+                return verified(await self._provider.keys(refresh=True))
         except JoseError as error:
             raise TokenRefused(f"id_token: {error.error} {getattr(error, 'claim', '')}".rstrip()) from error
         except (ValueError, TypeError, KeyError) as error:

@@ -45,10 +45,10 @@ class Provider:
         self._metadata, self._keys, self._read_at_ms = metadata, None, now_ms
         return metadata
 
-    async def keys(self, *, anew: bool = False) -> dict[str, Any]:
-        """Its JWK set; `anew`: fetched now, not from the cache."""
+    async def keys(self, *, refresh: bool = False) -> dict[str, Any]:
+        """Its JWK set; `refresh`: fetched now, not from the cache."""
         metadata = await self.metadata()
-        if self._keys is None or anew:
+        if self._keys is None or refresh:
             keys = await self._json(metadata.jwks_uri)
             if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
                 raise ProviderMisconfigured("jwks_uri: the answer is not a JWK set")

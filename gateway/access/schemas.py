@@ -1,4 +1,4 @@
-"""Response schemas that several rooms use."""
+"""Response schemas shared by several packages."""
 
 from typing import Annotated
 

@@ -66,7 +66,7 @@ class ConsoleSettings(SessionSettings):
     openid: OpenIdSettings | None = None
 
     @model_validator(mode="after")
-    def _check_some_way_in(self) -> "ConsoleSettings":
+    def _check_sign_in_possible(self) -> "ConsoleSettings":
         if self.enabled and not self.key_sign_in and self.openid is None:
             raise ValueError(
                 "key_sign_in: with false nobody can sign in; allowed: true, or false with the table [console.openid]"

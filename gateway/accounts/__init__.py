@@ -1,1 +1,1 @@
-"""A user's bound accounts, each with how it is now: what the platform's app shows."""
+"""A user's bound accounts with their present state, as the platform's app shows them."""

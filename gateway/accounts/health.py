@@ -1,7 +1,7 @@
-"""The state of a bound account in one word, for the user who looks at their list of accounts.
+"""The health of a bound account as one value, for the user's list of accounts.
 
-The word is no opinion of its own. It is what the decision table answers, now, to the smallest payment and the smallest
-withdrawal in the account's own currency.
+It is derived only from the decision table: its present answers to the smallest payment and the smallest withdrawal in
+the account's own currency.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Health(StrEnum):
 
     GOOD = "good"  # payments and withdrawals are possible
     LIMITED = "limited"  # one of the two is possible
-    BLOCKED = "blocked"  # neither is, and the bank or the user can change that
-    ENDED = "ended"  # neither will be: the binding has ended, or the account is closed
-    UNKNOWN = "unknown"  # it cannot be said now
+    BLOCKED = "blocked"  # neither is possible, and the bank or the user can change that
+    ENDED = "ended"  # neither will ever be possible: the binding has ended, or the account is closed
+    UNKNOWN = "unknown"  # it cannot be determined now
 
 
-#: Reasons for which nothing that the bank states can be relied on at the moment.
+#: Reasons for which no statement of the bank is reliable at the moment.
 _UNKNOWN = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,
@@ -35,7 +35,7 @@ _ENDED = frozenset({Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The state of an account. `reason` says why it is not good; None where it is."""
+    """The state of an account. `reason`: why it is not good; None if it is."""
 
     health: Health
     reason: Reason | None
@@ -43,8 +43,7 @@ class Condition:
     can_withdraw: bool
 
 
-#: For an account at a bank that is no longer in the settings: there is nobody to ask, and no decision has a reason for
-#: it.
+#: For an account at a bank that is no longer in the settings. No decision has a reason for that.
 NOT_SERVED = Condition(Health.ENDED, None, can_pay=False, can_withdraw=False)
 
 

@@ -1,4 +1,4 @@
-"""The route of a user's accounts, each with how it is now."""
+"""The route of a user's accounts with their present state."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Answers about a user's accounts, with what OpenAPI says about them."""
+"""Answers about a user's accounts, with their OpenAPI descriptions."""
 
 from pydantic import BaseModel, Field
 

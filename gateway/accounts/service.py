@@ -1,7 +1,7 @@
-"""A user's bound accounts, each with its present state: what the platform's app shows as "my bound accounts".
+"""A user's bound accounts, each with its present state: the list "my bound accounts" of the platform's app.
 
-Every account is read from the ledger when the list is requested. Where the ledger cannot be reached, the list is still
-answered and says of each account that its state is not known.
+Every account is read from the ledger when the list is requested. If the ledger is unreachable, the list still shows
+each account, with an unknown state.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
 
 _SMALLEST_MINOR = 1
-#: The currency of the question where no terms open; no decision looks at it then.
+#: The currency of the question if there are no terms; no check uses it then.
 _ANY_CURRENCY = 156
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One bound account of a user with its state. Without `bank`, the bank is no longer in the settings."""
+    """One bound account of a user with its state. `bank` is None if it is no longer in the settings."""
 
     stored: StoredBinding
     bank: Bank | None
@@ -51,7 +51,7 @@ class AccountView:
 
 
 class Accounts:
-    """Looks at users' accounts."""
+    """Lists users' accounts with their states."""
 
     def __init__(
         self,
@@ -73,13 +73,13 @@ class Accounts:
         self._admission = Admission(max_waiting, "lists of accounts")
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
+        """Apply another policy from now on."""
         self._policy = policy
 
     async def of_user(self, user_id: str) -> list[AccountView]:
         """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
 
-        An account at a bank that is no longer in the settings counts as ended, whatever that bank says, and comes last.
+        An account at a bank that is no longer in the settings counts as ended, and comes last.
 
         Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
         """
@@ -91,8 +91,8 @@ class Accounts:
                 *(self._read(bound, row.floor) for row, bound in zip(served, bounds, strict=True))
             )
             views = await self._storage.reading(self._views, served, bounds, seen)
-        gone = [row for row in rows if not self._banks.serves(row.bank)]
-        return views + [AccountView(stored_binding(row), None, NOT_SERVED, None) for row in gone]
+        unserved = [row for row in rows if not self._banks.serves(row.bank)]
+        return views + [AccountView(stored_binding(row), None, NOT_SERVED, None) for row in unserved]
 
     async def _read(self, bound: Bound, floor: int) -> Seen | None:
         try:
@@ -113,40 +113,40 @@ class Accounts:
         self, rows: Sequence[Row[Any]], bounds: Sequence[Bound], seen: Sequence[Seen | None]
     ) -> list[AccountView]:
         now_ms = self._clock.now_ms()
-        looked = [_Looked.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
+        accounts = [_Account.at(row, bound, each, now_ms) for row, bound, each in zip(rows, bounds, seen, strict=True)]
         with self._storage.read() as connection:
             risk = RiskBook(connection, self._policy.risk, {row.binding: row.account for row in rows}, now_ms)
-            wanted = {each.day(kind): each.caps(kind) for each in looked for kind in Kind}
+            wanted = {each.day(kind): each.caps(kind) for each in accounts for kind in Kind}
             used = used_now(connection, wanted, now_ms)
-        return [self._view(each, used, risk, now_ms) for each in looked]
+        return [self._view(each, used, risk, now_ms) for each in accounts]
 
-    def _view(self, looked: "_Looked", used: Mapping[AccountDay, Used], risk: RiskBook, now_ms: int) -> AccountView:
+    def _view(self, account: "_Account", used: Mapping[AccountDay, Used], risk: RiskBook, now_ms: int) -> AccountView:
         decisions = {
             kind: decide(
-                Question(kind, _SMALLEST_MINOR, looked.currency),
-                record=looked.record,
-                terms=looked.terms,
-                expected=looked.bound.tags,
+                Question(kind, _SMALLEST_MINOR, account.currency),
+                record=account.record,
+                terms=account.terms,
+                expected=account.bound.tags,
                 ended=False,
-                floor=looked.row.floor,
-                used=used[looked.day(kind)],
+                floor=account.row.floor,
+                used=used[account.day(kind)],
                 policy=self._policy,
                 now_ms=now_ms,
-                risk=risk.facts(looked.bound.binding, looked.row.created_at_ms),
+                risk=risk.facts(account.bound.binding, account.row.created_at_ms),
             )
             for kind in Kind
         }
         return AccountView(
-            stored=stored_binding(looked.row),
-            bank=self._banks.of_binding(looked.row.bank),
+            stored=stored_binding(account.row),
+            bank=self._banks.of_binding(account.row.bank),
             condition=condition(decisions),
             staleness_ms=decisions[Kind.PAYMENT].staleness_ms,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
-    """An account with what the ledger says of it, ready for the decision table."""
+class _Account:
+    """An account with its record on the ledger, ready for the decision table."""
 
     row: Row[Any]
     bound: Bound
@@ -156,7 +156,7 @@ class _Looked:
     today: date
 
     @classmethod
-    def at(cls, row: Row[Any], ready: Bound, seen: Seen | None, now_ms: int) -> "_Looked":
+    def at(cls, row: Row[Any], ready: Bound, seen: Seen | None, now_ms: int) -> "_Account":
         terms = ready.open(seen.record) if seen is not None else None
         tags = row.tags if terms is None or not row.unvouched else adopt(row.tags, row.unvouched, terms.tags)
         currency = terms.currency if terms is not None else _ANY_CURRENCY
@@ -170,7 +170,7 @@ class _Looked:
         )
 
     def day(self, kind: Kind) -> AccountDay:
-        """The account's day, as far as one kind of transaction uses it."""
+        """The account's day for one kind of transaction."""
         return AccountDay(self.bound.account, self.today, currency_code(self.currency), kind)
 
     def caps(self, kind: Kind) -> Caps:

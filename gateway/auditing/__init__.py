@@ -1,4 +1,4 @@
-"""Auditing from outside: a ledger's whole history from its URL alone, and a gateway's decisions from its export.
+"""External audits: a ledger's whole history from its URL alone, and a gateway's decisions from its export.
 
-`ledger` walks the history, `decisions` decides again and adds usage up, `export` writes what a gateway hands over.
+`ledger` walks the history, `decisions` repeats decisions and adds up usage, `export` writes a gateway's export.
 """

@@ -58,11 +58,11 @@ def audit_ledger_command(
         address = parse_address(contract, "contract")
         client = LedgerClient(ledger, address, timeout_s=_TIMEOUT_S)
         client.check()
-        with _bar("blocks") as told:
-            walked = audit_ledger(client, audit, told)
+        with _bar("blocks") as progress:
+            walked = audit_ledger(client, audit, progress)
         if export is not None and gateway_key is not None:
-            with _bar("decisions") as told:
-                audit_decisions(_lines(export), Means(jwk(gateway_key), address), walked, audit, told)
+            with _bar("decisions") as progress:
+                audit_decisions(_lines(export), Means(jwk(gateway_key), address), walked, audit, progress)
     _show(audit, walked.to_block, as_json)
     raise typer.Exit(2 if audit.findings else 0)
 
@@ -100,10 +100,10 @@ def export_command(
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Progress]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _bar(label: str) -> Iterator[Progress]:
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -125,8 +125,8 @@ def _show(audit: Audit, block: int, as_json: bool) -> None:
         document = {"block": block, "counted": audit.counted, "findings": findings}
         print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
         return
-    for what, count in audit.counted.items():
-        console.print(f"{count:>8} {what}", highlight=False)
+    for label, count in audit.counted.items():
+        console.print(f"{count:>8} {label}", highlight=False)
     for found in audit.findings[:_SHOWN]:
         text = f"[red]{found.kind}[/] {escape(found.whose)} {escape(found.where)}: {escape(found.text)}"
         console.print(text, highlight=False, soft_wrap=True)

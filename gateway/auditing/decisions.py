@@ -1,12 +1,13 @@
-"""Audits a gateway's decisions: each is verified and made again from its evidence, and usage is added up.
+"""Audits a gateway's decisions: verifies each, repeats it from its evidence, and adds up usage.
 
-Usage comes from the export alone, not from what evidence claims was used: what approvals of one account took in the end
-is added up in their order, and each approval is decided again with that sum. One that is none then was overspent. What
-was reserved for a while and given back is not counted, so nothing honest is ever found. And where evidence claims that
-more was used than all decisions of that day in the export ever reserved, a decision is missing from it.
+Usage is computed from the export alone, not from the usage that evidence claims. The final amounts of an account's
+approvals are added up in order, and each approval is decided again with the sum so far. If the repeated decision does
+not approve, the account was overspent. Amounts that were reserved and later released are not counted, so an honest
+gateway never causes a finding. If evidence claims more usage than all decisions of that day in the export ever
+reserved, a decision is missing from the export.
 
-Decisions are taken in the order of the blocks that they rest on, some blocks at a time, so that the ledger is asked
-once for each block and not once for each decision. An export is held in memory: some eight kilobytes a decision.
+Decisions are processed in the order of the blocks that they rest on, several blocks at a time, so that the ledger is
+queried once per block and not once per decision. The export is held in memory: about eight kilobytes per decision.
 """
 
 import json
@@ -33,7 +34,7 @@ from standing.ledger.errors import InvalidValue
 
 #: How many blocks are read ahead of the decisions that rest on them.
 _BLOCKS_AHEAD = 64
-#: How far the clocks of one platform's gateways may be apart, for what was decided before what.
+#: How far the clocks of one platform's gateways may differ when the order of decisions is compared.
 _CLOCKS_APART_MS = 60_000
 
 
@@ -48,7 +49,7 @@ class _Decided:
 
     @property
     def settled_at_ms(self) -> int:
-        """When it took its amount: at the decision, or when its review was approved."""
+        """When the amount was reserved: at the decision, or when its review was approved."""
         review = self.line.decision.get("review")
         closed_at_ms = review.get("closed_at_ms") if isinstance(review, dict) else None
         return closed_at_ms if isinstance(closed_at_ms, int) else self.claims.decided_at_ms
@@ -61,20 +62,20 @@ def audit_decisions(
     audit: Audit,
     progress: Progress = quiet,
 ) -> None:
-    """Verify every decision on a ledger that was walked, and add usage up. `means`: the gateway's key and the contract;
-    binding keys come with the lines. `progress` is told decisions. Raises: LedgerUnreachable."""
+    """Verify every decision against a walked ledger, and add up usage. `means`: the gateway's key and the contract;
+    binding keys come with the lines. `progress` counts decisions. Raises: LedgerUnreachable."""
     decided = list(_readable(lines, audit))
     decided.sort(key=lambda each: -1 if each.claims.block_number is None else each.claims.block_number)
     reads, seen, done = BlockReads(walked), set[str](), 0
-    for some in _by_blocks(decided):
-        reads.load(each.claims for each in some)
-        for each in some:
+    for group in _by_blocks(decided):
+        reads.load(each.claims for each in group)
+        for each in group:
             if each.claims.transaction_sha256 in seen:
                 audit.found(Kind.TWICE, each.claims.platform, each.where, "decided a second time")
             seen.add(each.claims.transaction_sha256)
             own = Means(means.gateway_key, means.contract, each.line.binding_key)
-            _note(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
-        done += len(some)
+            _record_findings(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
+        done += len(group)
         progress(done, len(decided))
     accounts: dict[tuple[str, str, Transacted], list[_Decided]] = defaultdict(list)
     for each in decided:
@@ -82,7 +83,7 @@ def audit_decisions(
             accounts[each.line.account, each.claims.currency, each.claims.kind].append(each)
     for transactions in accounts.values():
         _add_up(transactions, audit)
-        _look_for_missing(transactions, audit)
+        _find_missing(transactions, audit)
 
 
 def _readable(lines: Iterable[Exported], audit: Audit) -> Iterator[_Decided]:
@@ -97,18 +98,18 @@ def _readable(lines: Iterable[Exported], audit: Audit) -> Iterator[_Decided]:
 
 
 def _by_blocks(decided: list[_Decided]) -> Iterator[list[_Decided]]:
-    """The decisions of some blocks at a time."""
-    some: list[_Decided] = []
+    """The decisions in groups of `_BLOCKS_AHEAD` blocks."""
+    group: list[_Decided] = []
     for blocks, (_, of_one) in enumerate(groupby(decided, key=lambda each: each.claims.block_number), 1):
-        some += of_one
+        group += of_one
         if blocks % _BLOCKS_AHEAD == 0:
-            yield some
-            some = []
-    if some:
-        yield some
+            yield group
+            group = []
+    if group:
+        yield group
 
 
-def _note(report: Report, each: _Decided, audit: Audit) -> None:
+def _record_findings(report: Report, each: _Decided, audit: Audit) -> None:
     claims, where = each.claims, each.where
     for check in report.lines:
         if check.verdict is Verdict.FAILS:
@@ -120,8 +121,8 @@ def _note(report: Report, each: _Decided, audit: Audit) -> None:
 
 
 def _add_up(transactions: list[_Decided], audit: Audit) -> None:
-    """Decide the approvals of one account in one direction again, in their order, each with the sums of those before
-    in its day, month and year. What a review approved counts, and is not decided again: nobody signed what it read."""
+    """Repeat the approvals of one account in one direction in order, each with the preceding sums of its day, month and
+    year. Approvals by review count, but are not repeated: what the review read is not signed."""
     used_minor: dict[str, int] = defaultdict(int)  # by day (2026-01-31), month (2026-01) and year (2026)
     for each in sorted(transactions, key=lambda each: (each.settled_at_ms, each.claims.used_day_minor)):
         claims, key = each.claims, each.line.binding_key
@@ -131,8 +132,8 @@ def _add_up(transactions: list[_Decided], audit: Audit) -> None:
             audit.count("not added up: no key to open the limits with")
             continue
         month, year = day[:7], day[:4]
-        # What this one took in the end: a capture of less than was approved needs no more of the limit than that.
-        stated = claims.model_copy(
+        # The final amount: a partial capture uses only that much of the limit.
+        recomputed = claims.model_copy(
             update={
                 "used_day_minor": used_minor[day],
                 "used_month_minor": used_minor[month],
@@ -143,43 +144,45 @@ def _add_up(transactions: list[_Decided], audit: Audit) -> None:
         if counts_minor > claims.amount_minor:
             text = f"took {counts_minor} {claims.currency} of the {claims.amount_minor} that were approved"
             audit.found(Kind.OVERSPENT, claims.platform, each.where, text)
-        judged = claims.outcome is Outcome.APPROVE and counts_minor > 0
-        again = _again(stated, key, claims.record) if judged else None
-        if again is not None and again.outcome is not Outcome.APPROVE:
+        repeatable = claims.outcome is Outcome.APPROVE and counts_minor > 0
+        repeated = _repeat(recomputed, key, claims.record) if repeatable else None
+        if repeated is not None and repeated.outcome is not Outcome.APPROVE:
             audit.found(
                 Kind.OVERSPENT,
                 claims.platform,
                 each.where,
                 f"{counts_minor} {claims.currency} on {day}, after {used_minor[day]} that day, {used_minor[month]} "
-                f"that month and {used_minor[year]} that year: {again.reason}",
+                f"that month and {used_minor[year]} that year: {repeated.reason}",
             )
         for period in (day, month, year):
             used_minor[period] += counts_minor
     audit.count("account days added up", sum(1 for period in used_minor if len(period) == len("2026-01-31")))
 
 
-def _again(claims: EvidenceClaims, key: bytes, record: RecordClaims) -> Decision | None:
-    """The decision made again; None where none can be made from the claims, as its verification has said."""
+def _repeat(claims: EvidenceClaims, key: bytes, record: RecordClaims) -> Decision | None:
+    """Decide again from the claims; None where they are unusable, which the verification has already reported."""
     try:
         return redo(claims, key, record.record())
     except InvalidValue:
         return None
 
 
-def _look_for_missing(transactions: list[_Decided], audit: Audit) -> None:
-    """Hold what evidence claims was used of a day against all that was ever reserved of it by then, in full: it can
-    only be less, as amounts are given back."""
+def _find_missing(transactions: list[_Decided], audit: Audit) -> None:
+    """Compare the usage of a day that evidence claims with everything reserved on that day so far. Claimed usage cannot
+    be higher, because reservations only ever release amounts."""
     by_day: dict[str, list[_Decided]] = defaultdict(list)
     for each in transactions:
         by_day[each.line.reserved_day or each.claims.day].append(each)
     for day, of_day in by_day.items():
         of_day.sort(key=lambda each: each.settled_at_ms)
-        known_minor, reaches = 0, 0
+        reserved_so_far_minor, next_index = 0, 0
         for each in of_day:
-            while reaches < len(of_day) and of_day[reaches].settled_at_ms <= each.settled_at_ms + _CLOCKS_APART_MS:
-                known_minor += of_day[reaches].line.reserved_minor
-                reaches += 1
-            others_minor = known_minor - each.line.reserved_minor
+            while (
+                next_index < len(of_day) and of_day[next_index].settled_at_ms <= each.settled_at_ms + _CLOCKS_APART_MS
+            ):
+                reserved_so_far_minor += of_day[next_index].line.reserved_minor
+                next_index += 1
+            others_minor = reserved_so_far_minor - each.line.reserved_minor
             if each.claims.day == day and each.claims.used_day_minor > others_minor:
                 audit.found(
                     Kind.MISSING,
@@ -191,5 +194,5 @@ def _look_for_missing(transactions: list[_Decided], audit: Audit) -> None:
 
 
 def _document(line: Exported) -> bytes:
-    """The decision as it was answered; its reservation has moved on since, and is no part of the evidence."""
+    """The decision as answered, without its reservation, which changes later and is not part of the evidence."""
     return json.dumps({name: value for name, value in line.decision.items() if name != "reservation"}).encode()

@@ -1,8 +1,8 @@
-"""What a gateway hands to its auditor: JSON Lines, each decision as it was answered and what came of it.
+"""The export that a gateway gives its auditor: JSON Lines, one per decision, with the answer and its later state.
 
-A line has the `decision` with its evidence, its `reservation` as it is now, and the `account`, which is a keyed hash:
-decisions on one account share a limit, and nobody learns which account it is. `binding_key` opens the bank's terms of
-that binding, and is there only where it was asked for: such a file is as secret as the database.
+A line holds the `decision` with its evidence, the current state of its `reservation`, and the `account`. The account
+is a keyed hash: it links decisions that share a limit without disclosing the account. `binding_key` decrypts the bank's
+terms of the binding, and is present only on request: a file with keys is as secret as the database.
 """
 
 import json
@@ -31,7 +31,7 @@ class Exported:
     binding_key: bytes | None
 
     def line(self) -> str:
-        """The line itself, without its end."""
+        """The line without its line break."""
         document: dict[str, Any] = {"decision": self.decision, "account": self.account}
         if self.binding_key is not None:
             document["binding_key"] = "0x" + self.binding_key.hex()
@@ -39,9 +39,9 @@ class Exported:
 
     @property
     def counts_minor(self) -> int:
-        """What the decision takes of its account's limits in the end: what is captured or still reserved, less refunds.
+        """The amount that finally counts against the account's limits: captured or still reserved, less refunds.
 
-        It was never less when a later payment was decided, but for what was captured, refunded or voided by then.
+        When a later payment was decided, this amount was the same or, before captures, refunds and voids, higher.
         """
         held = self._reservation
         if held.get("state") not in {"reserved", "captured"}:
@@ -52,12 +52,12 @@ class Exported:
 
     @property
     def reserved_minor(self) -> int:
-        """What was reserved at first, whatever came of it; 0 where nothing was."""
+        """The amount first reserved, regardless of later settlement; 0 without a reservation."""
         return int(self._reservation.get("amount_minor") or 0)
 
     @property
     def reserved_day(self) -> str | None:
-        """The day at the bank of which it was reserved."""
+        """The bank's day against which the amount was reserved."""
         day = self._reservation.get("day")
         return day if isinstance(day, str) else None
 
@@ -68,7 +68,7 @@ class Exported:
 
 
 def exported(storage: Storage, vault: Vault | None, now_ms: int) -> Iterator[Exported]:
-    """Every decision, in the order of their ids; with binding keys where there is a vault to open them.
+    """Every decision, ordered by id; with binding keys if a vault to open them is given.
 
     Raises: VaultError, StorageUnavailable.
     """

@@ -1,12 +1,12 @@
-"""Audits a ledger: every bank's history is walked from its admission on, and recomputed.
+"""Audits a ledger: walks every bank's history from its admission on, and recomputes it.
 
-The contract is trusted for nothing but the existence of its events and transactions: numbers follow each other,
-each digest is that of what was signed after the one before, each signature is of the signer in force, watermarks never
-go back or ahead of their blocks, nothing is published while suspended, and rotations follow each other. In the end the
-contract's own state must be what its history comes to.
+The contract is trusted only for the existence of its events and transactions. The audit checks that numbers are
+consecutive, that each digest covers the signed content and the previous digest, that each signature is by the signer in
+force, that watermarks never move back or ahead of their blocks, that nothing is published during a suspension, and that
+rotations are consistent. Finally, the contract's state must match its history.
 
-Transactions and blocks are asked for ahead, a few at a time. What was walked stays at hand (`Walked`), so that whoever
-looks at decisions afterwards asks for no history again.
+Transactions and blocks are prefetched a few at a time. The walked history is kept (`Walked`), so that an audit of
+decisions does not fetch it again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,21 +25,21 @@ from standing.ledger.chain.history import Placed, Signed
 from standing.ledger.chain.walked_history import WalkedHistory
 from standing.ledger.errors import LedgerUnreachable
 
-#: Is told how far it is, and how far it goes.
+#: Called with the amount done and the total.
 Progress = Callable[[int, int], None]
 _T = TypeVar("_T")
 
-#: How many calls are under way at the same time: enough that a node is never idle, few enough that it serves others.
+#: Concurrent calls: enough to keep a node busy, few enough for it to serve others.
 PARALLEL = 4
-_AHEAD = 128  # events whose transactions and blocks are asked for before the first of them is looked at
+_AHEAD = 128  # events whose transactions and blocks are prefetched together
 
 
 def quiet(_done: int, _total: int) -> None:
-    """A progress that nobody wants to know."""
+    """Ignore progress."""
 
 
 def in_batches(items: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
-    """The items in their order, at most `size` together."""
+    """The items in order, in batches of at most `size`."""
     left = iter(items)
     while batch := tuple(islice(left, size)):
         yield batch
@@ -47,7 +47,7 @@ def in_batches(items: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """A ledger's history up to `to_block`, by bank. A bank that is not there was never admitted."""
+    """A ledger's history up to `to_block`, by bank. A bank without an entry was never admitted."""
 
     client: LedgerClient
     to_block: int
@@ -56,7 +56,7 @@ class Walked:
 
 @dataclass(slots=True)
 class _Bank:
-    """What a bank's history comes to so far."""
+    """The state of a bank according to its history so far."""
 
     signer: ChecksumAddress
     admin: ChecksumAddress
@@ -68,7 +68,7 @@ class _Bank:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """What is asked for about one publication. `held`: the publication and its signature, where the transaction holds
+    """The fetched data of one publication. `held`: the publication and its signature, if the transaction contains
     them."""
 
     placed: Placed
@@ -77,13 +77,13 @@ class _Fetched:
 
 
 def audit_ledger(client: LedgerClient, audit: Audit, progress: Progress = quiet) -> Walked:
-    """Walk everything up to the present block. `progress` is told blocks. Raises: LedgerUnreachable."""
+    """Walk the history up to the latest block. `progress` counts blocks. Raises: LedgerUnreachable."""
     walked = Walked(client, client.block_number())
     walk = _Walk(walked, audit)
     with ThreadPoolExecutor(PARALLEL) as pool:
         for events in in_batches(bank_events(client, walked.to_block), _AHEAD):
             for event, fetched in walk.fetched(events, pool):
-                walk.take(event, fetched.result() if fetched is not None else None)
+                walk.apply(event, fetched.result() if fetched is not None else None)
             progress(events[-1].block_number, walked.to_block)
     for history in walked.histories.values():
         history.walked_to = walked.to_block
@@ -102,27 +102,27 @@ class _Walk:
     def fetched(
         self, events: tuple[BankEvent, ...], pool: ThreadPoolExecutor
     ) -> Iterator[tuple[BankEvent, Future[_Fetched] | None]]:
-        """The events, those of publications with what is asked for about them. What each is to follow is known before
-        it is looked at: whatever the event before names."""
+        """The events, each publication with its prefetched data. The digest that a publication must follow is known in
+        advance: the preceding event states it."""
         heads = {bic: bank.head for bic, bank in self._banks.items()}
-        under_way: list[Future[_Fetched] | None] = []
+        pending: list[Future[_Fetched] | None] = []
         for event in events:
             if event.name == "BankAdmitted":
                 heads[event.bank] = event.arguments["head"]
             if event.name != "Published" or event.bank not in heads:
-                under_way.append(None)
+                pending.append(None)
                 continue
             placed = Placed(published_event(event.log), event.log_index)
-            under_way.append(pool.submit(self._fetch, placed, heads[event.bank]))
+            pending.append(pool.submit(self._fetch, placed, heads[event.bank]))
             heads[event.bank] = placed.event.digest
-        return zip(events, under_way, strict=True)
+        return zip(events, pending, strict=True)
 
     def _fetch(self, placed: Placed, previous: bytes) -> _Fetched:
         time_ms = self._client.block_time_ms(placed.event.block_number)
         return _Fetched(placed, time_ms, self._client.publication_of(placed.event, previous))
 
-    def take(self, event: BankEvent, fetched: _Fetched | None) -> None:
-        """Go one event further."""
+    def apply(self, event: BankEvent, fetched: _Fetched | None) -> None:
+        """Check one event and apply it to its bank's state."""
         self._audit.count(event.name)
         bank = self._banks.get(event.bank)
         if event.name == "BankAdmitted":
@@ -152,29 +152,29 @@ class _Walk:
             self._published(event, bank, fetched)
 
     def _published(self, event: BankEvent, bank: _Bank, fetched: _Fetched) -> None:
-        told = fetched.placed.event
-        if told.number != bank.number + 1:
-            self._found(Kind.NUMBER, event, f"publication {told.number} after {bank.number}")
+        published = fetched.placed.event
+        if published.number != bank.number + 1:
+            self._found(Kind.NUMBER, event, f"publication {published.number} after {bank.number}")
         if bank.suspended:
-            self._found(Kind.SUSPENSION, event, f"publication {told.number} while suspended")
-        if told.watermark_ms < bank.watermark_ms:
-            self._found(Kind.WATERMARK, event, f"{told.watermark_ms} after {bank.watermark_ms}")
+            self._found(Kind.SUSPENSION, event, f"publication {published.number} while suspended")
+        if published.watermark_ms < bank.watermark_ms:
+            self._found(Kind.WATERMARK, event, f"{published.watermark_ms} after {bank.watermark_ms}")
         latest_ms = fetched.block_time_ms + self._client.ahead_allowance_ms
-        if told.watermark_ms > latest_ms:
-            self._found(Kind.WATERMARK, event, f"{told.watermark_ms} in a block that allows {latest_ms}")
+        if published.watermark_ms > latest_ms:
+            self._found(Kind.WATERMARK, event, f"{published.watermark_ms} in a block that allows {latest_ms}")
         signed = None
         if fetched.held is None:
             self._found(
                 Kind.CONTENT,
                 event,
-                f"the transaction does not hold publication {told.number} with the digest 0x{told.digest.hex()}, after "
-                f"0x{bank.head.hex()}",
+                f"the transaction does not hold publication {published.number} with the digest "
+                f"0x{published.digest.hex()}, after 0x{bank.head.hex()}",
             )
         else:
             signed = Signed(fetched.placed, *fetched.held)
             self._signed(event, bank, signed)
         self._histories[event.bank].took(fetched.placed, signed, fetched.block_time_ms)
-        bank.number, bank.head, bank.watermark_ms = told.number, told.digest, told.watermark_ms
+        bank.number, bank.head, bank.watermark_ms = published.number, published.digest, published.watermark_ms
 
     def _signed(self, event: BankEvent, bank: _Bank, signed: Signed) -> None:
         publication = signed.publication
@@ -187,17 +187,17 @@ class _Walk:
             self._found(Kind.SIGNATURE, event, f"publication {publication.number} is not signed by {bank.signer}")
 
     def compare(self, to_block: int) -> None:
-        """Hold what the histories come to against the contract's state."""
+        """Compare the state that the histories lead to with the contract's state."""
         for bic, bank in self._banks.items():
             self._audit.count("banks")
             try:
                 state = self._client.bank(bic, to_block)
             except LedgerUnreachable:
-                # The node has no state of that block any more. The present one will do where nothing has come since.
+                # The node has pruned that block's state. The latest state is the same if nothing was published since.
                 state = self._client.bank(bic)
                 if state.publication != bank.number:
                     raise
-            for name, walked in _comes_to(bank).items():
+            for name, walked in _state_by_history(bank).items():
                 if (stated := getattr(state, name)) != walked:
                     self._audit.found(
                         Kind.STATE, bic, f"block {to_block}", f"{name} is {_shown(stated)}, by history {_shown(walked)}"
@@ -207,7 +207,7 @@ class _Walk:
         self._audit.found(kind, event.bank, f"block {event.block_number}", text)
 
 
-def _comes_to(bank: _Bank) -> dict[str, object]:
+def _state_by_history(bank: _Bank) -> dict[str, object]:
     state = BankState(
         signer=bank.signer,
         publication=bank.number,

@@ -1,7 +1,7 @@
-"""Reads what decisions rest on, block by block: one call for all bindings of a block, a few calls at the same time.
+"""Reads the ledger state behind decisions, block by block: one call for all bindings of a block, a few calls at once.
 
-A decision rests on the state of one block, and a gateway that is busy makes many decisions on each. Asking for each by
-itself would take as many calls as there are decisions; so it takes about two for each block, its head and its records.
+A decision rests on the state of one block, and a busy gateway makes many decisions on each block. Reading per decision
+would need one call each; reading per block needs about two, for its head and its records.
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from standing.ledger.chain.codec import Reading
 from standing.ledger.chain.history import History
 from standing.ledger.errors import LedgerError
 
-#: The most bindings of one call: some 3 million gas, well below what nodes let a call take.
+#: The most bindings per call: about 3 million gas, well below the usual limit of a node.
 READ_BATCH = 256
 
 _Query = tuple[str, bytes]
 
 
 class BlockReads:
-    """A view of a walked ledger for `verify_by`, with what `load` has read. What was not read is asked for then."""
+    """A view of a walked ledger for `verify_by`, serving what `load` has read. Anything else is read on demand."""
 
     def __init__(self, walked: Walked) -> None:
         self._walked = walked
@@ -31,12 +31,12 @@ class BlockReads:
         self._readings: dict[tuple[int, _Query], Reading | LedgerError] = {}
 
     def load(self, claims: Iterable[EvidenceClaims]) -> None:
-        """Read what these decisions rest on, replacing what was loaded before."""
+        """Read the state behind these decisions, replacing what was loaded before."""
         self._heads.clear()
         self._readings.clear()
         wanted: dict[int, set[_Query]] = {}
         for each in claims:
-            # Nothing is known of any other bank, and of a later block no history: a verification says so by itself.
+            # Other banks are unknown, and later blocks have no walked history: the verification reports both.
             if each.bank in self._walked.histories and 0 <= (each.block_number or -1) <= self._walked.to_block:
                 assert each.block_number is not None
                 wanted.setdefault(each.block_number, set()).add((each.bank, each.binding_id))
@@ -73,19 +73,19 @@ class BlockReads:
         return self._client.domain
 
     def head(self, block: int) -> Head:
-        """A block, as it was loaded."""
+        """A block's head, as loaded."""
         found = self._heads.get(block) or self._client.head(block)
         if isinstance(found, LedgerError):
             raise found
         return found
 
     def read(self, bank: str, binding: bytes, block: int) -> Reading:
-        """The record of one binding in the state of a block, as it was loaded."""
+        """The record of one binding in the state of a block, as loaded."""
         found = self._readings.get((block, (bank, binding))) or self._client.read([(bank, binding)], block)
         if isinstance(found, LedgerError):
             raise found
         return found
 
     def history(self, bank: str) -> History:
-        """What was walked of a bank; of one that was never admitted, the ledger itself."""
+        """The walked history of a bank; for one that was never admitted, a history read from the ledger."""
         return self._walked.histories.get(bank) or History(self._client, bank)

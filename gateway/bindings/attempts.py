@@ -1,4 +1,4 @@
-"""Refused attempts to bind: how many a user may have, and the hold that follows too many."""
+"""Refused attempts to bind: their maximum per user, and the hold after too many."""
 
 import secrets
 
@@ -28,12 +28,12 @@ _MINUTE_MS = 60_000
 
 
 def new_hold_id() -> str:
-    """A fresh id for a hold."""
+    """A new id for a hold."""
     return "h_" + secrets.token_hex(12)
 
 
 def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
-    """Note that a bank refused to bind for a user. One refusal too many holds the user's next attempts."""
+    """Record a bank's refusal to bind for a user. Too many refusals put a hold on further attempts."""
     table = schema.binding_refusals
     since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
     connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
@@ -41,7 +41,7 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
     count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
     if count < bounds.max_refusals:
         return
-    # Counting starts again with the hold: once it is lifted or over, the user has as many attempts as before.
+    # The count restarts with the hold: once it is lifted or over, the user has all attempts again.
     connection.execute(delete(table).where(table.c.user_id == user_id))
     connection.execute(
         insert(schema.holds).values(
@@ -59,7 +59,7 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
 
 
 def check_may_bind(connection: Connection, user_id: str, now_ms: int) -> None:
-    """Check that no hold is on the user's attempts to bind. Raises: BindingHeld."""
+    """Check that there is no hold on the user's attempts to bind. Raises: BindingHeld."""
     table = schema.holds.c
     row = connection.execute(
         select(schema.holds)

@@ -1,4 +1,4 @@
-"""The banks whose accounts may be bound: their directory, and the client of their nodes."""
+"""The supported banks: their directory, and the client of their nodes."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SHOWN = 300
 _ALREADY_BOUND = "urn:standing:problem:already-bound"
 _TOO_MANY = "urn:standing:problem:too-many-attempts"
-#: The wait where a node asks to wait and does not say how long.
+#: The pause if a node requests one without stating its length.
 _USUAL_WAIT_S = 60
 
 
@@ -66,20 +66,22 @@ class BankDirectory:
     def adopt(self, other: "BankDirectory") -> list[str]:
         """Take over another directory's banks: new ones, names, nodes and keys.
 
-        A bank that is not in it any more stays, and one whose time zone is another keeps the old one: days are counted
-        by it, and what is known of a binding holds it. Both need a restart. Returns: these, as settings are named.
+        A bank that is missing there stays, and a bank keeps its old time zone, because usage is counted by its days and
+        cached bindings contain it. Both changes need a restart. Returns: those changes, under the names of settings.
         """
-        gone = [f"banks.{bic}" for bic in self._banks if bic not in other._banks]
-        moved = [bic for bic, bank in other._banks.items() if bic in self._banks and bank.zone != self._banks[bic].zone]
-        kept = {bic: replace(bank, zone=self._banks[bic].zone) for bic, bank in other._banks.items() if bic in moved}
-        self._banks = {**self._banks, **other._banks, **kept}  # one step: other threads read it
-        return gone + [f"banks.{bic}.time_zone" for bic in moved]
+        removed = [f"banks.{bic}" for bic in self._banks if bic not in other._banks]
+        changed = [
+            bic for bic, bank in other._banks.items() if bic in self._banks and bank.zone != self._banks[bic].zone
+        ]
+        kept = {bic: replace(bank, zone=self._banks[bic].zone) for bic, bank in other._banks.items() if bic in changed}
+        self._banks = {**self._banks, **other._banks, **kept}  # one assignment, because other threads read it
+        return removed + [f"banks.{bic}.time_zone" for bic in changed]
 
     def __iter__(self) -> Iterator[Bank]:
         return iter(self._banks.values())
 
     def find(self, bic: str) -> Bank:
-        """The bank of a BIC as a caller wrote it. Raises: InvalidValue."""
+        """The bank of a BIC as the caller wrote it. Raises: InvalidValue."""
         bank = self._banks.get(parse_bic(bic))
         if bank is None:
             raise InvalidValue("bank", "not one of this platform's banks", "one that GET /v1/banks lists")
@@ -99,7 +101,7 @@ class BankDirectory:
 
 @dataclass(slots=True)
 class NodeCalls:
-    """How often a bank's node was asked since this process started, and how often it did not answer."""
+    """Counts of calls to a bank's node, and of calls without an answer, since this process started."""
 
     tries: int = 0
     errors: int = 0
@@ -107,7 +109,7 @@ class NodeCalls:
 
 
 class NodeClient:
-    """The client of banks' nodes. Every call is safe to repeat, so a lost connection is tried once more.
+    """The client of banks' nodes. Every call is safe to repeat, so it is retried after a lost connection.
 
     `timeout_s` bounds one attempt as a whole. Belongs to one event loop, from `open` to `close`.
     """
@@ -119,7 +121,7 @@ class NodeClient:
         self._calls: defaultdict[str, NodeCalls] = defaultdict(NodeCalls)
 
     def calls(self, bank: Bank) -> NodeCalls:
-        """What is counted of a bank's node."""
+        """The call counts of a bank's node."""
         return self._calls[bank.bic]
 
     async def open(self) -> None:
@@ -130,18 +132,18 @@ class NodeClient:
             await self._client.aclose()
 
     async def bind(self, bank: Bank, request: BindingRequest) -> BindingAnswer:
-        """Ask for a binding. The same request id and content get the same answer again.
+        """Request a binding. Repeating the request id and content repeats the answer.
 
-        Raises: AlreadyBound, Conflict, InvalidValue (as the node says), TooManyAttempts, BankNodeUnreachable,
+        Raises: AlreadyBound, Conflict, InvalidValue (from the node), TooManyAttempts, BankNodeUnreachable,
         BankNodeRefused.
         """
         answer = await self._send(bank, "POST", "/v1/bindings", request.model_dump(mode="json", exclude_none=True))
         return _binding_answer(bank, answer)
 
     async def confirm(self, bank: Bank, deposit: bytes, amount_minor: int) -> BindingAnswer:
-        """Name the amount of a micro-deposit. The right amount again gets the same answer again.
+        """State the amount of a micro-deposit. Repeating the right amount repeats the answer.
 
-        Raises: NotFound (the bank knows no such deposit), and as `bind`.
+        Raises: NotFound (the bank knows no such deposit), and the errors of `bind`.
         """
         confirmation = DepositConfirmation(amount_minor=amount_minor)
         path = f"/v1/micro-deposits/0x{deposit.hex()}/confirm"
@@ -151,7 +153,7 @@ class NodeClient:
         return _binding_answer(bank, answer)
 
     async def resync(self, bank: Bank, binding: bytes) -> bool:
-        """Ask the bank to publish a binding's terms once more. Returns: False where they were on their way already.
+        """Ask the bank to publish a binding's terms again. Returns: False if they were already being published.
 
         Raises: NotFound (the bank does not know the binding), TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
         """
@@ -166,7 +168,7 @@ class NodeClient:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def certificate(self, bank: Bank, binding: bytes, challenge: bytes) -> Certificate:
-        """Ask the bank to certify a binding's account. The answer is as the node gives it; nothing of it is verified.
+        """Ask the bank to certify a binding's account. The node's answer is returned unverified.
 
         Raises: NotFound (the bank does not know the binding), Conflict (it does not certify the account),
         TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
@@ -183,7 +185,7 @@ class NodeClient:
             raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
-        """Tell the bank that a binding has ended. Returns: False where the bank does not know the binding.
+        """Notify the bank that a binding has ended. Returns: False if the bank does not know the binding.
 
         Raises: BankNodeUnreachable, BankNodeRefused, Conflict.
         """
@@ -246,7 +248,7 @@ class NodeClient:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A node's answer. Never shown: a grant holds a key."""
+    """A node's answer. Its body is never shown, because a grant contains a key."""
 
     status: int
     body: bytes
@@ -260,32 +262,32 @@ def _binding_answer(bank: Bank, answer: _Answer) -> BindingAnswer:
     if answer.status != httpx.codes.OK:
         raise _refusal(bank, answer)
     try:
-        told = BindingAnswer.model_validate_json(answer.body)
+        parsed = BindingAnswer.model_validate_json(answer.body)
     except ValidationError as error:
-        # The error's own text would show the answer, which may hold a key.
+        # The error's text would include the answer, which may contain a key.
         raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
-    parts = {"granted": told.grant is not None, "micro_deposit": told.micro_deposit is not None}
-    if any(there != (told.outcome == outcome) for outcome, there in parts.items()):
+    parts = {"granted": parsed.grant is not None, "micro_deposit": parsed.micro_deposit is not None}
+    if any(present != (parsed.outcome == outcome) for outcome, present in parts.items()):
         raise BankNodeRefused(f"the node of {bank.bic} grants without a grant, or refuses with one")
-    return told
+    return parsed
 
 
 def _refusal(bank: Bank, answer: _Answer) -> Exception:
-    """The error that a node's problem document stands for."""
+    """The error for a node's problem document."""
     status = answer.status
     try:
-        problem = json.loads(answer.body)
+        body = json.loads(answer.body)
     except (ValueError, RecursionError):
-        problem = None
-    told = problem if isinstance(problem, dict) else {}
-    detail = str(told.get("detail", "no detail"))[:_MAX_SHOWN]
+        body = None
+    problem = body if isinstance(body, dict) else {}
+    detail = str(problem.get("detail", "no detail"))[:_MAX_SHOWN]
     if status == httpx.codes.CONFLICT:
-        kind = AlreadyBound if told.get("type") == _ALREADY_BOUND else Conflict
+        kind = AlreadyBound if problem.get("type") == _ALREADY_BOUND else Conflict
         return kind(f"the node of {bank.bic} says: {detail}")
-    if status == httpx.codes.TOO_MANY_REQUESTS and told.get("type") == _TOO_MANY:
+    if status == httpx.codes.TOO_MANY_REQUESTS and problem.get("type") == _TOO_MANY:
         return TooManyAttempts(f"the node of {bank.bic} says: {detail}", answer.retry_after_s)
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
-        return _invalid(told, detail)
+        return _invalid(problem, detail)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return BankNodeRefused(f"the node of {bank.bic} refuses this gateway's key; tell the gateway's operator")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
@@ -293,8 +295,8 @@ def _refusal(bank: Bank, answer: _Answer) -> Exception:
     return BankNodeRefused(f"the node of {bank.bic} answers HTTP {status}, which the protocol does not know")
 
 
-def _invalid(told: dict[str, Any], detail: str) -> InvalidValue:
-    errors = told.get("errors")
+def _invalid(problem: dict[str, Any], detail: str) -> InvalidValue:
+    errors = problem.get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     return InvalidValue(
         str(first.get("field", "claim"))[:_MAX_SHOWN],

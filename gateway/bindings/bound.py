@@ -1,4 +1,4 @@
-"""A binding ready to use, and the opening of its records."""
+"""A binding ready to use, and the decryption of its records."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +18,8 @@ from standing.ledger.service.vault import Vault
 class Bound:
     """A binding ready to use: its names, its key, the tags of its user, and the time zone of its bank.
 
-    Only the tags ever change, when the user's name, document or phone changes on the platform. `account` is a keyed
-    hash of bank and number: two successive bindings of one account share a daily limit.
+    Only the tags can change, when the user's name, document or phone changes on the platform. `account` is a keyed hash
+    of bank and number, so that successive bindings of one account share their limits.
     """
 
     binding: bytes
@@ -31,7 +31,7 @@ class Bound:
     zone: ZoneInfo
 
     def open(self, record: Record) -> Terms | None:
-        """The terms of a record of this binding; None where there is no record, or it does not open."""
+        """The terms of a record of this binding; None without a record, or if it cannot be decrypted."""
         return open_record(record, key=self.key, bank=self.bank, binding=self.binding)
 
     def __repr__(self) -> str:  # the key must not reach a log by accident
@@ -39,7 +39,7 @@ class Bound:
 
 
 def bound_of(row: Row[Any], bank: Bank, vault: Vault) -> Bound:
-    """The binding of a stored row. Raises: VaultError where its key does not open."""
+    """The binding of a stored row. Raises: VaultError if its key cannot be decrypted."""
     return Bound(
         binding=row.binding,
         bank=bank.bic,
@@ -52,7 +52,7 @@ def bound_of(row: Row[Any], bank: Bank, vault: Vault) -> Bound:
 
 
 def open_record(record: Record, *, key: bytes, bank: str, binding: bytes) -> Terms | None:
-    """The terms of a record; None where there is no record, or it does not open with the binding's key."""
+    """The terms of a record; None without a record, or if the binding's key cannot decrypt it."""
     if record.publication == 0:
         return None
     try:

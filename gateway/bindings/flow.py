@@ -1,7 +1,7 @@
-"""The binding flow: ask the bank, name the amount of a micro-deposit, rebind, resync.
+"""The binding flow: request a binding, confirm a micro-deposit, rebind, resync.
 
-A user's claim is personal data. It goes to the bank. What stays here is the masked number, a keyed hash of it, and the
-tags that attestations are compared with. Only while a micro-deposit is on its way is the identity kept, encrypted,
+A user's claim is personal data, and goes to the bank. Only the masked number, a keyed hash of it, and the tags that
+attestations are compared with are stored here. While a micro-deposit is pending, the identity is kept encrypted,
 because the tags need the key that comes with the grant.
 """
 
@@ -42,7 +42,7 @@ _MAX_FORGOTTEN = 500
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A binding was made; `created` is false where the same request had made it before."""
+    """A binding was made; `created` is false if the same request had already made it."""
 
     stored: StoredBinding
     created: bool
@@ -50,7 +50,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The bank refused, with what does not match, how each field compares, and what looks mistyped."""
+    """The bank refused; with the mismatches, the comparison of each field, and hints at typing errors."""
 
     mismatches: tuple[Mismatch, ...]
     matches: tuple[FieldMatch, ...] = ()
@@ -59,14 +59,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class LooksMistyped:
-    """Something in the claim looks mistyped. The bank was not asked, and no attempt is counted."""
+    """Something in the claim looks mistyped. The bank was not asked, and the attempt does not count."""
 
     hints: tuple[ClaimHint, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DepositAsked:
-    """The bank pays a small amount into the account. The user names it before `expires_at_ms`."""
+    """The bank pays a small amount into the account. The user confirms it before `expires_at_ms`."""
 
     currency: str
     expires_at_ms: int
@@ -78,7 +78,7 @@ Outcome = Granted | Refused | DepositAsked | LooksMistyped
 
 @dataclass(frozen=True, slots=True)
 class PendingBinding:
-    """A binding that waits for the amount of its micro-deposit."""
+    """A binding whose micro-deposit is not confirmed yet."""
 
     bank: str
     request_id: str
@@ -89,7 +89,7 @@ class PendingBinding:
 
 
 class BindingFlow:
-    """Makes bindings of one platform, with its banks."""
+    """Makes the bindings of one platform."""
 
     def __init__(
         self,
@@ -112,15 +112,15 @@ class BindingFlow:
         self._nodes = nodes
         self._ledger = ledger
         self._bindings = bindings
-        self.bounds = bounds  #: replaced where the policy is
+        self.bounds = bounds  #: replaced together with the policy
         self._clock = clock
         self._admission = Admission(max_waiting, "requests to bind")
 
     async def bind(self, bic: str, user_id: str, request: BindingRequest, *, as_written: bool = False) -> Outcome:
         """Ask a bank to bind an account for a user, check the grant, and store it.
 
-        A claim that looks mistyped is answered with hints, and reaches the bank only `as_written`. Nothing is stored
-        unless the whole grant is valid. The same request may be made again after a lost answer.
+        A claim that looks mistyped is answered with hints, and sent to the bank only if `as_written`. Nothing is stored
+        unless the whole grant is valid. The request may be repeated after a lost answer.
 
         Raises: InvalidValue, BindingHeld, TooManyAttempts, AlreadyBound, Conflict, BankNotUsable, GrantNotTrusted,
         BankNodeUnreachable, BankNodeRefused, LedgerUnreachable, StorageUnavailable, Overloaded.
@@ -131,14 +131,13 @@ class BindingFlow:
             return LooksMistyped(hints) if hints else await self._bind(bank, user_id, request, None)
 
     async def rebind(self, binding: bytes, request: BindingRequest, *, as_written: bool = False) -> Outcome:
-        """Make a new binding of the same account in place of one whose record does not open, or whose holder changed.
+        """Replace a binding whose record cannot be decrypted, or whose holder changed, by one of the same account.
 
-        The old binding ends when the new one is granted: at the bank in the same step, then here. Until then, also
-        while a micro-deposit is on its way, and where the bank refuses, it stays as it is. The new binding continues
-        the account's usage of the day. The same request may be made again, and must be where the bank could not be
-        reached in between.
+        The old binding ends when the new one is granted: at the bank in the same step, then here. Until then it is
+        unchanged, also while a micro-deposit is pending and after a refusal. The account's usage of the day carries
+        over. The request may be repeated, and must be if the bank became unreachable in between.
 
-        Raises: as `bind`, and NotFound, BankNotServed.
+        Raises: the errors of `bind`, and NotFound, BankNotServed.
         """
         with self._admission:
             old = await self._bindings.row(binding)
@@ -149,7 +148,7 @@ class BindingFlow:
             return LooksMistyped(hints) if hints else await self._bind(bank, old.user_id, request, binding)
 
     async def resync(self, binding: bytes) -> bool:
-        """Ask the bank to publish a binding's terms once more. Returns: False where they were on their way already.
+        """Ask the bank to publish a binding's terms again. Returns: False if they were already being published.
 
         Raises: NotFound, BankNotServed, TooManyAttempts, BankNodeUnreachable, BankNodeRefused, StorageUnavailable,
         Overloaded.
@@ -159,9 +158,9 @@ class BindingFlow:
             return await self._nodes.resync(self._banks.of_binding(row.bank), binding)
 
     async def confirm(self, bic: str, user_id: str, request_id: str, amount_minor: int) -> Granted | Refused:
-        """Name the amount of a micro-deposit. Asked again after a grant, it answers the same grant.
+        """State the amount of a micro-deposit. Repeating it after a grant returns the same grant.
 
-        Raises: NotFound (no deposit is pending), Conflict, and as `bind`.
+        Raises: NotFound (no deposit is pending), Conflict, and the errors of `bind`.
         """
         with self._admission:
             bank = self._banks.find(bic)
@@ -181,7 +180,7 @@ class BindingFlow:
             return granted
 
     async def pending_of(self, user_id: str) -> list[PendingBinding]:
-        """A user's bindings that wait for an amount, newest first. Raises: StorageUnavailable."""
+        """A user's pending bindings, newest first. Raises: StorageUnavailable."""
 
         def read() -> list[PendingBinding]:
             table = schema.pending_bindings
@@ -205,12 +204,14 @@ class BindingFlow:
         number = request.canonical_number()
         identity = request.identity()
         await self._storage.reading(self._check_may_bind, user_id)
-        # Before the bank is asked: with the ledger down nothing could be checked, and a grant would be left unused.
+        # Before the request to the bank: without the ledger a grant could not be checked and would be left unused.
         signer = await self.signer(bank)
-        # The bank limits how often one user may guess; it learns only that it is the same user.
-        whose = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
+        # The bank limits guesses per user; it only learns that requests are from the same user.
+        on_behalf_of = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
         ends = None if replaces is None else "0x" + replaces.hex()
-        answer = await self._nodes.bind(bank, request.model_copy(update={"on_behalf_of": whose, "replaces": ends}))
+        answer = await self._nodes.bind(
+            bank, request.model_copy(update={"on_behalf_of": on_behalf_of, "replaces": ends})
+        )
         account = {
             "number_masked": mask(number),
             "number_type": request.number_type,
@@ -231,7 +232,7 @@ class BindingFlow:
         return granted
 
     async def _end_replaced(self, binding: bytes | None) -> None:
-        # The bank is told anyway: where it holds the binding for another card by now, only this ends it there.
+        # Always notify the bank: if it now keeps the binding for another card, only this ends it there.
         if binding is not None:
             await self._bindings.end(binding)
 
@@ -289,9 +290,9 @@ class BindingFlow:
         return DepositAsked(deposit.currency, deposit.expires_at_ms, tuple(answer.matches))
 
     def forget_expired(self) -> int:
-        """Delete pending bindings whose amount was never named, at most 500 at once, with their identity.
+        """Delete expired pending bindings with their identity, at most 500 at once.
 
-        Runs at the start, and whenever a bank asks for another deposit. Returns: how many. Raises: StorageUnavailable.
+        Runs at startup, and whenever a bank requests another deposit. Returns: how many. Raises: StorageUnavailable.
         """
         with self._storage.write() as connection:
             return self._forget_expired(connection)
@@ -316,7 +317,7 @@ class BindingFlow:
             elif row.user_id != values["user_id"]:
                 raise Conflict("request_id: used before for another user; allowed: a new id")
             elif row.deposit != values["deposit"]:
-                # The bank no longer knows the earlier one, as after a restored backup: only this one can be named.
+                # The bank no longer knows the earlier one, as after a restored backup: only this one can be confirmed.
                 connection.execute(update(table).where(*this, table.c.binding.is_(None)).values(**values))
 
         self._storage.write_all(store)
@@ -341,8 +342,8 @@ class BindingFlow:
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]
     ) -> Granted | None:
-        """Store the result of a deposit; None where the same amount, named twice at once, has stored it already."""
-        # Read in the thread that writes: the user's identity may have changed while the bank was asked.
+        """Store the result of a deposit; None if a concurrent confirmation has already stored it."""
+        # Read in the writing thread: the user's identity may have changed during the request to the bank.
         table = schema.pending_bindings
         with self._storage.read() as connection:
             pending = connection.execute(

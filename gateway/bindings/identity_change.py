@@ -1,7 +1,7 @@
-"""A user's name, document or phone changes on the platform: the tags of all their bindings are computed again.
+"""Recomputes the tags of all of a user's bindings when their name, document or phone changes on the platform.
 
-The platform sends the present values, which are used here and not stored. From then on attestations are compared with
-them: a user who has changed their name at the bank already matches again, and one who has not yet is told so.
+The platform sends the new values, which are used here and not stored. From then on attestations are compared with them:
+a user who has already changed their name at the bank matches again, and any other is informed of the mismatch.
 """
 
 import json
@@ -27,7 +27,7 @@ from standing.ledger.service.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class NewIdentity:
-    """What has changed, in canonical form; None where it has not. Personal data."""
+    """The changed fields in canonical form, None for unchanged ones. Personal data."""
 
     name: str | None
     id_document: str | None
@@ -35,7 +35,7 @@ class NewIdentity:
 
     @classmethod
     def parse(cls, name: str | None, id_document: IdDocument | None, phone: str | None) -> "NewIdentity":
-        """Parse what has changed. Raises: InvalidValue naming the field, or where nothing is stated."""
+        """Parse the changed fields. Raises: InvalidValue naming the field, or if none is stated."""
         if name is None and id_document is None and phone is None:
             raise InvalidValue(
                 "identity", "nothing is stated", "holder_name, the id_document fields, phone, or several"
@@ -48,25 +48,25 @@ class NewIdentity:
 
     @property
     def changed(self) -> dict[str, str]:
-        """Field and canonical value of each change."""
+        """The canonical value of each changed field."""
         stated = {field.name: getattr(self, field.name) for field in fields(self)}
         return {field: value for field, value in stated.items() if value is not None}
 
-    def __repr__(self) -> str:  # no log line and no traceback may show it
+    def __repr__(self) -> str:  # keeps personal data out of logs and tracebacks
         return f"NewIdentity({', '.join(self.changed)})"
 
 
 class IdentityChange:
-    """Computes tags again."""
+    """Recomputes tags."""
 
     def __init__(self, storage: Storage, vault: Vault) -> None:
         self._storage = storage
         self._vault = vault
 
     async def apply(self, user_id: str, new: NewIdentity) -> int:
-        """Compute the tags of a user's bindings again, all in one transaction. Returns: how many bindings.
+        """Recompute the tags of a user's bindings in one transaction. Returns: how many bindings.
 
-        Ended bindings are left as they are. One that waits for a micro-deposit is granted with the new values. Raises:
+        Ended bindings are unchanged. One with a pending micro-deposit is granted with the new values. Raises:
         NotFound (the user has nothing bound), VaultError, StorageUnavailable.
         """
         return await self._storage.writing(self._apply, user_id, new)
@@ -97,11 +97,11 @@ class IdentityChange:
 
     def _tags(self, row: Row[*tuple[Any, ...]], new: NewIdentity) -> dict[str, Any]:
         changed = new.changed
-        # A tag depends on its own field only, so any value may stand in for the others: their tags are kept.
+        # A tag depends on its own field only, so unchanged fields may have any value here: their tags are kept.
         whole = Identity(**{field.name: changed.get(field.name, "") for field in fields(Identity)})
         made = identity_tags(row.binding, self._vault.unseal(row.key_sealed), whole)
         tags = replace(IdentityTags.unpack(row.tags), **{field: getattr(made, field) for field in changed})
-        # The platform's present statement counts, not what the bank's first record will say.
+        # The platform's new value applies, not the one in the bank's first record.
         unvouched = [field for field in (row.unvouched or "").split(",") if field and field not in changed]
         return {"tags": tags.pack(), "unvouched": ",".join(unvouched) or None}
 

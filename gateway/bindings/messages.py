@@ -1,6 +1,6 @@
-"""What a user is told about a claim, in English and in Chinese: how a field compares, and what looks mistyped.
+"""The user's messages about a claim, in English and in Chinese: the comparison of fields, and typing errors.
 
-Nothing here shows a value: neither what the user typed nor what the bank has.
+No message contains a value, neither the user's nor the bank's.
 """
 
 from standing.gateway.access.schemas import LocalizedText
@@ -47,7 +47,7 @@ def of_match(found: FieldMatch) -> LocalizedText:
 
 
 def of_hint(found: ClaimHint) -> LocalizedText:
-    """What the user is told about a field that looks mistyped."""
+    """The user's message about a field that looks mistyped."""
     return _message(_HINTS[found.hint], found.field)
 
 

@@ -1,6 +1,6 @@
-"""What a user is told when they bind an account, in English and Chinese: what is wrong, and what they can do about it.
+"""The user's messages about the outcome of binding, in English and Chinese: what is wrong, and what they can do.
 
-A refusal names the field that is not as the bank has it, and never what the bank has.
+A refusal names the field that differs from the bank's record, never the bank's value.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ LOOKS_MISTYPED = Localized(
     "填写内容可能有误，尚未向银行核验。请再核对；确认无误可照原样提交。",
 )
 
-#: By the field that the bank names. Later banks may name others.
+#: By the field that the bank names. Other banks may name others.
 _REFUSALS: dict[str, Localized] = {
     "number": Localized(
         "The bank has no such account. Check the number, and whether it is a card or an account number.",
@@ -65,7 +65,7 @@ _UNSPECIFIED = Localized(
 
 
 def refusal(mismatches: Iterable[Mismatch]) -> Localized:
-    """What a refused user is told: a sentence for each field that is not as the bank has it."""
+    """The message to a refused user: a sentence for each field that differs from the bank's record."""
     fields = dict.fromkeys(mismatch.field for mismatch in mismatches)
-    told = [_REFUSALS.get(field, _UNSPECIFIED) for field in fields] or [_UNSPECIFIED]
-    return Localized(" ".join(each.en for each in told), "".join(each.zh for each in told))
+    messages = [_REFUSALS.get(field, _UNSPECIFIED) for field in fields] or [_UNSPECIFIED]
+    return Localized(" ".join(each.en for each in messages), "".join(each.zh for each in messages))

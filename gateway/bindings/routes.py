@@ -33,7 +33,7 @@ router = APIRouter(route_class=AuditedRoute, tags=["bindings"])
 BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
 FlowDep = Annotated[BindingFlow, Depends(provided(BindingFlow))]
 
-#: The problems that may prevent a binding, however it is asked for.
+#: The problems that may prevent a binding, however it is requested.
 BINDING = (
     *LOOKING_UP,
     BODY_TOO_LARGE,
@@ -53,7 +53,7 @@ BINDING = (
 
 
 def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
-    """The answer to a request to bind; 201 where a binding was made just now, else 200."""
+    """The answer to a request to bind; 201 if it made a binding, else 200."""
     response.status_code = status.HTTP_200_OK
     match outcome:
         case LooksMistyped():

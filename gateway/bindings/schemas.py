@@ -1,4 +1,4 @@
-"""Bodies and answers of bindings, with what OpenAPI says about them."""
+"""Bodies and answers of bindings, with their OpenAPI descriptions."""
 
 from typing import Annotated, Literal
 

@@ -1,8 +1,8 @@
 """Stored bindings: look up, read live, end. `gateway.bindings.flow` makes them.
 
-What every decision needs of a binding is kept in memory. Whether it has ended, its floor and the tags of its user come
-only from the database, within the transaction that decides. What the bank says of it comes only from the ledger, at
-that moment.
+The constant parts of a binding that every decision needs are kept in memory. Its end, its floor and the tags of its
+user are read only from the database, within the deciding transaction. The bank's attestation is read only from the
+ledger, at that moment.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue, NotFound, StandingError
 from standing.ledger.service.vault import Vault, VaultError
 
-#: The most bindings of one user that a list shows.
+#: The most bindings of one user in a list.
 MAX_LISTED = 500
 
-#: Decisions, batches and requests that look up bindings have bounds of their own; this is the last one.
+#: Decisions, batches and requests that look up bindings have their own bounds; this is the last one.
 _MAX_LOADS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBinding:
-    """What this gateway holds about a binding. Nothing here says what state its account is in.
+    """A binding as this gateway stores it, without the state of its account.
 
     `usable_since_ms`: when the follower first saw an attestation of it; until then nothing can be approved.
     """
@@ -57,7 +57,7 @@ class StoredBinding:
 
 @dataclass(frozen=True, slots=True)
 class LiveBinding:
-    """A binding with what the ledger holds about it now. Without `terms`: no record, or none that opens."""
+    """A binding with its present record on the ledger. Without `terms`: no record, or one that cannot be decrypted."""
 
     stored: StoredBinding
     seen: Seen
@@ -90,7 +90,7 @@ class Bindings:
         self._max_cached = max_cached
         self._admission = Admission(max_waiting, "requests about bindings")
         self._cache: dict[bytes, Bound] = {}
-        # Bindings that are needed at the same moment and are not in memory yet share one query.
+        # Bindings that are requested at the same moment and are not cached yet share one query.
         self._loads = GroupCommit(self._load_all, storage.looker, max_waiting=_MAX_LOADS)
 
     async def of_user(self, user_id: str) -> list[StoredBinding]:
@@ -115,17 +115,17 @@ class Bindings:
         return await self._storage.reading(self._row, binding)
 
     async def find(self, binding: bytes) -> StoredBinding:
-        """What is stored of a binding. Raises: NotFound, StorageUnavailable."""
+        """The stored form of a binding. Raises: NotFound, StorageUnavailable."""
         return await self._storage.reading(self._find, binding)
 
     async def live(self, binding: bytes) -> LiveBinding:
-        """A binding, and what the ledger says about it now.
+        """A binding, and its present record on the ledger.
 
         Raises: NotFound, BankNotServed, LedgerUnreachable, Overloaded, StorageUnavailable.
         """
         with self._admission:
             bound = await self.bound(binding)
-            # The floor first: one that rose after the read would make the record look rolled back.
+            # The floor is read first: if it rose after the read of the record, the record would look rolled back.
             row = await self.row(binding)
             seen = await self._reader.read(bound.bank_bytes, binding, floor=row.floor)
         terms = bound.open(seen.record)
@@ -133,8 +133,8 @@ class Bindings:
         return LiveBinding(stored_binding(row), seen, terms, IdentityTags.unpack(tags), self._clock.now_ms())
 
     async def end(self, binding: bytes) -> None:
-        """End a binding: here first, for good, then at its bank. Safe to repeat, and to be repeated where the bank
-        could not be told.
+        """End a binding permanently: first here, then at its bank. Safe to repeat; repeat it if the bank could not be
+        notified.
 
         Raises: NotFound, BankNotServed, BankNodeUnreachable, BankNodeRefused, StorageUnavailable, Overloaded.
         """
@@ -148,7 +148,7 @@ class Bindings:
         bank = self._banks.of_binding(stored.bank)
         known = await self._nodes.unbind(bank, binding)
         if not known:
-            # The bank had granted the binding: an older backup may have been restored there. Nothing is left to end.
+            # The bank granted the binding once: it may have restored an older backup. Nothing is left to end.
             structlog.get_logger().warning("unbound_unknown_at_bank", binding="0x" + binding.hex(), bank=bank.bic)
         await self._storage.writing(self._set_once, binding, "bank_told_at_ms")
         structlog.get_logger().info("unbound", binding="0x" + binding.hex(), bank=bank.bic)
@@ -167,7 +167,7 @@ class Bindings:
             )
 
     async def bound(self, binding: bytes) -> Bound:
-        """A binding ready to use. Its tags are those of the first look-up and may have changed since.
+        """A binding ready to use. Its tags are those of the first look-up and may be outdated.
 
         Raises: NotFound, BankNotServed, VaultError, Overloaded, StorageUnavailable.
         """
@@ -175,12 +175,12 @@ class Bindings:
         if found is None:
             found = await self._loads.submit(binding)
             if len(self._cache) >= self._max_cached:
-                del self._cache[next(iter(self._cache))]  # the first one stored stays
+                del self._cache[next(iter(self._cache))]  # evict the oldest entry
             self._cache[binding] = found
         return found
 
     def check_keys(self) -> None:
-        """Check that the vault opens what was stored first and last. Raises: VaultError where a secret is missing."""
+        """Check that the vault opens the first and the last stored key. Raises: VaultError if a secret is missing."""
         table = schema.bindings.c
         with self._storage.read() as connection:
             for order in (table.created_at_ms.asc(), table.created_at_ms.desc()):
@@ -219,8 +219,8 @@ def _found(row: Row[Any] | None) -> Row[Any]:
 
 
 def mask(number: str) -> str:
-    """A canonical number with most of it hidden: at most the first 6 and the last 4, and always more hidden than shown
-    where it is short (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
+    """A masked canonical number: at most the first 6 and the last 4 digits are shown, fewer of a short number
+    (ISO/IEC 7812 and PCI DSS 3.4 allow first 6 and last 4 of a card number)."""
     if len(number) >= 15:
         return number[:6] + "*" * (len(number) - 10) + number[-4:]
     if len(number) >= 9:
@@ -245,14 +245,14 @@ def trusted(document: GrantDocument, bank: Bank, platform: str, signer: str) -> 
 
 
 def stored_bindings() -> Select[Any]:
-    """A query for bindings, whose rows `stored_binding` takes."""
+    """A query for bindings; its rows are for `stored_binding`."""
     states = schema.binding_states.c
     joined = schema.bindings.outerjoin(schema.binding_states, states.binding == schema.bindings.c.binding)
     return select(schema.bindings, states.usable_since_ms).select_from(joined)
 
 
 def stored_binding(row: Row[Any]) -> StoredBinding:
-    """What is stored of a binding, from a row of `stored_bindings`."""
+    """A stored binding, from a row of `stored_bindings`."""
     return StoredBinding(
         binding=row.binding,
         bank=row.bank,

@@ -1,4 +1,4 @@
-"""Settings of the banks whose accounts may be bound."""
+"""Settings of the supported banks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def checked(check: Callable[[str], _T]) -> AfterValidator:
-    """Let pydantic report what one of our own parsers refuses."""
+    """A pydantic validator from one of our own parsers."""
 
     def parse(text: str) -> _T:
         try:
@@ -26,7 +26,7 @@ def checked(check: Callable[[str], _T]) -> AfterValidator:
 
 
 class BankSettings(BaseModel):
-    """One bank whose accounts may be bound, and where its node is."""
+    """One supported bank and its node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

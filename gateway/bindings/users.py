@@ -1,4 +1,4 @@
-"""The platform's users, as far as this gateway knows them: those who have bound an account or tried to."""
+"""The users known to this gateway: those who have bound an account or tried to."""
 
 from sqlalchemy import Connection, exists, or_, select
 
@@ -9,7 +9,7 @@ _TABLES = (schema.bindings, schema.pending_bindings, schema.binding_refusals, sc
 
 
 def check_known(connection: Connection, user_id: str) -> None:
-    """Check that a user has bound an account or tried to; a misspelt id must not look like one without any.
+    """Check that a user has bound an account or tried to; a misspelt id must not look like a user without accounts.
 
     Raises: NotFound.
     """

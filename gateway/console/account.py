@@ -130,4 +130,4 @@ async def _trail(gateway: Gateway, binding: bytes) -> Any:
     try:
         return await gateway.trails.of(binding)
     except BankNotServed:
-        return None  # there is no bank to ask
+        return None  # the bank is no longer in the settings

@@ -1,4 +1,4 @@
-"""The audit page: who of support and administration did what, and why. For admin keys."""
+"""The audit page: acts of support and administration, with reasons. For admin keys."""
 
 from typing import Annotated
 

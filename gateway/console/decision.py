@@ -24,7 +24,7 @@ router = APIRouter()
 
 TransactionId = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,64}$")]
 
-#: Which of the fifteen checks each reason belongs to (docs/ARCHITECTURE.md, "The decision, check by check").
+#: The check, 1 to 15, of each reason (docs/ARCHITECTURE.md, "The decision, check by check").
 CHECKS: dict[str, int] = {
     Reason.LEDGER_UNREACHABLE: 1,
     Reason.BANK_SUSPENDED: 2,
@@ -51,7 +51,7 @@ CHECKS: dict[str, int] = {
     Reason.RISK_HOLD: 15,
 }
 LAST_CHECK = 15
-#: A verification makes many calls to the ledger; several at once would slow the hot path down.
+#: A verification makes many calls to the ledger; concurrent ones would slow down the hot path.
 _ONE_AT_A_TIME = asyncio.Semaphore(1)
 _TIMEOUT_S = 5.0
 
@@ -126,7 +126,7 @@ def _state(number: int, failed: int | None, reason: str | None) -> str:
     if reason is None:
         return "passed"
     if failed is None:
-        return "unknown"  # a reason that this page does not know yet
+        return "unknown"  # a reason unknown to this page
     return "passed" if number < failed else "failed" if number == failed else "not-reached"
 
 

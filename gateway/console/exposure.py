@@ -1,9 +1,8 @@
-"""How many recorded decisions a snapshot would have got wrong: computed from the event log, without deciding again.
+"""Counts recorded decisions that a snapshot would have got wrong: from the event log, without deciding again.
 
-A snapshot shows what the bank had stated when it was taken; a decision rests on what the bank had stated by the time
-of the decision. Where a fact that the decision rests on changed in between, the snapshot would have led to another
-answer. A bank's silence and the platform's own rules are left out: a snapshot knows neither, and the right answer is
-not on record.
+A snapshot holds the bank's statements at the time it was taken; a decision rests on the bank's statements at its own
+time. If a fact that the decision rests on changed in between, the snapshot would have led to another answer. A bank's
+silence and the platform's own rules are excluded: a snapshot covers neither, and the right answer is not recorded.
 """
 
 import json
@@ -20,10 +19,10 @@ from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
-#: How often the snapshot is taken, by the name of its message; 0 means nightly, at midnight in the bank's time zone.
+#: Intervals of snapshots, by the name of their message; 0: nightly, at midnight in the bank's time zone.
 INTERVALS_MS = {"nightly": 0, "hourly": 3_600_000, "five-minutes": 300_000}
 #: The most decisions with an earlier change that are examined.
-MAX_LOOKED_AT = 5_000
+MAX_EXAMINED = 5_000
 _DAY_MS = 24 * 3_600_000
 
 _OF_STATUS = frozenset(
@@ -45,7 +44,7 @@ _GOOD = "active"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A change at the bank, as the event log has it."""
+    """A change at the bank, from the event log."""
 
     at_ms: int
     type: str
@@ -67,7 +66,7 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The exposure in a period. `complete` is False where there was more than is examined."""
+    """The exposure in a period. `complete` is False if not everything was examined."""
 
     counts: dict[str, int]
     exposed: list[Exposed]
@@ -75,7 +74,7 @@ class Exposure:
 
 
 def taken_ms(interval_ms: int, at_ms: int, zone: ZoneInfo) -> int:
-    """When the newest snapshot before a time was taken."""
+    """The time of the newest snapshot before `at_ms`."""
     if interval_ms:
         return at_ms - at_ms % interval_ms
     midnight = datetime.fromtimestamp(at_ms / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -83,7 +82,7 @@ def taken_ms(interval_ms: int, at_ms: int, zone: ZoneInfo) -> int:
 
 
 def rests_on(outcome: str, reason: str | None, changes: Iterable[Changed], since_ms: int) -> Changed | None:
-    """The first change after a snapshot that made the decision what it is; None where there is none.
+    """The first change after a snapshot that determined the decision; None if there is none.
 
     `changes`: those of the binding up to the decision, in order.
     """
@@ -130,7 +129,7 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
             logged.happened_at_ms > decided.decided_at_ms - _DAY_MS,
         )
         .order_by(decided.decided_at_ms.desc(), decided.transaction_id, logged.position)
-        .limit(MAX_LOOKED_AT)
+        .limit(MAX_EXAMINED)
     )
     with storage.read() as connection:
         rows = list(connection.execute(query))
@@ -139,24 +138,24 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
         by_decision.setdefault(row.transaction_id, []).append(row)
     exposed = [found for each in by_decision.values() if (found := _exposed(each, zones)) is not None]
     counts = {name: sum(name in each.by for each in exposed) for name in INTERVALS_MS}
-    return Exposure(counts, exposed, len(rows) < MAX_LOOKED_AT)
+    return Exposure(counts, exposed, len(rows) < MAX_EXAMINED)
 
 
 def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
-    asked = rows[0]
-    zone = zones.get(asked.bank)
+    first = rows[0]
+    zone = zones.get(first.bank)
     if zone is None:
         return None  # the bank is no longer served, so its midnight is unknown
     changes = [_changed(row) for row in rows]
     by, newest = [], None
     for name, interval_ms in INTERVALS_MS.items():
-        change = rests_on(asked.outcome, asked.reason, changes, taken_ms(interval_ms, asked.decided_at_ms, zone))
+        change = rests_on(first.outcome, first.reason, changes, taken_ms(interval_ms, first.decided_at_ms, zone))
         if change is not None:
             by.append(name)
             newest = change
     if newest is None:
         return None
-    return Exposed(asked.transaction_id, asked.outcome, asked.reason, asked.decided_at_ms, newest.at_ms, tuple(by))
+    return Exposed(first.transaction_id, first.outcome, first.reason, first.decided_at_ms, newest.at_ms, tuple(by))
 
 
 def _changed(row: Any) -> Changed:

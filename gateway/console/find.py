@@ -28,7 +28,7 @@ _LAST_FOUR = re.compile(r"[0-9]{4}")
 
 @dataclass(slots=True)
 class Found:
-    """What a search found. `user`: the platform knows this user id, with or without accounts."""
+    """The result of a search. `user`: the platform knows this user id, with or without accounts."""
 
     user: str | None = None
     accounts: list[AccountView] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Found:
 
     @property
     def only(self) -> str | None:
-        """The page of the result, where the result is one thing with a page of its own."""
+        """The page of the result, if it is a single item with its own page."""
         if self.user is not None or len(self.by_digits) > 1:
             return None
         pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits]
@@ -114,7 +114,7 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
 
 
 async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
-    """The current health of an account by the decision table; ended where the platform ended the binding."""
+    """The current health of an account by the decision table; ended if the platform ended the binding."""
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id):
             if view.stored.binding == stored.binding:

@@ -1,4 +1,4 @@
-"""The bank's limits on an account, each with what is left of it, for the bars on the account page."""
+"""The bank's limits on an account with their usage, for the bars on the account page."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from standing.ledger.attestations.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit. `name`: of its message; `cap_minor` is None where the bank states none."""
+    """One limit. `name`: of its message; `cap_minor` is None if the bank states none."""
 
     name: str
     cap_minor: int | None
@@ -34,7 +34,7 @@ class Limit:
 
 
 async def limits_of(storage: Storage, bound: Bound, terms: Terms, now_ms: int) -> list[Limit]:
-    """The limits that the bank states now, with their usage. The two most asked-for limits are listed even where the
+    """The limits that the bank states now, with their usage. The two most requested limits are listed even if the
     bank states none. Raises: StorageUnavailable."""
     currency, today = currency_code(terms.currency), day_of(now_ms, bound.zone)
     days = {kind: AccountDay(bound.account, today, currency, kind) for kind in Kind}

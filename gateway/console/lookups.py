@@ -1,4 +1,4 @@
-"""Queries of the console that no other room has a service for: accounts by digits, decisions, open holds, reviews."""
+"""Queries of the console without a service elsewhere: accounts by digits, decisions, open holds, reviews."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.ho
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """A decision as lists show it."""
+    """A decision as a line of a list."""
 
     transaction_id: str
     binding: bytes

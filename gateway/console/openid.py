@@ -16,7 +16,7 @@ from standing.ledger.service.console.sessions import LockedOut
 from standing.ledger.service.console.sign_in import Next, address_of, form, locked_out
 from standing.ledger.service.console.visits import ConsoleDep, console_of, forget_cookie, frame, own_page, set_cookie
 
-#: Sent while the user is away at the provider's page.
+#: Set while the browser is at the provider's page.
 SIGN_IN_COOKIE = "standing_sign_in"
 
 router = APIRouter()
@@ -32,7 +32,7 @@ async def begin(request: Request, gateway: GatewayDep, wanted: Next = HOME) -> R
     except OpenIdError as error:
         return _refused(request, error)
     response = RedirectResponse(begun.url, status_code=303)
-    # Lax: the provider's answer arrives by a link from another site, with which browsers send no strict cookie.
+    # Lax: the provider's answer is a navigation from another site, for which browsers send no strict cookie.
     set_cookie(request, response, SIGN_IN_COOKIE, begun.sealed, max_age_s=LIFETIME_MS // 1_000, samesite="lax")
     return response
 
@@ -69,7 +69,7 @@ async def callback(
 
 
 def _provider(gateway: Gateway) -> OpenId:
-    """Raises: HTTPException where there is none."""
+    """Raises: HTTPException if none is configured."""
     if gateway.openid is None:
         raise HTTPException(404)
     return gateway.openid

@@ -1,4 +1,4 @@
-"""The updates of all open banks pages: computed once for all of them, while a page is open."""
+"""The updates of open banks pages: computed once for all of them, while at least one is open."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ MAX_WATCHING = 50
 
 
 class Pulse:
-    """One read of the ledger and one of the sessions per `EVERY_S`, and one text, however many pages are open.
+    """One read of the ledger and one of the sessions per `EVERY_S`, and one text, for any number of open pages.
 
     Belongs to one event loop.
     """
@@ -25,7 +25,7 @@ class Pulse:
         open_ones: Callable[[Collection[str]], Awaitable[set[str]]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`states`: of the banks, None where the ledger cannot be read. `open_ones`: which of the given tokens have
+        """`states`: of the banks, None if the ledger cannot be read. `open_ones`: which of the given tokens have
         an open session; raises Unavailable."""
         self._states = states
         self._open_ones = open_ones
@@ -33,21 +33,21 @@ class Pulse:
         self._watching: dict[object, str] = {}
         self._open: set[str] = set()
         self._text = ""
-        self._told: asyncio.Future[bool] | None = None
+        self._round: asyncio.Future[bool] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def check_room(self) -> None:
-        """Raises: Overloaded where the maximum of pages is open."""
+        """Raises: Overloaded if the maximum number of pages is open."""
         if len(self._watching) >= MAX_WATCHING:
             raise Overloaded(f"{MAX_WATCHING} pages of the banks are open already", 5)
 
     async def texts(self, token: str) -> AsyncGenerator[str, None]:
         """The updates of one page, until its session ends. Watching does not keep a session open.
 
-        Raises: Unavailable where the session cannot be checked.
+        Raises: Unavailable if the session cannot be checked.
         """
-        me = object()
-        self._watching[me] = token
+        watcher = object()
+        self._watching[watcher] = token
         try:
             while True:
                 if not await self._next_round():
@@ -56,18 +56,18 @@ class Pulse:
                     return
                 yield self._text
         finally:
-            del self._watching[me]
+            del self._watching[watcher]
             if not self._watching and self._task is not None:
                 self._task.cancel()
                 self._task = None
 
     async def _next_round(self) -> bool:
         """Wait for the next round. Returns: whether the sessions could be read."""
-        if self._told is None:
-            self._told = asyncio.get_running_loop().create_future()
+        if self._round is None:
+            self._round = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._beat())
-        return await asyncio.shield(self._told)
+        return await asyncio.shield(self._round)
 
     async def _beat(self) -> None:
         while True:
@@ -78,12 +78,12 @@ class Pulse:
                     for each in states or ()
                 }
             )
-            known = False
+            sessions_read = False
             with suppress(Unavailable):  # passed to every page, which then ends
                 self._open = await self._open_ones(set(self._watching.values()))
-                known = True
+                sessions_read = True
             self._text = text
-            told, self._told = self._told, None
-            if told is not None:
-                told.set_result(known)
+            finished, self._round = self._round, None
+            if finished is not None:
+                finished.set_result(sessions_read)
             await self._sleep(EVERY_S)

@@ -1,4 +1,4 @@
-"""The reconciliation page: bindings that can no longer work, and where the ledger and this gateway differ."""
+"""The reconciliation page: bindings that no longer work, and differences between ledger and gateway."""
 
 import json
 
@@ -11,7 +11,7 @@ from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 
-#: The most lines per list; the report itself has more.
+#: The most lines per list on the page; the report may have more.
 _SHOWN = 200
 
 

@@ -30,9 +30,9 @@ async def scorecard_page(
     ends_ms = card.from_ms + period.hours * HOUR_MS
     ages = {start_ms: hour.worst_age_ms for start_ms, hour in hours.items() if sum(hour.age_time_ms)}
     step = _HOURS_A_BAR[period]
-    told: list[dict[str, int]] = [{"changes": 0, "heartbeats": 0} for _ in range(period.hours // step)]
+    publications: list[dict[str, int]] = [{"changes": 0, "heartbeats": 0} for _ in range(period.hours // step)]
     for start_ms, hour in hours.items():
-        bar = told[(start_ms - card.from_ms) // (step * HOUR_MS)]
+        bar = publications[(start_ms - card.from_ms) // (step * HOUR_MS)]
         bar["heartbeats"] += hour.heartbeats
         bar["changes"] += hour.publications - hour.heartbeats
     return visited.page(
@@ -43,7 +43,7 @@ async def scorecard_page(
         chart=age_chart(
             ages, begins_ms=card.from_ms, ends_ms=ends_ms, step_ms=HOUR_MS, bound_ms=card.ledger.silent_over_ms
         ),
-        bars=stacked_bars(told, ("changes", "heartbeats")),
+        bars=stacked_bars(publications, ("changes", "heartbeats")),
         decisions=sorted(
             (
                 (outcome, None if reason == "none" else reason, count)

@@ -1,4 +1,4 @@
-"""What the gateway's pages require of a visit beyond a session: services, the admin role, a reason."""
+"""Requirements of the gateway's pages beyond a session: services, the admin role, a reason."""
 
 from typing import Annotated
 

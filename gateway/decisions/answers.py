@@ -1,4 +1,4 @@
-"""The answer to a transaction as JSON: written once, when it is decided, and repeated as it was."""
+"""The answer to a transaction as JSON: written once, with the decision, and repeated unchanged."""
 
 from dataclasses import asdict
 from typing import Any
@@ -58,7 +58,7 @@ def closed_review_document(
     block_number: int | None,
     publication: int | None,
 ) -> dict[str, Any]:
-    """A review that has ended, as the API writes it. What was read is None where it was declined."""
+    """A review that has ended, as the API writes it. The read fields are None if it was declined."""
     message = REVIEWED[outcome]
     return {
         "state": "closed",

@@ -1,4 +1,4 @@
-"""What a decision was made from, and the signer of its evidence."""
+"""The inputs of a decision, and the signer of its evidence."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ from standing.gateway.ledger_reading.reader import Seen
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a decision was made from, beside the question and the binding; as `gateway.decisions.rules.decide` takes it.
+    """The inputs of `gateway.decisions.rules.decide` other than the question and the binding.
 
     `day`: the bank's day to which the usage in `used` belongs.
     """
@@ -29,7 +29,7 @@ class Basis:
 
 
 class SignsEvidence(Protocol):
-    """Signs the evidence of a decision; `gateway.evidence.signing.EvidenceSigner` is the real one."""
+    """Signs the evidence of a decision; `gateway.evidence.signing.EvidenceSigner` is the implementation."""
 
     def sign(
         self, transaction_id: str, question: Question, currency: str, bound: Bound, decision: Decision, basis: Basis

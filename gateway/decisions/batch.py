@@ -1,4 +1,4 @@
-"""The answer to a batch of transactions: what each would have been answered alone, in the order of the request."""
+"""The answer to a batch: the answer that each transaction would get alone, in the order of the request."""
 
 import json
 from collections.abc import Mapping, Sequence

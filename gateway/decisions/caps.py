@@ -1,4 +1,4 @@
-"""The bank's limits in the direction of one transaction, and what of them is used. Pure."""
+"""The bank's limits in the direction of one transaction, and their usage. Pure."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +10,7 @@ from standing.ledger.attestations.money import NO_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What the bank allows in one direction, in minor units; NO_LIMIT where it states none."""
+    """The bank's limits in one direction, in minor units; NO_LIMIT where it states none."""
 
     transaction_minor: int
     daily_minor: int
@@ -20,10 +20,9 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What is reserved and captured in one direction, in minor units, in the bank's day, month and year.
+    """The amounts reserved and captured in one direction, in minor units, in the bank's day, month and year.
 
-    The month and the year are None where nothing bounds them: they are added up only for accounts that have such a
-    limit.
+    The month and the year are None without a limit: they are added up only for accounts that have one.
     """
 
     day_minor: int

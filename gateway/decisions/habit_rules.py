@@ -1,5 +1,5 @@
-"""Risk rules that look at a habit: an amount far off it, a first payment after a change of identity, a burst of new
-bindings on one account, a withdrawal right after a binding. Pure, like every rule (`gateway.decisions.risk`)."""
+"""Risk rules that depend on the past: an unusual amount, the first payment after a change of identity, a burst of new
+bindings on one account, a withdrawal right after binding. Pure, like every rule (`gateway.decisions.risk`)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -32,7 +32,7 @@ class UnusualAmountRule(_HabitRule):
     """Holds a transaction above `over_minor` whose amount is further above the account's habit than `spreads` robust
     standard deviations: the median and the median absolute deviation of its last approved transactions of this kind.
 
-    A habit takes `min_past` transactions. Where they are alike to the cent, a tenth of the median counts as the spread.
+    Needs at least `min_past` transactions. The spread is at least a tenth of the median.
     """
 
     rule: Literal["unusual_amount"]
@@ -63,8 +63,8 @@ class UnusualAmountRule(_HabitRule):
 
 
 class IdentityChangeRule(_HabitRule):
-    """Holds a transaction above `over_minor` within `within_hours` after the bank told another name, document or phone
-    of the holder, until one has been approved since."""
+    """Holds a transaction above `over_minor` within `within_hours` after the bank attested a different name, document
+    or phone of the holder, unless one has been approved since."""
 
     rule: Literal["identity_change"]
     over_minor: int = Field(0, ge=0, le=MAX_AMOUNT_MINOR)
@@ -94,7 +94,7 @@ class BindingBurstRule(_HabitRule):
     hold_hours: int = Field(24, ge=1, le=_MAX_HOURS)
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-        del question  # whatever the transaction is
+        del question  # applies to every transaction
         since_ms = now_ms - self.within_hours * _HOUR_MS
         if sum(at_ms > since_ms for at_ms in facts.past.account_bound_at_ms) <= self.over_count:
             return None
@@ -134,5 +134,5 @@ AnyRule = Annotated[
 
 
 def _median(amounts: Sequence[int]) -> int:
-    """The lower of the two middle values where there are two: amounts stay whole minor units."""
+    """The median; of two middle values the lower one, so that amounts stay whole minor units."""
     return sorted(amounts)[(len(amounts) - 1) // 2]

@@ -1,4 +1,4 @@
-"""Holds: why transactions of a binding, or a user's attempts to bind, are held, until when, and how support lifts them.
+"""Holds on transactions of a binding or on a user's attempts to bind: their reason, their end, and lifting by support.
 
 The rules of the policy (`gateway.decisions.risk`) hold transactions; the decision in which a rule first applies stores
 the hold. Too many refusals by banks hold a user's attempts to bind (`gateway.bindings.attempts`).
@@ -25,16 +25,16 @@ from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
 
-#: The most holds that a list shows, newest first.
+#: The most holds in a list, newest first.
 MAX_LISTED = 200
 
-#: Sums are made in two parts: SQLite fails where a sum exceeds 64 bits, and withdrawals have no limit.
+#: Sums are computed in two parts: SQLite fails if a sum exceeds 64 bits, and withdrawals have no limit.
 _PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHold:
-    """A stored hold. `binding` is None where the user's attempts to bind are held."""
+    """A stored hold. `binding` is None for a hold on the user's attempts to bind."""
 
     hold_id: str
     binding: bytes | None
@@ -49,10 +49,10 @@ class StoredHold:
 
 
 class RiskBook:
-    """What a policy's risk rules may know of some bindings, within one deciding transaction.
+    """The inputs of a policy's risk rules for some bindings, within one deciding transaction.
 
-    `bindings`: each with its account. Approved amounts, and holds of the whole account, belong to the account: a new
-    binding of it does not escape them.
+    `bindings`: each with its account. Approved amounts, and holds of the whole account, belong to the account: they
+    also apply to a new binding of it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RiskBook:
         self._rules = rules
         self._accounts = bindings
         self._now_ms = now_ms
-        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with the binding it came from
+        self._holds: dict[bytes, list[tuple[bytes, Hold]]] = {}  # by account, each with its original binding
         self._tallies: dict[bytes, dict[str, Tally]] = {}  # by account
         self._fresh: list[dict[str, Any]] = []
         self._pasts: dict[bytes, Past] = {}
@@ -99,17 +99,17 @@ class RiskBook:
         tallies[rule] = Tally(before.count + count, before.sum_minor + sum_minor)
 
     def facts(self, binding: bytes, bound_at_ms: int) -> RiskFacts | None:
-        """What is known of a binding; None where the policy has no rules."""
+        """The facts about a binding; None if the policy has no rules."""
         if not self._rules:
             return None
         account = self._accounts[binding]
         known = self._tallies.get(account, {})
         tallies = {rule.name: known.get(rule.name, _NOTHING) for rule in self._rules if rule.window_ms}
-        holds = [hold for came_from, hold in self._holds.get(account, ()) if hold.whole or came_from == binding]
+        holds = [hold for of_binding, hold in self._holds.get(account, ()) if hold.whole or of_binding == binding]
         return RiskFacts(bound_at_ms, tallies, holds, self._pasts.get(binding, NO_PAST))
 
     def approved(self, binding: bytes, question: Question) -> None:
-        """Note that a transaction was approved."""
+        """Add an approved transaction to the tallies and the past."""
         account = self._accounts[binding]
         for other in [each for each in self._pasts if self._accounts[each] == account]:
             self._pasts[other] = self._pasts[other].after(question, self._now_ms, itself=other == binding)
@@ -137,7 +137,7 @@ _NOTHING = Tally(0, 0)
 
 
 def _approved_since(accounts: Sequence[bytes], since_ms: int) -> CompoundSelect[Any]:
-    """What was approved of some accounts after a time: by a decision, or by staff at the end of a review."""
+    """Amounts approved for some accounts after a time, by a decision or by a review."""
     table, own, review = schema.decisions.c, schema.bindings.c, schema.reviews.c
     sums = (
         select(
@@ -182,7 +182,7 @@ class Holds:
         self._clock = clock
 
     async def listed(self, *, binding: bytes | None = None, user_id: str | None = None) -> list[StoredHold]:
-        """The holds of a binding or of a user, newest first, ended and lifted ones too, at most MAX_LISTED.
+        """The holds of a binding or of a user, newest first, including ended and lifted ones, at most MAX_LISTED.
 
         A binding's list includes holds of the whole account that came from another binding of it.
         Raises: NotFound (no such user), StorageUnavailable.
@@ -209,7 +209,7 @@ def _listed(connection: Connection, binding: bytes | None, user_id: str | None) 
     query = select(schema.holds).order_by(table.began_at_ms.desc(), table.hold_id).limit(MAX_LISTED)
     if binding is not None:
         account = select(own.account).where(own.binding == binding).scalar_subquery()
-        # As one set of bindings and not as either of two: of an alternative, PostgreSQL would read every hold.
+        # One IN over the bindings and not an OR of two conditions, for which PostgreSQL would scan every hold.
         of_account = table.binding.in_(select(own.binding).where(own.account == account))
         query = query.where(of_account, or_(table.binding == binding, table.whole))
     if user_id is not None:

@@ -1,13 +1,13 @@
-"""The two hot routes, from a request to its answer on one page: `POST /v1/decisions` and `POST /v1/decisions:batch`.
+"""The two hot routes, from request to answer in one module: `POST /v1/decisions` and `POST /v1/decisions:batch`.
 
-The ordinary request is a platform's key, a JSON body that is sent as such, and nothing to complain of. It is answered
-here, in front of the framework: the framework's own way around a request (layers of middleware, dependencies, request
-and response objects, exit stacks) costs more than the decision. Every other request goes on to the route of FastAPI
-(`gateway.decisions.routes`) as it came, and is refused, audited or answered there: another role or no key, another type
-of content, a body that is too large or malformed in any way. So there is one wording of every refusal, one OpenAPI
-document, and nothing is accepted here that would not be accepted there: key, JSON and body are checked by the same
-keyring, the same strict reader and the same models. `tests/gateway/decisions/test_hot_path.py` sends the same bytes to
-both.
+An ordinary request has a platform's key, the JSON content type, and a valid body. It is answered here, in front of the
+framework: the framework's own handling (layers of middleware, dependencies, request and response objects, exit stacks)
+costs more than the decision. Every other request is passed unchanged to the FastAPI route (`gateway.decisions.routes`),
+which refuses, audits or answers it: another role or no key, another content type, a body that is too large or
+malformed. Refusals are therefore worded in one place, and there is one OpenAPI document. Nothing is accepted here that
+the route would not accept: key, JSON and body are checked by the same keyring, the same strict reader and the same
+models.
+`tests/gateway/decisions/test_hot_path.py` sends the same bytes to both.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,9 +31,9 @@ from standing.ledger.service.problems import merged, problem_of, problem_respons
 _ROLE = "platform"
 _BEARER = b"Bearer "
 _JSON = b"application/json"
-#: The headers that an ordinary request has, each once, and those that it may not have beside them.
+#: The headers that an ordinary request has, each once, and those that it must not have in addition.
 _ORDINARY = frozenset({b"authorization", b"content-length", b"content-type"})
-_LOOKED_AT = _ORDINARY | {b"transfer-encoding"}
+_CHECKED_HEADERS = _ORDINARY | {b"transfer-encoding"}
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _Decide = Callable[[bytes], Awaitable[bytes | None]]
@@ -42,8 +42,8 @@ _Decide = Callable[[bytes], Awaitable[bytes | None]]
 class HotPath:
     """ASGI middleware that answers ordinary requests for decisions, and passes on everything else unchanged.
 
-    It stands inside of what sheds load and of what ends unexpected errors, and in front of everything else. `table`:
-    HTTP status of the service's own errors.
+    It runs inside the middleware for load shedding and for unexpected errors, and before all other middleware.
+    `table`: HTTP status of the service's own errors.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class HotPath:
             await self._app(scope, receive, send)
             return
         decide = route[0]
-        # 1: the body, whole; the server holds it to its declared length
+        # 1: the whole body; the server enforces its declared length
         message = await receive()
         body = message.get("body", b"")
         while message["type"] == "http.request" and message.get("more_body", False):
             message = await receive()
             body += message.get("body", b"")
         if message["type"] != "http.request":
-            return  # the caller has gone
-        # 2: the decision; its errors are problems
+            return  # the caller has disconnected
+        # 2: the decision; errors become problem documents
         try:
             answer = await decide(body)
         except StandingError as error:
             await problem_response(problem_of(error, self._table), asked_for(scope))(scope, receive, send)
             return
-        # 3: the answer, or the framework's route where the body is not as it should be
+        # 3: the answer; an invalid body goes to the framework's route
         if answer is None:
             await self._app(scope, _replay(body, receive), send)
             return
@@ -95,8 +95,8 @@ class HotPath:
         await send({"type": "http.response.body", "body": answer})
 
     def _ordinary(self, scope: Scope, max_bytes: int) -> bool:
-        """Whether a platform's key and a body of a declared length that says it is JSON are there, each once."""
-        given = [(name, value) for name, value in scope["headers"] if name in _LOOKED_AT]
+        """Whether the request has a platform's key, a declared length and the JSON content type, each once."""
+        given = [(name, value) for name, value in scope["headers"] if name in _CHECKED_HEADERS]
         found = dict(given)
         if len(given) != len(_ORDINARY) or found.keys() != _ORDINARY or found[b"content-type"] != _JSON:
             return False
@@ -119,7 +119,7 @@ class HotPath:
 
 
 def _parsed(model: type[_Body], body: bytes) -> _Body | None:
-    """The body; None where it is not one, which the framework's route then says in detail."""
+    """The parsed body; None if it is invalid, which the framework's route then reports in detail."""
     try:
         return model.model_validate(strict_json(body))
     except (JSONDecodeError, ValidationError):
@@ -127,7 +127,7 @@ def _parsed(model: type[_Body], body: bytes) -> _Body | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read already, and then goes on."""
+    """A `receive` that first returns the body already read, then continues with the original one."""
     return partial(_next, [{"type": "http.request", "body": body, "more_body": False}], receive)
 
 

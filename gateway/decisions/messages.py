@@ -1,6 +1,6 @@
-"""What a user is told about each reason, in English and Chinese: what is wrong, and what they can do about it.
+"""The user's message for each reason, in English and Chinese: what is wrong, and what they can do about it.
 
-No message says more than the user may know: for example that an account is frozen, but not why.
+No message discloses more than the user may know: for example that an account is frozen, but not why.
 """
 
 from standing.gateway.access.localized import Localized
@@ -116,11 +116,11 @@ MESSAGES: dict[Reason | None, Localized] = {
     ),
 }
 
-#: Reasons for which the policy says whether staff look at the transaction; the user is told that too.
+#: Reasons whose outcome the policy chooses; if it is a review, the message states that.
 _BY_POLICY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
 _CHECKED = Localized(" This transaction is being checked by our staff.", "本次交易正在由工作人员核对。")
 
-#: What staff have found, by the outcome of the review.
+#: The result of a review, by outcome.
 REVIEWED: dict[Outcome, Localized] = {
     Outcome.APPROVE: Localized(
         "Our staff have checked this transaction and approved it.", "工作人员已核对本次交易，交易已通过。"
@@ -131,7 +131,7 @@ REVIEWED: dict[Outcome, Localized] = {
     ),
 }
 
-#: For a bound account in good order; any other is explained by the reason why it is not.
+#: For a bound account without a problem; otherwise the reason has a message of its own.
 ACCOUNT_GOOD = Localized(
     "This account can be used for payments and withdrawals.",
     "该账户可正常付款和提现。",
@@ -143,7 +143,7 @@ NOT_SERVED = Localized(
     "本平台不再支持该银行的账户。请绑定其他银行的账户。",
 )
 
-#: What MESSAGES say of one transaction, reworded for an account on which none is possible.
+#: MESSAGES are about one transaction; these are worded for an account on which none is possible.
 _OF_ACCOUNTS: dict[Reason, Localized] = {
     Reason.OVER_TRANSACTION_LIMIT: Localized(
         "The bank's limit for one payment from this account is zero. Ask the bank to raise it, or pay from another "
@@ -178,7 +178,7 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
 
 
 def of_decision(reason: Reason | None, outcome: Outcome) -> Localized:
-    """What the user is told about a decision."""
+    """The user's message about a decision."""
     message = MESSAGES[reason]
     if outcome is Outcome.REVIEW and reason in _BY_POLICY:
         return Localized(message.en + _CHECKED.en, message.zh + _CHECKED.zh)
@@ -186,5 +186,5 @@ def of_decision(reason: Reason | None, outcome: Outcome) -> Localized:
 
 
 def of_account(reason: Reason | None) -> Localized:
-    """What the user is told about a bound account; `reason`: why it is not good."""
+    """The user's message about a bound account; `reason`: why it is not usable, None if it is."""
     return ACCOUNT_GOOD if reason is None else _OF_ACCOUNTS.get(reason, MESSAGES[reason])

@@ -1,6 +1,6 @@
-"""Reads what habit rules may know of bindings' pasts, for all bindings of one deciding transaction at once.
+"""Reads the pasts that habit rules need, for all bindings of one deciding transaction at once.
 
-Only a policy that has such a rule costs these reads. They can hold a transaction for review and never approve one.
+These reads run only if the policy has such a rule. The rules can hold a transaction for review, never approve one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import currency_number
 
-#: Approved by its decision, or by staff at the end of a review.
+#: Approved by the decision itself, or by a review.
 _APPROVED = or_(
     schema.decisions.c.outcome == "approve",
     schema.decisions.c.transaction_id.in_(

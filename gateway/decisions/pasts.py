@@ -1,10 +1,10 @@
-"""What habit rules may know of a binding's past. Pure; `gateway.decisions.past_reads` reads it."""
+"""A binding's past, as habit rules see it. Pure; `gateway.decisions.past_reads` reads it."""
 
 from dataclasses import dataclass, replace
 
 from standing.gateway.decisions.question import Question
 
-#: How many approved transactions of an account are looked at, newest first.
+#: How many approved transactions of an account are considered, newest first.
 MAX_PAST = 50
 
 
@@ -22,7 +22,7 @@ class PastAmount:
 class Past:
     """A binding's past.
 
-    `amounts`: what was approved of the account, newest first, at most `MAX_PAST`. `approved_at_ms`: the last approval
+    `amounts`: approved amounts of the account, newest first, at most `MAX_PAST`. `approved_at_ms`: the last approval
     of the binding itself. `identity_changed_at_ms`: when this gateway last saw a change of the holder's identity.
     `account_bound_at_ms`: when bindings of the account were made, ended ones included.
     """
@@ -33,7 +33,7 @@ class Past:
     account_bound_at_ms: tuple[int, ...] = ()
 
     def after(self, question: Question, now_ms: int, *, itself: bool = True) -> "Past":
-        """The past once this transaction is approved, of the binding itself or of another of the account."""
+        """The past after this transaction is approved. `itself`: on this binding, not on another of the account."""
         newest = PastAmount(now_ms, question.kind.value, question.currency, question.amount_minor)
         return replace(
             self, amounts=(newest, *self.amounts)[:MAX_PAST], approved_at_ms=now_ms if itself else self.approved_at_ms

@@ -1,7 +1,7 @@
-"""The platform's policy: the highest staleness for an amount, and what to do where the table leaves a choice.
+"""The platform's policy: the highest staleness for an amount, and the outcome where the table leaves a choice.
 
-A policy has a version, which every decision and its evidence carry: its name, and a hash of its whole content, defaults
-included. Two policies that decide alike in every respect have the same version, however their files are laid out.
+A policy has a version, which every decision and its evidence state: its name, and a hash of its whole content, defaults
+included. Policies with the same name and content have the same version, however their files are laid out.
 """
 
 import json
@@ -16,7 +16,7 @@ from standing.gateway.decisions.habit_rules import AnyRule
 from standing.gateway.decisions.risk import Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
 
-#: The outcomes that a policy may choose. Approving is not among them: silence is not consent.
+#: The outcomes that a policy may choose. Approving is not one of them: silence is not consent.
 Caution = Literal["decline", "review"]
 
 _MAX_STALENESS_MS = 7 * 24 * 3600 * 1000
@@ -36,7 +36,7 @@ class FreshnessBand(BaseModel):
 
 
 class IdentityOutcomes(BaseModel):
-    """The outcome where the holder's details at the bank no longer match the user as bound."""
+    """The outcome if the holder's details at the bank no longer match the user as bound."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ def _check_bands(bands: tuple[FreshnessBand, ...], field: str) -> None:
 
 
 class Policy(BaseModel):
-    """What checks 4, 11 and 15 of `gateway.decisions.rules` leave to the platform, and the time limit of check 1.
+    """The platform's choices in checks 4, 11 and 15 of `gateway.decisions.rules`, and the time limit of check 1.
 
     Bands are listed by rising amounts and the last is for any amount, so exactly one applies. Amounts in `freshness`
     are in minor units of the transaction's currency; a currency in `freshness_of` has its own bands.
@@ -89,7 +89,7 @@ class Policy(BaseModel):
 
     @field_validator("freshness_of")
     @classmethod
-    def _so_do_those_of_a_currency(
+    def _currency_bands_cover_every_amount_once(
         cls, stated: dict[str, tuple[FreshnessBand, ...]]
     ) -> dict[str, tuple[FreshnessBand, ...]]:
         for code, bands in stated.items():
@@ -98,7 +98,7 @@ class Policy(BaseModel):
 
     @field_validator("risk")
     @classmethod
-    def _rules_have_names_of_their_own(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+    def _rule_names_are_unique(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
         names = [rule.name for rule in rules]
         for name in names:
             if names.count(name) > 1:
@@ -109,7 +109,7 @@ class Policy(BaseModel):
         """The bound that applies to an amount; `currency` is an ISO 4217 numeric code."""
         bands = self.freshness
         if self.freshness_of and currency is not None:
-            # By number: a code that was in a policy once may have been succeeded by another of the same number.
+            # By number: a code in an old policy may have been replaced by another with the same number.
             of = (found for code, found in self.freshness_of.items() if currency_number(code) == currency)
             bands = next(of, bands)
         for band in bands:
@@ -119,7 +119,7 @@ class Policy(BaseModel):
 
     @property
     def widest_staleness_ms(self) -> int:
-        """The largest bound of all bands: nothing of a bank beyond it can be approved."""
+        """The largest bound of all bands: above it, no transaction on the bank can be approved."""
         return max(band.max_staleness_ms for bands in (self.freshness, *self.freshness_of.values()) for band in bands)
 
     @property
@@ -128,5 +128,5 @@ class Policy(BaseModel):
 
         The hash covers the policy as JSON with every field stated, keys sorted, and no white space.
         """
-        said = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return f"{self.name}@{sha256(said.encode()).hexdigest()[:_HASH_DIGITS]}"
+        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return f"{self.name}@{sha256(document.encode()).hexdigest()[:_HASH_DIGITS]}"

@@ -1,7 +1,7 @@
-"""A policy in a TOML file of its own: read whole, checked whole, with each fault told by file, line and field.
+"""A policy in its own TOML file: read and checked as a whole, each fault reported by file, line and field.
 
-The standard library's parser keeps no positions, so lines are found by reading the file's headers and keys once more.
-That serves messages only; the content is what the parser read.
+The standard library's parser keeps no positions, so a second pass over headers and keys finds the lines. It is used for
+messages only; the content comes from the parser.
 """
 
 import re
@@ -17,7 +17,7 @@ from standing.ledger.service.settings import SettingsError
 
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50
-#: What pydantic puts into a location that is in no file: the kind of rule or value that it tried.
+#: Parts of a pydantic location that are not in the file: the kind of rule or value that it tried.
 _KINDS_OF_RULES = frozenset(
     {"new_binding", "velocity", "unusual_amount", "identity_change", "binding_burst", "early_withdrawal"}
 )
@@ -33,7 +33,7 @@ _Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a policy file. `line` counts from 1; None where it is about the whole file."""
+    """One fault in a policy file. `line` counts from 1; None for the whole file."""
 
     line: int | None
     field: str
@@ -41,7 +41,7 @@ class Fault:
 
 
 class PolicyFileWrong(SettingsError):
-    """A policy file is not usable; `faults` lists everything that is wrong with it."""
+    """A policy file is invalid; `faults` lists all faults."""
 
     def __init__(self, file: Path, faults: Sequence[Fault]) -> None:
         self.file = file
@@ -91,13 +91,13 @@ def _syntax_fault(error: tomllib.TOMLDecodeError, text: str) -> Fault:
 
 
 def _faults(error: ValidationError, places: dict[_Place, int]) -> list[Fault]:
-    """What pydantic found, one fault for each field, in the order of the file."""
+    """Pydantic's errors as faults, one per field, in the order of the file."""
     items = error.errors()
     found: dict[tuple[int, str], list[str]] = {}
     for item in items:
         location = item["loc"]
         if any(len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in items):
-            continue  # a list with wrong items is reported as too short as well
+            continue  # pydantic also reports a list with invalid items as too short
         problem = item["msg"].removeprefix("Value error, ")
         found.setdefault(_placed(location, places), []).append(problem)
     faults = [Fault(line, field, ", or: ".join(problems)) for (line, field), problems in sorted(found.items())]
@@ -105,7 +105,7 @@ def _faults(error: ValidationError, places: dict[_Place, int]) -> list[Fault]:
 
 
 def _placed(location: Sequence[str | int], places: dict[_Place, int]) -> tuple[int, str]:
-    """The line and the name of the place that pydantic reports."""
+    """The line and the dotted name of a pydantic location."""
     known: _Place = ()
     missing = None
     for part in location:
@@ -118,7 +118,7 @@ def _placed(location: Sequence[str | int], places: dict[_Place, int]) -> tuple[i
 
 
 def _places(text: str) -> dict[_Place, int]:
-    """The line of each header and key, by its place in the document."""
+    """The line of each header and key, by its path in the document."""
     places: dict[_Place, int] = {(): 1}
     counts: dict[_Place, int] = {}
     table: _Place = ()
@@ -143,7 +143,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _inside(parts: Sequence[str], counts: dict[_Place, int]) -> _Place:
-    """The place of a header: inside a list of tables it is about the last one so far."""
+    """The path of a header: inside a list of tables it belongs to the latest one."""
     place: _Place = ()
     for index, part in enumerate(parts):
         place = (*place, part)

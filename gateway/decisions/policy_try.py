@@ -1,7 +1,7 @@
-"""A policy's risk rules played over recorded decisions: what they would have held, and what became of those.
+"""Replays a policy's risk rules over recorded decisions: the holds that they would have caused, and the outcomes.
 
-A dry run: nothing is written, and no decision is made again. Rules see each transaction as they would have then, with
-what was approved, bound and changed before it, and nothing of what came after.
+A dry run: nothing is written, and no decision is repeated. Rules see each transaction as they would have at that time,
+with earlier approvals, bindings and changes only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,16 +17,16 @@ from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import currency_number
 
-#: The longest past that a rule may look at.
+#: The longest past that a rule may use.
 _LOOK_BACK_MS = 90 * 24 * 3_600_000
-#: A binding that ends badly within this time after a transaction may have been in wrong hands.
+#: A binding that ends badly within this time after a transaction may have been misused.
 _SOON_MS = 7 * 24 * 3_600_000
 _BAD_ENDS = (EventType.LOST, EventType.FROZEN, EventType.CLOSED)
 
 
 @dataclass(slots=True)
 class Tried:
-    """What one rule would have held of the approved transactions. Sums are minor units, by currency.
+    """The approved transactions that one rule would have held. Sums are minor units, by currency.
 
     `captured`, `voided`, `reserved`: how they ended. `refunded`: some of it was paid back. `trouble_soon`: the bank
     froze or closed the account, or recorded it as lost, within seven days.
@@ -41,7 +41,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a policy's rules would have done. `approved`: recorded approvals since the time; `examples`: at most ten
+    """The result of a dry run. `approved`: recorded approvals since the time; `examples`: at most ten
     transactions of each rule, newest last."""
 
     approved: int
@@ -50,7 +50,7 @@ class DryRun:
 
 
 def dry_run(connection: Connection, rules: Sequence[RiskRule], since_ms: int) -> DryRun:
-    """Play the rules over what was approved since a time, in its order."""
+    """Replay the rules over the approvals since a time, in order."""
     replay = _Replay(connection, rules)
     run = DryRun(0, {rule.name: Tried() for rule in rules}, {rule.name: [] for rule in rules})
     approved = 0
@@ -60,14 +60,14 @@ def dry_run(connection: Connection, rules: Sequence[RiskRule], since_ms: int) ->
             approved += 1
             hold = replay.hold(row, question)
             if hold is not None:
-                _note(run.rules[hold.rule], row, replay.trouble_soon(row))
+                _add(run.rules[hold.rule], row, replay.trouble_soon(row))
                 run.examples[hold.rule] = [*run.examples[hold.rule], row.transaction_id][-10:]
         replay.approved(row, question)
     return replace(run, approved=approved)
 
 
 class _Replay:
-    """What was known at each moment, account by account."""
+    """The facts known at each moment, by account."""
 
     def __init__(self, connection: Connection, rules: Sequence[RiskRule]) -> None:
         self._rules = rules
@@ -131,7 +131,7 @@ def _tally(rule: RiskRule, amounts: Sequence[PastAmount], now_ms: int) -> Tally:
     return Tally(count, sum_minor)
 
 
-def _note(tried: Tried, row: Row[Any], trouble: bool) -> None:
+def _add(tried: Tried, row: Row[Any], trouble: bool) -> None:
     tried.held += 1
     tried.sum_minor[row.currency] = tried.sum_minor.get(row.currency, 0) + row.amount_minor
     tried.ends[row.state or "none"] = tried.ends.get(row.state or "none", 0) + 1

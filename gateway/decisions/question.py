@@ -1,4 +1,4 @@
-"""The question: a transaction, and the part of it that the rules look at."""
+"""The question: a transaction, and the part of it that the rules use."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction that a platform asks about. `currency` is ISO 4217, alphabetic."""
+    """A transaction that a platform wants decided. `currency` is ISO 4217, alphabetic."""
 
     transaction_id: str
     binding: bytes

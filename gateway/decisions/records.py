@@ -1,4 +1,4 @@
-"""The rows that a deciding transaction reads and writes: the mutable part of bindings, and decisions as they were made.
+"""The rows that a deciding transaction reads and writes: the mutable part of bindings, and decisions.
 
 Everything here runs inside the caller's transaction.
 """
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, null, select, update
 from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.decisions.answers import OPEN_REVIEW, closed_review_document, reservation_document, to_json
 from standing.gateway.decisions.question import Kind, Transaction
-from standing.gateway.decisions.reservations import as_it_is
+from standing.gateway.decisions.reservations import current_reservation
 from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
@@ -93,7 +93,7 @@ _OF_DECISION = schema.reviews.c.transaction_id == schema.decisions.c.transaction
 
 @dataclass(slots=True)
 class BindingState:
-    """The mutable part of a binding as it is in the database, with what this transaction changes of it."""
+    """The mutable part of a binding, with the changes made by this transaction."""
 
     binding: bytes
     user_id: str
@@ -106,25 +106,25 @@ class BindingState:
     adopted: bool = False
 
     def bound(self, ready: Bound, terms: Terms | None) -> Bound:
-        """The binding with its present tags.
+        """The binding with its current tags.
 
         Tags of fields that the bank did not vouch for when it granted the binding are taken from the first record that
-        opens, so that a later change is seen as one.
+        opens, so that a later change is recognised.
         """
         if self.unvouched and terms is not None:
             self.tags = adopt(self.tags, self.unvouched, terms.tags)
             self.unvouched, self.adopted = None, True
         return ready if ready.tags.pack() == self.tags else replace(ready, tags=IdentityTags.unpack(self.tags))
 
-    def saw(self, decision: Decision) -> None:
-        """Raise the floor to a record that opened."""
+    def raise_floor(self, decision: Decision) -> None:
+        """Raise the floor to the publication of a record that opened."""
         if decision.opened and decision.publication is not None and decision.publication > self.floor:
             self.floor, self.raised = decision.publication, True
 
 
 class Overtaken(StandingError):
-    """What was read is older than what has been seen: another request's later read was recorded first, or the node that
-    was read is behind another. `floor`: the publication to reach."""
+    """The record read is older than one already seen: another request's later read was recorded first, or the node
+    lags behind another. `floor`: the publication to reach."""
 
     def __init__(self, floor: int) -> None:
         super().__init__("a later read was recorded first")
@@ -133,7 +133,7 @@ class Overtaken(StandingError):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that is made and not yet written."""
+    """A decision that is not written yet."""
 
     transaction: Transaction
     decision: Decision
@@ -143,7 +143,7 @@ class Decided:
 
 
 def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:
-    """The mutable part of these bindings, locked in one order until the transaction ends."""
+    """The mutable part of these bindings, locked in a fixed order until the transaction ends."""
     rows = _LOCKED.rows(connection, bindings=sorted(bindings))
     return {
         binding: BindingState(binding, user_id, bound_at_ms, ended_at_ms is not None, floor, tags, unvouched)
@@ -152,7 +152,7 @@ def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[byt
 
 
 def write_bindings(connection: Connection, states: Iterable[BindingState]) -> None:
-    """Write what this transaction changed of bindings."""
+    """Write this transaction's changes of bindings."""
     changed = sorted((state for state in states if state.raised or state.adopted), key=lambda state: state.binding)
     raised = [state for state in changed if not state.adopted]
     adopted = [state for state in changed if state.adopted]
@@ -161,7 +161,7 @@ def write_bindings(connection: Connection, states: Iterable[BindingState]) -> No
 
 
 def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> dict[str, tuple[Transaction, str]]:
-    """What was asked and answered for those of these transactions that were decided before."""
+    """The request and the answer of each of these transactions that is already decided."""
     rows = _DECIDED.rows(connection, transaction_ids=list(transaction_ids))
     return {
         transaction_id: (Transaction(transaction_id, binding, Kind(kind), amount_minor, currency), answer)
@@ -170,7 +170,7 @@ def decided_before(connection: Connection, transaction_ids: Sequence[str]) -> di
 
 
 def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: int) -> None:
-    """Write decisions and their reservations. Raises: sqlalchemy's IntegrityError where one was decided meanwhile."""
+    """Write decisions and their reservations. Raises: sqlalchemy's IntegrityError if one was decided concurrently."""
     if not fresh:
         return
     _DECISIONS.run(
@@ -202,7 +202,7 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
 
 
 def write_reservations(connection: Connection, reserved: Sequence[tuple[str, AccountDay, Reservation]]) -> None:
-    """Write new reservations, each with its transaction and the day that it is of."""
+    """Write new reservations, each with its transaction and its day."""
     _RESERVATIONS.run(
         connection,
         [
@@ -222,7 +222,7 @@ def write_reservations(connection: Connection, reserved: Sequence[tuple[str, Acc
 
 
 def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int) -> dict[str, bytes]:
-    """Decisions as they were answered, each with its reservation and its review as they are now. Raises: NotFound."""
+    """Decisions as answered, each with the current state of its reservation and review. Raises: NotFound."""
     held, reviewed = schema.reservations.c, schema.reviews.c
     rows = connection.execute(
         select(
@@ -248,7 +248,7 @@ def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int)
     for row in rows:
         document = json.loads(row.answer)
         if row.state is not None:
-            document["reservation"] = reservation_document(as_it_is(row, now_ms))
+            document["reservation"] = reservation_document(current_reservation(row, now_ms))
         document["review"] = _review(row)
         found[row.transaction_id] = to_json(document).encode()
     for transaction_id in transaction_ids:

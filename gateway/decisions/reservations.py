@@ -1,17 +1,17 @@
-"""What becomes of a reservation: captured, whole or in part, and later paid back; voided; or expired.
+"""The life of a reservation: captured in full or in part, and possibly refunded later; voided; or expired.
 
     reserved ──capture──▶ captured ──refund──▶ captured, with less of it used
         ├──────void─────▶ voided
         └─────time──────▶ expired    (payments only)
 
-A withdrawal does not expire: it may have been paid out although nobody came back to say so.
+A withdrawal does not expire: it may have been paid out although the platform never reported it.
 
-What is not captured, is voided, expires, or is paid back goes back to the day on which it was reserved, whatever day it
-is by then: the bank counts a payment on the day it was made, and its being undone does not make another day's limit
-larger. Expiry needs nobody to run: a reservation that is past its time is expired wherever it is looked at, and a
-decision writes that down for its own account before it adds up the day.
+Amounts that are voided, expired, refunded or left uncaptured return to the day on which they were reserved, even if
+that day is over: the bank counts a payment on the day it was made, and undoing it does not raise another day's limit.
+Expiry needs no background job: every read treats an overdue reservation as expired, and a decision writes the expiries
+of its own account before it adds up the day.
 
-All of it happens inside the caller's transaction, on rows that are locked.
+Everything runs inside the caller's transaction, on locked rows.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingErr
 #: The most refunds of one captured payment.
 MAX_REFUNDS = 100
 
-#: The most expired reservations that one deciding transaction handles; the next one handles the rest.
+#: The most expired reservations handled in one deciding transaction; later ones handle the rest.
 _MAX_EXPIRED = 1_000
 
 _TABLE = schema.reservations.c
@@ -54,7 +54,7 @@ _DUE = Lookup(
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A request to capture what a decision reserved; `amount_minor` None: all of it."""
+    """A request to capture a decision's reservation; `amount_minor` None: the whole amount."""
 
     transaction_id: str
     amount_minor: int | None = None
@@ -62,14 +62,14 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A request to void what a decision reserved."""
+    """A request to void a decision's reservation."""
 
     transaction_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A request to note that some of a captured payment was paid back. The same `refund_id` again changes nothing."""
+    """A request to record a refund of a captured payment. Repeating a `refund_id` changes nothing."""
 
     transaction_id: str
     refund_id: str
@@ -79,8 +79,8 @@ class Refund:
 SettlementRequest = Capture | Void | Refund
 
 
-def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
-    """The reservation of a row. One past its expiry is expired, even if no row says so yet."""
+def current_reservation(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
+    """The current state of a row's reservation. An overdue one is expired, even if that is not written yet."""
     state = State(row.state)
     if state is State.RESERVED and row.expires_at_ms is not None and now_ms >= row.expires_at_ms:
         state = State.EXPIRED
@@ -88,7 +88,7 @@ def as_it_is(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
 
 
 def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
-    """Write down which reservations of these accounts have expired, and give their amounts back."""
+    """Mark the overdue reservations of these accounts as expired, and release their amounts."""
     due = _DUE.rows(connection, accounts=sorted(accounts), now_ms=now_ms) if accounts else []
     if not due:
         return
@@ -106,8 +106,8 @@ def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int)
 
 
 def used_now(connection: Connection, wanted: Mapping[AccountDay, Caps], now_ms: int) -> dict[AccountDay, Used]:
-    """The usage of some days, and of the periods that their caps bound, without what has expired by now: for a
-    transaction that only reads. Two statements, however many days are wanted."""
+    """The usage of some days, and of the periods that their caps bound, without expired reservations: for read-only
+    transactions. Two statements, regardless of the number of days."""
     if not wanted:
         return {}
     accounts = {day.account for day in wanted}
@@ -118,7 +118,7 @@ def used_now(connection: Connection, wanted: Mapping[AccountDay, Caps], now_ms: 
             sums.account.in_(accounts), sums.day >= first
         )
     )
-    # What has expired although no row says so yet is no longer used.
+    # Overdue reservations no longer count, even if their expiry is not written yet.
     expired = connection.execute(
         select(_TABLE.account, _TABLE.day, _TABLE.currency, _TABLE.kind, -_TABLE.amount_minor).where(
             _TABLE.account.in_(accounts),
@@ -157,10 +157,10 @@ def _used_of(day: date, caps: Caps, by_day: Mapping[date, int]) -> Used:
 def settle(
     connection: Connection, requests: Sequence[SettlementRequest], now_ms: int
 ) -> list[Reservation | StandingError]:
-    """Settle the requests in order; the same request again changes nothing.
+    """Settle the requests in order; repeating a request changes nothing.
 
-    Each request gets its reservation as it is then, or NotFound, NothingReserved, AlreadySettled, ReservationExpired,
-    InvalidValue (an amount above what there is), Conflict (a refund's id with another amount).
+    Each request yields its reservation afterwards, or NotFound, NothingReserved, AlreadySettled, ReservationExpired,
+    InvalidValue (an amount above what is available), Conflict (a refund's id with another amount).
     """
     book = _ReservationBook(connection, sorted({request.transaction_id for request in requests}), now_ms)
     answers: list[Reservation | StandingError] = []
@@ -189,10 +189,10 @@ class _ReservationBook:
             row.transaction_id: AccountDay(row.account, row.day, row.currency, Kind(row.kind)) for row in rows
         }
         self._stored = {row.transaction_id: State(row.state) for row in rows}
-        self._now = {row.transaction_id: as_it_is(row, now_ms) for row in rows}
+        self._now = {row.transaction_id: current_reservation(row, now_ms) for row in rows}
         self._changed = {name for name, held in self._now.items() if held.state is not self._stored[name]}
         self._given_back: dict[AccountDay, int] = {}
-        for name in self._changed:  # has expired
+        for name in self._changed:  # overdue
             self._give_back(name, self._now[name].amount_minor)
         decided = schema.decisions.c.transaction_id
         self._decided = set(connection.scalars(select(decided).where(decided.in_(names))))
@@ -202,7 +202,7 @@ class _ReservationBook:
     def settle(self, request: SettlementRequest) -> Reservation:
         held = self._now.get(request.transaction_id)
         if held is None:
-            raise self._nothing(request.transaction_id)
+            raise self._missing(request.transaction_id)
         match request:
             case Capture():
                 after = self._capture(request, held)
@@ -233,7 +233,7 @@ class _ReservationBook:
         return replace(held, state=State.CAPTURED, captured_minor=amount_minor)
 
     def _void(self, request: Void, held: Reservation) -> Reservation:
-        # An expired one holds nothing any more, which is all that a void is for.
+        # An expired reservation holds nothing any more, so there is nothing to void.
         if held.state in {State.VOIDED, State.EXPIRED}:
             return held
         _check_reserved(held)
@@ -269,13 +269,13 @@ class _ReservationBook:
         day = self._days[name]
         self._given_back[day] = self._given_back.get(day, 0) - amount_minor
 
-    def _nothing(self, name: str) -> StandingError:
+    def _missing(self, name: str) -> StandingError:
         if name not in self._decided:
             return NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
         return NothingReserved("the decision holds no reservation; allowed: approved transactions only")
 
     def write(self) -> None:
-        """Write what was settled."""
+        """Write the settlements."""
         if self._changed:
             self._connection.execute(
                 update(schema.reservations)

@@ -1,9 +1,9 @@
-"""Reviews: staff look at a transaction that was sent to review, and approve or decline it. Once.
+"""Reviews: staff approve or decline a transaction that was sent to review, once.
 
-Approving overrules the platform's own doubts, never the bank. The ledger is read again and the checks run
-again, without the risk rules, and without the identity check that sent the transaction to review where the policy left
-that to staff. Only what passes is approved. The transaction then reserves its amount like any other, of the day on
-which it is approved. Declining reads nothing.
+An approval overrules the platform's own doubts, never the bank. The ledger is read again and the checks run again,
+without the risk rules, and without the identity check that caused the review if the policy leaves that check to staff.
+Only a transaction that passes is approved. It then reserves its amount like any other, on the day of the approval.
+Declining reads nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
 
-#: The identity check of a reason, where the policy may leave it to staff: the field of tags and of the policy.
+#: The identity field (of tags and of the policy) behind a reason that the policy may leave to staff.
 _IDENTITY = {
     Reason.NAME_CHANGED: "name",
     Reason.ID_DOCUMENT_CHANGED: "id_document",
@@ -43,7 +43,7 @@ _IDENTITY = {
 
 @dataclass(frozen=True, slots=True)
 class _Closing:
-    """How a review ends; `seen` and `decision` where it is approved."""
+    """The end of a review; `seen` and `decision` are set for an approval."""
 
     outcome: Outcome
     closed_by: str
@@ -53,7 +53,7 @@ class _Closing:
 
 
 class Reviews:
-    """Closes reviews. `gateway.decisions.search` lists those that are open."""
+    """Closes reviews. `gateway.decisions.search` lists the open ones."""
 
     def __init__(
         self,
@@ -73,19 +73,19 @@ class Reviews:
         self._reservation_lifetime_ms = reservation_lifetime_ms
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
+        """Apply another policy from now on."""
         self._policy = policy
 
     async def close(self, transaction_id: str, outcome: Outcome, closed_by: str) -> bytes:
-        """End a review with an approval or a decline. The same outcome again changes nothing.
+        """End a review with an approval or a decline. Repeating the same outcome changes nothing.
 
-        Returns: the decision as JSON, with its review and reservation as they are now. Raises: NotFound, NotInReview,
+        Returns: the decision as JSON, with its current review and reservation. Raises: NotFound, NotInReview,
         AlreadyReviewed (with the other outcome), ReviewNotApprovable (the attestation does not allow it),
         BankNotServed, LedgerUnreachable, Overloaded, StorageUnavailable.
         """
         if outcome is Outcome.DECLINE:
             return await self._storage.writing(self._decline, transaction_id, closed_by)
-        row = await self._storage.reading(self._asked, transaction_id)
+        row = await self._storage.reading(self._read_reviewed, transaction_id)
         bound = await self._bindings.bound(row.binding)
         try:
             return await self._read_and_approve(row, bound, closed_by)
@@ -95,11 +95,11 @@ class Reviews:
     async def _read_and_approve(
         self, row: Row[Any], bound: Bound, closed_by: str, *, reach: int | None = None
     ) -> bytes:
-        """`reach`: the publication that the record must reach, for the second and last time, as in a decision."""
+        """`reach`: set for the second and last attempt, as in a decision: the publication that must be reached."""
         seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
         return await self._storage.writing(self._approve, row, bound, seen, closed_by, reach is not None)
 
-    def _asked(self, transaction_id: str) -> Row[Any]:
+    def _read_reviewed(self, transaction_id: str) -> Row[Any]:
         with self._storage.read() as connection:
             return _reviewed(connection, transaction_id)
 
@@ -113,10 +113,10 @@ class Reviews:
 
         return self._storage.write_all(work)
 
-    def _approve(self, asked: Row[Any], bound: Bound, seen: Seen, closed_by: str, final: bool) -> bytes:
+    def _approve(self, read_row: Row[Any], bound: Bound, seen: Seen, closed_by: str, final: bool) -> bytes:
         def work(connection: Connection) -> bytes:
             state = records.lock_bindings(connection, [bound.binding])[bound.binding]
-            row = _reviewed(connection, asked.transaction_id, lock=True)
+            row = _reviewed(connection, read_row.transaction_id, lock=True)
             now_ms = self._clock.now_ms()  # after the locks are held, as in a decision
             if not _is_closed(connection, row, Outcome.APPROVE):
                 decision = self._pass_or_raise(connection, row, state, bound, seen, now_ms, final)
@@ -162,7 +162,7 @@ class Reviews:
                 f"it would be {decision.reason.value} now, which staff cannot overrule; allowed: to decline it, or to "
                 "approve it once that has changed"
             )
-        state.saw(decision)
+        state.raise_floor(decision)
         reservation = usage.reserve(
             day, question.amount_minor, now_ms=now_ms, lifetime_ms=self._reservation_lifetime_ms
         )
@@ -172,7 +172,7 @@ class Reviews:
 
 
 def _waived(policy: Policy, reason: Reason, expected: IdentityTags, terms: Terms | None) -> IdentityTags:
-    """The expected tags as if the identity field that staff have looked at were the one it was bound with."""
+    """The expected tags, with the identity field under review replaced by the bank's present tag."""
     field = _IDENTITY.get(reason)
     if field is None or terms is None or getattr(policy.identity, field) != Outcome.REVIEW.value:
         return expected
@@ -196,7 +196,7 @@ def _reviewed(connection: Connection, transaction_id: str, *, lock: bool = False
 
 
 def _is_closed(connection: Connection, row: Row[Any], outcome: Outcome) -> bool:
-    """Whether the review ended with this outcome before. Raises: AlreadyReviewed where it ended with the other."""
+    """Whether the review already ended with this outcome. Raises: AlreadyReviewed if it ended with the other."""
     table = schema.reviews.c
     ended = connection.scalar(select(table.outcome).where(table.transaction_id == row.transaction_id))
     if ended is not None and ended != outcome.value:
@@ -205,7 +205,7 @@ def _is_closed(connection: Connection, row: Row[Any], outcome: Outcome) -> bool:
 
 
 def _write(connection: Connection, row: Row[Any], closing: _Closing) -> None:
-    """Write how a review ended, with its event."""
+    """Write the end of a review, and its event."""
     decision = closing.decision
     block_number = closing.seen.block_number if closing.seen is not None else None
     publication = decision.publication if decision is not None else None

@@ -1,10 +1,10 @@
-"""Risk rules: check 15 of `gateway.decisions.rules`, the only check that is the platform's own opinion.
+"""Risk rules: check 15 of `gateway.decisions.rules`, the only check that is up to the platform alone.
 
-A rule is pure. It gets the question, what is known of the binding's recent past, and the time, and answers a hold or
-nothing. To add a rule, add a class with the shape of `RiskRule` and name it in `gateway.decisions.habit_rules.AnyRule`.
+A rule is pure: from the question, facts about the binding's recent past, and the time, it returns a hold or None.
+To add a rule, add a class with the shape of `RiskRule` and name it in `gateway.decisions.habit_rules.AnyRule`.
 
-A hold has a reason and an end, and support may lift it earlier. A lifted hold exempts what it held from its rule until
-the hold's own end: it would be no help to lift a hold that comes back with the next transaction.
+A hold has a reason and an end, and support may lift it earlier. Until that end, a lifted hold exempts its binding or
+account from the rule; otherwise the next transaction would cause the same hold again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,10 +36,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why transactions of a binding are held, and until when (ms). `rule` is the name of the rule that holds.
+    """A hold on transactions of a binding: its reason, its end (ms), and the name of its rule.
 
-    `whole`: every transaction of the account is held until the end; otherwise the rule looks at each one by itself.
-    `hold_id` is None where the hold is new and not stored yet.
+    `whole`: every transaction of the account is held until the end; otherwise the rule checks each one separately.
+    `hold_id` is None until the hold is stored.
     """
 
     rule: str
@@ -52,9 +52,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class RiskFacts:
-    """What the rules may know about a binding.
+    """The facts about a binding that rules may use.
 
-    `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those that have not ended, lifted ones included.
+    `tallies`: by rule name, for each rule with a `window_ms`. `holds`: those not ended, including lifted ones.
     `past`: for rules with `looks_back`.
     """
 
@@ -74,20 +74,20 @@ class RiskRule(Protocol):
 
     @property
     def window_ms(self) -> int:
-        """The period over which approved transactions are tallied for this rule; 0 where it needs no tally."""
+        """The period over which approved transactions are tallied for this rule; 0 if it needs no tally."""
         ...
 
     @property
     def looks_back(self) -> bool:
-        """Whether the rule looks at the binding's past."""
+        """Whether the rule uses the binding's past."""
         ...
 
     def counts(self, kind: str, currency: int) -> bool:
-        """Whether a transaction of this kind and currency (ISO 4217, numeric) concerns the rule."""
+        """Whether a transaction of this kind and currency (ISO 4217, numeric) is subject to the rule."""
         ...
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-        """The hold that this transaction calls for, if any."""
+        """The hold that this transaction causes, if any."""
         ...
 
 
@@ -103,7 +103,7 @@ Currency = Annotated[str, AfterValidator(_currency)]
 
 
 class Rule(BaseModel):
-    """What every rule states: its name, and the transactions that it is about."""
+    """The fields of every rule: its name, and the transactions that it applies to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -181,9 +181,9 @@ class VelocityRule(Rule):
 
 
 def first_hold(rules: Sequence[RiskRule], question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-    """The first hold in the order of the rules: one that exists already, or one that this transaction calls for.
+    """The first hold in the order of the rules: an existing one, or one that this transaction causes.
 
-    A stored hold counts while its rule is in the policy, it has not been lifted, and it has not ended.
+    A stored hold applies while its rule is in the policy, unless it was lifted or has ended.
     """
     for rule in rules:
         stored = next((hold for hold in facts.holds if hold.rule == rule.name and hold.ends_at_ms > now_ms), None)

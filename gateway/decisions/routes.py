@@ -66,7 +66,7 @@ def _page(page: Page) -> Response:
 
 
 def _decision_answer(description: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's view of an answer that the service has already written as JSON."""
+    """The OpenAPI description of an answer that the service has already written as JSON."""
     return {
         status.HTTP_200_OK: {
             "model": d.DecisionDocument,

@@ -1,6 +1,6 @@
-"""The decision on one transaction, as one pure function: no I/O, no clock, nothing but what is passed in.
+"""The decision on one transaction, as one pure function: no I/O, no clock, only its arguments.
 
-The checks run in this order, and the first that fails is the reason. What each one needs:
+The checks run in this order, and the first that fails is the reason:
 
 | # | reason | outcome | ISO 20022 | fails where |
 | --- | --- | --- | --- | --- |
@@ -30,12 +30,11 @@ The checks run in this order, and the first that fails is the reason. What each 
 | 14 | `over_yearly_limit` | decline | AM14 | likewise, above the year's limit: of debits, else of credits |
 | 15 | `risk_hold` | review | | a rule of the platform's risk policy holds it (`gateway.decisions.risk`) |
 
-A record that is gone is `no_attestation` also where the floor is above 0: that check comes first. Check 11 leaves out a
-tag that either side does not state. Check 13 is for debits only. A limit that the bank does not state bounds nothing
-but what can be counted: a day's usage is at most `MAX_AMOUNT_MINOR` minor units. Staleness is negative where the
-bank's clock is ahead of the gateway's.
+A missing record is `no_attestation` even if the floor is above 0: that check comes first. Check 11 skips a tag that
+either side does not state. Check 13 applies to debits only. Without a limit from the bank, a day's usage is still
+bounded by `MAX_AMOUNT_MINOR` minor units. Staleness is negative if the bank's clock is ahead of the gateway's.
 
-ISO 20022 codes are of ExternalStatusReason1Code, and only where the meaning is truly the same.
+ISO 20022 codes are from ExternalStatusReason1Code, and only where the meaning is exactly the same.
 """
 
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ from standing.ledger.errors import InvalidValue
 
 
 class Outcome(StrEnum):
-    """What the platform should do."""
+    """The action that the platform should take."""
 
     APPROVE = "approve"
     DECLINE = "decline"
@@ -60,7 +59,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a decision does not approve, in the order of precedence."""
+    """The reason of a decision that does not approve, in order of precedence."""
 
     LEDGER_UNREACHABLE = "ledger_unreachable"
     BANK_SUSPENDED = "bank_suspended"
@@ -112,8 +111,8 @@ _ALWAYS_REVIEW = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What may still follow in the transaction's direction after the decision, in minor units; NO_LIMIT where the bank
-    states no limit."""
+    """The amounts still available in the transaction's direction after the decision, in minor units; NO_LIMIT where the
+    bank states no limit."""
 
     transaction_limit_minor: int
     daily_limit_minor: int
@@ -123,10 +122,10 @@ class Remaining:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer and what it rests on; None where there was nothing to read.
+    """The answer and its basis; fields are None where nothing was read.
 
-    `opened`: the record opened with the binding's key, so its publication number is authenticated. `hold` is set
-    with the reason `risk_hold` only.
+    `opened`: the record was decrypted with the binding's key, so its publication number is authenticated. `hold` is
+    set only with the reason `risk_hold`.
     """
 
     outcome: Outcome
@@ -158,13 +157,13 @@ def decide(
 ) -> Decision:
     """Decide on one transaction by the table above.
 
-    `record` is what the ledger holds now, None where it gave no usable answer. `terms` are those of the record, None
-    where it does not open with the binding's key. `expected`: the tags of the user as bound. `ended`: the platform
-    ended the binding. `floor`: the highest publication that this gateway has seen for the binding. `used`: what is
-    reserved and captured in the question's direction and currency. `risk`: what the policy's risk rules may know; None
-    only where the policy has no rules.
+    `record`: the ledger's present record, None if it gave no usable answer. `terms`: those of the record, None if it
+    cannot be decrypted with the binding's key. `expected`: the tags of the user as bound. `ended`: the platform ended
+    the binding. `floor`: the highest publication that this gateway has seen for the binding. `used`: the amounts
+    reserved and captured in the question's direction and currency. `risk`: the facts for the policy's risk rules, None
+    only if it has no rules.
 
-    Raises: InvalidValue where `used` leaves out a period that the bank limits.
+    Raises: InvalidValue if `used` omits a period that the bank limits.
     """
     reason = _first_reason(question, record, terms, expected, ended, floor, used, policy, now_ms)
     # 15: risk policy
@@ -186,7 +185,7 @@ def decide(
     )
 
 
-# One list on purpose: its order is the reasons' precedence, which a split would hide.
+# One function on purpose: its order is the reasons' precedence, which splitting would hide.
 def _first_reason(  # noqa: C901, PLR0911, PLR0912
     question: Question,
     record: Record | None,
@@ -205,20 +204,20 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 2: the bank is not suspended
     if record.suspended:
         return Reason.BANK_SUSPENDED
-    # 3: a record exists; it is not older than one seen before; it opens
+    # 3: a record exists, is not older than one seen before, and can be decrypted
     if record.publication == 0:
         return Reason.NO_ATTESTATION
     if record.publication < floor:
         return Reason.LEDGER_ROLLED_BACK
     if terms is None:
         return Reason.ATTESTATION_UNREADABLE
-    # 4: the bank has spoken, lately enough for this amount, and not from the future
+    # 4: the watermark exists, is recent enough for this amount, and is not in the future
     staleness_ms = now_ms - record.watermark_ms
     if record.watermark_ms == 0 or staleness_ms > policy.max_staleness_ms(question.amount_minor, question.currency):
         return Reason.BANK_SILENT
     if -staleness_ms > policy.ahead_allowance_ms:
         return Reason.BANK_SILENT
-    # 5: unbound by neither side; stated
+    # 5: unbound by neither side; status stated
     if terms.status is Status.UNBOUND or ended:
         return Reason.UNBOUND
     if terms.status is Status.UNSTATED:
@@ -229,7 +228,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 7: not lost
     if terms.status is Status.LOST:
         return Reason.ACCOUNT_LOST
-    # 8: not frozen, or frozen with the needed permission
+    # 8: not frozen, or frozen with the required permission
     permitted = terms.debit_allowed if payment else terms.credit_allowed
     if terms.status is Status.FROZEN and not permitted:
         return Reason.ACCOUNT_FROZEN
@@ -239,7 +238,7 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     # 10: permission for the kind
     if not permitted:
         return Reason.DEBIT_NOT_ALLOWED if payment else Reason.CREDIT_NOT_ALLOWED
-    # 11: the holder is still the one that the user was bound as, as far as both sides state it
+    # 11: the identity still matches the user as bound, in fields that both sides state
     if tags_differ(terms.tags.name, expected.name):
         return Reason.NAME_CHANGED
     if tags_differ(terms.tags.id_document, expected.id_document):
@@ -253,14 +252,14 @@ def _first_reason(  # noqa: C901, PLR0911, PLR0912
     caps = caps_of(terms.limits, question.kind)
     if question.amount_minor > caps.transaction_minor:
         return Reason.OVER_TRANSACTION_LIMIT
-    # 14: limits of day, month and year, with what is reserved already
+    # 14: limits of day, month and year, including earlier reservations
     if used.day_minor + question.amount_minor > min(caps.daily_minor, MAX_AMOUNT_MINOR):
         return Reason.OVER_DAILY_LIMIT
     if question.amount_minor > _left(caps.monthly_minor, used.month_minor, "month"):
         return Reason.OVER_MONTHLY_LIMIT
     if question.amount_minor > _left(caps.yearly_minor, used.year_minor, "year"):
         return Reason.OVER_YEARLY_LIMIT
-    return None  # check 15 is in `decide`: its result is more than a reason
+    return None  # check 15 is in `decide`, because it yields a hold and not only a reason
 
 
 def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
@@ -277,8 +276,8 @@ def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
     return Outcome(chosen.get(reason, "decline"))
 
 
-#: Reasons of checks 1 to 4. Until those pass, the bank's limits do not count.
-_NO_WORD = frozenset(
+#: Reasons of checks 1 to 4: without a current attestation, no remaining limits are stated.
+_NO_CURRENT_ATTESTATION = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,
         Reason.BANK_SUSPENDED,
@@ -291,7 +290,7 @@ _NO_WORD = frozenset(
 
 
 def _left(cap_minor: int, used_minor: int | None, period: str) -> int:
-    """What is left of a limit; below 0 where it was lowered after more had been used."""
+    """The rest of a limit; negative if the limit was lowered below its usage."""
     if cap_minor == NO_LIMIT:
         return NO_LIMIT
     if used_minor is None:
@@ -300,14 +299,14 @@ def _left(cap_minor: int, used_minor: int | None, period: str) -> int:
 
 
 def _remaining(question: Question, reason: Reason | None, terms: Terms | None, used: Used) -> Remaining | None:
-    if terms is None or reason in _NO_WORD or terms.currency != question.currency:
+    if terms is None or reason in _NO_CURRENT_ATTESTATION or terms.currency != question.currency:
         return None
     caps = caps_of(terms.limits, question.kind)
-    taken_minor = question.amount_minor if reason is None else 0
+    reserved_minor = question.amount_minor if reason is None else 0
 
     def left(cap_minor: int, used_minor: int | None, period: str) -> int:
         before_minor = _left(cap_minor, used_minor, period)
-        return NO_LIMIT if cap_minor == NO_LIMIT else max(0, before_minor - taken_minor)
+        return NO_LIMIT if cap_minor == NO_LIMIT else max(0, before_minor - reserved_minor)
 
     return Remaining(
         caps.transaction_minor,

@@ -1,7 +1,7 @@
-"""Bodies and answers of decisions, with what OpenAPI says about them.
+"""Bodies and answers of decisions, with their OpenAPI descriptions.
 
-`gateway.decisions.service` writes the answers of the hot path as JSON. Their models here are documentation, and tests
-compare the two.
+`gateway.decisions.service` writes the answers of the hot path as JSON. The models here document them, and tests compare
+the two.
 """
 
 from typing import Annotated, Any, Literal

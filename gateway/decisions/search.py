@@ -1,7 +1,6 @@
-"""Lists of decisions, in pages: by user, binding, account, outcome, reason and time, and the open reviews.
+"""Pages of decisions by user, binding, account, outcome, reason and time, and of open reviews.
 
-A page begins after the last decision of the one before, and not at a number: decisions that are made meanwhile move
-nothing.
+A page begins after the last decision of the previous page, not at an offset, so new decisions do not shift it.
 """
 
 import re
@@ -18,7 +17,7 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
 
-#: The most decisions of one page.
+#: The most decisions per page.
 MAX_PAGE = 200
 
 CURSOR_PATTERN = r"^[0-9]{1,15}~[A-Za-z0-9._:-]{1,64}$"
@@ -28,9 +27,10 @@ _TABLE = schema.decisions.c
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which decisions: those for which everything that is stated holds.
+    """A filter: decisions that match every stated field.
 
-    `account_of`: a binding, for the decisions of all bindings of its account. `since_ms` is included, `until_ms` not.
+    `account_of`: a binding; matches the decisions of all bindings of its account. `since_ms` is inclusive, `until_ms`
+    exclusive.
     """
 
     user_id: str | None = None
@@ -44,7 +44,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Decisions as JSON documents, and the cursor of the next page; None after the last one."""
+    """Decisions as JSON documents, and the cursor of the next page; None on the last page."""
 
     documents: list[bytes]
     next: str | None
@@ -62,7 +62,7 @@ class DecisionSearch:
         return await self._storage.reading(self._page, wanted, limit, cursor, open_reviews=False)
 
     async def open_reviews(self, wanted: Wanted, *, limit: int, cursor: str | None = None) -> Page:
-        """A page of the queue: decisions that were sent to review and wait for staff, oldest first."""
+        """A page of the queue: decisions whose review is open, oldest first."""
         return await self._storage.reading(self._page, wanted, limit, cursor, open_reviews=True)
 
     def _page(self, wanted: Wanted, limit: int, cursor: str | None, *, open_reviews: bool) -> Page:

@@ -1,9 +1,9 @@
 """Decides transactions: read the ledger, then decide and record in one shared transaction.
 
-The path of one transaction: the binding's key from memory; a turn, because what is read before the last commit has
-ended only grows old; one coalesced read of the ledger (`gateway.ledger_reading.reader`); one group commit
-(`gateway.storage.group_commit`). Inside the commit, for all transactions that are waiting: lock the bindings, look for
-transactions decided before, read the clock, lock the usage rows, decide each in turn while usage adds up, write.
+The path of one transaction: take the binding's key from memory; wait for a turn, because a record read before the
+previous commit ends would only get older; read the ledger, coalesced (`gateway.ledger_reading.reader`); join a group
+commit (`gateway.storage.group_commit`). The commit, for all waiting transactions: lock the bindings, look up
+transactions already decided, read the clock, lock the usage rows, decide each in turn while adding up usage, write.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
 
-#: The most transactions of one batch.
+#: The most transactions per batch.
 MAX_BATCH = 500
 
 _BELOW_FLOOR = frozenset({Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK})
@@ -43,17 +43,17 @@ _BELOW_FLOOR = frozenset({Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK})
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A transaction with everything known about it outside of the database."""
+    """A transaction with everything known about it from outside the database."""
 
     transaction: Transaction
     question: Question
     bound: Bound
     seen: Seen | None  # None: the ledger gave no usable answer
-    final: bool  # False: the ledger may be read again where a newer record has been seen
+    final: bool  # False: the ledger may be read again if a newer record has been seen
 
 
 class DecisionService:
-    """Decides transactions, records the decisions, and settles what they reserved."""
+    """Decides transactions, records the decisions, and settles their reservations."""
 
     def __init__(
         self,
@@ -85,18 +85,18 @@ class DecisionService:
         self._settlements = GroupCommit(self._settle, storage.writer, max_waiting=max_waiting)
 
     def use(self, policy: Policy) -> None:
-        """Decide by another policy from the next commit on; all decisions of one commit go by one policy."""
+        """Apply another policy from the next commit on; all decisions of one commit use the same policy."""
         self._wanted = policy
 
     @property
     def policy(self) -> Policy:
-        """The policy that the next decision goes by."""
+        """The policy of the next decision."""
         return self._wanted
 
     async def decide(self, transaction: Transaction) -> bytes:
-        """The answer as JSON. A transaction that was decided before gets the same answer.
+        """Decide a transaction. Returns: the answer as JSON; for a transaction already decided, the same answer.
 
-        Nothing is stored where it raises. Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id
+        Nothing is stored on an error. Raises: NotFound (no such binding), InvalidValue (currency), Conflict (the id
         with other content), Overloaded, BankNotServed, StorageUnavailable.
         """
         with self._admission, self._meters.total_latency.time():
@@ -105,14 +105,14 @@ class DecisionService:
             try:
                 return await self._read_and_commit(transaction, question, bound)
             except Overtaken as overtaken:
-                # A read that starts now is later than what was recorded. If it is older at every node, that is a
-                # rollback.
+                # A read that starts now is later than the recorded one. If every node still returns an older record,
+                # that is a rollback.
                 return await self._read_and_commit(transaction, question, bound, reach=overtaken.floor)
 
     async def _read_and_commit(
         self, transaction: Transaction, question: Question, bound: Bound, *, reach: int | None = None
     ) -> bytes:
-        """`reach`: the publication that the record must reach, for the second and last time."""
+        """`reach`: set for the second and last attempt: the publication that the record must reach."""
         await self._decisions.turn()
         try:
             seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
@@ -121,10 +121,10 @@ class DecisionService:
         return await self._decisions.submit(_Read(transaction, question, bound, seen, reach is not None))
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
-        """Decide on at most MAX_BATCH transactions, in order. Each gets its own answer or error, as from `decide`.
+        """Decide at most MAX_BATCH transactions, in order. Each gets its own answer or error, as from `decide`.
 
-        Each is recorded by itself, so it is safe to ask again for those that failed, or for all. Transactions that were
-        overtaken are decided after the others.
+        Each is recorded separately, so it is safe to retry the failed ones, or all. Transactions that were overtaken
+        are decided after the others.
 
         Raises: Overloaded.
         """
@@ -144,20 +144,20 @@ class DecisionService:
     async def _decide_in_order(
         self, transactions: Sequence[Transaction], reach: Mapping[bytes, int], *, final: bool
     ) -> list[bytes | StandingError]:
-        """`reach`: the publications that records must reach, by binding."""
+        """`reach`: by binding, the publication that its record must reach."""
         bindings = list(dict.fromkeys(each.binding for each in transactions))
         await self._decisions.turn()
         found = dict(
             zip(
                 bindings,
-                await asyncio.gather(*(self._look(each, reach.get(each, 0)) for each in bindings)),
+                await asyncio.gather(*(self._read_binding(each, reach.get(each, 0)) for each in bindings)),
                 strict=True,
             )
         )
-        # One turn of the event loop queues all of them for the commit, so that they are decided in this order.
+        # All are queued for the commit in one turn of the event loop, so that they are decided in this order.
         return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
 
-    async def _look(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
+    async def _read_binding(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
         try:
             bound = await self._bindings.bound(binding)
             try:
@@ -180,16 +180,16 @@ class DecisionService:
 
     @property
     def waiting(self) -> int:
-        """How many decisions wait to be recorded."""
+        """The number of decisions waiting to be recorded."""
         return self._decisions.waiting
 
     async def find(self, transaction_id: str) -> bytes:
-        """A decision, with its reservation as it is now. Raises: NotFound, Overloaded, StorageUnavailable."""
+        """A decision, with the current state of its reservation. Raises: NotFound, Overloaded, StorageUnavailable."""
         with self._admission:
             return await self._storage.reading(self._find, transaction_id)
 
     async def settle(self, transaction_id: str, state: State, amount_minor: int | None = None) -> bytes:
-        """Capture (all, or an amount) or void what a decision reserved. Asking again changes nothing.
+        """Capture (all, or an amount) or void a decision's reservation. Repeating it changes nothing.
 
         Raises: NotFound, NothingReserved, AlreadySettled, ReservationExpired, InvalidValue, Overloaded,
         StorageUnavailable.
@@ -198,7 +198,7 @@ class DecisionService:
         return await self._settlements.submit(request)
 
     async def refund(self, transaction_id: str, refund_id: str, amount_minor: int) -> bytes:
-        """Note that part of a captured payment was paid back. The same refund again changes nothing.
+        """Record a refund of a captured payment. Repeating it changes nothing.
 
         Raises: NotFound, NothingReserved, InvalidValue, Conflict, Overloaded, StorageUnavailable.
         """
@@ -206,7 +206,7 @@ class DecisionService:
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
         answers, fresh = self._storage.write_all(lambda connection: self._decide_all(connection, reads))
-        # After the commit: a transaction that was rolled back and repeated counts once, as it is stored.
+        # After the commit, so that a database transaction that was rolled back and retried counts once.
         self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
         return answers
 
@@ -218,7 +218,7 @@ class DecisionService:
             self._policy_version = self._policy.version
         states = records.lock_bindings(connection, {read.bound.binding for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
-        # After the locks are held: time spent waiting for them counts as staleness.
+        # Read after the locks are acquired, so that time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()
         today = {zone: day_of(now_ms, zone) for zone in {r.bound.zone for r in reads}}
         days = [
@@ -251,7 +251,7 @@ class DecisionService:
     def _decide_one(
         self, read: _Read, day: AccountDay, state: BindingState, usage: UsageBook, risk: RiskBook, now_ms: int
     ) -> Decided | None:
-        """The decision on one transaction, with its usage added up; None where it was overtaken."""
+        """The decision on one transaction, with its usage added; None if it was overtaken."""
         record = read.seen.record if read.seen is not None else None
         terms = read.bound.open(record) if record is not None else None
         bound = state.bound(read.bound, terms)
@@ -277,12 +277,12 @@ class DecisionService:
             now_ms=now_ms,
             risk=risk.facts(bound.binding, state.bound_at_ms),
         )
-        # A record that is gone has gone back as well; the checks before these two do not look at it.
+        # A missing record is a rollback as well; the checks before these two ignore the publication.
         if not read.final and decision.reason in _BELOW_FLOOR and (decision.publication or 0) < state.floor:
             return None
         if decision.hold is not None:
             decision = risk.held(bound.binding, state.user_id, decision)
-        state.saw(decision)
+        state.raise_floor(decision)
         reservation = None
         if decision.outcome is Outcome.APPROVE:
             risk.approved(bound.binding, read.question)

@@ -1,8 +1,8 @@
-"""Usage of limits: how much of an account's day, month and year is reserved and captured.
+"""Usage of limits: the amounts reserved and captured in an account's day, month and year.
 
-A day is a day of the bank's time zone. One row sums an account's day in one currency and direction, and changes only in
-the transaction of the reservations that it sums. Months and years are added up from their days, for accounts that have
-such a limit only. Rows are locked in one order, so that processes cannot deadlock.
+A day is a day in the bank's time zone. One row sums an account's day in one currency and direction, and changes only in
+the transaction of the reservations that it sums. Months and years are added up from their days, and only for accounts
+with such a limit. Rows are locked in a fixed order, so that processes cannot deadlock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Bulk, Lookup
 from standing.ledger.attestations.money import NO_LIMIT
 
-#: How long an approved payment may wait for its capture, unless the settings say otherwise.
+#: How long an approved payment may wait for its capture, unless the settings state otherwise.
 RESERVATION_LIFETIME_MS = 3_600_000
 
 _TABLE = schema.usage.c
@@ -69,9 +69,9 @@ class State(StrEnum):
 
 
 class AccountDay(NamedTuple):
-    """One account's day in one currency (ISO 4217, alphabetic), as far as one kind of transaction uses it.
+    """One account's day in one currency (ISO 4217, alphabetic), for one kind of transaction.
 
-    A tuple: it is a key, looked up a dozen times for each decision.
+    A tuple, because it is a dictionary key that every decision looks up a dozen times.
     """
 
     account: bytes
@@ -82,10 +82,10 @@ class AccountDay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An amount, in minor units, held of an account's day, with its state.
+    """An amount, in minor units, reserved on an account's day, with its state.
 
-    `captured_minor` is None until it is captured; what was not captured has been given back. `expires_at_ms` is None
-    for a withdrawal: money that may have been paid out counts until somebody says that it was not.
+    `captured_minor` is None until the capture, which releases the rest. `expires_at_ms` is None for a withdrawal: money
+    that may have been paid out counts until the platform voids it.
     """
 
     state: State
@@ -97,7 +97,7 @@ class Reservation:
 
 
 def day_of(now_ms: int, zone: ZoneInfo) -> date:
-    """The present day in `zone`."""
+    """The current day in `zone`."""
     return datetime.fromtimestamp(now_ms // 1000, zone).date()
 
 
@@ -121,7 +121,7 @@ class UsageBook:
             self._used[AccountDay(account, day, currency, Kind(kind))] = used_minor
 
     def used(self, day: AccountDay, caps: Caps) -> Used:
-        """What is reserved and captured, including what was added here: of the day, and of the periods that `caps`
+        """The amounts reserved and captured, including those added here, in the day and in the periods that `caps`
         bound."""
         day_minor = self._used.get(day, 0) + self._added.get(day, 0)
         month_minor = year_minor = None
@@ -132,9 +132,9 @@ class UsageBook:
         return Used(day_minor, month_minor, year_minor)
 
     def _other_days_minor(self, day: AccountDay, period: tuple[date, date]) -> int:
-        """The usage of a period's other days. The lock on the binding keeps them still while this decides.
+        """The usage of a period's other days. The lock on the binding keeps them from changing meanwhile.
 
-        Added up here and not in the database: the days of a period may come to more than its integers hold.
+        Added up here and not in the database: the sum of a period may exceed the range of its integers.
         """
         if (day, period) not in self._others:
             first, following = period
@@ -144,14 +144,14 @@ class UsageBook:
         return self._others[day, period]
 
     def reserve(self, day: AccountDay, amount_minor: int, *, now_ms: int, lifetime_ms: int) -> Reservation:
-        """Reserve an amount of the day. Nothing is written before `write`. `lifetime_ms`: of a payment's reservation;
-        a withdrawal's has no end."""
+        """Reserve an amount on the day. Nothing is written before `write`. `lifetime_ms`: of a payment's reservation;
+        a withdrawal's does not expire."""
         self._added[day] = self._added.get(day, 0) + amount_minor
         expires_at_ms = now_ms + lifetime_ms if day.kind is Kind.PAYMENT else None
         return Reservation(State.RESERVED, amount_minor, day.day, expires_at_ms)
 
     def write(self) -> None:
-        """Write what was added."""
+        """Write the added amounts."""
         fresh = [
             (day.account, day.day, day.currency, day.kind.value, amount_minor)
             for day, amount_minor in sorted(self._added.items())
@@ -162,6 +162,6 @@ class UsageBook:
 
 
 def add_to_rows(connection: Connection, added: Mapping[AccountDay, int]) -> None:
-    """Add to days that have a row already; negative amounts give back."""
+    """Add to days that already have a row; negative amounts release."""
     changed = sorted((day, minor) for day, minor in added.items() if minor)
     _ADD.run(connection, [(day.account, day.day, day.currency, day.kind.value, minor) for day, minor in changed])

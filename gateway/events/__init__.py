@@ -1,4 +1,4 @@
-"""What a platform is notified of: the durable event log, webhooks and server-sent events.
+"""Notifications to the platform: the durable event log, webhooks and server-sent events.
 
 `log` appends events; `webhooks` and `streams` deliver them.
 """

@@ -1,7 +1,7 @@
-"""Which addresses webhooks may be sent to (public ones, unless a setting lifts that), and how their names are resolved.
+"""Restricts webhooks to public addresses (unless a setting allows others), and resolves their host names.
 
-The check is made on the very address to which a connection is about to be opened, after the name was resolved. A name
-that changes its address between check and connection (DNS rebinding) gains nothing.
+The check applies to the resolved address of each connection, just before it is opened, so a name that changes its
+address between check and connection (DNS rebinding) gains nothing.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standing.ledger.errors import InvalidValue
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
-#: IANA reserves these for protocols and relays (RFC 6890, RFC 7526), although Python calls parts of them global.
+#: IANA reserves these for protocols and relays (RFC 6890, RFC 7526), although Python treats parts of them as global.
 _PROTOCOLS = tuple(ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
 _UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that IANA has allocated for the Internet
 _TUNNELS = tuple(ipaddress.ip_network(text) for text in ("2001::/23", "2002::/16"))  # Teredo, 6to4: IPv4 inside
@@ -27,7 +27,7 @@ class AddressRefused(OSError):
 
 
 def is_public(address: str) -> bool:
-    """Whether `address` (IPv4 or IPv6, as text) is one of the open Internet, by IANA's registries."""
+    """Whether `address` (IPv4 or IPv6, as text) is a public Internet address by IANA's registries."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
@@ -42,11 +42,11 @@ def is_public(address: str) -> bool:
 
 
 def check_host(host: str) -> None:
-    """Refuse early a host that is written as a non-public address. Raises: InvalidValue."""
+    """Refuse a host given as a non-public address. Raises: InvalidValue."""
     try:
         public = is_public(host.strip("[]"))
     except ValueError:
-        return  # a name: what it resolves to is checked at every connection
+        return  # a name: its address is checked at every connection
     if not public:
         raise InvalidValue("url", "not a public address", "a public host, unless webhooks.allow_private_addresses")
 
@@ -68,10 +68,10 @@ class PublicSockets:
 
 
 class OwnResolver(AbstractResolver):
-    """Resolves names in a thread of its own. Pass it to aiohttp as `resolver`, and close it.
+    """Resolves names in its own thread. Pass it to aiohttp as `resolver`, and close it.
 
-    A look-up cannot be cancelled and may take far longer than its caller waits. In shared threads, a few names with
-    unresponsive servers would hold up everybody.
+    A look-up cannot be cancelled and may run far longer than its caller waits. In shared threads, a few names with
+    unresponsive servers would block all callers.
     """
 
     def __init__(self) -> None:
@@ -96,5 +96,5 @@ class OwnResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Resolve nothing more. Nobody waits for a look-up that hangs."""
+        """Stop resolving, without waiting for a look-up that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)

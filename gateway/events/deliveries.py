@@ -1,7 +1,7 @@
-"""The queues of events on their way to endpoints: durable, bounded, one for each endpoint.
+"""The delivery queues: durable, bounded, one per endpoint.
 
-An attempt is claimed by moving the next one into the future, past the end of this one: if the process dies meanwhile,
-the event is simply due again. Events for which an endpoint's queue has no room wait in the event log.
+Claiming an attempt schedules the next one past the end of this one: if the process dies meanwhile, the event becomes
+due again. Events for which an endpoint's queue has no room wait in the event log.
 """
 
 import random
@@ -54,7 +54,7 @@ class DeliveryQueues:
         self._jitter = jitter or random.SystemRandom()
 
     def has_work(self, endpoint: str) -> bool:
-        """Whether an attempt is due, or events are to be queued."""
+        """Whether an attempt is due, or there are events to queue."""
         with self._storage.read() as connection:
             due = connection.scalar(
                 select(_table.c.position)
@@ -71,7 +71,7 @@ class DeliveryQueues:
             return newest > _queued_to(connection, endpoint)
 
     def claim(self, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
-        """Queue new events, and take the oldest one that is due; None where none is. Raises: NotFound."""
+        """Queue new events, and claim the oldest one that is due; None if none is. Raises: NotFound."""
         return self._storage.write_all(lambda connection: self._claim(connection, endpoint, types))
 
     def _claim(self, connection: Connection, endpoint: str, types: tuple[str, ...] | None) -> Attempt | None:
@@ -106,21 +106,21 @@ class DeliveryQueues:
         if not events:
             return
         last = events[-1].position
-        there = set(
+        queued = set(
             connection.scalars(
                 select(_table.c.position).where(
                     _table.c.endpoint == endpoint, _table.c.position > queued_to, _table.c.position <= last
                 )
             )
         )
-        wanted = [e for e in events if (types is None or e.type in types) and e.position not in there]
+        wanted = [e for e in events if (types is None or e.type in types) and e.position not in queued]
         if wanted:
             connection.execute(insert(_table), [_fresh(endpoint, event.position, now_ms) for event in wanted])
         endpoints = schema.webhook_endpoints
         connection.execute(update(endpoints).where(endpoints.c.id == endpoint).values(queued_to=last))
 
     def delivered(self, attempt: Attempt, result: str, *, revive: bool) -> None:
-        """Note that the endpoint took the event. `revive`: it had failed before, so all that waits is due now."""
+        """Record that the endpoint accepted the event. `revive`: after failures, make all pending events due now."""
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
@@ -139,9 +139,9 @@ class DeliveryQueues:
         """Record that the endpoint did not accept the event, and when to try again. Returns: whether it is
         abandoned."""
         now_ms = self._clock.now_ms()
-        given_up = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
-        again_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
-        state = "given_up" if given_up else "pending"
+        abandoned = now_ms - attempt.queued_at_ms >= self._settings.give_up_after_ms
+        retry_at_ms = now_ms + self.back_off_ms(attempt.number, retry_after_ms)
+        state = "given_up" if abandoned else "pending"
 
         def work(connection: Connection) -> None:
             _set(
@@ -149,15 +149,15 @@ class DeliveryQueues:
                 attempt.endpoint,
                 attempt.event.position,
                 state=state,
-                next_attempt_at_ms=again_ms,
+                next_attempt_at_ms=retry_at_ms,
                 last_result=result,
             )
 
         self._storage.write_all(work)
-        return given_up
+        return abandoned
 
-    def give_up_old(self, endpoint: str, result: str) -> int:
-        """Give up events that have waited too long for an endpoint that does not answer. Returns: how many."""
+    def abandon_old(self, endpoint: str, result: str) -> int:
+        """Abandon events that have waited too long for an endpoint that does not answer. Returns: how many."""
         before_ms = self._clock.now_ms() - self._settings.give_up_after_ms
         old = (_table.c.endpoint == endpoint, _table.c.state == "pending", _table.c.queued_at_ms <= before_ms)
         return self._storage.write_all(
@@ -167,9 +167,9 @@ class DeliveryQueues:
         )
 
     def back_off_ms(self, failures: int, retry_after_ms: int = 0) -> int:
-        """How long to wait after so many failures in a row: twice as long each time, up to the bound, ± 20 %.
+        """The pause after consecutive failures: doubled each time, up to the bound, ± 20 %.
 
-        Never less than the receiver asks for, up to the same bound.
+        At least the pause that the receiver requests, up to the same bound.
         """
         settings = self._settings
         doubled = settings.retry_initial_ms << min(failures - 1, 40)
@@ -195,13 +195,13 @@ class DeliveryQueues:
     def replay_after(self, endpoint: str, position: int) -> int:
         """Send every event after a position again. Returns: the number of events.
 
-        Raises: NotFound; InvalidValue where no event has had that position yet.
+        Raises: NotFound; InvalidValue if no event has had that position yet.
         """
 
         def work(connection: Connection) -> int:
             queued_to = _queued_to(connection, endpoint)
             table = schema.events.c
-            # Where the whole log was pruned, what was queued once still shows how far it went.
+            # If the whole log was pruned, the last queued position still shows how far it reached.
             newest = max(queued_to, connection.scalar(select(func.max(table.position))) or 0)
             if position > newest:
                 raise InvalidValue("after", "beyond the newest event", f"0 to {newest}, that event's position")

@@ -1,6 +1,6 @@
-"""Webhook endpoints: where a platform wants its events, and the secrets that sign them.
+"""Webhook endpoints: the URLs that receive a platform's events, and the secrets that sign them.
 
-Secrets are made here, shown once, and kept encrypted. A rotation keeps the old secret beside the new one for a day, and
+Secrets are generated here, shown once, and stored encrypted. A rotation keeps the old secret for one day more, in which
 every message is signed with both (Standard Webhooks, "secret rotation").
 """
 
@@ -29,12 +29,12 @@ _MAX_URL = 2_000
 
 
 class TooManyEndpoints(Conflict):
-    """The bound on endpoints is reached."""
+    """The maximum number of endpoints is reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint with the secrets that sign its messages. `types`: the events that it wants, None for all."""
+    """One endpoint with the secrets that sign its messages. `types`: the event types that it receives, None for all."""
 
     id: str
     url: str
@@ -58,7 +58,7 @@ class Endpoints:
         self._settings = settings
 
     def create(self, url: str, types: Sequence[str] | None) -> Endpoint:
-        """Make an endpoint; it gets the events from now on. Raises: InvalidValue, TooManyEndpoints."""
+        """Create an endpoint for all later events. Raises: InvalidValue, TooManyEndpoints."""
         checked = self._check(url)
         wanted = _types(types)
         secret = _new_secret()
@@ -88,7 +88,7 @@ class Endpoints:
         return made
 
     def all(self) -> list[Endpoint]:
-        """Every endpoint, oldest first. One that no secret of the vault opens is skipped and named in the log."""
+        """Every endpoint, oldest first. One that the vault cannot decrypt is skipped and logged."""
         table = schema.webhook_endpoints
         with self._storage.read() as connection:
             rows = list(connection.execute(select(table).order_by(table.c.created_at_ms, table.c.id)))
@@ -101,7 +101,7 @@ class Endpoints:
         return found
 
     def active(self) -> set[str]:
-        """The ids of enabled endpoints, whether they open or not."""
+        """The ids of enabled endpoints, including any that the vault cannot decrypt."""
         table = schema.webhook_endpoints.c
         with self._storage.read() as connection:
             return set(connection.scalars(select(table.id).where(table.disabled_at_ms.is_(None))))
@@ -112,7 +112,7 @@ class Endpoints:
             return self._endpoint(_row(connection, endpoint))
 
     def delete(self, endpoint: str) -> None:
-        """Delete an endpoint and what waits for it. Raises: NotFound."""
+        """Delete an endpoint and its queue. Raises: NotFound."""
 
         def work(connection: Connection) -> None:
             _row(connection, endpoint)
@@ -124,7 +124,7 @@ class Endpoints:
         structlog.get_logger().info("webhook_endpoint_deleted", endpoint=endpoint)
 
     def rotate(self, endpoint: str) -> Endpoint:
-        """Make a new secret beside the old one, which signs for one more day. Raises: NotFound."""
+        """Generate a new secret; the old one also signs for one more day. Raises: NotFound."""
         secret = _new_secret()
 
         def work(connection: Connection) -> None:
@@ -141,13 +141,13 @@ class Endpoints:
         return self.find(endpoint)
 
     def enable(self, endpoint: str) -> Endpoint:
-        """Send again to an endpoint that was switched off, including what came meanwhile. Raises: NotFound."""
+        """Re-enable an endpoint, and deliver the events since it was disabled. Raises: NotFound."""
         now_ms = self._clock.now_ms()
         self._storage.write_all(lambda connection: _enable(connection, endpoint, now_ms))
         return self.find(endpoint)
 
     def disable(self, endpoint: str, reason: str) -> None:
-        """Send nothing more to an endpoint until it is enabled again. What it misses is kept as long as the log."""
+        """Stop sending to an endpoint until it is enabled again. Missed events are kept as long as the log."""
         with self._storage.write() as connection:
             _set(connection, endpoint, disabled_at_ms=self._clock.now_ms(), disabled_reason=reason)
         structlog.get_logger().warning("webhook_endpoint_disabled", endpoint=endpoint, reason=reason)
@@ -221,6 +221,6 @@ def _enable(connection: Connection, endpoint: str, now_ms: int) -> None:
     connection.execute(
         update(deliveries)
         .where(deliveries.c.endpoint == endpoint, deliveries.c.state == "pending")
-        # Nothing was tried meanwhile, so the days of trying start again.
+        # There were no attempts meanwhile, so the delivery period starts again.
         .values(next_attempt_at_ms=now_ms, queued_at_ms=now_ms, attempts=0)
     )

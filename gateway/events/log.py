@@ -1,4 +1,4 @@
-"""The event log: written in one transaction with what the events are about, and read by position."""
+"""The event log: written in the same transaction as the changes it records, and read by position."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.errors import NotFound
 
-#: The most events of one page.
+#: The most events per page.
 MAX_PAGE = 500
 
 
@@ -24,12 +24,12 @@ class EventLog:
     def page(
         self, after: int, limit: int, binding: bytes | None = None, types: Iterable[str] | None = None
     ) -> list[LoggedEvent]:
-        """The events after a position, in order, at most `limit`."""
+        """At most `limit` events after a position, in order."""
         with self._storage.read() as connection:
             return page(connection, after, limit, binding, types)
 
     def ends(self) -> tuple[int, int]:
-        """The positions of the oldest event still kept and of the newest; (0, 0) for an empty log."""
+        """The positions of the oldest and the newest event in the log; (0, 0) for an empty log."""
         with self._storage.read() as connection:
             table = schema.events.c
             oldest, newest = connection.execute(select(func.min(table.position), func.max(table.position))).one()
@@ -68,7 +68,7 @@ def at(connection: Connection, positions: Sequence[int]) -> dict[int, LoggedEven
 
 
 def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Write events, in their order."""
+    """Write events in order."""
     if not events:
         return
     connection.execute(
@@ -93,8 +93,8 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
     """Delete up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
 
-    Events that wait in an endpoint's queue are kept, however old. So is the newest one, which shows a returning reader
-    how far the log went meanwhile.
+    Events pending in an endpoint's queue are kept, however old. So is the newest one, because a returning reader needs
+    its position.
     """
     table, deliveries = schema.events, schema.webhook_deliveries
     pending = select(deliveries.c.position).where(
@@ -118,7 +118,7 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     connection.execute(
         delete(seen).where(
             seen.c.observed_at_ms < before_ms,
-            # A binding's newest one stays: it shows how its present word came here.
+            # A binding's newest change is kept: it shows how the current attestation arrived.
             select(schema.binding_states.c.binding)
             .where(
                 schema.binding_states.c.binding == seen.c.binding,

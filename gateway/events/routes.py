@@ -52,7 +52,7 @@ async def get_events(
     oldest, newest = await storage.reading(log.ends)
     return d.EventList(
         events=[d.EventDocument.of(event) for event in events],
-        # Nobody has seen more than there is, unless an older database was restored.
+        # `after` can be beyond the newest event only if an older database was restored.
         next_after=events[-1].position if events else min(after, newest),
         oldest=oldest,
     )
@@ -186,7 +186,7 @@ async def replay(
     if body.event is not None:
         count = await storage.writing(queues.replay_event, endpoint, body.event)
     else:
-        assert body.after is not None  # one of the two is there
+        assert body.after is not None  # exactly one of the two is set
         count = await storage.writing(queues.replay_after, endpoint, body.after)
     wakeups.wake()
     return d.ReplayAnswer(events=count)

@@ -1,4 +1,4 @@
-"""Bodies and answers of events and webhooks, with what OpenAPI says about them."""
+"""Bodies and answers of events and webhooks, with their OpenAPI descriptions."""
 
 from typing import Annotated, Any
 

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 _DAY_MS = 24 * 3600 * 1000
-#: From which probability on a binding is told to be at risk, in thousandths, where the settings say nothing else.
+#: The default probability, in thousandths, from which a binding is reported as at risk.
 WARN_PER_MILLE = 300
 
 
 class FollowerSettings(BaseModel):
-    """How the ledger is followed. `ledger_block` says up to which block, as it does for decisions."""
+    """How the ledger is followed. `ledger_block` states up to which block, as for decisions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +55,7 @@ class StreamSettings(BaseModel):
 
 
 class TrailSettings(BaseModel):
-    """How long each hop of a change may take before it counts as stalled, from the hop before."""
+    """The time that each hop of a change may take after the previous one before it counts as stalled."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +69,7 @@ class TrailSettings(BaseModel):
 
 
 class WarningSettings(BaseModel):
-    """When bindings are scored, and from which probability on one is told to be at risk."""
+    """When bindings are scored, and the probability from which one is reported as at risk."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

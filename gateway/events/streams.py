@@ -1,6 +1,7 @@
 """Server-sent events: the event log as a stream, resumed by position (`Last-Event-ID`).
 
-What a client has not seen comes from the database, so a broken connection, a restart or another process loses nothing.
+Events that a client has missed are read from the database, so no event is lost by a broken connection, a restart or a
+change of process.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from standing.ledger.errors import Unavailable
 _PAGE = 100
 _READS_AT_ONCE = 2
 _RETRY_MS = 1_000
-#: What another process wrote wakes no stream here, so streams look at this interval.
-_LOOK_S = 1.0
+#: Events written by another process wake no stream here, so streams also poll at this interval.
+_POLL_S = 1.0
 
 
 class Streams:
@@ -37,19 +38,19 @@ class Streams:
         self._wakeups = wakeups
         self._settings = settings
         self._admission = Admission(settings.max_clients, "event streams")
-        # Many streams that wake at once must leave the database's threads to decisions.
+        # Many streams that wake at once must not occupy the database threads that decisions need.
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def open(self, after: int | None) -> EventSourceResponse:
-        """A stream of the events after a position, or (None) of those from now on.
+        """A stream of the events after a position, or (None) of later events only.
 
-        Raises: Overloaded where all places are taken; StorageUnavailable.
+        Raises: Overloaded if all places are in use; StorageUnavailable.
         """
         oldest, newest = await self._storage.reading(self._log.ends)
-        # The place is taken here, so that a refusal is a problem document, and is given back with the stream.
+        # The place is acquired here, so that a refusal is a problem document, and is released with the stream.
         place = ExitStack()
         place.enter_context(self._admission)
-        # Nobody has seen more than there is, unless an older database was restored.
+        # `after` can be beyond the newest event only if an older database was restored.
         start = newest if after is None else min(after, newest)
         missed = after is not None and after + 1 < oldest
         settings = self._settings
@@ -73,16 +74,16 @@ class Streams:
                 async with self._reads:
                     events = await self._storage.reading(self._log.page, position, _PAGE)
             except Unavailable:
-                return  # the client reconnects and continues where it was
+                return  # the client reconnects and continues from its last position
             for event in events:
                 yield _message(event)
                 position = event.position
             if not events:
-                await self._wakeups.wait(min(left_s, _LOOK_S))
+                await self._wakeups.wait(min(left_s, _POLL_S))
 
 
 class _Stream(EventSourceResponse):
-    """A stream that gives its place back however it ends."""
+    """A stream that always releases its place when it ends."""
 
     def __init__(self, content: AsyncIterator[ServerSentEvent], *, place: ExitStack, **options: Any) -> None:
         super().__init__(content, **options)

@@ -1,7 +1,7 @@
-"""Events: what a platform is told when an attestation changes, and how two attestations differ. Pure.
+"""Events: the notifications about changed attestations, and the comparison of two attestations. Pure.
 
-An event is a hint to look, not a source. It says what changed, never a name, a number or an amount. What counts is the
-bank's word at the moment of payment, which only a decision reads.
+An event is a hint to read the ledger, not a source. It states what changed, never a name, a number or an amount. Only a
+decision reads the bank's attestation at the moment of payment.
 """
 
 import json
@@ -64,9 +64,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event about to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values.
+    """An event to be written. `happened_at_ms`: when it took effect at the bank; `data`: JSON values.
 
-    `block_number` is 0 where the event is not about a block.
+    `block_number` is 0 for an event without a block.
     """
 
     type: EventType
@@ -95,7 +95,7 @@ class LoggedEvent:
     data: str
 
     def document(self) -> dict[str, Any]:
-        """The event as it is sent, alike by webhook, stream and list. `type`, `timestamp` and `data` are Standard
+        """The event as sent by webhook, stream and list. `type`, `timestamp` and `data` are Standard
         Webhooks'; `id` and `position` are the event's own."""
         moment = datetime.fromtimestamp(self.happened_at_ms / 1000, UTC)
         return {
@@ -119,16 +119,16 @@ class LoggedEvent:
 
 
 def new_event_id() -> str:
-    """A fresh event id. It is random, so that no restored backup gives an old id to a new event."""
+    """A new event id. It is random, so that a restored backup never reuses an id."""
     return f"evt_{secrets.token_hex(16)}"
 
 
 def binding_changes(previous: Terms | None, current: Terms | None, *, first: bool, bound: IdentityTags) -> list[Change]:
-    """What a platform is told where the terms were `previous` and are `current`; None: they could not be unsealed.
+    """The changes to report when the terms change from `previous` to `current`; None: they could not be decrypted.
 
-    `first`: nothing was known before, so the word is compared with an active account of the holder that the binding was
-    made for (`bound`). An ordinary start is told as usable. After any other, such as a freeze between the grant and the
-    first look, a later change tells that the account can be used.
+    `first`: there were no terms before, so `current` is compared with an active account of the holder that the binding
+    was made for (`bound`). An ordinary start is reported as usable. After any other, such as a freeze between the grant
+    and the first observation, a later change reports that the account can be used.
     """
     if current is None:
         return [Change(EventType.UNREADABLE, ())] if first or previous is not None else []
@@ -152,7 +152,7 @@ def _against_expected(current: Terms, bound: IdentityTags) -> Iterator[Change]:
 
 def _between(previous: Terms, current: Terms) -> Iterator[Change]:
     if current.status is Status.UNBOUND:
-        # With the binding ends what the bank says of the account, so the other fields mean nothing any more.
+        # The bank attests nothing after the end of a binding, so the other fields have no meaning.
         if previous.status is not Status.UNBOUND:
             yield Change(EventType.UNBOUND, ("status",), current.status.word, previous.status.word)
         return
@@ -161,14 +161,14 @@ def _between(previous: Terms, current: Terms) -> Iterator[Change]:
         for name in ("debit_allowed", "credit_allowed", "currency")
         if getattr(previous, name) != getattr(current, name)
     )
-    words = (current.status.word, previous.status.word)
+    statuses = (current.status.word, previous.status.word)
     if previous.status is not current.status:
-        yield Change(_BY_STATUS[current.status], ("status", *uses), *words)
+        yield Change(_BY_STATUS[current.status], ("status", *uses), *statuses)
     elif uses:
-        yield Change(EventType.CHANGED, uses, *words)
+        yield Change(EventType.CHANGED, uses, *statuses)
     limits = tuple(name for name in LIMIT_FIELDS if getattr(previous.limits, name) != getattr(current.limits, name))
     if limits:
-        yield Change(EventType.LIMITS_CHANGED, limits, *words)
+        yield Change(EventType.LIMITS_CHANGED, limits, *statuses)
     yield from _identity(previous.tags, current.tags, current)
 
 

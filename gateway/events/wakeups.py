@@ -1,4 +1,4 @@
-"""Wakes tasks of an event loop that wait for something new, from any thread."""
+"""Wakes waiting tasks of an event loop from any thread."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ class Wakeups:
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Wake nothing any more."""
+        """Detach from the loop; later wakes have no effect."""
         self._loop = None
 
     def wake(self) -> None:

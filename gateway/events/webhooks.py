@@ -1,8 +1,8 @@
-"""Webhooks: events sent to the platform's endpoints, signed as Standard Webhooks says (standardwebhooks.com).
+"""Webhooks: events sent to the platform's endpoints, signed as in Standard Webhooks (standardwebhooks.com).
 
 Each endpoint has its own worker and queue, and one attempt at a time. A dead or slow endpoint delays no other, and
-while it fails only one event at a time is tried on it. Any 2xx takes the event; 410 switches the endpoint off; anything
-else, including a redirect, is tried again later.
+while it fails, only one event at a time is tried. Any 2xx accepts the event; 410 disables the endpoint; any other
+answer, including a redirect, is retried later.
 """
 
 import asyncio
@@ -27,23 +27,23 @@ from standing.ledger.service.retry_after import retry_after_s
 
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
-#: After this many failures in a row the endpoint is taken to be down, rather than to dislike one event.
-_DOES_NOT_ANSWER = 5
+#: After this many failures in a row the endpoint counts as down, rather than as rejecting one event.
+_DOWN_AFTER = 5
 _TROUBLE_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The result of an attempt in a word for the database; never the URL, never the endpoint's answer."""
+    """The result of an attempt. `label` is stored: never the URL, never the endpoint's answer."""
 
-    taken: bool
-    word: str
+    accepted: bool
+    label: str
     retry_after_ms: int = 0
 
 
 @dataclass(slots=True)
 class _Health:
-    """How an endpoint has answered lately."""
+    """The recent results of an endpoint."""
 
     failures: int = 0
     paused_until_ms: int = 0
@@ -76,16 +76,16 @@ class Dispatcher:
 
     @property
     def troubles(self) -> list[str]:
-        """Why nothing is sent, to all or to one endpoint, for reasons on our side; empty while all is well."""
-        told = [f"webhooks: {self._trouble}"] if self._trouble is not None else []
-        return told + [f"webhooks to {name}: {trouble}" for name, trouble in self._worker_troubles.items()]
+        """Faults on the gateway's side that stop sending, to all or to one endpoint; empty if there are none."""
+        own = [f"webhooks: {self._trouble}"] if self._trouble is not None else []
+        return own + [f"webhooks to {name}: {trouble}" for name, trouble in self._worker_troubles.items()]
 
     async def open(self) -> None:
-        """Start a worker for each endpoint, now and whenever one is added."""
+        """Start a worker for each endpoint, and later for each new one."""
         self._supervisor = asyncio.create_task(self._supervise(), name="webhooks")
 
     async def close(self) -> None:
-        """End all workers. What was on its way is sent again at the next start."""
+        """End all workers. Attempts in progress are repeated at the next start."""
         tasks = list(self._workers.values()) + ([self._supervisor] if self._supervisor is not None else [])
         for task in tasks:
             task.cancel()
@@ -105,7 +105,7 @@ class Dispatcher:
                     self._trouble = None
                 await self._wakeups.wait(self._settings.poll_ms / 1000)
         except Exception as error:
-            # Only the type: the text of an unexpected error may hold anything.
+            # Only the type: the text of an unexpected error may contain secrets.
             self._trouble = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
             structlog.get_logger().critical("webhooks_ended", error=type(error).__name__)
             raise
@@ -118,7 +118,7 @@ class Dispatcher:
                 self._worker_troubles.pop(name, None)
                 error = None if worker.cancelled() else worker.exception()
                 if error is not None:
-                    # Only the type: the text of an unexpected error may hold anything. The worker is started again
+                    # Only the type: the text of an unexpected error may contain secrets. The worker is started again
                     # below.
                     self._worker_troubles[name] = f"an unexpected {type(error).__name__}; see the log"
                     structlog.get_logger().error("webhook_worker_failed", endpoint=name, error=type(error).__name__)
@@ -145,7 +145,7 @@ class Dispatcher:
             await resolver.close()
 
     async def _work(self, name: str) -> None:
-        """Send one endpoint's events, one after the other, until it is deleted or switched off."""
+        """Send one endpoint's events in order, until it is deleted or disabled."""
         health = _Health()
         async with self._session(health) as session:
             while True:
@@ -156,14 +156,14 @@ class Dispatcher:
                         await self._wakeups.wait(self._settings.poll_ms / 1000)
                 except NotFound:
                     return
-                except StandingError as error:  # the database, or a row that no secret of the vault opens any more
+                except StandingError as error:  # the database, or a row that the vault can no longer decrypt
                     if self._worker_troubles.get(name) != str(error):
                         structlog.get_logger().warning("webhooks_interrupted", endpoint=name, problem=str(error))
                     self._worker_troubles[name] = str(error)
                     await self._wakeups.wait(_TROUBLE_PAUSE_S)
 
     async def _attempt(self, name: str, session: aiohttp.ClientSession, health: _Health) -> bool:
-        """Make one attempt, if one is due. Returns: whether there may be another at once."""
+        """Make one attempt, if one is due. Returns: whether another may be due at once."""
         if self._clock.now_ms() < health.paused_until_ms or not await self._storage.reading(
             self._queues.has_work, name
         ):
@@ -175,8 +175,8 @@ class Dispatcher:
         if attempt is None:
             return False
         result = await self._send(session, endpoint, attempt, health.sockets)
-        if result.taken:
-            await self._storage.writing(self._queues.delivered, attempt, result.word, revive=health.failures > 0)
+        if result.accepted:
+            await self._storage.writing(self._queues.delivered, attempt, result.label, revive=health.failures > 0)
             health.failures = 0
             return True
         await self._fail(attempt, result, health)
@@ -187,18 +187,18 @@ class Dispatcher:
         health.failures += 1
         pause_ms = self._queues.back_off_ms(health.failures, result.retry_after_ms)
         health.paused_until_ms = self._clock.now_ms() + pause_ms
-        given_up = await self._storage.writing(self._queues.failed, attempt, result.word, result.retry_after_ms)
+        abandoned = await self._storage.writing(self._queues.failed, attempt, result.label, result.retry_after_ms)
         log = structlog.get_logger()
-        if given_up:
-            log.error("webhook_given_up", endpoint=name, event_id=event.id, result=result.word)
+        if abandoned:
+            log.error("webhook_given_up", endpoint=name, event_id=event.id, result=result.label)
         elif health.failures == 1:
-            log.warning("webhook_failed", endpoint=name, event_id=event.id, result=result.word)
-        if health.failures >= _DOES_NOT_ANSWER:
-            more = await self._storage.writing(self._queues.give_up_old, name, result.word)
+            log.warning("webhook_failed", endpoint=name, event_id=event.id, result=result.label)
+        if health.failures >= _DOWN_AFTER:
+            more = await self._storage.writing(self._queues.abandon_old, name, result.label)
             if more:
-                log.error("webhooks_given_up", endpoint=name, events=more, result=result.word)
-        if result.word == f"http_{_GONE}":
-            await self._storage.writing(self._endpoints.disable, name, result.word)
+                log.error("webhooks_given_up", endpoint=name, events=more, result=result.label)
+        if result.label == f"http_{_GONE}":
+            await self._storage.writing(self._endpoints.disable, name, result.label)
 
     async def _send(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, attempt: Attempt, sockets: PublicSockets
@@ -226,6 +226,6 @@ class Dispatcher:
 
 
 def _judge(status: int, retry_after: str, now_ms: int) -> _Result:
-    taken = 200 <= status < 300
+    accepted = 200 <= status < 300
     wait_s = retry_after_s(retry_after, now_ms) if status in _ASKS_TO_WAIT else None
-    return _Result(taken, f"http_{status}", (wait_s or 0) * 1000)
+    return _Result(accepted, f"http_{status}", (wait_s or 0) * 1000)
