@@ -103,7 +103,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What most services are made of."""
+    """The parts that most services need."""
 
     settings: GatewaySettings
     clock: Clock

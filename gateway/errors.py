@@ -16,11 +16,11 @@ StandingError
 │   └── NotByProof            a hold that the policy does not let a bank's certificate lift
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
 ├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
-├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
+├── GrantNotTrusted           the grant of the bank's node is not valid by the ledger
 ├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not signed by the bank
 └── Unavailable
     ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
-    ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
+    ├── BindingHeld           too many attempts to bind were refused; the hold expires, or support lifts it
     └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
 
@@ -97,4 +97,4 @@ class TooManyAttempts(Unavailable):
 
 
 class BindingHeld(Unavailable):
-    """Too many of a user's attempts to bind were refused. The hold ends by itself, or support lifts it."""
+    """Too many of a user's attempts to bind were refused. The hold expires, or support lifts it."""

@@ -12,7 +12,7 @@ _FIRST_AFTER_MINUTES = 10
 
 
 class ReconcileSchedule(Schedule):
-    """Runs the reconciler, and tells how far the present run is."""
+    """Runs the reconciler, and reports the progress of the current run."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ReconcileSchedule(Schedule):
         )
         self._reconciler = reconciler
         self._storage = storage
-        #: Progress of the present run: done and total.
+        #: Progress of the current run: done and total.
         self.progress: tuple[int, int] | None = None
 
     def _run(self, stop: threading.Event) -> None:

@@ -31,7 +31,7 @@ _COMMENTS = {
     "evidence_key_file": "signs the evidence of decisions",
 }
 
-#: Stand in for what may come later, so that all else is checked now.
+#: Placeholders for settings that may follow later, so that all others are checked now.
 _LATER = """
 [[banks]]
 bic = "BKCHCNBJ"
@@ -82,10 +82,10 @@ def init(
             for role, (key, _) in keys.items():
                 write_private(made / "keys" / role, key + "\n")
             write_private(made / "gateway.toml", text)
-    _tell(final, platform, contract)
+    _say_next_steps(final, platform, contract)
 
 
-def _tell(final: Path, platform: str, contract: str | None) -> None:
+def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     config = final / "gateway.toml"
     say(f"Made {final} for {platform}: gateway.toml, a secret, the evidence key, an API key for each role in keys/.\n")
     say("Before the gateway goes live:")

@@ -36,7 +36,7 @@ def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int,
         if event.bank in banks:
             if event.block_number not in times:
                 times = {event.block_number: client.block_time_ms(event.block_number)}  # events are in order
-            _take(banks[event.bank], event, times[event.block_number])
+            _apply(banks[event.bank], event, times[event.block_number])
     end_ms = client.block_time_ms(to_block)
     for hours in banks.values():
         hours.advance(end_ms)
@@ -80,9 +80,9 @@ def known_banks(client: LedgerClient, to_block: int) -> list[str]:
     return list(dict.fromkeys(event.bank for event in bank_events(client, to_block, names=("BankAdmitted",))))
 
 
-def _take(hours: BankHours, event: BankEvent, at_ms: int) -> None:
+def _apply(hours: BankHours, event: BankEvent, at_ms: int) -> None:
     if event.name == "Published":
-        told: Any = published_event(event.log)
-        hours.published(at_ms, told.watermark_ms, len(told.bindings))
+        published: Any = published_event(event.log)
+        hours.published(at_ms, published.watermark_ms, len(published.bindings))
     else:
         hours.acted(at_ms, event.name)

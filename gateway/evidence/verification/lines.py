@@ -75,7 +75,7 @@ class Lines:
 
 
 def when(time_ms: int) -> str:
-    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which only a lie can state."""
+    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which no honest claim has."""
     if time_ms > MAX_CALENDAR_MS:
         return f"{time_ms} ms"
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
