@@ -7,7 +7,7 @@ StandingError
 │   ├── BankNotServed         the binding's bank is not in the settings any more
 │   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
 │   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
-│   ├── AlreadySettled        captured where a void is asked for, or the other way round
+│   ├── AlreadySettled        captured where a void is requested, or vice versa
 │   ├── NotInReview           the decision was not sent to review, so there is no review to close
 │   ├── AlreadyReviewed       the review ended with the other outcome before
 │   ├── ReviewNotApprovable   the bank's attestation, read again, does not allow the transaction
@@ -15,9 +15,9 @@ StandingError
 │   ├── AlreadyLifted         a hold that was lifted before, or has ended
 │   └── NotByProof            a hold that the policy does not let a bank's certificate lift
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
-├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
+├── BankNodeRefused           the bank's node refuses our key, or its answer is not in the protocol
 ├── GrantNotTrusted           the grant of the bank's node is not valid by the ledger
-├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not signed by the bank
+├── CertificateNotTrusted     a certificate that does not answer the request, or is not signed by the bank
 └── Unavailable
     ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
     ├── BindingHeld           too many attempts to bind were refused; the hold expires, or support lifts it

@@ -1,7 +1,7 @@
 """The gateway's metrics for Prometheus: events are counted as they happen, states are looked up at each scrape.
 
-Where several workers serve one port, each counts into a file of its own in a folder that all share, and whichever is
-asked adds them up (`share`); the counts of a worker that died stay. No metric names an account, a user or a
+Where several workers serve one port, each counts into its own file in a shared folder, and the one that is
+scraped adds them up (`share`); the counts of a worker that died stay. No metric names an account, a user or a
 transaction. Durations are in seconds, as is usual with Prometheus.
 """
 

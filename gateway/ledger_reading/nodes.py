@@ -323,7 +323,7 @@ class LedgerNodes:
             if not isinstance(code, str) or len(code) <= 2:
                 problem = f"there is no contract at {self.contract}"
         if problem is not None:
-            # Its block numbers were another ledger's, beside which all nodes of this one may look late.
+            # Its block numbers were another ledger's, and may make all nodes of this one look late.
             node.highest = node.read = 0
             self._set(node, NodeState.WRONG, problem)
             raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")

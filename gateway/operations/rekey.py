@@ -45,7 +45,7 @@ def count_sealed(storage: Storage) -> int:
 def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
     """Encrypt everything under the newest secret that is not yet.
 
-    Works in transactions of 500 values, beside live traffic; if interrupted, run it again. A gateway that still has an
+    Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that still has an
     older secret as its newest would keep using it, so restart all of them first. Raises: VaultError (something opens
     with none of the secrets; everything before it is done), StorageUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Work that is done at intervals by one of all processes on the database, in a thread of its own."""
+"""Periodic work that one of all processes on the database does, in a thread of its own."""
 
 import asyncio
 import threading

@@ -78,7 +78,7 @@ decisions = Table(
 )
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 Index("ix_decisions_decided", decisions.c.decided_at_ms, decisions.c.transaction_id)
-# Small beside the table: most decisions approve, and few reviews are open.
+# Small compared with the table: most decisions approve, and few reviews are open.
 _REASONED = decisions.c.reason.is_not(None)
 Index(
     "ix_decisions_reason",
@@ -98,7 +98,7 @@ Index(
     postgresql_where=REVIEW_IS_OPEN,
 )
 
-#: How reviews ended. For one that was approved, the read of the ledger that it rests on.
+#: How reviews ended. For one that was approved, the read of the ledger that it is based on.
 reviews = Table(
     "reviews",
     metadata,
@@ -337,7 +337,7 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-#: The vault's own keys, encrypted under its newest secret: a secret can be retired while what it keyed stays.
+#: The vault's own keys, encrypted under its newest secret: a secret can be retired while the values keyed by it stay.
 vault_keys = Table(
     "vault_keys",
     metadata,

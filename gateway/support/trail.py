@@ -361,5 +361,5 @@ def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) ->
     for cause, hop_name in order:
         if cause in troubles:
             return hop_name, cause
-    # The platform's own endpoint comes last: the attestation is here, and decisions already rest on it.
+    # The platform's own endpoint comes last: the attestation is here, and decisions already use it.
     return (changes[0].stalled if changes else None), None

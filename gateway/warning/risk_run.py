@@ -2,7 +2,7 @@
 
 Until a model has learned enough, plain rules warn (`risk_rules`). A run stays off the hot path. It works in batches,
 writes each in one short transaction, and rests after each one so that its share of the time stays within the settings.
-It reads the database alone, and no decision reads what it writes. The model and the record of what it learned from are
+It reads only the database, and no decision reads its results. The model and the record of what it learned from are
 saved in one transaction, so a run that is killed neither loses an outcome nor learns it twice.
 """
 

@@ -58,7 +58,7 @@ def recomputed(client: LedgerClient, banks: Collection[str], from_ms: int, to_bl
             made[bank] = BankHours()
         else:
             made[bank] = primed(client, bank, before)
-            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # what came before the period is not counted
+            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # time before the period is not counted
     walk(client, made, before if before is not None else -1, to_block)
     return made
 

@@ -185,8 +185,8 @@ def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, histo
             for attestation in signed.publication.attestations:
                 if attestation.binding != claims.binding_id:
                     continue
-                restated = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
-                terms = opened(claims, key, restated)
+                later = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
+                terms = opened(claims, key, later)
                 if terms is not None and terms != read and terms.effective_at_ms <= claims.decided_at_ms:
                     found = (attestation, terms.effective_at_ms)
             if found is not None:

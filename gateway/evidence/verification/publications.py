@@ -63,7 +63,7 @@ def _check_signature(lines: Lines, line: int, signed: Signed, history: History) 
 
 
 def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
-    """That the publication continues the one before is part of what was signed (5). This checks the one after."""
+    """Check the link to the next publication; the link to the previous one is part of the signed content (5)."""
     number = placed.event.number
     after = history.publication(number + 1, history.latest())
     if after is None:
