@@ -1,5 +1,5 @@
-"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.access.dependencies` says which HTTP status
-each one is.
+"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.access.dependencies` maps each to an
+HTTP status.
 
 StandingError
 ├── Conflict

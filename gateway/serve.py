@@ -35,7 +35,7 @@ def serve(config: Config = None, workers: Workers = 1) -> None:
             if workers == 1:
                 _serve(config, listening)
                 return
-            listening.listen(_BACKLOG)  # once for all; a connection that comes before the first worker waits
+            listening.listen(_BACKLOG)  # once for all workers; connections wait until the first one runs
             with TemporaryDirectory(prefix="standing-gateway-") as figures:
                 metrics.share(Path(figures))  # before any worker counts anything
                 code = run_workers(workers, lambda: _serve(config, listening, shared=True))

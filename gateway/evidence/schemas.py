@@ -1,4 +1,4 @@
-"""Answers about evidence, with what OpenAPI says about them."""
+"""Answers about evidence, with their OpenAPI descriptions."""
 
 from typing import Any, Literal
 

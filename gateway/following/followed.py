@@ -57,7 +57,7 @@ def adopted(connection: Connection, to_ms: int) -> None:
 
 
 def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> None:
-    """Remember blocks' hashes, keeping only the newest `keep`."""
+    """Store blocks' hashes, keeping only the newest `keep`."""
     if not hashes:
         return
     table = schema.followed_blocks

@@ -66,14 +66,14 @@ class Observer:
 
     def known(self, bindings: Iterable[bytes]) -> dict[bytes, Known]:
         """Those of `bindings` that are this platform's. Raises: StorageUnavailable, VaultError."""
-        asked = list(dict.fromkeys(bindings))
+        wanted = list(dict.fromkeys(bindings))
         found: dict[bytes, Known] = {}
         with self._storage.read() as connection:
-            for start in range(0, len(asked), MAX_AT_ONCE):
+            for start in range(0, len(wanted), MAX_AT_ONCE):
                 table = schema.bindings.c
                 rows = connection.execute(
                     select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched).where(
-                        table.binding.in_(asked[start : start + MAX_AT_ONCE])
+                        table.binding.in_(wanted[start : start + MAX_AT_ONCE])
                     )
                 )
                 for row in rows:

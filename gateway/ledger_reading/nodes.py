@@ -242,19 +242,19 @@ class LedgerNodes:
         return answer
 
     async def block_to_read(self, node: LedgerNode) -> str:
-        """The block that a read asks `node` for: a tag, or a number where the rule has a depth."""
+        """The block to request from `node`: a tag, or a number where the rule has a depth."""
         if not self.rule.depth:
             return self.rule.tag
         head = quantity(await node.endpoint.call("eth_blockNumber", []))
         return hex(max(head - self.rule.depth, 0))
 
-    def admit(self, node: LedgerNode, block_number: int, asked: str) -> None:
-        """Accept an answer that is of `block_number`, where `asked` was asked for.
+    def admit(self, node: LedgerNode, block_number: int, requested: str) -> None:
+        """Accept an answer that is of `block_number`, where `requested` was requested.
 
         Raises: LedgerUnreachable where it is of another block, or behind what was seen.
         """
-        if asked.startswith("0x") and int(asked, 16) != block_number:
-            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(asked, 16)} was asked for")
+        if requested.startswith("0x") and int(requested, 16) != block_number:
+            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(requested, 16)} was asked for")
         behind = self.seen - block_number
         if behind > self._max_lag_blocks:
             problem = f"{behind} blocks behind what was seen"

@@ -147,7 +147,7 @@ class Reader:
         return newest
 
     def _ask_for(self, query: bytes, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Seen]:
-        """Let a query join the next call. No coroutine: thousands wait at once, and each level of them costs."""
+        """Add a query to the next call. Not a coroutine: thousands wait at once, and each level of them takes time."""
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
         answer: asyncio.Future[Seen] = loop.create_future()
@@ -215,7 +215,7 @@ class Reader:
         self._forget_answered()
 
     def _note(self, error: BaseException | None) -> None:
-        """Log when the ledger goes out of reach and when it is back, not each failure between."""
+        """Log when the ledger becomes unreachable and when it is back, not each failure in between."""
         if self._failing != (error is not None):
             self._failing = error is not None
             if error is not None:

@@ -75,13 +75,13 @@ def init(
         text = settings_text(stated, _COMMENTS, _HEADING)
         filled = stated | {"ledger_contract": contract or ZERO_ADDRESS}
         load_text(GatewaySettings, settings_text(filled, _COMMENTS, _HEADING) + _LATER, "init")
-        with new_folder(folder) as made:
-            write_private(made / "vault-secret", secrets.token_hex(32) + "\n")
-            new_evidence_key(made / "evidence-key.pem")
-            (made / "keys").mkdir(mode=0o700)
+        with new_folder(folder) as created:
+            write_private(created / "vault-secret", secrets.token_hex(32) + "\n")
+            new_evidence_key(created / "evidence-key.pem")
+            (created / "keys").mkdir(mode=0o700)
             for role, (key, _) in keys.items():
-                write_private(made / "keys" / role, key + "\n")
-            write_private(made / "gateway.toml", text)
+                write_private(created / "keys" / role, key + "\n")
+            write_private(created / "gateway.toml", text)
     _say_next_steps(final, platform, contract)
 
 

@@ -206,7 +206,7 @@ class GatewayStatus:
             Gauge(
                 "bank_pace",
                 "A bank in one word: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
-                {bank: float(list(Word).index(said.word)) for bank, said in verdicts.items() if said is not None},
+                {bank: float(list(Word).index(found.word)) for bank, found in verdicts.items() if found is not None},
                 "bank",
             ),
             Gauge("bindings_at_risk", "Bindings reported as at risk.", {"": float(risks.at_risk)}),

@@ -17,7 +17,7 @@ _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
 #: With the writer, the lookups and two leaders' locks, fewer than the 15 connections that SQLAlchemy opens at most.
 _READERS = 8
-#: How many requests wait for a thread or run in one; decisions have queues and bounds of their own.
+#: The most requests that wait for a thread or run in one; decisions have queues and bounds of their own.
 _MAX_WAITING = 4_000
 
 _P = ParamSpec("_P")

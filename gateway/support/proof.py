@@ -80,7 +80,7 @@ class HoldProofs:
             raise AlreadyLifted("the hold was lifted or has ended; nothing is left to lift")
         bank, challenge = self._banks.of_binding(row.bank), secrets.token_bytes(CHALLENGE_SIZE)
         certificate = await self._nodes.certificate(bank, row.held_binding, challenge)
-        asked = Asked(
+        request = Asked(
             bank=bank.bic,
             binding=row.held_binding,
             platform=self._platform,
@@ -90,7 +90,7 @@ class HoldProofs:
             max_age_ms=self._policy.widest_staleness_ms,
             ahead_ms=self._policy.ahead_allowance_ms,
         )
-        fault = fault_of(certificate, asked, self._clock.now_ms())
+        fault = fault_of(certificate, request, self._clock.now_ms())
         if fault is not None:
             raise CertificateNotTrusted(f"the certificate of {bank.bic} proves nothing: {fault.value}")
         return LiftedByProof(await self._holds.lift(hold_id, BY_PROOF), certificate)

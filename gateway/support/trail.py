@@ -36,7 +36,7 @@ _MAX_DECISIONS = 200
 
 
 class Cause(StrEnum):
-    """Why something is stalled, where the hop alone does not say it."""
+    """Why something is stalled, where the hop alone does not show it."""
 
     NODE_UNREACHABLE = "bank_node_unreachable"
     NODE_REFUSES = "bank_node_refuses"
@@ -221,12 +221,12 @@ class Trails:
             )
             observed = {row.publication: row for row in connection.execute(newest)}
             seen = connection.scalar(select(func.max(table.publication)).where(table.binding == binding))
-            asked = sorted({*numbers, *observed})
-            after = dict(pairwise(asked))
+            wanted = sorted({*numbers, *observed})
+            after = dict(pairwise(wanted))
             return _Own(
                 observed=observed,
                 newest_seen=seen or 0,
-                notified=_notified(connection, binding, asked),
+                notified=_notified(connection, binding, wanted),
                 used={
                     number: at_ms
                     for number, row in observed.items()
@@ -348,7 +348,7 @@ def _of_node(hop: NodeHop) -> Facts:
 
 
 def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) -> tuple[HopName | None, Cause | None]:
-    """The hop that keeps the newest attestation from arriving. A silent bank stalls before its node even if no change
+    """The hop that blocks the newest attestation. A silent bank counts as a stall before its node, even if no change
     shows it."""
     stalled = [change.stalled for change in changes if change.stalled not in {None, HopName.NOTIFIED}]
     if stalled:

@@ -191,7 +191,7 @@ def _days_over(facts: Facts) -> float:
 
 
 def _pace(cap_minor: int, used_minor: int | None, to_come_minor: float) -> float:
-    """How surely a period's limit will be reached: 0 up to three quarters of it, 1 from five quarters on."""
+    """How likely it is that a period's limit is reached: 0 up to three quarters of it, 1 from five quarters on."""
     if cap_minor == NO_LIMIT:
         return 0.0
     share = ((used_minor or 0) + to_come_minor) / max(1, cap_minor)

@@ -1,5 +1,5 @@
 """Reads the facts of bindings for a run: the newest attestation that the follower recorded, decisions, events and
-usage. Reads the database alone, never the ledger."""
+usage. Reads only the database, never the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,7 +104,7 @@ def on_record(
             bound_at_ms=row.created_at_ms,
             uses=uses,
             events=_events(connection, row.binding, now_ms),
-            blocked=frozenset(kind for kind, made in decisions.items() if made.outcome is not Outcome.APPROVE),
+            blocked=frozenset(kind for kind, decision in decisions.items() if decision.outcome is not Outcome.APPROVE),
             caps={kind: caps_of(terms.limits, kind) for kind in Kind},
             used={kind: used[AccountDay(row.account, today, code, kind)] for kind in Kind},
         )

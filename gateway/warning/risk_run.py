@@ -158,21 +158,23 @@ class RiskRunner:
         def write(connection: Connection) -> tuple[int, int]:
             before = risk_store.risks_of(connection, list(found))
             # Users who opted out since the batch was read stay left out.
-            out = set(
+            opted_out = set(
                 connection.scalars(
                     select(schema.risk_opt_outs.c.user_id).where(
                         schema.risk_opt_outs.c.user_id.in_({each.row.user_id for each in known})
                     )
                 )
             )
-            taken = {binding: pair for binding, pair in found.items() if pair[0].row.user_id not in out}
+            included = {binding: pair for binding, pair in found.items() if pair[0].row.user_id not in opted_out}
             risks, events = {}, []
-            for binding, (each, values) in taken.items():
+            for binding, (each, values) in included.items():
                 risks[binding], fresh_events = self._judge(connection, each, values, model, before.get(binding), now_ms)
                 events += fresh_events
             risk_store.save_risks(connection, risks)
             fresh = [
-                each for each in samples if each.binding in taken and _is_first_today(before.get(each.binding), now_ms)
+                each
+                for each in samples
+                if each.binding in included and _is_first_today(before.get(each.binding), now_ms)
             ]
             risk_store.add_samples(connection, fresh)
             event_log.append(connection, events)

@@ -3,7 +3,7 @@
 | # | check | holds where |
 | --- | --- | --- |
 | 1 | signature | the gateway's key signed exactly these claims; a decision that holds them says the same |
-| 2 | ledger | the ledger asked is the one that the claims name: contract and chain id |
+| 2 | ledger | the queried ledger is the one that the claims name: contract and chain id |
 | 3 | block | that ledger has the block, with that hash, not from after the decision |
 | 4 | record | the state of that block holds exactly the record that the claims state |
 | 5 | publication | a `Published` event and its transaction's input hold the record, under the number it names |

@@ -27,7 +27,7 @@ def check_grant(
     history: History | None,
     proved: Proved | None = None,
 ) -> None:
-    """9: the bank signed that this binding has this key. Offline, `proved` says who signs for it in that block."""
+    """9: the bank signed that this binding has this key. Offline, `proved` names its signer in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
         lines.fails(9, "the grant is of another bank, binding or platform")
     elif means.binding_key is not None and not grant.grants(means.binding_key):
@@ -80,13 +80,13 @@ def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
     if policy.version != stated.version:
         lines.fails(11, f"the policy given is {policy.version}, evidence names {stated.version}")
         return
-    says = (
+    actual = (
         policy.max_staleness_ms(claims.amount_minor, currency_number(claims.currency)),
         policy.ahead_allowance_ms,
         policy.when_silent,
         policy.identity,
     )
-    same = says == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
+    same = actual == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
     same = same and (claims.held_by is None or claims.held_by in {rule.name for rule in policy.risk})
     lines.says(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
 
@@ -100,7 +100,7 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
         lines.fails(12, f"no decision can be made from these claims: {error}")
         return
     if means.key is None and claims.reason not in _BEFORE_TERMS:
-        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not get as far as the terms
+        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not reach the terms
             lines.fails(12, f"comes to {_reason_text(again.reason)}, evidence says {_reason_text(claims.reason)}")
         else:
             lines.unknown(12, "cannot be made again without the terms")

@@ -69,7 +69,7 @@ def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
 
 
 def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -> Report:
-    """Check evidence with its storage proof under a header that the verifier trusts. No ledger is asked.
+    """Check evidence with its storage proof under a header that the verifier trusts. No ledger is queried.
 
     Everything that only the ledger's history shows is left out: checks 5 to 8 (the contract made them when it accepted
     the publication, and the proof shows what it accepted), and the search for a late change in 13. The chain id is not
@@ -132,9 +132,11 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
     return claims
 
 
-def _check_ledger(lines: Lines, claims: EvidenceClaims, asked: Domain) -> bool:
-    """2: the ledger asked is the one that the claims name."""
-    same = (claims.contract.lower(), claims.chain_id) == (asked.contract.lower(), asked.chain_id)
+def _check_ledger(lines: Lines, claims: EvidenceClaims, queried: Domain) -> bool:
+    """2: the queried ledger is the one that the claims name."""
+    same = (claims.contract.lower(), claims.chain_id) == (queried.contract.lower(), queried.chain_id)
     named = f"contract {claims.contract} on chain {claims.chain_id}"
-    lines.says(2, same, named if same else f"evidence names {named}, not {asked.contract} on chain {asked.chain_id}")
+    lines.says(
+        2, same, named if same else f"evidence names {named}, not {queried.contract} on chain {queried.chain_id}"
+    )
     return same
