@@ -249,7 +249,7 @@ class LedgerNodes:
         return hex(max(head - self.rule.depth, 0))
 
     def admit(self, node: LedgerNode, block_number: int, requested: str) -> None:
-        """Accept an answer that is of `block_number`, where `requested` was requested.
+        """Accept an answer that is of `block_number`, where the block `requested` was asked for.
 
         Raises: LedgerUnreachable where it is of another block, or behind what was seen.
         """
