@@ -143,7 +143,7 @@ class Follower:
         failures = 0
         while not self._stop.is_set():
             if self._leader is not None and not self._leader.leads():
-                self._note(None)
+                self._set_trouble(None)
                 self._stop.wait(self._settings.poll_ms / 1000)
                 continue
             try:
@@ -152,15 +152,15 @@ class Follower:
                 more = False  # another process follows as well; the next step starts from its position
             except StandingError as error:
                 failures += 1
-                self._note(str(error))
+                self._set_trouble(str(error))
                 self._stop.wait(min(_MAX_BACKOFF_S, self._settings.poll_ms / 1000 * 2 ** min(failures, 16)))
                 continue
             failures = 0
-            self._note(None)
+            self._set_trouble(None)
             if not more:
                 self._stop.wait(self._settings.poll_ms / 1000)
 
-    def _note(self, trouble: str | None) -> None:
+    def _set_trouble(self, trouble: str | None) -> None:
         if (self._trouble is None) != (trouble is None):
             if trouble is not None:
                 structlog.get_logger().warning("following_interrupted", problem=trouble)

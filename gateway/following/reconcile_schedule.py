@@ -39,12 +39,12 @@ class ReconcileSchedule(Schedule):
 
     def _run(self, stop: threading.Event) -> None:
         try:
-            self._reconciler.run(self._note, stop.is_set)
+            self._reconciler.run(self._set_progress, stop.is_set)
         finally:
             self.progress = None
 
     def _last_began_ms(self) -> int | None:
         return last_started_at_ms(self._storage)
 
-    def _note(self, done: int, total: int) -> None:
+    def _set_progress(self, done: int, total: int) -> None:
         self.progress = (done, total)

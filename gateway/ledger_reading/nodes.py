@@ -291,12 +291,12 @@ class LedgerNodes:
 
     async def probe(self, watch: Watch) -> None:
         """Check every node now, and set its state."""
-        looks = await asyncio.gather(*(self._look(node, watch) for node in self.all))
-        for node, answered in zip(self.all, looks, strict=True):
-            if answered:  # only now: another node's answer may have raised what was seen
+        answered = await asyncio.gather(*(self._probe_node(node, watch) for node in self.all))
+        for node, has_answered in zip(self.all, answered, strict=True):
+            if has_answered:  # only now: another node's answer may have raised what was seen
                 self._judge(node, watch)
 
-    async def _look(self, node: LedgerNode, watch: Watch) -> bool:
+    async def _probe_node(self, node: LedgerNode, watch: Watch) -> bool:
         """Ask a node for the block it offers for reads. Returns: whether it answered and belongs to this ledger."""
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):

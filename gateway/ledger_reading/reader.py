@@ -203,7 +203,7 @@ class Reader:
             _fail(answers, LedgerUnreachable("the gateway is stopping"))
             return
         error = call.exception()
-        self._note(error)
+        self._log_change(error)
         if error is not None:
             _fail(answers, error)
             return
@@ -214,7 +214,7 @@ class Reader:
                 answer.set_result(Seen(record, block_number, block_hash))
         self._forget_answered()
 
-    def _note(self, error: BaseException | None) -> None:
+    def _log_change(self, error: BaseException | None) -> None:
         """Log when the ledger becomes unreachable and when it is back, not each failure in between."""
         if self._failing != (error is not None):
             self._failing = error is not None

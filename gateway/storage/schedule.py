@@ -96,13 +96,13 @@ class Schedule(ABC):
         """Make a run if one is due and this process leads."""
         now_ms = self._clock.now_ms()
         try:
-            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_asked() or self._is_due(now_ms)):
+            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_requested() or self._is_due(now_ms)):
                 self._run(self._stop)
         except (LedgerError, StorageUnavailable, VaultError) as error:
             self._not_before_ms = now_ms + _MINUTE_MS
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
 
-    def _is_asked(self) -> bool:
+    def _is_requested(self) -> bool:
         """Whether a run was requested. Raises: StorageUnavailable."""
         return False
 

@@ -88,7 +88,7 @@ def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
     )
     same = actual == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
     same = same and (claims.held_by is None or claims.held_by in {rule.name for rule in policy.risk})
-    lines.says(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
+    lines.add(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
 
 
 def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:

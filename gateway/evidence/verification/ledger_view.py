@@ -27,7 +27,7 @@ class LedgerView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AskedLedger:
+class DirectLedger:
     """The ledger itself, queried each time."""
 
     client: LedgerClient

@@ -58,7 +58,7 @@ class Lines:
     def unknown(self, number: int, text: str) -> None:
         self.all.append(Line(number, _NAMES[number], Verdict.UNKNOWN, text))
 
-    def says(self, number: int, holds: bool, text: str) -> None:
+    def add(self, number: int, holds: bool, text: str) -> None:
         (self.holds if holds else self.fails)(number, text)
 
     def failed(self, numbers: Collection[int]) -> bool:

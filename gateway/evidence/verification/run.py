@@ -12,7 +12,7 @@ from standing.gateway.evidence.signing import TYPE
 from standing.gateway.evidence.verification.case import Evidence, Means, differing_fields
 from standing.gateway.evidence.verification.causes import Cause, find_cause
 from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
-from standing.gateway.evidence.verification.ledger_view import AskedLedger, LedgerView
+from standing.gateway.evidence.verification.ledger_view import DirectLedger, LedgerView
 from standing.gateway.evidence.verification.lines import Line, Lines, Verdict, when
 from standing.gateway.evidence.verification.publications import check_publications
 from standing.gateway.evidence.verification.state import check_block, check_header, check_proof, check_record
@@ -37,7 +37,7 @@ class Report:
 
 def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
     """Check evidence against a ledger. Raises: LedgerUnreachable where it does not even answer its chain id."""
-    return verify_by(evidence, means, AskedLedger(client))
+    return verify_by(evidence, means, DirectLedger(client))
 
 
 def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
@@ -136,7 +136,5 @@ def _check_ledger(lines: Lines, claims: EvidenceClaims, queried: Domain) -> bool
     """2: the queried ledger is the one that the claims name."""
     same = (claims.contract.lower(), claims.chain_id) == (queried.contract.lower(), queried.chain_id)
     named = f"contract {claims.contract} on chain {claims.chain_id}"
-    lines.says(
-        2, same, named if same else f"evidence names {named}, not {queried.contract} on chain {queried.chain_id}"
-    )
+    lines.add(2, same, named if same else f"evidence names {named}, not {queried.contract} on chain {queried.chain_id}")
     return same
