@@ -53,7 +53,7 @@ def create_app(
 ) -> FastAPI:
     """The ASGI app of a gateway, ready to serve. Raises as `composition.build`, before anything is served.
 
-    `read_again` loads the settings anew; without it they stay, and only the files that they name are read again.
+    `read_again` loads the settings again; without it they stay, and only the files that they name are read again.
     """
     gateway = build(settings, clock)
     keyring = Keyring(settings.api_keys)
@@ -101,9 +101,9 @@ def create_app(
 
 
 def _in_front(app: FastAPI, gateway: Gateway, keyring: Keyring) -> LoadShedding:
-    """The framework's middleware with the hot path before all of it, and before that what sheds load: an ordinary
-    request for a decision meets nothing else. It is an app of its own, and cheaper to serve than `app`, which asks for
-    telemetry first."""
+    """The framework's middleware behind the hot path, and load shedding in front of both: an ordinary request for a
+    decision passes through nothing else. The result is an ASGI app of its own, cheaper to serve than `app`, which looks
+    for telemetry first."""
     settings = gateway.settings
     framework = app.build_middleware_stack()
 

@@ -1,4 +1,4 @@
-"""`standing-gateway`: the commands of a platform's gateway. What each one needs is imported when it runs."""
+"""`standing-gateway`: the commands of a platform's gateway. Each one's imports happen when it runs."""
 
 from standing.ledger.service.lazy_commands import LazyCommand, lazy_app
 

@@ -1,4 +1,4 @@
-"""The gateway's services, put together from its settings. `app` serves them; commands use them without HTTP."""
+"""The gateway's services, built from its settings. `app` serves them; commands use them without HTTP."""
 
 import asyncio
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What most services are made of."""
+    """The parts that most services need."""
 
     settings: GatewaySettings
     clock: Clock
@@ -119,7 +119,7 @@ class _Base:
 
 
 def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
-    """Read the secrets, find the ledger, migrate the database, and put the services together.
+    """Read the secrets, find the ledger, migrate the database, and build the services.
 
     Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
     """

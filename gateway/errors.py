@@ -1,5 +1,5 @@
-"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.access.dependencies` says which HTTP status
-each one is.
+"""The gateway's own errors, leaves of the tree in `ledger.errors`; `gateway.access.dependencies` maps each to an
+HTTP status.
 
 StandingError
 ├── Conflict
@@ -7,7 +7,7 @@ StandingError
 │   ├── BankNotServed         the binding's bank is not in the settings any more
 │   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
 │   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
-│   ├── AlreadySettled        captured where a void is asked for, or the other way round
+│   ├── AlreadySettled        captured where a void is requested, or vice versa
 │   ├── NotInReview           the decision was not sent to review, so there is no review to close
 │   ├── AlreadyReviewed       the review ended with the other outcome before
 │   ├── ReviewNotApprovable   the bank's attestation, read again, does not allow the transaction
@@ -15,12 +15,12 @@ StandingError
 │   ├── AlreadyLifted         a hold that was lifted before, or has ended
 │   └── NotByProof            a hold that the policy does not let a bank's certificate lift
 ├── BankNodeUnreachable       the bank's node gives no usable answer in time
-├── BankNodeRefused           the bank's node answers, but not to us, or not what the protocol says
-├── GrantNotTrusted           what the bank's node granted does not hold against the ledger
-├── CertificateNotTrusted     what the bank's node certified is not what was asked, or not signed by the bank
+├── BankNodeRefused           the bank's node refuses our key, or its answer is not in the protocol
+├── GrantNotTrusted           the grant of the bank's node is not valid by the ledger
+├── CertificateNotTrusted     a certificate that does not answer the request, or is not signed by the bank
 └── Unavailable
     ├── TooManyAttempts       the bank's velocity limit is reached; it says when to retry
-    ├── BindingHeld           too many attempts to bind were refused; it ends by itself, or support lifts it
+    ├── BindingHeld           too many attempts to bind were refused; the hold expires, or support lifts it
     └── StorageUnavailable    the gateway's own database does not work for now; nothing was changed
 """
 
@@ -97,4 +97,4 @@ class TooManyAttempts(Unavailable):
 
 
 class BindingHeld(Unavailable):
-    """Too many of a user's attempts to bind were refused. The hold ends by itself, or support lifts it."""
+    """Too many of a user's attempts to bind were refused. The hold expires, or support lifts it."""

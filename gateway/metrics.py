@@ -1,7 +1,7 @@
 """The gateway's metrics for Prometheus: events are counted as they happen, states are looked up at each scrape.
 
-Where several workers serve one port, each counts into a file of its own in a folder that all share, and whichever is
-asked adds them up (`share`); what a worker that died had counted stays. No metric names an account, a user or a
+Where several workers serve one port, each counts into its own file in a shared folder, and the one that is
+scraped adds them up (`share`); the counts of a worker that died stay. No metric names an account, a user or a
 transaction. Durations are in seconds, as is usual with Prometheus.
 """
 
@@ -30,7 +30,7 @@ def share(folder: Path) -> None:
     """Count in `folder` from now on, in this process and those that it forks, so that `Meters.counted` has the sum.
 
     For the process that starts workers, before any `Meters` is made. prometheus_client looks at its variable when it is
-    imported, which has happened by then; the class that it chose there is chosen again.
+    imported, which has happened by then; so its choice of class is made again.
     """
     os.environ[_FOLDER] = str(folder)
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
@@ -78,7 +78,7 @@ class Meters:
 
     @property
     def counted(self) -> CollectorRegistry:
-        """What was counted: by all workers, where several serve."""
+        """The counts: of all workers, where several serve."""
         folder = os.environ.get(_FOLDER)
         if folder is None:
             return self.registry

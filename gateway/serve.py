@@ -31,24 +31,24 @@ def serve(config: Config = None, workers: Workers = 1) -> None:
         logs.configure(settings.log_level)
         if workers > 1 and is_memory_sqlite(settings.database_url):
             raise SettingsError("database_url: in memory, where workers cannot share it; allowed: a file, PostgreSQL")
-        with listener(settings.listen_host, settings.listen_port) as taken:
+        with listener(settings.listen_host, settings.listen_port) as listening:
             if workers == 1:
-                _serve(config, taken)
+                _serve(config, listening)
                 return
-            taken.listen(_BACKLOG)  # once for all; a connection that comes before the first worker waits
+            listening.listen(_BACKLOG)  # once for all workers; connections wait until the first one runs
             with TemporaryDirectory(prefix="standing-gateway-") as figures:
                 metrics.share(Path(figures))  # before any worker counts anything
-                code = run_workers(workers, lambda: _serve(config, taken, shared=True))
+                code = run_workers(workers, lambda: _serve(config, listening, shared=True))
     if code:
         raise typer.Exit(code)
 
 
-def _serve(config: Path | None, taken: socket, *, shared: bool = False) -> None:
-    """One process. It reads the settings itself: a worker that is started later has those of then. `shared`: it is one
-    of several workers."""
+def _serve(config: Path | None, listening: socket, *, shared: bool = False) -> None:
+    """One process. It reads the settings itself, so a worker that starts later uses the newest. `shared`: it is one of
+    several workers."""
     with one_line_errors():
         app = create_app(load(GatewaySettings, config), read_again=lambda: load(GatewaySettings, config))
         app.state.reloader.on_hangup()
         if shared:
             app.state.reloader.share(hang_up_all)
-        serve_app(app.state.load, taken, app.state.load)
+        serve_app(app.state.load, listening, app.state.load)

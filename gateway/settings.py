@@ -52,7 +52,7 @@ class BlockDepth(BaseModel):
 
 
 class GatewaySettings(ServiceSettings):
-    """Everything a gateway needs to know. No default would be unsafe in production."""
+    """A gateway's settings. No default is unsafe in production."""
 
     model_config = SettingsConfigDict(env_prefix="STANDING_GATEWAY_", env_nested_delimiter="__", extra="forbid")
 

@@ -1,1 +1,1 @@
-"""What lets a third party check a decision later: claims, signing, and offline verification."""
+"""Evidence of decisions, for third parties to check later: claims, signing, and offline verification."""

@@ -1,7 +1,7 @@
-"""What evidence says, claim by claim: enough to make the decision again, and nothing about who the user is.
+"""The claims of evidence: enough to make the decision again, and nothing about who the user is.
 
 A user's expected identity tags are committed to, not stated: each by 16 bytes of an HMAC under a key that is derived
-from the binding key. Whoever holds that key can tell whether the bank's tag is the expected one. Others learn nothing.
+from the binding key. Whoever holds that key can check whether the bank's tag is the expected one. Others learn nothing.
 """
 
 import hmac
@@ -31,12 +31,12 @@ _U48 = Annotated[int, Field(ge=0, le=_U48_MAX, strict=True)]
 
 
 class _Claims(BaseModel):
-    # Unknown claims are no error: a later gateway may state more, and the signature covers all of it.
+    # Unknown claims are allowed: a later gateway may state more, and the signature covers all of it.
     model_config = ConfigDict(frozen=True)
 
 
 class RecordClaims(_Claims):
-    """The words of the ledger's record, as `read` answered them."""
+    """The fields of the ledger's record, as `read` returned them."""
 
     publication: _U48
     tag_and_head: Hex26
@@ -63,7 +63,7 @@ class TagClaims(_Claims):
 
 
 class PolicyClaims(_Claims):
-    """What the platform's policy said about this transaction. `version` names the whole policy."""
+    """The platform's policy as it applied to this transaction. `version` names the whole policy."""
 
     version: str
     max_staleness_ms: int

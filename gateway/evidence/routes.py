@@ -117,11 +117,11 @@ async def _proof_or_why_not(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
 
 async def _prove(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
     """Block and proof, both from one node. Raises: LedgerUnreachable where no node gives them; InvalidValue."""
-    asked = questions(read_claims(jws))
+    calls = questions(read_claims(jws))
     failure = LedgerUnreachable("no ledger node can be asked")
     for node in nodes.usable():
         try:
-            found = {name: await node.endpoint.call(method, params) for name, (method, params) in asked.items()}
+            found = {name: await node.endpoint.call(method, params) for name, (method, params) in calls.items()}
         except LedgerUnreachable as error:
             failure = error  # the node may still be good for reads
             continue

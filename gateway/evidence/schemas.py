@@ -1,4 +1,4 @@
-"""Answers about evidence, with what OpenAPI says about them."""
+"""Answers about evidence, with their OpenAPI descriptions."""
 
 from typing import Any, Literal
 
@@ -20,12 +20,12 @@ class EvidenceKeyDocument(BaseModel):
 
 
 class EvidenceFile(BaseModel):
-    """Evidence of one decision, as `standing-gateway verify` takes it."""
+    """Evidence of one decision, as `standing-gateway verify` reads it."""
 
     evidence: str = Field(description="JWS, EdDSA")
     key: EvidenceKeyDocument = Field(description="For convenience; a verifier gets it from /v1/evidence-key itself")
-    block: dict[str, Any] | None = Field(description="The block, as its node told it; with a proof only")
-    proof: dict[str, Any] | None = Field(description="eth_getProof's answer, where it was asked for and can be had")
+    block: dict[str, Any] | None = Field(description="The block, as its node returned it; with a proof only")
+    proof: dict[str, Any] | None = Field(description="eth_getProof's answer, where it was requested and is available")
     no_proof_because: str | None
 
 
@@ -43,7 +43,7 @@ class ExportBody(BaseModel):
 
 
 class CaseFile(EvidenceFile):
-    """Evidence with what opens it, as `standing-gateway verify` takes it."""
+    """Evidence with the bank's grant and, on request, the binding's key, as `standing-gateway verify` reads it."""
 
     grant: KeylessGrantDocument
     binding_key: Hex32 | None = Field(description="Only where it was asked for. A secret of bank and platform")

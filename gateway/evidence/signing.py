@@ -1,8 +1,8 @@
-"""Evidence: what a decision rested on, signed by the gateway, so that a third party can check it later.
+"""Evidence: the basis of a decision, signed by the gateway, so that a third party can check it later.
 
 It is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload is JSON, described in
 `gateway.evidence.claims`. The key is given as a JWK, whose `kid` is its thumbprint (RFC 7638).
-`gateway.evidence.verification` is the other side.
+`gateway.evidence.verification` verifies it.
 """
 
 import json
@@ -57,7 +57,7 @@ class EvidenceSigner:
 
     @property
     def jwk(self) -> dict[str, str]:
-        """The public key, as `GET /v1/evidence-key` tells it."""
+        """The public key, as `GET /v1/evidence-key` returns it."""
         return self._jwk
 
     def sign(
@@ -103,9 +103,9 @@ class EvidenceSigner:
         return (signed + b"." + _base64(self._key.sign(signed))).decode()
 
     def _policy_claims(self, policy: Policy) -> dict[str, Any]:
-        """What is the same for every transaction under one policy."""
+        """The claims that are the same for every transaction under one policy."""
         known, stated = self._policies
-        if known is not policy:  # a policy is frozen; its version takes a while to work out
+        if known is not policy:  # a policy is frozen; its version is slow to compute
             stated = {
                 "version": policy.version,
                 "ahead_allowance_ms": policy.ahead_allowance_ms,

@@ -1,4 +1,4 @@
-"""Everything that follows the ledger, put together: follower, event log, webhooks and streams."""
+"""Builds everything that follows the ledger: follower, event log, webhooks and streams."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ _STOP_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The services. `open` and `close` belong to one event loop; the follower has a thread of its own."""
+    """The services. Call `open` and `close` in one event loop; the follower has its own thread."""
 
     follower: Follower
     log: EventLog
@@ -55,7 +55,7 @@ class Following:
         """Stop. The database must still be open."""
         self.follower.stop()
         if self.thread is not None:
-            # The writing thread it uses is still there, and its calls to the ledger have timeouts.
+            # The writing thread that it uses is still running, and its calls to the ledger have timeouts.
             await asyncio.to_thread(self.thread.join, _STOP_TIMEOUT_S)
         await self.dispatcher.close()
         self.wakeups.close()
@@ -76,7 +76,7 @@ def build(
     stream_settings: StreamSettings,
     at_head: AtHead | None = None,
 ) -> Following:
-    """Put the services together. Nothing runs before `Following.open`."""
+    """Build the services. Nothing runs before `Following.open`."""
     wakeups = Wakeups()
     log = EventLog(storage)
     endpoints = Endpoints(storage, vault, clock, webhook_settings)

@@ -1,10 +1,10 @@
 """Each bank's staleness, minute by minute, for the console's charts.
 
-The follower looks at every bank all the time. Of each minute the worst age is kept, for two days. What the process has
-seen of a minute that it does not live through is lost: a chart may have a gap, and no decision looks here.
+The follower checks every bank continuously and keeps the worst age of each minute for two days. The current minute is
+lost when the process ends, so a chart may have a gap. No decision reads these figures.
 
-The score card counts ages too (`gateway.warning.hours`), by the ledger's own time, so that anyone comes to the same
-figures. These go by this gateway's clock: where the ledger stalls, a chart has to show staleness grow.
+The score card counts ages too (`gateway.warning.hours`), by the ledger's own time, so that anyone can compute the same
+figures. These use this gateway's clock: when the ledger stalls, a chart must show staleness grow.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class MinuteAge:
 
 
 class BankAges:
-    """Collects what is seen within a minute."""
+    """Collects the ages seen within a minute."""
 
     def __init__(self) -> None:
         self._minute_ms = 0
@@ -52,7 +52,7 @@ class BankAges:
 
 
 def write(connection: Connection, ended: Sequence[MinuteAge]) -> None:
-    """Keep a minute that has ended, and delete what is older than two days."""
+    """Store a minute that has ended, and delete minutes older than two days."""
     minutes_ms = [each.minute_ms for each in ended]
     # Another process may have led for a part of the same minute.
     connection.execute(delete(_table).where(_table.c.minute_ms.in_(minutes_ms)))
@@ -62,7 +62,7 @@ def write(connection: Connection, ended: Sequence[MinuteAge]) -> None:
 
 
 def since(storage: Storage, since_ms: int) -> dict[str, list[MinuteAge]]:
-    """What is kept since a time, by bank, in the order of time. Raises: StorageUnavailable."""
+    """The minutes stored since a time, by bank, oldest first. Raises: StorageUnavailable."""
     query = select(_table).where(_table.c.minute_ms >= since_ms).order_by(_table.c.minute_ms)
     ages: dict[str, list[MinuteAge]] = {}
     with storage.read() as connection:

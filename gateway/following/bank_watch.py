@@ -1,4 +1,4 @@
-"""Notices banks that fall silent or come back, by their watermark, the policy's widest bound and the clock."""
+"""Detects banks that fall silent or come back, from their watermark, the policy's widest bound and the clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from standing.gateway.storage import schema
 
 @dataclass(frozen=True, slots=True)
 class BankSighting:
-    """What the ledger says of a bank in a block."""
+    """A bank's state on the ledger as of a block."""
 
     bank: str
     watermark_ms: int

@@ -1,4 +1,4 @@
-"""What the follower remembers of the chain: its position, and the hashes of the blocks before it."""
+"""The follower's stored position on the chain, and the hashes of the blocks before it."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,17 @@ class Cursor:
 
 
 class CursorMoved(Exception):
-    """Another process has followed the chain meanwhile: the present findings must not be written."""
+    """Another process has followed the chain in the meantime: these findings must be discarded."""
 
 
 def load(connection: Connection) -> Cursor | None:
-    """Where the follower is; None before its first start."""
+    """The follower's position; None before its first start."""
     row = connection.execute(select(schema.follower).where(schema.follower.c.id == _ROW)).one_or_none()
     return None if row is None else Cursor(row.block_number, row.block_hash, row.adopted_to_ms)
 
 
 def start(connection: Connection, head: Head) -> None:
-    """Begin at `head`: what was before is read as state, not followed. Raises: IntegrityError where a cursor exists."""
+    """Begin at `head`; earlier blocks count only as state. Raises: IntegrityError where a cursor exists."""
     connection.execute(
         insert(schema.follower).values(id=_ROW, block_number=head.number, block_hash=head.hash, adopted_to_ms=0)
     )
@@ -52,12 +52,12 @@ def advance(connection: Connection, number: int, block_hash: bytes) -> None:
 
 
 def adopted(connection: Connection, to_ms: int) -> None:
-    """Note up to when all bindings have been looked at for the first time."""
+    """Record up to when all bindings have been checked for the first time."""
     connection.execute(update(schema.follower).where(schema.follower.c.id == _ROW).values(adopted_to_ms=to_ms))
 
 
 def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> None:
-    """Remember blocks' hashes, keeping only the newest `keep`."""
+    """Store blocks' hashes, keeping only the newest `keep`."""
     if not hashes:
         return
     table = schema.followed_blocks
@@ -76,10 +76,10 @@ def remembered(connection: Connection) -> list[tuple[int, bytes]]:
 
 
 def go_back(connection: Connection, to: Head, *, common: bool) -> int:
-    """Take back everything after block `to`, the newest that the remembered chain and the present one share; or
-    everything (not `common`), to begin again at `to`.
+    """Undo everything after block `to`, the newest that the remembered chain and the present one share; or everything
+    (not `common`), to begin again at `to`.
 
-    What was told of bindings stays, to be compared with the chain again. Returns: how many bindings that concerns.
+    The reported states of bindings stay, to be compared with the chain again. Returns: how many bindings that affects.
     """
     shared = to.number if common else -1
     table, states = schema.followed_blocks, schema.binding_states

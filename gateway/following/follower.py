@@ -2,10 +2,10 @@
 
 Delivery is at least once: the cursor moves in the transaction that writes the events, and nothing is skipped. Several
 processes may follow at once; one that finds the cursor moved discards its findings. After a reorg the follower goes
-back to the last common block and compares what it told with the new chain. At its first start it reads the present
+back to the last common block and compares what it reported with the new chain. At its first start it reads the present
 state of all bindings and follows from there.
 
-Everything here runs in one thread of its own. What it knows serves notifications only; no decision ever reads it.
+All of this runs in one dedicated thread. Its findings are used for notifications only; no decision ever reads them.
 """
 
 import threading
@@ -39,13 +39,13 @@ _PRUNE_AT_ONCE = 1_000
 _DAY_MS = 24 * 3600 * 1000
 
 
-#: What else is due at the head, with the banks and the policy of the moment. Returns: whether events were written.
+#: Further work at the head, given the current banks and policy. Returns: whether events were written.
 AtHead = Callable[[Head, Sequence[str], Policy], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class FollowerStatus:
-    """The follower's position. `trouble`: why it does not move, None while all is well."""
+    """The follower's position. `trouble`: why it makes no progress; None while all is well."""
 
     block_number: int | None
     head: int | None
@@ -58,7 +58,7 @@ class _ChainChanged(LedgerUnreachable):
 
 
 class Follower:
-    """Follows one ledger for one platform. `run` belongs to one thread; `on_events` is called in it."""
+    """Follows one ledger for one platform. Call `run` in one thread only; it calls `on_events`."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Follower:
 
     @property
     def status(self) -> FollowerStatus:
-        """How the follower is doing. Any thread may ask."""
+        """The follower's status. Thread-safe."""
         cursor, head = self._cursor, self._head
         return FollowerStatus(
             cursor.number if cursor is not None else None,
@@ -111,7 +111,7 @@ class Follower:
         )
 
     def stop(self) -> None:
-        """Let `run` end soon. What is not written is found again."""
+        """Make `run` end soon. Findings that are not written yet are found again."""
         self._stop.set()
 
     @property
@@ -124,7 +124,7 @@ class Follower:
 
         A step that fails with a `StandingError`, for example because the ledger does not answer, is tried again at
         least every 5 seconds. A step that fails otherwise ends the thread visibly. The lock only saves work:
-        transactions guarantee that nothing is told twice and that no cursor goes back.
+        transactions guarantee that nothing is reported twice and that no cursor goes back.
         """
         ended = "told to stop"
         try:
@@ -143,7 +143,7 @@ class Follower:
         failures = 0
         while not self._stop.is_set():
             if self._leader is not None and not self._leader.leads():
-                self._note(None)
+                self._set_trouble(None)
                 self._stop.wait(self._settings.poll_ms / 1000)
                 continue
             try:
@@ -152,15 +152,15 @@ class Follower:
                 more = False  # another process follows as well; the next step starts from its position
             except StandingError as error:
                 failures += 1
-                self._note(str(error))
+                self._set_trouble(str(error))
                 self._stop.wait(min(_MAX_BACKOFF_S, self._settings.poll_ms / 1000 * 2 ** min(failures, 16)))
                 continue
             failures = 0
-            self._note(None)
+            self._set_trouble(None)
             if not more:
                 self._stop.wait(self._settings.poll_ms / 1000)
 
-    def _note(self, trouble: str | None) -> None:
+    def _set_trouble(self, trouble: str | None) -> None:
         if (self._trouble is None) != (trouble is None):
             if trouble is not None:
                 structlog.get_logger().warning("following_interrupted", problem=trouble)
@@ -169,7 +169,7 @@ class Follower:
         self._trouble = trouble
 
     def step(self) -> bool:
-        """Follow one range of blocks; where no block is left, do what else is due.
+        """Follow one range of blocks; where none is left, do the work that is due at the head.
 
         Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable, VaultError.
         """
@@ -180,7 +180,7 @@ class Follower:
             self._follow(cursor, head)
             return True
         if cursor.number > head.number:
-            return False  # the node is behind the one that was asked before
+            return False  # this node is behind the one asked before
         more = self._adopt(cursor, head)
         self._watch_banks(head)
         if self._at_head is not None and self._at_head(head, self._banks, self._policy):
@@ -287,10 +287,10 @@ class Follower:
         self._cursor = replace(cursor, number=to.number, hash=to.hash)
         return self._cursor
 
-    # --- what is due at the head
+    # --- work at the head
 
     def _adopt(self, cursor: Cursor, head: Head) -> bool:
-        """Look at new bindings for the first time, and again at those whose block is no longer part of the chain."""
+        """Check new bindings for the first time, and recheck those whose block is no longer part of the chain."""
         now_ms = self._clock.now_ms()
         found = self._observer.not_adopted(cursor.adopted_to_ms, MAX_AT_ONCE)
         adopted_to_ms = max(cursor.adopted_to_ms, now_ms - _STORING_MS)

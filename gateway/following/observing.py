@@ -1,6 +1,6 @@
-"""What a block says of this platform's bindings: read at that block, opened, compared with what was last told.
+"""Reads this platform's bindings as of a block, opens them, and compares them with what was last reported.
 
-Records come with their own publication number. What changed and changed back within one block is one state.
+Records carry their own publication number. Changes that cancel out within one block are not seen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ MAX_AT_ONCE = 500
 class Known:
     """A binding of this platform, with the key of its records. Never logged.
 
-    `unvouched`: fields that the bank did not vouch for when it granted the binding, so nothing is expected of them.
+    `unvouched`: fields that the bank did not vouch for when it granted the binding, so no value is expected.
     """
 
     binding: bytes
@@ -66,14 +66,14 @@ class Observer:
 
     def known(self, bindings: Iterable[bytes]) -> dict[bytes, Known]:
         """Those of `bindings` that are this platform's. Raises: StorageUnavailable, VaultError."""
-        asked = list(dict.fromkeys(bindings))
+        wanted = list(dict.fromkeys(bindings))
         found: dict[bytes, Known] = {}
         with self._storage.read() as connection:
-            for start in range(0, len(asked), MAX_AT_ONCE):
+            for start in range(0, len(wanted), MAX_AT_ONCE):
                 table = schema.bindings.c
                 rows = connection.execute(
                     select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched).where(
-                        table.binding.in_(asked[start : start + MAX_AT_ONCE])
+                        table.binding.in_(wanted[start : start + MAX_AT_ONCE])
                     )
                 )
                 for row in rows:
@@ -85,7 +85,7 @@ class Observer:
         return Known(row.binding, row.bank, key, tags, tuple(row.unvouched.split(",")) if row.unvouched else ())
 
     def not_adopted(self, since_ms: int, limit: int) -> list[Known]:
-        """New bindings since a time that were never looked at, and those to be looked at again."""
+        """New bindings since a time that were never checked, and those to be rechecked."""
         table, states = schema.bindings.c, schema.binding_states.c
         columns = select(table.binding, table.bank, table.key_sealed, table.tags, table.unvouched)
         with self._storage.read() as connection:
@@ -100,8 +100,8 @@ class Observer:
     def sight(self, known: Sequence[Known], block: Head, newest: Head) -> list[Sighting]:
         """The records of up to MAX_AT_ONCE bindings as they were in a block.
 
-        A node that no longer has that block's state is asked for block `newest` instead; what came between is then seen
-        as one change. Raises: LedgerUnreachable.
+        A node that no longer has that block's state is asked for block `newest` instead; changes in between are then
+        seen as one. Raises: LedgerUnreachable.
         """
         queries = [(each.bank, each.binding) for each in known]
         try:
@@ -116,21 +116,23 @@ class Observer:
         ]
 
     def write(self, connection: Connection, sightings: Sequence[Sighting], now_ms: int) -> int:
-        """Write events for what differs from what was last told, and remember what is told now.
+        """Write events for differences from what was last reported, and store what is reported now.
 
         `sightings` are in the chain's order, one per binding. Returns: how many events.
         """
         states = _states(connection, [sighting.known.binding for sighting in sightings])
-        # A record older than what was told occurs where a node had lost the state of some blocks (see `sight`).
+        # A record older than the reported one occurs where a node had lost the state of some blocks (see `sight`).
         sightings = [sighting for sighting in sightings if not _is_older(sighting, states)]
-        told = {each.known.binding: _told(each.known, states.get(each.known.binding)) for each in sightings}
+        previous = {
+            each.known.binding: _reported_terms(each.known, states.get(each.known.binding)) for each in sightings
+        }
         events: list[Event] = []
         for sighting in sightings:
             binding = sighting.known.binding
             if sighting.record.publication:
-                events += _events(sighting, states.get(binding), told[binding], now_ms)
+                events += _events(sighting, states.get(binding), previous[binding], now_ms)
         event_log.append(connection, events)
-        _observe(connection, sightings, told, now_ms)
+        _observe(connection, sightings, previous, now_ms)
         _remember(connection, sightings, states, now_ms)
         return len(events)
 
@@ -171,12 +173,12 @@ def _events(sighting: Sighting, state: Row[Any] | None, previous: Terms | None, 
     ]
 
 
-def _told(known: Known, state: Row[Any] | None) -> Terms | None:
-    """The terms that were told last; None where there were none, or they did not open."""
+def _reported_terms(known: Known, state: Row[Any] | None) -> Terms | None:
+    """The terms that were last reported; None where there were none, or they did not open."""
     if state is None or state.publication == 0:
         return None
-    told = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
-    return open_record(told, key=known.key, bank=known.bank, binding=known.binding)
+    record = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
+    return open_record(record, key=known.key, bank=known.bank, binding=known.binding)
 
 
 def _remember(
@@ -209,10 +211,10 @@ def _usable_since_ms(sighting: Sighting, state: Row[Any] | None, now_ms: int) ->
 
 
 def _observe(
-    connection: Connection, sightings: Sequence[Sighting], told: Mapping[bytes, Terms | None], now_ms: int
+    connection: Connection, sightings: Sequence[Sighting], previous: Mapping[bytes, Terms | None], now_ms: int
 ) -> None:
-    """Remember when each word of a bank was seen. One that says the same again gives cover to others, or was asked for
-    by a resync: it is marked, since it is no change."""
+    """Record when each attestation was seen. One that repeats the terms, to hide other bindings' changes
+    or after a resync, is marked, since it is no change."""
     table = schema.observations
     seen = {(s.known.binding, s.record.publication): s for s in sightings if s.record.publication}
     there = {
@@ -232,7 +234,7 @@ def _observe(
             "block_number": sighting.block.number,
             "block_time_ms": sighting.block.time_s * 1000,
             "observed_at_ms": now_ms,
-            "restated": sighting.terms is not None and sighting.terms == told[binding],
+            "restated": sighting.terms is not None and sighting.terms == previous[binding],
         }
         for (binding, publication), sighting in seen.items()
         if (binding, publication) not in there

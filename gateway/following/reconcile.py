@@ -1,8 +1,8 @@
-"""Reconciliation: every active binding is read at one pinned block and compared with what this gateway believes.
+"""Reconciliation: every active binding is read at one pinned block and compared with this gateway's state.
 
 This is the old nightly batch, kept as a safety net: no decision ever uses its result. It reports which bindings can no
-longer work, with the reason and the user's way out (they are marked until a later run finds them well); where the
-ledger and the follower's state differ; and which banks are silent, suspended, or behind an earlier watermark of theirs.
+longer work, with the reason and the user's remedy (they are marked until a later run finds them usable); where the
+ledger and the follower's state differ; and which banks are silent, suspended, or below an earlier watermark of theirs.
 
 It reads in batches, with a pause after each, over its own connections, and never holds the writing thread for longer
 than a batch's marks take.
@@ -37,9 +37,9 @@ from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.vault import Vault
 
-#: Reasons from which a binding does not recover by itself.
+#: Reasons from which a binding does not recover on its own.
 DEAD_REASONS = frozenset({Reason.NO_ATTESTATION, Reason.ATTESTATION_UNREADABLE, Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
-#: A binding's first attestation follows soon after the grant. For this long, its absence means nothing.
+#: A binding's first attestation follows soon after the grant. For this long, its absence is not reported.
 GRACE_MS = 10 * 60 * 1000
 #: How many findings of one kind a report lists. It counts all of them.
 MAX_LISTED = 1_000
@@ -55,14 +55,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The pace: how many bindings at once, and the pause after them, in ms."""
+    """The batch size, and the pause after each batch in ms."""
 
     batch: int = 200
     pause_ms: int = 20
 
 
 class Reconciler:
-    """Makes runs, one at a time. `run` is for a thread that may wait."""
+    """Makes runs, one at a time. `run` blocks, so it needs a thread of its own."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Reconciler:
         self._pace = pace
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from the next run on."""
+        """Use another policy from the next run on."""
         self._policy = policy
 
     def run(self, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False) -> Report | None:
@@ -113,7 +113,7 @@ class Reconciler:
             if progress is not None:
                 progress(report.checked, max(total, report.checked))
             time.sleep(self._pace.pause_ms / 1000)
-        # Without finality blocks may disappear; what was read is then the state of no block.
+        # Without finality blocks may disappear; the records read then belong to no block of the chain.
         report.block_is_still_there = self._ledger.head(pinned.number).hash == pinned.hash
         report.ended_at_ms = self._clock.now_ms()
         self._storage.writer.submit(self._store, report).result()
@@ -132,18 +132,18 @@ class Reconciler:
         return self._ledger.head(max(0, head.number - self._rule.depth)) if self._rule.depth else head
 
     def _batches(self) -> Iterator[Sequence[Row[Any]]]:
-        """All active bindings with what the follower believes of each, in the order of their ids."""
-        own, told = schema.bindings, schema.binding_states
+        """All active bindings, each with the follower's state of it, in the order of their ids."""
+        own, followed = schema.bindings, schema.binding_states
         query = (
             select(
                 own,
-                told.c.publication.label("told_publication"),
-                told.c.tag_and_head.label("told_tag_and_head"),
-                told.c.tail.label("told_tail"),
-                told.c.block_number.label("told_block_number"),
+                followed.c.publication.label("followed_publication"),
+                followed.c.tag_and_head.label("followed_tag_and_head"),
+                followed.c.tail.label("followed_tail"),
+                followed.c.block_number.label("followed_block_number"),
                 schema.dead_bindings.c.reason.label("dead_reason"),
             )
-            .select_from(own.outerjoin(told).outerjoin(schema.dead_bindings))
+            .select_from(own.outerjoin(followed).outerjoin(schema.dead_bindings))
             .where(own.c.ended_at_ms.is_(None), own.c.binding > bindparam("after"))
             .order_by(own.c.binding)
             .limit(self._pace.batch)
@@ -176,11 +176,11 @@ class Reconciler:
         bics = sorted(self._banks)
         records = self._read([(bic, _NO_BINDING) for bic in bics], pinned)
         with self._storage.read() as connection:
-            told = {row.bank: row for row in connection.execute(select(schema.bank_states))}
+            states = {row.bank: row for row in connection.execute(select(schema.bank_states))}
         now_ms = self._clock.now_ms()
         for bic, record in zip(bics, records, strict=True):
             staleness_ms = now_ms - record.watermark_ms if record.watermark_ms else None
-            row = told.get(bic)
+            row = states.get(bic)
             report.banks.append(
                 BankFinding(
                     bank=bic,
@@ -213,18 +213,18 @@ class Reconciler:
             report.checked += 1
             report.count(row.bank, reason)
             if reason in DEAD_REASONS or record is None:
-                word = reason.value if reason is not None else "bank_not_served"
-                if row.dead_reason != word:
-                    marks[row.binding] = word
+                dead_reason = reason.value if reason is not None else "bank_not_served"
+                if row.dead_reason != dead_reason:
+                    marks[row.binding] = dead_reason
                 report.dead_count += 1
                 if len(report.dead) < MAX_LISTED:
-                    report.dead.append(DeadFinding("0x" + row.binding.hex(), row.bank, row.user_id, word))
+                    report.dead.append(DeadFinding("0x" + row.binding.hex(), row.bank, row.user_id, dead_reason))
             elif row.dead_reason is not None:
                 marks[row.binding] = None
             if record is not None and (drift := _drift(row, record, floor, pinned, follower)) is not None:
                 report.drift_count += 1
                 if len(report.drift) < MAX_LISTED:
-                    believed = floor if drift is Drift.BELOW_FLOOR else row.told_publication
+                    believed = floor if drift is Drift.BELOW_FLOOR else row.followed_publication
                     report.drift.append(
                         DriftFinding("0x" + row.binding.hex(), row.bank, drift, record.publication, believed)
                     )
@@ -248,9 +248,10 @@ class Reconciler:
         }
 
     def _reason(self, row: Row[Any], record: Record | None, floor: int, now_ms: int) -> Reason | None:
-        """The reason against the smallest payment, or else withdrawal, leaving a silent or suspended bank aside.
+        """The reason that prevents the smallest payment, or else the smallest withdrawal.
 
-        Whether a bank can be relied on is no property of the binding. None: all is well, or it is too early to say.
+        Silence and suspension of the bank are disregarded: they are not properties of the binding. None: nothing
+        prevents either, or it is too early to say.
         """
         if record is None:
             return None
@@ -259,11 +260,11 @@ class Reconciler:
         terms = bound.open(record)
         if terms is not None and row.unvouched:
             bound = replace(bound, tags=IdentityTags.unpack(adopt(row.tags, row.unvouched, terms.tags)))
-        heard = record._replace(watermark_ms=now_ms, suspended=False)
+        live = record._replace(watermark_ms=now_ms, suspended=False)
         reasons = [
             decide(
                 Question(kind, 1, terms.currency if terms is not None else _ANY_CURRENCY),
-                record=heard,
+                record=live,
                 terms=terms,
                 expected=bound.tags,
                 ended=False,
@@ -289,9 +290,9 @@ class Reconciler:
         with self._storage.write() as connection:
             connection.execute(delete(table).where(table.c.binding.in_(list(marks))))
             dead = [
-                {"binding": binding, "reason": word, "since_ms": now_ms, "block_number": pinned.number}
-                for binding, word in marks.items()
-                if word is not None
+                {"binding": binding, "reason": reason, "since_ms": now_ms, "block_number": pinned.number}
+                for binding, reason in marks.items()
+                if reason is not None
             ]
             if dead:
                 connection.execute(insert(table), dead)
@@ -299,7 +300,7 @@ class Reconciler:
     def _store(self, report: Report) -> None:
         runs, dead, own = schema.reconcile_runs, schema.dead_bindings, schema.bindings
         with self._storage.write() as connection:
-            # A binding that the platform has ended meanwhile is not dead but gone.
+            # A binding that the platform has ended in the meantime no longer counts as dead.
             ended = select(own.c.binding).where(own.c.ended_at_ms.is_not(None))
             connection.execute(delete(dead).where(dead.c.binding.in_(ended)))
             connection.execute(
@@ -333,22 +334,22 @@ def last_started_at_ms(storage: Storage) -> int | None:
 
 
 def _drift(row: Row[Any], record: Record, floor: int, pinned: Head, follower: Row[Any] | None) -> Drift | None:
-    """How the ledger's record differs from what this gateway believes; None where it does not, or where the follower is
-    behind or ahead of the pinned block."""
+    """How the ledger's record differs from this gateway's state; None where it does not, or where the follower is
+    not at the pinned block."""
     if record.publication < floor:
         return Drift.BELOW_FLOOR
     drift = None
     if follower is None:
-        pass  # without a follower nothing is believed
-    elif row.told_publication is None:
+        pass  # without a follower there is no state to compare with
+    elif row.followed_publication is None:
         drift = Drift.NOT_FOLLOWED if row.created_at_ms < follower.adopted_to_ms else None
-    elif row.told_block_number > pinned.number:
-        pass  # it has seen a later block than the one that was read
-    elif record.publication < row.told_publication:
+    elif row.followed_block_number > pinned.number:
+        pass  # the follower has seen a later block than the pinned one
+    elif record.publication < row.followed_publication:
         drift = Drift.LEDGER_WENT_BACK
-    elif record.publication > row.told_publication:
+    elif record.publication > row.followed_publication:
         drift = Drift.FOLLOWER_MISSED if follower.block_number >= pinned.number else None
     else:
-        words, told = (record.tag_and_head, record.tail), (row.told_tag_and_head, row.told_tail)
-        drift = Drift.WORDS_DIFFER if record.publication and words != told else None
+        sealed, followed = (record.tag_and_head, record.tail), (row.followed_tag_and_head, row.followed_tail)
+        drift = Drift.WORDS_DIFFER if record.publication and sealed != followed else None
     return drift

@@ -18,7 +18,7 @@ from standing.gateway.evidence.verification.lines import span, when
 class Drift(StrEnum):
     """How the ledger and this gateway's state differ."""
 
-    BELOW_FLOOR = "below_floor"  # older than what a decision has seen: decisions say ledger_rolled_back
+    BELOW_FLOOR = "below_floor"  # older than a record that a decision has seen: decisions say ledger_rolled_back
     NOT_FOLLOWED = "not_followed"
     FOLLOWER_MISSED = "follower_missed"
     LEDGER_WENT_BACK = "ledger_went_back"
@@ -48,13 +48,13 @@ class DeadFinding:
 
     @property
     def way_out(self) -> Localized:
-        """What its user can do."""
+        """The remedy, for its user."""
         return NOT_SERVED if self.reason == "bank_not_served" else MESSAGES[Reason(self.reason)]
 
 
 @dataclass(frozen=True, slots=True)
 class DriftFinding:
-    """A binding whose record is not what this gateway believed: publication numbers, 0 and None where there is none."""
+    """A binding whose record differs from this gateway's state: publication numbers; 0 and None where there is none."""
 
     binding: str
     bank: str
@@ -84,11 +84,11 @@ class Report:
     def count(self, bank: str, reason: Reason | None) -> None:
         """Count one binding."""
         counts = self.reasons.setdefault(bank, {})
-        word = reason.value if reason is not None else "well"
-        counts[word] = counts.get(word, 0) + 1
+        name = reason.value if reason is not None else "well"
+        counts[name] = counts.get(name, 0) + 1
 
     def document(self) -> dict[str, Any]:
-        """The report as plain values, each dead binding with its user's way out in both languages."""
+        """The report as plain values, each dead binding with its user's remedy in both languages."""
         document = asdict(self)
         for entry, finding in zip(document["dead"], self.dead, strict=True):
             entry["way_out"] = {"en": finding.way_out.en, "zh": finding.way_out.zh}

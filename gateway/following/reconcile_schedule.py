@@ -12,7 +12,7 @@ _FIRST_AFTER_MINUTES = 10
 
 
 class ReconcileSchedule(Schedule):
-    """Runs the reconciler, and tells how far the present run is."""
+    """Runs the reconciler, and reports the progress of the current run."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class ReconcileSchedule(Schedule):
         )
         self._reconciler = reconciler
         self._storage = storage
-        #: Progress of the present run: done and total.
+        #: Progress of the current run: done and total.
         self.progress: tuple[int, int] | None = None
 
     def _run(self, stop: threading.Event) -> None:
         try:
-            self._reconciler.run(self._note, stop.is_set)
+            self._reconciler.run(self._set_progress, stop.is_set)
         finally:
             self.progress = None
 
     def _last_began_ms(self) -> int | None:
         return last_started_at_ms(self._storage)
 
-    def _note(self, done: int, total: int) -> None:
+    def _set_progress(self, done: int, total: int) -> None:
         self.progress = (done, total)

@@ -1,4 +1,4 @@
-"""One of the ledger's nodes: its state, what it has stated, and validation of its answers."""
+"""One of the ledger's nodes: its state, its block hashes, and validation of its answers."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -29,11 +29,11 @@ class NodeState(IntEnum):
 
 @dataclass(slots=True)
 class LedgerNode:
-    """One node, and what is known about it.
+    """One node and its state.
 
-    `highest`: the highest block that it has offered for reads, `read`: that a read has taken from it. `checked`: it has
-    proved to belong to this ledger and has not failed since. `hashes`: of its newest blocks, by number and time;
-    another node's answer does not count for what was read here.
+    `highest`: the highest block that it has offered for reads, `read`: that a read has used. `checked`: it has proved
+    to belong to this ledger and has not failed since. `hashes`: of its newest blocks, by number and time; a read from
+    this node never uses another node's hash.
     """
 
     endpoint: Endpoint
@@ -76,6 +76,6 @@ def quantity(value: Any) -> int:
         number = int(value, 16)
     except (TypeError, ValueError) as error:
         raise LedgerUnreachable("the ledger's node answers without a number") from error
-    if not 0 <= number <= _MAX_QUANTITY:  # one of a million digits could not even be shown
+    if not 0 <= number <= _MAX_QUANTITY:  # one with a million digits could not even be printed
         raise LedgerUnreachable("the ledger's node answers with an invalid number")
     return number

@@ -1,7 +1,7 @@
 """The ledger's nodes: which of them may be read, in which order, and when the next one is asked.
 
-What is known of a node comes in two ways. In passing: each answer to a read is held against what was seen before. And
-regularly, where the nodes are watched: chain id, contract, number and time of the block that reads are of. It is one of
+A node's state has two sources. Each answer to a read is compared with the blocks seen before. Where the nodes are
+watched, they are also probed at intervals: chain id, contract, number and time of the block that reads use. The states:
 
 | state | what it means | reads |
 | --- | --- | --- |
@@ -9,19 +9,19 @@ regularly, where the nodes are watched: chain id, contract, number and time of t
 | stalled | its newest block is older than `max_head_age_ms`: an idle chain, or a node cut off | after the fit |
 | failing | gave no usable answer last time, or was overtaken by another node | after those |
 | behind | more than `max_lag_blocks` behind what was seen | only where every other one fails; an answer that is |
-|        |                                                  | behind counts for nothing |
+|        |                                                  | behind is not used |
 | wrong | another chain id, or no contract at the address | never, until it is right again |
 
-What was seen is the highest block number of any node, of three or more nodes the highest that two have told: a single
-one cannot make all others look late. It never goes back while the process lives, but for what a node told that turned
-out to be of another ledger.
+"What was seen" is the highest block number of any node; with three or more nodes, the highest that two have stated, so
+that a single one cannot make all others look late. It never goes back while the process lives, except that the numbers
+of a node that turns out to belong to another ledger are dropped.
 
-A read asks the first node, the next one where that fails or is slow, and takes the first good answer, all inside the
-time budget of one read. States mend by themselves, with the next look.
+A read asks the first node, the next one where that fails or is slow, and uses the first good answer, all inside the
+time budget of one read. A node's state recovers at the next probe.
 
 An answer may be good and still *late*: of an older block than one that this gateway has read before, as from a node
-that stood still and catches up. It is kept, the next node is asked, and it counts only where no node gives a newer one
-in time. So what is read does not go back while any node within reach is level.
+that stalled and is catching up. It is kept, the next node is asked, and it is used only where no node gives a newer one
+in time. So reads do not go back while any reachable node is up to date.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ LATEST = BlockRule()
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How nodes are watched: what each must be, and how often it is checked."""
+    """How nodes are watched: the expected chain, and how often each node is checked."""
 
     chain_id: int
     clock: Clock
@@ -76,7 +76,7 @@ class Watch:
 
 
 class LedgerNodes:
-    """All nodes of one ledger contract. Belongs to one event loop, from `open` to `close`.
+    """All nodes of one ledger contract. Stays in one event loop, from `open` to `close`.
 
     Without a `watch`, a node is judged by its answers alone, and no block hash is asked for. Raises: InvalidValue for
     no URL, or more than `ledger.chain.failover.MAX_URLS`.
@@ -137,7 +137,7 @@ class LedgerNodes:
         if not order:
             raise LedgerUnreachable("every ledger node is of another ledger")
         if len(order) == 1:
-            return self._took(order[0], await self._attempt(order[0], question))
+            return self._note_read(order[0], await self._attempt(order[0], question))
         late: list[tuple[LedgerNode, _T]] = []
         try:
             async with asyncio.timeout(self._budget_s) as bound:
@@ -148,7 +148,7 @@ class LedgerNodes:
                     raise
                 raise LedgerUnreachable("no ledger node answers in time") from error
             node, answer = max(late, key=lambda each: each[1].block_number)
-        return self._took(node, answer)
+        return self._note_read(node, answer)
 
     async def ask_each(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> AsyncGenerator[_T, None]:
         """The usable answers of all nodes, asked at once, as they come in; none where no node gives one in time."""
@@ -160,12 +160,12 @@ class LedgerNodes:
                     try:
                         yield await coming
                     except LedgerUnreachable:
-                        continue  # noted at its node
+                        continue  # its node's state records it
         except TimeoutError:
             return
         finally:
             for task in tasks:
-                task.add_done_callback(_take_note)
+                task.add_done_callback(_retrieve_error)
                 task.cancel()
 
     def usable(self) -> list[LedgerNode]:
@@ -176,7 +176,7 @@ class LedgerNodes:
             return [node for node in ours if node.state is not NodeState.BEHIND]
         return ours
 
-    def _took(self, node: LedgerNode, answer: _T) -> _T:
+    def _note_read(self, node: LedgerNode, answer: _T) -> _T:
         node.read = max(node.read, answer.block_number)
         return answer
 
@@ -191,8 +191,8 @@ class LedgerNodes:
         late: list[tuple[LedgerNode, _T]],
         bound: asyncio.Timeout,
     ) -> tuple[LedgerNode, _T]:
-        """The first answer that is not late, with its node; late ones are added to `late`. The first of them pulls
-        `bound` in: it is of use only while its requests still wait."""
+        """The first answer that is not late, with its node; late ones are added to `late`. The first of them shortens
+        `bound`: a late answer is of use only while its requests still wait."""
         loop = asyncio.get_running_loop()
         enough_s = loop.time() + self._budget_s - self._patience_s
         running: dict[asyncio.Task[_T], LedgerNode] = {}
@@ -203,7 +203,7 @@ class LedgerNodes:
                 node = next(left, None)
                 if node is not None:
                     task = loop.create_task(self._attempt(node, question))
-                    task.add_done_callback(_take_note)
+                    task.add_done_callback(_retrieve_error)
                     running[task] = node
                 elif not running:
                     raise failure
@@ -233,7 +233,7 @@ class LedgerNodes:
                 await self._check(node, self._watch.chain_id)
             answer = await question(node)
         except LedgerUnreachable as error:
-            node.checked = False  # it may come back as another one
+            node.checked = False  # after a restart it may be another node
             if node.state < NodeState.FAILING:
                 self._set(node, NodeState.FAILING, str(error))
             raise
@@ -242,19 +242,19 @@ class LedgerNodes:
         return answer
 
     async def block_to_read(self, node: LedgerNode) -> str:
-        """The block that a read asks `node` for: a tag, or a number where the rule has a depth."""
+        """The block to request from `node`: a tag, or a number where the rule has a depth."""
         if not self.rule.depth:
             return self.rule.tag
         head = quantity(await node.endpoint.call("eth_blockNumber", []))
         return hex(max(head - self.rule.depth, 0))
 
-    def admit(self, node: LedgerNode, block_number: int, asked: str) -> None:
-        """Accept an answer that is of `block_number`, where `asked` was asked for.
+    def admit(self, node: LedgerNode, block_number: int, requested: str) -> None:
+        """Accept an answer that is of `block_number`, where the block `requested` was asked for.
 
         Raises: LedgerUnreachable where it is of another block, or behind what was seen.
         """
-        if asked.startswith("0x") and int(asked, 16) != block_number:
-            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(asked, 16)} was asked for")
+        if requested.startswith("0x") and int(requested, 16) != block_number:
+            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(requested, 16)} was asked for")
         behind = self.seen - block_number
         if behind > self._max_lag_blocks:
             problem = f"{behind} blocks behind what was seen"
@@ -265,11 +265,11 @@ class LedgerNodes:
     @property
     def seen(self) -> int:
         """The highest block number that counts; see the top of this module."""
-        told = sorted((node.highest for node in self.all), reverse=True)
-        return told[1] if len(told) > 2 else told[0]
+        heights = sorted((node.highest for node in self.all), reverse=True)
+        return heights[1] if len(heights) > 2 else heights[0]
 
     async def block_hash(self, node: LedgerNode, number: int, time_s: int) -> bytes | None:
-        """The hash of a block that `node` has just read, asked for once per block. None where it cannot be had."""
+        """The hash of a block that `node` has just read, requested once per block. None where it is unavailable."""
         if self._watch is None:
             return None
         found = node.hashes.get((number, time_s))
@@ -278,7 +278,7 @@ class LedgerNodes:
                 async with asyncio.timeout(self._patience_s):
                     learn_block(node, await node.endpoint.call("eth_getBlockByNumber", [hex(number), False]))
             except (LedgerUnreachable, TimeoutError):
-                return None  # evidence then says that it has none; the decision does not rest on it
+                return None  # evidence then states none; the decision does not depend on it
             found = node.hashes.get((number, time_s))
         return found
 
@@ -291,12 +291,12 @@ class LedgerNodes:
 
     async def probe(self, watch: Watch) -> None:
         """Check every node now, and set its state."""
-        looks = await asyncio.gather(*(self._look(node, watch) for node in self.all))
-        for node, answered in zip(self.all, looks, strict=True):
-            if answered:  # only now: another node's answer may have raised what was seen
+        answered = await asyncio.gather(*(self._probe_node(node, watch) for node in self.all))
+        for node, has_answered in zip(self.all, answered, strict=True):
+            if has_answered:  # only now: another node's answer may have raised what was seen
                 self._judge(node, watch)
 
-    async def _look(self, node: LedgerNode, watch: Watch) -> bool:
+    async def _probe_node(self, node: LedgerNode, watch: Watch) -> bool:
         """Ask a node for the block it offers for reads. Returns: whether it answered and belongs to this ledger."""
         try:
             async with asyncio.timeout(max(watch.probe_ms / 1000, 2 * self._patience_s)):
@@ -323,9 +323,8 @@ class LedgerNodes:
             if not isinstance(code, str) or len(code) <= 2:
                 problem = f"there is no contract at {self.contract}"
         if problem is not None:
-            node.highest = node.read = (
-                0  # its block number was another ledger's, beside which all nodes of this one may look late
-            )
+            # Its block numbers were another ledger's, and may make all nodes of this one look late.
+            node.highest = node.read = 0
             self._set(node, NodeState.WRONG, problem)
             raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
         node.checked = True
@@ -354,14 +353,14 @@ class LedgerNodes:
 
 
 def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
-    """At the start: check that at least one node belongs to the right ledger. One of another ledger is left out.
+    """Check at the start that at least one node belongs to the right ledger. One of another ledger is left out.
 
     Raises: LedgerUnreachable where no node answers; LedgerMismatch where none that answers belongs to this ledger.
     """
     try:
         silent = client.check(chain_id)
     except LedgerMismatch as error:
-        # The client itself leaves such a node out, so a node that answers now is right.
+        # The client itself leaves such a node out, so a node that answers now is of this ledger.
         client.head()
         structlog.get_logger().warning("ledger_node_left_out", problem=str(error))
     else:
@@ -370,12 +369,12 @@ def check_ledger(client: LedgerClient, chain_id: int | None) -> None:
 
 
 def _log_end(looking: asyncio.Task[None]) -> None:
-    """If checking ended, nodes would keep their states: that must be visible."""
+    """Without checking, nodes keep their states: its end must be visible."""
     if not looking.cancelled() and (error := looking.exception()) is not None:
         structlog.get_logger().error("ledger_watch_ended", error=type(error).__name__)
 
 
-def _take_note(task: asyncio.Task[Any]) -> None:
+def _retrieve_error(task: asyncio.Task[Any]) -> None:
     """A slower node's error no longer matters; asyncio would warn of one that nobody retrieved."""
     if not task.cancelled():
         task.exception()

@@ -1,8 +1,8 @@
 """The coalescing reader: requests that are waiting at the same moment share one `read` call of the ledger.
 
-That is batching, not caching. A call takes only the requests that are waiting when it is sent, so each answer comes
+That is batching, not caching. A call includes only the requests waiting when it is sent, so each answer comes
 from a state that was read after its request arrived. No answer is kept. A call is raw JSON-RPC (`eth_call`), encoded
-and decoded by `ledger.chain.codec`. `gateway.ledger_reading.nodes` chooses its node and judges its answer.
+and decoded by `ledger.chain.codec`. `gateway.ledger_reading.nodes` chooses its node and checks its answer.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _RECORD_ANSWER_CHARS = 6 * 64
 
 
 class Seen(NamedTuple):
-    """One record, and the block whose state it belongs to; `block_hash` is None where it could not be had."""
+    """One record, and the block whose state it belongs to; `block_hash` is None where it is unavailable."""
 
     record: Record
     block_number: int
@@ -49,7 +49,7 @@ class _Answered:
 
 
 class Reader:
-    """Reads records of one contract. Belongs to one event loop, from `open` to `close`.
+    """Reads records of one contract. Stays in one event loop, from `open` to `close`.
 
     `ledger`: the ledger's nodes, which it opens and closes, or the URL of the only one. `budget_ms` is the time from a
     request's arrival to its answer. Beyond `max_waiting` requests it raises Overloaded.
@@ -82,7 +82,7 @@ class Reader:
         self._again = asyncio.Semaphore(max_in_flight)
         self._woken = False
         self._failing = False
-        self._loop: asyncio.AbstractEventLoop | None = None  # that of `open`; None where nothing is to be sent
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one of `open`; None while closed
 
     @property
     def waiting(self) -> int:
@@ -109,8 +109,8 @@ class Reader:
     async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:
         """The record of (bank as bytes11, binding), read after this was called.
 
-        `floor`: the publication that its record is known to have reached. An older record is asked for again at every
-        node, for as long as one more budget, and is answered only where no node has a newer one in that time.
+        `floor`: the publication that its record is known to have reached. An older record is requested again from every
+        node, for as long as one more budget, and is returned only where no node has a newer one in that time.
 
         Raises: LedgerUnreachable where no usable answer comes within the budget; Overloaded; InvalidValue where one of
         the two has a wrong size, before it shares a call.
@@ -147,7 +147,7 @@ class Reader:
         return newest
 
     def _ask_for(self, query: bytes, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Seen]:
-        """Let a query join the next call. No coroutine: thousands wait at once, and each level of them costs."""
+        """Add a query to the next call. Not a coroutine: thousands wait at once, and each level of them takes time."""
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
         answer: asyncio.Future[Seen] = loop.create_future()
@@ -203,7 +203,7 @@ class Reader:
             _fail(answers, LedgerUnreachable("the gateway is stopping"))
             return
         error = call.exception()
-        self._note(error)
+        self._log_change(error)
         if error is not None:
             _fail(answers, error)
             return
@@ -214,8 +214,8 @@ class Reader:
                 answer.set_result(Seen(record, block_number, block_hash))
         self._forget_answered()
 
-    def _note(self, error: BaseException | None) -> None:
-        """Log when the ledger goes out of reach and when it is back, not each failure between."""
+    def _log_change(self, error: BaseException | None) -> None:
+        """Log when the ledger becomes unreachable and when it is back, not each failure in between."""
         if self._failing != (error is not None):
             self._failing = error is not None
             if error is not None:

@@ -13,7 +13,7 @@ _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions'
 
 
 class Endpoint:
-    """A node's JSON-RPC endpoint. Belongs to one event loop, from `open` to `close`.
+    """A node's JSON-RPC endpoint. Stays in one event loop, from `open` to `close`.
 
     Every call raises LedgerUnreachable where no usable answer comes. The text names the node by host and port only,
     because a URL's path or user part may be a secret.
@@ -82,6 +82,6 @@ def _result(raw: bytes) -> Any:
         raise ValueError("not an object")
     if "result" not in answer or answer.get("error") is not None:
         error = answer.get("error")
-        told = error.get("message") if isinstance(error, dict) else None
-        raise LedgerUnreachable(f"the ledger's node answers with an error: {str(told)[:200]}")
+        message = error.get("message") if isinstance(error, dict) else None
+        raise LedgerUnreachable(f"the ledger's node answers with an error: {str(message)[:200]}")
     return answer["result"]

@@ -40,7 +40,7 @@ def add(
         bic = parse_bic(bank, "bank")
         if config is None:
             raise SettingsError("--config: needed; allowed: the settings file that the bank is to be put into")
-        asked = key_file is None
+        prompted = key_file is None
         if key_file is None:
             key = typer.prompt("The key that the bank gave this platform", hide_input=True).strip()
             key_file = config.absolute().parent / f"node-key-{bic}"
@@ -63,7 +63,7 @@ def add(
 
             add_entry(config, "banks", entry, check)
         except BaseException:
-            if asked:
+            if prompted:
                 key_file.unlink()
             raise
     say(f"{bic} is in {config}; its key is in {key_file}.")

@@ -106,12 +106,12 @@ def _run_with_bar(run: Any) -> Report:
 def _show_report(report: Report) -> None:
     table = Table("bank", "watermark", "state", "bindings", title=f"Block {report.block_number}")
     for bank in report.banks:
-        words = [word for word in ("suspended", "silent", "watermark_went_back") if getattr(bank, word)]
+        states = [state for state in ("suspended", "silent", "watermark_went_back") if getattr(bank, state)]
         counts = ", ".join(f"{reason}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
         table.add_row(
             bank.bank,
             when(bank.watermark_ms) if bank.watermark_ms is not None else "never",
-            " ".join(words) or "heard",
+            " ".join(states) or "heard",
             counts,
         )
     console.print(table)
@@ -148,7 +148,7 @@ def _ask(url: str, key: str) -> dict[str, Any]:
 
 
 def screen(status: dict[str, Any]) -> Group:
-    """One screen of what `GET /v1/status` answered."""
+    """The answer of `GET /v1/status` on one screen."""
     ready = "[green]fit for work[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
     head = Table.grid(padding=(0, 2))
     head.add_row("gateway", ready)
@@ -158,8 +158,8 @@ def screen(status: dict[str, Any]) -> Group:
     factor = status["reads_per_call"]
     head.add_row("reads", f"{factor:.1f} a call on average" if factor is not None else "none yet")
     head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
-    head.add_row("followed", _word(status["followed_block"], "block {}"))
-    head.add_row("webhooks", _word(status["pending_webhooks"], "{} pending"))
+    head.add_row("followed", _or_unknown(status["followed_block"], "block {}"))
+    head.add_row("webhooks", _or_unknown(status["pending_webhooks"], "{} pending"))
     head.add_row("settings", _settings(status["settings"]))
     for trouble in status["worker_troubles"]:
         head.add_row("events", f"[red]{escape(trouble)}[/]")
@@ -184,7 +184,7 @@ def _nodes(ledger: dict[str, Any]) -> Table:
         table.add_row(
             escape(node["node"]),
             f"[{_STATES[node['state']]}]{node['state']}[/]",
-            _word(node["block_number"], "{}"),
+            _or_unknown(node["block_number"], "{}"),
             when(node["block_time_ms"]) if node["block_time_ms"] is not None else "",
             escape(node["problem"] or ""),
         )
@@ -210,5 +210,5 @@ def _reconciled(reconcile: dict[str, Any]) -> str:
     return f"{when(last['started_at_ms'])}: {found}"
 
 
-def _word(value: int | None, form: str) -> str:
+def _or_unknown(value: int | None, form: str) -> str:
     return form.format(value) if value is not None else "unknown"

@@ -23,7 +23,7 @@ from standing.ledger.service.times import span
 
 #: No binding has this id: a node that knows the key answers 404.
 _NO_BINDING = f"0x{bytes(BINDING_SIZE).hex()}"
-#: A `Date` header tells whole seconds, and the answer took a moment.
+#: A `Date` header has whole seconds only, and the answer took a moment.
 _CLOCK_ALLOWANCE_MS = 3_000
 
 
@@ -102,7 +102,7 @@ def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Fin
 
 
 def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:
-    """Whether the bank's node answers, takes this gateway's key, and has much the same time."""
+    """Whether the bank's node answers, accepts this gateway's key, and agrees on the time."""
     asked_ms = SystemClock().now_ms()
     try:
         answer = httpx.get(
@@ -126,12 +126,12 @@ def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:
 
 def _clock(bank: Bank, date: str, asked_ms: int) -> Iterator[Finding]:
     try:
-        told = parsedate_to_datetime(date)
+        node_time = parsedate_to_datetime(date)
     except ValueError:
         return  # a proxy in front of the node may leave it out
-    if told.tzinfo is None:
-        told = told.replace(tzinfo=UTC)
-    apart_ms = int(told.timestamp()) * 1000 - asked_ms
+    if node_time.tzinfo is None:
+        node_time = node_time.replace(tzinfo=UTC)
+    apart_ms = int(node_time.timestamp()) * 1000 - asked_ms
     if abs(apart_ms) > _CLOCK_ALLOWANCE_MS:
         apart = span(abs(apart_ms))
         if apart_ms > 0:

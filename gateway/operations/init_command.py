@@ -31,7 +31,7 @@ _COMMENTS = {
     "evidence_key_file": "signs the evidence of decisions",
 }
 
-#: Stand in for what may come later, so that all else is checked now.
+#: Placeholders for settings that may follow later, so that all others are checked now.
 _LATER = """
 [[banks]]
 bic = "BKCHCNBJ"
@@ -75,17 +75,17 @@ def init(
         text = settings_text(stated, _COMMENTS, _HEADING)
         filled = stated | {"ledger_contract": contract or ZERO_ADDRESS}
         load_text(GatewaySettings, settings_text(filled, _COMMENTS, _HEADING) + _LATER, "init")
-        with new_folder(folder) as made:
-            write_private(made / "vault-secret", secrets.token_hex(32) + "\n")
-            new_evidence_key(made / "evidence-key.pem")
-            (made / "keys").mkdir(mode=0o700)
+        with new_folder(folder) as created:
+            write_private(created / "vault-secret", secrets.token_hex(32) + "\n")
+            new_evidence_key(created / "evidence-key.pem")
+            (created / "keys").mkdir(mode=0o700)
             for role, (key, _) in keys.items():
-                write_private(made / "keys" / role, key + "\n")
-            write_private(made / "gateway.toml", text)
-    _tell(final, platform, contract)
+                write_private(created / "keys" / role, key + "\n")
+            write_private(created / "gateway.toml", text)
+    _say_next_steps(final, platform, contract)
 
 
-def _tell(final: Path, platform: str, contract: str | None) -> None:
+def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     config = final / "gateway.toml"
     say(f"Made {final} for {platform}: gateway.toml, a secret, the evidence key, an API key for each role in keys/.\n")
     say("Before the gateway goes live:")

@@ -15,7 +15,7 @@ _EXAMPLES = {"DecisionDocument": DECISION_EXAMPLES, "BindAnswer": BIND_EXAMPLES}
 
 
 def install(app: FastAPI) -> None:
-    """Let `app` show the examples of `gateway.decisions.examples` with each answer that is such a document."""
+    """Make `app` show the examples of these documents with each answer that is one of them."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Re-keying: everything that the vault encrypted is encrypted again under a new secret.
+"""Re-keying: everything that the vault has encrypted is encrypted again, under a new secret.
 
-Every column whose name ends in `_sealed` holds what the vault encrypted. An account is found by a keyed hash of its
-number, which is not stored. That key must outlive every secret, so it is kept in the database, encrypted like the rest.
-Whoever had both an old secret and a copy of the database of that time can still test guesses of numbers against the
-hashes; a new secret does not undo that.
+Every column whose name ends in `_sealed` holds values that the vault has encrypted. An account is found by a keyed hash
+of its number, which is not stored. That key must outlive every secret, so it is kept in the database, encrypted like
+the rest. Whoever had both an old secret and a copy of the database of that time can still test guesses of
+numbers against the hashes; a new secret does not undo that.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How many values were looked at, and how many were encrypted again; the others were under the newest secret."""
+    """How many values were checked, and how many were encrypted again; the others were under the newest secret."""
 
     seen: int
     renewed: int
 
 
 def sealed_columns() -> list[Column[Any]]:
-    """Every column that holds what the vault encrypted."""
+    """Every column with values that the vault has encrypted."""
     return [
         column for table in schema.metadata.sorted_tables for column in table.columns if column.name.endswith("_sealed")
     ]
@@ -45,8 +45,8 @@ def count_sealed(storage: Storage) -> int:
 def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
     """Encrypt everything under the newest secret that is not yet.
 
-    Works in transactions of 500 values, beside live traffic; if interrupted, run it again. A gateway that still has an
-    older secret as its newest would go on using it, so restart all of them first. Raises: VaultError (something opens
+    Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that still has an
+    older secret as its newest would keep using it, so restart all of them first. Raises: VaultError (something opens
     with none of the secrets; everything before it is done), StorageUnavailable.
     """
     seen = renewed = 0
@@ -66,7 +66,7 @@ def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = l
 class _Step:
     seen: int
     renewed: int
-    last: tuple[Any, ...] | None  # primary key of the last one looked at; None: there was none
+    last: tuple[Any, ...] | None  # primary key of the last one checked; None: there was none
 
 
 def _step(connection: Connection, vault: Vault, column: Column[Any], after: tuple[Any, ...] | None) -> _Step:

@@ -1,4 +1,4 @@
-"""What a running gateway takes over of settings that it reads again: API keys, banks, and the policy."""
+"""The settings that a running gateway applies when it reads them again: API keys, banks, and the policy."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,18 @@ from standing.gateway.settings import GatewaySettings, read_policy
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.reloading import Reloader, Taken
 
-#: Looked at by `_Take`; every other setting needs a restart.
+#: Applied by `_Apply`; every other setting needs a restart.
 LIVE = frozenset({"api_keys", "banks", "policy", "policy_file"})
 
 
 def make_reloader(gateway: Gateway, keyring: Keyring, read: Callable[[], GatewaySettings]) -> Reloader[GatewaySettings]:
     """The reloader of a gateway. `read` loads its settings."""
-    take = _Take(gateway, keyring)
-    return Reloader(gateway.settings, read, take, LIVE, gateway.clock)
+    apply = _Apply(gateway, keyring)
+    return Reloader(gateway.settings, read, apply, LIVE, gateway.clock)
 
 
-class _Take:
-    """Takes new settings over. Everything is read and checked before anything is changed."""
+class _Apply:
+    """Applies new settings. Everything is read and checked before anything is changed."""
 
     def __init__(self, gateway: Gateway, keyring: Keyring) -> None:
         self._gateway = gateway

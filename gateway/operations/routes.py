@@ -32,7 +32,7 @@ TAGS = [
 ]
 
 router = APIRouter(route_class=StrictJsonRoute)
-#: What changes something, and is audited.
+#: For routes that change something; audited.
 acting_router = APIRouter(route_class=AuditedRoute)
 
 Status = Annotated[GatewayStatus, Depends(provided(GatewayStatus))]

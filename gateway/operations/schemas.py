@@ -1,4 +1,4 @@
-"""Answers of the routes in `gateway.operations.routes`, with what OpenAPI says about them."""
+"""Answers of the routes in `gateway.operations.routes`, with their OpenAPI descriptions."""
 
 from typing import Any, Literal
 

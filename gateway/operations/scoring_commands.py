@@ -78,7 +78,7 @@ def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringD
     headers = {"Authorization": f"Bearer {key}"} | ({"Standing-Reason": reason} if reason is not None else {})
     where = url.rstrip("/")
     try:
-        # As bytes: a reason may be in Chinese, and headers are sent as they stand.
+        # As bytes: a reason may be in Chinese, and headers are sent unchanged.
         raw = [(name.encode(), text.encode()) for name, text in headers.items()]
         answer = httpx.request(method, where + _PATH, headers=raw, timeout=_TIMEOUT_S)
         document: dict[str, Any] = answer.json()
@@ -110,8 +110,8 @@ def _screen(state: ScoringDocument) -> Group:
     if model is None:
         head.add_row("model", "[yellow]of another version: learning starts again with the next run[/]")
         return Group(head)
-    told_by = "heard" if model.heard else "not in use yet: plain rules warn"
-    head.add_row("model", told_by)
+    use = "heard" if model.heard else "not in use yet: plain rules warn"
+    head.add_row("model", use)
     head.add_row(
         "learned from",
         f"{model.learned} of {model.needed} scores, {model.failures} of {model.needed_failures} failures"

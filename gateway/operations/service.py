@@ -25,13 +25,13 @@ from standing.ledger.service.reloading import Reloader
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
 
 
-#: No binding has this id: a query for it answers what the ledger holds about the bank alone.
+#: No binding has this id: a query for it returns only what the ledger holds about the bank.
 _NO_BINDING = bytes(BINDING_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
 class BankState:
-    """What the ledger says about a bank now."""
+    """A bank's present state on the ledger."""
 
     bank: Bank
     watermark_ms: int | None
@@ -43,7 +43,7 @@ class BankState:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the database says: the follower's position, pending webhooks, the last reconciliation; None: unknown."""
+    """The state in the database: the follower's position, pending webhooks, the last reconciliation; None: unknown."""
 
     followed_block: int | None
     pending_webhooks: int | None
@@ -52,7 +52,7 @@ class Stored:
 
 
 def look_up(storage: Storage) -> Stored:
-    """Look up what the database says. Raises: StorageUnavailable."""
+    """Look up the state in the database. Raises: StorageUnavailable."""
     deliveries = schema.webhook_deliveries
     with storage.read() as connection:
         followed = connection.scalar(select(schema.follower.c.block_number))
@@ -64,7 +64,7 @@ def look_up(storage: Storage) -> Stored:
 
 
 class GatewayStatus:
-    """Looks at a running gateway: its ledger nodes, its database, the banks."""
+    """Inspects a running gateway: its ledger nodes, its database, the banks."""
 
     def __init__(self, gateway: Gateway, reloader: Reloader[GatewaySettings]) -> None:
         self._gateway = gateway
@@ -112,21 +112,21 @@ class GatewayStatus:
             connection.execute(select(1))
 
     async def banks(self) -> list[BankState] | None:
-        """The banks by the present ledger; None where it cannot be read."""
+        """The banks' states on the ledger; None where it cannot be read."""
         try:
             return await self.bank_states()
         except (LedgerUnreachable, Overloaded):
             return None
 
     async def stored(self) -> Stored | None:
-        """What the database says; None where it cannot be read."""
+        """The state in the database; None where it cannot be read."""
         try:
             return await self._gateway.storage.reading(look_up, self._gateway.storage)
         except StorageUnavailable:
             return None
 
     async def gauges(self) -> list[Gauge]:
-        """The gauges of the moment. What cannot be looked up is left out."""
+        """The present gauges. Those that cannot be looked up are left out."""
         gateway = self._gateway
         banks, stored, nodes = await self.banks(), await self.stored(), gateway.reader.nodes
         found = [
@@ -189,7 +189,7 @@ class GatewayStatus:
             risks = await gateway.check_ups.figures(gateway.settings.warning.warn_per_mille)
         except StorageUnavailable:
             return []
-        words = {bank: verdict(week) for bank, week in weeks.items()}
+        verdicts = {bank: verdict(week) for bank, week in weeks.items()}
         found = [
             Gauge(
                 "bank_week_age_p99_seconds",
@@ -206,7 +206,7 @@ class GatewayStatus:
             Gauge(
                 "bank_pace",
                 "A bank in one word: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
-                {bank: float(list(Word).index(said.word)) for bank, said in words.items() if said is not None},
+                {bank: float(list(Word).index(found.word)) for bank, found in verdicts.items() if found is not None},
                 "bank",
             ),
             Gauge("bindings_at_risk", "Bindings reported as at risk.", {"": float(risks.at_risk)}),

@@ -1,8 +1,8 @@
 """Statements of the hot path on the driver's own cursor: compiled once, rows as tuples.
 
-SQLAlchemy's `execute` takes each row as a dictionary and looks at each value of it, and writes out the list of each IN
-anew; for the hot path that costs as much as the database does. What a column's type does to a value on its way to the
-driver and back is done here too, but only where it does something: of the types in use, dates on SQLite.
+SQLAlchemy's `execute` expects each row as a dictionary, inspects each value of it, and expands the list of each IN on
+every call; on the hot path that costs as much as the database itself. The column types' conversions to and from the
+driver's values are made here too, but only where they change something: of the types in use, dates on SQLite.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ class Bulk:
         self._compiled: dict[str, tuple[str, _Rows]] = {}  # by dialect; one in production, two in the tests
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run it for `rows`; for none it does nothing. Raises: as `connection.execute`."""
+        """Run it for `rows`; does nothing for none. Raises: as `connection.execute`."""
         if rows:
             compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
             text, to_driver = compiled
@@ -74,8 +74,8 @@ class _Query(NamedTuple):
 class Lookup:
     """A query whose parameters are single values and lists (`bindparam(…, expanding=True)`), none of them empty.
 
-    The text depends on how long each list is. Lists are filled up to a power of two by their last value, which changes
-    nothing of an IN: so there are few texts, and driver and database keep each one prepared.
+    The text depends on how long each list is. Lists are filled up to a power of two by their last value, which does not
+    change an IN. So there are few texts, and driver and database keep each one prepared.
     """
 
     def __init__(self, statement: Select[Any]) -> None:
@@ -131,8 +131,8 @@ def _value(place: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _to_driver(types: Sequence[TypeEngine[Any]], dialect: Dialect) -> list[_Change]:
-    """What is done to values on their way to the driver, by their place; sqlite3.Binary only wraps bytes, which the
-    driver takes as they are."""
+    """The conversions of values for the driver, by their position; sqlite3.Binary only wraps bytes, which the driver
+    accepts unwrapped."""
     found = [(at, each.dialect_impl(dialect)) for at, each in enumerate(types)]
     return [
         (at, how)
@@ -142,7 +142,7 @@ def _to_driver(types: Sequence[TypeEngine[Any]], dialect: Dialect) -> list[_Chan
 
 
 def _from_driver(types: Sequence[TypeEngine[Any]], dialect: Dialect) -> list[_Change]:
-    """The same on their way back."""
+    """The conversions of the driver's values, by their position."""
     found = [(at, each.dialect_impl(dialect)) for at, each in enumerate(types)]
     return [
         (at, how)

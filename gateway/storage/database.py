@@ -17,7 +17,7 @@ _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
 #: With the writer, the lookups and two leaders' locks, fewer than the 15 connections that SQLAlchemy opens at most.
 _READERS = 8
-#: How many requests wait for a thread or run in one; decisions have queues and bounds of their own.
+#: The most requests that wait for a thread or run in one; decisions have queues and bounds of their own.
 _MAX_WAITING = 4_000
 
 _P = ParamSpec("_P")
@@ -80,7 +80,7 @@ class Storage:
             self._inside -= 1
 
     def close(self) -> None:
-        """Let running reads and writes end, even if their callers have gone, then close."""
+        """Wait for running reads and writes to end, even if their callers have gone, then close."""
         for threads in (self.writer, self.looker, self._readers):
             threads.shutdown()
         self._database.close()
@@ -92,7 +92,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except IntegrityError:
-        raise  # two writers met; the caller knows what that means
+        raise  # two writers collided; the caller handles that
     except (DBAPIError, NoConnectionFree) as error:
         raise StorageUnavailable(
             f"the gateway's database does not work for now ({type(error).__name__})", _RETRY_AFTER_S

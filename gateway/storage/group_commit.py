@@ -19,9 +19,9 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Job, Result]):
     """Passes batches of waiting jobs to `commit`, one batch at a time, and gives each job its own result or error.
 
-    `commit` runs in `executor`, does all jobs in one transaction in the order given, and answers one result or one
-    StandingError for each. If it raises, nothing of the batch happened, and every job gets that error. `observe_s` is
-    told how long each job took, including its wait.
+    `commit` runs in `executor`, does all jobs in one transaction in the order given, and returns one result or one
+    StandingError for each. If it raises, nothing of the batch was committed, and every job gets that error. `observe_s`
+    gets the duration of each job, including its wait.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class GroupCommit(Generic[Job, Result]):
         await self._free.wait()
 
     async def submit(self, job: Job) -> Result:
-        """Do `job` in the next batch. It is done even if the caller goes away meanwhile.
+        """Do `job` in the next batch. It is done even if the caller goes away in the meantime.
 
-        Raises: Overloaded; whatever `commit` answers for it.
+        Raises: Overloaded; whatever `commit` returns for it.
         """
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} transactions wait already", _RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""What the tables of all modules of the schema are registered with."""
+"""The metadata with which the tables of all schema modules are registered."""
 
 from sqlalchemy import MetaData
 

@@ -1,4 +1,4 @@
-"""Work that is done at intervals by one of all processes on the database, in a thread of its own."""
+"""Periodic work that one of all processes on the database does, in a thread of its own."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ class Schedule(ABC):
     is tried again a minute later. `name`: of the thread, and in the log.
     """
 
-    #: Whether runs can be asked for as well, so that it looks even where none is made by itself.
+    #: Whether runs can be requested as well, so that it checks even where none is scheduled.
     on_request = False
 
     def __init__(
@@ -72,7 +72,7 @@ class Schedule(ABC):
         self.leader.resign()
 
     def wake(self) -> None:
-        """Look whether a run is due now, and not only at the next interval. Thread-safe."""
+        """Check now whether a run is due, without waiting for the next interval. Thread-safe."""
         self._woken.set()
 
     def _keep_looking(self) -> None:
@@ -84,7 +84,7 @@ class Schedule(ABC):
                     return
                 self.look()
         except BaseException as error:
-            # Only the type: the text of an unexpected error may hold anything. Decisions go on without these runs.
+            # Only the type: the text of an unexpected error may hold anything. Decisions continue without these runs.
             kind = type(error).__name__
             self.trouble = f"ended by an unexpected {kind}; see the log, and start the gateway again"
             structlog.get_logger().critical(f"{self._name}_ended", error=kind)
@@ -96,14 +96,14 @@ class Schedule(ABC):
         """Make a run if one is due and this process leads."""
         now_ms = self._clock.now_ms()
         try:
-            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_asked() or self._is_due(now_ms)):
+            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_requested() or self._is_due(now_ms)):
                 self._run(self._stop)
         except (LedgerError, StorageUnavailable, VaultError) as error:
             self._not_before_ms = now_ms + _MINUTE_MS
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
 
-    def _is_asked(self) -> bool:
-        """Whether somebody waits for a run. Raises: StorageUnavailable."""
+    def _is_requested(self) -> bool:
+        """Whether a run was requested. Raises: StorageUnavailable."""
         return False
 
     def _is_due(self, now_ms: int) -> bool:

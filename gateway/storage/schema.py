@@ -35,7 +35,7 @@ risk_opt_outs = warning_tables.risk_opt_outs
 risk_samples = warning_tables.risk_samples
 
 #: One account of one user. `floor` is the highest publication whose record opened with the binding's key; a binding
-#: ends once, and is told to the bank afterwards.
+#: ends once, and the bank is notified afterwards.
 bindings = Table(
     "bindings",
     metadata,
@@ -78,7 +78,7 @@ decisions = Table(
 )
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 Index("ix_decisions_decided", decisions.c.decided_at_ms, decisions.c.transaction_id)
-# Small beside the table: most decisions approve, and few reviews are open.
+# Small compared with the table: most decisions approve, and few reviews are open.
 _REASONED = decisions.c.reason.is_not(None)
 Index(
     "ix_decisions_reason",
@@ -88,7 +88,7 @@ Index(
     sqlite_where=_REASONED,
     postgresql_where=_REASONED,
 )
-#: As a literal: a partial index serves only a query that repeats its condition word for word.
+#: As a literal: a partial index serves only a query that repeats its condition verbatim.
 REVIEW_IS_OPEN = decisions.c.review == literal_column("'open'")
 Index(
     "ix_decisions_open_review",
@@ -98,21 +98,21 @@ Index(
     postgresql_where=REVIEW_IS_OPEN,
 )
 
-#: How reviews ended. For one that was approved, the read of the ledger that it rests on.
+#: How reviews ended. For one that was approved, the read of the ledger that it is based on.
 reviews = Table(
     "reviews",
     metadata,
     Column("transaction_id", ForeignKey("decisions.transaction_id"), primary_key=True),
     Column("outcome", String(8), nullable=False),
     Column("closed_at_ms", BigInteger, nullable=False, index=True),
-    Column("closed_by", String(64), nullable=False),  # name of the key; why stands in the audit
+    Column("closed_by", String(64), nullable=False),  # name of the key; the reason is in the audit
     Column("block_number", BigInteger),
     Column("publication", BigInteger),
     Column("staleness_ms", BigInteger),
 )
 
-#: What approved transactions hold of a day's limit: reserved, then captured, voided or expired. A reserved one past its
-#: expiry is expired, whether or not its row says so yet; a withdrawal has none.
+#: The parts of a day's limit that approved transactions hold: reserved, then captured, voided or expired. A reserved
+#: one counts as expired after its expiry, even before its row says so; a withdrawal has no expiry.
 reservations = Table(
     "reservations",
     metadata,
@@ -130,7 +130,7 @@ reservations = Table(
 )
 Index("ix_reservations_due", reservations.c.account, reservations.c.state, reservations.c.expires_at_ms)
 
-#: What was paid back of captured payments.
+#: Refunds of captured payments.
 refunds = Table(
     "refunds",
     metadata,
@@ -183,7 +183,7 @@ binding_states = Table(
     Column("usable_since_ms", BigInteger),  # when this gateway first saw a readable attestation
 )
 
-#: What was last reported of a bank. For events only.
+#: The state of a bank that was last reported. For events only.
 bank_states = Table(
     "bank_states",
     metadata,
@@ -321,7 +321,7 @@ pending_bindings = Table(
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
 )
 
-#: Who did what, and why. A row is written before the act; `outcome` is null where it is not known how that ended.
+#: Who did what, and why. A row is written before the act; `outcome` is null where the result is unknown.
 audit = Table(
     "audit",
     metadata,
@@ -337,7 +337,7 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-#: The vault's own keys, encrypted under its newest secret: a secret can be retired while what it keyed stays.
+#: The vault's own keys, encrypted under its newest secret: a secret can be retired while the values keyed by it stay.
 vault_keys = Table(
     "vault_keys",
     metadata,
@@ -372,7 +372,7 @@ dead_bindings = Table(
 #: Who is signed in at the console, and failed tries to.
 console = session_tables(metadata)
 
-#: Sign-ins by an identity provider whose answer came, by the SHA-256 of their state: each counts once.
+#: Sign-ins whose answer from the identity provider has arrived, by the SHA-256 of their state: each counts once.
 console_states = Table(
     "console_states",
     metadata,

@@ -23,7 +23,7 @@ def open_vault(storage: Storage, secrets: Sequence[bytes]) -> Vault:
         sealed = connection.scalar(select(table.c.key_sealed).where(table.c.purpose == _LOOKUP))
         if sealed is not None:
             return vault.unseal(sealed)
-        # The first start, or the first with this table: nothing is stored before these secrets are known to be right.
+        # The first start, or the first with this table: nothing is stored before these secrets have been checked.
         some_key = connection.scalar(select(schema.bindings.c.key_sealed).limit(1))
         if some_key is not None:
             vault.unseal(some_key)

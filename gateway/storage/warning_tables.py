@@ -58,7 +58,7 @@ risk_samples = Table(
 )
 Index("ix_risk_samples_scored", risk_samples.c.scored_at_ms, risk_samples.c.binding)
 
-#: What was last reported of a binding, for people: no decision reads it. `told`: the causes that count as reported.
+#: The last report on a binding, for people: no decision reads it. `told`: the causes that count as reported.
 binding_risks = Table(
     "binding_risks",
     metadata,

@@ -1,6 +1,6 @@
 """The hops of one change, from the bank's core to the first decision that used it. Pure.
 
-| hop | happened when | told by |
+| hop | happened when | stated by |
 | --- | --- | --- |
 | `effective` | the change took effect in the bank's core | the bank, in the attestation |
 | `accepted` | the bank's node had it durably | the node |
@@ -8,13 +8,13 @@
 | `submitted` | the publication was sent to the ledger | the node |
 | `in_block` | a block held it | the block's own time, else the node |
 | `observed` | this gateway's follower saw it | the gateway |
-| `notified` | an endpoint of the platform took the event | the gateway |
-| `used` | a decision first rested on it | the gateway |
+| `notified` | an endpoint of the platform accepted the event | the gateway |
+| `used` | a decision was first based on it | the gateway |
 
-What waits for a block waits since it was signed: a node that sends it again tells only the last time that it did.
+The wait for a block counts from the signature: a node that resubmits a publication states only the last time it did.
 A payment waits for the block alone: it reads the ledger, often before the follower has seen the change or an endpoint
-was told. So `used` counts since the last hop that came before it.
-Each machine tells its own time, so a duration between two machines carries the difference of their clocks.
+was notified. So `used` counts since the last hop that came before it.
+Each machine states its own time, so a duration between two machines includes the difference of their clocks.
 """
 
 from collections.abc import Sequence
@@ -63,10 +63,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one change. `node_asked`: the bank's node answered about this change.
+    """The known facts of one change. `node_asked`: the bank's node answered about this change.
 
-    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `tells`: it was worth an
-    event, and an endpoint wants it. `overtaken`: the ledger has a newer word by now.
+    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `tells`: it caused an
+    event that an endpoint wants. `overtaken`: the ledger has a newer attestation by now.
     """
 
     publication: int | None
@@ -110,13 +110,13 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
             previous_ms = at_ms
         elif _is_left_out(name, facts):
             hops.append(Hop(name, HopState.NOT_APPLICABLE))
-        elif index <= reached and name is not HopName.NOTIFIED:  # a payment does not wait for the platform to be told
+        elif index <= reached and name is not HopName.NOTIFIED:  # a payment does not wait for the notification
             happened = name is HopName.IN_BLOCK and facts.on_ledger
             hops.append(Hop(name, HopState.DONE if happened else HopState.UNKNOWN, expected_ms=expected_ms))
         elif not facts.node_asked and name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}:
             hops.append(Hop(name, HopState.UNKNOWN, expected_ms=expected_ms))
         else:
-            # A node sends again what no block takes, and tells only the last time, so the wait counts from the
+            # A node resubmits what no block has included, and states only the last time, so the wait counts from the
             # signature.
             since_ms = facts.signed_at_ms if name is HopName.IN_BLOCK and facts.signed_at_ms else previous_ms
             waits_ms = now_ms - since_ms

@@ -1,8 +1,8 @@
 """Lifts holds by proof: a fresh certificate of the account by the bank, requested and verified by the gateway.
 
-The policy says of each risk rule whether its holds may be lifted so (`lift_by_proof`); by default none may. What is
-lifted is exempt from that one rule. Every other check of a decision is made as before, on the ledger's record at that
-moment: a proof never approves anything.
+The policy states for each risk rule whether its holds may be lifted this way (`lift_by_proof`); by default none may.
+Lifting exempts the binding from that one rule. Every other check of a decision is made as before, on the ledger's
+record at that moment: a proof never approves anything.
 """
 
 import secrets
@@ -23,13 +23,13 @@ from standing.ledger.attestations.terms import NOT_STATED, IdentityTags
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
 
-#: Who lifted such a hold, as the list of holds names it. No key can be named so.
+#: `lifted_by` of such a hold. No API key can have this name.
 BY_PROOF = "(the bank's certificate)"
 
 
 @dataclass(frozen=True, slots=True)
 class LiftedByProof:
-    """A lifted hold, and what lifted it."""
+    """A lifted hold, and the certificate that lifted it."""
 
     hold: StoredHold
     certificate: Certificate
@@ -60,15 +60,15 @@ class HoldProofs:
         self._clock = clock
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
+        """Use another policy from now on."""
         self._policy = policy
 
     async def lift(self, hold_id: str) -> LiftedByProof:
         """Ask the bank for a certificate of the held binding, verify it, and lift the hold.
 
-        Each attempt has a challenge of its own that is kept nowhere, so an older certificate answers none.
+        Each attempt has its own challenge, which is not stored, so an older certificate does not answer it.
 
-        Raises: NotFound (no such hold, or the bank does not know the binding), AlreadyLifted, NotByProof,
+        Raises: NotFound (no such hold, or a binding unknown to the bank), AlreadyLifted, NotByProof,
         BankNotServed, BankNotUsable, Conflict (the bank does not certify the account), TooManyAttempts,
         BankNodeUnreachable, BankNodeRefused, CertificateNotTrusted, LedgerUnreachable, StorageUnavailable.
         """
@@ -80,7 +80,7 @@ class HoldProofs:
             raise AlreadyLifted("the hold was lifted or has ended; nothing is left to lift")
         bank, challenge = self._banks.of_binding(row.bank), secrets.token_bytes(CHALLENGE_SIZE)
         certificate = await self._nodes.certificate(bank, row.held_binding, challenge)
-        asked = Asked(
+        request = Asked(
             bank=bank.bic,
             binding=row.held_binding,
             platform=self._platform,
@@ -90,7 +90,7 @@ class HoldProofs:
             max_age_ms=self._policy.widest_staleness_ms,
             ahead_ms=self._policy.ahead_allowance_ms,
         )
-        fault = fault_of(certificate, asked, self._clock.now_ms())
+        fault = fault_of(certificate, request, self._clock.now_ms())
         if fault is not None:
             raise CertificateNotTrusted(f"the certificate of {bank.bic} proves nothing: {fault.value}")
         return LiftedByProof(await self._holds.lift(hold_id, BY_PROOF), certificate)

@@ -41,7 +41,7 @@ class RebindBody(ClaimBody):
 
 
 class IdentityBody(BaseModel):
-    """What of a user has changed on the platform, and why. Personal data, used to compute tags and not stored."""
+    """The user's changed details on the platform, and why. Personal data, used to compute tags and not stored."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"phone": "+86 139 0013 9000", "reason": "New phone number"}]}
@@ -55,7 +55,7 @@ class IdentityBody(BaseModel):
     reason: WhyField
 
     def new(self) -> NewIdentity:
-        """What has changed, in canonical form. Raises: InvalidValue."""
+        """The changed details in canonical form. Raises: InvalidValue."""
         document = stated_document(self.id_document_scheme, self.id_document_country, self.id_document_number)
         return NewIdentity.parse(self.holder_name, document, self.phone)
 
@@ -87,13 +87,13 @@ class HoldView(BaseModel):
     began_at_ms: int
     ends_at_ms: int
     lifted_at_ms: int | None
-    lifted_by: str | None = Field(description="Name of the key that lifted it; why stands in the audit")
+    lifted_by: str | None = Field(description="Name of the key that lifted it; the reason is in the audit")
 
     @classmethod
     def of(cls, hold: StoredHold) -> "HoldView":
         binding = "0x" + hold.binding.hex() if hold.binding is not None else None
-        told: dict[str, Any] = {name: getattr(hold, name) for name in cls.model_fields}
-        return cls(**told | {"binding": binding, "why": LocalizedText.of(hold.why)})
+        values: dict[str, Any] = {name: getattr(hold, name) for name in cls.model_fields}
+        return cls(**values | {"binding": binding, "why": LocalizedText.of(hold.why)})
 
 
 class ProofAnswer(BaseModel):

@@ -1,7 +1,7 @@
 """The sync trail of a binding: the newest changes with their hops, and the first stalled hop with what to do about it.
 
 It draws on the ledger (now), the bank's node (its part of the way), and this gateway's own database. Where one of them
-does not answer, the trail says so and shows what the others know.
+does not answer, the trail says so and shows the others' facts.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _MAX_DECISIONS = 200
 
 
 class Cause(StrEnum):
-    """Why something is stalled, where the hop alone does not say it."""
+    """Why something is stalled, where the hop alone does not show it."""
 
     NODE_UNREACHABLE = "bank_node_unreachable"
     NODE_REFUSES = "bank_node_refuses"
@@ -99,7 +99,7 @@ class LastDecision:
 
 @dataclass(frozen=True, slots=True)
 class BindingTrail:
-    """The trail. `stalled`: the first hop that does not move, of the newest change that has one; `cause`: why, where
+    """The trail. `stalled`: the first stalled hop of the newest change that has one; `cause`: why, where
     more is known than the hop; `troubles`: parties that could not be asked or are not believed."""
 
     binding: bytes
@@ -116,19 +116,17 @@ class BindingTrail:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """What this gateway's database knows."""
+    """The facts in this gateway's database."""
 
     observed: dict[int, Any]
-    newest_seen: (
-        int  # the newest publication that the follower saw state this binding, be it for the first time or again
-    )
+    newest_seen: int  # the newest publication of this binding that the follower saw, repeats included
     notified: dict[int, int | None]  # publication → when; absent: no event that an endpoint wants
     used: dict[int, int]
     last_decision: LastDecision | None
 
 
 class Trails:
-    """Makes trails. Belongs to one event loop."""
+    """Makes trails, in one event loop."""
 
     def __init__(
         self,
@@ -152,7 +150,7 @@ class Trails:
         self._settings = settings
 
     def use(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
+        """Use another policy from now on."""
         self._policy = policy
 
     async def of(self, binding: bytes) -> BindingTrail:
@@ -160,12 +158,12 @@ class Trails:
         bound = await self._bindings.bound(binding)
         bank = self._banks.of_binding(bound.bank)
         (node, node_trouble), seen = await asyncio.gather(self._ask_node(bank, binding), self._read(bound))
-        told = node.hops if node is not None else []
-        numbers = sorted({hop.publication.number for hop in told if hop.publication is not None})[-MAX_CHANGES:]
+        node_hops = node.hops if node is not None else []
+        numbers = sorted({hop.publication.number for hop in node_hops if hop.publication is not None})[-MAX_CHANGES:]
         own = await self._storage.reading(self._look_up, binding, numbers)
         now_ms = self._clock.now_ms()
         on_ledger = seen.record.publication if seen is not None else 0
-        facts = _facts(told, own, on_ledger)[:MAX_CHANGES]
+        facts = _facts(node_hops, own, on_ledger)[:MAX_CHANGES]
         changes = tuple(
             ChangeTrail(each.publication, each.effective_at_ms, hops_of(each, self._settings, now_ms)) for each in facts
         )
@@ -199,7 +197,7 @@ class Trails:
         try:
             return await self._reader.read(bound.bank_bytes, bound.binding)
         except (LedgerUnreachable, Overloaded):
-            return None  # shown as a trouble of its own
+            return None  # `_troubles` reports it
 
     def _troubles(self, node_trouble: Cause | None, seen: Seen | None, now_ms: int) -> Sequence[Cause]:
         found = [] if node_trouble is None else [node_trouble]
@@ -214,7 +212,7 @@ class Trails:
     def _look_up(self, binding: bytes, numbers: Sequence[int]) -> _Own:
         table = schema.observations.c
         with self._storage.read() as connection:
-            # What only repeats the terms is no change, unless the bank's node says that it was asked to repeat them.
+            # A publication that only repeats the terms is no change, unless the bank's node says that it was asked to.
             newest = (
                 select(schema.observations)
                 .where(table.binding == binding, or_(table.restated.is_(False), table.publication.in_(numbers)))
@@ -223,12 +221,12 @@ class Trails:
             )
             observed = {row.publication: row for row in connection.execute(newest)}
             seen = connection.scalar(select(func.max(table.publication)).where(table.binding == binding))
-            asked = sorted({*numbers, *observed})
-            after = dict(pairwise(asked))
+            wanted = sorted({*numbers, *observed})
+            after = dict(pairwise(wanted))
             return _Own(
                 observed=observed,
                 newest_seen=seen or 0,
-                notified=_notified(connection, binding, asked),
+                notified=_notified(connection, binding, wanted),
                 used={
                     number: at_ms
                     for number, row in observed.items()
@@ -239,7 +237,7 @@ class Trails:
 
 
 def _notified(connection: Connection, binding: bytes, publications: Sequence[int]) -> dict[int, int | None]:
-    """When an endpoint first took an event of each publication; None while none has, absent where none is meant to."""
+    """When an endpoint first accepted an event of each publication; None while none has, absent where none wants it."""
     events, deliveries, endpoints = schema.events.c, schema.webhook_deliveries.c, schema.webhook_endpoints.c
     active = [
         (row.queued_to, json.loads(row.types) if row.types is not None else None)
@@ -269,9 +267,9 @@ def _notified(connection: Connection, binding: bytes, publications: Sequence[int
 
 
 def _first_use(connection: Connection, observed: Row[Any], *, before: int | None) -> int | None:
-    """When a decision first rested on a change: on its publication, or on one before `before` that repeats its terms.
+    """When a decision was first based on a change: on its publication, or a repeat of its terms before `before`.
 
-    None where none did, or the next change was there first.
+    None where none was, or the next change came first.
     """
     table = schema.decisions.c
     rows = connection.execute(
@@ -281,9 +279,9 @@ def _first_use(connection: Connection, observed: Row[Any], *, before: int | None
         .limit(_MAX_DECISIONS)
     )
     for row in rows:
-        rested_on = json.loads(row.answer)["publication"] or 0
-        if rested_on >= observed.publication:
-            return int(row.decided_at_ms) if before is None or rested_on < before else None
+        based_on = json.loads(row.answer)["publication"] or 0
+        if based_on >= observed.publication:
+            return int(row.decided_at_ms) if before is None or based_on < before else None
     return None
 
 
@@ -302,10 +300,10 @@ def _last_decision(connection: Connection, binding: bytes) -> LastDecision | Non
     return LastDecision(row.transaction_id, row.outcome, reason, row.decided_at_ms, publication)
 
 
-def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
-    """What is known of each change, newest first: those that wait at the bank, then by publication."""
-    waiting = [_of_node(hop) for hop in told if hop.publication is None]
-    known = {hop.publication.number: _of_node(hop) for hop in reversed(told) if hop.publication is not None}
+def _facts(node_hops: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
+    """The facts of each change, newest first: those still waiting at the bank, then by publication."""
+    waiting = [_of_node(hop) for hop in node_hops if hop.publication is None]
+    known = {hop.publication.number: _of_node(hop) for hop in reversed(node_hops) if hop.publication is not None}
     for number, row in own.observed.items():
         facts = known.get(number) or Facts(number, row.effective_at_ms, node_asked=False)
         # A block's time is in whole seconds. The node's own is finer, where it is not before the block; but the node
@@ -314,7 +312,7 @@ def _facts(told: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:
         in_block_ms = max(row.block_time_ms, min(facts.in_block_at_ms or 0, known_by_ms))
         known[number] = replace(facts, in_block_at_ms=in_block_ms, observed_at_ms=row.observed_at_ms)
     reached = max(on_ledger, own.newest_seen)
-    # Where the bank's node cannot be asked, a newer record may be a change or repeat the terms: nobody knows.
+    # Where the bank's node cannot be asked, it is unknown whether a newer record is a change or a repeat.
     newest = max((number for number in known if number <= reached), default=reached)
     published = [
         replace(
@@ -350,7 +348,7 @@ def _of_node(hop: NodeHop) -> Facts:
 
 
 def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) -> tuple[HopName | None, Cause | None]:
-    """The hop that keeps the newest attestation from arriving. A silent bank stalls before its node even if no change
+    """The hop that blocks the newest attestation. A silent bank counts as a stall before its node, even if no change
     shows it."""
     stalled = [change.stalled for change in changes if change.stalled not in {None, HopName.NOTIFIED}]
     if stalled:
@@ -363,5 +361,5 @@ def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) ->
     for cause, hop_name in order:
         if cause in troubles:
             return hop_name, cause
-    # The platform's own endpoint comes last: the attestation is here, and decisions already rest on it.
+    # The platform's own endpoint comes last: the attestation is here, and decisions already use it.
     return (changes[0].stalled if changes else None), None

@@ -1,4 +1,4 @@
-"""Answers about a binding's trail, with what OpenAPI says about them."""
+"""Answers about a binding's trail, with their OpenAPI descriptions."""
 
 from typing import Annotated, Literal
 

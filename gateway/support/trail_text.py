@@ -1,6 +1,6 @@
-"""The trail in plain words, in English and Chinese, for support staff.
+"""The trail in plain language, English and Chinese, for support staff.
 
-Nothing here says who the user is, or why a bank did what it did.
+No text reveals who the user is, or why a bank did what it did.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ HOP_NAMES: dict[HopName, Localized] = {
     HopName.USED: Localized("was first used by a decision", "首次用于交易判断"),
 }
 
-#: What keeps a hop from happening, and what to do: by cause where one is known, otherwise by hop.
+#: Why a hop has not happened, and the remedy: by cause where one is known, otherwise by hop.
 REMEDIES: dict[HopName | Cause, Localized] = {
     HopName.ACCEPTED: Localized(
         "The bank's core system has not handed the change to the bank's node. Ask the bank's operations desk to check "
@@ -94,7 +94,7 @@ def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
 
 
 def remedy(trail: BindingTrail) -> Localized:
-    """What is stuck, and what to do about it, in one message."""
+    """The stalled hop and its remedy, in one message."""
     if trail.stalled is None:
         return _NOTHING_STALLED
     return REMEDIES[trail.cause or trail.stalled]
@@ -106,11 +106,11 @@ def _summary(trail: BindingTrail) -> list[Localized]:
     decision = trail.last_decision
     if decision is not None:
         at = _time(decision.decided_at_ms, trail.bank.zone)
-        told = of_decision(decision.reason, Outcome(decision.outcome))
+        message = of_decision(decision.reason, Outcome(decision.outcome))
         lines.append(
             Localized(
-                f"Last decision, {at}: {decision.outcome}. {told.en}",
-                f"最近一次交易判断（{at}）：{_OUTCOMES[decision.outcome]}。{told.zh}",
+                f"Last decision, {at}: {decision.outcome}. {message.en}",
+                f"最近一次交易判断（{at}）：{_OUTCOMES[decision.outcome]}。{message.zh}",
             )
         )
     if trail.staleness_ms is not None:
@@ -157,12 +157,12 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
             f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this hop is stalled",
             f"- {name.zh}：尚未，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
         )
-    words = {
+    labels = {
         HopState.WAITING: ("not yet", "尚未"),
         HopState.UNKNOWN: ("not known", "未知"),
         HopState.NOT_APPLICABLE: ("does not apply", "不适用"),
     }
-    en, zh = words[hop.state]
+    en, zh = labels[hop.state]
     return Localized(f"- {name.en}: {en}", f"- {name.zh}：{zh}")
 
 

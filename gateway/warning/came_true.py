@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One `binding.at_risk` event. `per_mille`: None where a plain rule warned. `stands`: the risk has not gone
+    """One `binding.at_risk` event. `per_mille`: None where a plain rule warned. `stands`: the risk has persisted
     since. `failure`: the first use until `until_ms` that failed for a named reason, otherwise the first that failed
     at all."""
 
@@ -79,9 +79,9 @@ def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
     for index, row in enumerate(rows):
         data = json.loads(row.data)
         factors = [factor["word"] for factor in data["factors"]]
-        # Where a cause was reported again, the risk was gone in between, so the older warning no longer stands.
+        # Where a cause was reported again, the risk was gone in between, so the older warning has ended.
         later = {json.loads(each.data)["cause"] for each in rows[:index]}
-        stands = stored is not None and data["cause"] in stored.told and data["cause"] not in later
+        stands = stored is not None and data["cause"] in stored.reported and data["cause"] not in later
         until_ms = row.observed_at_ms + data["horizon_ms"]
         found.append(
             Warned(
@@ -89,7 +89,7 @@ def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
                 told_at_ms=row.observed_at_ms,
                 until_ms=until_ms,
                 per_mille=data["per_mille"],
-                factors=tuple(sign_of(word) for word in factors),
+                factors=tuple(sign_of(name) for name in factors),
                 stands=stands,
                 failure=_failure(_failed(connection, binding, row.observed_at_ms, until_ms), factors),
             )
@@ -115,9 +115,9 @@ def _failed(connection: Connection, binding: bytes, since_ms: int, until_ms: int
 
 
 def _failure(rows: Sequence[Row[Any]], factors: Sequence[str]) -> Failure | None:
-    told = [(row, next((word for word in factors if Reason(row.reason) in FORETOLD[word]), None)) for row in rows]
-    chosen = next((each for each in told if each[1] is not None), told[0] if told else None)
+    named = [(row, next((name for name in factors if Reason(row.reason) in FORETOLD[name]), None)) for row in rows]
+    chosen = next((each for each in named if each[1] is not None), named[0] if named else None)
     if chosen is None:
         return None
-    row, word = chosen
-    return Failure(row.transaction_id, row.decided_at_ms, row.reason, sign_of(word) if word is not None else None)
+    row, name = chosen
+    return Failure(row.transaction_id, row.decided_at_ms, row.reason, sign_of(name) if name is not None else None)

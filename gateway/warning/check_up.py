@@ -43,7 +43,7 @@ _LIMITS = ("over_transaction_limit", "over_daily_limit", "over_monthly_limit", "
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the gateway recently recorded about a binding: counts and times only."""
+    """The gateway's recent records of a binding: counts and times only."""
 
     status_changes: int = 0
     limit_hits: int = 0
@@ -162,10 +162,10 @@ class CheckUps:
 
 
 def seen_of(connection: Connection, binding: bytes, now_ms: int) -> Seen:
-    """What the gateway recently recorded about a binding."""
+    """Summarize the gateway's recent records of a binding."""
     events, decided = schema.events.c, schema.decisions.c
 
-    def told(types: Sequence[EventType], since_ms: int) -> int:
+    def count(types: Sequence[EventType], since_ms: int) -> int:
         query = select(func.count()).where(
             events.binding == binding,
             events.type.in_([kind.value for kind in types]),
@@ -179,9 +179,9 @@ def seen_of(connection: Connection, binding: bytes, now_ms: int) -> Seen:
         )
     )
     return Seen(
-        status_changes=told(_STATUS, now_ms - _FLICKER_MS),
+        status_changes=count(_STATUS, now_ms - _FLICKER_MS),
         limit_hits=int(hits or 0),
-        identity_changed=told((EventType.IDENTITY_CHANGED,), now_ms - _IDENTITY_MS) > 0,
+        identity_changed=count((EventType.IDENTITY_CHANGED,), now_ms - _IDENTITY_MS) > 0,
     )
 
 

@@ -75,14 +75,16 @@ def _recomputed(
         shown = summary(hours.values(), silent_over_ms)
         # The verdict covers a week; a walk of one day does not reach that far back.
         week = [hour for start, hour in hours.items() if start >= week_ms]
-        said = verdict(summary(week, silent_over_ms)) if from_ms <= week_ms else None
+        week_verdict = verdict(summary(week, silent_over_ms)) if from_ms <= week_ms else None
         cards.append(
             {
                 "bank": bic,
                 "period": period.value,
                 "from_ms": from_ms,
                 "until_ms": end_ms,
-                "verdict": {"word": said.word.value, "why": asdict(said.why)} if said is not None else None,
+                "verdict": {"word": week_verdict.word.value, "why": asdict(week_verdict.why)}
+                if week_verdict is not None
+                else None,
                 "ledger": asdict(shown),
             }
         )
@@ -97,9 +99,9 @@ async def _stored(
     storage = Storage(database)
     try:
         banks = BankDirectory(settings.banks)
-        made = ScoreCards(storage=storage, banks=banks, policy=read_policy(settings), clock=SystemClock())
+        score_cards = ScoreCards(storage=storage, banks=banks, policy=read_policy(settings), clock=SystemClock())
         wanted = [bank] if bank is not None else [each.bic for each in banks]
-        cards = [await made.of(bic, period, until_ms) for bic in wanted]
+        cards = [await score_cards.of(bic, period, until_ms) for bic in wanted]
     finally:
         storage.close()
     return [ScoreCardDocument.of(card).model_dump(mode="json") for card in cards]
@@ -110,15 +112,15 @@ def _table(cards: list[dict[str, Any]]) -> Table:
         "bank", "verdict", "followed", "publications", "age median", "p99", "worst", "silent", "suspended", "why"
     )
     for card in cards:
-        figures, said = card["ledger"], card["verdict"]
+        figures, found = card["ledger"], card["verdict"]
         table.add_row(
             card["bank"],
-            said["word"] if said is not None else "not known yet",
+            found["word"] if found is not None else "not known yet",
             f"{figures['covered_ms'] / HOUR_MS:.1f} h",
             str(figures["publications"]),
             *(_seconds(figures[name]) for name in ("age_median_ms", "age_p99_ms", "age_worst_ms")),
             *(_seconds(figures[name]) for name in ("silent_ms", "suspended_ms")),
-            said["why"]["en"] if said is not None else "",
+            found["why"]["en"] if found is not None else "",
         )
     return table
 

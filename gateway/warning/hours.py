@@ -1,4 +1,4 @@
-"""How stale a bank was on the ledger, hour by hour. Pure: everyone who walks the same ledger gets the same figures.
+"""How stale a bank was on the ledger, hour by hour. Pure: the same ledger gives everyone the same figures.
 
 Time is the ledger's own: its block times. Between two publications the watermark does not move, so staleness grows
 millisecond by millisecond. The time spent at each staleness is counted exactly, in bins with fixed edges.

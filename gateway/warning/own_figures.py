@@ -36,7 +36,7 @@ class OwnFigures:
 
 def own_figures(connection: Connection, bank: str, from_ms: int, until_ms: int) -> OwnFigures:
     """Add up the records of a period."""
-    own, made = schema.bindings.c, schema.pending_bindings.c
+    own, pending = schema.bindings.c, schema.pending_bindings.c
     decided = schema.decisions.c
     decisions: dict[str, dict[str, int]] = {}
     for row in connection.execute(
@@ -76,8 +76,8 @@ def own_figures(connection: Connection, bank: str, from_ms: int, until_ms: int) 
         changes_seen=len(delays),
         effective_to_seen_median_ms=_quantile(delays, 500),
         effective_to_seen_p99_ms=_quantile(delays, 990),
-        deposits_asked=count_of(made.created_at_ms, made.bank == bank),
-        deposits_done=count_of(made.created_at_ms, made.bank == bank, made.binding.is_not(None)),
+        deposits_asked=count_of(pending.created_at_ms, pending.bank == bank),
+        deposits_done=count_of(pending.created_at_ms, pending.bank == bank, pending.binding.is_not(None)),
     )
 
 

@@ -1,6 +1,6 @@
 """The facts of one binding from which its risk of failing is computed, and the features made from them. Pure.
 
-A feature is a number from 0 to 1, named after what it states. A feature about uses is the probability that one of the
+A feature is a number from 0 to 1, named after its meaning. A feature about uses is the probability that one of the
 coming week's uses fails, if they resemble past ones, on the log-odds scale in which a logistic model adds. Only
 counts, times and sums of one binding go in: no name, number, phone, document or user, and no other binding.
 docs/EARLY-WARNING.md says why each feature exists; `gateway.warning.risk_words` describes each to the user.
@@ -26,7 +26,7 @@ NOT_OF_THE_BINDING = frozenset(
 )
 #: The horizon: a probability is that of a use within this time that is not approved.
 HORIZON_MS = 7 * DAY_MS
-#: How far back a binding's uses and events count.
+#: How far back a binding's uses and events are considered.
 USES_MS = 35 * DAY_MS
 EVENTS_MS = 14 * DAY_MS
 #: The most uses and events of one binding that count, newest first.
@@ -84,7 +84,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One binding at the time of a run, as it was known then.
+    """The facts of one binding that are known at the time of a run.
 
     `uses`, `events`: oldest first; events as time and type. `blocked`: the kinds of transaction that the newest
     attestation does not allow at all. `caps`, `used`: by kind, in the account's currency.
@@ -136,9 +136,9 @@ def features(facts: Facts) -> dict[str, float]:
         ),
         "year_pace": _year_pace(facts, days, recent),
         "due_over_limit": _due_over_limit(facts),
-        "limits_changed": soon * _told_lately(facts, {EventType.LIMITS_CHANGED.value}),
-        "identity_changed": soon * _told_lately(facts, {EventType.IDENTITY_CHANGED.value}),
-        "status_changed": soon * _told_lately(facts, _STATUS),
+        "limits_changed": soon * _recency(facts, {EventType.LIMITS_CHANGED.value}),
+        "identity_changed": soon * _recency(facts, {EventType.IDENTITY_CHANGED.value}),
+        "status_changed": soon * _recency(facts, _STATUS),
         "status_flickers": soon * min(1.0, sum(kind in _STATUS for _, kind in facts.events) / _FLICKERS),
     }
 
@@ -191,7 +191,7 @@ def _days_over(facts: Facts) -> float:
 
 
 def _pace(cap_minor: int, used_minor: int | None, to_come_minor: float) -> float:
-    """How surely a period's limit will be reached: 0 up to three quarters of it, 1 from five quarters on."""
+    """How likely it is that a period's limit is reached: 0 up to three quarters of it, 1 from five quarters on."""
     if cap_minor == NO_LIMIT:
         return 0.0
     share = ((used_minor or 0) + to_come_minor) / max(1, cap_minor)
@@ -229,9 +229,9 @@ def _due_over_limit(facts: Facts) -> float:
     )
 
 
-def _told_lately(facts: Facts, kinds: Collection[str]) -> float:
+def _recency(facts: Facts, kinds: Collection[str]) -> float:
     """1 right after the newest such event, falling to 0 over a week."""
-    newest = max((at_ms for at_ms, told in facts.events if told in kinds), default=None)
+    newest = max((at_ms for at_ms, kind in facts.events if kind in kinds), default=None)
     return 0.0 if newest is None else max(0.0, 1 - (facts.calendar.now_ms - newest) / _LATELY_MS)
 
 

@@ -19,7 +19,7 @@ from standing.ledger.errors import InvalidValue
 
 #: The form of a stored model. Increase it when the meaning of a feature changes.
 FORM: Final = 1
-#: A model that has learned from fewer outcomes, or fewer failures, is not used; the plain rules apply alone.
+#: A model that has learned from fewer outcomes, or fewer failures, is not used; only the plain rules apply.
 MIN_LEARNED = 2_000
 MIN_FAILURES = 50
 

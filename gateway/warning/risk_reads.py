@@ -1,5 +1,5 @@
 """Reads the facts of bindings for a run: the newest attestation that the follower recorded, decisions, events and
-usage. Reads the database alone, never the ledger."""
+usage. Reads only the database, never the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,15 +48,15 @@ class OnRecord:
 def batch(connection: Connection, after: bytes, size: int) -> Sequence[Row[Any]]:
     """The next active bindings in the order of their ids, each with its newest recorded attestation. Leaves out users
     who have opted out, and bindings without a recorded attestation."""
-    own, told, out = schema.bindings, schema.binding_states, schema.risk_opt_outs
+    own, reported, out = schema.bindings, schema.binding_states, schema.risk_opt_outs
     query = (
         select(
             own,
-            told.c.publication.label("told_publication"),
-            told.c.tag_and_head.label("told_tag_and_head"),
-            told.c.tail.label("told_tail"),
+            reported.c.publication.label("reported_publication"),
+            reported.c.tag_and_head.label("reported_tag_and_head"),
+            reported.c.tail.label("reported_tail"),
         )
-        .join(told, told.c.binding == own.c.binding)
+        .join(reported, reported.c.binding == own.c.binding)
         .outerjoin(out, out.c.user_id == own.c.user_id)
         .where(own.c.ended_at_ms.is_(None), own.c.binding > bindparam("after"), out.c.user_id.is_(None))
         .order_by(own.c.binding)
@@ -80,9 +80,9 @@ def on_record(
     opened: list[tuple[Row[Any], Bank, Terms, IdentityTags]] = []
     for row in rows:
         bank = banks.get(row.bank)
-        word = _word(row, bank, vault) if bank is not None else None
-        if bank is not None and word is not None:
-            opened.append((row, bank, *word))
+        newest = _open_newest(row, bank, vault) if bank is not None else None
+        if bank is not None and newest is not None:
+            opened.append((row, bank, *newest))
     wanted = {}
     for row, bank, terms, _ in opened:
         for kind in Kind:
@@ -104,7 +104,7 @@ def on_record(
             bound_at_ms=row.created_at_ms,
             uses=uses,
             events=_events(connection, row.binding, now_ms),
-            blocked=frozenset(kind for kind, made in decisions.items() if made.outcome is not Outcome.APPROVE),
+            blocked=frozenset(kind for kind, decision in decisions.items() if decision.outcome is not Outcome.APPROVE),
             caps={kind: caps_of(terms.limits, kind) for kind in Kind},
             used={kind: used[AccountDay(row.account, today, code, kind)] for kind in Kind},
         )
@@ -112,9 +112,11 @@ def on_record(
     return found
 
 
-def _word(row: Row[Any], bank: Bank, vault: Vault) -> tuple[Terms, IdentityTags] | None:
+def _open_newest(row: Row[Any], bank: Bank, vault: Vault) -> tuple[Terms, IdentityTags] | None:
     bound = bound_of(row, bank, vault)
-    terms = bound.open(Record(row.told_publication, row.told_tag_and_head, row.told_tail, 0, suspended=False))
+    terms = bound.open(
+        Record(row.reported_publication, row.reported_tag_and_head, row.reported_tail, 0, suspended=False)
+    )
     if terms is None:
         return None
     if row.unvouched:
@@ -127,7 +129,7 @@ def _smallest(row: Row[Any], terms: Terms, tags: IdentityTags, kind: Kind, polic
     used, and the platform holds nothing."""
     return decide(
         Question(kind, 1, terms.currency),
-        record=Record(row.told_publication, row.told_tag_and_head, row.told_tail, now_ms, suspended=False),
+        record=Record(row.reported_publication, row.reported_tag_and_head, row.reported_tail, now_ms, suspended=False),
         terms=terms,
         expected=tags,
         ended=False,

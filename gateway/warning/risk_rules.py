@@ -25,12 +25,12 @@ _LIMITS = frozenset(
     {Reason.OVER_TRANSACTION_LIMIT, Reason.OVER_DAILY_LIMIT, Reason.OVER_MONTHLY_LIMIT, Reason.OVER_YEARLY_LIMIT}
 )
 _IDENTITY = frozenset({Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED})
-_WORD = frozenset(Reason) - NOT_OF_THE_BINDING - _LIMITS
-_STATUS = _WORD - _IDENTITY
+_OF_ATTESTATION = frozenset(Reason) - NOT_OF_THE_BINDING - _LIMITS
+_STATUS = _OF_ATTESTATION - _IDENTITY
 
 #: By feature, the reasons for which a use fails if it fails as the feature predicts.
 FORETOLD: Mapping[str, frozenset[Reason]] = {
-    "blocked": _WORD,
+    "blocked": _OF_ATTESTATION,
     "over_transaction": frozenset({Reason.OVER_TRANSACTION_LIMIT}),
     "over_day": frozenset({Reason.OVER_DAILY_LIMIT}),
     "month_left": frozenset({Reason.OVER_MONTHLY_LIMIT}),
@@ -48,7 +48,7 @@ def causes(found: Mapping[str, float], facts: Facts | None = None, most: int = 3
     """The features for which a rule warns, strongest first, bounded; empty where no rule warns.
 
     With `facts`, a limit of one transaction is warned of only where a payment on record was above it: amounts that are
-    merely far apart would make one above any limit seem likely, and no user calls that usual.
+    merely far apart would make one above any limit seem likely, which users do not consider usual.
     """
     names = [name for name, least in RULES.items() if found[name] >= least]
     if facts is not None and "over_transaction" in names and not _was_above(facts):

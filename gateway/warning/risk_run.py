@@ -2,7 +2,7 @@
 
 Until a model has learned enough, plain rules warn (`risk_rules`). A run stays off the hot path. It works in batches,
 writes each in one short transaction, and rests after each one so that its share of the time stays within the settings.
-It reads the database alone, and no decision reads what it writes. The model and the record of what it learned from are
+It reads only the database, and no decision reads its results. The model and the record of what it learned from are
 saved in one transaction, so a run that is killed neither loses an outcome nor learns it twice.
 """
 
@@ -47,7 +47,7 @@ _SPREAD = 2**32
 
 @dataclass(slots=True)
 class Run:
-    """What a run did. `told`: bindings reported as at risk; `checked_up`: monthly check-ups reported."""
+    """The counts of a run. `told`: bindings reported as at risk; `checked_up`: monthly check-ups reported."""
 
     learned: int = 0
     scored: int = 0
@@ -158,32 +158,34 @@ class RiskRunner:
         def write(connection: Connection) -> tuple[int, int]:
             before = risk_store.risks_of(connection, list(found))
             # Users who opted out since the batch was read stay left out.
-            out = set(
+            opted_out = set(
                 connection.scalars(
                     select(schema.risk_opt_outs.c.user_id).where(
                         schema.risk_opt_outs.c.user_id.in_({each.row.user_id for each in known})
                     )
                 )
             )
-            taken = {binding: pair for binding, pair in found.items() if pair[0].row.user_id not in out}
+            included = {binding: pair for binding, pair in found.items() if pair[0].row.user_id not in opted_out}
             risks, events = {}, []
-            for binding, (each, values) in taken.items():
-                risks[binding], told = self._judge(connection, each, values, model, before.get(binding), now_ms)
-                events += told
+            for binding, (each, values) in included.items():
+                risks[binding], fresh_events = self._judge(connection, each, values, model, before.get(binding), now_ms)
+                events += fresh_events
             risk_store.save_risks(connection, risks)
             fresh = [
-                each for each in samples if each.binding in taken and _is_first_today(before.get(each.binding), now_ms)
+                each
+                for each in samples
+                if each.binding in included and _is_first_today(before.get(each.binding), now_ms)
             ]
             risk_store.add_samples(connection, fresh)
             event_log.append(connection, events)
             at_risk = sum(event.type is EventType.AT_RISK for event in events)
             return at_risk, len(events) - at_risk
 
-        told, checked_up = self._write(write)
+        at_risk, checked_up = self._write(write)
         run.scored += len(found)
-        run.told += told
+        run.told += at_risk
         run.checked_up += checked_up
-        if told or checked_up:
+        if at_risk or checked_up:
             self._wake()
 
     def _judge(
@@ -207,8 +209,8 @@ class RiskRunner:
         # A user whose last use failed knows already.
         known = last is not None and last.failed and now_ms - last.at_ms < HORIZON_MS
         cause = factors[0] if factors and not known else None
-        told_before = before.told if before is not None else frozenset()
-        news, told = next_warning(told_before, weight, cause, warn_per_mille=self._settings.warn_per_mille)
+        reported_before = before.reported if before is not None else frozenset()
+        news, reported = next_warning(reported_before, weight, cause, warn_per_mille=self._settings.warn_per_mille)
         if news is not None:
             data = {
                 "per_mille": per_mille,
@@ -226,7 +228,7 @@ class RiskRunner:
             if signs or weight >= self._settings.warn_per_mille:
                 data = {"per_mille": per_mille, "signs": [_sign_data(sign) for sign in signs]}
                 events.append(_event(EventType.CHECK_UP, each, data, now_ms))
-        return StoredRisk(per_mille, factors, told, now_ms, checked_up_at_ms), events
+        return StoredRisk(per_mille, factors, reported, now_ms, checked_up_at_ms), events
 
     def _write(self, work: Callable[[Connection], Any]) -> Any:
         return self._storage.writer.submit(self._storage.write_all, work).result()
@@ -255,7 +257,7 @@ def _event(kind: EventType, each: OnRecord, data: dict[str, Any], now_ms: int) -
         type=kind,
         bank=each.row.bank,
         binding=each.row.binding,
-        publication=each.row.told_publication,
+        publication=each.row.reported_publication,
         block_number=0,
         happened_at_ms=now_ms,
         observed_at_ms=now_ms,

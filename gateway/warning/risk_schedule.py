@@ -41,7 +41,7 @@ class RiskSchedule(Schedule):
     def _run(self, stop: threading.Event) -> None:
         self._runner.run(stop)
 
-    def _is_asked(self) -> bool:
+    def _is_requested(self) -> bool:
         with self._storage.read() as connection:
             return asked_at_ms(connection) is not None
 

@@ -1,4 +1,4 @@
-"""Storage of risks: the model, scores that wait for their outcome, what was reported of each binding, and opt-outs.
+"""Storage of risks: the model, scores that wait for their outcome, the last report on each binding, and opt-outs.
 Every function works within the caller's transaction and decides nothing."""
 
 import json
@@ -22,13 +22,13 @@ _NOT_OF_THE_BINDING = [reason.value for reason in NOT_OF_THE_BINDING]
 
 @dataclass(frozen=True, slots=True)
 class StoredRisk:
-    """What was last reported of a binding. `per_mille`: None where no model had learned enough; `factors` are then
-    those of plain rules. `told`: the causes that count as reported. `checked_up_at_ms`: when the last monthly
+    """The last report on a binding. `per_mille`: None where no model had learned enough; `factors` are then
+    those of plain rules. `reported`: the causes that count as reported. `checked_up_at_ms`: when the last monthly
     check-up was made."""
 
     per_mille: int | None
     factors: tuple[str, ...]
-    told: frozenset[str]
+    reported: frozenset[str]
     scored_at_ms: int
     checked_up_at_ms: int
 
@@ -195,7 +195,7 @@ def drop_samples(connection: Connection, samples: Sequence[Sample]) -> int:
 
 
 def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, StoredRisk]:
-    """What was last reported of bindings."""
+    """The last reports on bindings."""
     table = schema.binding_risks
     return {
         row.binding: StoredRisk(
@@ -210,7 +210,7 @@ def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, S
 
 
 def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> None:
-    """Store what is now reported of bindings."""
+    """Store the new reports on bindings."""
     table = schema.binding_risks
     if risks:
         connection.execute(delete(table).where(table.c.binding.in_(list(risks))))
@@ -221,7 +221,7 @@ def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> Non
                     "binding": binding,
                     "per_mille": risk.per_mille,
                     "factors": json.dumps(list(risk.factors)),
-                    "told": json.dumps(sorted(risk.told)),
+                    "told": json.dumps(sorted(risk.reported)),
                     "scored_at_ms": risk.scored_at_ms,
                     "checked_up_at_ms": risk.checked_up_at_ms,
                 }

@@ -6,15 +6,15 @@ from standing.gateway.events.settings import WARN_PER_MILLE
 
 
 def next_warning(
-    told: Collection[str], per_mille: int, cause: str | None, *, warn_per_mille: int = WARN_PER_MILLE
+    reported: Collection[str], per_mille: int, cause: str | None, *, warn_per_mille: int = WARN_PER_MILLE
 ) -> tuple[str | None, frozenset[str]]:
-    """What to report of a binding at its newest probability, and the causes that count as reported from then on.
+    """The cause to report for a binding at its newest probability, and the causes that count as reported from then on.
 
-    `told`: the causes reported before. `cause`: the strongest factor; None where nothing adds to the probability.
+    `reported`: the causes reported before. `cause`: the strongest factor; None where nothing adds to the probability.
     Below half of `warn_per_mille` the risk is gone, and every cause may be reported again.
     """
     if per_mille * 2 < warn_per_mille:
         return None, frozenset()
-    if cause is not None and per_mille >= warn_per_mille and cause not in told:
-        return cause, frozenset(told) | {cause}
-    return None, frozenset(told)
+    if cause is not None and per_mille >= warn_per_mille and cause not in reported:
+        return cause, frozenset(reported) | {cause}
+    return None, frozenset(reported)

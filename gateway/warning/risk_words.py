@@ -1,4 +1,4 @@
-"""What each feature means to the user, and what the user can do, in both languages."""
+"""The meaning of each feature for the user, and the remedy, in both languages."""
 
 from standing.gateway.access.localized import Localized
 from standing.gateway.warning.signs import Sign
@@ -96,6 +96,6 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
 
 
 def sign_of(feature: str) -> Sign:
-    """The sign that stands for a feature. Raises: KeyError (no such feature)."""
+    """The sign of a feature. Raises: KeyError (no such feature)."""
     what, to_do = _WORDS[feature]
     return Sign(feature, what, to_do)

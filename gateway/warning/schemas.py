@@ -16,7 +16,7 @@ from standing.gateway.warning.verdict import Verdict, Word
 
 
 class VerdictDocument(BaseModel):
-    """A bank in one word, from its last week on the ledger."""
+    """The verdict on a bank, in one word, from its last week on the ledger."""
 
     word: Word
     why: LocalizedText

@@ -16,7 +16,7 @@ from standing.ledger.clock import Clock
 
 
 class Period(StrEnum):
-    """What a score card covers: whole hours; the last one may not be over."""
+    """The period of a score card: whole hours; the last one may not be over."""
 
     DAY = "day"
     WEEK = "week"
@@ -46,7 +46,7 @@ class ScoreCard:
 
 
 class ScoreCards:
-    """Makes score cards from stored hours, which the follower's leader counts. Nothing here reads the ledger."""
+    """Makes score cards from stored hours, which the follower's leader counts. Never reads the ledger."""
 
     def __init__(self, *, storage: Storage, banks: BankDirectory, policy: Policy, clock: Clock) -> None:
         self._storage = storage

@@ -1,4 +1,4 @@
-"""What a user is shown of a binding: signs that it may fail, and the probability."""
+"""What the user sees about a binding: signs that it may fail, and the probability."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 PAST_HOURS = 7 * 24
 #: With fewer hours a bank's habits are unknown, and nothing is reported.
 MIN_HOURS = 6
-#: How seldom an ordinary hour may exceed the limit: once in so many hours.
+#: How seldom an ordinary hour may exceed the limit: once in this many hours.
 _ONCE_IN_HOURS = 2 * PAST_HOURS
 #: Hours of a week in which staleness may pass half the bound. With more, this is the bank's habit, and a warning at the
 #: half would be false too often (docs/EARLY-WARNING.md has the count).

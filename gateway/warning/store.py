@@ -32,7 +32,7 @@ def load(connection: Connection, banks: Iterable[str]) -> dict[str, tuple[int, B
 
 
 def save(connection: Connection, banks: Mapping[str, BankHours], block: int, was: Mapping[str, int]) -> bool:
-    """Store banks as they are after a block. `was`: the block each stored bank was counted to before.
+    """Store the state of banks after a block. `was`: the block each stored bank was counted to before.
 
     Returns: whether that was still so. If another process has counted further, discard this one's count.
     """

@@ -22,7 +22,7 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The word, and why."""
+    """The verdict's word, with the reason."""
 
     word: Word
     why: Localized

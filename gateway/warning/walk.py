@@ -16,14 +16,14 @@ MAX_HOURS = 31 * 24
 
 def primed(client: LedgerClient, bank: str, block: int) -> BankHours:
     """A bank as of a block: its watermark, and whether it was suspended. Raises: LedgerUnreachable."""
-    made = BankHours(to_ms=client.block_time_ms(block))
+    hours = BankHours(to_ms=client.block_time_ms(block))
     last = History(client, bank).newest(block)
     if last is not None:
-        made.watermark_ms = last.event.watermark_ms
+        hours.watermark_ms = last.event.watermark_ms
     for event in bank_events(client, block, names=_ACTS):
         if event.bank == bank:
-            made.suspended = event.name == "BankSuspended"
-    return made
+            hours.suspended = event.name == "BankSuspended"
+    return hours
 
 
 def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int, to_block: int) -> int:
@@ -36,7 +36,7 @@ def walk(client: LedgerClient, banks: Mapping[str, BankHours], after_block: int,
         if event.bank in banks:
             if event.block_number not in times:
                 times = {event.block_number: client.block_time_ms(event.block_number)}  # events are in order
-            _take(banks[event.bank], event, times[event.block_number])
+            _apply(banks[event.bank], event, times[event.block_number])
     end_ms = client.block_time_ms(to_block)
     for hours in banks.values():
         hours.advance(end_ms)
@@ -52,15 +52,15 @@ def recomputed(client: LedgerClient, banks: Collection[str], from_ms: int, to_bl
     if (end_ms - from_ms) > MAX_HOURS * HOUR_MS:
         raise InvalidValue("period", "longer than the longest walk", f"at most {MAX_HOURS} hours")
     before = last_block_before(client, from_ms, to_block)
-    made = {}
+    found = {}
     for bank in banks:
         if before is None:
-            made[bank] = BankHours()
+            found[bank] = BankHours()
         else:
-            made[bank] = primed(client, bank, before)
-            made[bank].to_ms = max(made[bank].to_ms, from_ms)  # what came before the period is not counted
-    walk(client, made, before if before is not None else -1, to_block)
-    return made
+            found[bank] = primed(client, bank, before)
+            found[bank].to_ms = max(found[bank].to_ms, from_ms)  # time before the period is not counted
+    walk(client, found, before if before is not None else -1, to_block)
+    return found
 
 
 def last_block_before(client: LedgerClient, time_ms: int, to_block: int) -> int | None:
@@ -80,9 +80,9 @@ def known_banks(client: LedgerClient, to_block: int) -> list[str]:
     return list(dict.fromkeys(event.bank for event in bank_events(client, to_block, names=("BankAdmitted",))))
 
 
-def _take(hours: BankHours, event: BankEvent, at_ms: int) -> None:
+def _apply(hours: BankHours, event: BankEvent, at_ms: int) -> None:
     if event.name == "Published":
-        told: Any = published_event(event.log)
-        hours.published(at_ms, told.watermark_ms, len(told.bindings))
+        published: Any = published_event(event.log)
+        hours.published(at_ms, published.watermark_ms, len(published.bindings))
     else:
         hours.acted(at_ms, event.name)

@@ -52,13 +52,13 @@ class PaceWatch:
             counted = self._count(head, banks)
         except _CountedElsewhere:
             return False
-        return self._tell(counted, policy, now_ms)
+        return self._report(counted, policy, now_ms)
 
     def _count(self, head: Head, banks: Sequence[str]) -> dict[str, BankHours]:
         with self._storage.read() as connection:
             stored = store.load(connection, banks)
         counted = {bank: hours for bank, (_, hours) in stored.items()}
-        # A bank that is new here joins at the block the others are counted to.
+        # A new bank starts at the block the others are counted to.
         start = min((block for block, _ in stored.values()), default=head.number)
         for bank in banks:
             if bank not in stored:
@@ -83,24 +83,24 @@ class PaceWatch:
             start = end
         return counted
 
-    def _tell(self, counted: dict[str, BankHours], policy: Policy, now_ms: int) -> bool:
+    def _report(self, counted: dict[str, BankHours], policy: Policy, now_ms: int) -> bool:
         bound_ms = policy.widest_staleness_ms
-        told = False
+        reported = False
         for bank, hours in counted.items():
             if hours.watermark_ms is None:
                 continue
             with self._storage.read() as connection:
                 limit_ms = usual_limit_ms(connection, bank, hours.watermark_ms, bound_ms)
-                told_since_ms = connection.scalar(
+                slowing_since_ms = connection.scalar(
                     select(schema.bank_paces.c.slowing_since_ms).where(schema.bank_paces.c.bank == bank)
                 )
             age_ms = now_ms - hours.watermark_ms
-            if limit_ms is not None and limit_ms < age_ms <= bound_ms and told_since_ms is None:
-                event = _slowing(bank, hours.watermark_ms, age_ms, limit_ms, bound_ms, now_ms)
-                told |= bool(self._write(_telling(bank, event, now_ms)))
-            elif told_since_ms is not None and (limit_ms is None or age_ms <= limit_ms):
+            if limit_ms is not None and limit_ms < age_ms <= bound_ms and slowing_since_ms is None:
+                event = _slowing_event(bank, hours.watermark_ms, age_ms, limit_ms, bound_ms, now_ms)
+                reported |= bool(self._write(_reporting(bank, event, now_ms)))
+            elif slowing_since_ms is not None and (limit_ms is None or age_ms <= limit_ms):
                 self._write(partial(_not_slowing, bank))
-        return told
+        return reported
 
     def _write(self, work: Callable[[Connection], int | None]) -> int:
         return self._storage.writer.submit(self._storage.write_all, work).result() or 0
@@ -109,15 +109,15 @@ class PaceWatch:
 def usual_limit_ms(connection: Connection, bank: str, watermark_ms: int, bound_ms: int) -> int | None:
     """The staleness from which a bank counts as slowing, from its hours before the watermark in force.
 
-    Hours in which that watermark only grew older are left out: a bank that fades must not make its fading ordinary. So
-    are hours that were not followed in full.
+    Hours in which that watermark only grew older are left out: a bank that slows must not raise its own limit. So are
+    hours that were not followed in full.
     """
     present_ms = watermark_ms - watermark_ms % HOUR_MS
     past = store.hours_between(connection, bank, present_ms - PAST_HOURS * HOUR_MS, present_ms)
     return slowing_age_ms([hour.worst_age_ms for hour in past.values() if sum(hour.age_time_ms) == HOUR_MS], bound_ms)
 
 
-def _telling(bank: str, event: Event, now_ms: int) -> Callable[[Connection], int]:
+def _reporting(bank: str, event: Event, now_ms: int) -> Callable[[Connection], int]:
     def work(connection: Connection) -> int:
         if not store.mark_slowing(connection, bank, now_ms):
             return 0
@@ -131,7 +131,7 @@ def _not_slowing(bank: str, connection: Connection) -> None:
     store.mark_slowing(connection, bank, None)
 
 
-def _slowing(bank: str, watermark_ms: int, age_ms: int, limit_ms: int, bound_ms: int, now_ms: int) -> Event:
+def _slowing_event(bank: str, watermark_ms: int, age_ms: int, limit_ms: int, bound_ms: int, now_ms: int) -> Event:
     return Event(
         type=EventType.BANK_SLOWING,
         bank=bank,

@@ -1,4 +1,4 @@
-"""What a verifier works on: the evidence, and the means to check it."""
+"""The input of a verification: the evidence, and the means to check it."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from standing.ledger.errors import InvalidValue
 _MAX_BYTES = 4 * 1024 * 1024
 _ALLOWED = "a JWS, or JSON that holds one as `evidence`, such as a decision as the gateway answered it"
 
-#: Fields that a decision's answer shares with its claims, word for word.
+#: Fields that a decision's answer shares with its claims verbatim.
 _DECISION_FIELDS = (
     "binding",
     "kind",
@@ -35,7 +35,7 @@ _DECISION_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A file of evidence: the JWS, and optionally a block and a storage proof, as nodes answer them.
+    """A file of evidence: the JWS, and optionally a block and a storage proof, as nodes return them.
 
     `beside`: the rest of the file, which nobody has signed. Where it is a decision, it must agree with the claims.
     """
@@ -48,7 +48,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a verifier has beside the evidence.
+    """A verifier's own inputs, beside the evidence.
 
     `gateway_key`: the gateway's public key as a JWK, obtained from the gateway and not from the evidence. `binding_key`
     opens the terms; `grant` is the bank's signed statement that it is the right key; `policy` is the platform's whole
@@ -88,11 +88,11 @@ def parse_evidence(raw: bytes) -> Evidence:
     )
 
 
-def told_otherwise(beside: Mapping[str, Any], claims: EvidenceClaims) -> list[str]:
+def differing_fields(beside: Mapping[str, Any], claims: EvidenceClaims) -> list[str]:
     """The fields in which a decision differs from the claims that came with it."""
     signed = claims.model_dump(mode="json") | {"policy": claims.policy.version}
     differing = [name for name in _DECISION_FIELDS if name in beside and beside[name] != signed[name]]
-    told_id = beside.get("transaction_id")
-    if told_id is not None and transaction_digest(str(told_id)) != claims.transaction_sha256:
+    stated_id = beside.get("transaction_id")
+    if stated_id is not None and transaction_digest(str(stated_id)) != claims.transaction_sha256:
         differing.insert(0, "transaction_id")
     return differing

@@ -1,8 +1,8 @@
-"""Check 13: whose statement, delay or silence a decision rested on.
+"""Check 13: whose statement, delay or silence a decision was based on.
 
-A decision is right by what the ledger said. Where the account had changed by then and the block that was read did not
-say so, somebody was late, and this says who: the bank, if its change reached the ledger after the decision; the
-gateway's access to the ledger, if the change was there before and an older block was read.
+A decision is judged by what the ledger said. Where the account had changed by then and the block that was read did not
+show it, somebody was late, and this check names them: the bank, if its change reached the ledger after the decision;
+the gateway's access to the ledger, if the change was there before and an older block was read.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
             "the gateway's own statement that the ledger gave no answer in time; nothing on the ledger can confirm it",
             claims.decided_at_ms,
         )
-    # When a change took effect is sealed: without the key nobody can tell whether it was late.
+    # The time of a change is sealed: without the key nobody can say whether it was late.
     if key is not None and history is not None and claims.block_number is not None:
         late = _late_change(claims, record, key, history)
         if late is not None:
@@ -91,10 +91,10 @@ def find_cause(claims: EvidenceClaims, key: bytes | None, signed: Signed | None,
     if claims.reason in others:
         return Cause(*others[claims.reason], claims.decided_at_ms)
     terms = opened(claims, key, record.record()) if key is not None else None
-    return _of_word(claims, record, terms, signed, history)
+    return _of_statement(claims, record, terms, signed, history)
 
 
-def _of_word(
+def _of_statement(
     claims: EvidenceClaims, record: RecordClaims, terms: Terms | None, signed: Signed | None, history: History | None
 ) -> Cause:
     published_at_ms = None
@@ -156,8 +156,8 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _La
 
 
 def _in_time(claims: EvidenceClaims, key: bytes, late: _Late) -> str:
-    """What would have been decided with the late attestation."""
-    word = Record(
+    """The decision that the late attestation would have led to."""
+    record = Record(
         late.publication,
         late.attestation.tag_and_head,
         late.attestation.tail,
@@ -165,16 +165,16 @@ def _in_time(claims: EvidenceClaims, key: bytes, late: _Late) -> str:
         False,
     )
     try:
-        then = redo(claims, key, word)
+        then = redo(claims, key, record)
     except InvalidValue:
-        return ""  # check 12 has said what is wrong with the claims
+        return ""  # check 12 has reported the fault in the claims
     return f"; in time, it would have been: {then.outcome}" + (f", {then.reason}" if then.reason is not None else "")
 
 
 def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, history: History) -> _Late | None:
     """The first change after the block that was read which had taken effect by the time of the decision.
 
-    A bank may say the same again, as after a resync; that is no change. The search ends with the first publication that
+    A bank may repeat its terms, as after a resync; that is no change. The search ends with the first publication that
     vouches for that time: nothing may come after it.
     """
     assert claims.block_number is not None
@@ -185,8 +185,8 @@ def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, histo
             for attestation in signed.publication.attestations:
                 if attestation.binding != claims.binding_id:
                     continue
-                word = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
-                terms = opened(claims, key, word)
+                later = Record(event.number, attestation.tag_and_head, attestation.tail, event.watermark_ms, False)
+                terms = opened(claims, key, later)
                 if terms is not None and terms != read and terms.effective_at_ms <= claims.decided_at_ms:
                     found = (attestation, terms.effective_at_ms)
             if found is not None:

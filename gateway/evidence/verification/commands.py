@@ -166,7 +166,7 @@ def _binding_key(text: str) -> bytes:
 
 
 class _HandedOver(NamedTuple):
-    """What an exported case carries beside the evidence. Neither is believed: 9 and 10 check both."""
+    """The key and the grant of an exported case. Neither is trusted: checks 9 and 10 verify both."""
 
     key: bytes | None
     grant: Grant | KeylessGrant | None
@@ -181,7 +181,7 @@ def _handed_over(beside: Mapping[str, Any]) -> _HandedOver:
 
 
 def _grant(raw: bytes) -> Grant | KeylessGrant:
-    """A grant as the bank's node answered it, or without its key, as exported. Raises: InvalidValue."""
+    """A grant as the bank's node returned it, or without its key, as exported. Raises: InvalidValue."""
     kind = GrantDocument if "binding_key" in _document(raw, "grant") else KeylessGrantDocument
     try:
         return kind.model_validate_json(raw).grant()

@@ -27,7 +27,7 @@ def check_grant(
     history: History | None,
     proved: Proved | None = None,
 ) -> None:
-    """9: the bank signed that this binding has this key. Offline, `proved` says who signs for it in that block."""
+    """9: the bank signed that this binding has this key. Offline, `proved` names its signer in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
         lines.fails(9, "the grant is of another bank, binding or platform")
     elif means.binding_key is not None and not grant.grants(means.binding_key):
@@ -64,7 +64,7 @@ def check_terms(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
     if terms is not None and unreadable:
         lines.fails(10, "the record opens with this key; the decision says that it does not")
     elif terms is not None:
-        allowed = [word for word, is_allowed in _permissions(terms.debit_allowed, terms.credit_allowed) if is_allowed]
+        allowed = [name for name, is_allowed in _permissions(terms.debit_allowed, terms.credit_allowed) if is_allowed]
         lines.holds(10, f"open with this key: {terms.status.word}, allowed: {' and '.join(allowed) or 'nothing'}")
     elif not unreadable:
         lines.fails(10, "the record does not open with this key: another key, or another record")
@@ -75,24 +75,24 @@ def check_terms(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
 
 
 def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
-    """11: the policy has the version named, and says what the claims say it does."""
+    """11: the policy has the version named, and agrees with the claims."""
     stated = claims.policy
     if policy.version != stated.version:
         lines.fails(11, f"the policy given is {policy.version}, evidence names {stated.version}")
         return
-    says = (
+    actual = (
         policy.max_staleness_ms(claims.amount_minor, currency_number(claims.currency)),
         policy.ahead_allowance_ms,
         policy.when_silent,
         policy.identity,
     )
-    same = says == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
+    same = actual == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
     same = same and (claims.held_by is None or claims.held_by in {rule.name for rule in policy.risk})
-    lines.says(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
+    lines.add(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
 
 
 def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
-    """12: the pure decision, made again, comes to the same end."""
+    """12: the pure decision, made again, gives the same result."""
     try:
         day = day_of(claims.decided_at_ms, zone_of(claims)).isoformat()
         again = redo(claims, means.key, claims.record.record() if claims.record is not None else None)
@@ -100,8 +100,8 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
         lines.fails(12, f"no decision can be made from these claims: {error}")
         return
     if means.key is None and claims.reason not in _BEFORE_TERMS:
-        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not get as far as the terms
-            lines.fails(12, f"comes to {_word(again.reason)}, evidence says {_word(claims.reason)}")
+        if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not reach the terms
+            lines.fails(12, f"comes to {_reason_text(again.reason)}, evidence says {_reason_text(claims.reason)}")
         else:
             lines.unknown(12, "cannot be made again without the terms")
         return
@@ -115,21 +115,21 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
     expected_reason = None if held else claims.reason
     rest = (claims.publication, claims.watermark_ms, claims.staleness_ms)
     if again.reason is not expected_reason:
-        lines.fails(12, f"comes to {_word(again.reason)}, evidence says {_word(claims.reason)}")
+        lines.fails(12, f"comes to {_reason_text(again.reason)}, evidence says {_reason_text(claims.reason)}")
     elif claims.outcome is not (outcome := Outcome.REVIEW if held else again.outcome):
-        lines.fails(12, f"{_word(claims.reason)} leads to {outcome}, evidence says {claims.outcome}")
+        lines.fails(12, f"{_reason_text(claims.reason)} leads to {outcome}, evidence says {claims.outcome}")
     elif (again.publication, again.watermark_ms, again.staleness_ms) != rest:
         lines.fails(12, "comes to another publication, watermark or staleness than evidence says")
     elif held:
         lines.holds(12, f"nothing in the attestation prevents it; held by the platform's rule {claims.held_by}")
     else:
         own = f"the gateway's own statement: used today {claims.used_day_minor}, floor {claims.floor}"
-        lines.holds(12, f"comes to {claims.outcome}, {_word(claims.reason)} again ({own})")
+        lines.holds(12, f"comes to {claims.outcome}, {_reason_text(claims.reason)} again ({own})")
 
 
 def _permissions(debit: bool, credit: bool) -> tuple[tuple[str, bool], ...]:
     return ("debit", debit), ("credit", credit)
 
 
-def _word(reason: Reason | None) -> str:
+def _reason_text(reason: Reason | None) -> str:
     return reason.value if reason is not None else "no reason against it"

@@ -1,4 +1,4 @@
-"""What a verification asks of a ledger, and the plain way to have it: one call for each question."""
+"""The ledger as a verification reads it, and the direct implementation: one call for each query."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from standing.ledger.chain.history import History
 
 
 class LedgerView(Protocol):
-    """Every method raises LedgerUnreachable where there is no answer, and LedgerMismatch where it makes no sense."""
+    """Every method raises LedgerUnreachable where there is no answer, and LedgerMismatch for an invalid one."""
 
     @property
     def domain(self) -> Domain:
@@ -27,8 +27,8 @@ class LedgerView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AskedLedger:
-    """The ledger itself, asked each time."""
+class DirectLedger:
+    """The ledger itself, queried each time."""
 
     client: LedgerClient
 

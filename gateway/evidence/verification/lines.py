@@ -58,7 +58,7 @@ class Lines:
     def unknown(self, number: int, text: str) -> None:
         self.all.append(Line(number, _NAMES[number], Verdict.UNKNOWN, text))
 
-    def says(self, number: int, holds: bool, text: str) -> None:
+    def add(self, number: int, holds: bool, text: str) -> None:
         (self.holds if holds else self.fails)(number, text)
 
     def failed(self, numbers: Collection[int]) -> bool:
@@ -75,7 +75,7 @@ class Lines:
 
 
 def when(time_ms: int) -> str:
-    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which only a lie can state."""
+    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which no honest claim has."""
     if time_ms > MAX_CALENDAR_MS:
         return f"{time_ms} ms"
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

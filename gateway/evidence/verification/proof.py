@@ -11,7 +11,7 @@ from standing.ledger.errors import InvalidValue
 
 
 def read_claims(jws: str) -> EvidenceClaims:
-    """The claims of evidence, unverified: they say what to ask for, and nothing more.
+    """The claims of evidence, unverified: use them only to look up what to request.
 
     Raises: InvalidValue.
     """
@@ -25,7 +25,7 @@ def read_claims(jws: str) -> EvidenceClaims:
 def questions(claims: EvidenceClaims) -> dict[str, tuple[str, list[Any]]]:
     """The JSON-RPC calls whose answers make the proof, by their place in the evidence file.
 
-    Raises: InvalidValue where the decision rested on no block.
+    Raises: InvalidValue where the decision was based on no block.
     """
     if claims.block_number is None:
         raise InvalidValue("evidence", "rests on no block: the ledger gave no answer", "evidence of a read")

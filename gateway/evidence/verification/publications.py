@@ -39,8 +39,8 @@ def _check_publication(
         return None
     written = [item for item in signed.publication.attestations if item.binding == claims.binding_id]
     stated = record.record()
-    words = (stated.tag_and_head, stated.tail)
-    if not written or (written[-1].tag_and_head, written[-1].tail) != words:
+    sealed = (stated.tag_and_head, stated.tail)
+    if not written or (written[-1].tag_and_head, written[-1].tail) != sealed:
         lines.fails(5, f"publication {number} states something else of this binding")
         return None
     lines.holds(5, f"publication {number} in block {placed.event.block_number} holds the record")
@@ -50,20 +50,20 @@ def _check_publication(
 
 
 def _check_signature(lines: Lines, line: int, signed: Signed, history: History) -> None:
-    what = f"publication {signed.publication.number}"
+    name = f"publication {signed.publication.number}"
     named = history.signer_of(signed.placed)
     if named is None:
-        lines.fails(line, f"the ledger named no signer for the bank before {what}")
+        lines.fails(line, f"the ledger named no signer for the bank before {name}")
     elif not history.accepts(named.address, signed):
-        lines.fails(line, f"{what} is not signed by {named.address}, who counted then")
+        lines.fails(line, f"{name} is not signed by {named.address}, who counted then")
     else:
         lines.holds(
-            line, f"{what} is signed by {named.address}, who counted since {named.event} in block {named.block_number}"
+            line, f"{name} is signed by {named.address}, who counted since {named.event} in block {named.block_number}"
         )
 
 
 def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
-    """That the publication continues the one before is part of what was signed (5). This checks the one after."""
+    """Check the link to the next publication; the link to the previous one is part of the signed content (5)."""
     number = placed.event.number
     after = history.publication(number + 1, history.latest())
     if after is None:
@@ -75,12 +75,12 @@ def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
 
 
 def _check_watermark(lines: Lines, record: RecordClaims, newest: Placed | None, history: History) -> None:
-    told = newest.event.watermark_ms if newest is not None else 0
-    if told != record.watermark_ms:
-        lines.fails(8, f"the bank's newest publication says {told}, evidence {record.watermark_ms}")
+    published_ms = newest.event.watermark_ms if newest is not None else 0
+    if published_ms != record.watermark_ms:
+        lines.fails(8, f"the bank's newest publication says {published_ms}, evidence {record.watermark_ms}")
     elif newest is None:
         lines.holds(8, "none: the bank had not spoken on this ledger yet")
-    elif (signed := history.signed(newest)) is None or signed.publication.watermark_ms != told:
+    elif (signed := history.signed(newest)) is None or signed.publication.watermark_ms != published_ms:
         lines.fails(8, f"the transaction of publication {newest.event.number} does not hold what its event names")
     else:
         _check_signature(lines, 8, signed, history)

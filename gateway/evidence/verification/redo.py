@@ -22,7 +22,7 @@ def opened(claims: EvidenceClaims, key: bytes, record: Record) -> Terms | None:
 
 
 def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> Decision:
-    """Decide again, on `record`, by what the claims say of policy, usage, floor and time; without risk rules.
+    """Decide again, on `record`, with policy, usage, floor and time from the claims; without risk rules.
 
     Without a key nothing opens. Raises: InvalidValue where no decision could have been made from a claim.
     """
@@ -62,8 +62,8 @@ def zone_of(claims: EvidenceClaims) -> ZoneInfo:
 
 
 def _expected_tags(claims: EvidenceClaims, key: bytes, stated: IdentityTags) -> IdentityTags:
-    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to it, none
-    where it is to none, any other one elsewhere."""
+    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to that, none
+    where it is to none, and some other one otherwise."""
     mine = tag_commitments(claims.binding_id, key, stated)
     none = tag_commitments(claims.binding_id, key, _NO_TAGS)
     tags = {}

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from standing.gateway.evidence.claims import EvidenceClaims
 from standing.gateway.evidence.signing import TYPE
-from standing.gateway.evidence.verification.case import Evidence, Means, told_otherwise
+from standing.gateway.evidence.verification.case import Evidence, Means, differing_fields
 from standing.gateway.evidence.verification.causes import Cause, find_cause
 from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
-from standing.gateway.evidence.verification.ledger_view import AskedLedger, LedgerView
+from standing.gateway.evidence.verification.ledger_view import DirectLedger, LedgerView
 from standing.gateway.evidence.verification.lines import Line, Lines, Verdict, when
 from standing.gateway.evidence.verification.publications import check_publications
 from standing.gateway.evidence.verification.state import check_block, check_header, check_proof, check_record
@@ -22,8 +22,8 @@ from standing.ledger.chain.history import History
 from standing.ledger.chain.proofs import Proved
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
-#: Of the checks, those by which the ledger bears out record and watermark.
-_WHAT_WAS_READ = frozenset({3, 4, 5, 8})
+#: The checks by which the ledger confirms record and watermark.
+_CHECKS_OF_THE_READ = frozenset({3, 4, 5, 8})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Report:
 
 def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
     """Check evidence against a ledger. Raises: LedgerUnreachable where it does not even answer its chain id."""
-    return verify_by(evidence, means, AskedLedger(client))
+    return verify_by(evidence, means, DirectLedger(client))
 
 
 def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
-    """Check evidence against a ledger, however its answers are had. Raises: as `verify`."""
+    """Check evidence against any view of a ledger. Raises: as `verify`."""
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
     if claims is None or not _check_ledger(lines, claims, ledger.domain):
@@ -56,7 +56,7 @@ def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
     elif record is not None or block_number is not None:
         lines.fails(4, "a record without a block, or a block without a record")
     _check_content(lines, claims, means, history)
-    if lines.failed(_WHAT_WAS_READ):
+    if lines.failed(_CHECKS_OF_THE_READ):
         lines.unknown(13, "what evidence says was read is not what the ledger held: no bank can be held to it")
         return Report(tuple(lines.all), lines.verdict)
     try:
@@ -69,11 +69,11 @@ def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
 
 
 def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -> Report:
-    """Check evidence with its storage proof under a header that the verifier trusts. No ledger is asked.
+    """Check evidence with its storage proof under a header that the verifier trusts. No ledger is queried.
 
-    What only the ledger's history shows is left out: checks 5 to 8 (the contract made them when it accepted the
-    publication, and the proof shows what it accepted), and the search for a late change in 13. The chain id is not
-    checked either: it is as good as the header.
+    Everything that only the ledger's history shows is left out: checks 5 to 8 (the contract made them when it accepted
+    the publication, and the proof shows what it accepted), and the search for a late change in 13. The chain id is not
+    checked either: it is only as trustworthy as the header.
     """
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
@@ -124,7 +124,7 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         lines.fails(1, f"signed by the gateway's key, but not what evidence says: {place or 'no claims'}")
         return None
-    differing = told_otherwise(evidence.beside, claims)
+    differing = differing_fields(evidence.beside, claims)
     if differing:
         lines.fails(1, f"the decision beside these claims says otherwise than they do about: {', '.join(differing)}")
         return claims
@@ -132,9 +132,9 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
     return claims
 
 
-def _check_ledger(lines: Lines, claims: EvidenceClaims, asked: Domain) -> bool:
-    """2: the ledger asked is the one that the claims name."""
-    same = (claims.contract.lower(), claims.chain_id) == (asked.contract.lower(), asked.chain_id)
+def _check_ledger(lines: Lines, claims: EvidenceClaims, queried: Domain) -> bool:
+    """2: the queried ledger is the one that the claims name."""
+    same = (claims.contract.lower(), claims.chain_id) == (queried.contract.lower(), queried.chain_id)
     named = f"contract {claims.contract} on chain {claims.chain_id}"
-    lines.says(2, same, named if same else f"evidence names {named}, not {asked.contract} on chain {asked.chain_id}")
+    lines.add(2, same, named if same else f"evidence names {named}, not {queried.contract} on chain {queried.chain_id}")
     return same

@@ -14,7 +14,7 @@ from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
 
 #: A block's time is in whole seconds.
 _SECOND_MS = 1_000
-#: What nodes say of a state that they no longer have. They share no error code for it.
+#: Parts of the errors by which nodes report a pruned state. They share no error code for it.
 _PRUNED = (
     "prune",
     "missing trie node",
@@ -45,8 +45,8 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, ledger:
             "another chain, or one that was reorganised",
         )
     else:
-        told = "with the hash that it names" if named is not None else "; evidence names no hash"
-        _check_time(lines, claims, head.time_s, f"block {block_number} of {when(head.time_s * 1000)} {told}")
+        hash_text = "with the hash that it names" if named is not None else "; evidence names no hash"
+        _check_time(lines, claims, head.time_s, f"block {block_number} of {when(head.time_s * 1000)} {hash_text}")
 
 
 def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any]) -> Header | None:
@@ -147,11 +147,11 @@ def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
 
 
 def _check_time(lines: Lines, claims: EvidenceClaims, block_time_s: int, text: str) -> bool:
-    """3, its last part: the block is not from after the decision, as far as clocks can tell.
+    """3, its last part: the block is not from after the decision, as far as the clocks show.
 
-    The clocks of validators and gateway differ. The decision bears a bank's watermark that is ahead of the gateway's
-    clock by the policy's allowance, and so does this check with a block's time. Beyond it the decision ends with
-    `bank_silent`, whatever else it would have been: it says itself that the clocks are apart, and nothing was approved.
+    The clocks of validators and gateway differ. The decision tolerates a bank's watermark that is ahead of the
+    gateway's clock by the policy's allowance, and this check tolerates the same of a block's time. Beyond it the
+    decision ends with `bank_silent` whatever else applies: it states that the clocks differ, and approves nothing.
     Returns: whether it holds.
     """
     ahead_ms = block_time_s * 1000 - claims.decided_at_ms
