@@ -131,7 +131,7 @@ class Proposal:
         made = account.sign_typed_data(full_message=self.typed)
         return replace(self, signatures={**self.signatures, account.address: bytes(made.signature)})
 
-    def told(self) -> str:
+    def as_text(self) -> str:
         """The proposal as stored in a file."""
         document = {
             "safe": self.safe,

@@ -141,9 +141,9 @@ class Engine:
     def _send(self, home: Path, ports: Ports, *what: str) -> None:
         node = ("--node", f"tcp://{ports.address}:{ports.comet}", "--chain-id", _COSMOS_CHAIN_ID)
         paid = ("--gas", "2000000", "--gas-prices", f"1000{_DENOMINATION}", "--yes", "--output", "json")
-        told = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
-        if told.get("code"):
-            raise RuntimeError(f"{what[0]}: {told.get('raw_log')}")
+        answer = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
+        if answer.get("code"):
+            raise RuntimeError(f"{what[0]}: {answer.get('raw_log')}")
 
     def homes(self, plan: Plan) -> Path:
         """A folder with a home for each node, `n0`, `n1` …, ready to start; validators come first. Copy the homes,

@@ -1,4 +1,5 @@
-"""What holds when every link between ledger nodes is slow and lossy: netem in namespaces, else TCP pipes."""
+"""The promises that hold when every link between ledger nodes is slow and lossy: netem in namespaces, else TCP
+pipes."""
 
 from pathlib import Path
 
