@@ -3,7 +3,7 @@
 Starts every part as a process of its own, plays the trace under examples/ through their HTTP interfaces, and shows
 each decision beside the answer of last night's snapshot. A support story follows: a payment fails, the trail shows
 the stalled hop, and a resync fixes it. Then everything stays up for your own requests, until Ctrl-C. With --once it
-ends by itself: exit code 0 only if every decision matches the trace's ground truth, and the story ends well.
+exits when done: exit code 0 only if every decision matches the trace's ground truth, and the story ends well.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from standing.ledger.service.serve import served
 
 console = Console()
 _SHOWN = 14
-#: What ends the demo: Ctrl-C, SIGTERM, and a closed terminal.
+#: The signals that end the demo: Ctrl-C, SIGTERM, and a closed terminal.
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 128 + signal.SIGINT
 _STYLE = {"approve": "green", "decline": "red", "review": "yellow"}
@@ -288,7 +288,7 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", help="end by itself; the exit code says whether all went well")
+    parser.add_argument("--once", action="store_true", help="exit when done; the exit code shows whether all went well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the summary of the day into FILE, as SVG")
     arguments = parser.parse_args()

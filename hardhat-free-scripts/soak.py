@@ -27,7 +27,7 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import BANKS, Consortium, consortium
-from tests.network.hosts import what_is_used
+from tests.network.hosts import hosts_in_use
 from tests.network.load import Load, rests_on_attestation
 from tests.network.place import own_store
 
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--report", type=Path, help="a folder for soak.md and soak.png")
     stated = parser.parse_args()
-    print(f"seed {stated.seed}", what_is_used(), sep="\n", flush=True)
+    print(f"seed {stated.seed}", hosts_in_use(), sep="\n", flush=True)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="standing-soak-"))
         store = stack.enter_context(own_store())

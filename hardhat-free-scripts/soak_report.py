@@ -51,7 +51,7 @@ class Soak:
         return not (self.audit.findings or any(self.promises().values()))
 
     def promises(self) -> dict[str, int]:
-        """What must be zero."""
+        """The counts that must be zero, by name."""
         kinds = Counter(found.kind for found in self.audit.findings)
         answered = [each.answer["transaction_id"] for each in self.asked if each.answer]
         kept = Counter(str(line.decision["transaction_id"]) for line in self.exported)
@@ -126,7 +126,7 @@ def report(soak: Soak) -> str:
         "| --- | --- | --- | --- | --- |",
         f"| staleness, of those with an attestation | {_spread(staleness_ms)} |",
         f"| time to a decision, of all | {_spread([each.took_ms for each in soak.asked])} |",
-        f"| from a fault's end until every bank is heard | {_spread(well_ms)} |",
+        f"| from a fault's end until every bank's attestations are usable | {_spread(well_ms)} |",
         "",
         "| start | fault | duration | recovered after |",
         "| --- | --- | --- | --- |",

@@ -179,7 +179,8 @@ def incident(a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_leaked_signing_key_step_by_step(incident: Incident) -> None:
     client, bic, leaked = incident.client, incident.bic, incident.bank.secrets.signer
     with incident.node() as node:
-        # The usual case: the node's next publication comes too late, because the thief's has its number in a block.
+        # The usual case: the node's next publication comes too late, because the thief's is already in a block under
+        # its number.
         incident.world.chain.holding = True
         incident.feed(node, {"number": ACCOUNT["number"], "status": "frozen"})
         assert node.publisher.step() == 1

@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections")
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender is measured")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of bindings for the section scale")
-    parser.add_argument("--no-write", action="store_true", help="keep benchmarks.json as it is")
+    parser.add_argument("--no-write", action="store_true", help="do not change benchmarks.json")
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
     results = {}

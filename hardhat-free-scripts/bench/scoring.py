@@ -1,4 +1,5 @@
-"""What scoring costs decisions: the gateway while a run scores its bindings, compared with one that scores nothing.
+"""The cost of scoring for decisions: the gateway while a run scores its bindings, compared with one that scores
+nothing.
 
 A served gateway makes one run a day; here runs follow one another, so decisions always compete with a run.
 The ledger is the development chain, without new blocks. Rounds of both are interleaved.

@@ -96,7 +96,7 @@ def contenders(trial: Trial) -> dict[str, tuple[Any, WarningOutcomes]]:
 
 
 def ablation(samples: Samples) -> dict[str, tuple[float, float]]:
-    """What the Brier score and the average precision lose without each feature, on some of the bindings."""
+    """The loss in Brier score and average precision without each feature, on some of the bindings."""
     part = samples.binding < ABLATION_USERS
     few = replace(
         samples,

@@ -22,7 +22,7 @@ from standing.gateway.decisions.rules import Outcome
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import SystemClock
 
-#: What the shop sells, in fen.
+#: The shop's goods, with prices in fen.
 GOODS = {"coffee": 1_800, "book": 8_800, "headphones": 29_900, "camera": 128_000}
 _CURRENCY = "CNY"
 _SHOWN = 5

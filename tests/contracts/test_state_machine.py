@@ -41,7 +41,7 @@ EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", "8"))
 STEPS = 40
 MIN_STEPS = 20  # of a life, on average; Hypothesis makes some of them shorter than STEPS, the first above all
 TIME_BOUNDS = {"WatermarkAhead", "WatermarkBackwards"}
-# What the lives of each machine have to meet: a run that never does proves nothing about it.
+# The events that the lives of each machine must include: a run without one proves nothing about it.
 ENOUGH_TO_MEET_ALL = 120
 TO_MEET = {f"{name} by 1 ms" for name in TIME_BOUNDS} | {
     "BankAdmitted",

@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a node listens, for its peers at a separate address. `rpc` is its JSON-RPC."""
+    """A node's ports; it listens for its peers at a separate address. `rpc` is its JSON-RPC."""
 
     address: str
     address_for_peers: str
@@ -92,7 +92,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the binary finds its shared library."""
+        """The path of the binary's shared library."""
         return {"LD_LIBRARY_PATH": str(self.binary.parent)}
 
     def run(self, home: Path, *arguments: str) -> str:

@@ -1,4 +1,5 @@
-"""What holds when nodes of the ledger die, stall or lose contact. Each test's name and docstring state its promise.
+"""The promises that hold when nodes of the ledger die, stall or lose contact. Each test's name and docstring state its
+promise.
 
 One consortium serves all tests, under one load from start to end: two banks that change an account every second, and
 a platform that asks for payments throughout. Each test injects a fault, checks its promise, repairs the fault, and

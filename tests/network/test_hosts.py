@@ -15,7 +15,7 @@ import pytest
 from demo_day import wait_for
 from processes import free_port
 from tests.network import hosts as chosen
-from tests.network.hosts import Hosts, hosts, what_is_used
+from tests.network.hosts import Hosts, hosts, hosts_in_use
 from tests.network.namespaces import Namespaces, Unavailable
 from tests.network.pipes import PipedHosts
 from tests.network.validators import validators
@@ -175,7 +175,7 @@ def test_without_root_hosts_are_pipes_and_the_reason_is_given(monkeypatch: pytes
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     chosen._lacks.cache_clear()
     try:
-        assert what_is_used() == "hosts: TCP pipes on one host (network namespaces need root)"
+        assert hosts_in_use() == "hosts: TCP pipes on one host (network namespaces need root)"
         with hosts(2, weather=False) as it:
             assert isinstance(it, PipedHosts)
     finally:
@@ -185,7 +185,7 @@ def test_without_root_hosts_are_pipes_and_the_reason_is_given(monkeypatch: pytes
 def test_an_unknown_kind_of_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STANDING_TEST_HOSTS", "ships")
     with pytest.raises(ValueError, match="STANDING_TEST_HOSTS is 'ships'; pipes or namespaces are known"):
-        what_is_used()
+        hosts_in_use()
 
 
 def test_validators_stall_and_recover_with_their_links_and_processes(kind: str, tmp_path: Path) -> None:

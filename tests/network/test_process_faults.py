@@ -1,4 +1,5 @@
-"""What holds when processes, stores and clocks fail instead of the network. Each test's name states its promise.
+"""The promises that hold when processes, stores and clocks fail instead of the network. Each test's name states its
+promise.
 
 As in `test_faults`, one consortium under one load serves all tests, and the last one audits the whole run. Here
 banks and gateways use a PostgreSQL of the tests' own, which can be restarted; the first bank's node reaches its
