@@ -199,7 +199,7 @@ def test_a_silent_banks_last_attestation_approves_nothing_once_it_is_too_old(
         buy(page, "coffee")
         verdicts(page, "In review", "Approved")
         switch(page, "freeze", on=True)
-        expect(page.locator("#ledger-facts")).to_contain_text("has not said so yet")
+        expect(page.locator("#ledger-facts")).to_contain_text("has not reported it yet")
         switch(page, "silence", on=False)
         expect(page.locator("#age")).not_to_have_class("late", timeout=_PATIENT_MS)
         settled(page)
@@ -292,7 +292,7 @@ def test_autoplay_runs_until_a_visitor_takes_over_and_can_be_restarted(
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true", timeout=_PATIENT_MS)
         expect(page.locator('[data-item="headphones"]')).to_have_class("good bought", timeout=_PATIENT_MS)
         page.locator('[data-item="coffee"]').click()
-        expect(page.locator("#scene")).to_contain_text("It is yours", timeout=_PATIENT_MS)
+        expect(page.locator("#scene")).to_contain_text("Your turn", timeout=_PATIENT_MS)
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true")
 
 
