@@ -89,7 +89,7 @@ def test_one_member_alone_cannot_admit_a_bank_through_the_safe_or_past_it(it: Co
 
 def test_a_strangers_signature_does_not_count_as_a_members(it: Consortium) -> None:
     both = it.admission(MEMBERS[0], STRANGER)
-    with pytest.raises(InvalidValue, match="own nothing here"):
+    with pytest.raises(InvalidValue, match="are not owners"):
         it.safe.send(both, PAYS)
     it.safe.__dict__["owners"] = it.safe.owners | {LocalSigner(STRANGER).address}
     with pytest.raises(LedgerRejected):
