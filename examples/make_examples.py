@@ -1,6 +1,6 @@
 """Writes the invented banks, accounts, users and day that `make demo` plays: byte for byte the same each time.
 
-python examples/make_examples.py           writes the files and says what is in them
+python examples/make_examples.py           writes the files and prints a summary
 python examples/make_examples.py --check   writes nothing; exits 1 if a file differs from what would be written
 """
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def make() -> tuple[dict[str, str], Score]:
-    """The text of every file by its name, and what the day has in it."""
+    """The text of every file by its name, and the day's score."""
     rng = random.Random(SEED)
     people = People(rng)
     everybody = cast_day(rng, people)
@@ -68,8 +68,8 @@ def _holds(path: Path, text: str) -> bool:
 def _report(score: Score) -> None:
     for title, counts in (("transactions", score.verdicts), ("changes", score.changes)):
         print(f"{counts.total()} {title}")
-        for word, count in counts.most_common():
-            print(f"  {count:4d} {word}")
+        for name, count in counts.most_common():
+            print(f"  {count:4d} {name}")
     print("a snapshot of the day's start, against what the bank would do")
     print(f"  {score.snapshot_wrong_approvals:4d} wrong approvals")
     print(f"  {score.snapshot_wrong_declines:4d} wrong declines")

@@ -55,8 +55,8 @@ def start(folder: Path, *, block_time_s: float | None = None, history: bool = Tr
     return process, url
 
 
-def mine_when_told(url: str) -> None:
-    """From now on transactions wait for `mine`."""
+def mine_on_request(url: str) -> None:
+    """Stop mining automatically: from now on transactions wait for `mine`."""
     _call(url, "evm_setAutomine", False).raise_for_status()
 
 

@@ -22,7 +22,7 @@ from standing.node.cli import app as node
 
 LOCALES = Path(__file__).parent.parent / "ledger" / "service" / "locales"
 
-#: What Typer itself prints through gettext. What it refuses is in `commands.toml`, all of it.
+#: Typer's own texts that go through gettext. Its error messages are in `commands.toml`.
 FRAMEWORK = (
     "Arguments",
     "Options",

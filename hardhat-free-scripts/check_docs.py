@@ -33,24 +33,24 @@ def make_targets() -> set[str]:
 
 
 def check_commands(text: str) -> list[str]:
-    """Console commands that do not exist: `standing-node a b`, as far as the words are subcommands."""
+    """Console commands that do not exist: `standing-node a b`, as far as the arguments are subcommands."""
     found = []
     for line in sorted(set(re.findall(r"standing-(?:node|gateway)(?: [a-z][a-z-]*)*", text))):
-        name, *words = line.split()
+        name, *arguments = line.split()
         command = COMMANDS[name]
-        for depth, word in enumerate(words):
+        for depth, argument in enumerate(arguments):
             if not isinstance(command, TyperGroup):  # what follows are arguments
                 break
-            subcommand = command.get_command(typer.Context(command), word)
+            subcommand = command.get_command(typer.Context(command), argument)
             if subcommand is None:
-                found.append(f"no command `{' '.join([name, *words[: depth + 1]])}`")
+                found.append(f"no command `{' '.join([name, *arguments[: depth + 1]])}`")
                 break
             command = subcommand
     return found
 
 
 def check_document(document: Path, targets: set[str]) -> list[str]:
-    """What `document` mentions and does not exist."""
+    """The things that `document` mentions but do not exist."""
     text = document.read_text(encoding="utf-8")
     found = [
         f"no target `make {name}`"

@@ -63,7 +63,7 @@ def _documents(folder: Path, ledger: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def faults(document: dict[str, Any]) -> Iterator[str]:
-    """What other tools would have trouble with."""
+    """Everything that other tools would have trouble with."""
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         yield f"{'/'.join(str(part) for part in error.absolute_path)}: {error.message}"
     schemas = document["components"]["schemas"]

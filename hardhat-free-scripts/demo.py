@@ -3,7 +3,7 @@
 Starts every part as a process of its own, plays the trace under examples/ through their HTTP interfaces, and shows
 each decision beside the answer of last night's snapshot. A support story follows: a payment fails, the trail shows
 the stalled hop, and a resync fixes it. Then everything stays up for your own requests, until Ctrl-C. With --once it
-ends by itself: exit code 0 only if every decision matches the trace's ground truth, and the story ends well.
+exits when done: exit code 0 only if every decision matches the trace's ground truth, and the story ends well.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from standing.ledger.service.serve import served
 
 console = Console()
 _SHOWN = 14
-#: What ends the demo: Ctrl-C, SIGTERM, and a closed terminal.
+#: The signals that end the demo: Ctrl-C, SIGTERM, and a closed terminal.
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 128 + signal.SIGINT
 _STYLE = {"approve": "green", "decline": "red", "review": "yellow"}
@@ -66,7 +66,7 @@ def start(net: LocalNet, *, with_page: bool = False) -> None:
             demo_page.add_bank(net)
         net.add_gateway(time_zone=bank_time_zone(datetime.now(UTC)), policy=POLICY | {"risk": RISK})
         net.gateway_settings["trail"] = TRAIL
-        net.gateway_settings["warning"] = {"busy_percent": 100}  # few bindings: nobody waits for a rest between them
+        net.gateway_settings["warning"] = {"busy_percent": 100}  # few bindings: no pause between them is needed
         net.gateway_settings["webhooks"] = WEBHOOKS_TO_LOOPBACK
         net.write_registrar()
         net.start_gateway()
@@ -84,8 +84,8 @@ def begin(day: Day) -> None:
             progress.advance(binding)
 
 
-def play(day: Day, tell: Callable[[Decided], None] | None = None) -> None:
-    """Play the day, with the latest decisions on screen; `tell` receives each one."""
+def play(day: Day, show: Callable[[Decided], None] | None = None) -> None:
+    """Play the day, with the latest decisions on screen; `show` receives each one."""
     progress = _progress()
     task = progress.add_task("The day", total=len(day.trace))
     latest: deque[Decided] = deque(maxlen=_SHOWN)
@@ -94,8 +94,8 @@ def play(day: Day, tell: Callable[[Decided], None] | None = None) -> None:
             progress.advance(task)
             if decided is not None:
                 latest.append(decided)
-                if tell is not None:
-                    tell(decided)
+                if show is not None:
+                    show(decided)
                 live.update(Group(_decisions(latest), progress))
 
 
@@ -105,7 +105,7 @@ def open_page(page: ExitStack, net: LocalNet, day: Day) -> Callable[[Decided], N
     url, stage = page.enter_context(demo_page.opened(net, sum("transaction" in event for event in day.trace)))
     console.print(f"[bold]The page:[/] {url}", soft_wrap=True, highlight=False)
     demo_page.show(url)
-    return stage.tell
+    return stage.show_decision
 
 
 def _decisions(latest: deque[Decided]) -> Table:
@@ -149,8 +149,8 @@ def summary(tally: Tally) -> Panel:
     return Panel(Group(table, "", *facts, note), title="The day", expand=False)
 
 
-def tell_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> Panel:
-    """Play the support story step by step. Returns: what was shown of it."""
+def play_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> Panel:
+    """Play the support story step by step. Returns: the panel that was printed."""
     story = SupportStory(net, day.cores[user["bank"]], network, user["number"], day.bindings[user["user_id"]])
     story.play()
     panel = Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False)
@@ -224,7 +224,7 @@ def _unspoilt(day: Day) -> str:
     )
 
 
-def _hear(what: Callable[..., None] | signal.Handlers) -> None:
+def _on_ending(what: Callable[..., None] | signal.Handlers) -> None:
     """Call `what` on every signal that ends the demo."""
     for ending in _ENDINGS:
         signal.signal(ending, what)
@@ -232,7 +232,7 @@ def _hear(what: Callable[..., None] | signal.Handlers) -> None:
 
 def _end(*_: object) -> None:
     """Start shutting down. A second Ctrl-C must not interrupt this, or processes would be left behind."""
-    _hear(signal.SIG_IGN)
+    _on_ending(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -254,14 +254,14 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
         start(net, with_page=not once)
         day = Day(net)
         begin(day)
-        tell = None if once else open_page(page, net, day)
-        play(day, tell)
+        show = None if once else open_page(page, net, day)
+        play(day, show)
         console.print(summary(day.tally))
         for one in day.tally.unexpected[:10]:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
         user = day.users[_unspoilt(day)]
         with behind_a_bad_network(net, net.banks[user["bank"]], day.cores[user["bank"]]) as network:
-            story = tell_story(net, day, network, user)
+            story = play_story(net, day, network, user)
             if picture is not None:
                 draw(picture, summary(day.tally), story)
             if not once:
@@ -279,7 +279,7 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
         console.print(f"Logs were in {folder}; run with --keep to keep them.")
         return 1
     finally:
-        _hear(signal.SIG_IGN)
+        _on_ending(signal.SIG_IGN)
         page.close()
         if day is not None:
             day.close()
@@ -288,11 +288,11 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", help="end by itself; the exit code says whether all went well")
+    parser.add_argument("--once", action="store_true", help="exit when done; the exit code shows whether all went well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the summary of the day into FILE, as SVG")
     arguments = parser.parse_args()
-    _hear(_end)  # even where they were ignored, as shells do for background jobs
+    _on_ending(_end)  # even where they were ignored, as shells do for background jobs
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True)
         return run(arguments.keep, arguments.once, arguments.picture)

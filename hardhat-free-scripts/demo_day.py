@@ -71,7 +71,7 @@ def bank_time_zone(now: datetime) -> str:
 
 
 def accounts_file(bic: str) -> Path:
-    """A bank's accounts as they are when the day begins."""
+    """A bank's accounts at the start of the day."""
     return EXAMPLES / f"accounts-{bic}.csv"
 
 
@@ -144,7 +144,7 @@ class Core:
             self._send(max(self._clock.now_ms(), self._last_ms + 1), self._kept_back)
             self._kept_back = []
 
-    def turn_to(self, url: str) -> None:
+    def connect_to(self, url: str) -> None:
         """Feed another of the bank's nodes from now on."""
         with self._lock:
             self._http.base_url = httpx.URL(url)
@@ -198,7 +198,7 @@ class Decided:
 
 @dataclass
 class Tally:
-    """What the day showed."""
+    """The results of the day."""
 
     decided: list[Decided] = field(default_factory=list)
     feed_to_decision_ms: list[int] = field(default_factory=list)
@@ -268,7 +268,8 @@ class Day:
         return len(accounts)
 
     def bind_all(self) -> Iterator[str]:
-        """Bind every user; those whose details do not match must be told exactly which. Yields: user ids."""
+        """Bind every user; those whose details do not match must get exactly those fields in the answer. Yields: user
+        ids."""
         for user_id, user in self.users.items():
             claim = {name: user[name] for name in CLAIM_FIELDS if name in user}
             body = {"user_id": user_id, "bank": user["bank"], "request_id": f"bind-{user_id}", **claim}

@@ -1,4 +1,4 @@
-"""What the demo leaves for its user: a file to source, with every URL and key, and a webhook receiver."""
+"""The demo's tools for its user: a file to source, with every URL and key, and a webhook receiver."""
 
 import json
 import shlex

@@ -90,33 +90,33 @@ class SupportStory:
         """Play it to its good end. Raises: DayWentWrong."""
         self._state(_FROZEN)
         wait_for(lambda: self._pay() == "account_frozen", "the freeze on the ledger")
-        self._tell("The bank freezes the account. A payment: declined, account_frozen.")
+        self._add("The bank freezes the account. A payment: declined, account_frozen.")
 
         self.network.loses = True
         self._state(_ACTIVE)
         wait_for(lambda: self._newest_change()["hops"][3]["state"] == "done", "the publication to be sent")
         self._expect("account_frozen")
-        self._tell("The bank lifts the freeze; what its node sends to the ledger is lost on the way.")
-        self._tell('A payment: declined, account_frozen. The user calls: "My bank says that all is well!"')
+        self._add("The bank lifts the freeze; what its node sends to the ledger is lost on the way.")
+        self._add('A payment: declined, account_frozen. The user calls: "My bank says that all is well!"')
 
         wait_for(lambda: self._trail()["stalled"] is not None, "the trail to name the stalled hop")
         trail = self._trail()
         if trail["stalled"] != "in_block":
             raise DayWentWrong(f"the trail names {trail['stalled']}, not in_block")
-        self._tell("Support opens the account's trail:")
+        self._add("Support opens the account's trail:")
         self.lines += [f"    {line}" for line in (*trail["plain"]["en"], trail["plain"]["zh"][0])]
 
         self.network.loses = False
         reason = {"reason": "the user calls: the bank says that the account is active"}
         self._ask("POST", f"/v1/bindings/{self.binding}/resync", self.net.support_key, reason)
-        self._tell("Support asks the bank for a resync; its node sends again what is missing.")
+        self._add("Support asks the bank for a resync; its node sends again what is missing.")
         wait_for(lambda: self._pay() is None, "the payment after the resync")
         wait_for(lambda: self._pay() is None and self._newest_change()["hops"][-1]["state"] == "done", "the last hop")
         if self._trail()["stalled"] is not None:
             raise DayWentWrong("a hop is stalled after the resync")
-        self._tell("A payment: approved. The trail: no hop is stalled.")
+        self._add("A payment: approved. The trail: no hop is stalled.")
 
-    def _tell(self, line: str) -> None:
+    def _add(self, line: str) -> None:
         self._step += 1
         self.lines.append(f"{self._step}. {line}")
 

@@ -1,4 +1,4 @@
-"""What each operation of the ledger costs in gas, compared with the committed snapshot `tests/contracts/gas.json`.
+"""The gas cost of each operation of the ledger, compared with the committed snapshot `tests/contracts/gas.json`.
 
 `--check` fails where a figure differs, `--write` updates the snapshot. The figures are exact: same code, same
 inputs, same EVM. The floor of an update is what no contract with these promises could avoid: two cold writes to
@@ -84,7 +84,7 @@ def floor_of_update(count: int) -> dict[str, float]:
 
 
 def ratio_of_update(figures: dict[str, int], count: int) -> float:
-    """What an update in a batch of `count` costs, as a multiple of its floor."""
+    """The cost of an update in a batch of `count`, as a multiple of its floor."""
     return figures[f"publish {count} updates"] / count / floor_of_update(count)["floor"]
 
 

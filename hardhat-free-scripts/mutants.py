@@ -252,7 +252,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         if _test(ledger_artifact()["bytecode"], Path(folder)) != SURVIVED:
-            console.print("the contract as it is fails its tests; there is nothing to mutate")
+            console.print("the unchanged contract fails its tests; there is nothing to mutate")
             return 1
     return 0 if report(judge_with_progress(mutants, arguments.processes, console), console) else 1
 

@@ -1,6 +1,6 @@
 """A consortium on this machine: four validators and an observer, two banks' nodes, two gateways on one PostgreSQL.
 
-Plays the demo's day on it, then stays up until Ctrl-C. With --once it ends by itself: exit code 0 only if every
+Plays the demo's day on it, then stays up until Ctrl-C. With --once it exits when done: exit code 0 only if every
 decision matches the day's ground truth.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from demo import console, play, summary
 from demo_day import Day
 from tests.network.consortium import BANKS, Consortium, consortium
-from tests.network.hosts import what_is_used
+from tests.network.hosts import hosts_in_use
 
 
 def show(it: Consortium) -> None:
-    """Where everything is."""
-    console.print(what_is_used(), highlight=False, soft_wrap=True)
+    """Print the address of every part."""
+    console.print(hosts_in_use(), highlight=False, soft_wrap=True)
     for node in it.network.nodes:
         console.print(f"ledger   {node.url}   {node.name}", highlight=False)
     console.print(f"contract {it.net.contract}", highlight=False)
@@ -58,7 +58,7 @@ def run(folder: Path, once: bool) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", help="end by itself; the exit code says whether all went well")
+    parser.add_argument("--once", action="store_true", help="exit when done; the exit code shows whether all went well")
     stated = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="standing-network-") as folder:

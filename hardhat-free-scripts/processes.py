@@ -102,7 +102,7 @@ class Process:
                     raise NotYet(f"{self.name} does not answer as it should")
 
     def wait_for_end(self, timeout_s: float) -> int:
-        """The exit code, once the process has ended by itself. Raises: subprocess.TimeoutExpired."""
+        """The exit code, once the process has ended without being stopped. Raises: subprocess.TimeoutExpired."""
         return self._child.wait(timeout_s)
 
     def last_lines(self) -> str:

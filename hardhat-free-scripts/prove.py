@@ -1,7 +1,7 @@
 """Proves promises of the ledger contract by symbolic execution, with halmos.
 
 halmos expects Foundry: it starts `forge build` and reads the result from `out/`. Here the project's own compiler
-makes the same files, and a `forge` that does nothing stands in for the build. What is proved is written in
+makes the same files, and a `forge` that does nothing replaces the build. The properties are stated in
 `tests/contracts/solidity/proof/StatusLedgerProof.sol`. Then each check runs on contracts with the faults that it
 must find, and has to refute them: a check that cannot fail proves nothing.
 """
@@ -87,7 +87,7 @@ CONTROLS = [
 
 
 def write_project(root: Path, control: Control | None = None) -> None:
-    """Everything halmos reads, in `root`, for the contract as it is or with a fault. Raises: CompileError."""
+    """Write halmos' whole input into `root`, for the unchanged contract or with a fault. Raises: CompileError."""
     sources = {path.name: path.read_text() for path in [*CONTRACTS.glob("*.sol"), PROOF]}
     if control is not None:
         if sources["StatusLedger.sol"].count(control.original) != 1:

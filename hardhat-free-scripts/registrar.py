@@ -47,7 +47,7 @@ def _propose(stated: argparse.Namespace) -> None:
     made = governance.admit if stated.command == "admit" else governance.reinstate
     proposal = safe.propose(made(stated.bic, signer, admin))
     with stated.output.open("x", encoding="utf-8") as file:
-        file.write(proposal.told())
+        file.write(proposal.as_text())
     _say(f"proposes {proposal.step}; {safe.threshold} of {len(safe.owners)} owners have to sign {stated.output}")
 
 
@@ -55,7 +55,7 @@ def _sign(stated: argparse.Namespace) -> None:
     proposal = _read(stated.proposal)
     _say(f"signs {proposal.step} of the ledger {proposal.ledger} on chain {proposal.chain_id}")
     signed = proposal.signed(_key(stated))
-    stated.proposal.write_text(signed.told(), encoding="utf-8")
+    stated.proposal.write_text(signed.as_text(), encoding="utf-8")
     _say(f"{len(signed.signatures)} signed: {', '.join(signed.signatures)}")
 
 

@@ -89,12 +89,13 @@ class Proposal:
 
     @property
     def step(self) -> governance.Step:
-        """What it does, read from the data that is signed. Raises: InvalidValue."""
+        """The step, decoded from the signed data. Raises: InvalidValue."""
         return governance.parse_calldata(self.data)
 
     @property
     def typed(self) -> dict[str, Any]:
-        """What is signed (EIP-712): a plain call of the ledger, without value and without a gas refund."""
+        """The typed data that owners sign (EIP-712): a plain call of the ledger, without value and without a gas
+        refund."""
         return {
             "types": {
                 "EIP712Domain": [
@@ -131,7 +132,7 @@ class Proposal:
         made = account.sign_typed_data(full_message=self.typed)
         return replace(self, signatures={**self.signatures, account.address: bytes(made.signature)})
 
-    def told(self) -> str:
+    def as_text(self) -> str:
         """The proposal as stored in a file."""
         document = {
             "safe": self.safe,

@@ -27,8 +27,8 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import BANKS, Consortium, consortium
-from tests.network.hosts import what_is_used
-from tests.network.load import Load, by_the_banks_word
+from tests.network.hosts import hosts_in_use
+from tests.network.load import Load, rests_on_attestation
 from tests.network.place import own_store
 
 _HOLDS_S = (2, 15)
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--report", type=Path, help="a folder for soak.md and soak.png")
     stated = parser.parse_args()
-    print(f"seed {stated.seed}", what_is_used(), sep="\n", flush=True)
+    print(f"seed {stated.seed}", hosts_in_use(), sep="\n", flush=True)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="standing-soak-"))
         store = stack.enter_context(own_store())
@@ -94,9 +94,9 @@ def main() -> int:
             load.bind()
             load.start()
             load.wait_until_well()
-            chance = random.Random(stated.seed)  # noqa: S311 - a run that can be made again
+            chance = random.Random(stated.seed)  # noqa: S311 - a run that can be repeated
             began_ms, brought = run(it, load, Faults(it, store), chance, stated.minutes)
-            wait_for(lambda: by_the_banks_word(load.decide(BANKS[0][0])), "a last decision")
+            wait_for(lambda: rests_on_attestation(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
             asked = list(load.asked)  # decisions in progress may be missing from the export
             lines = it.export()

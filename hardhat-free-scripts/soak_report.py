@@ -13,7 +13,7 @@ from standing.gateway.auditing.export import Exported
 from standing.gateway.auditing.findings import Audit, Kind
 from tests.databases import on_postgresql
 from tests.network.consortium import BANKS
-from tests.network.load import Asked, Load, by_the_banks_word
+from tests.network.load import Asked, Load, rests_on_attestation
 
 _WINDOW_S = 5
 _SHARES = ((100, "100 %"), (90, "90 to 99 %"), (50, "50 to 89 %"), (1, "1 to 49 %"), (0, "0 %"))
@@ -22,7 +22,8 @@ _ON_LEDGER = (Kind.NUMBER, Kind.CONTENT, Kind.STATE, Kind.ADMISSION)
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A fault of the run, in ms since it began: injected, repaired, and every bank heard again at every gateway."""
+    """A fault of the run, in ms since it began: injected, repaired, and every bank's attestations usable again at every
+    gateway."""
 
     what: str
     from_ms: int
@@ -50,13 +51,13 @@ class Soak:
         return not (self.audit.findings or any(self.promises().values()))
 
     def promises(self) -> dict[str, int]:
-        """What must be zero."""
+        """The counts that must be zero, by name."""
         kinds = Counter(found.kind for found in self.audit.findings)
-        told = [each.answer["transaction_id"] for each in self.asked if each.answer]
+        answered = [each.answer["transaction_id"] for each in self.asked if each.answer]
         kept = Counter(str(line.decision["transaction_id"]) for line in self.exported)
         return {
             "publications lost, repeated or altered": sum(kinds[kind] for kind in _ON_LEDGER),
-            "decisions answered and not recorded": sum(1 for name in told if name not in kept),
+            "decisions answered and not recorded": sum(1 for name in answered if name not in kept),
             "decisions made twice": kinds[Kind.TWICE] + sum(1 for count in kept.values() if count > 1),
             "approvals that contradict the bank": sum(1 for each in self.wrong if each.outcome == "approve"),
             "declines that contradict the bank": sum(1 for each in self.wrong if each.outcome != "approve"),
@@ -72,9 +73,9 @@ class Soak:
         for each in self.asked:
             if each.decided_at_ms >= self.began_ms:
                 window = (each.decided_at_ms - self.began_ms) // (1000 * _WINDOW_S)
-                windows.setdefault(window, []).append(by_the_banks_word(each))
-        for window, heard in sorted(windows.items()):
-            yield window * _WINDOW_S, 100 * sum(heard) / len(heard)
+                windows.setdefault(window, []).append(rests_on_attestation(each))
+        for window, attested in sorted(windows.items()):
+            yield window * _WINDOW_S, 100 * sum(attested) / len(attested)
 
 
 def _spread(values: list[int]) -> str:
@@ -87,8 +88,8 @@ def _spread(values: list[int]) -> str:
 
 def report(soak: Soak) -> str:
     """The report, as Markdown."""
-    heard = [each for each in soak.asked if by_the_banks_word(each)]
-    staleness_ms = [each.staleness_ms for each in heard if each.staleness_ms is not None]
+    attested = [each for each in soak.asked if rests_on_attestation(each)]
+    staleness_ms = [each.staleness_ms for each in attested if each.staleness_ms is not None]
     shares = [share for _, share in soak.shares()]
     windows = Counter(next(name for least, name in _SHARES if share >= least or least == 0) for share in shares)
     well_ms = [one.well_ms - one.to_ms for one in soak.brought]
@@ -114,7 +115,7 @@ def report(soak: Soak) -> str:
         "| --- | --- |",
         *(f"| {reason} | {count:,} |" for reason, count in Load.reasons(soak.asked).most_common()),
         "",
-        f"Availability: {100 * len(heard) / len(soak.asked):.1f} % of all decisions rested on an attestation. "
+        f"Availability: {100 * len(attested) / len(soak.asked):.1f} % of all decisions rested on an attestation. "
         f"By windows of {_WINDOW_S} s:",
         "",
         "| share of a window's decisions that rested on an attestation | windows | |",
@@ -125,7 +126,7 @@ def report(soak: Soak) -> str:
         "| --- | --- | --- | --- | --- |",
         f"| staleness, of those with an attestation | {_spread(staleness_ms)} |",
         f"| time to a decision, of all | {_spread([each.took_ms for each in soak.asked])} |",
-        f"| from a fault's end until every bank is heard | {_spread(well_ms)} |",
+        f"| from a fault's end until every bank's attestations are usable | {_spread(well_ms)} |",
         "",
         "| start | fault | duration | recovered after |",
         "| --- | --- | --- | --- |",
@@ -147,8 +148,8 @@ def picture(file: Path, soak: Soak) -> None:
     axes["share"].bar(at_s, shares, width=_WINDOW_S, align="edge", color="tab:green", alpha=0.6)
     axes["share"].set(ylabel="% with an attestation", ylim=(0, 105), xlim=axes["time"].get_xlim())
     for bic, _ in BANKS:
-        told = [each for each in soak.asked if each.bank == bic and by_the_banks_word(each)]
-        axes["old"].ecdf([(each.staleness_ms or 0) / 1000 for each in told], label=bic)
+        attested = [each for each in soak.asked if each.bank == bic and rests_on_attestation(each)]
+        axes["old"].ecdf([(each.staleness_ms or 0) / 1000 for each in attested], label=bic)
         axes["took"].ecdf([each.took_ms for each in soak.asked if each.bank == bic], label=bic)
     axes["old"].set(
         xlabel="staleness of decisions with an attestation, seconds", ylabel="share of them", xlim=(0, None)
@@ -163,13 +164,13 @@ def _timeline(axes: Axes, soak: Soak) -> None:
         axes.axvspan(one.from_ms / 1000, one.to_ms / 1000, color="0.85")
         axes.text(one.from_ms / 1000, 1.01, one.what, rotation=60, fontsize=6, transform=axes.get_xaxis_transform())
     for bic, _ in BANKS:
-        told = [each for each in soak.asked if each.bank == bic and each.staleness_ms is not None]
-        told.sort(key=lambda each: each.decided_at_ms)
-        at_s = [(each.decided_at_ms - soak.began_ms) / 1000 for each in told]
-        axes.plot(at_s, [(each.staleness_ms or 0) / 1000 for each in told], linewidth=0.8, label=f"{bic}: staleness")
+        aged = [each for each in soak.asked if each.bank == bic and each.staleness_ms is not None]
+        aged.sort(key=lambda each: each.decided_at_ms)
+        at_s = [(each.decided_at_ms - soak.began_ms) / 1000 for each in aged]
+        axes.plot(at_s, [(each.staleness_ms or 0) / 1000 for each in aged], linewidth=0.8, label=f"{bic}: staleness")
     amiss: dict[str, list[float]] = {}
     for each in soak.asked:
-        if not by_the_banks_word(each):
+        if not rests_on_attestation(each):
             (name,) = Load.reasons([each])
             amiss.setdefault(name, []).append((each.decided_at_ms - soak.began_ms) / 1000)
     for row, (name, at_s) in enumerate(sorted(amiss.items()), 1):

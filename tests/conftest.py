@@ -15,16 +15,16 @@ from tests.world import World, world
 
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_are_read_once() -> Iterator[None]:
-    """Each HTTP client would read the CA certificates anew, for 40 ms; the tests make thousands of clients."""
+    """Each HTTP client would read the CA certificates again, for 40 ms; the tests make thousands of clients."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_proxies_are_looked_for() -> Iterator[None]:
-    """requests looks through the whole environment at each call, and fails where pytest writes to it meanwhile, as it
-    does for every test: a thread of a gateway or node would end."""
+def _proxies_are_not_looked_up() -> Iterator[None]:
+    """requests reads the whole environment at each call, and fails if pytest writes to it meanwhile, as it does for
+    every test: a thread of a gateway or node would end."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("requests.utils", "httpx._utils"):
             patch.setattr(f"{module}.getproxies", dict)

@@ -1,4 +1,4 @@
-"""Sentences of a console: every one in both languages, with the same values in it, and asked for somewhere."""
+"""Sentences of a console: each exists in both languages, with the same values, and is used somewhere."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class _Values(Visitor):
 
 
 def sentences(package: str, language: Language) -> dict[str, set[str]]:
-    """The sentences of a language, each with the values that it needs."""
+    """The sentences of a language, each with the values it needs."""
     found: dict[str, set[str]] = {}
     for entry in FluentParser().parse(source(package, language)).body:
         assert not isinstance(entry, ast.Junk), f"{language}.ftl: {entry.content}"
@@ -41,7 +41,7 @@ def sentences(package: str, language: Language) -> dict[str, set[str]]:
 
 
 def asked_for(package: str) -> tuple[set[str], set[str]]:
-    """The sentences that a package's templates and code ask for by name, and the families of names."""
+    """The sentences that a package's templates and code use by name, and the families of names."""
     folder = PACKAGES[package]
     text = "".join(path.read_text() for path in [*folder.rglob("*.html"), *folder.glob("*.py")])
     asked = set(re.findall(r"""\b(?:w|words|self)\(\s*["']([a-z0-9_-]+)["'](?! ~)""", text))
@@ -49,6 +49,6 @@ def asked_for(package: str) -> tuple[set[str], set[str]]:
 
 
 def missing(package: str, families: Mapping[str, Iterable[str]]) -> set[str]:
-    """The words of enumerations that have no sentence."""
+    """The members of enumerations that have no sentence."""
     known = set(sentences(package, "en")) | set(sentences(SHARED, "en"))
     return {f"{family}-{member}" for family, members in families.items() for member in members} - known

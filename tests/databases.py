@@ -21,7 +21,7 @@ def new_database(folder: Path, name: str) -> str:
     server = os.environ.get("STANDING_TEST_DATABASE")
     if not server:
         return f"sqlite:///{folder}/{name}.sqlite3"
-    # The test's name is in it, so that a connection which is left open tells whose it is.
+    # The test's name is in it, so that a connection left open can be traced to its test.
     test = re.sub(r"[^a-z0-9]+", "_", os.environ.get("PYTEST_CURRENT_TEST", "").lower().rpartition("::")[2])[:40]
     made = f"{name}_{secrets.token_hex(4)}_{test}"[:63]
     engine = create_engine(server, isolation_level="AUTOCOMMIT")

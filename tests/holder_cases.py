@@ -1,20 +1,19 @@
-"""Holders and numbers as real books have them, for tests of both sides: what a bank feeds, and what is claimed."""
+"""Holders and numbers as in real books, for tests of both sides: the bank's feed and the claim."""
 
 from dataclasses import dataclass
 from typing import Any
 
-#: What one document field is in the feed and in a claim.
+#: The fields of a feed entry or a claim.
 Fields = dict[str, Any]
 
 
 def document(scheme: str, country: str | None, number: str) -> Fields:
-    """The fields of a document; without a country for a number of the world."""
+    """The fields of a document; without a country for worldwide numbers."""
     country_field = {} if country is None else {"id_document_country": country}
     return {"id_document_scheme": scheme, "id_document_number": number, **country_field}
 
 
-#: Documents that both sides take as they are written: (what it is, fields, what a claim is told before the bank is
-#: asked).
+#: Documents that both sides accept as written: (name, fields, the hint on the claim before the bank is asked).
 DOCUMENTS: list[tuple[str, Fields, str | None]] = [
     ("abolished-county", document("NIDN", "CN", "422201198003050024"), None),
     ("county-of-another-province", document("NIDN", "CN", "512301197505060030"), None),
@@ -49,7 +48,7 @@ ONE_DOCUMENT: list[tuple[str, Fields, Fields]] = [
     ("small-letters", document("CCPT", "DE", "C01X00T47"), document("ccpt", "de", "c01x00t47")),
 ]
 
-#: A name in the book and in a claim: (match, close, no_match).
+#: A name in the book and in a claim, and the result: match, close or no_match.
 NAMES: list[tuple[str, str, str]] = [
     ("买买提·吐尔逊", "买买提●吐尔逊", "match"),
     ("买买提·吐尔逊", "买买提-吐尔逊", "match"),
@@ -84,7 +83,7 @@ NAMES: list[tuple[str, str, str]] = [
     ("Christopher Nguyen", "Kristoffer Nguyen", "no_match"),
 ]
 
-#: A phone in the book and in a claim that are one, and what a claim is told before the bank is asked.
+#: One phone as written in the book and in the claim, and the hint on the claim before the bank is asked.
 PHONES: list[tuple[str, str, str | None]] = [
     ("17412345678", "+86 174 1234 5678", "unknown_range"),
     ("0571-88888888", "+8657188888888", None),
@@ -110,7 +109,7 @@ NUMBERS: list[tuple[str, str, str, str | None]] = [
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A holder in a book, and in a claim that is right."""
+    """A holder in a book, and in a matching claim."""
 
     what: str
     book: Fields
@@ -125,8 +124,8 @@ def _holders() -> list[Holder]:
     found += [Holder(f"one-document-{what}", named | book, named | claim) for what, book, claim in ONE_DOCUMENT]
     found += [
         Holder(f"name-{index}", named | {"holder_name": book}, named | {"holder_name": claim})
-        for index, (book, claim, word) in enumerate(NAMES)
-        if word == "match"
+        for index, (book, claim, match) in enumerate(NAMES)
+        if match == "match"
     ]
     found += [
         Holder(f"phone-{index}", named | {"phone": book}, named | {"phone": claim})

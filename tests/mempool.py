@@ -1,6 +1,6 @@
-"""A mempool for the development chain, which has none: transactions held back as a real node holds them.
+"""A mempool for the development chain, which has none: it holds transactions back as a real node does.
 
-One for each sender and nonce; another takes its place only for a tenth more. With `no_gaps`, a nonce above the next one
+One for each sender and nonce; another replaces it only for a tenth more. With `no_gaps`, a nonce above the next one
 is refused, as networks over CometBFT do.
 """
 
@@ -39,7 +39,8 @@ def parse(call: dict[str, Any]) -> Held:
 
 
 class Mempool:
-    """What is held. `taken` keeps what was, for tests to look at. Nothing cheaper than `least_wei` is taken."""
+    """The transactions held. `taken` lists all ever accepted, for tests. Nothing cheaper than `least_wei` is
+    accepted."""
 
     def __init__(self) -> None:
         self.no_gaps = False
@@ -68,13 +69,13 @@ class Mempool:
         return {"jsonrpc": "2.0", "id": call["id"], "result": new.hash}
 
     def drain(self) -> list[dict[str, Any]]:
-        """Give up all that is held, in the order in which it can be mined."""
+        """Remove and return all held transactions, in the order in which they can be mined."""
         calls = [held.call for held in sorted(self._held.values(), key=lambda held: held.nonce)]
         self._held.clear()
         return calls
 
     def forget(self, nonce: int) -> None:
-        """Lose the transaction of one nonce, whoever sent it."""
+        """Drop the transactions of one nonce, of any sender."""
         self._held = {key: held for key, held in self._held.items() if held.nonce != nonce}
 
 

@@ -1,7 +1,7 @@
-"""Migrations that each process of tests plays once: what they make of an empty SQLite file is copied from then on.
+"""Migrations that each test process runs once: the resulting schema of an empty SQLite file is copied from then on.
 
-It saves a twentieth of a second for each of a thousand databases. Every other one, such as one that has tables already
-or one of PostgreSQL, is migrated as ever.
+It saves a twentieth of a second for each of a thousand databases. Every other one, such as one with tables or on
+PostgreSQL, is migrated as usual.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def played_once(upgrade: _Upgrade) -> _Upgrade:
 
 def _script(connection: Connection) -> list[str]:
     made = connection.execute(_TABLES).all()
-    # What SQLite makes for itself, such as sqlite_sequence, cannot be made by a statement.
+    # SQLite's own tables, such as sqlite_sequence, cannot be created by a statement.
     statements = [row.sql for row in made if not row.name.startswith("sqlite_")]
     (revision,) = connection.scalars(text("SELECT version_num FROM alembic_version"))
     return [*statements, f"INSERT INTO alembic_version VALUES ('{revision}')"]

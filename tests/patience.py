@@ -1,6 +1,6 @@
-"""How long tests wait for an answer: longer than any machine needs, so that none fails for being slow.
+"""How long tests wait for an answer: longer than any machine needs, so that no test fails for slowness.
 
-A test that is about time sets its own.
+A test about time sets its own timeout.
 """
 
 from standing.ledger.chain.client import LedgerClient

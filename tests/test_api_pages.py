@@ -1,4 +1,4 @@
-"""The pages that show each service's API load nothing from elsewhere."""
+"""The pages that show each service's API load nothing from other hosts."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`config example` of both programs, and the pages that it points to, are where an operator learns of a setting."""
+"""`config example` of both programs, and the pages that it points to, document every setting."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from standing.node.settings import NodeSettings
 
 _DOCS = Path(__file__).parent.parent / "docs"
 
-#: For fault tests alone; no operator is to set it.
+#: For fault tests only; operators must not set it.
 _HIDDEN = {"fault_point"}
 
 
@@ -43,5 +43,5 @@ def test_every_setting_is_in_the_example_or_on_the_page_about_its_part(
 ) -> None:
     names = set(_names(model))
     assert len(names) > 50
-    told = "\n".join([example, *((_DOCS / page).read_text() for page in pages)])
-    assert {name for name in names - _HIDDEN if not re.search(rf"\b{name}\b", told)} == set()
+    documented = "\n".join([example, *((_DOCS / page).read_text() for page in pages)])
+    assert {name for name in names - _HIDDEN if not re.search(rf"\b{name}\b", documented)} == set()

@@ -1,7 +1,7 @@
-"""A demo that is left up for an hour: a real chain, node and gateway on one clock, which a test moves.
+"""A demo that runs for an hour: a real chain, node and gateway on one clock, which a test moves.
 
-A chain that gives each block a second of its own runs ahead when banks speak several times a second; then evidence
-fails its own verification, and the trail has ages below zero.
+A chain that gives each block a second of its own runs ahead when banks publish several times a second; then evidence
+fails its own verification, and the trail has negative ages.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.world import ACCOUNT, Bank, Platform, World, wait_until
 _MINUTE_MS = 60_000
 _HOUR_MINUTES = 60
 #: Blocks in a minute, of this bank and of others: a chain of a second a block is a quarter of an hour ahead at the end.
-_WORDS_A_MINUTE = 3
+_PUBLICATIONS_A_MINUTE = 3
 _OTHERS_A_MINUTE = 75
 _FROZEN = {"number": ACCOUNT["number"], "status": "frozen", "debit_allowed": False, "credit_allowed": False}
 _ACTIVE = {"number": ACCOUNT["number"], "status": "active", "debit_allowed": True, "credit_allowed": True}
@@ -42,7 +42,7 @@ _TRANSFER = {
 
 
 class Hour:
-    """The world of the demo, and what is decided and seen in it."""
+    """The world of the demo, and the decisions made in it."""
 
     def __init__(self, a_world: World) -> None:
         self.world = a_world
@@ -60,18 +60,18 @@ class Hour:
         self.decided: list[dict[str, Any]] = []
 
     def minute(self) -> None:
-        """A minute in which the bank speaks several times within a second, and others more often."""
+        """A minute in which the bank publishes several times within a second, and others more often."""
         for _ in range(_OTHERS_A_MINUTE):
             assert "result" in self.world.chain.devnet.call(_TRANSFER)
-        for _ in range(_WORDS_A_MINUTE):
+        for _ in range(_PUBLICATIONS_A_MINUTE):
             self.bank.heartbeat()
         self.decided.append(self.platform.decide(self.binding))
         assert self.ahead_ms() <= 1_000, f"after {len(self.decided)} decisions"
-        self.world.clock.advance(_MINUTE_MS - _WORDS_A_MINUTE * 61 - 61)
+        self.world.clock.advance(_MINUTE_MS - _PUBLICATIONS_A_MINUTE * 61 - 61)
         self.bank.heartbeat()
 
     def state(self, fields: dict[str, Any], reason: str | None) -> None:
-        """The bank states a change, and the next payment knows."""
+        """The bank states a change, and the next decision reflects it."""
         self.bank.change(fields)
         self.decided.append(self.platform.decide(self.binding))
         assert self.decided[-1]["reason"] == reason
@@ -90,7 +90,7 @@ class Hour:
             self.platform.key = own
 
     def verified(self, decision: dict[str, Any], folder: Path, *where: str) -> dict[int, str]:
-        """The verdict on each check of a decision's evidence, handed over now."""
+        """The verdict on each check of a decision's evidence, exported now."""
         case = folder / f"{decision['transaction_id']}-{len(where)}.json"
         export = ["evidence", "export", decision["transaction_id"], "--url", self.platform.url, "--output", str(case)]
         environment = {"STANDING_GATEWAY_KEY": self.admin}
@@ -103,7 +103,7 @@ class Hour:
         return {line["number"]: line["verdict"] for line in json.loads(ended.stdout)["checks"]}
 
     def header(self, block_number: int, folder: Path) -> Path:
-        """A block's header as a node tells it."""
+        """A block's header as a node returns it."""
         asked = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [hex(block_number), False]}
         file = folder / f"header-{block_number}.json"
         file.write_text(json.dumps(self.world.chain.devnet.call(asked)))
@@ -124,9 +124,7 @@ def _ages(trail: dict[str, Any]) -> Iterator[int]:
 
 
 @pytest.mark.long
-def test_after_an_hour_evidence_verifies_to_the_last_check_and_no_age_is_below_zero(
-    a_world: World, tmp_path: Path
-) -> None:
+def test_after_an_hour_evidence_passes_every_check_and_no_age_is_negative(a_world: World, tmp_path: Path) -> None:
     hour = Hour(a_world)
     began_ms = a_world.clock.now_ms()
     for minute in range(_HOUR_MINUTES):

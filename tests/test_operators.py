@@ -1,4 +1,4 @@
-"""Both services as processes, as an operator meets them: doctor, a port in use, and SIGHUP under way."""
+"""Both services as processes, as an operator meets them: doctor, a port in use, and SIGHUP under load."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from localnet import LocalNet
 from processes import BIN
 from tests.world import PLATFORM, wait_until
 
-#: Half a dozen processes, one after the other.
+#: They start half a dozen processes in sequence.
 pytestmark = pytest.mark.long
 
 _BANK = "YUNXCNB0"
@@ -30,24 +30,24 @@ def net(tmp_path: Path) -> Iterator[LocalNet]:
     made.stop()
 
 
-def _run(program: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [str(BIN / program), *(str(word) for word in words)]
+def _run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(BIN / program), *(str(each) for each in arguments)]
     environment = {**os.environ, "COLUMNS": "300"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_doctor_finds_a_running_node_well_and_its_port_is_told_as_in_use(net: LocalNet) -> None:
+def test_the_doctor_reports_a_running_node_as_healthy_and_a_second_one_reports_its_port_in_use(net: LocalNet) -> None:
     config = net.banks[_BANK].folder / "node.toml"
-    told = _run("standing-node", "doctor", "-c", config).stdout
-    found = [line.split()[:2] for line in told.splitlines()]
+    printed = _run("standing-node", "doctor", "-c", config).stdout
+    found = [line.split()[:2] for line in printed.splitlines()]
     for what in ("secrets", "ledger", "admission", "gas", "database", "core", "platforms", "running"):
-        assert ["ok", what] in found, told
+        assert ["ok", what] in found, printed
     second = _run("standing-node", "serve", "-c", config)
     assert (second.returncode, second.stderr.count("\n")) == (1, 1), second.stderr
     assert f"listen_port: {net.banks[_BANK].settings['listen_port']} on 127.0.0.1 is in use" in second.stderr
 
 
-def test_a_hangup_brings_a_bank_in_and_no_request_is_lost(net: LocalNet) -> None:
+def test_a_sighup_adds_a_bank_and_no_request_is_lost(net: LocalNet) -> None:
     gateway = net.start_gateway()
     config = net.folder / "gateway" / "gateway.toml"
     key_file = net.folder / "gateway" / f"node-key-{_BANK}"

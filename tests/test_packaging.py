@@ -1,4 +1,4 @@
-"""What an install holds: one name in site-packages, and commands that nothing else on the path can break."""
+"""An install puts one name into site-packages, and its commands do not break through other packages on the path."""
 
 import os
 import subprocess
@@ -62,7 +62,7 @@ def test_a_companys_own_package_of_the_same_name_does_not_break_the_command(
     assert "ledger_contract" in shown.stdout
 
 
-def test_help_is_shown_without_importing_what_commands_need() -> None:
+def test_help_is_shown_without_importing_heavy_libraries() -> None:
     heavy = ["web3", "sqlalchemy", "fastapi", "eth_account", "pydantic", "cryptography"]
     for service in ("node", "gateway"):
         program = (

@@ -1,4 +1,5 @@
-"""The whole path: a bank freezes an account, and the next payment knows. Core → node → ledger → gateway → decision."""
+"""The whole path: a bank freezes an account, and the next payment is declined. Core → node → ledger → gateway →
+decision."""
 
 import subprocess
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_payment_one_millisecond_after_the_freeze_is_in_a_block_is_declined(
 
 
 @pytest.mark.long
-def test_a_bank_that_is_silent_past_the_bound_is_not_believed_and_is_again_once_it_speaks(
+def test_payments_need_review_while_a_bank_is_silent_past_the_bound_and_not_once_it_publishes(
     a_world: World, bank: Bank, platform: Platform, binding: str
 ) -> None:
     watermark_ms = bank.heartbeat()
@@ -70,7 +71,7 @@ def test_a_bank_that_is_silent_past_the_bound_is_not_believed_and_is_again_once_
 
 
 @pytest.mark.long
-def test_with_the_chain_down_every_decision_is_a_review_and_it_recovers_by_itself(
+def test_with_the_chain_down_every_decision_is_a_review_until_the_chain_is_back(
     a_world: World, platform: Platform, binding: str
 ) -> None:
     a_world.chain.down = True
@@ -113,7 +114,7 @@ def test_every_kind_of_change_at_the_bank_reaches_the_next_decision(
 
 
 @pytest.mark.long
-def test_a_suspended_banks_word_counts_for_nothing(a_world: World, platform: Platform, binding: str) -> None:
+def test_a_suspended_banks_attestations_approve_nothing(a_world: World, platform: Platform, binding: str) -> None:
     governance.execute(a_world.client, governance.suspend("YUNXCNB0"), GUARDIAN)
     decision = platform.decide(binding)
     assert (decision["outcome"], decision["reason"]) == ("decline", "bank_suspended")
@@ -141,7 +142,7 @@ def test_a_binding_that_the_platform_ended_is_unbound_at_once_and_soon_on_the_le
         ({"number": "9156026831789191"}, ["number"]),
     ],
 )
-def test_a_user_whose_data_do_not_match_is_told_which_and_nothing_is_bound(
+def test_mismatching_fields_are_reported_by_name_and_nothing_is_bound(
     bank: Bank, platform: Platform, changed: dict[str, Any], mismatches: list[str]
 ) -> None:
     answer = platform.ask_to_bind(bank.bic, **changed).json()
@@ -196,7 +197,7 @@ def test_a_ledger_that_does_not_answer_at_start_is_one_clear_line_and_exit_code_
     assert line.startswith("error: no ledger node answers")
 
 
-def test_who_only_gives_cover_to_another_hears_nothing_and_the_other_is_told_all_of_its_change(a_world: World) -> None:
+def test_a_herd_member_without_a_change_gets_no_events_and_the_changed_one_gets_them_all(a_world: World) -> None:
     bank = a_world.start_bank(publisher={"herd_size": 2})
     cover = {**ACCOUNT, "number": "9156026831789191", "id_document_number": "110101199003070134"}
     for account in (ACCOUNT, cover):
@@ -212,7 +213,7 @@ def test_who_only_gives_cover_to_another_hears_nothing_and_the_other_is_told_all
     before, first = events(silent), platform.get(f"/v1/bindings/{silent}/trail").json()["changes"]
     bank.change({"number": _NUMBER, "status": "frozen", "debit_allowed": False, "credit_allowed": False})
     wait_until(lambda: "binding.frozen" in events(changed))
-    # The same publication wrote both records; one of them says what it said before.
+    # The same publication wrote both records; one of them is unchanged.
     read = [platform.get(f"/v1/bindings/{binding}").json() for binding in (changed, silent)]
     assert read[0]["publication"] == read[1]["publication"]
     assert [one["terms"]["status"] for one in read] == ["frozen", "active"]
@@ -220,7 +221,7 @@ def test_who_only_gives_cover_to_another_hears_nothing_and_the_other_is_told_all
     assert platform.decide(silent)["publication"] == read[1]["publication"]
     trail = platform.get(f"/v1/bindings/{silent}/trail").json()["changes"]
     assert [change["publication"] for change in trail] == [change["publication"] for change in first]
-    # The change of the one is seen through, also where a later publication repeats it for the other's sake.
+    # The trail of the change is completed even if a later publication repeats its record for the other member.
     bank.change({"number": cover["number"], "daily_limit_minor": 5})
     a_world.clock.advance(1)
     assert platform.decide(changed)["reason"] == "account_frozen"

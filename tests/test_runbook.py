@@ -1,4 +1,4 @@
-"""docs/runbook-signing-key.md, step by step: its own commands are run, and what each step promises is checked."""
+"""docs/runbook-signing-key.md, step by step: its own commands are run, and the promise of each step is checked."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def steps() -> dict[str, list[str]]:
 
 @dataclass
 class Incident:
-    """A bank that has bound an account and published it; its people's keystores and its node's settings in a folder."""
+    """A bank that has bound an account and published it; its staff's keystores and its node's settings in a folder."""
 
     world: World
     bank: Bank
@@ -74,9 +74,9 @@ class Incident:
         return self.bank.bic
 
     def run(self, title: str, *, only: slice | None = None, refused: bool = False) -> str:
-        """Run the commands of the one section whose title starts so. Returns: what they print.
+        """Run the commands of the one section whose title starts with `title`. Returns: their output.
 
-        `refused`: that the last of them ends with one line and exit code 1.
+        `refused`: the last of them must end with one line and exit code 1.
         """
         ((_, commands),) = ((name, lines) for name, lines in steps().items() if name.startswith(title))
         commands = commands[only or slice(None)]
@@ -92,7 +92,7 @@ class Incident:
 
     @contextmanager
     def node(self) -> Iterator[Node]:
-        """The node, as its settings file says, leading and stepped by hand."""
+        """The node with its settings file, leading and stepped by hand."""
         settings = load(NodeSettings, self.folder / "node.toml")
         node = build(settings, read_secrets(settings), self.world.clock)
         assert node.leadership.take()
@@ -111,19 +111,19 @@ class Incident:
         return at
 
     def level(self, node: Node, watermark_ms: int) -> None:
-        """Step until the ledger's watermark has come to a time."""
+        """Step until the ledger's watermark has reached a time."""
         for _ in range(20):
             self.world.clock.advance(60)
             node.publisher.step()
             if self.client.bank(self.bic).watermark_ms >= watermark_ms:
                 return
-        raise AssertionError("the watermark does not come to where the core is")
+        raise AssertionError("the watermark does not reach the core's time")
 
     def record(self) -> Record:
         return self.client.read([(self.bic, self.binding)]).records[0]
 
     def terms(self) -> Terms:
-        """What the ledger says of the binding, opened with the platform's key."""
+        """The binding's terms on the ledger, unsealed with the platform's key."""
         record = self.record()
         return unseal(
             record.tag_and_head,
@@ -179,7 +179,8 @@ def incident(a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_leaked_signing_key_step_by_step(incident: Incident) -> None:
     client, bic, leaked = incident.client, incident.bic, incident.bank.secrets.signer
     with incident.node() as node:
-        # The usual case: what the node signs meanwhile comes too late, for the thief's is in a block under its number.
+        # The usual case: the node's next publication comes too late, because the thief's is already in a block under
+        # its number.
         incident.world.chain.holding = True
         incident.feed(node, {"number": ACCOUNT["number"], "status": "frozen"})
         assert node.publisher.step() == 1

@@ -1,4 +1,5 @@
-"""The support story: a payment fails, the trail names the stalled hop, a resync is asked for, and it goes through."""
+"""The support story: a payment fails, the trail names the stalled hop, a resync is requested, and the payment goes
+through."""
 
 from typing import Any
 
@@ -12,7 +13,7 @@ _NUMBER = ACCOUNT["number"]
 
 @pytest.mark.long
 def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_goes_through(a_world: World) -> None:
-    # It would be an hour before this bank's node takes a transaction for lost by itself.
+    # This bank's node would treat a transaction as lost only after an hour.
     bank = a_world.start_bank(publisher={"resend_after_ms": 3_600_000})
     bank.change(ACCOUNT)
     (support, support_hash), (platform_key, platform_hash) = new_key(), new_key()
@@ -52,12 +53,12 @@ def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_g
     asked = platform.post(
         f"/v1/bindings/{binding}/resync", key=support, json={"reason": "user calls: account is active"}
     )
-    # The word is signed and on its way: nothing is added, what the network lost is sent again at once.
+    # The attestation is signed and in flight: nothing is added, and the lost publication is sent again at once.
     assert (asked.status_code, asked.json()["queued"]) == (200, False)
     wait_until(lambda: platform.decide(binding)["outcome"] == "approve")
-    a_world.clock.advance(1)  # so that what is decided from here on is the last
-    # The lost publication is in a block now: the trail ends with the decision that rests on that.
+    a_world.clock.advance(1)  # so that decisions from here on are the latest
+    # The lost publication is in a block now: the trail ends with the decision based on it.
     wait_until(lambda: platform.decide(binding) and trail()["changes"][0]["hops"][-1]["state"] == "done")
-    mended = trail()
-    assert mended["stalled"] is None
-    assert mended["last_decision"]["outcome"] == "approve"
+    after = trail()
+    assert after["stalled"] is None
+    assert after["last_decision"]["outcome"] == "approve"

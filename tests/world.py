@@ -1,8 +1,8 @@
 """A small world to test in: a chain, banks with their nodes, a platform with its gateway, one clock, and faults.
 
-Everything is real and is reached as in production: the chain by JSON-RPC over HTTP, node and gateway by HTTP. Only time
-is simulated: it moves when `World.clock` is advanced. Work in other threads, such as publishing, is waited for by its
-effect.
+Everything is real and is accessed as in production: the chain by JSON-RPC over HTTP, node and gateway by HTTP. Only
+time is simulated: it moves when `World.clock` is advanced. Tests wait for work in other threads, such as publishing, by
+its effect.
 """
 
 import itertools
@@ -50,7 +50,7 @@ _PATIENCE_S = 60.0
 #: A block's extra data on the engines with several validators is longer than the 32 bytes of other chains.
 EXTRA_DATA_BYTES = 241
 
-#: How old a bank's word may be, by the policy of the world's platform.
+#: How old a bank's attestations may be, by the policy of the world's platform.
 MAX_STALENESS_MS = 60_000
 
 _T = TypeVar("_T")
@@ -75,7 +75,7 @@ CLAIM_FIELDS = tuple(name for name in Claim.model_fields if name in ACCOUNT)
 
 
 def wait_until(look: Callable[[], _T]) -> _T:
-    """The first answer of `look` that is true. Raises: tenacity.RetryError after a minute."""
+    """The first truthy result of `look`. Raises: tenacity.RetryError after a minute."""
     return Retrying(
         retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.01), stop=stop_after_delay(_PATIENCE_S)
     )(look)
@@ -92,7 +92,7 @@ class Chain:
         self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
         self.down = False
         self.holding = False
-        #: What blocks say that they hold; transactions above it are refused, as nodes do.
+        #: The gas limit that blocks state; transactions above it are refused, as nodes do.
         self.block_gas_limit: int | None = None
         self.url = ""
         self.mempool = Mempool()
@@ -130,13 +130,13 @@ class Chain:
         return answer
 
     def release(self) -> None:
-        """Mine what is held, and hold nothing any more."""
+        """Mine what is held, and stop holding."""
         self.holding = False
         for call in self.mempool.drain():
             self.devnet.call(call)  # one that would fail is refused here, where a real chain would mine its failure
 
     def lose(self) -> None:
-        """Forget what is held, and hold nothing any more."""
+        """Drop what is held, and stop holding."""
         self.holding = False
         self.mempool.drain()
 
@@ -166,7 +166,7 @@ class Bank:
         self.url = stack.enter_context(served(create_app(self.node)))
 
     def close(self) -> None:
-        """Close every database once more: a test that looks into one after its node has ended opens it again."""
+        """Close every database again: a test that reads one after its node has ended reopens it."""
         for database in self._databases:
             database.close()
 
@@ -180,7 +180,7 @@ class Bank:
         return httpx.get(self.url + path, headers={"Authorization": f"Bearer {key or self.core_key}"}, timeout=30)
 
     def feed(self, *changes: Mapping[str, Any]) -> int:
-        """Let the core state changes that took effect just now, 10 ms after the last. Returns: as_of_ms."""
+        """Have the core state changes that took effect just now, 10 ms after the last. Returns: as_of_ms."""
         as_of_ms = self.clock.advance(10)
         stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
         answer = self.post("/v1/feed", self.core_key, json={"as_of_ms": as_of_ms, "changes": stated})
@@ -188,15 +188,15 @@ class Bank:
         return as_of_ms
 
     def change(self, *changes: Mapping[str, Any]) -> int:
-        """As `feed`, and wait until every attestation that follows is in a block."""
+        """As `feed`, and wait until every resulting attestation is in a block."""
         as_of_ms = self.feed(*changes)
         wait_until(lambda: self.get(f"/v1/feed/{as_of_ms}").json()["on_ledger"])
         return as_of_ms
 
     def heartbeat(self) -> int:
-        """Let the core say that nothing changed, and wait until the ledger has it. Returns: the watermark."""
+        """Have the core send an entry without changes, and wait until the ledger has it. Returns: the watermark."""
         as_of_ms = self.feed()
-        # Only now: what is signed from here on, for whatever reason, knows of the entry.
+        # Only now: everything signed from here on includes the entry.
         self.clock.advance(self.settings.publisher.heartbeat_ms + 1)
         self.node.publisher.wake()
         wait_until(lambda: self.client.bank(self.bic).watermark_ms >= as_of_ms)
@@ -211,7 +211,7 @@ class Bank:
 
 @dataclass
 class Platform:
-    """A payment platform: its gateway, for the banks there were when it was started."""
+    """A payment platform: its gateway, for the banks that existed when it was started."""
 
     url: str
     key: str
@@ -245,7 +245,7 @@ class Platform:
         return binding
 
     def ask(self, binding: str, amount_minor: int = 100, **changed: Any) -> httpx.Response:
-        """Ask for a decision on a payment of CNY, unless something else is asked for."""
+        """Request a decision, by default on a payment in CNY."""
         body = {
             "transaction_id": secrets.token_hex(8),
             "binding": binding,
@@ -265,7 +265,7 @@ class Platform:
 
 
 class World:
-    """Everything there is. `start_bank` makes banks; the chain and the contract are there from the beginning."""
+    """The whole world. `start_bank` makes banks; the chain and the contract exist from the beginning."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack = stack
@@ -286,7 +286,7 @@ class World:
         self.banks: dict[str, Bank] = {}
 
     def make_bank(self, bic: str = "YUNXCNB0", **settings_changed: Any) -> Bank:
-        """Admit a bank, with everything its node needs, and do not start it yet."""
+        """Admit a bank, with everything its node needs, without starting it."""
         signer = LocalSigner(signer_key := secrets.token_bytes(32))
         step = governance.admit(bic, signer.address, LocalSigner(BANK_ADMIN).address)
         governance.execute(self.client, step, REGISTRAR)

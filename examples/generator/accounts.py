@@ -13,7 +13,7 @@ from generator.people import People, Person
 
 NO_LIMIT: Literal["none"] = "none"
 Limit = int | Literal["none"]
-"""Minor units of the account's currency; 0 allows nothing; `none` says that the bank states no limit."""
+"""Minor units of the account's currency; 0 allows nothing; `none`: the bank states no limit."""
 LIMIT_PAIRS: tuple[tuple[Limit, Limit], ...] = (
     (NO_LIMIT, NO_LIMIT),
     (500_000, 2_000_000),
@@ -62,7 +62,7 @@ class Account:
     id_document_country: str
     id_document_number: str
     phone: str
-    """Empty: the book holds none."""
+    """Empty: not in the bank's book."""
     holder_kind: str = "person"
     """`person` or `organisation`."""
     account_class: int | Literal[""] = ""
@@ -79,7 +79,7 @@ class Account:
 
 
 def permissions_under(status: str) -> tuple[bool, bool]:
-    """Whether (debits, credits) are allowed by what these banks do when an account gets this status."""
+    """Whether these banks allow (debits, credits) on an account with this status."""
     return {"frozen": (False, False), "lost": (False, True), "closed": (False, False)}.get(status, (True, True))
 
 
@@ -137,7 +137,7 @@ class Accounts:
 def fill(
     bank: Bank, bound: Sequence[Account], count: int, *, people: People, accounts: Accounts, rng: random.Random
 ) -> list[Account]:
-    """All `count` accounts of a bank, in the order of its file: the bound ones among many that nobody bound."""
+    """All `count` accounts of a bank, in the order of its file: the bound ones among many unbound ones."""
     filled = list(bound)
     unbound_holders: list[Person] = []
     while len(filled) < count:

@@ -1,4 +1,4 @@
-"""Who plays which story: the bound accounts, the users who bind them, and all accounts of both banks."""
+"""Assigns the stories: the bound accounts, the users who bind them, and all accounts of both banks."""
 
 import random
 from collections.abc import Callable
@@ -20,7 +20,7 @@ FULL_WIDTH = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21
 
 @dataclass(frozen=True)
 class Part:
-    """One user with the account they bind and the story they go through."""
+    """One user with their account and story."""
 
     user_id: str
     bank: Bank
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Cast:
-    """Everybody and everything there is when the day begins."""
+    """All users and accounts at the start of the day."""
 
     parts: tuple[Part, ...]
     accounts: dict[str, list[Account]]
@@ -42,10 +42,10 @@ class Cast:
 
 
 def cast_day(rng: random.Random, people: People) -> Cast:
-    """Open an account for every story, and all those around them."""
+    """Open an account for every story, and all other accounts."""
     accounts = Accounts(rng)
     user_ids = [f"u-{number:03d}" for number in range(1, sum(map(len, STORIES)) + 1)]
-    # Shuffled, so that a user's id does not give the story away.
+    # Shuffled, so that a user's id does not reveal the story.
     rng.shuffle(user_ids)
     parts: list[Part] = []
     opened: dict[str, list[Account]] = {}
@@ -91,7 +91,7 @@ def _local(phone: str, pattern: str) -> str:
 
 @dataclass(frozen=True)
 class Variant:
-    """A harmless way to type a field: the canonical form forgives it, so the binding succeeds."""
+    """A harmless way to type a field: its canonical form is the same, so the binding succeeds."""
 
     field: str
     typed: Callable[[str], str]

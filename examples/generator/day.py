@@ -1,4 +1,4 @@
-"""Plays the day against the banks' truth, and writes down each event with what is right at that instant."""
+"""Plays the day on the banks' books, and records each event with the correct decision at that moment."""
 
 import random
 from collections import Counter
@@ -21,12 +21,12 @@ FIELDS_AFTER: dict[str, dict[str, Any]] = {
     "credit_forbidden": {"credit_allowed": False},
     "credit_allowed": {"credit_allowed": True},
 }
-"""What a change that needs no more said of it makes of an account's fields."""
+"""The account's fields after a change that has no options."""
 
 
 @dataclass
 class Score:
-    """How a platform fares that goes by what it knew when the day began, and how often each reason comes up."""
+    """The errors of a platform that decides by the day's first snapshot, and the number of each reason."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Score:
 
 
 class Day:
-    """The banks' truth while it changes, and the events so far."""
+    """The banks' books as they change, and the events so far."""
 
     def __init__(self, everybody: Cast, people: People, rng: random.Random) -> None:
         self._people = people
@@ -106,7 +106,7 @@ class Day:
 
     def _keep_score(self, to_the_bank: Situation, expected: Verdict, of_bank: Verdict) -> None:
         self.score.verdicts[expected.reason or "approve"] += 1
-        # The usage is the day's own in both: only what is known of the account differs.
+        # The usage is the day's own in both: only the knowledge of the account differs.
         snapshot = decide(to_the_bank._replace(now=to_the_bank.at_binding, unbound=False))
         self.score.snapshot_wrong_approvals += snapshot == APPROVE and of_bank != APPROVE
         self.score.snapshot_wrong_declines += snapshot != APPROVE and of_bank == APPROVE
@@ -160,7 +160,7 @@ class Day:
         return {"number": number} | changed
 
     def _wanted_fields(self, step: ChangeStep) -> dict[str, Any]:
-        """The fields as they are to be; those that already are so are left out of the event."""
+        """The fields after the change; those that already have the value are left out of the event."""
         if step.what == "frozen":
             return {"status": "frozen", "debit_allowed": False, "credit_allowed": "debit_only" in step.options}
         if step.what in {"limit_lowered", "limit_raised"}:

@@ -151,7 +151,7 @@ STORIES = (
         ),
         limits=(NO_LIMIT, 200_000),
     ),
-    # What is too much for the rest of the day does not stop what still fits.
+    # A payment above the day's rest does not block a smaller one that fits.
     Story(
         (
             "08:44:21 payment 45000",
@@ -163,7 +163,7 @@ STORIES = (
         ),
         limits=(50_000, 60_000),
     ),
-    # A changed name goes through both of the holder's accounts.
+    # A changed name applies to both of the holder's accounts.
     Story(
         (
             "08:30-10:30 3 ordinary",

@@ -14,7 +14,7 @@ STORIES = (
             "17:22:01 payment -> account_frozen",
         )
     ),
-    # Unfrozen while the bank is silent: the user has to wait for the bank's word, though the bank would pay.
+    # Unfrozen while the bank is silent: the user has to wait for the bank's attestation, though the bank would pay.
     Story(
         (
             "10:00:37 payment -> account_frozen",
@@ -146,7 +146,7 @@ STORIES = (
         ),
         limits=(500_000, 2_000_000),
     ),
-    # A low limit that the holder has raised: a snapshot would go on declining.
+    # A low limit that the holder has raised: a snapshot would keep declining.
     Story(
         (
             "08:52:07 payment 30000 -> over_transaction_limit",
@@ -192,7 +192,7 @@ STORIES = (
 )
 
 THROUGH_SILENCE = Story((*ORDINARY_DAY.steps, "14:15-15:00 1 ordinary"))
-"""Nothing is wrong with these accounts, and yet nobody can know it for a while."""
+"""Nothing is wrong with these accounts, but for a while no platform can know it."""
 
 PLAIN = (
     *(THROUGH_SILENCE,) * 4,

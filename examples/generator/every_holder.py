@@ -1,6 +1,6 @@
-"""Holders of every kind that a real book has, at both banks, and the accounts whose caps bite in both directions.
+"""Holders of every kind that a real book has, at both banks, and accounts with caps in both directions.
 
-They stand beside the people that are drawn: no chance is at work here, so that each kind is in each book. Every number
+Unlike the drawn people they are fixed, so that each kind is in each book. Every number
 is invented, valid in form only.
 """
 
@@ -22,7 +22,7 @@ _TWO_ORDINARY = Story(("08:00-22:00 2 ordinary",))
 
 @dataclass(frozen=True)
 class Holder:
-    """One account of a book, and what its user types differently. A field that is empty is not in the book."""
+    """One account of a book, and the fields its user types differently. An empty field is not in the book."""
 
     kind: str
     name: str
@@ -37,7 +37,7 @@ class Holder:
 
 
 def with_every_holder(everybody: Cast) -> tuple[Cast, list[dict[str, object]]]:
-    """The cast with these accounts and their users added, and what the users type. Their ids go on from the others'."""
+    """The cast with these accounts and their users added, and the users' rows. Their ids follow the others'."""
     parts = list(everybody.parts)
     accounts = {bic: list(rows) for bic, rows in everybody.accounts.items()}
     rows: list[dict[str, object]] = []
@@ -256,7 +256,7 @@ def _capped(at: int, phone: str) -> Iterator[Holder]:
                 f"11:{minute}:37 withdrawal rest void",
                 f"12:{minute}:37 withdrawal rest",
                 f"13:{minute}:07 withdrawal 1 -> over_daily_limit",
-                # Spent elsewhere: what the bank leaves of the year is less than what this platform has used.
+                # Spent elsewhere: the bank's remaining year is less than this platform has used.
                 f"17:{minute}:07 limit_lowered daily=none daily_credit=none yearly=1500000 yearly_credit=1200000",
                 f"17:{minute}:27 payment 250000",
                 f"17:{minute}:37 payment rest_of_year+1 -> over_yearly_limit",

@@ -31,7 +31,7 @@ LATIN_FAMILY = (
 )
 PASSPORT_COUNTRIES = ("DE", "FR", "GB", "JP", "KR", "SG", "BR", "IN", "VN", "SE")
 
-# python-stdnum knows from when to when a region code was given out. These lists hold for every birth year drawn below.
+# python-stdnum knows when a region code was issued. These lists are valid for every birth year drawn below.
 REGIONS_OF_ALL_YEARS = (
     *("110101", "110105", "110106", "110108", "120101"),
     *("120103", "310101", "310104", "310105", "310110"),
@@ -40,7 +40,7 @@ REGIONS_SINCE_1984 = (
     *("130102", "150102", "210102", "220102", "230102", "320102", "330102", "330106", "350102", "360102", "370102"),
     *("410105", "420106", "440103", "440104", "450102", "520102", "530102", "610102", "610103", "620102", "630102"),
 )
-REGIONS_OF_DOTTED_NAMES = ("650102", "650103", "652901", "653201")  # Ürümqi, Aksu and Hotan; given out since 1983
+REGIONS_OF_DOTTED_NAMES = ("650102", "650103", "652901", "653201")  # Ürümqi, Aksu and Hotan; issued since 1983
 
 MOBILE_PREFIXES = ("130", "131", "133", "135", "136", "137", "138", "139", "150", "151", "153", "155", "158", "159")
 
@@ -67,7 +67,7 @@ class People:
         self._drawn: set[str] = set()
 
     def person(self, kind: PersonKind) -> Person:
-        """Draw a new person with all their own data."""
+        """Draw a new person with data of their own."""
         if kind == "foreign":
             name = f"{self._rng.choice(LATIN_GIVEN)} {self._rng.choice(LATIN_FAMILY)}"
             country = self._rng.choice(PASSPORT_COUNTRIES)
@@ -75,7 +75,7 @@ class People:
         return Person(self._chinese_name(kind), "NIDN", "CN", self.resident_number(kind), self.phone())
 
     def any_person(self) -> Person:
-        """Draw a new person of the mix that a bank in China may have."""
+        """Draw a new person from the mix of a bank in China."""
         return self.person(self._rng.choice(KINDS_AT_A_BANK))
 
     def resident_number(self, kind: PersonKind = "han") -> str:

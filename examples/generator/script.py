@@ -1,4 +1,4 @@
-"""Turns the lines of the stories into steps, and all stories into one day in the order of time."""
+"""Turns the lines of the stories into steps, and all stories into one day in chronological order."""
 
 import random
 import re
@@ -20,7 +20,7 @@ BACKGROUND = (day_of_bank_one.BACKGROUND, day_of_bank_two.BACKGROUND)
 
 @dataclass(frozen=True)
 class TransactionStep:
-    """A user's transaction, its amount not yet worked out."""
+    """A user's transaction, its amount not yet computed."""
 
     at: str
     part: Part
@@ -29,7 +29,7 @@ class TransactionStep:
     currency: str
     void: bool
     meant: str
-    """What its author meant: `approve` or a reason."""
+    """The author's intent: `approve` or a reason."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ChangeStep:
 
 @dataclass(frozen=True)
 class SilenceStep:
-    """A bank stops, or starts again, to give its word."""
+    """A bank stops publishing, or starts again."""
 
     at: str
     bank: Bank
@@ -56,7 +56,7 @@ Step = TransactionStep | ChangeStep | SilenceStep
 
 
 def whole_day(everybody: Cast, rng: random.Random) -> list[Step]:
-    """All steps of the day, one per second at most, in the order of time."""
+    """All steps of the day, at most one per second, in chronological order."""
     steps: list[Step] = [SilenceStep(at, BANKS[1], state) for at, state in zip(SILENCE, ("begin", "end"), strict=True)]
     ordinary: list[tuple[Part, str]] = []
     for part in everybody.parts:
@@ -94,7 +94,7 @@ class _Line(NamedTuple):
     what: str
     amount: str
     options: dict[str, str]
-    """Words with a meaning of their own; those that are no `name=value` have an empty value."""
+    """By name; those without `=value` have an empty value."""
     meant: str
 
 
@@ -123,7 +123,7 @@ def _background_steps(everybody: Cast, rng: random.Random) -> Iterator[ChangeSte
             for account in everybody.accounts[bank.bic]
             if account.id_document not in bound_holders and _is_ordinary(account)
         ]
-        # No account twice, so that no change has to be worked out on top of another.
+        # No account twice, so that no change depends on another.
         rng.shuffle(idle)
         for each in background:
             accounts = [idle.pop() for _ in range(each.accounts)]

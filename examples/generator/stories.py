@@ -1,19 +1,19 @@
-"""The invented day as its author meant it: one story per bound account, with what each step is there to show.
+"""The invented day as its author meant it: one story per bound account, with the expected result of each step.
 
 A step is one line:
 
     09:42:35 payment AMOUNT -> REASON     a transaction; AMOUNT and `-> REASON` may be left out (`ordinary`, `approve`)
-    09:42:10 frozen                       the bank changes the account; `late` says that the ledger learns of it only
-                                          after the bank's silence
+    09:42:10 frozen                       the bank changes the account; `late`: it reaches the ledger only after the
+                                          bank's silence
     08:10-09:30 3 ordinary                that many unremarkable transactions somewhere between these times
 
-AMOUNT is a number of minor units or one of: `limit` (exactly the transaction limit), `limit+1`, `rest` (exactly what is
-left of the daily limit), `rest+1`, and likewise `rest_of_month` and `rest_of_year`; for a withdrawal what is left of
-the limits of credits. `in=CNY` names another currency than the account's, `void` gives an approved amount back. A limit
-change takes `transaction=`, `daily=`, `monthly=`, `yearly=`, `daily_credit=` and `yearly_credit=` in minor units or
-`none`; `frozen debit_only` goes on allowing credits; `phone_changed back` is the phone that the user bound with.
+AMOUNT is a number of minor units or one of: `limit` (exactly the transaction limit), `limit+1`, `rest` (exactly the
+rest of the daily limit), `rest+1`, and likewise `rest_of_month` and `rest_of_year`; for a withdrawal the rest of
+the credit limits. `in=CNY` names another currency than the account's, `void` gives an approved amount back. A limit
+change has `transaction=`, `daily=`, `monthly=`, `yearly=`, `daily_credit=` and `yearly_credit=` in minor units or
+`none`; `frozen debit_only` still allows credits; `phone_changed back` is the phone that the user bound with.
 
-The reasons here are the author's; the model in `truth` works them out again, and the two must agree.
+The reasons here are the author's; the model in `truth` computes them independently, and the two must agree.
 """
 
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ PLATFORM_ID = "jinqiao-pay"
 
 @dataclass(frozen=True)
 class Story:
-    """What one bound account goes through, and how it stands when the day begins."""
+    """The steps of one bound account, and its state at the start of the day."""
 
     steps: tuple[str, ...]
     currency: str = "CNY"
     status: str = "active"
     limits: tuple[Limit, Limit] | None = None
-    """(per transaction, per day), minor units; None leaves what an ordinary account has."""
+    """(per transaction, per day), minor units; None: those of an ordinary account."""
     holder: PersonKind = "han"
     second_account: bool = False
-    """The holder has another account at this bank, which nobody bound; it goes along with a change of identity."""
+    """The holder has another account at this bank, unbound; a change of identity applies to it too."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """A change of accounts that nobody bound: the platform has no use for it and must not stumble over it."""
+    """A change of unbound accounts, which must not affect the platform."""
 
     step: str
     accounts: int = 1
@@ -50,4 +50,4 @@ ORDINARY_DAY = Story(("08:00-22:00 11 ordinary",))
 SILENCE = ("14:10:00", "15:00:00")
 """When bank two falls silent and when it is back."""
 SILENCE_MARGINS = (("14:10:00", "14:15:00"), ("15:00:00", "15:02:00"))
-"""No transaction of bank two here: its word is not yet too old, or only just back, as a policy's bound may have it."""
+"""No transaction of bank two here: depending on a policy's bound its attestations may be fresh or stale."""

@@ -1,4 +1,4 @@
-"""What is right: the decision table (checks 4 to 14), written down once more from the design and from nothing else."""
+"""The decision table (checks 4 to 14), implemented a second time, from the design alone."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ APPROVE = Verdict("approve", None)
 
 
 class Transaction(NamedTuple):
-    """What a user wants to do; the amount is in minor units of `currency`."""
+    """A user's request; the amount is in minor units of `currency`."""
 
     kind: Kind
     amount_minor: int
@@ -27,17 +27,17 @@ class Transaction(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """A transaction and all there is to know about its account at that instant."""
+    """A transaction and the state of its account at that moment."""
 
     transaction: Transaction
     now: Account
     """The account as the bank has it."""
     at_binding: Account
-    """The account as it was when the user bound it: the identity that the platform still goes by."""
+    """The account as it was when the user bound it: the identity that the platform still uses."""
     used_minor: int
-    """What was approved in this transaction's direction and not voided.
+    """The amount approved in this transaction's direction and not voided.
 
-    The platform begins with this day, so that the month and the year hold no more than it.
+    The platform begins with this day, so the month's and year's usage are the day's.
     """
     unbound: bool
     """The holder ended the binding at the bank."""
@@ -64,12 +64,12 @@ def _with_usage(s: Situation) -> int:
 
 
 def day_limit(account: Account, kind: Kind) -> Limit:
-    """What a day allows in this direction."""
+    """The daily limit in this direction."""
     return account.daily_limit_minor if kind == "payment" else account.daily_credit_limit_minor
 
 
 def year_limit(account: Account, kind: Kind) -> Limit:
-    """What a year allows in this direction."""
+    """The yearly limit in this direction."""
     return account.yearly_limit_minor if kind == "payment" else account.yearly_credit_limit_minor
 
 

@@ -1,8 +1,8 @@
 """A time-ordered backtest of the risk of bindings: learn from what is known by an evening, score the days after it.
 
 The world is generated whole, but what is handed to the product's code on an evening is cut off at that evening: uses,
-events and words before it. An outcome is learned from once its horizon has passed, a failure's too: taught at once,
-failures would come a week before the rest and look ordinary. Nothing is scored by a model that has seen anything later.
+events and attestations before it. An outcome is learned from once its horizon has passed, also a failure: learned at
+once, failures would come a week before the rest and look ordinary. No model scores an evening after seeing later data.
 """
 
 from bisect import bisect_left
@@ -43,10 +43,10 @@ _STATUS = (EventType.CHANGED, EventType.CLEARED, EventType.FROZEN, EventType.LOS
 
 @dataclass
 class Samples:
-    """Every evening of every binding in use, in order of time, as columns.
+    """Every evening of every binding in use, in chronological order, as columns.
 
     `sign`: the strongest plain rule, an index into `signs`; -1: none.
-    `after_failure`: the last use before failed within the horizon, so that a warning would be no news.
+    `after_failure`: the previous use failed within the horizon, so a warning would be redundant.
     """
 
     day: Any
@@ -59,20 +59,20 @@ class Samples:
 
 
 class _Reader:
-    """One binding, read evening by evening: indices move on with time, and nothing after them is looked at."""
+    """One binding, read evening by evening: indices advance with time, and nothing after them is read."""
 
     def __init__(self, life: BindingLife) -> None:
         self.life = life
         self.use_times = [use.at_ms for use in life.uses]
         self.event_times = [at_ms for at_ms, _ in life.events]
-        self.word_times = [at_ms for at_ms, _, _ in life.words]
+        self.attested_times = [at_ms for at_ms, _, _ in life.attested]
         self.conditions: list[Condition] = [
             condition({kind: judged(terms, expected, kind, at_ms) for kind in Kind})
-            for at_ms, terms, expected in life.words
+            for at_ms, terms, expected in life.attested
         ]
 
     def facts(self, calendar: Calendar) -> Facts | None:
-        """The binding as it was on record; None where it was not bound, or not used for so long that none is told."""
+        """The binding as on record at that time; None if it was not bound, or its uses are too old to be counted."""
         life, now_ms = self.life, calendar.now_ms
         if life.bound_at_ms >= now_ms:
             return None
@@ -82,8 +82,8 @@ class _Reader:
             return None
         events = bisect_left(self.event_times, now_ms)
         first = max(bisect_left(self.event_times, now_ms - EVENTS_MS), events - MAX_EVENTS)
-        word = max(0, bisect_left(self.word_times, now_ms) - 1)
-        now = self.conditions[word]
+        newest = max(0, bisect_left(self.attested_times, now_ms) - 1)
+        now = self.conditions[newest]
         blocked = {Kind.PAYMENT: not now.can_pay, Kind.WITHDRAWAL: not now.can_withdraw}
         return Facts(
             calendar=calendar,
@@ -91,7 +91,7 @@ class _Reader:
             uses=life.uses[since:upto],
             events=life.events[first:events],
             blocked=frozenset(kind for kind, is_so in blocked.items() if is_so),
-            caps={kind: caps_of(life.words[word][1].limits, kind) for kind in Kind},
+            caps={kind: caps_of(life.attested[newest][1].limits, kind) for kind in Kind},
             used={kind: life.used(kind, now_ms) for kind in Kind},
         )
 
@@ -101,21 +101,21 @@ class _Reader:
         return any(use.failed for use in self.life.uses[since:upto])
 
     def sign(self, now_ms: int) -> str | None:
-        """The strongest of the check-up's plain rules, without the bank's word, which is of all its bindings alike."""
+        """The strongest of the check-up's plain rules, without that of the bank, which is the same for all bindings."""
         life = self.life
 
-        def told(kinds: Sequence[EventType], since_ms: int) -> int:
-            words = {kind.value for kind in kinds}
+        def logged(kinds: Sequence[EventType], since_ms: int) -> int:
+            values = {kind.value for kind in kinds}
             since, upto = bisect_left(self.event_times, since_ms), bisect_left(self.event_times, now_ms)
-            return sum(kind in words for _, kind in life.events[since:upto])
+            return sum(kind in values for _, kind in life.events[since:upto])
 
         since, upto = bisect_left(self.use_times, now_ms - 7 * DAY_MS), bisect_left(self.use_times, now_ms)
         seen = Seen(
-            status_changes=told(_STATUS, now_ms - 7 * DAY_MS),
+            status_changes=logged(_STATUS, now_ms - 7 * DAY_MS),
             limit_hits=sum(reason in _LIMIT_REASONS for reason in life.reasons[since:upto]),
-            identity_changed=told((EventType.IDENTITY_CHANGED,), now_ms - 30 * DAY_MS) > 0,
+            identity_changed=logged((EventType.IDENTITY_CHANGED,), now_ms - 30 * DAY_MS) > 0,
         )
-        found = signs_of(self.conditions[max(0, bisect_left(self.word_times, now_ms) - 1)], seen, None)
+        found = signs_of(self.conditions[max(0, bisect_left(self.attested_times, now_ms) - 1)], seen, None)
         return found[0].word if found else None
 
 
@@ -168,7 +168,7 @@ def _rows_of(samples: Samples, day: int) -> Any:
 
 
 def by_product(samples: Samples, without: str | None = None) -> tuple[Any, list[str | None]]:
-    """Probabilities by the product's model, and the strongest factor of each row that is at the working point."""
+    """Probabilities by the product's model, and the strongest factor of each row at the working point."""
     x = samples.x
     if without is not None:
         x = x.copy()
@@ -200,8 +200,8 @@ def by_river(samples: Samples) -> Any:
         for row in fresh:
             model.learn_one(dict(zip(FEATURES, samples.x[row].tolist(), strict=True)), bool(samples.failed[row]))
         for row in rows:
-            told = model.predict_proba_one(dict(zip(FEATURES, samples.x[row].tolist(), strict=True)))
-            chances[row] = told[True]
+            predicted = model.predict_proba_one(dict(zip(FEATURES, samples.x[row].tolist(), strict=True)))
+            chances[row] = predicted[True]
     return chances
 
 
@@ -225,7 +225,7 @@ def by_trees(samples: Samples) -> Any:
 
 
 def by_rate(samples: Samples, group: Any) -> Any:
-    """The share of failures so far among rows of the same group: the base rate where all are of one."""
+    """The share of failures so far among rows of the same group; with a single group, the base rate."""
     chances = np.zeros(len(samples.day))
     failures = np.zeros(int(group.max()) + 1)
     counts = np.zeros(int(group.max()) + 1)
@@ -237,17 +237,17 @@ def by_rate(samples: Samples, group: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What became of warnings and failures. `by_reason`: new failures by reason, and how many were told.
+class WarningOutcomes:
+    """The outcomes of warnings and failures. `by_reason`: new failures by reason, and how many had a warning.
 
-    A failure is new where the binding's use before it did not fail within the horizon; told where a warning about the
-    binding stood when its day began; a day ahead where the warning was made 24 hours before it or more.
+    A failure is new if the binding's previous use did not fail within the horizon; predicted if a warning about the
+    binding was active when its day began; a day ahead if that warning was raised at least 24 hours before it.
     """
 
     warnings: int
     true_warnings: int
     failures: int
-    told: int
+    predicted: int
     day_ahead: int
     lead_ms: list[int]
     by_reason: dict[str, tuple[int, int]]
@@ -258,29 +258,29 @@ class Told:
 
     @property
     def recall(self) -> float:
-        return self.told / self.failures if self.failures else 0.0
+        return self.predicted / self.failures if self.failures else 0.0
 
 
-def told(
+def outcomes(
     world: World, samples: Samples, per_mille: Any, cause_of: Callable[[int], str | None], limit: int = WARN_PER_MILLE
-) -> Told:
-    """Raise warnings as the gateway does, evening by evening, and count what became of them."""
-    standing: dict[int, tuple[frozenset[str], int]] = {}  # causes told, and when the first of them was
-    warned: dict[tuple[int, int], int] = {}  # by binding and day: since when a warning stood that evening
+) -> WarningOutcomes:
+    """Raise warnings as the gateway does, evening by evening, and count their outcomes."""
+    active: dict[int, tuple[frozenset[str], int]] = {}  # causes warned of, and since when
+    warned: dict[tuple[int, int], int] = {}  # by binding and day: since when a warning was active that evening
     warnings = true_warnings = 0
     for row in range(len(samples.day)):
         day, binding = int(samples.day[row]), int(samples.binding[row])
         now_ms = START_MS + day * DAY_MS
-        causes, since_ms = standing.get(binding, (frozenset(), now_ms))
+        causes, since_ms = active.get(binding, (frozenset(), now_ms))
         cause = cause_of(row) if not samples.after_failure[row] else None
         news, causes = next_warning(causes, int(per_mille[row]), cause, warn_per_mille=limit)
-        standing[binding] = (causes, since_ms if standing.get(binding, (frozenset(), 0))[0] else now_ms)
+        active[binding] = (causes, since_ms if active.get(binding, (frozenset(), 0))[0] else now_ms)
         if causes:
-            warned[binding, day] = standing[binding][1]
+            warned[binding, day] = active[binding][1]
         if news is not None and FIRST_DAY <= day < LAST_DAY:
             warnings += 1
             true_warnings += bool(samples.failed[row])
-    failures = told_count = day_ahead = 0
+    failures = predicted = day_ahead = 0
     leads: list[int] = []
     by_reason: dict[str, tuple[int, int]] = {}
     for binding, life in enumerate(world.bindings):
@@ -297,14 +297,14 @@ def told(
             known = by_reason.get(reason.value, (0, 0))
             by_reason[reason.value] = (known[0] + 1, known[1] + (since is not None))
             if since is not None:
-                told_count += 1
+                predicted += 1
                 day_ahead += use.at_ms - since >= DAY_MS
                 leads.append(use.at_ms - since)
-    return Told(warnings, true_warnings, failures, told_count, day_ahead, sorted(leads), by_reason)
+    return WarningOutcomes(warnings, true_warnings, failures, predicted, day_ahead, sorted(leads), by_reason)
 
 
 def counted_rows(samples: Samples) -> Any:
-    """The rows that figures are about: after the first weeks, with outcomes, and not after a failure that is known."""
+    """The rows that count: after the first weeks, with a known outcome, and not after a known failure."""
     return (samples.day >= FIRST_DAY) & (samples.day < LAST_DAY) & ~samples.after_failure
 
 
@@ -314,7 +314,7 @@ def brier(chances: Any, failed: Any) -> float:
 
 
 def calibration(chances: Any, failed: Any, bins: int = 10) -> list[tuple[float, float, int]]:
-    """By bin of probability: what was said on average, what came, and of how many."""
+    """For each bin of probability: the mean prediction, the share that failed, and the number of rows."""
     found = []
     place = np.minimum((chances * bins).astype(int), bins - 1)
     for each in range(bins):
@@ -325,7 +325,7 @@ def calibration(chances: Any, failed: Any, bins: int = 10) -> list[tuple[float, 
 
 
 def calibration_error(chances: Any, failed: Any) -> float:
-    """The distance between what was said and what came, in ten bins, weighted by how many each has."""
+    """The expected calibration error: the gap between prediction and outcome in ten bins, weighted by their rows."""
     table = calibration(chances, failed)
     total = sum(count for _, _, count in table)
-    return sum(abs(said - came) * count for said, came, count in table) / total if total else 0.0
+    return sum(abs(predicted - failing) * count for predicted, failing, count in table) / total if total else 0.0

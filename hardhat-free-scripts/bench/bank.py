@@ -49,7 +49,7 @@ def start_bank(net: LocalNet, **publisher: int) -> LocalBank:
 
 
 def bind_users(net: LocalNet, bank: LocalBank, count: int) -> list[str]:
-    """Let the core state `count` accounts and the platform bind them all; starts the gateway for it, and ends it.
+    """Have the core state `count` accounts and the platform bind them all, with a gateway started for that alone.
 
     Returns: the bindings, all on the ledger.
     """
@@ -79,7 +79,7 @@ def bind_users(net: LocalNet, bank: LocalBank, count: int) -> list[str]:
 
 
 class Heart:
-    """A context manager; within it, a bank's core keeps saying that nothing has changed."""
+    """A context manager: within it, a bank's core sends heartbeats without changes."""
 
     def __init__(self, bank: LocalBank) -> None:
         self._bank = bank

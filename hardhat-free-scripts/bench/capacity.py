@@ -1,11 +1,12 @@
-"""What a consortium can carry: banks that publish on a ledger whose blocks hold so much gas, simulated with SimPy.
+"""The capacity of a consortium: banks that publish on a ledger with a block gas limit, simulated with SimPy.
 
-Banks follow the publisher's own rules (`node/publishing/publisher.py`): a change goes out at once while fewer than four
-publications are under way, else with all that have come when the next block is seen; a heartbeat goes out only where
-nothing else is under way. What things cost comes from `benchmarks.json`. Nothing here is measured: the simulation says
-where queues begin, not how fast a machine is. Its time from a change to a block is that of the bench's real nodes.
+Banks follow the publisher's own rules (`node/publishing/publisher.py`): a change is published at once while fewer than
+four publications are in flight, otherwise together with all that have arrived when the next block is seen; a heartbeat
+is sent only if nothing else is in flight. Costs come from `benchmarks.json`. Nothing here is measured: the simulation
+shows where queues begin, not how fast a machine is. Its time from a change to a block is that of the bench's real
+nodes.
 
-`bench.capacity_study` plays the cases of docs/CONSORTIUM.md. The seed is fixed, so that a run can be made again.
+`bench.capacity_study` plays the cases of docs/CONSORTIUM.md. The seed is fixed, so that a run can be repeated.
 """
 
 import json
@@ -22,9 +23,9 @@ from standing.node.publishing.publisher import PublisherOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks.json"
-#: What a record takes in a node's database: two slots with keys, values and their share of the tree's nodes.
+#: A record's size in a node's database: two slots with keys, values and their share of the tree's nodes.
 RECORD_BYTES = 200
-#: Calldata of one attestation, and of what is around a publication's.
+#: Calldata of one attestation, and of the rest of a publication.
 ATTESTATION_BYTES, PUBLICATION_BYTES = 96, 450
 _RULES = PublisherOptions()
 _WARM_UP_MS = 10_000
@@ -84,9 +85,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it once the first seconds were over. `staleness` as a read finds it at any moment;
-    `in_block`: from the core's change to the block that holds it. `behind`: changes that were in no block in the end,
-    of a hundred that came."""
+    """The result after the warm-up. `staleness`: as a read finds it at any moment; `in_block`: from the core's change
+    to the block that holds it. `behind`: of a hundred changes, those in no block at the end."""
 
     staleness_p50_ms: int
     staleness_p99_ms: int
@@ -115,12 +115,12 @@ class _Tally:
     room: int = 0
     publications: int = 0
     bytes: int = 0
-    came: int = 0
+    arrived: int = 0
     settled: int = 0
 
 
 class _Ledger:
-    """Takes what came first, as far as it goes into a block; a bank's publications only in their order."""
+    """Fills blocks first come, first served, up to the gas limit; a bank's publications only in their order."""
 
     def __init__(self, world: simpy.Environment, case: Case, rng: random.Random, tally: _Tally) -> None:
         self.world, self.case = world, case
@@ -133,8 +133,8 @@ class _Ledger:
         while True:
             yield self.world.timeout(self.case.block_ms)
             self._make_block()
-            told, self.block = self.block, self.world.event()
-            told.succeed()
+            made, self.block = self.block, self.world.event()
+            made.succeed()
 
     def _make_block(self) -> None:
         now_ms, left, passed_over = int(self.world.now), self.case.block_gas, deque[_Publication]()
@@ -174,53 +174,53 @@ class _Bank:
         self._world = ledger.world
         self._a_ms = ledger.case.changes_a_second / ledger.case.banks / 1000
         self._most = max(1, _RULES.max_attestations // ledger.case.herd)
-        self._comes_at_ms: float = self._pause_ms()
+        self._arrives_at_ms: float = self._pause_ms()
         self._signed_at_ms = 0
-        self._outbox: deque[int] = deque()  # when each change came
-        self._under_way = 0
+        self._outbox: deque[int] = deque()  # when each change arrived
+        self._in_flight = 0
         self.watermark_ms = 0
 
     def run(self) -> Generator[simpy.Event, Any, None]:
-        """As the publisher's loop does."""
+        """Publish as the publisher's loop does."""
         case = self._ledger.case
         yield self._world.timeout(self._rng.randrange(case.heartbeat_ms))
         while True:
             self._draw()
-            while self._outbox and self._under_way < _RULES.max_in_flight:
+            while self._outbox and self._in_flight < _RULES.max_in_flight:
                 self._sign()
-            if not self._under_way and self._world.now - self._signed_at_ms >= case.heartbeat_ms:
+            if not self._in_flight and self._world.now - self._signed_at_ms >= case.heartbeat_ms:
                 self._sign()
             yield from self._until_due()
 
     def settled(self, one: _Publication) -> None:
-        self._under_way -= 1
+        self._in_flight -= 1
         self.watermark_ms = one.watermark_ms
 
     def _until_due(self) -> Generator[simpy.Event, Any, None]:
-        """Until a block is seen, a heartbeat is due, or a change comes that may go out."""
+        """Wait until a block is seen, a heartbeat is due, or a change arrives that may be published."""
         now_ms, block = int(self._world.now), self._ledger.block
-        comes_in_ms = max(1, round(self._comes_at_ms) - now_ms)
-        if not self._under_way:
+        arrives_in_ms = max(1, round(self._arrives_at_ms) - now_ms)
+        if not self._in_flight:
             beats_in_ms = max(1, self._signed_at_ms + self._ledger.case.heartbeat_ms - now_ms)
-            yield self._world.timeout(min(beats_in_ms, comes_in_ms))
+            yield self._world.timeout(min(beats_in_ms, arrives_in_ms))
             return
-        if self._under_way < _RULES.max_in_flight and comes_in_ms <= self._ledger.case.block_ms:
-            happened = yield block | self._world.timeout(comes_in_ms)
+        if self._in_flight < _RULES.max_in_flight and arrives_in_ms <= self._ledger.case.block_ms:
+            happened = yield block | self._world.timeout(arrives_in_ms)
             if block not in happened:
                 return
         else:
             yield block
-        yield self._world.timeout(self._rng.randint(1, _RULES.poll_ms))  # it is seen at the next look
+        yield self._world.timeout(self._rng.randint(1, _RULES.poll_ms))  # it is seen at the next poll
 
     def _draw(self) -> None:
-        """The changes that have come by now."""
-        while self._comes_at_ms <= self._world.now:
-            self._outbox.append(int(self._comes_at_ms))
-            self._tally.came += 1
-            self._comes_at_ms += self._pause_ms()
+        """Move the changes that have arrived by now to the outbox."""
+        while self._arrives_at_ms <= self._world.now:
+            self._outbox.append(int(self._arrives_at_ms))
+            self._tally.arrived += 1
+            self._arrives_at_ms += self._pause_ms()
 
     def _pause_ms(self) -> float:
-        """Until the next change. Changes come as they do where many people cause them: without memory (Poisson)."""
+        """The time until the next change. Changes arrive as a Poisson process, as when many people cause them."""
         return self._rng.expovariate(self._a_ms) if self._a_ms else _NEVER_MS
 
     def _sign(self) -> None:
@@ -232,7 +232,7 @@ class _Bank:
         self._ledger.waiting.append(
             _Publication(self, _COSTS.gas(attestations), attestations, watermark_ms, changed_at_ms)
         )
-        self._under_way += 1
+        self._in_flight += 1
         self._signed_at_ms = now_ms
 
 
@@ -240,8 +240,8 @@ _COSTS = Costs.measured()
 
 
 def simulate(case: Case, seconds: int = 60, seed: int = _SEED) -> Outcome:
-    """Play a case for so many seconds after a warm-up."""
-    world, rng, tally = simpy.Environment(), random.Random(seed), _Tally()  # noqa: S311 - to be made again
+    """Simulate a case for `seconds` after a warm-up."""
+    world, rng, tally = simpy.Environment(), random.Random(seed), _Tally()  # noqa: S311 - must be repeatable
     ledger = _Ledger(world, case, rng, tally)
     ledger.banks = [_Bank(ledger, rng, tally) for _ in range(case.banks)]
     world.process(ledger.run())
@@ -256,25 +256,25 @@ def simulate(case: Case, seconds: int = 60, seed: int = _SEED) -> Outcome:
         block_share=round(tally.gas / tally.room, 3),
         publications_a_second=round(tally.publications / seconds, 1),
         bytes_a_second=round(tally.bytes / seconds),
-        behind=round(100 * (tally.came - tally.settled) / tally.came, 1) if tally.came else 0.0,
+        behind=round(100 * (tally.arrived - tally.settled) / tally.arrived, 1) if tally.arrived else 0.0,
     )
 
 
 def wall(case: Case, bound_ms: int, seconds: int = 30) -> int:
-    """The most changes a second (of all banks) for which 99 of 100 reads find a word that is no older than the bound,
-    to a tenth; 0 where even one a second is too much."""
+    """The most changes a second (of all banks) at which 99 of 100 reads find an attestation no older than the bound, to
+    within a tenth; 0 if even one a second is too many."""
 
-    def bears(rate: float) -> bool:
+    def carries(rate: float) -> bool:
         return simulate(replace(case, changes_a_second=rate), seconds).staleness_p99_ms <= bound_ms
 
-    if not bears(1):
+    if not carries(1):
         return 0
     low, high = 1.0, 64.0
-    while bears(high):
+    while carries(high):
         low, high = high, 4 * high
     while high / low > 1.1:
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if bears(middle) else (low, middle)
+        low, high = (middle, high) if carries(middle) else (low, middle)
     return round(low)
 
 

@@ -3,7 +3,7 @@
     python -m bench.capacity_study            (make capacity; some minutes)
 
 writes `docs/capacity/capacity.json`, the chart beside it, and the tables of docs/CONSORTIUM.md between their marks.
-`--tables` writes chart and tables alone, from the JSON that is there.
+`--tables` only writes the chart and the tables, from the existing JSON.
 """
 
 import argparse
@@ -36,11 +36,11 @@ _SECONDS = 30
 
 
 def study() -> dict[str, Any]:
-    """Every case at every rate, and its wall."""
+    """Every case at every rate, and the highest rate it can carry."""
     cases = []
     for case in track(CASES, "cases"):
         outcomes = [asdict(simulate(replace(case, changes_a_second=rate), _SECONDS)) for rate in (0.0, *RATES)]
-        rates = [{"changes_a_second": rate, **told} for rate, told in zip((0.0, *RATES), outcomes, strict=True)]
+        rates = [{"changes_a_second": rate, **outcome} for rate, outcome in zip((0.0, *RATES), outcomes, strict=True)]
         cases.append(
             {"case": asdict(case), "rates": rates, "wall_a_second": wall(case, promised_ms(case.heartbeat_ms))}
         )
@@ -48,16 +48,16 @@ def study() -> dict[str, Any]:
 
 
 def chart(found: dict[str, Any], file: Path) -> None:
-    """Staleness and the block's gas by changes a second, and what a billion bindings take on a disk."""
+    """Staleness and the block's gas by changes a second, and the disk space of a billion bindings."""
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     stale, full, disk = figure.subplots(1, 3)
-    for place, each in enumerate(found["cases"]):
-        case, loaded = each["case"], each["rates"][1:]
+    for place, simulated in enumerate(found["cases"]):
+        case, loaded = simulated["case"], simulated["rates"][1:]
         label = f"{case['banks']:,} banks, every {case['heartbeat_ms'] // 1000} s, herds of {case['herd']}"
         style = {"color": f"C{place // 2}", "linestyle": "-" if case["herd"] == 1 else "--", "label": label}
-        rates = [told["changes_a_second"] for told in loaded]
-        stale.plot(rates, [told["staleness_p99_ms"] / 1000 for told in loaded], **style)
-        full.plot(rates, [100 * told["block_share"] for told in loaded], **style)
+        rates = [each["changes_a_second"] for each in loaded]
+        stale.plot(rates, [each["staleness_p99_ms"] / 1000 for each in loaded], **style)
+        full.plot(rates, [100 * each["block_share"] for each in loaded], **style)
     stale.set(ylabel="staleness of 99 of 100 reads, seconds", ylim=(0, 20))
     full.set(ylabel="% of the block's gas", ylim=(0, 105))
     for axes in (stale, full):

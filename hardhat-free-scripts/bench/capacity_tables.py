@@ -1,4 +1,4 @@
-"""The tables of docs/CONSORTIUM.md about a billion bindings, from what `bench.capacity_study` simulated."""
+"""The tables of docs/CONSORTIUM.md about a billion bindings, from the simulations of `bench.capacity_study`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,12 +29,12 @@ def usual_rate() -> int:
 
 
 def peak_rate() -> int:
-    """The same in a busy hour."""
+    """Changes a second of all bindings in a busy hour."""
     return round(PEAK * BINDINGS / DAYS_BETWEEN_CHANGES / DAY_S)
 
 
 def promised_ms(heartbeat_ms: int) -> int:
-    """What is promised of a bank's word: 99 of 100 reads find none that is older than its heartbeat and two blocks."""
+    """The promised staleness: 99 of 100 reads find an attestation no older than the bank's heartbeat and two blocks."""
     return heartbeat_ms + 2 * Case(1, 0).block_ms
 
 
@@ -51,10 +51,11 @@ def _simulated(found: dict[str, Any]) -> Iterator[str]:
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for each in found["cases"]:
-        case, told = each["case"], {one.pop("changes_a_second"): Outcome(**one) for one in map(dict, each["rates"])}
-        at_usual, at_peak = told[float(usual)], told[float(peak)]
+        case, outcomes = each["case"], {one.pop("changes_a_second"): Outcome(**one) for one in map(dict, each["rates"])}
+        at_usual, at_peak = outcomes[float(usual)], outcomes[float(peak)]
         yield (
-            f"| {case['banks']:,} | {case['heartbeat_ms'] // 1000} s | {case['herd']} | {told[0.0].block_share:.1%} | "
+            f"| {case['banks']:,} | {case['heartbeat_ms'] // 1000} s | {case['herd']} | "
+            f"{outcomes[0.0].block_share:.1%} | "
             f"{_stale(at_usual, case)} | {at_usual.block_share:.0%} | {_stale(at_peak, case)} | "
             f"{at_peak.block_share:.0%} | "
             f"{each['wall_a_second']:,} a second |"

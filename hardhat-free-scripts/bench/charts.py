@@ -1,4 +1,4 @@
-"""Charts of the benchmarks: one picture a section, operations per second beside latency."""
+"""Charts of the benchmarks: one picture a section, operations per second and latency."""
 
 import math
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def _bars(axes: Axes, figures: Sequence[Figure], values: Sequence[float], unit: 
     axes.margins(x=0.15)
     if max(values) > _LINEAR_UP_TO * min(values):
         axes.set_xscale("log")
-        # From a whole power of ten: a bar's length means nothing there, and must not seem to.
+        # From a whole power of ten: a bar's length means nothing on a logarithmic axis, and must not seem to.
         axes.set_xlim(left=10.0 ** math.floor(math.log10(min(values))))
         unit += " (log)"
     axes.set_xlabel(unit)
@@ -59,15 +59,17 @@ def _bars(axes: Axes, figures: Sequence[Figure], values: Sequence[float], unit: 
 
 
 def calibration_chart(title: str, points: Sequence[tuple[float, float, int]], path: Path) -> None:
-    """Draw what was said beside what came, a point for each bin; the size says of how many."""
+    """Plot predicted against actual shares, a point for each bin, sized by its number of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing, axes = plt.subplots(figsize=(5, 5), layout="constrained")
     axes.plot([0, 1], [0, 1], color=_OTHERS, linewidth=1)
     sizes = [20 + 12 * math.log10(max(1, count)) ** 2 for _, _, count in points]
-    axes.scatter([said for said, _, _ in points], [came for _, came, _ in points], s=sizes, color=_OURS, zorder=2)
-    for said, came, count in points:
-        axes.annotate(f"{count:,}", (said, came), textcoords="offset points", xytext=(8, -10), fontsize=7)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share that failed", title=title)
+    axes.scatter(
+        [predicted for predicted, _, _ in points], [failed for _, failed, _ in points], s=sizes, color=_OURS, zorder=2
+    )
+    for predicted, failed, count in points:
+        axes.annotate(f"{count:,}", (predicted, failed), textcoords="offset points", xytext=(8, -10), fontsize=7)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share that failed", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     drawing.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(drawing)

@@ -1,4 +1,4 @@
-"""Open consoles: people who are signed in, each with the live page of the banks open, and one who looks at accounts."""
+"""Open consoles: signed-in users with the live page of the banks open, and one who opens accounts."""
 
 import re
 import threading
@@ -16,7 +16,7 @@ _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 @contextmanager
 def signed_in(url: str, key: str) -> Iterator[httpx.Client]:
-    """A browser without scripts, in a session of its own. Raises: RuntimeError where the key opens none."""
+    """A browser without scripts, in a session of its own. Raises: RuntimeError if the key is refused."""
     with httpx.Client(base_url=url, follow_redirects=True, timeout=_PATIENCE_S) as browser:
         token = _CSRF.search(browser.get("/console").text)
         if token is None or browser.post("/console/sign-in", data={"csrf": token[1], "key": key}).status_code != 200:
@@ -26,15 +26,15 @@ def signed_in(url: str, key: str) -> Iterator[httpx.Client]:
 
 @contextmanager
 def open_consoles(url: str, key: str, count: int) -> Iterator[None]:
-    """`count` people with the page of the banks open, whose ages come live. Each has got some by the time it yields."""
+    """Keep the banks' live page open for `count` users. Each has received an update by the time this yields."""
     with ExitStack() as stack:
-        over, heard = threading.Event(), threading.Barrier(count + 1)
+        over, updated = threading.Event(), threading.Barrier(count + 1)
 
         def watch(browser: httpx.Client) -> None:
             with browser.stream("GET", "/console/banks/stream") as stream:
                 lines = (line for line in stream.iter_lines() if line.startswith("data:"))
                 next(lines)
-                heard.wait(_PATIENCE_S)
+                updated.wait(_PATIENCE_S)
                 for _ in lines:
                     if over.is_set():
                         return
@@ -45,7 +45,7 @@ def open_consoles(url: str, key: str, count: int) -> Iterator[None]:
             threads.append(threading.Thread(target=watch, args=(browser,), daemon=True))
         for thread in threads:
             thread.start()
-        heard.wait(_PATIENCE_S)
+        updated.wait(_PATIENCE_S)
         try:
             yield
         finally:
@@ -55,7 +55,7 @@ def open_consoles(url: str, key: str, count: int) -> Iterator[None]:
 
 
 def look_at_accounts(url: str, key: str, bindings: Sequence[str], figure: Figure) -> None:
-    """Open the page of each account, one after the other; note how long the whole page takes. Raises: RuntimeError."""
+    """Open each account's page in turn, and record how long the whole page takes. Raises: RuntimeError."""
     with signed_in(url, key) as browser:
         browser.get(f"/console/accounts/{bindings[0]}")  # the templates are read once
         began_s = time.perf_counter()

@@ -1,8 +1,9 @@
-"""Deciding over HTTP, one worker: the live ledger while a bank publishes, beside the same app on a copied snapshot.
+"""Deciding over HTTP, one worker: the live ledger while a bank publishes, compared with the same app on a copied
+snapshot.
 
-Two limits stand beside it: an empty route of the framework, and the same durable work without Standing
-(`bench.same_work`). Processor seconds for a thousand decisions stand beside rates: what else a machine does moves them
-far less.
+Two limits are measured as well: an empty route of the framework, and the same durable work without Standing
+(`bench.same_work`). Rates come with processor seconds for a thousand decisions, which depend far less on the machine's
+other load.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ _WARM_S = 1.0
 
 
 class RedisMissing(Exception):
-    """There is no Redis server to measure beside."""
+    """There is no Redis server to compare with."""
 
 
 @contextmanager
@@ -85,8 +86,8 @@ def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iter
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy a database that nobody writes to now. The write-ahead log that a process of an earlier round may have left
-    beside `target` goes too: SQLite would apply it to the new file, and find that malformed."""
+    """Copy a database that has no writer now. Also remove a write-ahead log that an earlier round may have left beside
+    `target`: SQLite would apply it to the new file, and find that malformed."""
     for name in (target, target.with_name(target.name + "-wal"), target.with_name(target.name + "-shm")):
         name.unlink(missing_ok=True)
     with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
@@ -176,7 +177,7 @@ class Measured:
     def measure(
         self, kind: str, served: tuple[str, Process], key: str, bindings: list[str], half_rate: float | None
     ) -> float:
-        """One round of one kind. `half_rate`: the load to measure latency at; its own half where None.
+        """One round of one kind. `half_rate`: the load at which latency is measured; half of its own rate if None.
 
         Returns: decisions per second.
         """
@@ -186,7 +187,7 @@ class Measured:
         with self._counting(process, self.full[kind]):
             rate = _checked(url, make, _CONNECTIONS, _ROUND_S, self.full[kind])
         _checked(url, make, _CONNECTIONS, _ROUND_S, self.half[kind], per_second=half_rate or rate / 2)
-        if kind != "empty":  # it knows no batches
+        if kind != "empty":  # it has no batch route
             batches = requests(url, key, bindings, _BATCH)
             with self._counting(process, self.batch[kind], each=_BATCH):
                 _checked(url, batches, _BATCH_CONNECTIONS, _ROUND_S, self.batch[kind], each=_BATCH)
@@ -194,8 +195,8 @@ class Measured:
 
     @contextmanager
     def _counting(self, process: Process, figure: Figure, each: int = 1) -> Iterator[None]:
-        """Note the processor seconds of the server and of the ledger's node for what is decided meanwhile: the median
-        of the rounds so far."""
+        """Record the processor seconds of the server and of the ledger's node for the decisions made in the block: the
+        median of the rounds so far."""
         answered = len(figure.latencies_ms)
         before = process.processor_s(), self._node.processor_s()
         yield
@@ -208,7 +209,7 @@ class Measured:
 
 
 def _cpu_ratio(name: str, limit: Figure, ours: Figure, aim: float) -> Ratio:
-    """How much of what a decision costs us the limit's work would cost: 1 is as cheap as the limit."""
+    """The limit's cost of a decision as a share of ours: 1 means that we are as cheap as the limit."""
     return Ratio(name, limit.extra[_CPU] / ours.extra[_CPU], aim)
 
 

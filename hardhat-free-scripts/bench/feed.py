@@ -1,8 +1,8 @@
-"""How fast, and in how much memory, a bank node takes in a large core: N accounts behind a SQL view, all of them new.
+"""How fast, and in how much memory, a bank node imports a large core: N new accounts behind a SQL view.
 
     python -m bench.feed --accounts 100000 --bound 2000
 
-The node is a process of its own, started by its own command, so its peak memory is its alone. Then all accounts change
+The node is a process of its own, started by its own command, so its peak memory is its own. Then all accounts change
 in the same millisecond, as after an interest run, and `--bound` of them have a binding whose change must reach the
 ledger.
 """
@@ -85,7 +85,7 @@ class Bench:
         self.store = create_engine(self.bank.settings["database_url"])
 
     def wait(self, what: str, total: int, look: Callable[[], tuple[int, bool]]) -> float:
-        """Wait, with a bar, until `look` says that it is done. Returns: seconds. Raises: TimeoutError."""
+        """Wait, with a progress bar, until `look` reports that it is done. Returns: seconds. Raises: TimeoutError."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         begun = time.perf_counter()
         with Progress(*columns) as progress:
@@ -100,7 +100,7 @@ class Bench:
                 time.sleep(_LOOK_EVERY_S)
 
     def number(self, query: str) -> int:
-        """One number out of the node's store."""
+        """One number from the node's store."""
         with self.store.connect() as connection:
             return int(connection.execute(text(query)).scalar_one() or 0)
 

@@ -1,4 +1,4 @@
-"""Figures of the benchmarks: each measured several times, interleaved with its peers, and told as median and spread."""
+"""Figures of the benchmarks: each measured several times, interleaved with its peers; reported as median and spread."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +13,8 @@ from rich.table import Table
 class Figure:
     """One contender under one load: its rate in each round, and the latency of each operation.
 
-    Where one of the two means nothing it stays empty. `unit` is what `rates` are in; `ours` marks Standing among its
-    peers; `extra` are further figures, each with its unit in its name.
+    Rates or latencies stay empty where they do not apply. `unit` is that of `rates`; `ours` marks Standing among its
+    peers; `extra` holds further figures, each with its unit in its name.
     """
 
     section: str
@@ -35,20 +35,20 @@ class Figure:
         """A percentile of the latency."""
         return quantiles(self.latencies_ms, n=100)[percent - 1] if len(self.latencies_ms) > 1 else self.latencies_ms[0]
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The figure for benchmarks.json."""
-        told: dict[str, Any] = {"load": self.load, "contender": self.contender}
+        entry: dict[str, Any] = {"load": self.load, "contender": self.contender}
         if self.rates:
             spread = {"median": self.rate, "lowest": min(self.rates), "highest": max(self.rates)}
-            told |= {"unit": self.unit, **{name: round(value, 1) for name, value in spread.items()}}
+            entry |= {"unit": self.unit, **{name: round(value, 1) for name, value in spread.items()}}
         if self.latencies_ms:
-            told["latency_ms"] = {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)}
-        return told | {name: round(value, 3) for name, value in self.extra.items()}
+            entry["latency_ms"] = {f"p{percent}": round(self.latency_ms(percent), 3) for percent in (50, 99)}
+        return entry | {name: round(value, 3) for name, value in self.extra.items()}
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A figure beside its peer in the same run, and what was aimed for."""
+    """A figure divided by its peer's of the same run, and the aim."""
 
     name: str
     value: float
@@ -59,7 +59,8 @@ class Ratio:
     def met(self) -> bool:
         return self.value >= self.aim if self.at_least else self.value <= self.aim
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
+        """The ratio for benchmarks.json."""
         return {**asdict(self), "value": round(self.value, 3), "met": self.met}
 
 
@@ -69,7 +70,7 @@ def rate_ratio(name: str, one: Figure, peer: Figure, aim: float) -> Ratio:
 
 
 def interleave(rounds: int, contenders: Mapping[str, Callable[[], None]]) -> None:
-    """Measure each contender once a round, so that whatever slows the machine down for a while slows all of them."""
+    """Measure each contender once a round, so that a temporary slowdown of the machine affects all of them."""
     for _ in range(rounds):
         for measure in contenders.values():
             measure()

@@ -1,7 +1,7 @@
-"""Fills a ledger and a gateway's database with bindings that are real but for who they are of: for benchmarks of scale.
+"""Fills a ledger and a gateway's database with bindings, real except for their holders: for benchmarks of scale.
 
-One process fills one bank's share: a bank's publications are a chain, and those of two banks are two. The ledger node
-mines when it is told to: it works out its whole state with each block, and a million bindings are 2,000 publications.
+One process fills one bank's share, because a bank's publications form a chain. The ledger node mines on request only:
+it recomputes its whole state with each block, and a million bindings are 2,000 publications.
 """
 
 import secrets
@@ -22,13 +22,13 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 
-#: That hold what both banks send before either is told how far it is.
+#: Enough blocks for the publications of both banks between two progress reports.
 _MOST_BLOCKS = 5
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a filling process needs to know: the bank, its keys, and where its bindings go."""
+    """The input of a filling process: the bank, its keys, and the destination of its bindings."""
 
     url: str
     contract: str
@@ -72,7 +72,7 @@ def fill(share: Share, count: int) -> list[bytes]:
             anvil.mine(share.url)
             if client.receipt(last.hash) is not None:
                 break
-        sender.wait(last, timeout_s=1)  # each publication builds on the one before: the last one stands for all
+        sender.wait(last, timeout_s=1)  # each publication builds on the one before: the last one proves all
     database.close()
     return made
 

@@ -1,10 +1,10 @@
-"""Gas per attestation, beside the Ethereum Attestation Service (EAS) on the same EVM in the same run.
+"""Gas per attestation, compared with the Ethereum Attestation Service (EAS) on the same EVM in the same run.
 
-EAS is its release from npm, with the bytecode that its makers compiled, used in its cheapest way: no recipient, no
+EAS is the release from npm, with its makers' own bytecode, used in the cheapest way: no recipient, no
 expiration, no reference, no resolver. Both hold the same 96 bytes per attestation (our binding, tag, effective time and
-sealed terms; their payload). An EAS attestation is always a new one, and what it replaces would have to be revoked at
-further cost; ours is new the first time a binding is written and an update ever after, which is what a ledger of
-account status does all day.
+sealed terms; their payload). An EAS attestation is always new, and the one it replaces would have to be revoked at
+further cost; ours is new the first time a binding is written and an update ever after, the daily work of a ledger of
+account status.
 """
 
 import json
@@ -95,7 +95,7 @@ def measure() -> dict[str, Any]:
 
 
 def run(_folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
-    """The figures for `bench.py`. Gas is exact, so that one round is enough. Raises: NpmMissing."""
+    """The figures for `bench.py`. Gas is exact, so one round is enough. Raises: NpmMissing."""
     measured = measure()
     names = {"new": "StatusLedger, new", "update": "StatusLedger, update", "eas": "EAS"}
     figures = [

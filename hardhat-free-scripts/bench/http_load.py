@@ -1,6 +1,6 @@
-"""A small HTTP load generator: many keep-alive connections, prepared requests, nothing parsed but what is needed.
+"""A small HTTP load generator: many keep-alive connections, prepared requests, parsing only what is needed.
 
-General clients spend more on a request than the server that is measured; this one must not be the limit.
+General clients spend more on a request than the measured server does; this one must not be the limit.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-#: How long an answer may take. It is far longer than any bound of the services that are measured.
+#: How long an answer may take: far longer than any bound of the measured services.
 _PATIENCE_S = 60.0
 
 
 @dataclass
 class Load:
-    """What came of a load: answers by HTTP status, latency of each in milliseconds, and how long all of it took."""
+    """The result of a load: answers by HTTP status, the latency of each in milliseconds, and the total duration."""
 
     statuses: dict[int, int] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, whole; its head in lower case."""
+    """One complete answer; its head in lower case."""
 
     request: bytes
     status: int
@@ -65,7 +65,7 @@ async def drive(
     """
     parts = urlsplit(url)
     load = Load()
-    # Before the clock starts: to accept a thousand connections takes a server a while.
+    # Before the clock starts: a server needs a while to accept a thousand connections.
     doors = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(connections)]
     started = time.perf_counter()
     ends_at = started + for_s
@@ -76,7 +76,7 @@ async def drive(
         while time.perf_counter() < ends_at:
             due = time.perf_counter()
             if per_second is not None:
-                # Latency counts from when the request was due, so that a slow answer also tells on those behind it.
+                # Latency counts from when the request was due, so that a slow answer also delays those behind it.
                 due, turn = started + turn / per_second, turn + 1
                 if due > ends_at:
                     break

@@ -1,8 +1,9 @@
-"""Taking a core's accounts in from a file and from a view: rows a second, durable, beside Python and SQLite alone.
+"""Importing a core's accounts from a file and from a view: rows a second, durable, compared with Python and SQLite
+alone.
 
 The file's peer reads each line with the csv module and inserts its fields into SQLite in the same steps. The view's
 peer reads the view, page by page, and does nothing with the rows. They check nothing, encrypt nothing and remember
-nothing. They are the limit of what any reader of such a file or view can do here.
+nothing: no reader of such a file or view can be faster here.
 """
 
 import csv
@@ -27,7 +28,7 @@ from standing.node.feed.sql_view import SqlViewSource
 from standing.node.storage.database import NodeDatabase, opened
 
 ROWS = 100_000
-#: Fewer, so that the section ends in minutes; a rate tells the same.
+#: Fewer, so that the section ends in minutes; the rate is the same.
 VIEW_ROWS = 50_000
 AIM_PER_SECOND = 8_000
 _PAGE = 1_000
@@ -77,7 +78,7 @@ def _node(folder: Path) -> Iterator[tuple[Feed, NodeDatabase, Vault]]:
 
 
 def standing(folder: Path, file: Path) -> int:
-    """Take the file in as `standing-node feed send` does. Returns: how many accounts it stated."""
+    """Import the file as `standing-node feed send` does. Returns: the number of new accounts."""
     with _node(folder) as (feed, database, vault):
         loader = FileLoader(feed, database, vault, page_size=_PAGE)
         report = loader.load(file, parse_name(file.name), lambda _done, _all: None, threading.Event())
@@ -85,7 +86,7 @@ def standing(folder: Path, file: Path) -> int:
 
 
 def standing_view(folder: Path, core: Path) -> int:
-    """Take the view in as the node's own source does, in one pass. Returns: how many accounts are in the store."""
+    """Import the view as the node's own source does, in one pass. Returns: the number of accounts in the store."""
     settings = SqlViewSettings.model_validate({"url": f"sqlite:///{core}", "page_size": _PAGE})
     with _node(folder) as (feed, database, vault):
         with closing(SqlViewSource(settings, feed, database, vault)) as source:
@@ -95,7 +96,7 @@ def standing_view(folder: Path, core: Path) -> int:
 
 
 def alone(folder: Path, file: Path) -> int:
-    """The csv module and sqlite3, a durable commit for each page. Returns: how many rows."""
+    """The csv module and sqlite3, a durable commit for each page. Returns: the number of rows."""
     count = 0
     with sqlite3.connect(folder / f"{secrets.token_hex(4)}.sqlite3") as database, file.open(newline="") as lines:
         database.execute("PRAGMA journal_mode = WAL")
@@ -111,7 +112,7 @@ def alone(folder: Path, file: Path) -> int:
 
 
 def view_alone(_folder: Path, core: Path) -> int:
-    """sqlite3, a page in memory at a time. Returns: how many rows."""
+    """sqlite3, a page in memory at a time. Returns: the number of rows."""
     count = 0
     with closing(sqlite3.connect(core)) as database:
         rows = database.execute("SELECT * FROM standing_accounts ORDER BY effective_at_ms")

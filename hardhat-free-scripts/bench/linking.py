@@ -1,11 +1,11 @@
-"""Can an observer of the ledger tell which two bindings are one account's?
+"""Can an observer of the ledger find out which two bindings belong to one account?
 
 Some accounts are bound at two platforms, the others at one. The bank's own code grants, forms herds, batches, seals and
-signs; the observer has what the ledger shows: each publication's number, watermark and bindings, in order. It names
-pairs by the best statistic that we know: how often two bindings are published together, measured by Jaccard over the
-publications since both exist; and among those that tie, which came last into a herd, since a full herd takes only
-bindings of accounts and holders that it has already. With form 1 of the record it has more: the time of each change
-stood in the clear.
+signs; the observer has only what the ledger shows: each publication's number, watermark and bindings, in order. It
+names pairs by the best statistic we know: how often two bindings are published together, measured by Jaccard over the
+publications since both exist; and among ties, which joined a herd last, since a full herd only admits bindings of
+accounts and holders that it already has. Form 1 of the record gives the observer more: the time of each change in the
+clear.
 
 Precision is the share of named pairs that are right, expected over ties; recall is the share of true pairs named.
 A guess within a herd of k is right one time in k - 1.
@@ -44,7 +44,7 @@ from tests.contracts.ledger import StatusLedger, attestation, signer
 
 ACCOUNTS = 600
 CHANGES = 2_000
-#: How many changes come in between two publications, on average.
+#: Changes between two publications, on average.
 TOGETHER = 3
 HERDS = (1, 8, 32)
 SEED = 20_261_128
@@ -66,12 +66,12 @@ class Seen:
 
 @dataclass
 class Trace:
-    """What an observer saw, and what it would like to know: `partner` of each binding that has one."""
+    """An observer's view, and the ground truth: the `partner` of each binding that has one."""
 
     seen: list[Seen] = field(default_factory=list)
     partner: dict[bytes, bytes] = field(default_factory=dict)
     changes: int = 0
-    #: Records that were written for changes, so without those for grants.
+    #: Records written for changes, without those for grants.
     records: int = 0
     publications: int = 0
 
@@ -171,7 +171,7 @@ def _store(folder: Path) -> Iterator[Connection]:
 
 
 def play(folder: Path, herd_size: int, *, accounts: int = ACCOUNTS, changes: int = CHANGES, seed: int = SEED) -> Trace:
-    """A bank's life: grants, most of an account's second ones long after its first, with changes in between."""
+    """Simulate a bank: grants, an account's second one usually long after its first, with changes in between."""
     chance = random.Random(seed)  # noqa: S311 - a simulation
     with _store(folder) as connection:
         bank = Bank(connection, herd_size, chance)
@@ -196,11 +196,11 @@ def play(folder: Path, herd_size: int, *, accounts: int = ACCOUNTS, changes: int
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """How an attack went: of the pairs that the observer is surest of, and of all that it can name.
+    """The result of an attack: on the pairs the observer is surest of, and on all that it can name.
 
-    Recall is of the bindings that have a partner. `blind`: how often anyone would be right who names by lot one of
-    those that always appear together with a binding. `told`: how often the observer is right about a binding of
-    which it knows from elsewhere that it has a partner.
+    Recall is of the bindings that have a partner. `blind`: how often a random pick among the bindings that always
+    appear together with one is right. `informed`: how often the observer is right about a binding that it knows from
+    elsewhere to have a partner.
     """
 
     precision: float = 0.0
@@ -208,11 +208,11 @@ class Attack:
     precision_of_all: float = 0.0
     recall_of_all: float = 0.0
     blind: float = 0.0
-    told: float = 0.0
+    informed: float = 0.0
 
 
 def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
-    """Name each binding's most likely partner; the pairs of which the observer is surest count, by their number."""
+    """Name each binding's most likely partner, and judge the observer by the pairs it is surest of."""
     groups = [_by_time(each) for each in trace.seen] if clear_times else [[each.bindings] for each in trace.seen]
     written: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     first: dict[bytes, int] = {}
@@ -231,7 +231,7 @@ def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
             tied = [other for other, score in scored.items() if score == best]
             blind += (trace.partner.get(binding) in tied) / len(tied)
             claims.append((best, _earlier(binding, tied, first, herd_size), binding))
-    told = [
+    informed = [
         (trace.partner[binding] in tied) / len(tied)
         for _, named, binding in claims
         if binding in trace.partner
@@ -240,7 +240,7 @@ def pair(trace: Trace, *, herd_size: int, clear_times: bool = False) -> Attack:
     return replace(
         _judge(claims, trace),
         blind=blind / len(claims),
-        told=sum(told) / len(told),
+        informed=sum(informed) / len(informed),
     )
 
 
@@ -257,7 +257,8 @@ def _scores(
     first: dict[bytes, int],
     members: dict[tuple[int, int], tuple[bytes, ...]],
 ) -> dict[bytes, float]:
-    """How alike each other binding's publications are since both exist. One meeting may be chance: it needs two."""
+    """The similarity of each other binding's publications since both exist. One shared publication may be chance: two
+    are needed."""
     met: dict[bytes, int] = defaultdict(int)
     for place in written[binding]:
         for other in members[place]:
@@ -273,13 +274,13 @@ def _scores(
 
 
 def _earlier(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], herd_size: int) -> list[bytes]:
-    """A binding that joined a full herd can only belong to a holder who was there before."""
+    """A binding that joined a full herd can only belong to a holder who was already in it."""
     before = [other for other in tied if first[other] < first[binding]]
     return before if herd_size > 1 and len(before) >= herd_size else list(tied)
 
 
 def _later(binding: bytes, tied: Sequence[bytes], first: dict[bytes, int], herd_size: int) -> list[bytes]:
-    """An early member of a herd that has a partner has it among those that joined when the herd was full."""
+    """The partner of an early member of a herd is among those that joined when the herd was full."""
     if herd_size == 1:
         return list(tied)
     late = sorted(tied, key=lambda other: first[other])[herd_size - 1 :]
@@ -290,8 +291,8 @@ def _judge(claims: Iterable[tuple[float, list[bytes], bytes]], trace: Trace) -> 
     partnered = len(trace.partner)
     best = Attack()
     named, right = 0, 0.0
-    # The surest first: the highest likeness, then the fewest that tie. The best prefix of them is what the observer
-    # could say; one of fewer than a tenth of those with a partner is luck.
+    # The surest first: the highest similarity, then the fewest ties. The best prefix is what the observer could claim;
+    # one shorter than a tenth of the bindings with a partner is luck.
     ordered = sorted(claims, key=lambda claim: (-claim[0], len(claim[1])))
     for at, (score, tied, binding) in enumerate(ordered):
         named += 1
@@ -317,21 +318,21 @@ def gas_of_a_change(trace: Trace) -> float:
 
 
 def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
-    """The figures for `bench.py`. The seed fixes who changes when; keys and ids are new in each run."""
+    """The figures for `bench.py`. The seed fixes which accounts change when; keys and ids are new in each run."""
     figures, ratios = [], []
     for herd_size in HERDS:
         trace = play(folder, herd_size)
         gas = gas_of_a_change(trace)
-        told: list[tuple[str, Attack]] = [(f"form 2, herds of {herd_size}", pair(trace, herd_size=herd_size))]
+        attacks: list[tuple[str, Attack]] = [(f"form 2, herds of {herd_size}", pair(trace, herd_size=herd_size))]
         if herd_size == 1:
-            told.insert(0, ("form 1, times in the clear", pair(trace, herd_size=1, clear_times=True)))
-        for name, attack in told:
+            attacks.insert(0, ("form 1, times in the clear", pair(trace, herd_size=1, clear_times=True)))
+        for name, attack in attacks:
             extra: dict[str, Any] = {
                 "recall": attack.recall,
                 "precision_of_all": attack.precision_of_all,
                 "recall_of_all": attack.recall_of_all,
                 "blind": attack.blind,
-                "told": attack.told,
+                "told": attack.informed,
                 "gas_a_change": gas,
                 "records_a_change": trace.records / trace.changes,
             }
@@ -347,14 +348,14 @@ def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
                 )
             )
         if herd_size > 1:
-            best = told[-1][1]
+            best = attacks[-1][1]
             name = f"linking: best pairing / 1 in {herd_size - 1}, herds of {herd_size}"
             ratios.append(Ratio(name, best.precision * (herd_size - 1), AIM, at_least=False))
     return figures, ratios
 
 
 def main() -> None:
-    """Print the figures alone."""
+    """Print the figures only."""
     with tempfile.TemporaryDirectory() as folder:
         figures, ratios = run(Path(folder), 1)
     for figure in figures:

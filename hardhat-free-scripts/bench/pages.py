@@ -1,10 +1,10 @@
-"""The console's page of an account on a large database: how long it takes, and what ten consoles cost that only watch.
+"""The console's page of an account on a large database: how long it takes, and the cost of ten idle consoles.
 
     PYTHONPATH=.:hardhat-free-scripts .venv/bin/python -m bench.pages --bindings 1000000
 
 A real network with some bindings whose pages are opened; beside them the gateway's database is filled with bindings
-that nobody opens, each with its word, a decision, an observation and an event. The ledger holds the real ones alone: a
-page asks it for one record, however many there are.
+that nobody opens, each with its state, a decision, an observation and an event. The ledger holds the real ones only: a
+page reads one record from it, however many there are.
 """
 
 import argparse
@@ -35,12 +35,12 @@ _ROUNDS = 10
 _DECISIONS = 5
 _BATCH = 20_000
 _CONSOLES = 10
-#: The tables that grow with bindings and their use; each gets a row for each binding.
+#: The tables that grow with bindings and their use; each gets one row per binding.
 _FILLED = (schema.bindings, schema.binding_states, schema.observations, schema.decisions, schema.events)
 
 
 def fill(database: Database, count: int) -> int:
-    """Write rows for `count` bindings like the first that is there. Returns: how many bindings there are.
+    """Write rows for `count` bindings that copy the first one. Returns: the total number of bindings.
 
     Raises: RuntimeError where a table is empty.
     """
@@ -58,7 +58,7 @@ def fill(database: Database, count: int) -> int:
             for table in _FILLED:
                 connection.execute(insert(table), list(_rows(table.name, samples[table.name], made)))
     with database.write() as connection:
-        # As a follower that was there all the time would have left it: every binding has its first word.
+        # As a follower that had always been running would leave it: every binding has its first attestation.
         followed.adopted(connection, SystemClock().now_ms())
     with database.read() as connection:
         return connection.scalar(select(func.count()).select_from(schema.bindings)) or 0
@@ -66,19 +66,23 @@ def fill(database: Database, count: int) -> int:
 
 def _rows(name: str, sample: Mapping[str, Any], made: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     for binding in made:
-        word = binding.hex()
+        digits = binding.hex()
         own: dict[str, Any] = {"binding": binding}
         if name == "bindings":
-            own |= {"user_id": f"u-{word[:24]}", "account": binding[::-1], "number_masked": f"915600******{word[-4:]}"}
+            own |= {
+                "user_id": f"u-{digits[:24]}",
+                "account": binding[::-1],
+                "number_masked": f"915600******{digits[-4:]}",
+            }
         elif name == "decisions":
-            own |= {"transaction_id": f"t-{word[:40]}"}
+            own |= {"transaction_id": f"t-{digits[:40]}"}
         elif name == "events":
-            own |= {"id": f"evt_{word[:32]}"}
+            own |= {"id": f"evt_{digits[:32]}"}
         yield {**sample, **own}
 
 
 def use(net: LocalNet, bindings: Sequence[str]) -> None:
-    """Let each binding decide some payments, and its bank change a limit, so that there is a trail to show."""
+    """Decide some payments of each binding, so that there is a trail to show."""
     with httpx.Client(
         base_url=net.gateway_url, headers={"Authorization": f"Bearer {net.gateway_key}"}, timeout=60
     ) as door:
@@ -90,14 +94,14 @@ def use(net: LocalNet, bindings: Sequence[str]) -> None:
 
 
 def measured(folder: Path, count: int, seconds: float, console: Console) -> None:
-    """Fill, open pages, and watch; print what each took."""
+    """Fill the database, open pages, then keep consoles open; print the cost of each."""
     with ExitStack() as stack:
         net = LocalNet(folder, "jinqiao-pay")
         stack.callback(net.stop)
         net.start_ledger()
         bank = start_bank(net)
         bindings = bind_users(net, bank, _REAL)
-        # A run over all bindings is paced, and no part of what is measured.
+        # A run over all bindings is paced, and not part of the measurement.
         net.gateway_settings |= {"reconcile_every_minutes": "never", "warning": {"every_minutes": "never"}}
         gateway = net.start_gateway()
         use(net, bindings)

@@ -1,10 +1,11 @@
-"""Several gateway processes on one PostgreSQL: what a decision costs them and the database, and what one account costs.
+"""Several gateway processes on one PostgreSQL: the cost of a decision in them and the database, and of one busy
+account.
 
-The server is one of its own, with every commit on disk. Processor seconds are of all gateway processes, and of all of
-the server's; statements are counted by the server (pg_stat_statements), bytes by its write-ahead log. How many
-decisions a second one PostgreSQL bears is computed from that: its processor seconds and bytes bound it, whatever else
-this machine has to do meanwhile. What waits behind locks shows as rate: many payments of one account beside as many of
-different ones.
+The server is started for the benchmark, with every commit on disk. Processor seconds cover all gateway processes, and
+all of the server's; statements are counted by the server (pg_stat_statements), bytes by its write-ahead log. The
+decisions a second that one PostgreSQL can handle are computed from that: its processor seconds and bytes bound them,
+whatever else this machine does meanwhile. Waiting for locks shows in the rate: many payments of one account, compared
+with as many of different ones.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ _WARM_S = 1.0
 _SETTINGS = ("max_connections=300", "shared_preload_libraries=pg_stat_statements", "track_io_timing=off")
 _CPU, _SERVER_CPU = "processor_s_per_1000", "server_processor_s_per_1000"
 _STATEMENTS, _WAL = "statements_per_decision", "wal_bytes_per_decision"
-_BORNE = "decisions_per_second_and_server_core"
+_PER_CORE = "decisions_per_second_and_server_core"
 
 
 def _check_installed() -> None:
@@ -81,7 +82,7 @@ async def _drive(
 
 
 class _Costs:
-    """What the database counts."""
+    """The database's own counters."""
 
     def __init__(self, engine: Engine, running: Server) -> None:
         self._engine = engine
@@ -112,7 +113,7 @@ class _Measured:
         self.hot = Figure("postgresql", at_once, "all of one account", ours=True)
 
     def round(self) -> None:
-        """One round of everything."""
+        """One round of all measurements."""
         for count, figure in self.spread.items():
             with _gateways(self._stage, count) as started:
                 urls = [url for url, _ in started]
@@ -132,14 +133,14 @@ class _Measured:
         figure.rates.append(load.rate)
         figure.latencies_ms += load.latencies_ms
         server_s, statements, written = database
-        told = {
+        costs = {
             _CPU: spent_s / decided * 1000,
             _SERVER_CPU: server_s / decided * 1000,
             _STATEMENTS: statements / decided,
             _WAL: written / decided,
-            _BORNE: decided / server_s,
+            _PER_CORE: decided / server_s,
         }
-        for name, value in told.items():
+        for name, value in costs.items():
             rounds = self._rounds.setdefault((id(figure), name), [])
             rounds.append(value)
             figure.extra[name] = median(rounds)

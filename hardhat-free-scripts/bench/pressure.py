@@ -1,8 +1,8 @@
-"""Under pressure: three times as many requests as the gateway can answer, whatever it answers (an open loop).
+"""Under pressure: three times as many requests as the gateway can answer, sent regardless of answers (an open loop).
 
-Some requests are sent a second and third time meanwhile, both those that were shed and those that were accepted, and at
-the end every one that was shed is sent until it is accepted. Then the books are checked: each id was decided once, with
-one answer, and what is reserved is what was approved.
+Some requests, shed or accepted, are sent a second and third time meanwhile, and at the end every shed request is sent
+until it is accepted. Then the books are checked: each id was decided once, with one answer, and exactly the approved
+amounts are reserved.
 """
 
 import json
@@ -29,14 +29,14 @@ _OPEN_CONNECTIONS = 1_000
 _TIMES = 3
 _ROUND_S = 3.0
 _AGAIN = 0.1
-#: How many decisions may be in progress: half as many again as at capacity. Latency under pressure is this over the
-#: rate that is left beside the refusals; the default suits a larger machine.
+#: How many decisions may be in progress: half as many again as at capacity. Latency under pressure is this number over
+#: the rate that the refusals leave; the default suits a larger machine.
 _MAX_WAITING = _CONNECTIONS * 3 // 2
 
 
 @dataclass
 class _Books:
-    """Every request by its bytes, and what was answered."""
+    """Every request by its bytes, and its answer."""
 
     url: str
     key: str
@@ -62,7 +62,7 @@ class _Books:
         return self.sent[-1]
 
     def note(self, answer: Answer) -> None:
-        """Take down an answer. Raises: RuntimeError for one that must not be."""
+        """Record an answer. Raises: RuntimeError for one that must not occur."""
         if answer.status == 503 and b"\r\nretry-after: " in answer.head:
             self.shed.add(answer.request)
         elif answer.status != 200:
@@ -73,7 +73,7 @@ class _Books:
             self.latencies_ms.append(answer.latency_ms)
 
     def wrong(self, database_url: str) -> int:
-        """How many reservations differ between what was answered and what the database holds."""
+        """The number of reservations that differ between the answers and the database."""
         engine = create_engine(database_url)
         table = schema.reservations.c
         with engine.connect() as connection:
@@ -100,7 +100,7 @@ def _queue(requests: list[bytes]) -> Callable[[], bytes | None]:
 
 
 async def _pressed(books: _Books, capacity: Figure, pressed: Figure) -> None:
-    """One round: capacity by a closed loop, then an open one at a multiple of it, then all that was shed again."""
+    """One round: capacity by a closed loop, then an open one at a multiple of it, then all shed requests again."""
     calm = await drive(books.url, books.make, connections=_CONNECTIONS, for_s=_ROUND_S, on_answer=books.note)
     if set(calm.statuses) != {200}:
         raise RuntimeError(f"at capacity: {calm.statuses}")

@@ -1,8 +1,8 @@
 """Propagation: from the feed's acknowledgement to the first decision that sees the change, through the whole network.
 
 Node and gateway are processes with their default settings. An account is frozen and unfrozen in turn, at a random
-moment of the block, and decisions are asked one after the other until one shows it: the time runs from the feed's
-answer to the end of that decision's answer, so it also holds how long one decision takes.
+moment of the block, and decisions are requested in sequence until one shows it: the time runs from the feed's
+answer to the end of that decision's answer, so it includes the duration of one decision.
 """
 
 import random
@@ -27,7 +27,7 @@ _PATIENCE_S = 30.0
 
 @dataclass
 class _Watch:
-    """One bound account: its core's door and its platform's."""
+    """One bound account: the clients of its core and its platform."""
 
     bank: LocalBank
     core: httpx.Client
@@ -37,15 +37,15 @@ class _Watch:
     phases: random.Random = field(default_factory=lambda: random.Random(6))  # noqa: S311 - no secret
 
     def state(self, status: str) -> None:
-        """Let the core say what the account's status is from now on."""
+        """Let the core state the account's status from now on."""
         now_ms = SystemClock().now_ms()
         change = {"number": account(0)["number"], "effective_at_ms": now_ms, "status": status}
-        # Frozen with both permissions left would not decline.
+        # A frozen account that keeps both permissions would not be declined.
         change |= {"debit_allowed": status == "active", "credit_allowed": status == "active"}
         self.core.post("/v1/feed", json={"as_of_ms": now_ms, "changes": [change]}).raise_for_status()
 
     def reason(self) -> str | None:
-        """The reason of a decision that is made now."""
+        """The reason of a decision made now."""
         self.asked += 1
         body = {"transaction_id": f"propagate-{self.asked}", "binding": self.binding, "kind": "payment"}
         answer = self.platform.post("/v1/decisions", json=body | {"amount_minor": 1, "currency": "CNY"})

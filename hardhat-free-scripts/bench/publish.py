@@ -1,10 +1,10 @@
 """Publishing: a bank's node from its feed to a block, one transaction per attestation, and the chain's own limit.
 
-What the node acknowledges is on disk, and what it sends was stored before; the peer and the limit store nothing. The
-peer is the obvious program: web3.py builds, signs and sends a publication of one attestation after the other, all
-settings given so that nothing is asked between, and waits for the last receipt only. The limit is what the chain itself
-takes in: publications of the largest batch, signed before the clock starts, sent as they are. All three write to
-bindings that are on the ledger already, as a ledger of account status does all day.
+The node stores a change before it acknowledges it, and a publication before it sends it; the peer and the limit store
+nothing. The peer is the obvious program: web3.py builds, signs and sends publications of one attestation in sequence,
+with all settings given so that it asks the node nothing in between, and waits for the last receipt only. The limit is
+the chain's own intake: publications of the largest batch, signed before the clock starts. All three write to bindings
+that are already on the ledger, as a ledger of account status does all day.
 """
 
 import itertools
@@ -34,7 +34,7 @@ from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.clock import SystemClock
 from standing.ledger.devnet.chain import DEVNET_KEYS
 
-#: As many as the largest publication has room for.
+#: The number that fits the largest publication.
 _BINDINGS = 500
 _CHANGES = 5_000
 _ONE_BY_ONE = 200
@@ -45,7 +45,7 @@ _AIM_PER_SECOND = 3_000
 
 @dataclass
 class _Issuer:
-    """A bank that a benchmark signs for itself, with an account that pays for it alone."""
+    """A bank whose publications a benchmark signs, with a sender account of its own."""
 
     client: LedgerClient
     bic: str
@@ -61,7 +61,7 @@ class _Issuer:
         return self
 
     def publications(self, count: int, attestations: int) -> list[Publication]:
-        """The bank's next publications, each of as many attestations with random content."""
+        """The bank's next publications, each of `attestations` with random content."""
         state, now_ms = self.client.bank(self.bic), SystemClock().now_ms()
         head, made, bindings = state.head, [], itertools.cycle(self.bindings)
         for number in range(state.publication + 1, state.publication + 1 + count):
@@ -75,7 +75,7 @@ class _Issuer:
 
 
 def _standing(client: LedgerClient, bank: LocalBank, status: str, figure: Figure) -> None:
-    """All accounts change several times, in one entry of the feed; the watermark tells when all of it is in blocks."""
+    """All accounts change several times, in one entry of the feed; the watermark shows when all of it is in blocks."""
     now_ms = SystemClock().now_ms()
     changes = [
         {"number": account(index % _BINDINGS)["number"], "effective_at_ms": now_ms, "status": status}
@@ -164,7 +164,7 @@ def _send_all(issuer: _Issuer, url: str, publications: Sequence[Publication], fi
 
 
 def _cost(client: LedgerClient, bic: str, from_block: int, figure: Figure) -> None:
-    """Note what an attestation of a bank's publications since `from_block` cost: bytes of calldata, and gas."""
+    """Record the cost of an attestation in a bank's publications since `from_block`: bytes of calldata, and gas."""
     attestations = calldata = gas = 0
     for each in client.published(from_block, client.block_number(), bic):
         transaction: Any = client.w3.eth.get_transaction(each.transaction_hash)  # type: ignore[arg-type]

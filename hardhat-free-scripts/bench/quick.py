@@ -1,12 +1,12 @@
-"""What a decision costs, in under three minutes: does a change make it cost more than `benchmarks.json` says?
+"""The cost of a decision, in under three minutes: does a change make it dearer than `benchmarks.json` says?
 
-Two kinds of figures. Counts are exact on every machine: SQL statements of a commit, bytes of an answer, bytes that the
-database grows by. Processor seconds are told as multiples of what an empty FastAPI route costs in the same run, each
-the lowest of a few rounds: whatever else the machine does only adds to them. The check fails with each figure that is
-more than a tenth worse, after up to three times as many rounds again; a count of statements must not be worse at all.
+Two kinds of figures. Counts are exact on every machine: commits, SQL statements of a commit, bytes of an answer.
+Processor seconds are multiples of the cost of an empty FastAPI route in the same run, each the lowest of a few rounds:
+other work on the machine only adds to them. The check fails if a figure is more than a tenth worse, after up to three
+times as many rounds again; a count of commits or statements must not be worse at all.
 
-The ledger is the development chain, so that nothing is needed but what PyPI has, and it stands still meanwhile: what it
-costs to follow one that moves depends on its blocks and not on decisions. Only the gateway's own processor time counts.
+The ledger is the development chain, so that only packages from PyPI are needed, and it makes no blocks meanwhile: the
+cost of following a chain depends on its blocks, not on decisions. Only the gateway's own processor time counts.
 """
 
 import argparse
@@ -43,26 +43,26 @@ _AGAIN = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """One figure; less is better. `exact`: it must not be worse at all, else by no more than a tenth."""
+    """One figure; less is better. `exact`: it must not be worse at all, otherwise by no more than a tenth."""
 
     name: str
     value: float
     exact: bool = False
 
     def worse_than(self, before: float) -> bool:
-        """Whether it is worse than what is tolerated."""
+        """Whether it is worse than tolerated."""
         return self.value > (before if self.exact else before * _TOLERATED)
 
 
 async def _send(url: str, key: str, bindings: list[str], *, batch: int | None, count: int) -> Load:
-    """`count` requests, one after the other."""
+    """Send `count` requests in sequence."""
     make = requests(url, key, bindings, batch)
     left = iter(range(count))
     return await drive(url, lambda: make() if next(left, None) is not None else None, connections=1, for_s=60)
 
 
 def _load(url: str, key: str, bindings: list[str], *, batch: int | None, connections: int, for_s: float) -> int:
-    """Load it as fast as answers come. Returns: how many transactions were decided."""
+    """Load it as fast as answers come. Returns: the number of transactions decided."""
     load = asyncio.run(drive(url, requests(url, key, bindings, batch), connections=connections, for_s=for_s))
     if set(load.statuses) != {200}:
         raise RuntimeError(f"not every answer is 200: {load.statuses}")
@@ -99,7 +99,7 @@ def _processor_s(process: Process, url: str, key: str, bindings: list[str], batc
 
 
 def processor(net: LocalNet, folder: Path, bindings: list[str], rounds: int, lowest: dict[str, float]) -> list[Cost]:
-    """Processor seconds as multiples of the empty route's. `lowest`: the seconds themselves, over all rounds so far."""
+    """Processor seconds as multiples of the empty route's. `lowest`: the seconds themselves, of all rounds so far."""
 
     def note(name: str, value: float) -> None:
         lowest[name] = min(value, lowest.get(name, value))
@@ -117,12 +117,12 @@ def processor(net: LocalNet, folder: Path, bindings: list[str], rounds: int, low
 
 
 def worse(costs: Sequence[Cost], before: Mapping[str, float]) -> list[Cost]:
-    """The figures that are worse than what is tolerated beside those of before."""
+    """The figures that are worse than tolerated, compared with the earlier ones."""
     return [cost for cost in costs if cost.name in before and cost.worse_than(before[cost.name])]
 
 
 def measure(rounds: int, before: Mapping[str, float]) -> tuple[list[Cost], dict[str, float]]:
-    """All figures, and the processor seconds for a thousand decisions that the ratios are of."""
+    """All figures, and the processor seconds for a thousand decisions behind the ratios."""
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -136,7 +136,7 @@ def measure(rounds: int, before: Mapping[str, float]) -> tuple[list[Cost], dict[
         for _ in range(_AGAIN):
             if not worse(costs, before):
                 break
-            # By itself, or by what else the machine does? The lowest of more rounds tells.
+            # The code, or other work on the machine? The lowest of more rounds decides.
             costs = processor(net, folder, bindings, rounds, seconds)
     return exact + costs, seconds
 
@@ -157,8 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = f"{before[cost.name]:,.2f}" if cost.name in before else "not there yet"
         table.add_row(cost.name, f"{cost.value:,.2f}", known)
     console.print(table)
-    told = ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())
-    console.print(f"processor seconds for a thousand decisions, lowest of {given.rounds} rounds: {told}", markup=False)
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())
+    console.print(f"processor seconds for a thousand decisions, lowest of {given.rounds} rounds: {shown}", markup=False)
     if given.write:
         stated = {"machine": machine(), "costs": {cost.name: round(cost.value, 3) for cost in costs}}
         results[QUICK] = stated | {"processor_s_per_1000": {name: round(value, 4) for name, value in seconds.items()}}

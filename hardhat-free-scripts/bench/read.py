@@ -1,4 +1,4 @@
-"""Reading: Standing's coalescing reader beside web3.py, one raw call a read, and bare bytes in one call of 500."""
+"""Reading: Standing's coalescing reader, compared with web3.py, one raw call a read, and bare bytes in calls of 500."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ _LOADS = (1, 64, 1_000)
 _ROUND_S = 1.5
 _BUDGET_MS = 60_000
 _CEILING_QUERIES = 500
-#: Threads for web3's synchronous client: more than this only queue in Python.
+#: Threads for web3's synchronous client: more would only queue in Python.
 _THREADS = 64
 
 
@@ -73,7 +73,7 @@ def publish_bindings(url: str, count: int) -> Setup:
 
 
 async def _measure(figure: Figure, workers: int, read: Callable[[bytes], Awaitable[Any]], setup: Setup) -> None:
-    """Let `workers` read one binding after the other for a while."""
+    """Let `workers` read bindings in turn for a while."""
     turn = itertools.cycle(setup.bindings)
     ends_at = time.perf_counter() + _ROUND_S
     done = 0
@@ -97,7 +97,7 @@ def _raw_body(setup: Setup, bindings: Sequence[bytes]) -> bytes:
 
 
 async def standing(setup: Setup, figure: Figure, workers: int) -> None:
-    """Standing's reader, with nothing around it."""
+    """Standing's reader alone."""
     reader = Reader(setup.url, setup.contract, budget_ms=_BUDGET_MS, max_waiting=10_000)
     await reader.open()
     await _measure(figure, workers, lambda binding: reader.read(setup.bank, binding), setup)
@@ -137,7 +137,7 @@ async def _web3_sync(setup: Setup, figure: Figure, workers: int) -> None:
 
 
 async def _bare(setup: Setup, figure: Figure) -> None:
-    """The ceiling: one call of 500 queries after the other, nothing done with the bytes."""
+    """The ceiling: calls of 500 queries in sequence, without decoding the bytes."""
     body = _raw_body(setup, setup.bindings[:_CEILING_QUERIES])
     async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
         ends_at = time.perf_counter() + _ROUND_S
@@ -159,7 +159,7 @@ _CONTENDERS = {
 
 
 def run_loop(measuring: Coroutine[Any, Any, None]) -> None:
-    """On the event loop that a gateway's server runs on."""
+    """Run on the event loop that a gateway's server uses."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measuring)
 

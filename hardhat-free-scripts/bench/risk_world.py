@@ -1,12 +1,13 @@
 """Ninety days of a platform: users with habits, banks with manners, planted causes of failures, and noise.
 
-Every decision is made by the product's own `decide`, and every event is what the product's `binding_changes` tells of
-two words. Causes are planted by chance alone, before anything is decided; nobody in this world heeds a warning. Each
-binding has a source of chance of its own, named by the seed and its number, so a run can be repeated.
+Every decision is made by the product's own `decide`, and every event comes from the product's `binding_changes`
+for two successive attestations. Causes are planted by chance alone, before anything is decided; nobody in this world
+acts on a warning. Each user has a random source of their own, named by the seed and their number, so a run can be
+repeated.
 
 Planted: freezes (two of five with short ones before them), lost cards, phones and names that change, ID documents that
 expire, limits that are lowered, payments that grow, payments of the month, caps of class II and III accounts, months'
-caps, banks that are silent at hours of their own. Noise: short freezes that come to nothing, accounts that the bank
+caps, banks that are silent at hours of their own. Noise: short freezes without consequences, accounts that the bank
 cannot state for some minutes, silences at any time, amounts and hours that wander.
 """
 
@@ -45,8 +46,8 @@ _BOUND_MS = _POLICY.widest_staleness_ms
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a bank is: its limits in yuan (None: none stated), silences a week at any hour, and an hour of its own in
-    which it is often silent, with how often."""
+    """A bank's behaviour: its limits in yuan (None: none stated), silences a week at any hour, and an hour of its own
+    in which it is often silent, with the share of days."""
 
     name: str
     transaction: int | None
@@ -71,7 +72,7 @@ MANNERS = (
 
 @dataclass
 class BankLife:
-    """A bank's silences: from when to when nothing of it can be approved, in order."""
+    """A bank's silences in order, as start and end: nothing can be approved in between."""
 
     manner: Manner
     silences: list[tuple[int, int]]
@@ -87,22 +88,22 @@ class BankLife:
 
 @dataclass(slots=True)
 class BindingLife:
-    """What a gateway has on record of a binding after ninety days, in order of time.
+    """A gateway's records of a binding after ninety days, in chronological order.
 
-    `words`: from when each terms held, with the tags that the user was bound with then. `used_minor`: by kind, what
-    was approved on each day. `reasons`: of each use, None where it was approved.
+    `attested`: when the bank's terms took effect, the terms, and the tags that the user was bound with then.
+    `used_minor`: by kind, the amount approved on each day. `reasons`: of each use, None if it was approved.
     """
 
     bank: int
     bound_at_ms: int
-    words: list[tuple[int, Terms, IdentityTags]]
+    attested: list[tuple[int, Terms, IdentityTags]]
     uses: list[Use] = field(default_factory=list)
     reasons: list[Reason | None] = field(default_factory=list)
     events: list[tuple[int, str]] = field(default_factory=list)
     used_minor: dict[Kind, dict[int, int]] = field(default_factory=lambda: {kind: {} for kind in Kind})
 
     def used(self, kind: Kind, now_ms: int) -> Used:
-        """What was approved in the day, month and year of a moment, before it."""
+        """The amounts approved before a moment, in its day, month and year."""
         today = (now_ms + OFFSET_MS) // DAY_MS
         date = datetime.fromtimestamp(today * DAY_MS // 1000, UTC).date()
         days = self.used_minor[kind]
@@ -112,7 +113,7 @@ class BindingLife:
 
 @dataclass
 class World:
-    """The whole of it."""
+    """All banks and bindings."""
 
     banks: list[BankLife]
     bindings: list[BindingLife]
@@ -151,8 +152,8 @@ def _bank(manner: Manner, chance: random.Random) -> BankLife:
 
 @dataclass(frozen=True, slots=True)
 class _Habit:
-    """How a user uses an account: uses a day, the usual amount in minor units and its spread, the hour, how often a
-    withdrawal, the day and amount of a payment of the month, and how much dearer life gets in ninety days."""
+    """A user's habits: uses a day, the usual amount in minor units and its spread, the hour, the share of withdrawals,
+    the day and amount of a monthly payment, and the growth of amounts over the ninety days."""
 
     a_day: float
     usual_minor: float
@@ -184,8 +185,8 @@ def _binding(chance: random.Random, banks: list[BankLife]) -> BindingLife:
     habit = _habit(chance, account_class)
     limits = _limits(banks[bank].manner, account_class)
     bound_at_ms = START_MS - DAY_MS if chance.random() < 0.8 else START_MS + chance.randrange(DAYS * DAY_MS * 2 // 3)
-    life = BindingLife(bank, bound_at_ms, _words(chance, habit, limits, bound_at_ms))
-    _tell(life)
+    life = BindingLife(bank, bound_at_ms, _attested(chance, habit, limits, bound_at_ms))
+    _log_events(life)
     _use(life, habit, banks[bank], chance)
     return life
 
@@ -206,7 +207,7 @@ def _limits(manner: Manner, account_class: int) -> Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """A time in which terms differ from what they otherwise are."""
+    """A period in which the terms differ from the usual ones."""
 
     start_ms: int
     end_ms: int
@@ -227,7 +228,7 @@ def _troubles(chance: random.Random, habit: _Habit, from_ms: int) -> Iterator[_T
             for _ in range(chance.randint(1, 3)):
                 before_ms = start_ms - chance.randrange(10 * DAY_MS)
                 yield _Trouble(before_ms, before_ms + chance.randint(10, 360) * _MINUTE_MS, Status.FROZEN, debit=False)
-    if chance.random() < 0.02 * share:  # comes to nothing
+    if chance.random() < 0.02 * share:  # a short freeze without consequences
         start_ms = moment()
         yield _Trouble(start_ms, start_ms + chance.randint(10, 360) * _MINUTE_MS, Status.FROZEN, debit=False)
     if chance.random() < 0.03 * share:
@@ -249,19 +250,21 @@ def _lasting(chance: random.Random, days: float) -> int:
     return round(chance.expovariate(1 / (days * DAY_MS))) + HOUR_MS
 
 
-def _words(chance: random.Random, habit: _Habit, limits: Limits, from_ms: int) -> list[tuple[int, Terms, IdentityTags]]:
-    """The bank's attestations in order, each with the tags that the platform compares it with."""
+def _attested(
+    chance: random.Random, habit: _Habit, limits: Limits, from_ms: int
+) -> list[tuple[int, Terms, IdentityTags]]:
+    """The bank's attestations in order, each with the tags that the platform compares with it."""
     troubles = list(_troubles(chance, habit, from_ms))
     tags = IdentityTags(chance.randbytes(3), chance.randbytes(3), chance.randbytes(3))
-    changes: list[tuple[int, str, int]] = []  # when, which field, when the user has told the platform
+    changes: list[tuple[int, str, int]] = []  # when, which field, when the user updates the platform
     for name, rate in (("phone", 0.05), ("name", 0.01), ("id_document", 0.01)):
         if chance.random() < rate:
             at_ms = from_ms + chance.randrange(max(1, END_MS - from_ms))
             changes.append((at_ms, name, at_ms + _lasting(chance, 6)))
     moments = {from_ms} | {moment for trouble in troubles for moment in (trouble.start_ms, trouble.end_ms)}
-    moments |= {moment for at_ms, _, told_ms in changes for moment in (at_ms, told_ms)}
+    moments |= {moment for at_ms, _, updated_ms in changes for moment in (at_ms, updated_ms)}
     fresh = {name: chance.randbytes(3) for _, name, _ in changes}
-    words = []
+    attested = []
     for at_ms in sorted(moment for moment in moments if from_ms <= moment < END_MS):
         present = [each for each in troubles if each.start_ms <= at_ms < each.end_ms]
         status = next((each.status for each in present if each.status is not None), Status.ACTIVE)
@@ -279,15 +282,15 @@ def _words(chance: random.Random, habit: _Habit, limits: Limits, from_ms: int) -
             ),
             tags=replace(tags, **{name: fresh[name] for start, name, _ in changes if start <= at_ms}),
         )
-        expected = replace(tags, **{name: fresh[name] for _, name, told_ms in changes if told_ms <= at_ms})
-        words.append((at_ms, terms, expected))
-    return words
+        expected = replace(tags, **{name: fresh[name] for _, name, updated_ms in changes if updated_ms <= at_ms})
+        attested.append((at_ms, terms, expected))
+    return attested
 
 
-def _tell(life: BindingLife) -> None:
+def _log_events(life: BindingLife) -> None:
     """The events that a gateway logs for the attestations."""
     previous: Terms | None = None
-    for at_ms, terms, expected in life.words:
+    for at_ms, terms, expected in life.attested:
         for change in binding_changes(previous, terms, first=previous is None, bound=expected):
             life.events.append((at_ms, change.type.value))
         previous = terms
@@ -295,17 +298,17 @@ def _tell(life: BindingLife) -> None:
 
 def _use(life: BindingLife, habit: _Habit, bank: BankLife, chance: random.Random) -> None:
     """Let the user use the account until the end, and decide on each use."""
-    starts = [at_ms for at_ms, _, _ in life.words]
+    starts = [at_ms for at_ms, _, _ in life.attested]
     wishes = [(*wish, False) for wish in _wishes(life, habit, chance)]
     heapq.heapify(wishes)
     failed_monthly = False
     while wishes:
         at_ms, kind, amount_minor, monthly, again = heapq.heappop(wishes)
-        terms, expected = life.words[max(0, bisect_right(starts, at_ms) - 1)][1:]
+        terms, expected = life.attested[max(0, bisect_right(starts, at_ms) - 1)][1:]
         if not again and terms.status is not Status.ACTIVE and chance.random() < 0.5:
-            continue  # who knows of a freeze or a loss often does not try
+            continue  # users who know of a freeze or a loss often do not try
         if monthly and failed_monthly and chance.random() < 0.6:
-            continue  # has found another way to pay it
+            continue  # the user has found another way to pay
         reason = _decided(life, bank, at_ms, Kind(kind), amount_minor, terms, expected)
         failed_monthly |= monthly and reason is not None
         if reason is not None and not again and chance.random() < 0.3:
@@ -355,7 +358,7 @@ def _decided(
 
 
 def judged(terms: Terms, expected: IdentityTags, kind: Kind, now_ms: int) -> Decision:
-    """What the decision table says of the smallest such transaction, from the attestation alone."""
+    """The decision on the smallest such transaction, from the attestation alone."""
     return decide(
         Question(kind, 1, _CNY),
         record=Record(1, bytes(26), bytes(32), now_ms, suspended=False),

@@ -1,7 +1,7 @@
-"""All benchmarks in one run on one machine: each figure beside its peer or limit, as a ratio.
+"""All benchmarks in one run on one machine: each figure compared with its peer or limit, as a ratio.
 
 Writes `benchmarks.json` and one chart a section under `docs/benchmarks/`. Absolute figures are this machine's, ratios
-travel better; the rounds of contenders are interleaved, so that noise meets all of them.
+compare better across machines; the rounds of contenders are interleaved, so that noise affects all of them.
 """
 
 import argparse
@@ -36,7 +36,7 @@ CHARTS = ROOT / "docs" / "benchmarks"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the benchmarks: a module with `run(folder, rounds)`, and what its chart is called."""
+    """A part of the benchmarks: a module with `run(folder, rounds)`, and the title of its chart."""
 
     name: str
     title: str
@@ -56,14 +56,14 @@ SECTIONS = (
     Section("publish", "Publishing attestations"),
     Section("propagate", "From the feed's acknowledgement to the first decision that sees it"),
     Section("scale", "More bindings"),
-    Section("warning", "Failures and silences told ahead"),
+    Section("warning", "Failures and silences predicted"),
     Section("pressure", "Three times more load than capacity"),
     Section("postgresql", "Several gateway processes on one PostgreSQL"),
 )
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     cpu = next(
         (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.processor(),
@@ -79,7 +79,7 @@ def machine() -> dict[str, Any]:
 
 
 def system() -> str:
-    """The system's name and the first two numbers of its release; what a vendor appends says nothing of speed."""
+    """The system's name and the first two numbers of its release; a vendor's suffix does not matter."""
     numbers = re.match(r"[0-9]+(\.[0-9]+)?", platform.release())
     return platform.system() if numbers is None else f"{platform.system()} {numbers.group()}"
 
@@ -90,21 +90,21 @@ def _lines(path: str) -> list[str]:
 
 
 def measure(section: Section, rounds: int, console: Console, more: dict[str, Any]) -> dict[str, Any]:
-    """Run a section, print its tables and draw its chart. Returns: what benchmarks.json holds of it."""
+    """Run a section, print its tables and draw its chart. Returns: its entry in benchmarks.json."""
     console.rule(section.title)
     run = section.run
-    # As a served process does (ledger.service.serve): else this one's collections show as everyone's latency.
+    # As a served process does (ledger.service.serve): otherwise this process's collections add to all latencies.
     settle_memory()
     with tempfile.TemporaryDirectory() as folder:
         figures, ratios = run(Path(folder), rounds, **more)
     console.print(figures_table(section.title, figures))
     console.print(ratios_table(ratios))
     chart(section.title, figures, CHARTS / f"{section.name}.png")
-    return {"figures": [figure.told() for figure in figures], "ratios": [ratio.told() for ratio in ratios]}
+    return {"figures": [figure.as_json() for figure in figures], "ratios": [ratio.as_json() for ratio in ratios]}
 
 
 def write(results: dict[str, Any], rounds: int) -> None:
-    """Put the sections that were measured into benchmarks.json, in place of what it held of them."""
+    """Put the sections that were measured into benchmarks.json, replacing their previous entries."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     before = known.get("sections", {})
     stamp = {"measured_at": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": machine(), "rounds": rounds}
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections")
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender is measured")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of bindings for the section scale")
-    parser.add_argument("--no-write", action="store_true", help="keep benchmarks.json as it is")
+    parser.add_argument("--no-write", action="store_true", help="do not change benchmarks.json")
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
     results = {}

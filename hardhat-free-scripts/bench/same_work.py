@@ -1,11 +1,10 @@
-"""The same durable work without Standing: what one process needs for a decision at the least.
+"""The same durable work without Standing: the minimum that one process needs for a decision.
 
-A bare ASGI app, without a framework. For each request it checks the API key, parses the body, reads the ledger by an
-`eth_call` that all requests share which are waiting when it is sent, unseals the record, signs as many bytes as
-evidence has by Ed25519, and inserts the rows of a decision by sqlite3 in a transaction that all requests share which
-are waiting, on disk before any is answered. It keeps none of the promises: nothing is repeated safely, no limit is
-held, no check is made, no reason is given. Standing's own formats (calldata, sealing) are used, so that both do the
-same arithmetic.
+A bare ASGI app, without a framework. For each request it checks the API key, parses the body, reads the ledger by one
+`eth_call` for all requests waiting when it is sent, unseals the record, signs as many bytes as evidence has with
+Ed25519, and inserts the rows of a decision through sqlite3 in one transaction for all waiting requests, on disk before
+any is answered. It keeps none of the promises: no safe repetition, no limits, no checks, no reasons. Standing's own
+formats (calldata, sealing) are used, so that both do the same arithmetic.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _DAY = "2026-01-01"
-#: About what evidence is long (gateway.evidence.claims).
+#: About the length of evidence (gateway.evidence.claims).
 _CLAIMS = "x" * 900
 _INSERT_DECISION = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_RESERVATION = (
@@ -60,7 +59,7 @@ class _Bound:
 
 
 class _Shared(Generic[Job, Result]):
-    """Jobs that wait while a batch is being done are done together in the next one."""
+    """Runs jobs in batches: those that arrive during a batch form the next one."""
 
     def __init__(self, do: Callable[[list[Job]], Awaitable[list[Result]]]) -> None:
         self._do = do
@@ -81,7 +80,7 @@ class _Shared(Generic[Job, Result]):
                 batch, self._waiting = self._waiting, []
                 try:
                     results = await self._do([job for job, _ in batch])
-                except Exception as error:  # noqa: BLE001 - each of them is told: one that is told nothing waits for ever
+                except Exception as error:  # noqa: BLE001 - passed to every waiting job, which would otherwise wait for ever
                     for _, waiting in batch:
                         waiting.set_exception(error)
                     continue
@@ -92,7 +91,7 @@ class _Shared(Generic[Job, Result]):
 
 
 class SameWork:
-    """The ASGI app. `settings`: of the gateway that it stands beside; it writes to that database."""
+    """The ASGI app. `settings`: of the gateway it is compared with; it writes to that database."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._url = str(settings.ledger_url)
@@ -209,7 +208,7 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
 
 
 def durable_commits_per_second(path: str, for_s: float) -> float:
-    """How often one row can be inserted and committed to a new SQLite database at `path`, each on disk by itself."""
+    """How often one row can be inserted and committed to a new SQLite database at `path`, each on disk separately."""
     with sqlite3.connect(path, isolation_level=None) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")

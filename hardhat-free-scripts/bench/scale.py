@@ -1,9 +1,9 @@
 """Scale: reading, deciding and the console at a thousand, a hundred thousand and a million bindings.
 
-Each size has a ledger, a database and a gateway of its own, and all run at once, so that the rounds of one size lie
-between those of the others. Every binding is real: its terms are sealed, published in batches of 500 under its bank's
-signature, and its key is in the gateway's database as the binding of a user would be. Two banks share each ledger, one
-for each process that fills it. The gateway finds what a follower that was always there would have left behind.
+Each size has a ledger, a database and a gateway of its own, and all run at once, so that the rounds of one size
+alternate with those of the others. Every binding is real: its terms are sealed, published in batches of 500 under its
+bank's signature, and its key is in the gateway's database as the binding of a user would be. Two banks share each
+ledger, one for each process that fills it. The gateway's database looks as if its follower had always been running.
 """
 
 import asyncio
@@ -43,18 +43,18 @@ _BICS = ("YUNXCNB0", "BKCHCNBJ")
 _PLATFORM = "jinqiao-pay"
 _CONNECTIONS = 64
 _ROUND_S = 3.0
-#: Bindings that are asked for in one round, at random out of all.
+#: Bindings queried in one round, drawn at random from all.
 _ASKED = 50_000
-#: Pages of accounts that are opened in one round, and consoles that are open beside decisions.
+#: Account pages opened in one round, and consoles open during decisions.
 _PAGES = 30
 _CONSOLES = 10
-#: What the page of an account may take.
+#: The time allowed for an account's page.
 _PAGE_MS = 100.0
 _PAGE = "the console's page of an account"
-#: Of what it was: less cannot be told from noise.
+#: The ratio below which a difference counts; above it is noise.
 _UNSEEN = 0.97
 _CPU = "processor_s_per_1000"
-_SHARE = 15_000  # what a filling process does before it tells how far it is
+_SHARE = 15_000  # the bindings a filling process makes before it reports progress
 
 
 class Stage:
@@ -79,10 +79,10 @@ class Stage:
         for bic, key in keys.items():
             step = governance.admit(bic, LocalSigner(key).address, LocalSigner(BANK_ADMIN).address)
             governance.execute(client, step, REGISTRAR)
-            # No node: nothing that is measured here asks for one.
+            # No node: nothing measured here needs one.
             self.net.banks[bic] = LocalBank(bic, bic, self.net.folder, "http://127.0.0.1:9", "", "unused", {})
         self.net.add_gateway(policy={"freshness": [{"up_to_minor": "any", "max_staleness_ms": 86_400_000}]})
-        # A run over all bindings is paced, and no part of what is measured.
+        # A run over all bindings is paced, and not part of the measurement.
         self.net.gateway_settings["reconcile_every_minutes"] = "never"
         if self._database_url is not None:
             self.net.gateway_settings["database_url"] = self._database_url
@@ -90,7 +90,7 @@ class Stage:
         database = Database(url)
         migrate(database, "standing.gateway.storage")
         database.close()
-        anvil.mine_when_told(self.url)
+        anvil.mine_on_request(self.url)
         vault_secret = bytes.fromhex((self.net.folder / "gateway" / "vault-secret").read_text())
         return [
             Share(self.url, self.net.contract, url, vault_secret, _PLATFORM, bic, key, payer, secrets.token_bytes(32))
@@ -98,13 +98,13 @@ class Stage:
         ]
 
     def start_gateway(self) -> None:
-        """Start the gateway, as one whose follower has seen every binding, and let it get warm."""
+        """Start the gateway as if its follower had seen every binding, and warm it up."""
         self.skip_following()
         self.gateway = self.net.start_gateway()
         self.decide(Figure("", "", ""))
 
     def skip_following(self) -> None:
-        """Let the database look as a follower leaves it that has seen every binding."""
+        """Leave the database as a follower that has seen every binding would."""
         database = Database(self.net.gateway_settings["database_url"])
         with database.write() as connection:
             followed.start(connection, LedgerClient(self.url, self.net.contract).head())
@@ -118,7 +118,7 @@ class Stage:
         asyncio.run(read_by_standing(setup, figure, _CONNECTIONS))
 
     def decide(self, figure: Figure) -> None:
-        """A round of deciding. Raises: RuntimeError where one is not decided."""
+        """A round of deciding. Raises: RuntimeError where a request is not decided."""
         every = list(itertools.chain(*self.bindings))
         asked = ["0x" + binding.hex() for binding in self._dice.choices(every, k=_ASKED)]
         make = requests(self.net.gateway_url, self.net.gateway_key, asked)
@@ -139,14 +139,14 @@ class Stage:
             self.decide(figure)
 
     def pages(self, figure: Figure) -> None:
-        """A round of opening the pages of accounts, with nobody else about."""
+        """A round of opening the pages of accounts, with no other load."""
         asked = self._dice.choices(self.bindings[0], k=_PAGES)
         look_at_accounts(
             self.net.gateway_url, self.net.support_key, ["0x" + binding.hex() for binding in asked], figure
         )
 
     def memory(self) -> dict[str, float]:
-        """What it takes now."""
+        """The current memory and database size."""
         assert self.gateway is not None
         database = (self.net.folder / "gateway" / "gateway.sqlite3").stat().st_size / 2**20
         return {
@@ -184,7 +184,7 @@ def run(folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[F
     stages: list[Stage] = []
     try:
         for size in sizes:
-            stages.append(Stage(folder / str(size), size))  # noqa: PERF401 - what was started is stopped
+            stages.append(Stage(folder / str(size), size))  # noqa: PERF401 - every started stage is stopped
         populate(stages)
         for stage in stages:
             stage.start_gateway()
@@ -196,7 +196,7 @@ def run(folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[F
 
 
 def _measured(stages: Sequence[Stage], rounds: int) -> dict[tuple[str, int], Figure]:
-    """The figures, by what was done and how many bindings there are."""
+    """The figures, by operation and number of bindings."""
     loads = {"read": f"read, {_CONNECTIONS} at once", "decide": f"decide, {_CONNECTIONS} at once", "page": _PAGE}
     figures = {
         (what, stage.size): Figure("scale", f"{stage.size:,} bindings", name)

@@ -1,7 +1,8 @@
-"""What scoring costs decisions: the gateway while a run scores its bindings, beside one that scores nothing.
+"""The cost of scoring for decisions: the gateway while a run scores its bindings, compared with one that scores
+nothing.
 
-A served gateway makes one run a day; here one follows the other, so this is what a decision meets while a run is on.
-The ledger is the development chain, and stands still. Rounds of both are interleaved.
+A served gateway makes one run a day; here runs follow one another, so decisions always compete with a run.
+The ledger is the development chain, without new blocks. Rounds of both are interleaved.
 """
 
 import asyncio
@@ -53,11 +54,11 @@ def measured(folder: Path, rounds: int) -> tuple[list[Figure], Ratio]:
 
 
 def main() -> None:
-    """Print the figures alone."""
+    """Print the figures only."""
     with tempfile.TemporaryDirectory() as folder:
         figures, ratio = measured(Path(folder), 5)
     for figure in figures:
-        print(figure.told())
+        print(figure.as_json())
     print(ratio.name, round(ratio.value, 3), "met" if ratio.met else "missed")
 
 

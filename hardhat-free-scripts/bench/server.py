@@ -1,10 +1,10 @@
-"""The gateway for benchmarks, one worker: as it is, or answering from a copy instead of the ledger.
+"""The gateway for benchmarks, one worker: unchanged, or answering from a copy instead of the ledger.
 
-The peers differ from the real gateway in one thing only, where a record comes from: the live ledger, a dictionary in
+The peers differ from the real gateway only in where a record comes from: the live ledger, a dictionary in
 the process (the cached snapshot that Standing replaces), or the same copy in Redis. Two are limits: `empty` is a
 FastAPI route that does nothing, with the same key check; `same` does the same durable work without Standing
-(`bench.same_work`). `counted` is the gateway as it is, and counts its statements; `scored` scores its bindings all
-the time, one run after the other (`gateway.warning.risk_run`), where a served one makes a run a day.
+(`bench.same_work`). `counted` is the real gateway, and counts its statements; `scored` scores its bindings all
+the time, run after run (`gateway.warning.risk_run`); a served one makes one run a day.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from standing.ledger.service.settings import load
 
 
 def _copy(settings: GatewaySettings) -> dict[bytes, Seen]:
-    """Every binding's record, as the ledger has it now."""
+    """Every binding's current record on the ledger."""
     client = LedgerClient(str(settings.ledger_url), settings.ledger_contract)
     database = Database(settings.database_url)
     with database.read() as connection:
@@ -68,7 +68,7 @@ _STORED = struct.Struct(f">Q{TAG_AND_HEAD_SIZE}s32sQ?Q")  # a record and its blo
 
 
 def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
-    """A reader that answers from a copy in Redis, one GET a request; what is there already is replaced."""
+    """A reader that answers from a copy in Redis, one GET a request; existing entries are replaced."""
     with redis.Redis.from_url(url) as server:
         server.mset({binding: _STORED.pack(*seen.record, seen.block_number) for binding, seen in copy.items()})
     # Requests beyond its connections wait; the plain pool would refuse them.
@@ -77,7 +77,7 @@ def redis_reader(url: str, copy: dict[bytes, Seen]) -> type[Reader]:
     class RedisReader(Reader):
         async def read(self, bank: bytes, binding: bytes, *, floor: int = 0) -> Seen:  # noqa: ARG002 - the reader's own signature
             stored = await client.get(binding)
-            assert isinstance(stored, bytes)  # the client decodes nothing unless it is told to
+            assert isinstance(stored, bytes)  # the client decodes nothing unless asked to
             *record, block_number = _STORED.unpack(stored)
             return Seen(Record._make(record), block_number)
 
@@ -98,9 +98,10 @@ def empty_app(settings: GatewaySettings) -> FastAPI:
 
 @contextmanager
 def counting() -> Iterator[dict[str, int]]:
-    """Count what decisions cost their database: for a service that is made within.
+    """Count what decisions cost their database, for a service created inside the block.
 
-    Yields: how many commits, SQL statements of them (BEGIN and COMMIT too), decisions, and bytes of answers.
+    Yields: the numbers of commits, of their SQL statements (including BEGIN and COMMIT), decisions, and bytes of
+    answers.
     """
     counted = {"commits": 0, "statements": 0, "decisions": 0, "bytes": 0}
     inside = threading.local()

@@ -1,8 +1,8 @@
-"""How well `bank.slowing` tells silences ahead: the product's own estimator, on generated traces or a recorded ledger.
+"""How well `bank.slowing` predicts silences: the product's own estimator, on generated traces or a recorded ledger.
 
 `python -m bench.slowing` generates eight banks for `--weeks` from a seed. `--ledger URL --contract 0x…` counts the
-publications of a real ledger instead. A warning is true where staleness exceeds the bound before the
-bank is heard in time again, else it is a false alarm. Each hour's limit comes from the hours before it alone.
+publications of a real ledger instead. A warning is true if staleness exceeds the bound before the bank publishes in
+time again, otherwise it is a false alarm. Each hour's limit is computed from earlier hours only.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from standing.ledger.chain.events import bank_events
 
 BOUND_MS = 300_000
 _DAY_MS = 24 * HOUR_MS
-#: How often the gateway looks (`gateway.warning.watch`).
+#: How often the gateway checks (`gateway.warning.watch`).
 _POLL_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """One publication: when its block came, and its watermark."""
+class Publication:
+    """One publication: its block's time and its watermark."""
 
     at_ms: int
     watermark_ms: int
@@ -34,19 +34,20 @@ class Word:
 
 @dataclass(slots=True)
 class Count:
-    """What became of silences and warnings. `told_early`: with at least half the bound left."""
+    """How many silences were predicted, and false alarms. `predicted_early`: with at least half the bound left."""
 
     bank: str
     weeks: float = 0.0
     silences: int = 0
-    told: int = 0
-    told_early: int = 0
+    predicted: int = 0
+    predicted_early: int = 0
     false_alarms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a generated bank speaks: its mean gap and spread, its core's delay, stalls a day and their mean length."""
+    """How a generated bank publishes: mean interval and spread, its core's delay, stalls a day and their mean length.
+    `fades`: its intervals grow before a silence."""
 
     name: str
     gap_ms: int
@@ -70,7 +71,7 @@ MANNERS = (
 )
 
 
-def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Word]:
+def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Publication]:
     """A bank's publications. Silences and stalls come at random, whatever came before them."""
     source = random.Random(f"{seed} {manner.name}")  # noqa: S311 - a trace, no secret
     at_ms, end_ms = 0, weeks * 7 * _DAY_MS
@@ -81,61 +82,66 @@ def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Word]:
         gap_ms = round(source.lognormvariate(mu, manner.sigma))
         lag_ms = round(source.expovariate(1 / manner.lag_ms))
         if at_ms >= next_silence_ms:
-            if manner.fades:  # the word comes slower and slower before it stops
+            if manner.fades:  # intervals grow before publications stop
                 for factor in (2, 3, 5):
                     at_ms += gap_ms * factor
-                    yield Word(at_ms, at_ms - lag_ms * factor)
+                    yield Publication(at_ms, at_ms - lag_ms * factor)
             gap_ms += BOUND_MS + round(source.expovariate(1 / 1_200_000))
             next_silence_ms = _next(source, manner.silences_a_week / (7 * _DAY_MS), at_ms + gap_ms)
         elif at_ms >= next_stall_ms:
             gap_ms += min(round(source.expovariate(1 / manner.stall_ms)), BOUND_MS // 2)
             next_stall_ms = _next(source, manner.stalls_a_day / _DAY_MS, at_ms)
         at_ms += max(1, gap_ms)
-        yield Word(at_ms, at_ms - lag_ms)
+        yield Publication(at_ms, at_ms - lag_ms)
 
 
 def _next(source: random.Random, rate: float, after_ms: int) -> int:
     return after_ms + round(source.expovariate(rate))
 
 
-def counted(bank: str, words: Iterator[Word]) -> Count:
-    """Play a trace through the estimator as the gateway does: one limit an hour, warned once until heard in time."""
+def counted(bank: str, publications: Iterator[Publication]) -> Count:
+    """Play a trace through the estimator as the gateway does: one limit an hour, one warning until the bank
+    is in time again."""
     count = Count(bank)
     worst: dict[int, int] = {}
-    before: Word | None = None
+    before: Publication | None = None
     limit_ms, limit_hour, warned_age_ms, start_ms = None, -1, None, None
-    for word in words:
+    for publication in publications:
         if before is None:
-            before, start_ms = word, word.at_ms
+            before, start_ms = publication, publication.at_ms
             continue
-        hour = word.at_ms // HOUR_MS
+        hour = publication.at_ms // HOUR_MS
         if hour != limit_hour:
             past = [worst[each] for each in range(hour - PAST_HOURS, hour) if each in worst]
             limit_ms, limit_hour = slowing_age_ms(past, BOUND_MS), hour
-        peak_ms = word.at_ms - before.watermark_ms
+        peak_ms = publication.at_ms - before.watermark_ms
         if limit_ms is not None and peak_ms > limit_ms + _POLL_MS and warned_age_ms is None:
-            warned_age_ms = limit_ms + _POLL_MS  # the latest look at which it is seen
+            warned_age_ms = limit_ms + _POLL_MS  # the latest check that can notice it
         known = len(worst) >= MIN_HOURS
         if peak_ms > BOUND_MS and known:
             count.silences += 1
-            count.told += warned_age_ms is not None
-            count.told_early += warned_age_ms is not None and warned_age_ms <= BOUND_MS // 2 + _POLL_MS
+            count.predicted += warned_age_ms is not None
+            count.predicted_early += warned_age_ms is not None and warned_age_ms <= BOUND_MS // 2 + _POLL_MS
             warned_age_ms = None
-        elif warned_age_ms is not None and limit_ms is not None and word.at_ms - word.watermark_ms <= limit_ms:
+        elif (
+            warned_age_ms is not None
+            and limit_ms is not None
+            and publication.at_ms - publication.watermark_ms <= limit_ms
+        ):
             count.false_alarms += 1
             warned_age_ms = None
         worst[hour] = max(worst.get(hour, 0), peak_ms)
-        before = word
+        before = publication
     if before is not None and start_ms is not None:
         count.weeks = (before.at_ms - start_ms) / (7 * _DAY_MS)
     return count
 
 
-def recorded(client: LedgerClient, bank: str, to_block: int) -> Iterator[Word]:
+def recorded(client: LedgerClient, bank: str, to_block: int) -> Iterator[Publication]:
     """A bank's publications on a ledger."""
     for event in bank_events(client, to_block, names=("Published",)):
         if event.bank == bank:
-            yield Word(client.block_time_ms(event.block_number), published_event(event.log).watermark_ms)
+            yield Publication(client.block_time_ms(event.block_number), published_event(event.log).watermark_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +149,8 @@ class Sums:
     """The counts of several banks, added up."""
 
     silences: int
-    told_share: float
-    told_early_share: float
+    predicted_share: float
+    predicted_early_share: float
     false_alarms_a_bank_week: float
 
 
@@ -153,8 +159,8 @@ def added_up(counts: Sequence[Count]) -> Sums:
     silences, weeks = max(1, sum(each.silences for each in counts)), sum(each.weeks for each in counts)
     return Sums(
         sum(each.silences for each in counts),
-        sum(each.told for each in counts) / silences,
-        sum(each.told_early for each in counts) / silences,
+        sum(each.predicted for each in counts) / silences,
+        sum(each.predicted_early for each in counts) / silences,
         sum(each.false_alarms for each in counts) / weeks if weeks else 0.0,
     )
 

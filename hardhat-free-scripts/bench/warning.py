@@ -1,7 +1,8 @@
-"""How well `binding.at_risk` tells failures ahead, beside nothing, the base rate, the rules alone, and other models;
-and how well `bank.slowing` tells silences.
+"""How well `binding.at_risk` predicts failures, compared with nothing, the base rate, the rules alone and other models;
+and how well `bank.slowing` predicts silences.
 
-`python -m bench.warning --seed N --users N` prints it all. One core, a few minutes, less than two gigabytes.
+`python -m bench.warning --seed N --users N` prints all figures. It needs one core, a few minutes and up to two
+gigabytes.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-# One core: the libraries would otherwise start a thread for each, and the figures would be of how busy a machine is.
+# One core: the libraries would otherwise start a thread for each, and the figures would depend on the machine's load.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -21,7 +22,7 @@ from rich.table import Table
 from sklearn.metrics import average_precision_score
 
 from bench import backtest, scoring, slowing
-from bench.backtest import Samples, Told
+from bench.backtest import Samples, WarningOutcomes
 from bench.charts import calibration_chart
 from bench.figures import Figure, Ratio
 from bench.risk_world import USERS, World
@@ -37,12 +38,12 @@ CALIBRATION = Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "war
 _HOUR_MS = 3_600_000
 
 AIM_RECALL, AIM_PRECISION, AIM_CALIBRATION = 2 / 3, 0.5, 0.05
-#: A word is added to a model's weights at the working point alone; the others' warnings have one cause.
+#: Only our model names a warning's cause, and only at the working point; the others' warnings share this one.
 _ANY = "any"
 
 
 class Trial:
-    """A world, its samples, and what is counted of each contender."""
+    """A world, its samples, and the rows that count for each contender."""
 
     def __init__(self, seed: int, users: int) -> None:
         self.world = World.generated(seed, users)
@@ -51,15 +52,17 @@ class Trial:
 
     @property
     def failed(self) -> Any:
-        """The outcomes of the rows that figures are about."""
+        """The outcomes of the rows that count."""
         return self.samples.failed[self.rows]
 
-    def told(self, chances: Any, cause_of: Callable[[int], str | None], limit: int = WARN_PER_MILLE) -> Told:
-        """What became of warnings made from probabilities."""
-        return backtest.told(self.world, self.samples, np.round(chances * 1000).astype(int), cause_of, limit)
+    def outcomes(
+        self, chances: Any, cause_of: Callable[[int], str | None], limit: int = WARN_PER_MILLE
+    ) -> WarningOutcomes:
+        """The outcomes of warnings raised from probabilities."""
+        return backtest.outcomes(self.world, self.samples, np.round(chances * 1000).astype(int), cause_of, limit)
 
     def quality(self, chances: Any) -> dict[str, float]:
-        """How good probabilities are. `calibration_error_at_risk`: of those above one in ten alone."""
+        """The quality of probabilities. `calibration_error_at_risk`: only of those above one in ten."""
         counted, risky = chances[self.rows], self.rows & (chances >= 0.1)
         return {
             "brier": backtest.brier(counted, self.failed),
@@ -69,31 +72,31 @@ class Trial:
         }
 
 
-def contenders(trial: Trial) -> dict[str, tuple[Any, Told]]:
+def contenders(trial: Trial) -> dict[str, tuple[Any, WarningOutcomes]]:
     """Probabilities and warnings of each, ours first."""
     samples = trial.samples
     chances, causes = backtest.by_product(samples)
-    found = {"the model": (chances, trial.told(chances, lambda row: causes[row]))}
+    found = {"the model": (chances, trial.outcomes(chances, lambda row: causes[row]))}
     signed = np.where(samples.sign >= 0, 1.0, 0.0)
     by_sign = backtest.by_rate(samples, samples.sign.astype(int) + 1)
-    rules = trial.told(signed, lambda row: samples.signs[samples.sign[row]] if samples.sign[row] >= 0 else None)
+    rules = trial.outcomes(signed, lambda row: samples.signs[samples.sign[row]] if samples.sign[row] >= 0 else None)
     found["rules alone"] = (by_sign, rules)
     ruled = [causes_by_rule(dict(zip(FEATURES, values, strict=True))) for values in samples.x]
     ruling = np.array([1.0 if each else 0.0 for each in ruled])
     by_rule = backtest.by_rate(samples, ruling.astype(int))
-    found["rules until it is heard"] = (by_rule, trial.told(ruling, lambda row: next(iter(ruled[row]), None)))
+    found["rules until it is heard"] = (by_rule, trial.outcomes(ruling, lambda row: next(iter(ruled[row]), None)))
     base = backtest.by_rate(samples, np.zeros(len(samples.day), dtype=int))
-    found["base rate"] = (base, trial.told(base, lambda _: _ANY))
+    found["base rate"] = (base, trial.outcomes(base, lambda _: _ANY))
     nothing = np.zeros(len(samples.day))
-    found["nothing"] = (nothing, trial.told(nothing, lambda _: _ANY))
+    found["nothing"] = (nothing, trial.outcomes(nothing, lambda _: _ANY))
     for name, chances_of in (("River", backtest.by_river), ("boosted trees", backtest.by_trees)):
         others = chances_of(samples)
-        found[name] = (others, trial.told(others, lambda _: _ANY))
+        found[name] = (others, trial.outcomes(others, lambda _: _ANY))
     return found
 
 
 def ablation(samples: Samples) -> dict[str, tuple[float, float]]:
-    """What the Brier score and the average precision lose without each feature, on some of the bindings."""
+    """The loss in Brier score and average precision without each feature, on some of the bindings."""
     part = samples.binding < ABLATION_USERS
     few = replace(
         samples,
@@ -112,18 +115,18 @@ def ablation(samples: Samples) -> dict[str, tuple[float, float]]:
 
 
 def measured(seed: int, users: int, console: Console) -> tuple[list[Figure], list[Ratio]]:
-    """All figures of a seed, with tables of what does not fit a bar."""
+    """All figures of a seed; prints tables of those that a chart cannot show."""
     console.print(f"seed {seed}, {users} users, figures of days {backtest.FIRST_DAY} to {backtest.LAST_DAY}")
     trial = Trial(seed, users)
     console.print(
         f"{len(trial.world.bindings)} bindings, {len(trial.samples.day)} scores, {int(trial.failed.sum())} failed"
     )
     found = contenders(trial)
-    figures = [_figure(name, trial, chances, told) for name, (chances, told) in found.items()]
+    figures = [_figure(name, trial, chances, outcomes) for name, (chances, outcomes) in found.items()]
     chances, ours = found["the model"]
     rules = found["rules alone"][1]
     calibrated = backtest.calibration(chances[trial.rows], trial.failed)
-    calibration_chart("What the model said, and what came", calibrated, CALIBRATION)
+    calibration_chart("Predicted and actual share of failures", calibrated, CALIBRATION)
     _print_reasons(console, ours, rules)
     _print_limits(console, trial, chances)
     _print_calibration(console, calibrated)
@@ -139,16 +142,16 @@ def measured(seed: int, users: int, console: Console) -> tuple[list[Figure], lis
     return figures, ratios
 
 
-def _figure(name: str, trial: Trial, chances: Any, told: Told) -> Figure:
+def _figure(name: str, trial: Trial, chances: Any, outcomes: WarningOutcomes) -> Figure:
     extra = {
-        "warnings": float(told.warnings),
-        "precision": told.precision,
-        "told_24_hours_ahead": told.day_ahead / max(1, told.failures),
-        "lead_hours": median(told.lead_ms) / _HOUR_MS if told.lead_ms else 0.0,
+        "warnings": float(outcomes.warnings),
+        "precision": outcomes.precision,
+        "told_24_hours_ahead": outcomes.day_ahead / max(1, outcomes.failures),
+        "lead_hours": median(outcomes.lead_ms) / _HOUR_MS if outcomes.lead_ms else 0.0,
         **trial.quality(chances),
     }
-    # One that warns of nothing has no bar.
-    rates = [100 * told.recall] if told.warnings else []
+    # A contender without warnings has no bar.
+    rates = [100 * outcomes.recall] if outcomes.warnings else []
     return Figure(
         "warning",
         "failures told before their day",
@@ -160,28 +163,32 @@ def _figure(name: str, trial: Trial, chances: Any, told: Told) -> Figure:
     )
 
 
-def _print_reasons(console: Console, ours: Told, rules: Told) -> None:
-    table = Table("reason", "failures", "told by the model", "told by rules", title="New failures, by reason")
-    for reason, (count, told) in sorted(ours.by_reason.items(), key=lambda item: -item[1][0]):
-        table.add_row(reason, str(count), str(told), str(rules.by_reason[reason][1]))
+def _print_reasons(console: Console, ours: WarningOutcomes, rules: WarningOutcomes) -> None:
+    table = Table("reason", "failures", "predicted by the model", "predicted by rules", title="New failures, by reason")
+    for reason, (count, predicted) in sorted(ours.by_reason.items(), key=lambda item: -item[1][0]):
+        table.add_row(reason, str(count), str(predicted), str(rules.by_reason[reason][1]))
     console.print(table)
 
 
 def _print_limits(console: Console, trial: Trial, chances: Any) -> None:
-    table = Table("warned from", "warnings", "precision", "told before the day", "24 h ahead", title="Working points")
+    table = Table("warned from", "warnings", "precision", "before the day", "24 h ahead", title="Working points")
     for limit in LIMITS:
-        told = trial.told(chances, lambda _: _ANY, limit)
-        ahead = told.day_ahead / max(1, told.failures)
+        outcomes = trial.outcomes(chances, lambda _: _ANY, limit)
+        ahead = outcomes.day_ahead / max(1, outcomes.failures)
         table.add_row(
-            str(limit / 1000), str(told.warnings), f"{told.precision:.2f}", f"{told.recall:.2f}", f"{ahead:.2f}"
+            str(limit / 1000),
+            str(outcomes.warnings),
+            f"{outcomes.precision:.2f}",
+            f"{outcomes.recall:.2f}",
+            f"{ahead:.2f}",
         )
     console.print(table)
 
 
 def _print_calibration(console: Console, calibrated: list[tuple[float, float, int]]) -> None:
-    table = Table("said", "came", "scores", title="Calibration")
-    for said, came, count in calibrated:
-        table.add_row(f"{said:.3f}", f"{came:.3f}", str(count))
+    table = Table("predicted", "failed", "scores", title="Calibration")
+    for predicted, failed, count in calibrated:
+        table.add_row(f"{predicted:.3f}", f"{failed:.3f}", str(count))
     console.print(table)
 
 
@@ -193,7 +200,7 @@ def _print_ablation(console: Console, lost: dict[str, tuple[float, float]]) -> N
 
 
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
-    """The section for `bench.run`. The seed fixes the forecasts, so rounds are of what scoring costs alone."""
+    """The section for `bench.run`. The seed fixes the forecasts, so rounds only repeat the cost of scoring."""
     figures, ratios = measured(SEED, USERS, Console(width=120))
     silences = slowing.all_counted(weeks=4, seed=1)
     figures.append(
@@ -203,15 +210,18 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
             "bank.slowing",
             unit="percent",
             ours=True,
-            rates=[100 * silences.told_early_share],
-            extra={"told_at_all": silences.told_share, "false_alarms_a_bank_week": silences.false_alarms_a_bank_week},
+            rates=[100 * silences.predicted_early_share],
+            extra={
+                "told_at_all": silences.predicted_share,
+                "false_alarms_a_bank_week": silences.false_alarms_a_bank_week,
+            },
         )
     )
     rated, cost = scoring.measured(folder, rounds)
     return [*figures, *rated], [
         *ratios,
         cost,
-        Ratio("warning: silences told at half the bound", silences.told_early_share, 0.9),
+        Ratio("warning: silences told at half the bound", silences.predicted_early_share, 0.9),
         Ratio("warning: false alarms a bank and week", silences.false_alarms_a_bank_week, 1.0, at_least=False),
     ]
 
@@ -224,7 +234,7 @@ def main() -> None:
     console = Console(width=120)
     figures, ratios = measured(given.seed, given.users, console)
     for figure in figures:
-        console.print(figure.contender, figure.told(), markup=False)
+        console.print(figure.contender, figure.as_json(), markup=False)
     for ratio in ratios:
         console.print(ratio.name, round(ratio.value, 3), "met" if ratio.met else "missed", markup=False)
 

@@ -52,17 +52,17 @@ class Play:
         await asyncio.sleep(_READ_S)
 
     async def _warning(self) -> None:
-        """The limit falls below what is usually paid; the warning comes, and then what it said."""
+        """The limit falls below the usual payment; the warning comes, and then the failure it predicted."""
         stage = self._stage
         await stage.changed(scene="warning-usual")
         await stage.pay("camera")
         await asyncio.sleep(_READ_S)
         await stage.changed(scene="warning")
-        told_before_ms = stage.warned["told_at_ms"] if stage.warned is not None else 0
+        previous_ms = stage.warned["told_at_ms"] if stage.warned is not None else 0
         await stage.act("limit", on=True)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await stage.until(lambda: stage.warned is not None and stage.warned["told_at_ms"] > told_before_ms)
+                await stage.until(lambda: stage.warned is not None and stage.warned["told_at_ms"] > previous_ms)
         except TimeoutError:
             pass  # none came, so none is shown
         await asyncio.sleep(_READ_S)
@@ -85,7 +85,7 @@ class Play:
 
         async def too_old() -> None:
             bound_ms = stage.document()["bound_ms"]
-            await stage.until(lambda: (stage.bank_word.get("staleness_ms") or 0) > bound_ms)
+            await stage.until(lambda: (stage.bank_state.get("staleness_ms") or 0) > bound_ms)
 
         await self._scene("silence", "coffee", too_old)
 

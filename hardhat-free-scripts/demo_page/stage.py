@@ -1,4 +1,4 @@
-"""What the page shows and what visitors can do: the bank, the trail of the last change, the shop, the demo's day."""
+"""The page's contents and the visitors' actions: the bank, the trail of the last change, the shop, the demo's day."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from standing.gateway.decisions.rules import Outcome
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.clock import SystemClock
 
-#: What the shop sells, in fen.
+#: The shop's goods, with prices in fen.
 GOODS = {"coffee": 1_800, "book": 8_800, "headphones": 29_900, "camera": 128_000}
 _CURRENCY = "CNY"
 _SHOWN = 5
@@ -32,13 +32,16 @@ _TRAIL_IDLE_S = 1.0
 #: How long the trail is polled often after an action.
 _CLOSELY_S = 3.0
 _RETRY_S = 1.0
-#: After these the platform looks at what its users may meet: the bank has changed the account.
-_WORD_CHANGED = {f"binding.{what}" for what in ("frozen", "cleared", "changed", "limits_changed", "identity_changed")}
+#: After these events the platform scores its bindings: the bank has changed the account.
+_ACCOUNT_CHANGED = {
+    f"binding.{what}" for what in ("frozen", "cleared", "changed", "limits_changed", "identity_changed")
+}
 _WHY_SCORED = "the demo scores after each change at the bank, and not once a day"
 
 
 class Stage:
-    """The state of the page and its actions. All methods run in the page's event loop, except `tell`."""
+    """The state of the page and its actions. All methods run in the page's event loop, except
+    `show_decision` and `close`."""
 
     def __init__(self, net: LocalNet, bank: LocalBank, binding: str, day_total: int) -> None:
         self.net, self._bank, self.binding = net, bank, binding
@@ -52,14 +55,14 @@ class Stage:
         self._trail_due = asyncio.Event()
         self.closing = False
         self.playing, self.scene = True, ""
-        self.bank_word: dict[str, Any] = {}
+        self.bank_state: dict[str, Any] = {}
         self.trail: dict[str, Any] = {}
         self._trouble = ""
         self.warned: dict[str, Any] | None = None
         self._sales: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._events: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._day: dict[str, Any] = {"done": 0, "total": day_total, "snapshot_wrong": 0, "standing_wrong": 0}
-        self._telling: set[asyncio.Future[None]] = set()
+        self._notifying: set[asyncio.Future[None]] = set()
         self._latest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
 
     async def live(self, ready: Callable[[], None]) -> None:
@@ -145,10 +148,10 @@ class Stage:
         await self.changed()
         return sale
 
-    def tell(self, decided: Decided) -> None:
+    def show_decision(self, decided: Decided) -> None:
         """Record a decision of the demo's day. Thread-safe."""
         assert self._loop is not None  # only while the page is served
-        self._loop.call_soon_threadsafe(self._told, decided)
+        self._loop.call_soon_threadsafe(self._show_decision, decided)
 
     def close(self) -> None:
         """End all open streams, so that the server can stop. Thread-safe."""
@@ -156,7 +159,7 @@ class Stage:
             asyncio.run_coroutine_threadsafe(self.changed(closing=True), self._loop).result()
 
     def document(self) -> dict[str, Any]:
-        """What the page shows now."""
+        """The page's current contents."""
         account, desk = self.desk.account, self.desk
         return {
             "playing": self.playing,
@@ -166,7 +169,7 @@ class Stage:
             "changed_at_ms": desk.changed_at_ms,
             "kept_back": len(desk.kept_back),
             "bank_name": visitor.NAME,
-            "word": self.bank_word,
+            "word": self.bank_state,
             "bound_ms": self._policy.widest_staleness_ms,
             "trail": self.trail,
             "warned": self.warned,
@@ -177,7 +180,7 @@ class Stage:
         }
 
     async def changed(self, **values: Any) -> None:
-        """Change what is shown, and wake everybody who waits for it."""
+        """Change what is shown, and wake all waiting tasks."""
         for name, value in values.items():
             setattr(self, name, value)
         async with self._condition:
@@ -202,7 +205,7 @@ class Stage:
                 return int(change["publication"] or 0)
         return 0
 
-    def _told(self, decided: Decided) -> None:
+    def _show_decision(self, decided: Decided) -> None:
         event = decided.event
         wrong = {"accept": Outcome.DECLINE, "refuse": Outcome.APPROVE}[event["bank_would"]]
         self._day["done"] += 1
@@ -210,9 +213,9 @@ class Stage:
         self._day["standing_wrong"] += decided.standing == wrong
         line = {name: event[name] for name in ("at", "id", "transaction", "amount_minor", "currency", "bank_would")}
         self._latest.appendleft(line | {"standing": decided.standing, "snapshot": decided.snapshot})
-        telling = asyncio.ensure_future(self.changed())
-        self._telling.add(telling)  # the event loop keeps only weak references to tasks
-        telling.add_done_callback(self._telling.discard)
+        notifying = asyncio.ensure_future(self.changed())
+        self._notifying.add(notifying)  # the event loop keeps only weak references to tasks
+        notifying.add_done_callback(self._notifying.discard)
 
     async def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = await self._gateway.post(path, json=body)
@@ -226,7 +229,7 @@ class Stage:
         (await self._admin.post("/v1/scoring", headers={"Standing-Reason": _WHY_SCORED})).raise_for_status()
 
     async def _look_at_warnings(self) -> None:
-        """Show the newest warning about the account, with what became of it. Raises: httpx.HTTPError."""
+        """Show the newest warning about the account, with its outcome. Raises: httpx.HTTPError."""
         answer = (await self._gateway.get(f"/v1/bindings/{self.binding}/warnings")).raise_for_status()
         warnings = answer.json()["warnings"]
         self.warned = warnings[0] if warnings else None
@@ -248,8 +251,8 @@ class Stage:
     async def _watch_bank(self) -> None:
         while True:
             answer = (await self._gateway.get("/v1/banks")).raise_for_status()
-            word = next(bank for bank in answer.json()["banks"] if bank["bic"] == self._bank.bic)
-            await self.changed(bank_word=word, _trouble="")
+            state = next(bank for bank in answer.json()["banks"] if bank["bic"] == self._bank.bic)
+            await self.changed(bank_state=state, _trouble="")
             await asyncio.sleep(_BANKS_EVERY_S)
 
     async def _watch_trail(self) -> None:
@@ -275,7 +278,7 @@ class Stage:
                     continue
                 event = json.loads(value)
                 if event.get("data", {}).get("bank") == self._bank.bic:
-                    if event["type"] in _WORD_CHANGED:
+                    if event["type"] in _ACCOUNT_CHANGED:
                         await self._score()
                     await self._look_at_warnings()
                     self._events.appendleft({"type": event["type"], "timestamp": event["timestamp"]})

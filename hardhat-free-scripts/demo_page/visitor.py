@@ -32,7 +32,7 @@ ACCOUNT: dict[str, Any] = {
     "id_document_number": "110101199203140029",
     "phone": PHONE,
 }
-#: What its holder enters to bind it.
+#: The claim that its holder enters to bind it.
 CLAIM = {
     name: ACCOUNT[name]
     for name in (

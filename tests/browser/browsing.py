@@ -1,4 +1,4 @@
-"""Chromium for tests: new visitors, whose browser's console must stay without an error, and what every page must be."""
+"""Chromium for tests: new visitors whose browser console must stay free of errors, and checks for every page."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-#: Without these, Chromium asks Google's hosts at each start; a test machine may have no way out.
+#: Without these, Chromium contacts Google's hosts at each start; a test machine may be offline.
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -20,7 +20,7 @@ _FLAGS = (
     "--disable-sync",
 )
 WIDTHS = (360, 768, 1440)
-#: What axe-core calls serious and critical keeps people out; the rest are recommendations.
+#: axe-core's serious and critical findings are barriers; the rest are recommendations.
 _SERIOUS = ("serious", "critical")
 
 
@@ -39,7 +39,8 @@ def chromium_started() -> Iterator[Browser]:
 def visitor(
     browser: Browser, url: str, width: int, language: str = "en", *, scripts: bool = True, allowed: tuple[str, ...] = ()
 ) -> Iterator[Page]:
-    """A page of a new visitor. Nothing may be written to the browser's console as an error, but what is `allowed`."""
+    """A page of a new visitor. No error may appear in the browser's console, except those that contain an `allowed`
+    text."""
     context = browser.new_context(
         base_url=url,
         viewport={"width": width, "height": 900},
@@ -52,23 +53,23 @@ def visitor(
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     context.close()
-    assert [each for each in errors if not any(word in each for word in allowed)] == []
+    assert [each for each in errors if not any(text in each for text in allowed)] == []
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing of the page stands beyond its right edge."""
+    """Whether the page does not scroll horizontally."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def serious_findings(page: Page) -> list[str]:
-    """What axe-core finds that keeps people out, each as its rule and the first place."""
-    page.emulate_media(reduced_motion="reduce")  # colours are judged as they stay, not halfway through a movement
+    """The barriers that axe-core finds, each as its rule and the first element."""
+    page.emulate_media(reduced_motion="reduce")  # colours are judged at rest, not halfway through an animation
     found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in _SERIOUS]
 
 
 def tab_order(page: Page, most: int = 200) -> list[str]:
-    """What Tab reaches from the top of the page, by the name of each control, until it comes around."""
+    """The controls that Tab reaches from the top of the page, by name, until it wraps around."""
     page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")
     reached: list[str] = []
     for _ in range(most):
@@ -86,7 +87,7 @@ def tab_order(page: Page, most: int = 200) -> list[str]:
 
 
 def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
-    """A screenshot, where STANDING_SCREENSHOTS names a folder."""
+    """Take a screenshot if STANDING_SCREENSHOTS names a folder."""
     folder = os.environ.get("STANDING_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=full_page)

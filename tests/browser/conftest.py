@@ -1,4 +1,4 @@
-"""Playwright comes with `make test-browser` alone. Without it there is nothing here to collect."""
+"""Playwright comes with `make test-browser` alone. Without it no test here is collected."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec

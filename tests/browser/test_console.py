@@ -1,6 +1,6 @@
 """The console in a real Chromium: widths, languages, keyboard, scripts off, and a support story played by clicks.
 
-Screenshots go to the folder that STANDING_SCREENSHOTS names, where it does.
+Screenshots go to the folder that STANDING_SCREENSHOTS names, if set.
 """
 
 import re
@@ -23,7 +23,7 @@ from tests.gateway.gateway_rig import BICS, Person, Rig
 
 pytestmark = pytest.mark.browser
 
-_WORDS = {"en": ("Sign in", "Frozen"), "zh": ("登录", "账户冻结")}
+_TEXTS = {"en": ("Sign in", "Frozen"), "zh": ("登录", "账户冻结")}
 
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -31,7 +31,7 @@ _TO_LOOPBACK = {"allow_http": True, "allow_private_addresses": True}
 
 
 class HostileRig(Rig):
-    """Banks whose names are attacks: whatever stands on a page must stay text."""
+    """Banks whose names are attacks: everything on a page must stay text."""
 
     def _settings(self, urls: dict[str, str], changed: dict[str, Any]) -> GatewaySettings:
         settings = super()._settings(urls, changed)
@@ -47,7 +47,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def frozen(standing: Rig) -> Person:
-    """Somebody with decisions of several kinds, whose account is frozen by now."""
+    """A user with decisions of several kinds, whose account is frozen by now."""
     person = standing.bound()
     person.decide(amount_minor=20_000)
     person.decide(amount_minor=600_000)
@@ -87,10 +87,10 @@ def find(page: Page, wanted: str) -> None:
 def test_every_page_fits_every_width_in_both_languages_without_an_error(
     chromium: Browser, standing: Rig, frozen: Person, width: int, language: str
 ) -> None:
-    sign_in_word, frozen_word = _WORDS[language]
+    sign_in_text, frozen_text = _TEXTS[language]
     with page_of(chromium, standing, width, language) as page:
         page.goto("/console")
-        expect(page.get_by_role("button", name=sign_in_word)).to_be_visible()
+        expect(page.get_by_role("button", name=sign_in_text)).to_be_visible()
         assert fits(page), "sign in"
         shoot(page, f"sign-in-{width}-{language}")
         sign_in(page, standing)
@@ -99,7 +99,7 @@ def test_every_page_fits_every_width_in_both_languages_without_an_error(
         assert fits(page), "a user"
         shoot(page, f"find-{width}-{language}")
         page.goto(f"/console/accounts/{frozen.binding}")
-        expect(page.get_by_text(frozen_word).first).to_be_visible()
+        expect(page.get_by_text(frozen_text).first).to_be_visible()
         assert fits(page), "an account"
         shoot(page, f"account-{width}-{language}")
         with page.expect_navigation():
@@ -109,7 +109,7 @@ def test_every_page_fits_every_width_in_both_languages_without_an_error(
         shoot(page, f"decision-{width}-{language}")
 
 
-def test_what_only_reads_works_without_scripts(chromium: Browser, standing: Rig, frozen: Person) -> None:
+def test_reading_pages_work_without_scripts(chromium: Browser, standing: Rig, frozen: Person) -> None:
     with page_of(chromium, standing, 1440, scripts=False) as page:
         page.goto("/console")
         page.locator('input[name="key"]').fill(standing.keys["support"])
@@ -121,7 +121,7 @@ def test_what_only_reads_works_without_scripts(chromium: Browser, standing: Rig,
 
 @pytest.fixture(scope="module")
 def busy(standing: Rig, frozen: Person) -> Person:
-    """Somebody with an open review, and everything else that the other pages show, hostile wherever it can be."""
+    """A user with an open review, and content for every other page, hostile wherever possible."""
     person = standing.bound()
     person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613912345678"}))
     assert person.decide(amount_minor=2_000)["outcome"] == "review"
@@ -135,7 +135,7 @@ def busy(standing: Rig, frozen: Person) -> Person:
 
 
 def _a_day_with_silence(standing: Rig) -> None:
-    """A day of the follower's looks: one bank is silent for an hour and a half, and for an hour nobody looked."""
+    """A day of the follower's observations: one bank is silent for an hour and a half, and an hour is missing."""
     storage: Storage = standing.app.state.services[Storage]
     now_ms = standing.clock.now_ms()
     for minute in range(1_440):
@@ -148,7 +148,7 @@ def _a_day_with_silence(standing: Rig) -> None:
             storage.write_all(partial(bank_ages.write, ended=ages))
 
 
-#: Every page, by what a signed-in visitor opens; those of admin keys last.
+#: The path of every page; those of admin keys last.
 _PAGES = ("", "accounts/{binding}", "decisions/{transaction}", "banks", "today", "reconciliation", "webhooks", "audit")
 
 
@@ -161,11 +161,11 @@ def pages(busy: Person) -> list[str]:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_of_an_admin_is_too_wide_keeps_people_out_or_runs_a_strangers_script(
+def test_no_admin_page_is_too_wide_inaccessible_or_runs_an_injected_script(
     chromium: Browser, standing: Rig, busy: Person, width: int, language: str
 ) -> None:
     with page_of(chromium, standing, width, language) as page:
-        # A dialog would be a script that ran; nobody answers it, so the test would also stop here.
+        # A dialog would mean that a script ran; it would also block the test.
         page.on("dialog", lambda dialog: pytest.fail(f"a script of a stranger ran: {dialog.message}"))
         sign_in(page, standing, "admin")
         for path in pages(busy):
@@ -184,14 +184,14 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_page(
         sign_in(page, standing, "admin")
         for path in pages(busy):
             page.goto(path)
-            expect(page.locator("#evidence[data-load] a.primary")).to_have_count(0)  # the verified evidence has come
+            expect(page.locator("#evidence[data-load] a.primary")).to_have_count(0)  # the verified evidence has arrived
             controls = page.locator("a[href], button, summary, input:not([type=hidden]), [tabindex='0']")
-            # The way around the menu is off the page until it has the focus, and still a control.
+            # The skip link is off the page until it has the focus, and still a control.
             visible = [each.inner_text() for each in controls.all() if each.is_visible()]
             assert len(tab_order(page)) == len(visible), path
 
 
-def test_the_banks_page_is_live_marks_silence_and_says_so_in_words(
+def test_the_banks_page_is_live_and_shows_silence_as_a_mark_and_as_text(
     chromium: Browser, standing: Rig, busy: Person
 ) -> None:
     with page_of(chromium, standing, 1440) as page:
@@ -208,7 +208,7 @@ def test_the_banks_page_is_live_marks_silence_and_says_so_in_words(
         standing.heartbeat()
 
 
-def test_today_counts_what_was_decided_and_what_a_nightly_snapshot_would_have_missed(
+def test_today_counts_decisions_and_the_misses_of_a_nightly_snapshot(
     chromium: Browser, standing: Rig, frozen: Person
 ) -> None:
     with page_of(chromium, standing, 1440) as page:
@@ -232,7 +232,7 @@ def test_a_decisions_outcome_is_seen_on_a_phone_without_scrolling_its_table(
         assert box["x"] + box["width"] <= 360
 
 
-def test_support_is_told_of_admin_pages_neither_in_the_menu_nor_by_their_address(
+def test_support_has_no_admin_pages_in_the_menu_and_is_refused_at_their_address(
     chromium: Browser, standing: Rig
 ) -> None:
     with visitor(chromium, standing.url, 1440, allowed=("403",)) as page:
@@ -243,7 +243,7 @@ def test_support_is_told_of_admin_pages_neither_in_the_menu_nor_by_their_address
             expect(page.get_by_text("Your role may not do this")).to_be_visible()
 
 
-def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_payment_is_mended(
+def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_payment_goes_through(
     chromium: Browser, standing: Rig
 ) -> None:
     person = standing.bound()
@@ -257,11 +257,11 @@ def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_paym
         page.locator('#review [name="reason"]').fill("Called back: it is the user's new phone")
         page.get_by_role("button", name="Approve").click()
         expect(page.locator("#review h2")).to_contain_text("Approved")
-    mended = standing.platform("GET", f"/v1/decisions/{asked['transaction_id']}").json()
-    assert (mended["review"]["outcome"], mended["reservation"]["state"]) == ("approve", "reserved")
+    closed = standing.platform("GET", f"/v1/decisions/{asked['transaction_id']}").json()
+    assert (closed["review"]["outcome"], closed["reservation"]["state"]) == ("approve", "reserved")
 
 
-def test_support_finds_a_frozen_account_tells_the_user_why_and_asks_for_a_resync(
+def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(
     chromium: Browser, standing: Rig, frozen: Person
 ) -> None:
     with page_of(chromium, standing, 1440) as page:

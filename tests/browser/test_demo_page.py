@@ -26,14 +26,14 @@ pytestmark = pytest.mark.browser
 BICS = ("YUNXCNB0", "HAIYCNS0001")
 _PATIENT_MS = 60_000
 _LONG_MS = 90_000
-_SAID = {
+_TEXTS = {
     "en": {"decline": "Declined", "approve": "Approved", "review": "In review", "frozen": "The bank has frozen"},
     "zh": {"decline": "拒绝", "approve": "通过", "review": "人工审核", "frozen": "该账户已被银行冻结"},
 }
 
 
 def the_day() -> Iterator[Decided]:
-    """The day as it must be decided, each beside what last night's snapshot really answers."""
+    """The day as it must be decided, each decision with the real answer of last night's snapshot."""
     policy = Policy.model_validate(POLICY)
     accounts = {row["number"]: {**row, "bank": bic} for bic in BICS for row in load_accounts(bic)}
     snapshots = {
@@ -64,7 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stag
         day = list(the_day())
         with demo_page.opened(net, len(day)) as opened:
             for decided in day:
-                opened[1].tell(decided)
+                opened[1].show_decision(decided)
             yield opened
     finally:
         net.stop()
@@ -72,7 +72,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stag
 
 @contextmanager
 def page_of(browser: Browser, url: str, width: int, language: str = "en") -> Iterator[Page]:
-    """The page, taken over, with the desk as it was in the beginning."""
+    """The page without autoplay, with the desk in its initial state."""
     with visitor(browser, url, width, language) as page:
         page.goto("/")
         expect(page.locator("#play")).not_to_be_empty()
@@ -99,19 +99,19 @@ def settled(page: Page) -> None:
 
 
 def verdicts(page: Page, standing: str, snapshot: str) -> None:
-    """What both must say."""
+    """Wait for the verdicts of both platforms."""
     expect(page.locator("#standing-outcome")).to_have_text(standing, timeout=_PATIENT_MS)
     expect(page.locator("#snapshot-outcome")).to_have_text(snapshot, timeout=_PATIENT_MS)
 
 
 def buy(page: Page, item: str) -> None:
-    """A click on a good, which is then the one that the verdicts are about."""
+    """Click on an item, and wait until the verdicts are about it."""
     page.locator(f'[data-item="{item}"]').click()
     expect(page.locator(f'[data-item="{item}"]')).to_have_class("good bought", timeout=_PATIENT_MS)
 
 
 def as_admin(stage: Stage, method: str, path: str, body: Any = None) -> Any:
-    """What the gateway answers its administrator."""
+    """The gateway's answer to its administrator."""
     headers = {"Authorization": f"Bearer {stage.net.admin_key}", "Standing-Reason": "a test"}
     answer = httpx.request(method, stage.net.gateway_url + path, headers=headers, json=body, timeout=60)
     assert answer.is_success, answer.text
@@ -138,16 +138,16 @@ def _patiently() -> Retrying:
 
 
 def predicted(stage: Stage, *, on: bool) -> None:
-    """Leave the visitor out of predictions, or take them in."""
+    """Include the visitor in predictions, or exclude them."""
     as_admin(stage, "PUT", f"/v1/users/{visitors.USER}/prediction", {"predicted": on, "reason": "a test"})
 
 
-def told(stage: Stage) -> list[str]:
+def warnings_of(stage: Stage) -> list[str]:
     """The warnings about the visitor's account, by their events."""
     return [each["event"] for each in as_admin(stage, "GET", f"/v1/bindings/{stage.binding}/warnings")["warnings"]]
 
 
-def test_the_day_beside_it_counts_what_the_snapshot_gets_wrong(chromium: Browser, served: tuple[str, Stage]) -> None:
+def test_the_page_counts_the_snapshots_wrong_answers_of_the_day(chromium: Browser, served: tuple[str, Stage]) -> None:
     wrong = {"accept": "decline", "refuse": "approve"}
     expected = sum(one.snapshot == wrong[one.event["bank_would"]] for one in the_day())
     with page_of(chromium, served[0], 1440) as page:
@@ -161,23 +161,23 @@ def test_a_frozen_card_is_declined_where_the_snapshot_approves_at_every_width_in
     chromium: Browser, served: tuple[str, Stage], width: int, language: str
 ) -> None:
     url, _ = served
-    said = _SAID[language]
+    texts = _TEXTS[language]
     with page_of(chromium, url, width, language) as page:
         buy(page, "coffee")
-        verdicts(page, said["approve"], said["approve"])
+        verdicts(page, texts["approve"], texts["approve"])
         switch(page, "freeze", on=True)
         settled(page)
         expect(page.locator("#events li").first).to_be_visible()
         buy(page, "headphones")
-        verdicts(page, said["decline"], said["approve"])
-        expect(page.locator("#standing-why")).to_contain_text(said["frozen"])
+        verdicts(page, texts["decline"], texts["approve"])
+        expect(page.locator("#standing-why")).to_contain_text(texts["frozen"])
         expect(page.locator("#snapshot")).to_have_class(re.compile(r"approve wrong"))
         assert fits(page)
         assert serious_findings(page) == []
         shoot(page, f"demo-{width}-{language}")
 
 
-def test_a_lower_limit_and_a_new_phone_count_at_once(chromium: Browser, served: tuple[str, Stage]) -> None:
+def test_a_lower_limit_and_a_new_phone_take_effect_at_once(chromium: Browser, served: tuple[str, Stage]) -> None:
     with page_of(chromium, served[0], 1440) as page:
         switch(page, "limit", on=True)
         settled(page)
@@ -190,7 +190,7 @@ def test_a_lower_limit_and_a_new_phone_count_at_once(chromium: Browser, served: 
         verdicts(page, "In review", "Approved")
 
 
-def test_a_silent_banks_last_word_approves_nothing_once_it_is_too_old(
+def test_a_silent_banks_last_attestation_approves_nothing_once_it_is_too_old(
     chromium: Browser, served: tuple[str, Stage]
 ) -> None:
     with page_of(chromium, served[0], 1440) as page:
@@ -199,7 +199,7 @@ def test_a_silent_banks_last_word_approves_nothing_once_it_is_too_old(
         buy(page, "coffee")
         verdicts(page, "In review", "Approved")
         switch(page, "freeze", on=True)
-        expect(page.locator("#ledger-facts")).to_contain_text("has not said so yet")
+        expect(page.locator("#ledger-facts")).to_contain_text("has not reported it yet")
         switch(page, "silence", on=False)
         expect(page.locator("#age")).not_to_have_class("late", timeout=_PATIENT_MS)
         settled(page)
@@ -219,7 +219,7 @@ _WARNED = {
 
 
 @pytest.mark.parametrize(("width", "language"), [(360, "zh"), (768, "en"), (1440, "en"), (1440, "zh")])
-def test_a_warning_comes_before_the_payment_fails_and_comes_true(
+def test_a_warning_appears_before_the_payment_fails_and_is_confirmed(
     chromium: Browser, served: tuple[str, Stage], width: int, language: str
 ) -> None:
     url, stage = served
@@ -227,7 +227,7 @@ def test_a_warning_comes_before_the_payment_fails_and_comes_true(
     with page_of(chromium, url, width, language) as page:
         scored(stage)
         buy(page, "camera")
-        verdicts(page, _SAID[language]["approve"], _SAID[language]["approve"])
+        verdicts(page, _TEXTS[language]["approve"], _TEXTS[language]["approve"])
         before = page.locator("#early-title").text_content()
         switch(page, "limit", on=True)
         expect(page.locator("#early-factors")).to_contain_text(what, timeout=_PATIENT_MS)
@@ -235,7 +235,7 @@ def test_a_warning_comes_before_the_payment_fails_and_comes_true(
         expect(page.locator("#early-factors")).to_contain_text(to_do)
         expect(page.locator("#early-came")).to_have_class("came")
         buy(page, "camera")
-        verdicts(page, _SAID[language]["decline"], _SAID[language]["approve"])
+        verdicts(page, _TEXTS[language]["decline"], _TEXTS[language]["approve"])
         expect(page.locator("#early-came")).to_have_class("came true", timeout=_PATIENT_MS)
         expect(page.locator("#early-outcome")).to_contain_text(true)
         assert fits(page)
@@ -260,7 +260,7 @@ def test_a_warning_comes_before_the_payment_fails_and_comes_true(
         shoot(page, f"console-warning-{width}-{language}")
 
 
-def test_who_is_left_out_of_predictions_is_not_warned_and_the_page_makes_up_nothing(
+def test_a_user_excluded_from_predictions_gets_no_warning_and_the_page_invents_none(
     chromium: Browser, served: tuple[str, Stage]
 ) -> None:
     url, stage = served
@@ -269,17 +269,17 @@ def test_who_is_left_out_of_predictions_is_not_warned_and_the_page_makes_up_noth
         scored(stage)
         buy(page, "camera")
         verdicts(page, "Approved", "Approved")
-        before = told(stage)
+        before = warnings_of(stage)
         switch(page, "limit", on=True)
         settled(page)
         scored(stage)
         buy(page, "camera")
         verdicts(page, "Declined", "Approved")
-        assert told(stage) == before
+        assert warnings_of(stage) == before
         predicted(stage, on=True)
 
 
-def test_it_plays_by_itself_until_somebody_takes_over_and_again_when_asked(
+def test_autoplay_runs_until_a_visitor_takes_over_and_can_be_restarted(
     chromium: Browser, served: tuple[str, Stage]
 ) -> None:
     with page_of(chromium, served[0], 1440) as page:
@@ -292,7 +292,7 @@ def test_it_plays_by_itself_until_somebody_takes_over_and_again_when_asked(
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true", timeout=_PATIENT_MS)
         expect(page.locator('[data-item="headphones"]')).to_have_class("good bought", timeout=_PATIENT_MS)
         page.locator('[data-item="coffee"]').click()
-        expect(page.locator("#scene")).to_contain_text("It is yours", timeout=_PATIENT_MS)
+        expect(page.locator("#scene")).to_contain_text("Your turn", timeout=_PATIENT_MS)
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true")
 
 
@@ -328,7 +328,7 @@ def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser
         ("/pay", {"Origin": "http://elsewhere.example"}, {"item": "coffee"}, "another site"),
     ],
 )
-def test_what_is_no_click_of_the_page_is_refused(
+def test_requests_that_the_page_would_not_send_are_refused(
     served: tuple[str, Stage], path: str, headers: dict[str, str], body: dict[str, object], allowed: str
 ) -> None:
     answer = httpx.post(served[0].rstrip("/") + path, headers=headers, json=body)
@@ -336,7 +336,7 @@ def test_what_is_no_click_of_the_page_is_refused(
     assert allowed in answer.json()["problem"]
 
 
-def test_another_name_for_this_machine_reaches_nothing(served: tuple[str, Stage]) -> None:
+def test_requests_under_another_host_name_are_refused(served: tuple[str, Stage]) -> None:
     assert httpx.get(served[0], headers={"Host": "evil.example"}).status_code == 400
     assert "script-src 'self'" in httpx.get(served[0]).headers["Content-Security-Policy"]
     assert visitors.BIC not in httpx.get(served[0]).text

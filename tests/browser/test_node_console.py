@@ -34,7 +34,7 @@ class Standing:
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    """Names and problems are attacks wherever they can be."""
+    """Names and problems are attacks wherever possible."""
     with _started(tmp_path_factory.mktemp("hostile"), f"ops {SCRIPT}") as made:
         _attack(made.bank)
         yield made
@@ -42,7 +42,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    """A usual day."""
+    """A node without hostile data."""
     with _started(tmp_path_factory.mktemp("calm"), "chen.jie") as made:
         yield made
 
@@ -63,7 +63,7 @@ def _started(folder: Path, operator: str) -> Iterator[Standing]:
 
 
 def _busy(bank: Bank, drop: Path) -> None:
-    """A binding, a deposit whose payout fails, and an account that nobody understands."""
+    """A binding, a deposit whose payout fails, and an account with an unknown status."""
     rows: list[dict[str, Any]] = [dict(ACCOUNT), account(1), account(2), account(3, status="asleep")]
     as_of_ms = bank.clock.advance(10)
     at = datetime.fromtimestamp(as_of_ms // 1_000, UTC)
@@ -101,7 +101,7 @@ def sign_in(page: Page, standing: Standing) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_is_too_wide_keeps_people_out_or_runs_a_strangers_script(
+def test_no_page_is_too_wide_inaccessible_or_runs_an_injected_script(
     chromium: Browser, standing: Standing, width: int, language: str
 ) -> None:
     with visitor(chromium, standing.bank.url, width, language) as page:

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect in a real Chromium: over another site and back, whose links bring no strict cookie."""
+"""Sign-in by OpenID Connect in a real Chromium: to another site and back, where links carry no strict cookie."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-def test_somebody_signs_in_over_another_site_and_out_again(chromium: Browser, tmp_path: Path, scripts: bool) -> None:
+def test_a_user_signs_in_over_another_site_and_out_again(chromium: Browser, tmp_path: Path, scripts: bool) -> None:
     (tmp_path / "secret").write_text(CLIENT_SECRET)
     with provider() as there:
         there.issuer = there.issuer.replace("127.0.0.1", "localhost")  # another site than the gateway's

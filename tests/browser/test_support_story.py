@@ -1,4 +1,4 @@
-"""A user calls: "my payment fails!" Support mends it by clicks alone, over a real node, gateway and ledger."""
+"""A user calls: "my payment fails!" Support fixes it by clicks alone, over a real node, gateway and ledger."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -23,7 +23,7 @@ _BURST = {
 
 
 def act(page: Page, label: str, reason: str) -> None:
-    """Open an act's form, state the reason, and do it."""
+    """Open an action's form, state the reason, and submit it."""
     page.locator("summary", has_text=label).click()
     form = page.locator("details[open] form")
     form.locator('[name="reason"]').fill(reason)
@@ -32,7 +32,7 @@ def act(page: Page, label: str, reason: str) -> None:
 
 
 def find_account(page: Page, user: str, binding: str) -> None:
-    """From the first page to the user's account, as somebody on the phone does."""
+    """From the first page to the user's account, as support on the phone does."""
     page.get_by_role("link", name="Find", exact=True).click()
     page.locator('input[name="q"]').fill(user)
     page.locator('input[name="q"]').press("Enter")
@@ -40,9 +40,7 @@ def find_account(page: Page, user: str, binding: str) -> None:
     expect(page.locator(".crumb")).to_contain_text(user)
 
 
-def test_support_mends_a_payment_that_a_lost_publication_and_a_hold_stand_in_the_way_of(
-    chromium: Browser, a_world: World
-) -> None:
+def test_support_fixes_a_payment_blocked_by_a_lost_publication_and_a_hold(chromium: Browser, a_world: World) -> None:
     bank = a_world.start_bank(publisher={"resend_after_ms": 3_600_000})
     bank.change(ACCOUNT)
     (support, support_hash), (admin, admin_hash), (platform_key, platform_hash) = new_key(), new_key(), new_key()
@@ -85,7 +83,7 @@ def test_support_mends_a_payment_that_a_lost_publication_and_a_hold_stand_in_the
         shoot(page, "story-stalled-1440-en")
         act(page, "Ask the bank to publish again", "The user's bank says that the card is active again")
 
-        # The bank's word has come through; the hold is what is left.
+        # The bank's attestation has arrived; only the hold remains.
         wait_until(lambda: platform.decide(binding, amount_minor=500)["reason"] == "risk_hold")
         find_account(page, user, binding)
         expect(page.get_by_text("The bank has frozen this account")).to_have_count(0)

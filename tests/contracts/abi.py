@@ -1,4 +1,4 @@
-"""The contract's ABI in the few forms that the tests need: calldata, revert data and logs, with no client between."""
+"""The contract's ABI in the few forms that the tests need: calldata, revert data and logs, without a client."""
 
 import json
 import os
@@ -32,7 +32,8 @@ def ledger_artifact() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a reverted call says: the name of the custom error and its arguments, `Panic` and its code, or nothing."""
+    """The error of a reverted call: the name of the custom error and its arguments, `Panic` and its code, or
+    nothing."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -86,7 +87,7 @@ class Abi:
         return Refusal("unknown", (output,)) if output else Refusal("")
 
     def event(self, topics: list[bytes], data: bytes) -> Event:
-        """The event that a log holds."""
+        """The event in a log."""
         entry = self._events[topics[0]]
         plain = [field for field in entry["inputs"] if not field["indexed"]]
         arguments = dict(zip([f["name"] for f in plain], decode(_types(plain), data), strict=True))

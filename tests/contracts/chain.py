@@ -1,4 +1,4 @@
-"""A real EVM in this process: eth-tester's py-evm chain, driven so that one execution tells all.
+"""A real EVM in this process: eth-tester's py-evm chain, driven so that one execution yields everything.
 
 A transaction runs in a block of its own and its outcome (revert data, events, gas) is that block's own, not a replay's.
 Block times are set by the test: py-evm's clock does not follow the wall clock, it adds one second a block.
@@ -36,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a transaction or a call. `output` is return data or revert data."""
+    """The result of a transaction or a call. `output` is return data or revert data."""
 
     ok: bool
     output: bytes

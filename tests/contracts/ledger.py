@@ -99,7 +99,7 @@ class StatusLedger:
         )
 
     def refusal(self, outcome: Outcome) -> Refusal:
-        """Why the ledger refused; fails where it did not."""
+        """The ledger's refusal. Fails if it accepted."""
         assert not outcome.ok, "the ledger accepted"
         assert not outcome.logs
         return self.abi.refusal(outcome.output)

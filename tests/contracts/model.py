@@ -1,6 +1,6 @@
-"""The whole contract again in Python, written from its interface: what a step may do, and the error where it may not.
+"""The whole contract again in Python, written from its interface: the effect of each step, or its error.
 
-Only the hashing and the recovery of keys are shared with the rest of the project. Steps take the time of their block.
+Only the hashing and the recovery of keys are shared with the rest of the project. Steps use the time of their block.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Well-formed calldata of `publish`. The words of its attestations are as they came, padding and all."""
+    """Well-formed calldata of `publish`. The words of its attestations are unchanged, including padding."""
 
     bank: bytes
     number: int
@@ -57,7 +57,7 @@ class Message:
 
 
 def parse_message(data: bytes) -> Message:
-    """What the contract's entrance makes of raw calldata. Raises: Refused, without a name, where it is malformed."""
+    """Decode raw calldata as the contract does. Raises: Refused, without a name, if it is malformed."""
 
     def word(at: int) -> int:
         return int.from_bytes(data[at : at + 32])
@@ -84,7 +84,7 @@ def parse_message(data: bytes) -> Message:
 
 
 def digest_of(domain: Domain, message: Message, previous: bytes) -> bytes:
-    """EIP-712 over the words as they are."""
+    """EIP-712 over the words, unchanged."""
     batch = b"".join(
         keccak(keccak(text=_ATTESTATION_TYPE) + b"".join(word.to_bytes(32, "big") for word in item))
         for item in message.attestations
@@ -168,8 +168,13 @@ class Model:
         self.banks[message.bank] = bank._replace(
             publication=message.number, watermark_ms=message.watermark_ms, head=digest
         )
-        told = {"number": message.number, "watermarkMs": message.watermark_ms, "digest": digest, "bindings": bindings}
-        return Event("Published", {"bank": message.bank, **told})
+        arguments = {
+            "number": message.number,
+            "watermarkMs": message.watermark_ms,
+            "digest": digest,
+            "bindings": bindings,
+        }
+        return Event("Published", {"bank": message.bank, **arguments})
 
     def _store(self, message: Message) -> tuple[bytes, ...]:
         """Write each attestation in turn, under the publication's number; all or nothing."""
@@ -194,8 +199,8 @@ class Model:
         if name in self.banks:
             raise Refused("BankAlreadyAdmitted", name)
         self.banks[name] = BankState(signer, number, 0, admin, False, head)
-        told = {"signer": signer, "admin": admin, "number": number, "head": head}
-        return Event("BankAdmitted", {"bank": name, **told})
+        arguments = {"signer": signer, "admin": admin, "number": number, "head": head}
+        return Event("BankAdmitted", {"bank": name, **arguments})
 
     @_with_role(GUARDIAN_ROLE)
     def suspend(self, caller: str, name: bytes) -> Event:
@@ -234,7 +239,7 @@ class Model:
 
     @_with_role(GOVERNOR_ROLE)
     def revoke(self, caller: str, role: bytes, account: str) -> Event | None:
-        """The event is None where the account has not the role."""
+        """The event is None where the account does not have the role."""
         if (role, account) not in self.roles:
             return None
         self.roles.remove((role, account))

@@ -1,4 +1,4 @@
-"""The npm packages of tests/contracts/npm: other people's implementations that ours is held against."""
+"""The npm packages of tests/contracts/npm: independent implementations that ours is compared with."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,11 @@ FOLDER = Path(__file__).with_name("npm")
 
 
 class NpmMissing(Exception):
-    """The packages are not there and cannot be installed; the text says in one line what is missing."""
+    """The packages are missing and cannot be installed; the text says in one line what is missing."""
 
 
 def install() -> Path:
-    """The node_modules folder, installed from the committed lock file where it is not there yet. Raises: NpmMissing."""
+    """The node_modules folder, installed from the committed lock file if it is missing. Raises: NpmMissing."""
     modules = FOLDER / "node_modules"
     if (modules / "ethers" / "package.json").exists():
         return modules

@@ -67,7 +67,7 @@ def _dirty(words: bytes, dirt: int) -> bytes:
 
 @pytest.mark.parametrize("dirt", DIRTY_BELOW_26_BYTES.values(), ids=DIRTY_BELOW_26_BYTES.keys())
 def test_dirty_padding_of_an_attestation_breaks_the_signature(ledger: StatusLedger, bank: Issuer, dirt: int) -> None:
-    """Whoever submits cannot add bits to what the bank signed."""
+    """A submitter cannot add bits to what the bank signed."""
     data = _calldata(ledger, bank)
     data[ATTESTATION] = _dirty(bytes(data[ATTESTATION]), dirt)
     assert _send(ledger, data).name == "WrongSignature"
@@ -100,7 +100,7 @@ def test_the_lowest_bit_of_a_field_is_no_padding(ledger: StatusLedger, bank: Iss
 
 
 def _digest_over_raw_words(publication: Publication, words: bytes) -> bytes:
-    """EIP-712 by hand over one attestation's three words as they are, padding and all."""
+    """EIP-712 by hand over one attestation's three words, unchanged, including padding."""
     attestation_type = "Attestation(bytes32 binding,bytes26 tagAndHead,bytes32 tail)"
     publication_type = (
         "Publication(bytes11 bank,uint48 number,bytes32 previous,uint48 watermarkMs,Attestation[] attestations)"

@@ -26,7 +26,7 @@ def packages() -> None:
 
 
 def _ethers(typed_data: dict[str, Any], signature: bytes | None) -> dict[str, str]:
-    """What ethers says: the digest, whose the given signature is (if one is given), and its own signature with KEY."""
+    """ethers' results: the digest, the signer of the given signature (if any), and its own signature with KEY."""
     asked = {
         "typedData": typed_data,
         "signature": None if signature is None else "0x" + signature.hex(),
@@ -65,7 +65,7 @@ def test_ledger_accepts_what_ethers_signs(ledger: StatusLedger, bank: Issuer, si
     assert ledger.publish(publication, bytes.fromhex(theirs["signature"][2:])).ok
 
 
-def test_ethers_does_not_take_a_changed_publication_for_signed(ledger: StatusLedger, bank: Issuer) -> None:
+def test_ethers_rejects_the_signature_of_a_changed_publication(ledger: StatusLedger, bank: Issuer) -> None:
     publications = _publications(ledger, bank)
     signature = LocalSigner(KEY).sign(publications["one"].digest)
     assert _ethers(publications["three"].typed_data(), signature)["recovered"] != LocalSigner(KEY).address

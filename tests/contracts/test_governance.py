@@ -1,4 +1,4 @@
-"""Who may admit, suspend, reinstate and rotate; what each of it changes, and what it leaves alone."""
+"""The rights to admit, suspend, reinstate and rotate; what each step changes, and what it leaves alone."""
 
 from typing import Any
 
@@ -58,15 +58,15 @@ def _refused(ledger: StatusLedger, account: Account, function: str, *arguments: 
 def test_admission_starts_an_empty_history(ledger: StatusLedger, admin: Account) -> None:
     outcome = ledger.transact(ledger.registrar, "admit", NEW, KEY, admin.address, 0, ZERO_HASH)
     assert ledger.bank(NEW) == BankState(_lower(KEY), 0, 0, _lower(admin.address), False, ZERO_HASH)
-    told = {"bank": NEW, "signer": _lower(KEY), "admin": _lower(admin.address), "number": 0, "head": ZERO_HASH}
-    assert outcome.events(ledger.abi) == [Event("BankAdmitted", told)]
+    arguments = {"bank": NEW, "signer": _lower(KEY), "admin": _lower(admin.address), "number": 0, "head": ZERO_HASH}
+    assert outcome.events(ledger.abi) == [Event("BankAdmitted", arguments)]
 
 
 def test_admission_goes_on_from_a_history(ledger: StatusLedger, admin: Account) -> None:
     outcome = ledger.transact(ledger.registrar, "admit", NEW, KEY, admin.address, 41, HEAD)
     assert ledger.bank(NEW) == BankState(_lower(KEY), 41, 0, _lower(admin.address), False, HEAD)
-    told = {"bank": NEW, "signer": _lower(KEY), "admin": _lower(admin.address), "number": 41, "head": HEAD}
-    assert outcome.events(ledger.abi) == [Event("BankAdmitted", told)]
+    arguments = {"bank": NEW, "signer": _lower(KEY), "admin": _lower(admin.address), "number": 41, "head": HEAD}
+    assert outcome.events(ledger.abi) == [Event("BankAdmitted", arguments)]
 
 
 BAD_ADMISSIONS: dict[str, tuple[bytes, str, bool, int, bytes, Refusal]] = {
@@ -89,7 +89,7 @@ def test_bad_admission_is_refused(
 
 
 def test_a_bank_cannot_be_admitted_again_to_set_its_history_back(ledger: StatusLedger, suspended: Issuer) -> None:
-    """Neither while suspended nor otherwise, whatever history is named. A bad history is told first."""
+    """Neither while suspended nor otherwise, whatever history is named. An incomplete history is reported first."""
     bank = suspended.bank
     for number, head in ((0, ZERO_HASH), (1, HEAD)):
         refusal = _refused(ledger, ledger.registrar, "admit", bank, KEY, suspended.admin.address, number, head)
@@ -106,8 +106,8 @@ def test_suspension_stops_the_bank_at_once_and_keeps_its_state(ledger: StatusLed
     assert bank.publish(ledger, attestation(1), watermark_ms=now).ok
     before = ledger.bank(bank.bank)
     outcome = ledger.transact(ledger.guardian, "suspend", bank.bank)
-    told = {"bank": bank.bank, "by": _lower(ledger.guardian.address)}
-    assert outcome.events(ledger.abi) == [Event("BankSuspended", told)]
+    arguments = {"bank": bank.bank, "by": _lower(ledger.guardian.address)}
+    assert outcome.events(ledger.abi) == [Event("BankSuspended", arguments)]
     assert ledger.bank(bank.bank) == before._replace(suspended=True)
     assert ledger.refusal(bank.publish(ledger)) == Refusal("BankIsSuspended", (bank.bank,))
 
@@ -134,8 +134,8 @@ def test_reinstatement_names_the_keys_anew_and_keeps_the_history(
     before = ledger.bank(suspended.bank)
     record = ledger.record(suspended.bank, binding(1))
     outcome = ledger.transact(ledger.registrar, "reinstate", suspended.bank, KEY, admin.address)
-    told = {"bank": suspended.bank, "signer": _lower(KEY), "admin": _lower(admin.address)}
-    assert outcome.events(ledger.abi) == [Event("BankReinstated", told)]
+    arguments = {"bank": suspended.bank, "signer": _lower(KEY), "admin": _lower(admin.address)}
+    assert outcome.events(ledger.abi) == [Event("BankReinstated", arguments)]
     assert ledger.bank(suspended.bank) == before._replace(
         signer=_lower(KEY), admin=_lower(admin.address), suspended=False
     )
@@ -160,7 +160,7 @@ def test_reinstatement_with_a_zero_address_is_refused(ledger: StatusLedger, susp
 
 
 def test_only_a_suspended_bank_can_be_reinstated(ledger: StatusLedger, bank: Issuer) -> None:
-    """Or else the registrar alone could replace a working bank's keys. It is told before a zero address is."""
+    """Otherwise the registrar alone could replace a working bank's keys. It is checked before a zero address."""
     for key in (KEY, ZERO_ADDRESS):
         refusal = _refused(ledger, ledger.registrar, "reinstate", bank.bank, key, KEY)
         assert refusal == Refusal("BankNotSuspended", (bank.bank,))
@@ -172,8 +172,8 @@ def test_only_a_suspended_bank_can_be_reinstated(ledger: StatusLedger, bank: Iss
 def test_rotation_replaces_the_signer_alone(ledger: StatusLedger, bank: Issuer) -> None:
     before = ledger.bank(bank.bank)
     outcome = ledger.transact(bank.admin, "rotateSigner", bank.bank, KEY)
-    told = {"bank": bank.bank, "previousSigner": before.signer, "signer": _lower(KEY)}
-    assert outcome.events(ledger.abi) == [Event("SignerRotated", told)]
+    arguments = {"bank": bank.bank, "previousSigner": before.signer, "signer": _lower(KEY)}
+    assert outcome.events(ledger.abi) == [Event("SignerRotated", arguments)]
     assert ledger.bank(bank.bank) == before._replace(signer=_lower(KEY))
 
 
@@ -199,8 +199,8 @@ def test_only_the_banks_own_admin_rotates(ledger: StatusLedger, bank: Issuer, ot
 
 
 @pytest.mark.parametrize("function", ["suspend", "reinstate", "rotateSigner"])
-def test_an_unknown_bank_is_told_so(ledger: StatusLedger, function: str) -> None:
-    """Before anything else about it; the zero address has no say over banks that nobody is the admin of."""
+def test_an_unknown_bank_is_refused_as_not_admitted(ledger: StatusLedger, function: str) -> None:
+    """Before any other check; the zero address has no rights over banks without an admin."""
     account = {"suspend": ledger.guardian, "reinstate": ledger.registrar}.get(function, ledger.submitter)
     arguments = {"suspend": (), "reinstate": (KEY, KEY), "rotateSigner": (KEY,)}[function]
     assert _refused(ledger, account, function, NEW, *arguments) == Refusal("BankNotAdmitted", (NEW,))
@@ -242,8 +242,8 @@ def test_the_governor_moves_the_roles_and_only_the_governor(ledger: StatusLedger
     for role, holder in ((REGISTRAR_ROLE, ledger.registrar), (GUARDIAN_ROLE, ledger.guardian)):
         for stranger in (ledger.registrar, ledger.guardian, ledger.submitter):
             refusal = ledger.refusal(ledger.transact(stranger, "grantRole", role, successor.address))
-            told = (_lower(stranger.address), GOVERNOR_ROLE)
-            assert refusal == Refusal("AccessControlUnauthorizedAccount", told)
+            arguments = (_lower(stranger.address), GOVERNOR_ROLE)
+            assert refusal == Refusal("AccessControlUnauthorizedAccount", arguments)
         granted = ledger.transact(ledger.governor, "grantRole", role, successor.address)
         new = {"role": role, "account": _lower(successor.address), "sender": by}
         assert granted.events(ledger.abi) == [Event("RoleGranted", new)]
@@ -255,15 +255,15 @@ def test_the_governor_moves_the_roles_and_only_the_governor(ledger: StatusLedger
 
 
 def test_a_role_is_given_up_by_its_holder_and_by_nobody_else(ledger: StatusLedger, bank: Issuer) -> None:
-    """The holder names itself, so that a slip of the hand gives up nothing."""
+    """The holder names itself, so that nothing is renounced by mistake."""
     guardian = ledger.guardian.address
     for account, named in ((ledger.submitter, guardian), (ledger.governor, guardian), (ledger.guardian, KEY)):
         refusal = ledger.refusal(ledger.transact(account, "renounceRole", GUARDIAN_ROLE, named))
         assert refusal == Refusal("AccessControlBadConfirmation")
     assert ledger.ask("hasRole", GUARDIAN_ROLE, guardian)
     outcome = ledger.transact(ledger.guardian, "renounceRole", GUARDIAN_ROLE, guardian)
-    told = {"role": GUARDIAN_ROLE, "account": _lower(guardian), "sender": _lower(guardian)}
-    assert outcome.events(ledger.abi) == [Event("RoleRevoked", told)]
+    arguments = {"role": GUARDIAN_ROLE, "account": _lower(guardian), "sender": _lower(guardian)}
+    assert outcome.events(ledger.abi) == [Event("RoleRevoked", arguments)]
     refusal = _refused(ledger, ledger.guardian, "suspend", bank.bank)
     assert refusal == Refusal("AccessControlUnauthorizedAccount", (_lower(guardian), GUARDIAN_ROLE))
 

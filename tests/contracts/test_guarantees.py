@@ -1,4 +1,4 @@
-"""docs/LEDGER-GUARANTEES.md names tests and proofs; they exist, and no promise is without one."""
+"""docs/LEDGER-GUARANTEES.md names tests and proofs; they exist, and every promise names one."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""A bank's history as a signed hash chain: recomputed from the ledger's own blocks alone, and going on elsewhere."""
+"""A bank's history as a signed hash chain: recomputed from the ledger's own blocks alone, and continued elsewhere."""
 
 from dataclasses import dataclass
 
@@ -20,12 +20,12 @@ class Found:
 
     publication: Publication
     signer: str | None
-    told_digest: bytes
-    told_bindings: tuple[bytes, ...]
+    logged_digest: bytes
+    logged_bindings: tuple[bytes, ...]
 
 
 def _audit(ledger: StatusLedger, bank: bytes) -> list[Found]:
-    """Recompute a bank's history; nothing is used but JSON-RPC answers about logs and transactions."""
+    """Recompute a bank's history from JSON-RPC answers about logs and transactions only."""
     w3 = ledger.chain.w3
     contract = w3.eth.contract(address=ledger.address, abi=_ABI)
     admitted = contract.events.BankAdmitted.get_logs(from_block=0, argument_filters={"bank": bank})
@@ -48,7 +48,7 @@ def _audit(ledger: StatusLedger, bank: bytes) -> list[Found]:
                 publication,
                 recover(publication.digest, signature),
                 bytes(log["args"]["digest"]),
-                tuple(bytes(told) for told in log["args"]["bindings"]),
+                tuple(bytes(each) for each in log["args"]["bindings"]),
             )
         )
     return found
@@ -102,13 +102,13 @@ def test_hash_chain_recomputes_from_the_ledgers_own_history_alone(
     assert [found.signer for found in history] == signers
     assert [len(found.publication.attestations) for found in history] == sizes
     for found in history:
-        assert found.told_digest == found.publication.digest
-        assert found.told_bindings == tuple(item.binding for item in found.publication.attestations)
+        assert found.logged_digest == found.publication.digest
+        assert found.logged_bindings == tuple(item.binding for item in found.publication.attestations)
     assert ledger.bank(bank.bank).head == history[-1].publication.digest
 
 
 def test_records_replay_from_the_history_alone(ledger: StatusLedger, bank: Issuer) -> None:
-    """The history's last word on each binding is the record that `read` gives."""
+    """The history's last attestation of each binding is the record that `read` returns."""
     for round_number in range(4):
         now = ledger.latest_ms
         items = [attestation(n, version=round_number) for n in range(round_number, 4)]

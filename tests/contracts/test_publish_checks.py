@@ -1,4 +1,4 @@
-"""The ordered checks of `publish`: each just valid and just invalid, and which error is told where two would do."""
+"""The ordered checks of `publish`: each just valid and just invalid, and which error is reported if two apply."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -121,7 +121,7 @@ def _other_key(attempt: Attempt) -> None:
     attempt.key = signer("nobody in particular")
 
 
-def _say_again(attempt: Attempt) -> None:
+def _repeat(attempt: Attempt) -> None:
     attempt.attestations.append(attestation(0))
 
 
@@ -139,7 +139,7 @@ JUST_VALID: dict[str, list[Change]] = {
     "4 the next number": [_set_number(2)],
     "5 the same watermark again": [_watermark_after_last(0)],
     "5 a watermark at the allowance": [_watermark_after_latest(0)],
-    "no check: what the record says already": [_say_again],
+    "no check: what the record says already": [_repeat],
 }
 
 
@@ -159,15 +159,15 @@ def test_just_valid_is_accepted(attempt: Attempt, changes: list[Change]) -> None
         "bindings": tuple(item.binding for item in attempt.attestations),
     }
     assert outcome.events(attempt.ledger.abi) == [Event("Published", expected)]
-    # To the byte: a decoder passes over what follows, a hash of the log does not.
+    # To the byte: a decoder ignores trailing data, a hash of the log does not.
     ((_, data),) = outcome.logs
-    told = [expected["watermarkMs"], expected["digest"], expected["bindings"]]
-    assert data == encode(["uint48", "bytes32", "bytes32[]"], told)
+    logged = [expected["watermarkMs"], expected["digest"], expected["bindings"]]
+    assert data == encode(["uint48", "bytes32", "bytes32[]"], logged)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is just invalid, by which check, and how the refusal of the submitted attempt reads."""
+    """A minimal fault, the check that finds it, and the expected refusal of the submitted attempt."""
 
     name: str
     check: int
@@ -205,12 +205,12 @@ FAULTS = [
         lambda a: Refusal("WrongSignature", (a.digest, a.issuer.signer.address.lower())),
     ),
 ]
-# Malformed calldata rather than a check, but found only when the attestations are written: after all of the checks.
+# Malformed calldata rather than a check, but found only when the attestations are written, after all checks.
 DIRT = Fault("dirt in an attestation", 7, _dirt, lambda a: Refusal(""))
 
 
 def _assert_refused(attempt: Attempt, fault: Fault) -> None:
-    """Submit, and hold the refusal against the fault's and the state against what it was."""
+    """Submit, and check that the refusal is the fault's and the state is unchanged."""
     bank = attempt.issuer.bank
     before = attempt.ledger.bank(bank), attempt.ledger.record(bank, binding(0)), attempt.ledger.record(bank, binding(1))
     refusal = attempt.ledger.refusal(attempt.submit())
@@ -225,7 +225,7 @@ def test_just_invalid_is_refused_and_changes_nothing(attempt: Attempt, fault: Fa
     _assert_refused(attempt, fault)
 
 
-# An unknown bank has nothing to suspend or to be replayed, so there check 1 meets the later ones as they are for it.
+# An unknown bank has nothing to suspend or to be replayed, so check 1 is not paired with check 2.
 PAIRS = [
     (first, second)
     for first, second in combinations([*FAULTS, DIRT], 2)
@@ -246,7 +246,7 @@ def test_an_unknown_bank_cannot_be_suspended_first(ledger: StatusLedger) -> None
 
 
 def test_one_bad_attestation_takes_the_whole_publication_with_it(attempt: Attempt) -> None:
-    """Whether it is the first, has others about it, or is the last; what is right about the others does not count."""
+    """Whether it is the first, has others about it, or is the last; valid attestations beside it do not count."""
     for at in range(3):
         attempt.attestations = [attestation(number, version=2) for number in range(3)]
         attempt.dirty = at
@@ -256,13 +256,13 @@ def test_one_bad_attestation_takes_the_whole_publication_with_it(attempt: Attemp
 
 
 def test_an_earlier_publication_cannot_bring_its_record_back(attempt: Attempt) -> None:
-    """A record that was replaced stays so: what wrote it has an earlier number, under which nothing is taken again."""
+    """A replaced record cannot come back: its publication has an earlier number, which is not accepted again."""
     ledger, issuer = attempt.ledger, attempt.issuer
     attempt.attestations = [attestation(0, version=2)]
     assert attempt.submit().ok
     replaced = ledger.record(issuer.bank, binding(0))
     assert replaced[:3] == (2, attestation(0, version=2).tag_and_head, attestation(0, version=2).tail)
-    # The very first publication once more, then what it said, signed anew on top of the head, under each number so far.
+    # The first publication again, then its content signed again on top of the head, under each number so far.
     for number, previous in ((1, ZERO_HASH), (1, attempt.digest), (2, attempt.digest)):
         again = issuer.publish(ledger, attestation(0), number=number, previous=previous)
         assert ledger.refusal(again) == Refusal("UnexpectedNumber", (number, 3))
@@ -287,7 +287,7 @@ def test_a_binding_twice_in_one_batch_keeps_the_last(attempt: Attempt) -> None:
     assert event.arguments["bindings"] == (binding(0), binding(0))
 
 
-def test_records_may_be_written_while_the_watermark_stands(attempt: Attempt) -> None:
+def test_records_may_be_written_without_moving_the_watermark(attempt: Attempt) -> None:
     """More changes of one moment than a publication holds go out in several; the last moves the watermark."""
     attempt.attestations = [attestation(7)]
     assert attempt.submit().ok
@@ -296,7 +296,7 @@ def test_records_may_be_written_while_the_watermark_stands(attempt: Attempt) -> 
 
 
 def test_numbers_end_with_their_48_bits(ledger: StatusLedger) -> None:
-    """A history at the last number of all cannot go on; it does not start over at zero."""
+    """A history at the highest number cannot continue; it does not start over at zero."""
     issuer = Issuer("CHASUS33", signer("an old bank"), ledger.chain.accounts[4])
     assert issuer.admit(ledger, number=2**48 - 1, head=b"\x11" * 32).ok
     outcome = ledger.transact(ledger.submitter, "publish", issuer.bank, 0, 0, [], b"")

@@ -1,4 +1,4 @@
-"""What a publication leaves behind: two storage slots for each binding, read back whole, and nobody else's."""
+"""The records of a publication: two storage slots for each binding, read back completely, and no other bank's."""
 
 from eth_utils import keccak, to_canonical_address
 
@@ -48,7 +48,7 @@ def test_a_record_is_two_storage_slots_as_drawn(ledger: StatusLedger, bank: Issu
 
 
 def test_full_width_fields_do_not_run_into_each_other(ledger: StatusLedger, bank: Issuer) -> None:
-    """Number, watermark, and each part of the seal with all bits that they can have, beside parts that have none."""
+    """Number, watermark, and each part of the seal with all bits set, beside parts with none."""
     contents = [(b"\xff" * 26, bytes(32)), (bytes(26), b"\xff" * 32), (b"\xff" * 26, b"\xff" * 32)]
     ledger.chain.next_time_s = (2**48 - 1 - 10_000) // 1000 - len(contents)  # year 10889
     history = Issuer("CHASUS33", bank.signer, bank.admin)
@@ -64,7 +64,7 @@ def test_full_width_fields_do_not_run_into_each_other(ledger: StatusLedger, bank
 
 
 def test_a_record_has_the_number_of_the_publication_that_wrote_it_last(ledger: StatusLedger, bank: Issuer) -> None:
-    """Also where a later publication says of a binding just what an earlier one said."""
+    """Also if a later publication repeats an earlier attestation."""
     _publish(ledger, bank, 1, 2)
     _publish(ledger, bank, 2, 3)
     now = _publish(ledger, bank, 3)

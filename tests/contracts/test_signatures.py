@@ -1,4 +1,4 @@
-"""Check 6 under attack: whose signature counts, over what, and in which form; keys (ECDSA) and contracts (ERC-1271)."""
+"""Check 6 under attack: valid signers, signed content and form of signatures; keys (ECDSA) and contracts (ERC-1271)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ FIXTURES = ROOT / "tests" / "contracts" / "solidity" / "artifacts"
 
 
 def _assert_wrong_signature(ledger: StatusLedger, issuer: Issuer, publication: Publication, signature: bytes) -> None:
-    """The ledger refuses, and says over which digest it looked for whose signature; nothing has changed."""
+    """The ledger refuses, and reports the digest and the expected signer; nothing has changed."""
     before = ledger.bank(issuer.bank)
     expected = replace(publication, domain=ledger.domain, previous=before.head).digest
     refusal = ledger.refusal(ledger.publish(publication, signature))
@@ -197,7 +197,7 @@ def test_replay_from_another_chain_is_refused(ledger: StatusLedger, bank: Issuer
 
 
 def test_replay_from_another_deployment_is_refused(ledger: StatusLedger, bank: Issuer) -> None:
-    """The same bank, number, previous and content, accepted by one ledger, are nothing to another."""
+    """The same bank, number, previous and content, accepted by one ledger, do not count on another."""
     elsewhere = StatusLedger.deploy(ledger.chain)
     assert bank.admit(elsewhere).ok
     publication = _first(elsewhere, bank)
@@ -212,7 +212,7 @@ def test_publication_on_top_of_another_history_is_refused(ledger: StatusLedger, 
 
 
 def test_rotation_cuts_the_old_key_off_at_once(ledger: StatusLedger, bank: Issuer) -> None:
-    """Also for what the old key signed before; the same digest under the new key goes through."""
+    """Also for what the old key signed before; the same digest under the new key is accepted."""
     publication = _first(ledger, bank)
     signed_before = bank.signer.sign(publication.digest)
     new = signer("rotated")
@@ -272,7 +272,7 @@ def test_fewer_or_other_owners_do_not_sign_for_the_bank(
         "one owner twice": one + one,
         "wrong order": two + one,
         "an owner and a stranger": b"".join(owner.sign(publication.digest) for owner in stranger),
-        "an owner's word on something else": one + replayed,
+        "an owner's signature of something else": one + replayed,
         "truncated": (one + two)[:-1],
         "nothing": b"",
         "the former key": former,

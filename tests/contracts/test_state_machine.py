@@ -1,4 +1,4 @@
-"""Random lives of two ledgers with several banks, held step by step against the Python model of the contract.
+"""Random lives of two ledgers with several banks, compared step by step with the Python model of the contract.
 
 Steps are honest and hostile ones: publications with every field right or just wrong, keys of others and former keys,
 other chain ids, the other ledger's messages, replays, and raw calldata cut, flipped and reordered. After every step the
@@ -41,7 +41,7 @@ EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", "8"))
 STEPS = 40
 MIN_STEPS = 20  # of a life, on average; Hypothesis makes some of them shorter than STEPS, the first above all
 TIME_BOUNDS = {"WatermarkAhead", "WatermarkBackwards"}
-# What the lives of each machine have to meet: a run that never does proves nothing about it.
+# The events that the lives of each machine must include: a run without one proves nothing about it.
 ENOUGH_TO_MEET_ALL = 120
 TO_MEET = {f"{name} by 1 ms" for name in TIME_BOUNDS} | {
     "BankAdmitted",
@@ -70,7 +70,7 @@ _keys = st.integers(0, len(KEYS) - 1)
 
 
 def _kind(refusal: Refusal) -> str:
-    """What a refusal is counted as; a time that misses its bound by the least possible is a kind of its own."""
+    """The key under which a refusal is counted; a time that misses its bound by 1 ms has a key of its own."""
     given_and_bound = refusal.arguments[-2:]
     if refusal.name in TIME_BOUNDS and abs(given_and_bound[0] - given_and_bound[1]) == 1:
         return f"{refusal.name} by 1 ms"
@@ -79,7 +79,7 @@ def _kind(refusal: Refusal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """How a publication differs from the right one; the defaults do not."""
+    """How a publication differs from the valid one; the defaults do not."""
 
     items: Sequence[int]
     number: int = 0
@@ -152,7 +152,7 @@ def _two_ledgers() -> tuple[StatusLedger, StatusLedger]:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two deployments on one chain, each with its model. Counts what its steps came to, by event or error."""
+    """Two deployments on one chain, each with its model. Counts the results of its steps, by event or error."""
 
     seen: ClassVar[Counter[str]]
 
@@ -247,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
         steps[name](index, **drawn)
 
     def _admit(self, index: int, bic: str, key: int, role: str, zero: str | None, history: str) -> None:
-        """Admission, as a rule going on where the other ledger's history stands."""
+        """Admission, usually continuing the other ledger's history."""
         ledger = self.ledgers[index]
         there = self.models[1 - index].bank(bic_to_bytes11(bic))
         number = {"own": there.publication, "number": 7}.get(history, 0)
@@ -285,7 +285,7 @@ class LedgerMachine(RuleBasedStateMachine):
     # --- publications
 
     def _publication(self, index: int, bic: str, draw: _Draw) -> bytes:
-        """Calldata of a publication that is right but for what `draw` makes wrong."""
+        """Calldata of a publication that is valid except for the flaws of `draw`."""
         state = self.models[index].bank(bic_to_bytes11(bic))
         latest_ms = self.chain.next_time_s * 1000 + AHEAD_ALLOWANCE_MS
         times = {
@@ -323,7 +323,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._send(index, data)
 
     @rule(index=_ledgers, bic=_admitted, items=_items, times=st.integers(1, 3))
-    def publish_rightly(self, index: int, bic: str, items: list[int], times: int) -> None:
+    def publish_validly(self, index: int, bic: str, items: list[int], times: int) -> None:
         for _ in range(times):
             data = self._publication(index, bic, _Draw(items=items))
             self.sent.append(data)
@@ -331,13 +331,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(index=_ledgers, bic=_admitted, item=st.integers(0, BINDINGS - 1), bound=st.sampled_from(sorted(TIME_BOUNDS)))
     def publish_a_millisecond_out(self, index: int, bic: str, item: int, bound: str) -> None:
-        """A publication with one fault, the least there can be: no other check may answer for the one that is meant."""
+        """A publication with a single minimal fault: no check but the intended one may refuse it."""
         watermark = {"WatermarkBackwards": "before last", "WatermarkAhead": "ahead"}[bound]
         self._send(index, self._publication(index, bic, _Draw(items=[item], watermark=watermark)))
 
     @rule(index=_ledgers, bic=_admitted, items=_items.filter(bool), at=st.integers(0, 2), bit=st.integers(0, 47))
     def publish_signed_dirt(self, index: int, bic: str, items: list[int], at: int, bit: int) -> None:
-        """A right publication but for one bit below an attestation's 26 bytes, which the bank signs as it is."""
+        """A valid publication except for one bit below an attestation's 26 bytes, which the bank signs unchanged."""
         state, domain = self.models[index].bank(bic_to_bytes11(bic)), self.models[index].domain
         data = bytearray(self._publication(index, bic, _Draw(items=items)))
         end = 4 + 32 * (6 + 3 * (at % len(items)) + 2)  # of the attestation's second word; six come before the first
@@ -363,7 +363,7 @@ class LedgerMachine(RuleBasedStateMachine):
         at=st.integers(0, 2**16),
     )
     def publish_damaged(self, index: int, bic: str, items: list[int], damage: str, at: int) -> None:
-        """A right publication whose calldata is damaged on the way."""
+        """A valid publication whose calldata is damaged on the way."""
         data = bytearray(self._publication(index, bic, _Draw(items=items)))
         if damage == "flip":
             position = at % (len(data) * 8)
@@ -402,7 +402,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (answer.block_number, answer.block_time_s) == self.chain.last_block
 
     def _check_no_rollback(self, index: int, queries: list[tuple[bytes, bytes]], records: list[RecordState]) -> None:
-        """A record is as it was, or of a publication later than the one it had; whatever the model thinks of it."""
+        """A record is unchanged, or of a later publication than before, whatever the model says."""
         for query, record in zip(queries, records, strict=True):
             before = self.held[index].get(query, NO_RECORD)
             if record[:3] != before[:3]:

@@ -55,7 +55,7 @@ def number_of(transaction: Row) -> str:
     return str(BY_USER[transaction["user_id"]]["number"])
 
 
-def told() -> Iterator[tuple[Row, Row, int, bool]]:
+def transactions_with_state() -> Iterator[tuple[Row, Row, int, bool]]:
     """Each transaction with its account's fields, the day's usage and whether the bank is silent at that instant."""
     now = {number: dict(account) for number, account in BY_NUMBER.items()}
     used: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""The simulation of what a consortium can carry: it counts what it should, and agrees with what was measured."""
+"""The simulation of a consortium's capacity: it counts correctly, and agrees with the measurements."""
 
 import json
 from dataclasses import replace
@@ -12,8 +12,8 @@ from bench.capacity import BENCHMARKS, Case, Costs, simulate, wall
 _COSTS = Costs.measured()
 
 
-def test_costs_are_those_that_were_measured() -> None:
-    """A publication of one, of a hundred and of five hundred come out at what the bench measured, to 1 %."""
+def test_costs_match_the_measurements() -> None:
+    """Publications of 1, 100 and 500 attestations cost what the bench measured, within 1 %."""
     figures = json.loads(BENCHMARKS.read_text())["sections"]["gas"]["figures"]
     measured = {f["load"]: f["median"] for f in figures if f["contender"] == "StatusLedger, update"}
     for size in (1, 100, 500):
@@ -21,7 +21,7 @@ def test_costs_are_those_that_were_measured() -> None:
 
 
 def test_a_change_is_in_a_block_as_soon_as_on_the_benchs_real_nodes() -> None:
-    """With a block each second; the bench's figure reaches to the decision, which reads some ten milliseconds later."""
+    """With a block each second; the bench's figure extends to the decision, which reads some ten milliseconds later."""
     figures = json.loads(BENCHMARKS.read_text())["sections"]["propagate"]["figures"]
     measured_ms = next(f["latency_ms"] for f in figures if f["load"] == "a block each 1 s")
     outcome = simulate(Case(banks=10, changes_a_second=10))
@@ -29,7 +29,7 @@ def test_a_change_is_in_a_block_as_soon_as_on_the_benchs_real_nodes() -> None:
     assert outcome.in_block_p99_ms == pytest.approx(measured_ms["p99"], rel=0.1)
 
 
-def test_banks_that_only_beat_cost_what_their_heartbeats_cost() -> None:
+def test_idle_banks_cost_only_their_heartbeats() -> None:
     outcome = simulate(Case(banks=100, changes_a_second=0))
     assert outcome.publications_a_second == pytest.approx(100, rel=0.03)
     assert outcome.block_share == pytest.approx(100 * _COSTS.gas(0) / 100_000_000, rel=0.03)
@@ -38,7 +38,7 @@ def test_banks_that_only_beat_cost_what_their_heartbeats_cost() -> None:
 
 
 def test_every_change_costs_its_whole_herd_and_is_published_once() -> None:
-    """Changes that come fast share publications; each costs an attestation for every binding of its herd."""
+    """Changes in quick succession share publications; each costs an attestation for every binding of its herd."""
     alone, herds = (simulate(Case(banks=2, changes_a_second=100, herd=herd)) for herd in (1, 8))
     assert alone.behind < 5
     for outcome, herd in ((alone, 1), (herds, 8)):
@@ -46,8 +46,8 @@ def test_every_change_costs_its_whole_herd_and_is_published_once() -> None:
         assert outcome.block_share == pytest.approx(gas / 100_000_000, rel=0.1)
 
 
-def test_what_does_not_go_into_the_blocks_waits_longer_and_longer() -> None:
-    """Twice as many changes as the block's gas holds: half of them are left, and banks' words age."""
+def test_changes_beyond_the_block_gas_queue_up_and_staleness_grows() -> None:
+    """Twice as many changes as the block's gas holds: half of them remain, and attestations age."""
     holds = 100_000_000 / _COSTS.attestation
     case = Case(banks=20, changes_a_second=2 * holds)
     short, long = simulate(case, seconds=10), simulate(case, seconds=20)
@@ -59,19 +59,19 @@ def test_what_does_not_go_into_the_blocks_waits_longer_and_longer() -> None:
 
 def test_the_wall_of_a_small_block_is_where_its_gas_ends() -> None:
     case = Case(banks=5, changes_a_second=0, block_gas=5_000_000)
-    heartbeats = 4 * 5 * _COSTS.gas(0)  # each bank has four publications under way at most
+    heartbeats = 4 * 5 * _COSTS.gas(0)  # each bank has four publications in flight at most
     at_most = 5_000_000 / _COSTS.attestation
     at_least = (5_000_000 - heartbeats) / _COSTS.attestation
     assert 0.85 * at_least <= wall(case, 3_000) <= 1.1 * at_most
 
 
-def test_the_same_seed_is_the_same_run() -> None:
+def test_the_same_seed_repeats_the_run() -> None:
     case = Case(banks=5, changes_a_second=20)
     assert simulate(case, 5, seed=1) == simulate(case, 5, seed=1) != simulate(case, 5, seed=2)
 
 
-def test_the_page_says_what_the_study_found(tmp_path: Path) -> None:
-    """The tables between the marks are those of the JSON that lies beside the chart, and gas is today's, to 2 %."""
+def test_the_pages_tables_match_the_study(tmp_path: Path) -> None:
+    """The tables between the marks come from the JSON beside the chart, and its gas costs are current within 2 %."""
     found = json.loads((capacity_tables.FOLDER / "capacity.json").read_text())
     for name in ("publication", "attestation", "first"):
         assert found["costs"][name] == pytest.approx(getattr(_COSTS, name), rel=0.02), "make capacity"

@@ -1,4 +1,4 @@
-"""The demo's promises to a newcomer: the lines that it prints do what it says, and Ctrl-C leaves nothing behind."""
+"""The demo's promises to a newcomer: the lines it prints do what it says, and Ctrl-C leaves nothing behind."""
 
 import json
 import subprocess
@@ -53,8 +53,8 @@ def _children(pid: int) -> set[int]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("ending", ["INT", "HUP"])
-def test_the_end_of_the_demo_is_the_end_of_every_process_it_started(tmp_path: Path, ending: str) -> None:
-    """Also for the impatient, who press Ctrl-C again and again, and where a script started it in the background."""
+def test_the_demo_ends_every_process_it_started(tmp_path: Path, ending: str) -> None:
+    """Also if Ctrl-C is pressed repeatedly, and if a script started it in the background."""
     demo = [sys.executable, str(_DEMO), "--once", "--keep", str(tmp_path / "demo")]
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *demo]
     with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True) as running:
@@ -66,5 +66,5 @@ def test_the_end_of_the_demo_is_the_end_of_every_process_it_started(tmp_path: Pa
             subprocess.run(["kill", f"-{ending}", str(running.pid)], check=False, capture_output=True)
         out, _ = running.communicate(timeout=_PATIENCE_S)
     assert "Ending every process" in out
-    assert running.returncode == 130, "what was broken off has shown nothing"
+    assert running.returncode == 130, "an interrupted run proves nothing"
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []

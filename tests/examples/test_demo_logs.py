@@ -1,4 +1,4 @@
-"""The demo's whole day at the most talkative level: nothing in any log tells who somebody is."""
+"""The demo's whole day at the most verbose level: no log identifies anybody."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def _personal() -> set[str]:
     for path in _EXAMPLES.glob("accounts-*.csv"):
         with path.open(encoding="utf-8", newline="") as file:
             people += csv.DictReader(file)
-    # A business has no phone, and some have no document: nothing of them can be in a log.
+    # A business has no phone, and some have no document: so nothing of those can be in a log.
     found = {person[field] for person in people for field in _FIELDS if person.get(field)}
     return found | {person["phone"].removeprefix("+86") for person in people if person.get("phone")}
 
@@ -30,21 +30,27 @@ def _personal() -> set[str]:
 @pytest.mark.long
 def test_a_whole_day_of_the_demo_logs_nobodys_name_number_document_or_phone(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    talkative = {f"STANDING_{service}_LOG_LEVEL": "debug" for service in ("NODE", "GATEWAY")}
+    verbose = {f"STANDING_{service}_LOG_LEVEL": "debug" for service in ("NODE", "GATEWAY")}
     command = [sys.executable, str(_ROOT / "hardhat-free-scripts" / "demo.py"), "--once", "--keep", str(folder)]
     played = subprocess.run(
-        command, env={**os.environ, **talkative}, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        command, env={**os.environ, **verbose}, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     assert played.returncode == 0, played.stdout + played.stderr
     story = played.stdout.partition("Why did my payment fail?")[2]
-    told = ("declined, account_frozen", "no block holds it yet", "尚未写入账本区块", "resync", "A payment: approved")
-    assert [part for part in told if part not in story] == []
+    expected = (
+        "declined, account_frozen",
+        "no block holds it yet",
+        "尚未写入账本区块",
+        "resync",
+        "A payment: approved",
+    )
+    assert [part for part in expected if part not in story] == []
     logs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.log")}
     services = [name for name in logs if name.startswith(("node-", "gateway"))]
     assert len(services) == 3
     assert all(json.loads(line)["event"] for name in services for line in logs[name].splitlines())
     assert any("leadership_taken" in logs[name] for name in services)
-    said = "".join(logs.values()) + played.stderr
+    logged = "".join(logs.values()) + played.stderr
     personal = _personal()
     assert len(personal) > 3_000
-    assert [value for value in personal if value in said] == []
+    assert [value for value in personal if value in logged] == []

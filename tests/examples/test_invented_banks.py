@@ -1,6 +1,6 @@
-"""What `examples/README.md` promises about the invented banks, accounts and users.
+"""The promises of `examples/README.md` about the invented banks, accounts and users.
 
-The files are read as an outsider would read them: nothing of the generator is used but its `--check`.
+The files are read as an outsider would read them: of the generator only `--check` is used.
 """
 
 import re
@@ -28,10 +28,10 @@ from tests.examples.invented_files import (
     USERS,
     Row,
     number_of,
-    told,
+    transactions_with_state,
 )
 
-#: Holders of the kinds that real books have; what is said of the drawn people does not hold for them.
+#: Holders of the kinds that real books have; the rules for drawn people do not apply to them.
 OF_A_KIND = {user["number"]: user["kind"] for user in USERS if "kind" in user}
 DRAWN = [account for number, account in BY_NUMBER.items() if number not in OF_A_KIND]
 DRAWN_USERS = [user for user in MATCHING if "kind" not in user]
@@ -85,7 +85,7 @@ def test_numbers_are_unique_over_both_banks() -> None:
     assert len(DRAWN) == 1000
 
 
-def test_cards_pass_luhn_and_accounts_cannot_be_taken_for_cards() -> None:
+def test_cards_pass_luhn_and_accounts_do_not() -> None:
     for account in DRAWN:
         if account["number_type"] == "card":
             assert len(account["number"]) in {16, 19}
@@ -227,11 +227,11 @@ def test_merchants_bind_by_name_code_and_deposit_and_receive_withdrawals() -> No
         ("over_yearly_limit", {"payment": "yearly_limit_minor", "withdrawal": "yearly_credit_limit_minor"}),
     ],
 )
-def test_caps_of_day_and_year_bite_in_both_directions_at_the_edge(
+def test_daily_and_yearly_caps_apply_in_both_directions_at_the_exact_amount(
     kind: str, direction: str, reason: str, limits: dict[str, str]
 ) -> None:
     met = missed = 0
-    for event, account, used, _ in told():
+    for event, account, used, _ in transactions_with_state():
         if OF_A_KIND.get(number_of(event)) == kind and event["transaction"] == direction:
             limit = account[limits[direction]]
             if limit != "none" and event["expect"]["outcome"] == "approve":

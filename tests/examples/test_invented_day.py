@@ -1,6 +1,6 @@
-"""What `examples/README.md` promises about the invented day, its changes and transactions.
+"""The promises of `examples/README.md` about the invented day, its changes and transactions.
 
-The trace is read as an outsider would read it; of the generator only the order of its decision model is looked at.
+The trace is read as an outsider would read it; of the generator only the order of its decision model is checked.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from tests.examples.invented_files import (
     Row,
     bank_of,
     number_of,
-    told,
+    transactions_with_state,
 )
 
 PRECEDENCE = [
@@ -57,7 +57,7 @@ def _seconds(event: Row) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def test_events_are_numbered_in_the_order_of_time_one_per_second() -> None:
+def test_events_are_numbered_chronologically_one_per_second() -> None:
     assert [event["seq"] for event in TRACE] == list(range(1, len(TRACE) + 1))
     times = [_seconds(event) for event in TRACE]
     assert times == sorted(set(times))
@@ -73,7 +73,7 @@ def test_the_day_is_long_enough_and_mostly_ordinary() -> None:
 
 
 @pytest.mark.parametrize("reason", PRECEDENCE)
-def test_every_reason_comes_up_at_least_three_times(reason: str) -> None:
+def test_every_reason_occurs_at_least_three_times(reason: str) -> None:
     outcomes = [event["expect"]["outcome"] for event in TRANSACTIONS if event["expect"]["reason"] == reason]
     assert len(outcomes) >= 3
     assert set(outcomes) == {"review" if reason in {"bank_silent", "phone_changed"} else "decline"}
@@ -85,7 +85,7 @@ def test_only_approvals_have_no_reason() -> None:
 
 
 def test_the_bank_would_accept_exactly_what_is_approved_while_it_is_not_silent() -> None:
-    for event, _, _, silent in told():
+    for event, _, _, silent in transactions_with_state():
         if not silent:
             assert (event["bank_would"] == "accept") == (event["expect"]["outcome"] == "approve"), event
 
@@ -93,9 +93,9 @@ def test_the_bank_would_accept_exactly_what_is_approved_while_it_is_not_silent()
 def test_the_silence_holds_for_all_of_bank_two_and_hides_both_kinds_of_truth() -> None:
     silences = [(event["bank"], event["state"]) for event in TRACE if event["kind"] == "silence"]
     assert silences == [(BANK_TWO, "begin"), (BANK_TWO, "end")]
-    for event, _, _, silent in told():
+    for event, _, _, silent in transactions_with_state():
         assert silent == (event["expect"]["reason"] == "bank_silent"), event
-    hidden = {event["bank_would"] for event, _, _, silent in told() if silent}
+    hidden = {event["bank_would"] for event, _, _, silent in transactions_with_state() if silent}
     assert hidden == {"accept", "refuse"}
 
 
@@ -132,7 +132,7 @@ def test_changes_list_only_fields_that_change() -> None:
             now[change["number"]] |= fields
 
 
-def test_all_kinds_of_change_come_up_on_bound_and_on_unbound_accounts() -> None:
+def test_all_kinds_of_change_occur_on_bound_and_on_unbound_accounts() -> None:
     bound = {user["number"] for user in MATCHING}
     assert {event["what"] for event in CHANGES} == WHATS
     on_bound = [event for event in CHANGES if bound & {change["number"] for change in event["changes"]}]
@@ -144,7 +144,7 @@ def test_all_kinds_of_change_come_up_on_bound_and_on_unbound_accounts() -> None:
     ]
 
 
-def test_a_change_of_identity_goes_through_all_accounts_of_the_holder() -> None:
+def test_a_change_of_identity_applies_to_all_accounts_of_the_holder() -> None:
     identity = {name for fields in IDENTITY_FIELDS.values() for name in fields}
     together = 0
     for event in CHANGES:
@@ -167,10 +167,10 @@ def test_changed_documents_and_phones_are_valid() -> None:
                 assert passport or ric.is_valid(change["id_document_number"])
 
 
-def test_approved_payments_never_pass_a_limit_and_some_meet_one_exactly() -> None:
+def test_approved_payments_never_exceed_a_limit_and_some_reach_one_exactly() -> None:
     met: Counter[str] = Counter()
     missed: Counter[str] = Counter()
-    for event, account, used, _ in told():
+    for event, account, used, _ in transactions_with_state():
         if event["transaction"] != "payment":
             continue
         for limit, amount in (("transaction", event["amount_minor"]), ("daily", used + event["amount_minor"])):
@@ -190,7 +190,7 @@ def test_a_payment_that_fits_the_rest_of_the_day_passes_after_a_larger_one_did_n
     refused: set[str] = set()
     passed = 0
     limits: dict[str, Any] = {}
-    for event, account, _, _ in told():
+    for event, account, _, _ in transactions_with_state():
         number = number_of(event)
         if event["transaction"] == "payment" and event["expect"]["reason"] == "over_daily_limit":
             refused.add(number)
@@ -203,11 +203,11 @@ def test_a_payment_that_fits_the_rest_of_the_day_passes_after_a_larger_one_did_n
 def test_a_frozen_account_that_allows_credits_still_receives_withdrawals() -> None:
     received = {
         number_of(event)
-        for event, account, _, _ in told()
+        for event, account, _, _ in transactions_with_state()
         if account["status"] == "frozen" and event["expect"]["outcome"] == "approve"
     }
     assert len(received) >= 2
-    for event, account, _, _ in told():
+    for event, account, _, _ in transactions_with_state():
         if account["status"] == "frozen" and event["expect"]["outcome"] == "approve":
             assert event["transaction"] == "withdrawal"
 
@@ -216,13 +216,21 @@ def test_a_snapshot_of_the_days_start_would_err_in_both_directions() -> None:
     def permitted(account: Row, event: Row) -> bool:
         return bool(account["debit_allowed" if event["transaction"] == "payment" else "credit_allowed"])
 
-    too_trusting = [e for e, now, _, _ in told() if permitted(BY_NUMBER[now["number"]], e) and not permitted(now, e)]
-    too_strict = [e for e, now, _, _ in told() if permitted(now, e) and not permitted(BY_NUMBER[now["number"]], e)]
+    too_trusting = [
+        e
+        for e, now, _, _ in transactions_with_state()
+        if permitted(BY_NUMBER[now["number"]], e) and not permitted(now, e)
+    ]
+    too_strict = [
+        e
+        for e, now, _, _ in transactions_with_state()
+        if permitted(now, e) and not permitted(BY_NUMBER[now["number"]], e)
+    ]
     assert {event["bank_would"] for event in too_trusting} == {"refuse"}
     assert {event["bank_would"] for event in too_strict} == {"accept"}
 
 
-def test_the_models_reasons_stand_in_the_order_of_the_designs_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_models_reasons_are_in_the_order_of_the_designs_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     truth = importlib.import_module("generator.truth")
     assert [verdict.reason for verdict, _ in truth.CHECKS] == PRECEDENCE

@@ -1,4 +1,4 @@
-"""The observer of the benchmark `linking`, small: what herds hide, and that it would find what is not hidden."""
+"""The observer of the benchmark `linking`, on a small scale: herds hide partners, and without herds they are found."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_without_herds_an_observer_pairs_the_bindings_of_one_account(tmp_path: P
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_within_a_herd_an_observer_does_no_better_than_guess(tmp_path: Path, seed: int) -> None:
+def test_within_a_herd_an_observer_does_no_better_than_guessing(tmp_path: Path, seed: int) -> None:
     trace = play(tmp_path, 4, accounts=60, changes=600, seed=seed)
     found = pair(trace, herd_size=4)
     assert found.precision <= 1.1 / 3

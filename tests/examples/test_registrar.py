@@ -1,4 +1,4 @@
-"""The registrar as a 2-of-3 multisig: admission and reinstatement go through a Safe, and through nothing else."""
+"""The registrar as a 2-of-3 multisig: only a Safe can admit and reinstate banks."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Consortium:
         return self.safe.ledger
 
     def admission(self, *members: bytes) -> Proposal:
-        """A proposal to admit the bank, signed by these."""
+        """A proposal to admit the bank, signed by these members."""
         proposal = self.safe.propose(governance.admit(BIC, SIGNER, ADMIN))
         for member in members:
             proposal = proposal.signed(member)
@@ -47,7 +47,7 @@ class Consortium:
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """A chain that lets a contract without money be asked about, as production nodes do."""
+    """A chain that simulates calls from a contract without funds, as production nodes do."""
     process, url = anvil.start(tmp_path)
     try:
         yield url
@@ -75,11 +75,11 @@ def test_two_of_three_members_admit_a_bank_and_reinstate_it(it: Consortium) -> N
     assert (state.suspended, state.signer) == (False, NEW_SIGNER)
 
 
-def test_one_member_alone_admits_nobody_neither_through_the_safe_nor_past_it(it: Consortium) -> None:
+def test_one_member_alone_cannot_admit_a_bank_through_the_safe_or_past_it(it: Consortium) -> None:
     one = it.admission(MEMBERS[0])
     with pytest.raises(InvalidValue, match="2 of 3"):
         it.safe.send(one, PAYS)
-    it.safe.__dict__["threshold"] = 1  # a script that does not count: the contract does
+    it.safe.__dict__["threshold"] = 1  # even if the script does not count, the contract does
     with pytest.raises(LedgerRejected):
         it.safe.send(one, PAYS)
     with pytest.raises(LedgerRejected, match="AccessControlUnauthorizedAccount"):
@@ -87,9 +87,9 @@ def test_one_member_alone_admits_nobody_neither_through_the_safe_nor_past_it(it:
     assert not it.ledger.bank(BIC).admitted
 
 
-def test_a_stranger_is_no_second_member(it: Consortium) -> None:
+def test_a_strangers_signature_does_not_count_as_a_members(it: Consortium) -> None:
     both = it.admission(MEMBERS[0], STRANGER)
-    with pytest.raises(InvalidValue, match="own nothing here"):
+    with pytest.raises(InvalidValue, match="are not owners"):
         it.safe.send(both, PAYS)
     it.safe.__dict__["owners"] = it.safe.owners | {LocalSigner(STRANGER).address}
     with pytest.raises(LedgerRejected):
@@ -97,27 +97,27 @@ def test_a_stranger_is_no_second_member(it: Consortium) -> None:
     assert not it.ledger.bank(BIC).admitted
 
 
-def test_a_proposal_is_taken_once_and_in_its_turn(it: Consortium) -> None:
+def test_a_proposal_is_executed_once_and_in_its_turn(it: Consortium) -> None:
     first = it.admission(*MEMBERS[:2])
     it.safe.send(first, PAYS)
     with pytest.raises(InvalidValue, match="nonce"):
         it.safe.send(first, PAYS)
 
 
-def test_what_a_proposal_does_is_read_from_what_is_signed(it: Consortium) -> None:
-    """Neither the words beside the data nor the data can be changed once a member has signed."""
+def test_the_effect_of_a_proposal_is_read_from_the_signed_data(it: Consortium) -> None:
+    """Neither the description nor the data can be changed once a member has signed."""
     signed = it.admission(*MEMBERS[:2])
-    assert parse_proposal(signed.told()) == signed
+    assert parse_proposal(signed.as_text()) == signed
     assert signed.step == governance.admit(BIC, SIGNER, ADMIN)
     other = governance.calldata(governance.admit("HAIYCNS0001", SIGNER, ADMIN))
     with pytest.raises(InvalidValue, match="on this proposal"):
-        parse_proposal(replace(signed, data=other).told())
-    document = json.loads(signed.told()) | {"does": "nothing much"}
+        parse_proposal(replace(signed, data=other).as_text())
+    document = json.loads(signed.as_text()) | {"does": "nothing much"}
     with pytest.raises(InvalidValue, match="nothing much"):
         parse_proposal(json.dumps(document))
     for harm in ({"data": "0x1234"}, {"nonce": "x"}, {"signatures": {"0x1": "0x"}}, {"safe": 1}):
         with pytest.raises(InvalidValue):
-            parse_proposal(json.dumps(json.loads(signed.told()) | harm))
+            parse_proposal(json.dumps(json.loads(signed.as_text()) | harm))
     with pytest.raises(InvalidValue, match="another Safe"):
         it.safe.check(replace(signed, chain_id=signed.chain_id + 1))
 
@@ -129,7 +129,7 @@ def test_a_step_that_the_ledger_would_refuse_is_not_even_proposed(it: Consortium
 
 
 @pytest.mark.parametrize(("count", "threshold"), [(3, 0), (3, 4), (0, 1), (21, 2)])
-def test_a_safe_that_makes_no_sense_is_not_deployed(count: int, threshold: int) -> None:
+def test_a_safe_with_an_impossible_threshold_is_not_deployed(count: int, threshold: int) -> None:
     owners = [Wallet.create().address for _ in range(count)]
     with pytest.raises(InvalidValue, match="threshold"):
         deploy("http://127.0.0.1:9", PAYS, owners, threshold)
@@ -155,9 +155,9 @@ def test_the_script_goes_from_members_to_an_admitted_bank(
     assert "2 of 3 owners" in capsys.readouterr().out
     assert registrar.main(["sign", file, *options[MEMBERS[0]]]) == 0
     assert registrar.main(["send", file, "--ledger", url, *options[PAYS]]) == 1
-    told = capsys.readouterr()
-    assert f"signs admit({BIC}, {SIGNER}, {ADMIN}" in told.out
-    assert "2 of 3" in told.err
+    printed = capsys.readouterr()
+    assert f"signs admit({BIC}, {SIGNER}, {ADMIN}" in printed.out
+    assert "2 of 3" in printed.err
     assert registrar.main(["sign", file, *options[MEMBERS[1]]]) == 0
     assert registrar.main(["send", file, "--ledger", url, *options[PAYS]]) == 0
     assert LedgerClient(url, contract).bank(BIC).signer == SIGNER

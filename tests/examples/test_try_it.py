@@ -1,4 +1,4 @@
-"""docs/TRY-IT.md: every command, as it stands there, in one shell beside a running demo."""
+"""docs/TRY-IT.md: every command of the page, in one shell beside a running demo."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _SHELL_S = 300
 
 
 def commands(*, postgresql: bool) -> list[str]:
-    """The lines of the page's shell blocks, in order; those that need PostgreSQL only where it is there."""
+    """The lines of the page's shell blocks, in order; those that need PostgreSQL only if it is available."""
     blocks = re.findall(
         r"^```sh(| postgresql)\n(.*?)^```", _PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
@@ -47,7 +47,7 @@ def _shell(script: str, folder: Path) -> tuple[int, str, str]:
         try:
             shell.wait(_SHELL_S)
         finally:
-            with suppress(ProcessLookupError):  # where it has left nothing behind
+            with suppress(ProcessLookupError):  # it has left nothing behind
                 os.killpg(shell.pid, signal.SIGKILL)
     return shell.returncode, said.read_text(), complained.read_text()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.network.hosts import what_is_used
+from tests.network.hosts import hosts_in_use
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,4 +16,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.option.markexpr == "network":
-        terminalreporter.write_line(what_is_used())
+        terminalreporter.write_line(hosts_in_use())

@@ -38,7 +38,7 @@ _PUBLISHER = {"heartbeat_ms": 500, "poll_ms": 20}
 
 @dataclass
 class Consortium:
-    """What runs, and where. `gateways` by their URLs: two on one PostgreSQL, or one on SQLite."""
+    """Everything that runs. `gateways` by their URLs: two on one PostgreSQL, or one on SQLite."""
 
     network: ValidatorNetwork
     net: LocalNet
@@ -89,7 +89,7 @@ class Consortium:
             net.gateway_settings["ledger_urls"] = urls
 
     def export(self) -> list[Exported]:
-        """What the platform would hand to an auditor, with keys: the output of `standing-gateway export
+        """The platform's export for an auditor, with keys: the output of `standing-gateway export
         --with-keys`."""
         output, config = self.net.folder / "decisions.jsonl", self.net.folder / "gateway" / "gateway.toml"
         output.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class Consortium:
         return [parse_line(line, number) for number, line in enumerate(output.read_text().splitlines(), 1)]
 
     def audited(self) -> Audit:
-        """What an auditor finds, who has the URL of one node and the export."""
+        """The findings of an auditor with the URL of one node and the export."""
         lines, audit = self.export(), Audit()
         self.network.wait_until_level()
         walked = audit_ledger(patient_ledger(self.network.validators[2].url, self.net.contract), audit)
@@ -106,7 +106,7 @@ class Consortium:
         return audit
 
     def means(self) -> Means:
-        """What an auditor has besides the export."""
+        """An auditor's means besides the export."""
         answer = httpx.get(f"{self.net.gateway_url}/v1/evidence-key", timeout=_EXPORT_TIMEOUT_S)
         return Means(answer.json(), parse_address(self.net.contract, "contract"))
 

@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a node listens, for its peers at a separate address. `rpc` is its JSON-RPC."""
+    """A node's ports; it listens for its peers at a separate address. `rpc` is its JSON-RPC."""
 
     address: str
     address_for_peers: str
@@ -92,7 +92,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the binary finds its shared library."""
+        """The path of the binary's shared library."""
         return {"LD_LIBRARY_PATH": str(self.binary.parent)}
 
     def run(self, home: Path, *arguments: str) -> str:
@@ -141,9 +141,9 @@ class Engine:
     def _send(self, home: Path, ports: Ports, *what: str) -> None:
         node = ("--node", f"tcp://{ports.address}:{ports.comet}", "--chain-id", _COSMOS_CHAIN_ID)
         paid = ("--gas", "2000000", "--gas-prices", f"1000{_DENOMINATION}", "--yes", "--output", "json")
-        told = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
-        if told.get("code"):
-            raise RuntimeError(f"{what[0]}: {told.get('raw_log')}")
+        answer = json.loads(self.run(home, "tx", "staking", *what, "--from", _VOTER, *_KEYRING, *node, *paid))
+        if answer.get("code"):
+            raise RuntimeError(f"{what[0]}: {answer.get('raw_log')}")
 
     def homes(self, plan: Plan) -> Path:
         """A folder with a home for each node, `n0`, `n1` …, ready to start; validators come first. Copy the homes,

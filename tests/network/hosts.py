@@ -79,8 +79,8 @@ def hosts(count: int, *, weather: bool) -> Iterator[Hosts]:
         yield made
 
 
-def what_is_used() -> str:
-    """What hosts are on this machine, in one line, and why."""
+def hosts_in_use() -> str:
+    """The kind of hosts on this machine, in one line, with the reason."""
     plain, slow = _why_pipes(False), _why_pipes(True)
     if plain is not None:
         return f"hosts: TCP pipes on one host ({plain})"

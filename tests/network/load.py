@@ -71,8 +71,8 @@ class Load:
         self._clock = SystemClock()
         self._cores = {bic: Core(bank, self._clock) for bic, bank in it.net.banks.items()}
         self._stopped = threading.Event()
-        self._goes_on = threading.Event()
-        self._goes_on.set()
+        self._running = threading.Event()
+        self._running.set()
         self._changing = {bic: threading.Lock() for bic in it.net.banks}
         self._threads: list[threading.Thread] = []
         self._http = httpx.Client(
@@ -116,22 +116,22 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    def turn_core_to(self, bic: str, url: str) -> None:
+    def connect_core_to(self, bic: str, url: str) -> None:
         """Direct a bank's core to another node."""
-        self._cores[bic].turn_to(url)
+        self._cores[bic].connect_to(url)
 
     def pause(self) -> None:
-        """Pause payments and changes until `go_on`; the cores keep sending heartbeats."""
-        self._goes_on.clear()
+        """Pause payments and changes until `resume`; the cores keep sending heartbeats."""
+        self._running.clear()
         for changing in self._changing.values():
             with changing:  # a change in progress is accepted first
                 pass
 
-    def go_on(self) -> None:
-        self._goes_on.set()
+    def resume(self) -> None:
+        self._running.set()
 
     def stop(self) -> None:
-        self._goes_on.set()
+        self._running.set()
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -176,16 +176,16 @@ class Load:
 
     def _pay(self, url: str) -> None:
         while not self._stopped.wait(_BETWEEN_DECISIONS_S):
-            self._goes_on.wait()
+            self._running.wait()
             for bic in self.accounts:
                 self.asked.append(self.decide(bic, url))
 
     def _change(self, bic: str) -> None:
         account, active = self.accounts[bic], True
         while not self._stopped.wait(_BETWEEN_CHANGES_S):
-            self._goes_on.wait()
+            self._running.wait()
             with self._changing[bic]:
-                if not self._goes_on.is_set():
+                if not self._running.is_set():
                     continue
                 active = not active
                 if self._set(account, active):
@@ -236,7 +236,7 @@ class Load:
         """Wait until each gateway decides on a payment of each bank by an up-to-date attestation again."""
         for url in self._it.gateways:
             for bic in bics or tuple(self.accounts):
-                wait_for(lambda b=bic, u=url: by_the_banks_word(self.decide(b, u)), f"{bic} to be heard again")
+                wait_for(lambda b=bic, u=url: rests_on_attestation(self.decide(b, u)), f"{bic} to be usable again")
 
     def wait_until_free(self, bic: str) -> None:
         """While paused: make a bank's account active, and wait until a gateway sees it."""
@@ -247,10 +247,10 @@ class Load:
     def wrong(self, asked: list[Asked] | None = None) -> list[Asked]:
         """Every decision, of the whole run or of those given, that is not supported by what the bank stated as of the
         watermark or later."""
-        return [each for each in (self.asked if asked is None else asked) if not self._bears_out(each)]
+        return [each for each in (self.asked if asked is None else asked) if not self._is_supported(each)]
 
-    def _bears_out(self, each: Asked) -> bool:
-        if not by_the_banks_word(each):
+    def _is_supported(self, each: Asked) -> bool:
+        if not rests_on_attestation(each):
             return True
         assert each.staleness_ms is not None
         watermark_ms = each.decided_at_ms - each.staleness_ms
@@ -266,14 +266,14 @@ class Load:
         )
 
 
-def by_the_banks_word(asked: Asked) -> bool:
+def rests_on_attestation(asked: Asked) -> bool:
     """Whether a decision rests on the account's attestation."""
     return asked.outcome == "approve" or asked.reason in {"account_frozen", "debit_not_allowed"}
 
 
 def amiss(asked: list[Asked]) -> list[Asked]:
     """The decisions that do not rest on an attestation."""
-    return [each for each in asked if not by_the_banks_word(each)]
+    return [each for each in asked if not rests_on_attestation(each)]
 
 
 def _ms_since(began_s: float) -> int:

@@ -88,18 +88,18 @@ class Pipe:
     async def _one_way(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         """Carry one direction; the delay shifts each chunk and does not reduce the bandwidth."""
         loop = asyncio.get_running_loop()
-        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MOST_WAITING)
+        in_flight: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MOST_WAITING)
 
         async def take() -> None:
             while chunk := await source.read(_CHUNK):
                 lost = random.randrange(1000) < self.weather.loss_per_mille
                 due_s = loop.time() + self.weather.delay_ms / 1000 + (_RESEND_S if lost else 0)
-                await under_way.put((due_s, chunk))
+                await in_flight.put((due_s, chunk))
             raise _Ended
 
         async def give() -> None:
             while True:
-                due_s, chunk = await under_way.get()
+                due_s, chunk = await in_flight.get()
                 await asyncio.sleep(due_s - loop.time())
                 await self._carries.wait()
                 sink.write(chunk)

@@ -125,7 +125,7 @@ class ShiftedClock:
 
 
 def _functions(pid: int) -> list[tuple[str, int, int]]:
-    """Where the functions of `_CODE` are in a process: name, address, size."""
+    """The functions of `_CODE` in a process: name, address, size."""
     entries = dict(_AUXILIARY.iter_unpack(Path(f"/proc/{pid}/auxv").read_bytes()))
     if _VDSO not in entries:
         raise ClockUnavailable("the kernel maps no vDSO")

@@ -10,7 +10,7 @@ from tests.patience import patient_ledger
 _SEEN_WITHIN_MS = 5_000
 
 
-def test_the_demos_day_goes_on_a_network_of_validators_as_it_does_on_the_development_chain(tmp_path: Path) -> None:
+def test_the_demos_day_has_the_same_outcome_on_validators_as_on_the_development_chain(tmp_path: Path) -> None:
     with consortium(tmp_path) as it:
         for bic, name in BANKS:
             it.add_bank(bic, name)

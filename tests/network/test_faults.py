@@ -1,4 +1,5 @@
-"""What holds when nodes of the ledger die, stall or lose contact. Each test's name and docstring state its promise.
+"""The promises that hold when nodes of the ledger die, stall or lose contact. Each test's name and docstring state its
+promise.
 
 One consortium serves all tests, under one load from start to end: two banks that change an account every second, and
 a platform that asks for payments throughout. Each test injects a fault, checks its promise, repairs the fault, and
@@ -13,7 +14,7 @@ import pytest
 from demo_day import wait_for
 from tests.databases import on_postgresql
 from tests.network.consortium import BANKS, Consortium, consortium
-from tests.network.load import Load, amiss, by_the_banks_word
+from tests.network.load import Load, amiss, rests_on_attestation
 from tests.patience import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
@@ -82,23 +83,21 @@ def test_a_bank_whose_own_validator_is_cut_off_continues_through_another(it: Con
     own, mark = it.node_of(it.net.banks[FIRST]), load.mark()
     others = [node for node in it.network.nodes if node is not own]
     it.network.isolate(own)
-    stands_at = own.height()
+    stalled_at = own.height()
     it.network.wait_for_blocks(30, others)
-    assert own.height() <= stands_at + 1
-    wait_for(lambda: by_the_banks_word(load.decide(FIRST)), "the bank to go on through its other validator")
+    assert own.height() <= stalled_at + 1
+    wait_for(lambda: rests_on_attestation(load.decide(FIRST)), "the bank to continue through its other validator")
     state = patient_ledger(it.network.observer.url, it.net.contract).bank(FIRST)
     it.network.wait_for_blocks(20, others)
     assert patient_ledger(it.network.observer.url, it.net.contract).bank(FIRST).publication > state.publication
     it.network.heal()
     it.network.wait_until_level()
-    assert own.height() > stands_at
+    assert own.height() > stalled_at
     assert amiss(load.since(mark, SECOND)) == []
     assert set(load.reasons(amiss(load.since(mark, FIRST)))) <= {"bank_silent"}
 
 
-def test_with_two_of_four_validators_killed_banks_fall_silent_and_recover_by_themselves(
-    it: Consortium, load: Load
-) -> None:
+def test_with_two_of_four_validators_killed_banks_fall_silent_and_recover_unaided(it: Consortium, load: Load) -> None:
     """There is no quorum, so no block: nothing new is published, and nothing is approved once the bound has passed.
     The remaining nodes still answer reads, so the reason is `bank_silent` and not `ledger_unreachable`."""
     two, mark = it.network.validators[1:3], load.mark()
@@ -120,9 +119,9 @@ def test_a_network_split_in_halves_stalls_and_has_one_history_when_it_heals(it: 
     it.network.cut([*validators[:2], it.network.observer], validators[2:])
     for bic in (FIRST, SECOND):
         wait_for(lambda b=bic: load.decide(b).reason == "bank_silent", f"{bic} to be silent")
-    stands_at = it.network.heights()
+    stalled_at = it.network.heights()
     load.decisions(load.mark(), _A_WHILE)
-    assert it.network.heights() == stands_at
+    assert it.network.heights() == stalled_at
     it.network.heal()
     it.network.wait_until_level()
     load.wait_until_well()
@@ -146,7 +145,7 @@ def test_with_every_node_killed_nothing_is_approved_and_a_restart_restores_every
 def test_when_a_gateway_process_is_killed_the_other_decides_and_each_transaction_is_decided_once(
     it: Consortium, load: Load
 ) -> None:
-    """Two processes share one PostgreSQL: the other process repeats the recorded answer word for word."""
+    """Two processes share one PostgreSQL: the other process repeats the recorded answer verbatim."""
     if not on_postgresql():
         pytest.skip("an SQLite database is for one gateway process: apt-get install postgresql")
     (first, _), (second, process) = it.gateways.items()
@@ -176,7 +175,7 @@ def test_the_auditor_finds_nothing_lost_nothing_duplicated_and_no_wrong_decision
     try:
         audit = it.audited()
     finally:
-        load.go_on()
+        load.resume()
     assert audit.findings == []
     assert audit.counted["Published"] > 200
     assert audit.counted["decisions"] > 500

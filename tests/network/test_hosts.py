@@ -15,7 +15,7 @@ import pytest
 from demo_day import wait_for
 from processes import free_port
 from tests.network import hosts as chosen
-from tests.network.hosts import Hosts, hosts, what_is_used
+from tests.network.hosts import Hosts, hosts, hosts_in_use
 from tests.network.namespaces import Namespaces, Unavailable
 from tests.network.pipes import PipedHosts
 from tests.network.validators import validators
@@ -63,8 +63,8 @@ class _Talk:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.heard: list[tuple[str, float]] = []
-        threading.Thread(target=self._hear, daemon=True).start()
+        self.received: list[tuple[str, float]] = []
+        threading.Thread(target=self._receive, daemon=True).start()
 
     def say(self, what: str) -> None:
         assert self._process.stdin is not None
@@ -72,17 +72,17 @@ class _Talk:
         self._process.stdin.flush()
 
     def answer(self, what: str) -> float:
-        """The seconds until what is said is back."""
-        count, began_s = len(self.heard), time.monotonic()
+        """The seconds until a message is back."""
+        count, began_s = len(self.received), time.monotonic()
         self.say(what)
-        wait_for(lambda: len(self.heard) > count, f"{what} to be back")
-        assert self.heard[-1][0] == what
-        return self.heard[-1][1] - began_s
+        wait_for(lambda: len(self.received) > count, f"{what} to be back")
+        assert self.received[-1][0] == what
+        return self.received[-1][1] - began_s
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.heard.append((line.strip(), time.monotonic()))
+            self.received.append((line.strip(), time.monotonic()))
 
 
 @contextmanager
@@ -120,9 +120,9 @@ def test_a_cut_link_closes_nothing_and_continues_when_it_heals(kind: str) -> Non
         talk.say("b")
         for _ in range(20):  # all others still reach the host
             assert _reaches(it.address(1), port)
-        assert [said for said, _ in talk.heard] == ["a"]
+        assert [said for said, _ in talk.received] == ["a"]
         it.heal()
-        wait_for(lambda: [said for said, _ in talk.heard] == ["a", "b"], "what was said while the link was cut")
+        wait_for(lambda: [said for said, _ in talk.received] == ["a", "b"], "the message sent while the link was cut")
         talk.answer("c")
 
 
@@ -153,13 +153,15 @@ with Namespaces(1) as it:
 """
     with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = {process.stdout.readline().strip() for _ in range(2)}  # its own line, and that of what it began
-        (left,) = (Path("/proc", number) for number in told - {"1"})
+        printed = {process.stdout.readline().strip() for _ in range(2)}  # its own line, and that of its child
+        (left,) = (Path("/proc", number) for number in printed - {"1"})
         process.kill()
     assert any(f"standing-{process.pid}-" in name for name in _names())
     with Namespaces(1):
         assert not any(f"standing-{process.pid}-" in name for name in _names())
-        wait_for(lambda: not left.exists() or ") Z" in (left / "stat").read_text(), "what ran in it to end")
+        wait_for(
+            lambda: not left.exists() or ") Z" in (left / "stat").read_text(), "the process in the namespace to end"
+        )
         assert any(f"standing-{os.getpid()}-" in name for name in _names())
     assert not any(f"standing-{os.getpid()}-" in name for name in _names())
 
@@ -173,7 +175,7 @@ def test_without_root_hosts_are_pipes_and_the_reason_is_given(monkeypatch: pytes
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     chosen._lacks.cache_clear()
     try:
-        assert what_is_used() == "hosts: TCP pipes on one host (network namespaces need root)"
+        assert hosts_in_use() == "hosts: TCP pipes on one host (network namespaces need root)"
         with hosts(2, weather=False) as it:
             assert isinstance(it, PipedHosts)
     finally:
@@ -183,7 +185,7 @@ def test_without_root_hosts_are_pipes_and_the_reason_is_given(monkeypatch: pytes
 def test_an_unknown_kind_of_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STANDING_TEST_HOSTS", "ships")
     with pytest.raises(ValueError, match="STANDING_TEST_HOSTS is 'ships'; pipes or namespaces are known"):
-        what_is_used()
+        hosts_in_use()
 
 
 def test_validators_stall_and_recover_with_their_links_and_processes(kind: str, tmp_path: Path) -> None:
@@ -192,16 +194,16 @@ def test_validators_stall_and_recover_with_their_links_and_processes(kind: str, 
     with validators(tmp_path, weather=False) as network:
         *most, last = network.validators
         network.isolate(last)
-        stands_at = last.height()
+        stalled_at = last.height()
         network.wait_for_blocks(5, most)
-        assert last.height() <= stands_at + 1
+        assert last.height() <= stalled_at + 1
         network.heal()
         network.wait_until_level()
-        assert last.height() > stands_at + 1
+        assert last.height() > stalled_at + 1
         network.cut([*most[:2], network.observer], [most[2], last])
-        stand_at, ends_s = max(network.heights()), time.monotonic() + _SPAN_S
+        stalled_at_most, ends_s = max(network.heights()), time.monotonic() + _SPAN_S
         while time.monotonic() < ends_s:
-            assert max(network.heights()) <= stand_at + 1  # one block may have been under way
+            assert max(network.heights()) <= stalled_at_most + 1  # one block may have been in progress
         network.heal()
         network.wait_for_blocks(3)
         network.pause(last)

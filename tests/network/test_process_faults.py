@@ -1,4 +1,5 @@
-"""What holds when processes, stores and clocks fail instead of the network. Each test's name states its promise.
+"""The promises that hold when processes, stores and clocks fail instead of the network. Each test's name states its
+promise.
 
 As in `test_faults`, one consortium under one load serves all tests, and the last one audits the whole run. Here
 banks and gateways use a PostgreSQL of the tests' own, which can be restarted; the first bank's node reaches its
@@ -24,7 +25,7 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.codec import decode_read
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.consortium import BANKS
-from tests.network.load import Asked, Load, amiss, by_the_banks_word
+from tests.network.load import Asked, Load, amiss, rests_on_attestation
 from tests.network.place import Place, placed
 from tests.network.shifted_clock import ShiftedClock, why_not
 from tests.network.validators import NetworkNode
@@ -62,13 +63,13 @@ def _reasons_amiss(asked: list[Asked]) -> set[str]:
 
 
 def test_a_transaction_that_a_node_accepted_and_dropped_is_sent_again(place: Place) -> None:
-    """The bank continues by itself, in order and without a gap. The other bank is not affected."""
+    """The bank continues without help, in order and without a gap. The other bank is not affected."""
     mark, before = place.load.mark(), place.published(FIRST)
     place.dropping.left = 3
     wait_for(lambda: place.dropping.dropped == 3, "three transactions to be dropped")
     reached = place.published(FIRST)
     wait_for(lambda: place.published(FIRST) > reached + 5, "the bank to publish on")
-    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST)), "the bank to be heard")
+    wait_for(lambda: rests_on_attestation(place.load.decide(FIRST)), "the bank to be usable")
     assert place.published(FIRST) > before
     assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
     assert _reasons_amiss(place.load.since(mark, FIRST)) <= {"bank_silent"}
@@ -84,18 +85,18 @@ def test_the_standby_node_takes_over_when_the_active_one_is_killed(place: Place)
     mark = place.load.mark()
     bank.process.kill()
     reached = place.published(SECOND)
-    place.load.turn_core_to(SECOND, url)
+    place.load.connect_core_to(SECOND, url)
     wait_for(lambda: place.published(SECOND) > reached + 5, "the standby to publish")
-    wait_for(lambda: by_the_banks_word(place.load.decide(SECOND)), "the bank to be heard")
+    wait_for(lambda: rests_on_attestation(place.load.decide(SECOND)), "the bank to be usable")
     changes = place.load.changes
-    wait_for(lambda: place.load.changes > changes + 4, "changes that the standby takes")
+    wait_for(lambda: place.load.changes > changes + 4, "changes that the standby accepts")
     assert _reasons_amiss(place.load.since(mark, SECOND)) <= {"bank_silent"}
     assert _reasons_amiss(place.load.since(mark, FIRST)) == set()
     bank.process, bank.url = standby, url
 
 
 def test_a_gateway_killed_in_the_middle_of_decisions_leaves_each_transaction_decided_once(place: Place) -> None:
-    """A client without an answer asks again, at any gateway: a recorded answer is repeated word for word, and
+    """A client without an answer asks again, at any gateway: a recorded answer is repeated verbatim, and
     anything else is decided now."""
     (first, _), *others = place.it.gateways.items()
     url, process = others[0] if others else next(iter(place.it.gateways.items()))
@@ -137,12 +138,12 @@ def test_a_gateway_killed_in_the_middle_of_decisions_leaves_each_transaction_dec
     exported = [line for line in place.it.export() if line.decision["transaction_id"] in names]
     assert sorted(line.decision["transaction_id"] for line in exported) == names
     assert all(answer is not None and answer["outcome"] == "approve" for answer in final.values())
-    place.load.go_on()
+    place.load.resume()
 
 
 def test_restarting_the_store_under_load_causes_errors_and_no_other_harm(place: Place) -> None:
     """While PostgreSQL is down nothing is decided and no feed entry is accepted: platform and core get errors and
-    ask again. Nodes and gateways reconnect by themselves and continue where they were."""
+    ask again. Nodes and gateways reconnect without help and continue where they were."""
     if place.store is None:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     mark, changes = place.load.mark(), place.load.changes
@@ -150,11 +151,11 @@ def test_restarting_the_store_under_load_causes_errors_and_no_other_harm(place: 
     def while_down() -> None:
         down = place.load.mark() + len(place.load.accounts) * len(place.it.gateways)  # some are in progress
         wait_for(lambda: len(place.load.since(down)) >= _A_WHILE, "requests without a store")
-        assert {by_the_banks_word(each) for each in place.load.since(down)} == {False}
+        assert {rests_on_attestation(each) for each in place.load.since(down)} == {False}
 
     place.store.restart(after=while_down)
     place.load.wait_until_well()
-    wait_for(lambda: place.load.changes > changes + 4, "changes that are taken again")
+    wait_for(lambda: place.load.changes > changes + 4, "changes that are accepted again")
     place.load.decisions(place.load.mark(), _A_WHILE)
     assert _reasons_amiss(place.load.since(mark)) <= {"503", "none answered", "bank_silent"}
 
@@ -167,7 +168,7 @@ def test_a_gateway_whose_clock_is_30_s_off_approves_nothing(place: Place, off_ms
         pytest.skip(_ON_ONE_STORE)
     (right, _), (wrong, _) = place.it.gateways.items()
     place.gateway_clock.move(off_ms)
-    wait_for(lambda: place.load.decide(FIRST, wrong).reason == "bank_silent", "the clock to tell")
+    wait_for(lambda: place.load.decide(FIRST, wrong).reason == "bank_silent", "the clock to take effect")
     mark = place.load.mark() + 2 * len(place.load.accounts)  # one request per gateway may be in progress
     assert {each.reason for each in place.load.decisions(mark, _A_WHILE, gateway=wrong)} == {"bank_silent"}
     assert _reasons_amiss(place.load.decisions(mark, _A_WHILE, gateway=right)) == set()
@@ -185,13 +186,13 @@ def test_a_bank_node_whose_clock_is_30_s_ahead_publishes_as_before(place: Place)
 
 def test_a_bank_node_whose_clock_is_30_s_behind_falls_silent_and_states_nothing_wrong(place: Place) -> None:
     """It refuses its core's entries, whose times are in the future, and the core retries. The bank is silent once
-    the bound has passed, and recovers by itself when the clock is right."""
+    the bound has passed, and recovers when the clock is right."""
     mark, changes = place.load.mark(), place.load.changes
     place.bank_clock.move(-_OFF_MS)
     wait_for(lambda: place.load.decide(FIRST).reason == "bank_silent", "the bank to be silent")
     place.bank_clock.move(0)
     place.load.wait_until_well()
-    wait_for(lambda: place.load.changes > changes + 4, "changes that are taken again")
+    wait_for(lambda: place.load.changes > changes + 4, "changes that are accepted again")
     assert _reasons_amiss(place.load.since(mark, FIRST)) <= {"bank_silent"}
     assert _reasons_amiss(place.load.since(mark, SECOND)) == set()
 
@@ -295,7 +296,7 @@ def test_a_ledger_node_that_lags_costs_no_decision_while_another_one_is_current(
     read before, so the next node is asked within the time budget. Every decision rests on an attestation."""
     gateway = _another_gateway(place, "gateway-lagged", place.liar.url, place.it.network.validators[3].url)
     for bic in (FIRST, SECOND):
-        wait_for(lambda b=bic: by_the_banks_word(place.load.decide(b, gateway)), "an honest answer through the node")
+        wait_for(lambda b=bic: rests_on_attestation(place.load.decide(b, gateway)), "an honest answer through the node")
 
     def lag(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         past = hex(place.it.network.observer.height() - _LAG_BLOCKS)
@@ -304,8 +305,8 @@ def test_a_ledger_node_that_lags_costs_no_decision_while_another_one_is_current(
         if "latest" not in call["params"]:
             return answer
         old = call | {"params": [past if each == "latest" else each for each in call["params"]]}
-        told: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
-        return told
+        past_answer: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
+        return past_answer
 
     asked: list[Asked] = []
     place.liar.calls.clear()
@@ -321,17 +322,17 @@ def test_a_ledger_node_that_lags_costs_no_decision_while_another_one_is_current(
 
 def test_a_ledger_node_that_changes_records_gets_nothing_approved(place: Place, misled: str) -> None:
     """Sealed terms can be opened unchanged or not at all."""
-    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+    wait_for(lambda: rests_on_attestation(place.load.decide(FIRST, misled)), "an honest answer through the node")
     place.liar.lie = _records_changed
     lied_to = [place.load.decide(bic, misled) for bic in (FIRST, SECOND) for _ in range(_A_WHILE)]
     assert {(each.outcome, each.reason) for each in lied_to} == {("decline", "attestation_unreadable")}
     place.liar.lie = None
-    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+    wait_for(lambda: rests_on_attestation(place.load.decide(FIRST, misled)), "an honest answer through the node")
 
 
 def test_a_ledger_node_that_shows_the_past_gets_nothing_approved(place: Place, misled: str) -> None:
     """It answers from an old state, which was once true. The gateway knows of a later publication."""
-    wait_for(lambda: by_the_banks_word(place.load.decide(FIRST, misled)), "an honest answer through the node")
+    wait_for(lambda: rests_on_attestation(place.load.decide(FIRST, misled)), "an honest answer through the node")
     past = hex(place.it.network.observer.height())
     reached = place.load.changes
     wait_for(lambda: place.load.changes > reached + 8, "changes after that")
@@ -341,8 +342,8 @@ def test_a_ledger_node_that_shows_the_past_gets_nothing_approved(place: Place, m
         if call["method"] != "eth_call":
             return answer
         old = call | {"params": [call["params"][0], past]}
-        told: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
-        return told
+        past_answer: dict[str, Any] = httpx.post(place.liar.behind, json=old, timeout=30).json()
+        return past_answer
 
     place.liar.lie = lie
     lied_to = [place.load.decide(bic, misled) for bic in (FIRST, SECOND) for _ in range(_A_WHILE)]
@@ -368,14 +369,14 @@ def test_the_auditor_finds_a_forged_watermark_and_nothing_else(place: Place, mis
     place.liar.lie = _watermark_forged
     forged = [load.decide(bic, misled) for bic in (FIRST, SECOND)]
     place.liar.lie = None
-    assert {by_the_banks_word(each) for each in forged} == {True}
+    assert {rests_on_attestation(each) for each in forged} == {True}
     lines = place.it.export()
     place.it.network.wait_until_level()
     audit = Audit()
     walked = audit_ledger(patient_ledger(place.it.network.validators[2].url, place.it.net.contract), audit)
     assert audit.findings == []
     audit_decisions(lines, place.it.means(), walked, audit)
-    load.go_on()
+    load.resume()
     lied = {f"transaction {each.answer['transaction_id']}" for each in forged}
     changed = {f"transaction {line.decision['transaction_id']}" for line in lines if _misled(line.decision)}
     assert [found for found in audit.findings if found.where not in lied | changed] == []

@@ -19,38 +19,38 @@ _moves = pytest.mark.skipif(_NOT_HERE is not None, reason=str(_NOT_HERE))
 _SLACK_S = 60
 _HOUR_S = 3600
 #: Reads the time in every way that libc offers, once per line of input.
-_ASKS = """
+_PRINTS_TIMES = """
 import ctypes, json, sys, time
 libc = ctypes.CDLL(None)
 pair = (ctypes.c_long * 2)()
 libc.time.restype = ctypes.c_long
 for _ in sys.stdin:
-    told = {"clock_gettime": time.time(), "monotonic": time.monotonic(), "time": libc.time(None)}
+    times = {"clock_gettime": time.time(), "monotonic": time.monotonic(), "time": libc.time(None)}
     libc.time(pair)
-    told["time, by address"] = pair[0]
+    times["time, by address"] = pair[0]
     libc.gettimeofday(pair, None)
-    told["gettimeofday"] = pair[0]
-    told["none asked for"] = libc.gettimeofday(None, None)
-    told["system call"] = (libc.syscall(228, 0, pair), pair[0])[1]
-    print(json.dumps(told), flush=True)
+    times["gettimeofday"] = pair[0]
+    times["none asked for"] = libc.gettimeofday(None, None)
+    times["system call"] = (libc.syscall(228, 0, pair), pair[0])[1]
+    print(json.dumps(times), flush=True)
 """
 
 
 @contextmanager
 def _asked() -> Iterator[tuple[subprocess.Popen[str], ShiftedClock]]:
-    command = held([sys.executable, "-c", _ASKS])
+    command = held([sys.executable, "-c", _PRINTS_TIMES])
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
         yield process, ShiftedClock(process.pid)
 
 
-def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _times(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("\n")
     process.stdin.flush()
-    told: dict[str, Any] = json.loads(process.stdout.readline())
-    return told
+    times: dict[str, Any] = json.loads(process.stdout.readline())
+    return times
 
 
 @_moves
@@ -59,12 +59,12 @@ def test_the_time_of_a_running_process_is_moved_and_its_spans_are_not(off_s: int
     with _asked() as (process, clock):
         for by_s in (0, off_s, 0):
             clock.move(by_s * 1000)
-            told = _told(process)
-            assert told.pop("monotonic") == pytest.approx(time.monotonic(), abs=_SLACK_S)
-            assert told.pop("none asked for") == 0
-            assert told.pop("system call") == pytest.approx(time.time(), abs=_SLACK_S)
-            assert told == {name: pytest.approx(time.time() + by_s, abs=_SLACK_S) for name in told}
-            assert sorted(told) == ["clock_gettime", "gettimeofday", "time", "time, by address"]
+            times = _times(process)
+            assert times.pop("monotonic") == pytest.approx(time.monotonic(), abs=_SLACK_S)
+            assert times.pop("none asked for") == 0
+            assert times.pop("system call") == pytest.approx(time.time(), abs=_SLACK_S)
+            assert times == {name: pytest.approx(time.time() + by_s, abs=_SLACK_S) for name in times}
+            assert sorted(times) == ["clock_gettime", "gettimeofday", "time", "time, by address"]
 
 
 @_moves
@@ -86,7 +86,7 @@ def test_less_than_a_second_is_refused_and_moves_nothing() -> None:
     with _asked() as (process, clock):
         with pytest.raises(ValueError, match="whole seconds, not by 1500 ms"):
             clock.move(1500)
-        assert _told(process)["clock_gettime"] == pytest.approx(time.time(), abs=_SLACK_S)
+        assert _times(process)["clock_gettime"] == pytest.approx(time.time(), abs=_SLACK_S)
 
 
 @_moves

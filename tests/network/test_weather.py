@@ -1,11 +1,12 @@
-"""What holds when every link between ledger nodes is slow and lossy: netem in namespaces, else TCP pipes."""
+"""The promises that hold when every link between ledger nodes is slow and lossy: netem in namespaces, else TCP
+pipes."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.network.consortium import BANKS, consortium
-from tests.network.hosts import what_is_used
+from tests.network.hosts import hosts_in_use
 from tests.network.load import Load, amiss
 
 _DECISIONS = 48
@@ -39,6 +40,6 @@ def test_links_of_200_ms_with_5_percent_loss_raise_staleness_and_make_no_decisio
             assert it.audited().findings == []
         finally:
             load.stop()
-    assert set(load.reasons(amiss(asked))) <= {"bank_silent"}, what_is_used()
+    assert set(load.reasons(amiss(asked))) <= {"bank_silent"}, hosts_in_use()
     assert len(amiss(asked)) * 10 <= len(asked)
     assert changes > 4

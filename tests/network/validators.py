@@ -55,7 +55,7 @@ class NetworkNode:
         return datetime.fromtimestamp(int(self._ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16), UTC)
 
     def own_time(self) -> datetime:
-        """What its own clock said, or will say, when its newest round of votes begins."""
+        """Its own clock's time at the beginning of its newest round of votes, possibly in the future."""
         answer = httpx.get(f"http://{self.ports.address}:{self.ports.comet}/dump_consensus_state", timeout=5)
         return datetime.fromisoformat(answer.json()["result"]["round_state"]["start_time"][:19] + "Z")
 
@@ -142,7 +142,7 @@ class ValidatorNetwork:
         """End everything that runs."""
         for node in self.nodes:
             if node.process is not None:
-                with suppress(ProcessLookupError):  # it may have died by itself
+                with suppress(ProcessLookupError):  # it may have died already
                     self.resume(node)
                 self.kill(node)
 

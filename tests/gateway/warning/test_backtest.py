@@ -22,13 +22,13 @@ def _cut_off(life: BindingLife, now_ms: int) -> BindingLife:
     """What is on record of a binding before a moment, and a future unlike the one that came."""
     upto = sum(use.at_ms < now_ms for use in life.uses)
     last = (now_ms + OFFSET_MS) // DAY_MS
-    words = [word for word in life.words if word[0] < now_ms]
+    attested = [each for each in life.attested if each[0] < now_ms]
     return replace(
         life,
         uses=life.uses[:upto] + [replace(use, amount_minor=1, failed=not use.failed) for use in life.uses[upto:]],
         reasons=life.reasons[:upto] + [None] * (len(life.uses) - upto),
         events=[event for event in life.events if event[0] < now_ms],
-        words=words or life.words[:1],
+        attested=attested or life.attested[:1],
         used_minor={kind: {day: sum_ for day, sum_ in life.used_minor[kind].items() if day < last} for kind in Kind},
     )
 
