@@ -24,7 +24,7 @@ def _made(*options: str) -> tuple[int, str]:
     ("options", "platform"),
     [(["--role", "core"], None), (["--role", "platform", "--platform", "jinqiao-pay"], "jinqiao-pay")],
 )
-def test_the_lines_of_a_new_key_are_what_the_settings_need(options: list[str], platform: str | None) -> None:
+def test_the_output_of_a_new_key_is_valid_settings(options: list[str], platform: str | None) -> None:
     exit_code, output = _made(*options)
     assert exit_code == 0, output
     [key] = tomllib.loads(output[output.index("[[api_keys]]") :])["api_keys"]
@@ -39,7 +39,7 @@ def test_the_lines_of_a_new_key_are_what_the_settings_need(options: list[str], p
         pytest.param(["--role", "platform", "--platform", 'Jinqiao"'], id="what is no platform's id"),
     ],
 )
-def test_a_platform_is_named_by_a_platforms_key_and_by_no_other(options: list[str]) -> None:
+def test_only_a_platforms_key_names_a_platform(options: list[str]) -> None:
     exit_code, output = _made(*options)
     assert (exit_code, "--platform" in output, "sk_" in output) == (2, True, False)
 
@@ -50,7 +50,7 @@ def test_a_platform_is_named_by_a_platforms_key_and_by_no_other(options: list[st
     [("127.0.0.1", 0, "ready"), ("::1", 1, "no node answers at ::1")],
     ids=["by no proxy", "an IPv6 address"],
 )
-def test_the_status_screen_asks_the_node_itself_and_says_where_none_answers(
+def test_the_status_screen_asks_the_node_and_says_when_none_answers(
     a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, exit_code: int, said: str
 ) -> None:
     bank = a_world.start_bank()

@@ -154,7 +154,7 @@ _ALWAYS = ("signed",)
 @pytest.mark.parametrize(
     "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.long) for point in FAULT_POINTS]
 )
-def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
+def test_a_node_killed_at_any_durable_step_publishes_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
     setting.start(point)
     setting.post_until_answered("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
@@ -185,9 +185,7 @@ def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(se
         pytest.param(True, id="lost by the network"),
     ],
 )
-def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there_once(
-    setting: Setting, lost: bool
-) -> None:
+def test_a_node_killed_before_its_transaction_is_mined_publishes_it_once(setting: Setting, lost: bool) -> None:
     bank, chain = setting.bank, setting.chain
     setting.net.start_bank(bank)
     first = setting.entry(dict(ACCOUNT))

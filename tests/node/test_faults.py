@@ -109,11 +109,11 @@ def _play(made: World, seed: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW))
-def test_killed_once_at_each_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+def test_a_node_killed_once_at_each_durable_step_agrees_with_the_ledger(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW, RUNS))
-def test_killed_at_any_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+def test_a_node_killed_at_any_durable_step_agrees_with_the_ledger(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)

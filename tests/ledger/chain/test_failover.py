@@ -57,7 +57,7 @@ def _height(over: Failover) -> int:
     return int(over.make_request(RPCEndpoint("eth_blockNumber"), [])["result"], 16)
 
 
-def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_once_it_is(nodes: list[Node]) -> None:
+def test_a_stalled_node_is_left_for_an_up_to_date_one_and_used_again_once_it_catches_up(nodes: list[Node]) -> None:
     now_s = [0.0]
     over = _failover(nodes, now_s)
     for node in nodes:
@@ -73,7 +73,7 @@ def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_on
     assert len(nodes[0].asked) == asked
 
 
-def test_where_all_nodes_are_late_the_newest_answer_counts(nodes: list[Node]) -> None:
+def test_the_newest_answer_counts_when_all_nodes_lag(nodes: list[Node]) -> None:
     over = _failover(nodes, [0.0])
     nodes[0].height = 300
     assert _height(over) == 300
@@ -82,14 +82,14 @@ def test_where_all_nodes_are_late_the_newest_answer_counts(nodes: list[Node]) ->
     assert over.current == nodes[1].url.removeprefix("http://").rstrip("/")
 
 
-def test_a_single_node_is_believed_whatever_it_told_before(nodes: list[Node]) -> None:
+def test_a_single_node_is_believed_whatever_height_it_reported_before(nodes: list[Node]) -> None:
     over = _failover(nodes[:1], [0.0])
     assert _height(over) == 100
     nodes[0].height = 50
     assert _height(over) == 50
 
 
-def test_each_kind_of_newest_block_is_compared_with_its_own_and_a_named_block_with_none(nodes: list[Node]) -> None:
+def test_each_block_tag_is_compared_with_itself_and_a_numbered_block_with_nothing(nodes: list[Node]) -> None:
     over = _failover(nodes, [0.0])
     assert _height(over) == 100
     for tag, number in (("finalized", 90), ("0x5", 5), ("latest", 100)):

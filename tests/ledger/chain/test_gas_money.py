@@ -24,7 +24,7 @@ from tests.world import World
         "Sender b'+Z' cannot afford txn gas 120000000000000 with account balance 0",  # py-evm
     ],
 )
-def test_what_nodes_say_of_an_account_without_money_is_known(a_world: World, said: str) -> None:
+def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, said: str) -> None:
     address = Account.create().address
     error = Web3RPCError(said, rpc_response={"error": {"code": -32000, "message": said}})
     told = refused_for_want_of_money(connect(a_world.chain.url), address, error)
@@ -34,12 +34,12 @@ def test_what_nodes_say_of_an_account_without_money_is_known(a_world: World, sai
     assert "send this address money" in str(told)
 
 
-def test_another_refusal_is_not_taken_for_want_of_money(a_world: World) -> None:
+def test_other_refusals_are_not_mistaken_for_insufficient_funds(a_world: World) -> None:
     error = Web3RPCError("nonce too low")
     assert refused_for_want_of_money(connect(a_world.chain.url), Account.create().address, error) is None
 
 
-def test_a_senders_own_account_without_money_is_named(a_world: World) -> None:
+def test_a_sender_without_money_is_named_in_the_error(a_world: World) -> None:
     poor = token_bytes(32)
     sender = Sender(a_world.client, poor)
     assert sender.balance_wei() == 0
@@ -48,7 +48,7 @@ def test_a_senders_own_account_without_money_is_named(a_world: World) -> None:
     assert "b'" not in str(refused.value), "no raw bytes"
 
 
-def test_who_deploys_without_money_is_named(a_world: World) -> None:
+def test_a_deployer_without_money_is_named_in_the_error(a_world: World) -> None:
     poor: Any = Account.create()
     with pytest.raises(NoGasMoney, match=poor.address):
         governance.deploy(

@@ -131,7 +131,7 @@ CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
+def test_nonsense_from_a_ledger_node_raises_only_the_clients_own_errors(
     node: OddNode, call: Callable[[LedgerClient], Any]
 ) -> None:
     """Anything else would look like a fault of the program, and end the publisher for good."""
@@ -155,21 +155,21 @@ def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
 
 
 @pytest.mark.parametrize("name", ["domain", "block_number", "bank", "read", "block_time_ms", "gas_price_wei"])
-def test_null_is_no_answer(node: OddNode, name: str) -> None:
+def test_a_null_result_is_not_an_answer(node: OddNode, name: str) -> None:
     """What nodes say that lag behind, or that are only starting."""
     node.result(None)
     with pytest.raises(LedgerUnreachable):
         CALLS[name](LedgerClient(node.url, _ADDRESS))
 
 
-def test_a_revert_whose_data_is_not_hexadecimal_is_a_refusal_without_a_reason(node: OddNode) -> None:
+def test_a_revert_with_malformed_data_is_a_refusal_without_a_reason(node: OddNode) -> None:
     node.error({"code": 3, "message": "execution reverted", "data": "0xzzzzzzzzzzzz"})
     with pytest.raises(LedgerRejected, match="without a reason"):
         LedgerClient(node.url, _ADDRESS).bank(_BIC)
 
 
 @pytest.mark.usefixtures("usual_depth")
-def test_json_that_is_nested_without_end_is_no_answer(node: OddNode) -> None:
+def test_endlessly_nested_json_is_not_an_answer(node: OddNode) -> None:
     node.body = "[" * 50_000
     with pytest.raises(LedgerUnreachable):
         LedgerClient(node.url, _ADDRESS).bank(_BIC)

@@ -20,7 +20,7 @@ _HEADER: dict[str, Any] = {name: "0x1" if kind == "number" else "0x" + "11" * 32
 
 
 @pytest.mark.long
-def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: Path) -> None:
+def test_proved_storage_slots_hold_what_the_contract_reads(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         binding = bytes.fromhex(made.bound(BICS[1]).binding[2:])
         made.clock.advance(1_000)
@@ -48,7 +48,7 @@ def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: P
 
 @pytest.mark.parametrize("odd", [None, 1, "", "0x", "0xzz", "-0x1", "0x" + "ff" * 40, []])
 @pytest.mark.parametrize("field", ["number", "timestamp", "stateRoot", "gasUsed"])
-def test_a_header_with_an_odd_field_is_refused_or_has_another_hash(field: str, odd: Any) -> None:
+def test_a_header_with_an_altered_field_is_refused_or_has_another_hash(field: str, odd: Any) -> None:
     try:
         assert parse_header(_HEADER | {field: odd}).hash != parse_header(_HEADER).hash
     except ProofWrong as refused:

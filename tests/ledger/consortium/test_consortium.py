@@ -60,7 +60,7 @@ def _written(tmp_path: Path, plan: dict[str, Any]) -> Path:
     return folder
 
 
-def test_extra_data_is_what_besus_own_documentation_shows_for_four_validators() -> None:
+def test_extra_data_for_four_validators_matches_besus_documentation() -> None:
     addresses = [
         "0x64a702e6263b7297a96638cac6ae65e6541f4169",
         "0xc7eeb9a4e00ce683cf93039b212648e01c6c6b78",
@@ -77,7 +77,7 @@ def test_extra_data_is_what_besus_own_documentation_shows_for_four_validators() 
 
 
 @pytest.mark.npm
-def test_ethers_reads_the_validators_out_of_the_genesis_block(tmp_path: Path) -> None:
+def test_ethers_reads_the_validators_from_the_genesis_block(tmp_path: Path) -> None:
     try:
         install()
     except NpmMissing as missing:
@@ -96,7 +96,7 @@ def test_ethers_reads_the_validators_out_of_the_genesis_block(tmp_path: Path) ->
     assert (vanity, validators, vote, current_round, seals) == ("0x" + "00" * 32, expected, [], "0x", [])
 
 
-def test_every_member_gets_a_folder_with_all_that_its_node_needs_and_all_of_one_network(tmp_path: Path) -> None:
+def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Path) -> None:
     folder = _written(tmp_path, plan_of())
     genesis = json.loads((folder / "genesis.json").read_text())
     assert (genesis["config"]["chainId"], genesis["config"]["zeroBaseFee"], genesis["alloc"]) == (20_261, True, {})
@@ -155,14 +155,14 @@ def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_pat
         pytest.param(lambda plan: plan.update(colour="red"), "colour", id="a setting that nobody knows"),
     ],
 )
-def test_a_plan_that_makes_no_network_is_refused_with_what_is_allowed(spoil: Any, said: str) -> None:
+def test_an_invalid_plan_is_refused_with_what_is_allowed(spoil: Any, said: str) -> None:
     plan = plan_of()
     spoil(plan)
     with pytest.raises(PlanRefused, match=said):
         parse_plan(plan)
 
 
-def test_a_nodes_key_stays_in_its_file_and_the_public_key_is_told(tmp_path: Path) -> None:
+def test_a_nodes_key_stays_in_its_file_and_only_the_public_key_is_printed(tmp_path: Path) -> None:
     file = tmp_path / "node.key"
     told = CliRunner().invoke(app, ["key", str(file)])
     private = file.read_text().strip()
@@ -173,7 +173,7 @@ def test_a_nodes_key_stays_in_its_file_and_the_public_key_is_told(tmp_path: Path
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_the_example_is_a_plan_once_each_member_has_filled_in_what_is_its_own(tmp_path: Path) -> None:
+def test_the_example_is_a_valid_plan_once_members_fill_in_their_parts(tmp_path: Path) -> None:
     stated = tomllib.loads(EXAMPLE)
     with pytest.raises(PlanRefused) as refused:
         parse_plan(stated)
@@ -190,7 +190,7 @@ def test_the_example_is_a_plan_once_each_member_has_filled_in_what_is_its_own(tm
 
 
 @pytest.mark.parametrize("kind", ["bank", "platform"])
-def test_systemd_takes_the_units(tmp_path: Path, kind: str) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path, kind: str) -> None:
     analyze = Path("/usr/bin/systemd-analyze")
     if not analyze.exists():
         pytest.skip("systemd-analyze is missing: apt-get install systemd")

@@ -99,13 +99,13 @@ def _run(promtool: str, folder: Path, *arguments: str) -> None:
 
 
 @pytest.mark.parametrize("kind", _MEMBERS)
-def test_prometheus_takes_the_configuration_and_the_rules(tmp_path: Path, promtool: str, kind: str) -> None:
+def test_prometheus_accepts_the_configuration_and_the_rules(tmp_path: Path, promtool: str, kind: str) -> None:
     (tmp_path / "prometheus.yml").write_text(prometheus(_MEMBERS[kind]))
     (tmp_path / "rules.yml").write_text(rules(_MEMBERS[kind]))
     _run(promtool, tmp_path, "check", "config", "prometheus.yml")
 
 
-def test_every_alert_has_its_case() -> None:
+def test_every_alert_has_a_test_case() -> None:
     for kind, member in _MEMBERS.items():
         stated = yaml.safe_load(rules(member))["groups"][0]["rules"]
         tried = {name for whose, name, _, _ in _CASES if whose == kind} | {"Down"}

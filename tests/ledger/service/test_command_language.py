@@ -40,13 +40,13 @@ _FAULTS = {"LeadershipLost", "LedgerRejected", "MissingSentence", "Overtaken", "
     ],
     ids=["LANG", "LC_ALL before LANG", "LANGUAGE", "English", "a server's C", "a language without a catalogue"],
 )
-def test_help_is_in_the_language_of_the_environment(environment: dict[str, str], said: str) -> None:
+def test_help_is_shown_in_the_language_of_the_environment(environment: dict[str, str], said: str) -> None:
     for words in (["policy", "--help"], ["policy", "check", "--help"]):
         shown = CliRunner().invoke(gateway, words, env=environment)
         assert (shown.exit_code, said in shown.output) == (0, True), shown.output
 
 
-def test_every_sentence_of_every_command_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sentence_of_every_command_has_a_chinese_translation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGUAGE", "en")
     sentences = help_texts()
     monkeypatch.setenv("LANGUAGE", "zh")
@@ -84,7 +84,7 @@ def _refusals(command: Any, words: list[str]) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
-def test_what_the_command_line_refuses_is_told_in_chinese(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line_mistakes_are_reported_in_chinese(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)  # a sentence in one line
     lines = list(_refusals(typer.main.get_command(app), []))
     assert len(lines) > 100
@@ -110,7 +110,9 @@ def _is_chinese(told: str) -> bool:
         (["api-key", "new", "--name", "x", "--role", "king"], "--role 的值无效：允许：platform, support, admin"),
     ],
 )
-def test_a_refusal_says_what_and_what_is_allowed(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_names_the_mistake_and_what_is_allowed(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)
     refused = CliRunner().invoke(gateway, words, env={"LANGUAGE": "zh"})
     assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
@@ -136,7 +138,7 @@ def _findings(file: Path) -> Iterator[tuple[str, str]]:
                 assert isinstance(text, ast.Name | ast.Call), f"{file.name}:{call.lineno}: no sentence"
 
 
-def test_everything_that_doctor_finds_has_its_chinese() -> None:
+def test_every_finding_of_doctor_has_a_chinese_translation() -> None:
     files_of_doctor = ("ledger/service/checkup.py", "gateway/operations/doctor.py", "node/operations/doctor.py")
     found = [one for name in files_of_doctor for one in _findings(_ROOT / name)]
     found += [("State", state.value[0]) for state in State]
@@ -145,7 +147,7 @@ def test_everything_that_doctor_finds_has_its_chinese() -> None:
     assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
 
 
-def test_doctor_speaks_the_language_of_the_environment(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_doctor_reports_in_the_language_of_the_environment(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/none/at.all"
 
     def shown(language: str) -> list[str]:
@@ -160,14 +162,14 @@ def test_doctor_speaks_the_language_of_the_environment(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
-def test_an_exit_code_and_a_fault_do_not_depend_on_the_language(app: typer.Typer) -> None:
+def test_exit_codes_and_internal_faults_do_not_depend_on_the_language(app: typer.Typer) -> None:
     for language in ("en", "zh"):
         refused = CliRunner().invoke(app, ["nonsense"], env={"LANGUAGE": language})
         assert (refused.exit_code, "nonsense" in refused.output) == (2, True)
     assert len(set(FRAMEWORK)) == len(FRAMEWORK)
 
 
-def test_every_error_that_a_command_may_end_with_has_its_chinese() -> None:
+def test_every_error_of_a_command_has_a_chinese_translation() -> None:
     places = [file for package in ("gateway", "node", "ledger") for file in sorted((_ROOT / package).rglob("*.py"))]
     found = [
         one for file in places if not _NOT_COMMANDS.search(file.as_posix()) for one in raised(file, inside=_FAULTS)
@@ -183,7 +185,7 @@ def _in_chinese(text: str) -> bool:
     return told is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", told) is None
 
 
-def test_no_sentence_is_in_both_catalogues() -> None:
+def test_no_sentence_appears_in_both_catalogues() -> None:
     folder = files("standing.ledger.service") / "locales" / "zh"
     problems, own = (
         tomllib.loads((folder / name).read_text(encoding="utf-8"))["sentences"]
@@ -199,7 +201,9 @@ def test_no_sentence_is_in_both_catalogues() -> None:
         ("en", "listen_port: Input should be a valid integer"),
     ],
 )
-def test_a_wrong_setting_is_told_in_the_language_of_the_environment(language: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_in_the_language_of_the_environment(
+    language: str, said: str, tmp_path: Path
+) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text("listen_port = 'high'\n")
     refused = CliRunner().invoke(gateway, ["serve", "--config", str(file)], env={"LANGUAGE": language})
@@ -209,7 +213,7 @@ def test_a_wrong_setting_is_told_in_the_language_of_the_environment(language: st
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_file_that_is_there_is_told_in_chinese(tmp_path: Path) -> None:
+def test_an_existing_file_is_reported_in_chinese(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("x")
     refused = CliRunner().invoke(node, ["secret", "new", str(file)], env={"LANGUAGE": "zh"})

@@ -28,7 +28,7 @@ def test_no_chinese_sentence_is_left_in_english(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_what_templates_and_code_ask_for_exists_and_nothing_else_does(package: str) -> None:
+def test_the_catalogue_holds_exactly_what_templates_and_code_use(package: str) -> None:
     asked, families = asked_for(package)
     own = set(sentences(package, "en"))
     if package == SHARED:
@@ -68,7 +68,7 @@ def test_a_missing_sentence_or_value_is_an_error_and_not_a_blank() -> None:
         ("zh;q=0.٣", "en"),
     ],
 )
-def test_the_browsers_language_is_taken(header: str, language: str) -> None:
+def test_pages_use_the_browsers_language(header: str, language: str) -> None:
     assert preferred(header) == language
 
 

@@ -16,7 +16,7 @@ def _told(url: str) -> list[tuple[str, str]]:
     return [(finding.state.name, finding.text) for finding in checkup.database(url, _PACKAGE)]
 
 
-def test_a_schema_is_told_as_new_present_older_or_newer(tmp_path: Path) -> None:
+def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/node.sqlite3"
     ((state, said),) = _told(url)
     assert (state, "first start makes it" in said, list(tmp_path.iterdir())) == ("WELL", True, [])
@@ -36,12 +36,12 @@ def test_a_schema_is_told_as_new_present_older_or_newer(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     ((state, said),) = _told(f"sqlite:///{tmp_path}/none/node.sqlite3")
     assert (state, "is no folder" in said) == ("WRONG", True)
 
 
-def test_a_server_that_is_down_is_told_without_its_password() -> None:
+def test_an_unreachable_server_is_reported_without_its_password() -> None:
     pytest.importorskip("psycopg", reason="the extra standing[postgresql] is not installed")
     ((state, said),) = _told("postgresql+psycopg://standing:secret@127.0.0.1:9/standing")
     assert (state, "cannot be used" in said, "secret" in said) == ("WRONG", True, False)

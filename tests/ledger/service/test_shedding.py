@@ -109,7 +109,7 @@ def _full(service: _Service) -> Iterator[_Connection]:
             occupied.socket.close()
 
 
-def test_a_plain_request_is_refused_with_the_bytes_that_the_app_would_send(service: _Service) -> None:
+def test_a_plain_request_is_refused_with_the_same_bytes_as_the_app_sends(service: _Service) -> None:
     with _full(service) as connection:
         connection.send(_PLAIN)
         early = connection.answer()
@@ -124,7 +124,7 @@ def test_a_plain_request_is_refused_with_the_bytes_that_the_app_would_send(servi
         assert service.asked == [b"wait"]
 
 
-def test_the_connection_serves_on_once_there_is_room(service: _Service) -> None:
+def test_the_connection_serves_again_once_there_is_capacity(service: _Service) -> None:
     with _full(service) as connection:
         for _ in range(20):
             connection.send(_PLAIN)
@@ -138,14 +138,14 @@ def test_the_connection_serves_on_once_there_is_room(service: _Service) -> None:
         wait_until(accepted)
 
 
-def test_what_is_no_hot_request_is_answered_meanwhile(service: _Service) -> None:
+def test_other_requests_are_answered_while_hot_ones_are_refused(service: _Service) -> None:
     with _full(service) as connection:
         connection.send(_request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n"))
         assert connection.answer()[2] == b"done " + _BODY
         assert service.refused == 0
 
 
-def test_answers_come_one_for_one_however_the_bytes_are_cut(service: _Service) -> None:
+def test_every_request_gets_one_answer_however_its_bytes_are_split(service: _Service) -> None:
     """Whole requests, halves and several at once: the count and the order of the answers are those of the requests."""
     dice = random.Random(21)
     elsewhere = _request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n")
@@ -192,6 +192,6 @@ def test_answers_come_one_for_one_however_the_bytes_are_cut(service: _Service) -
         b"",
     ],
 )
-def test_what_could_be_read_otherwise_is_left_to_the_parser(data: bytes) -> None:
+def test_ambiguous_requests_are_left_to_the_parser(data: bytes) -> None:
     assert is_plain_and_whole(_PLAIN, _LINE)
     assert not is_plain_and_whole(data, _LINE)

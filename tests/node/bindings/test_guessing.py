@@ -48,12 +48,12 @@ def _told(name: str, *, knows_document: bool) -> str:
     return str((found.mismatches, found.matches, found.hints))
 
 
-def test_who_knows_neither_document_nor_phone_is_told_the_same_of_a_close_name_and_of_any_other() -> None:
+def test_a_guesser_without_document_or_phone_cannot_distinguish_a_close_name_from_any_other() -> None:
     assert _told("陳小華", knows_document=False) == _told("王伟", knows_document=False)
     assert _told("陳小華", knows_document=True) != _told("王伟", knows_document=True)
 
 
-def test_closeness_does_not_lead_a_guesser_towards_the_name() -> None:
+def test_close_matches_do_not_lead_a_guesser_to_the_name() -> None:
     """Of all names of a surname and two characters that a guesser may try, those that are told close differ from the
     right one in no character but for its traditional form: a name that shares two of three is told as any other."""
     close, tried = set(), 0
@@ -71,7 +71,7 @@ def test_closeness_does_not_lead_a_guesser_towards_the_name() -> None:
     assert a_year < 20 * tried
 
 
-def test_hints_are_the_same_whatever_the_bank_has() -> None:
+def test_hints_do_not_depend_on_what_the_bank_holds() -> None:
     claim = _claim("王伟", knows_document=False)
     absent = Claim(**(claim.model_dump() | {"number": "4111111111111112", "number_type": "card"}))
     assert [hint.field for hint in absent.hints()] == ["number"]

@@ -61,9 +61,7 @@ def ask(bank: Bank, claim: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("holder", HOLDERS, ids=[holder.what for holder in HOLDERS])
-def test_a_holder_is_fed_as_the_book_has_it_and_a_right_claim_is_granted(
-    bank: Bank, platform: Platform, holder: Holder
-) -> None:
+def test_a_correct_claim_is_granted_for_every_kind_of_holder(bank: Bank, platform: Platform, holder: Holder) -> None:
     stated = state(bank, **holder.book)
     number = {"number": stated["number"], "number_type": stated["number_type"].strip()}
     claim = claim_of(number | holder.claim)
@@ -79,9 +77,7 @@ def test_a_holder_is_fed_as_the_book_has_it_and_a_right_claim_is_granted(
 
 
 @pytest.mark.parametrize(("stated", "hint"), [(stated, hint) for _, stated, hint in DOCUMENTS if hint])
-def test_a_refusal_says_which_of_the_fields_that_differ_look_mistyped(
-    bank: Bank, stated: dict[str, Any], hint: str
-) -> None:
+def test_a_refusal_says_which_differing_fields_look_mistyped(bank: Bank, stated: dict[str, Any], hint: str) -> None:
     held = state(bank, **_NAMED)
     told = ask(bank, claim_of(held | stated))
     assert told["outcome"] == "refused"
@@ -92,7 +88,7 @@ def test_a_refusal_says_which_of_the_fields_that_differ_look_mistyped(
 
 
 @pytest.mark.parametrize(("book", "claimed", "word"), NAMES)
-def test_names_match_are_close_or_neither_and_close_is_refused_as_it_comes(
+def test_a_close_name_is_refused_by_default_and_reported_as_close(
     bank: Bank, book: str, claimed: str, word: str
 ) -> None:
     held = state(bank, holder_name=book, **_NAMED)
@@ -104,7 +100,7 @@ def test_names_match_are_close_or_neither_and_close_is_refused_as_it_comes(
         assert book not in str(told)
 
 
-def test_leaving_out_what_the_bank_has_is_no_way_round_it(bank: Bank) -> None:
+def test_omitting_a_field_that_the_bank_holds_is_refused(bank: Bank) -> None:
     held = state(bank, **_NAMED)
     for left_out, field in (("phone", "phone"), ("id_document", "id_document")):
         claim = {name: value for name, value in claim_of(held).items() if not name.startswith(left_out)}
@@ -121,14 +117,14 @@ def test_a_name_alone_is_not_enough(bank: Bank) -> None:
     assert [mismatch["field"] for mismatch in told["mismatches"]] == ["account"]
 
 
-def test_a_kind_that_differs_is_refused_and_one_that_is_left_out_is_not_compared(bank: Bank) -> None:
+def test_a_differing_holder_kind_is_refused_and_an_omitted_one_is_not_compared(bank: Bank) -> None:
     held = state(bank, holder_name="某某商行", **document("COID", "CN", "91330106MA27XL8T47"))
     told = ask(bank, claim_of(held, holder_kind="person"))
     assert [mismatch["field"] for mismatch in told["mismatches"]] == ["holder_kind"]
     assert ask(bank, claim_of(held))["outcome"] == "granted"
 
 
-def test_what_the_book_has_no_more_is_compared_no_more(bank: Bank, platform: Platform) -> None:
+def test_a_field_removed_from_the_book_is_no_longer_compared(bank: Bank, platform: Platform) -> None:
     held = state(bank, **_NAMED)
     body = {"bank": bank.bic, "user_id": f"u-{held['number']}", "as_written": True, **claim_of(held)}
     binding = platform.post("/v1/bindings", json=body).json()["binding"]
@@ -159,7 +155,7 @@ def test_an_account_in_a_withdrawn_currency_freezes_and_no_new_one_is_opened(ban
     assert told["outcome"] == "granted"
 
 
-def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world: World, tmp_path: Path) -> None:
+def test_a_close_name_can_be_confirmed_by_a_deposit_if_the_bank_allows_it(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "payouts"
     folder.mkdir()
     bank = a_world.start_bank(micro_deposit={"policy": "phone_differs", "payout_folder": folder, "close_names": True})
@@ -205,7 +201,7 @@ _TEXT = st.text(max_size=70)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=_TEXT, number=_TEXT, phone=_TEXT, scheme=st.sampled_from(["NIDN", "COID", "LEI", "none", "DRLC"]))
-def test_no_text_in_a_field_is_answered_with_an_unexpected_error(
+def test_no_text_in_any_field_causes_an_unexpected_error(
     bank: Bank, name: str, number: str, phone: str, scheme: str
 ) -> None:
     as_of_ms = bank.clock.advance(10)

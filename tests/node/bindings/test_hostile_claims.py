@@ -31,7 +31,7 @@ def bank(a_world: World) -> Bank:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_string_in_a_claim_is_an_error_or_tells_whether_the_account_is_known(
+def test_no_string_in_a_claim_causes_an_error_or_reveals_whether_the_account_exists(
     bank: Bank, data: st.DataObject
 ) -> None:
     right = {name: ACCOUNT[name] for name in Claim.model_fields if name in ACCOUNT}

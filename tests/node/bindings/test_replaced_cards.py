@@ -18,7 +18,7 @@ _NEW_CARD = "9156026831789191"
 
 
 @pytest.mark.long
-def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_key(staffed: Staffed, bank: Bank) -> None:
+def test_bindings_of_a_lost_card_move_to_the_new_one_with_the_same_id_and_key(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     bank.change({"number": ACCOUNT["number"], "status": "lost"})
@@ -56,7 +56,7 @@ def test_loss_and_replacement_may_come_in_one_entry(staffed: Staffed, bank: Bank
 
 
 @pytest.mark.long
-def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, bank: Bank) -> None:
+def test_the_bank_may_choose_to_end_the_bindings_of_a_replaced_card(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     bank.change({"number": _NEW_CARD, "replaces": ACCOUNT["number"], "status": "active", "replaced_bindings": "end"})
@@ -65,7 +65,7 @@ def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, 
 
 
 @pytest.mark.long
-def test_where_the_new_card_is_bound_already_the_old_binding_ends(staffed: Staffed, bank: Bank) -> None:
+def test_the_old_binding_ends_if_the_new_card_is_already_bound(staffed: Staffed, bank: Bank) -> None:
     new = {**ACCOUNT, "number": _NEW_CARD}
     bank.feed(ACCOUNT, new)
     old_here, new_here = bound(staffed), bound(staffed, new)
@@ -88,7 +88,7 @@ BAD_REPLACEMENTS = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("change", "field"), BAD_REPLACEMENTS)
-def test_a_replacement_that_makes_no_sense_is_refused_and_moves_nothing(
+def test_an_inconsistent_replacement_is_refused_and_moves_no_binding(
     staffed: Staffed, bank: Bank, change: dict[str, Any], field: str
 ) -> None:
     bank.feed(ACCOUNT)

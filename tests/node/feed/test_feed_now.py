@@ -5,7 +5,7 @@ import httpx
 from tests.world import ACCOUNT, World
 
 
-def test_an_entry_of_now_is_of_the_nodes_clock_and_reaches_the_ledger_as_any_other(a_world: World) -> None:
+def test_an_entry_of_now_gets_the_nodes_time_and_is_published_like_any_other(a_world: World) -> None:
     bank = a_world.start_bank()
 
     def push(**entry: object) -> httpx.Response:

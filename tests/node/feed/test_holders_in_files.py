@@ -25,7 +25,7 @@ def _rows() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_full_file_of_every_kind_of_holder_is_taken_in_and_stated_again_changes_nothing(
+def test_a_full_file_of_every_holder_kind_is_loaded_and_a_repeat_changes_nothing(
     a_world: World, tmp_path: Path, form: str
 ) -> None:
     bank = a_world.start_bank()

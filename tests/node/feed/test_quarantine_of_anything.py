@@ -106,7 +106,7 @@ def _put_row(core: sqlite3.Connection, row: dict[str, Any]) -> None:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_nothing_in_any_field_of_a_view_stops_it_or_touches_another_account(
+def test_no_value_in_any_field_of_a_view_stops_it_or_touches_another_account(
     bank: Bank, loose: tuple[sqlite3.Connection, SqlViewSource], data: st.DataObject
 ) -> None:
     core, source = loose
@@ -125,7 +125,7 @@ def test_nothing_in_any_field_of_a_view_stops_it_or_touches_another_account(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_nothing_in_any_field_of_a_push_that_unstates_stops_it_or_touches_another_account(
+def test_no_value_in_any_field_of_an_unstating_push_stops_it_or_touches_another_account(
     bank: Bank, data: st.DataObject
 ) -> None:
     names = [name for name in FIELDS if name != "number"]

@@ -83,7 +83,7 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     made.net.stop()
 
 
-def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(operator: Operator) -> None:
+def test_a_lost_store_is_rebuilt_by_commands_alone_even_if_each_is_killed(operator: Operator) -> None:
     bank, net = operator.bank, operator.net
     write_private(newer := operator.folder / "bank-secret-2", secrets.token_hex(32))
     bank.settings["newer_bank_secret_files"] = [str(newer)]

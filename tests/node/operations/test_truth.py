@@ -22,7 +22,7 @@ def _figure(bank: Bank, name: str) -> float:
     return float(next(line.split()[1] for line in lines if line.startswith(f"standing_node_{name} ")))
 
 
-def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world: World, tmp_path: Path) -> None:
+def test_a_stopped_feed_shows_in_status_readiness_and_metrics(a_world: World, tmp_path: Path) -> None:
     core = SqlCore(tmp_path, a_world.clock.now_ms())
     core.put(None, account(1))
     bank = a_world.start_bank(sql_view=core.settings())
@@ -37,7 +37,7 @@ def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world
     core.close()
 
 
-def test_a_rejected_file_is_told_until_it_is_taken_out_of_its_folder(a_world: World, tmp_path: Path) -> None:
+def test_a_rejected_file_is_reported_until_it_is_removed(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "drop"
     folder.mkdir()
     bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
@@ -56,7 +56,7 @@ def test_a_rejected_file_is_told_until_it_is_taken_out_of_its_folder(a_world: Wo
     assert _figure(bank, "rejected_files") == 0
 
 
-def test_a_report_that_is_none_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_rejected_file_with_an_unreadable_report_is_still_reported(tmp_path: Path) -> None:
     (tmp_path / "rejected").mkdir()
     (tmp_path / "rejected" / "full.csv.report.json").write_text("{")
     found = rejected_files(DropFolderSettings(path=tmp_path))
@@ -64,7 +64,7 @@ def test_a_report_that_is_none_is_told_all_the_same(tmp_path: Path) -> None:
     assert "full.csv was rejected" in found.told[0]
 
 
-def test_a_new_key_counts_at_once_and_an_old_one_no_more_on_a_standby_too(a_world: World) -> None:
+def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) -> None:
     bank = a_world.make_bank()
     operator_key, digest = new_key()
     bank.settings.api_keys.append(ApiKey(name="operator", role="operator", sha256=digest))

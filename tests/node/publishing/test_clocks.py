@@ -52,9 +52,7 @@ def _effective_ms(bank: Bank, grant: Mapping[str, Any]) -> int:
     return terms.effective_at_ms
 
 
-def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_comes_after_it(
-    a_world: World, ahead: Bank
-) -> None:
+def test_a_node_clock_that_is_ahead_delays_neither_an_unbinding_nor_later_changes(a_world: World, ahead: Bank) -> None:
     _say(ahead, a_world.clock.now_ms(), account(1), account(2))
     leaving, staying = grant_of(ahead.bind(account(1))), grant_of(ahead.bind(account(2)))
     wait_until(lambda: status_on_ledger(ahead, staying) == Status.ACTIVE)
@@ -70,7 +68,7 @@ def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_come
 
 
 @pytest.mark.long
-def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and_its_watermark_goes_on(
+def test_a_core_ahead_with_its_node_is_published_in_ledger_time_and_its_watermark_advances(
     a_world: World, ahead: Bank
 ) -> None:
     with capture_logs() as logs:
@@ -94,9 +92,7 @@ def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and
 
 
 @pytest.mark.long
-def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_ledgers_time_goes_on(
-    a_world: World, ahead: Bank
-) -> None:
+def test_a_silent_core_that_was_ahead_does_not_look_alive_as_ledger_time_passes(a_world: World, ahead: Bank) -> None:
     """The last word was about the time when it came, however far ahead it named; nobody speaks for what came since."""
     _say(ahead, ahead.clock.now_ms(), account(1))
     wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
@@ -113,9 +109,7 @@ def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_
         assert ahead.client.bank(ahead.bic).watermark_ms == said_ms
 
 
-def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_between(
-    a_world: World, ahead: Bank
-) -> None:
+def test_a_node_whose_clock_was_set_back_does_not_vouch_for_the_time_in_between(a_world: World, ahead: Bank) -> None:
     with ahead.node.database.write() as connection:
         at_ms = a_world.clock.now_ms()
         connection.execute(
@@ -134,7 +128,7 @@ def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_bet
         assert reach(now_ms=at_ms + _HOUR_MS) == at_ms + _ALLOWANCE_MS - 1
 
 
-def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_along(
+def test_a_change_arriving_during_a_ledger_call_still_carries_its_watermark(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = a_world.start_bank()
@@ -160,7 +154,7 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
     assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
 
 
-def test_what_the_ledger_has_seen_of_a_binding_is_never_gone_behind_whatever_its_node_says_of_the_time(
+def test_a_binding_never_goes_back_behind_the_ledger_whatever_the_nodes_clock_says(
     ahead: Bank,
 ) -> None:
     terms = Terms(

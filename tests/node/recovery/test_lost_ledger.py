@@ -13,7 +13,7 @@ from tests.world import ACCOUNT, PLATFORM, World
 
 
 @pytest.mark.long
-def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site: SteppedNode) -> None:
+def test_every_binding_is_republished_to_a_lost_ledger_before_the_watermark_moves(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     active, ended = site.bind(CARD), site.bind(OTHER_CARD)
     site.publish()
@@ -64,7 +64,7 @@ def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_wit
         site.node.publisher.step()
 
 
-def test_two_histories_under_one_key_are_never_made_one(site: SteppedNode, a_world: World) -> None:
+def test_two_histories_under_one_key_are_never_merged(site: SteppedNode, a_world: World) -> None:
     site.feed(dict(ACCOUNT))
     twin = site.backup()
     site.publish()

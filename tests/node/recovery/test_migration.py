@@ -32,7 +32,9 @@ def _history(ledger: LedgerClient, bic: str, previous: bytes) -> list[Publicatio
 
 @pytest.mark.long
 @pytest.mark.parametrize("herd_size", [1, 3])
-def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tmp_path: Path, herd_size: int) -> None:
+def test_a_bank_moves_to_a_new_deployment_while_fed_and_its_history_continues(
+    a_world: World, tmp_path: Path, herd_size: int
+) -> None:
     site = SteppedNode(a_world, tmp_path, publisher={"herd_size": herd_size})
     site.feed(*({**ACCOUNT, "number": card} for card in _CARDS))
     grants = {card: site.bind(card) for card in _CARDS}

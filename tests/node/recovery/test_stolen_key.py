@@ -42,7 +42,7 @@ def reinstate(site: SteppedNode) -> None:
 
 
 @pytest.mark.long
-def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_states_the_truth_again(
+def test_a_store_continues_from_a_thiefs_publications_and_restates_the_truth(
     site: SteppedNode,
 ) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
@@ -92,7 +92,7 @@ def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_state
 
 
 @pytest.mark.long
-def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: SteppedNode) -> None:
+def test_a_store_far_behind_a_theft_finds_where_the_histories_diverge(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
