@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 from tests.openapi_fuzz import ask_everything
 from tests.world import ACCOUNT, World
 
-#: Enough to try each parameter and field at its edges, and few enough for the suite to stay quick.
+#: Enough to try each parameter and field at its boundaries, and few enough to keep the suite fast.
 _EXAMPLES = 12
 
 
@@ -34,7 +34,7 @@ def test_any_request_gets_a_documented_answer_and_no_server_error(a_world: World
 def test_an_unparsable_body_is_refused_as_documented_and_the_node_keeps_running(a_world: World, body: bytes) -> None:
     bank = a_world.start_bank()
     documented = httpx.get(bank.url + "/openapi.json").json()["paths"]["/v1/feed"]["post"]["responses"]
-    # Nobody's key is needed to be parsed.
+    # Parsing happens before the key is checked.
     answer = httpx.post(bank.url + "/v1/feed", content=body, headers={"Content-Type": "application/json"}, timeout=30)
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:standing:problem:malformed-request"

@@ -1,4 +1,4 @@
-"""What the node's pages state is so: examples, settings, fields, figures, tables."""
+"""The node's documentation is accurate: examples, settings, fields, figures, tables."""
 
 import json
 import re
@@ -64,9 +64,9 @@ def test_every_setting_of_a_source_is_documented_with_its_default(section: str, 
         _, names, values, *_ = row.split("|")
         for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True):
             stated[name] = value.strip("` ")
-    told = {name: field.default for name, field in model.model_fields.items()}
-    assert set(stated) == set(told)
-    for name, default in told.items():
+    defaults = {name: field.default for name, field in model.model_fields.items()}
+    assert set(stated) == set(defaults)
+    for name, default in defaults.items():
         if isinstance(default, bool | int) or name in {"view", "role"}:
             assert stated[name] == str(default).lower(), name
 
@@ -79,11 +79,11 @@ def test_every_field_of_a_change_is_documented() -> None:
 
 def test_every_metric_that_operators_should_watch_exists_with_a_help_text(a_world: World) -> None:
     bank = a_world.start_bank()
-    told = httpx.get(bank.url + "/metrics", timeout=30).text
+    exposed = httpx.get(bank.url + "/metrics", timeout=30).text
     documented = re.findall(r"`(standing_node_[a-z_]+)", _page("OPERATIONS.md"))
     assert len(documented) >= 10
-    families = re.findall(r"^# TYPE (standing_node_\w+) ", told, flags=re.MULTILINE)
-    helped = re.findall(r"^# HELP (standing_node_\w+) \S", told, flags=re.MULTILINE)
+    families = re.findall(r"^# TYPE (standing_node_\w+) ", exposed, flags=re.MULTILINE)
+    helped = re.findall(r"^# HELP (standing_node_\w+) \S", exposed, flags=re.MULTILINE)
     assert sorted(helped) == sorted(families)
     assert set(documented) <= set(families)
 
@@ -93,7 +93,7 @@ def test_every_table_and_every_sensitive_column_is_on_the_page_of_data_at_rest(t
     rows = [line.split("|")[1] for line in _page("DATA-AT-REST.md").splitlines() if line.startswith("| ")]
     its = " ".join(row for row in rows if re.search(rf"\b{table.name}\b", row))
     assert its, f"{table.name} is not on the page"
-    # Of these the keys and the ledger's own hashes are no more than names.
+    # Of these columns, keys and the ledger's own hashes are only identifiers.
     technical = {"id", "binding_id", "hash", "previous", "digest", "signature", "transaction_hash"}
     hiding = {column.name for column in table.columns if isinstance(column.type, LargeBinary)} - technical
     assert hiding <= set(re.findall(r"\w+", its))

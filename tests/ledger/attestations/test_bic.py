@@ -1,4 +1,4 @@
-"""A bank's name: many spellings of a BIC for people, and just one on the ledger."""
+"""A bank's BIC: people may spell it in many ways, the ledger in exactly one."""
 
 import pytest
 

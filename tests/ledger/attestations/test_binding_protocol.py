@@ -1,4 +1,4 @@
-"""What platform and bank say to each other: only values of exactly the form that the protocol names are let in."""
+"""The protocol between platform and bank accepts only values in exactly the form that it specifies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Certificates of good standing: the digest as wallets compute it, and every fault just given and just not."""
+"""Certificates of good standing: the digest matches the wallets', and each fault appears exactly at its boundary."""
 
 from dataclasses import replace
 from typing import Any

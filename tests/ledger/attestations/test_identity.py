@@ -1,4 +1,4 @@
-"""Canonical forms: two spellings of one thing are one, two things are two."""
+"""Canonical forms: two spellings of one thing are equal, two different things are not."""
 
 import phonenumbers
 import pytest
@@ -52,7 +52,7 @@ def test_a_private_use_character_of_gbk_maps_to_its_unicode_character(private: s
     assert canonical_name(private) == chr(target)
 
 
-def test_no_two_characters_of_the_tables_are_mixed_up() -> None:
+def test_no_canonical_character_of_the_tables_is_itself_a_variant() -> None:
     assert not set(HAN_EQUIVALENTS.values()) & set(HAN_EQUIVALENTS)
     assert len(HAN_EQUIVALENTS) > 80 + 90
 
@@ -61,8 +61,8 @@ def test_no_two_characters_of_the_tables_are_mixed_up() -> None:
     "number",
     [
         pytest.param("422201198003050024", id="an abolished county"),
-        pytest.param("512301197505060030", id="a county of another province since"),
-        pytest.param("132853197606141350", id="a prefecture that is a city by now"),
+        pytest.param("512301197505060030", id="a county that moved to another province"),
+        pytest.param("132853197606141350", id="a prefecture that has become a city"),
         pytest.param("810000199408230021", id="a permit of a Hong Kong resident"),
         pytest.param("911124198108030024", id="a foreigner's permanent residence"),
     ],
@@ -91,7 +91,7 @@ def test_different_names_stay_different() -> None:
 
 
 def test_a_name_of_only_han_characters_is_already_canonical() -> None:
-    """All that `folded` returns at a look, each alone and all together, as the long way reads them."""
+    """Everything that `folded` takes a short cut for, alone and combined, must match the full normalisation."""
     characters = "".join(map(chr, range(0x4E00, 0xA000)))
     assert names._HAN.fullmatch(characters)
     assert not any(names._HAN.fullmatch(chr(point)) for point in (0x4DFF, 0xA000, *HAN_EQUIVALENTS))
@@ -234,7 +234,7 @@ def test_an_identity_never_shows_itself() -> None:
 
 @pytest.mark.parametrize("prefix", sorted(phones._VIETNAM_2018))
 def test_an_old_plan_vietnamese_mobile_number_maps_to_the_current_plan(prefix: str) -> None:
-    """phonenumbers knows today's plan: the old form is no number any more, the new one is a mobile number."""
+    """phonenumbers knows the current plan: the old form is no longer a valid number, the new one is a mobile number."""
     for rest in ("1234567", "9876543", "5050505"):
         old = phonenumbers.parse(f"+84{prefix}{rest}")
         new = phonenumbers.parse(canonical_phone(f"+84 {prefix} {rest}"))
@@ -245,7 +245,7 @@ def test_an_old_plan_vietnamese_mobile_number_maps_to_the_current_plan(prefix: s
 
 @pytest.mark.parametrize("first", [f"{number:02d}" for number in range(100)])
 def test_an_eight_digit_ivorian_number_maps_to_the_current_plan(first: str) -> None:
-    """phonenumbers knows every mobile number of the new plan, and of Orange's fixed ones (27) those in use."""
+    """phonenumbers knows every mobile number of the new plan, and Orange's fixed numbers (27) that are in use."""
     for rest in range(0, 1_000_000, 10_007):
         old = f"{first}{rest:06d}"
         new = canonical_phone(f"+225 {old}")
@@ -260,10 +260,10 @@ def test_an_eight_digit_ivorian_number_maps_to_the_current_plan(first: str) -> N
 
 @pytest.mark.parametrize("before", ["", "+86"])
 def test_chinese_mobile_numbers_canonicalise_as_the_phone_library_parses_them(before: str) -> None:
-    """Each range of mobile numbers, and those next to them, whichever way they are read."""
+    """Each range of mobile numbers and its neighbours, parsed with and without a country code."""
     for range_of in range(1_000, 2_000):
         phone = f"{before}{range_of}3800138"
         parsed = phonenumbers.parse(phone, "CN")
         again = phonenumbers.parse(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", "CN")
-        told = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
-        assert canonical_phone(phone) == told, phone
+        expected = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
+        assert canonical_phone(phone) == expected, phone

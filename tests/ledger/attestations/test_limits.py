@@ -1,4 +1,4 @@
-"""A limit in four bytes: exact where it can be, never rounded up, in the order of the amounts."""
+"""A limit in four bytes: exact if possible, never rounded up, and ordered like the amounts."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ _AMOUNTS = st.integers(0, MAX_AMOUNT_MINOR) | st.builds(
     [
         (0, "00000000", 0),
         (1, "00000020", 1),
-        (1_000_000, "01e84800", 1_000_000),  # 10,000.00, a class II account's day
+        (1_000_000, "01e84800", 1_000_000),  # 10,000.00, a class II account's daily limit
         (_MANTISSA_MAX, "ffffffe0", _MANTISSA_MAX),
         (_MANTISSA_MAX + 1, "ffffffe0", _MANTISSA_MAX),
         (134_217_729, "ffffffe0", _MANTISSA_MAX),
@@ -71,7 +71,7 @@ def test_any_four_bytes_are_refused_or_are_a_unique_encoding(raw: bytes) -> None
 
 
 def test_limits_round_correctly_at_every_exponent_boundary() -> None:
-    """Around each amount at which the exponent changes, one by one."""
+    """Every amount around each change of the exponent."""
     for exponent in range(12):
         edge_minor = _MANTISSA_MAX * 10**exponent
         for limit_minor in range(max(0, edge_minor - 25), min(edge_minor + 25, MAX_AMOUNT_MINOR) + 1):

@@ -1,4 +1,4 @@
-"""Currencies: withdrawn ones are not forgotten, and open no new account."""
+"""Currencies: withdrawn ones stay known but open no new account."""
 
 import pytest
 from iso4217 import Currency

@@ -1,4 +1,4 @@
-"""The digest that a bank signs: the same for every EIP-712 implementation, and different for every other content."""
+"""The digest that a bank signs: identical in every EIP-712 implementation, and different for any other content."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Sealing: only the platform's key opens terms, in their own place only. Vectors are written out for other writers."""
+"""Sealing: only the platform's key opens terms, only in their own place. The vectors serve other implementations."""
 
 import hmac
 from dataclasses import replace

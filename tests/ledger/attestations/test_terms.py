@@ -1,4 +1,4 @@
-"""The 42 bytes of terms: one encoding for each value, and nothing else decodes."""
+"""The 42 bytes of terms: each value has one encoding, and nothing else decodes."""
 
 from dataclasses import replace
 

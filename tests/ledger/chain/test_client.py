@@ -1,4 +1,4 @@
-"""The typed client against a real chain: publish, read many, follow; and every way in which a ledger can be wrong."""
+"""The typed client against a real chain: publishing, batch reads, following, every way a ledger can fail."""
 
 import secrets
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The hand-made words of `read` and `publish`, held against eth_abi and the contract's own ABI."""
+"""The hand-written encoding of `read` and `publish`, checked against eth_abi and the contract's own ABI."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Several ledger nodes behind one connection: which one is asked, and whose answer counts."""
+"""Several ledger nodes behind one connection: which node is asked, and whose answer counts."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from standing.ledger.service.serve import served
 
 
 class Node:
-    """A node that tells its height, and counts what it was asked."""
+    """A node that reports its height and counts its calls."""
 
     def __init__(self, height: int = 100) -> None:
         self.height = height
@@ -65,7 +65,7 @@ def test_a_stalled_node_is_left_for_an_up_to_date_one_and_used_again_once_it_cat
     assert _height(over) == 205
     nodes[0].height = 204
     assert _height(over) == 205
-    # What is asked next goes to the level one as well.
+    # The next call also goes to the up-to-date node.
     assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
     asked = len(nodes[0].asked)
     nodes[1].height = 206

@@ -1,4 +1,4 @@
-"""Each alert of a member's Prometheus fires when it should and not before, by Prometheus's own tool."""
+"""Each alert of a member's Prometheus fires when it should and not before, tested with promtool."""
 
 import shutil
 import subprocess
@@ -85,17 +85,17 @@ def promtool() -> str:
 
 
 def _labelled(series: dict[str, str]) -> list[dict[str, str]]:
-    """promtool's input series, each of member m."""
-    told = []
+    """Input series for promtool, all of member m."""
+    inputs = []
     for name, values in series.items():
         base, _, labels = name.partition("{")
-        told.append({"series": f'{base}{{member="m"{"," + labels if labels else "}"}', "values": values})
-    return told
+        inputs.append({"series": f'{base}{{member="m"{"," + labels if labels else "}"}', "values": values})
+    return inputs
 
 
 def _run(promtool: str, folder: Path, *arguments: str) -> None:
-    told = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("kind", _MEMBERS)

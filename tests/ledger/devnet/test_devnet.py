@@ -1,4 +1,4 @@
-"""The development chain answers as any node does: also what it cannot do, it says in the words of JSON-RPC."""
+"""The development chain answers like any node, with JSON-RPC errors for whatever it cannot do."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +23,8 @@ def url() -> Iterator[str]:
 def _ask(url: str, method: str, *params: Any) -> dict[str, Any]:
     answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30)
     assert answer.status_code == 200
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_malformed_proof_request_is_refused(url: str, params: list[Any]) -> No
 
 
 def test_a_missing_account_is_proved_absent(url: str) -> None:
-    told = _ask(url, "eth_getProof", "0x" + "11" * 20, ["0x0"], "latest")["result"]
-    assert (told["balance"], told["nonce"], told["storageProof"][0]["proof"]) == ("0x0", "0x0", [])
+    proof = _ask(url, "eth_getProof", "0x" + "11" * 20, ["0x0"], "latest")["result"]
+    assert (proof["balance"], proof["nonce"], proof["storageProof"][0]["proof"]) == ("0x0", "0x0", [])
     header = parse_header(_ask(url, "eth_getBlockByNumber", "latest", False)["result"])
     with pytest.raises(ProofWrong):
-        prove(told, header, contract="0x" + "11" * 20, bank="YUNXCNB0", binding=bytes(32))
+        prove(proof, header, contract="0x" + "11" * 20, bank="YUNXCNB0", binding=bytes(32))

@@ -1,4 +1,4 @@
-"""The development chain's logs, held against eth-tester's own, which is right and slow."""
+"""The development chain's logs, compared with eth-tester's own, which are correct but slow to produce."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sentences of both consoles: what is missing in a language, and what nobody asks for; times, durations, amounts."""
+"""Sentences of both consoles: missing translations, unused entries, times, durations and amounts."""
 
 import re
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from standing.ledger.service.languages import LANGUAGES, preferred
 from tests.console_words import PACKAGES, asked_for, sentences
 
 UTC = ZoneInfo("UTC")
-#: Families whose members are put together in templates.
+#: Families of message ids that templates assemble.
 _TOGETHER = {"check", "identity", "unit", "error"}
 
 
@@ -32,7 +32,7 @@ def test_the_catalogue_holds_exactly_what_templates_and_code_use(package: str) -
     asked, families = asked_for(package)
     own = set(sentences(package, "en"))
     if package == SHARED:
-        # A console has sentences of its own in the shared pages, such as who may sign in.
+        # Each console supplies some sentences that the shared pages use, such as who may sign in.
         consoles = [each for each in PACKAGES if each != SHARED]
         assert all(asked <= own | set(sentences(each, "en")) for each in consoles), asked - own
         asked |= set().union(*(asked_for(each)[0] for each in consoles))

@@ -1,4 +1,4 @@
-"""Folders and settings files that commands make: whole or not at all, and what an operator wrote stays."""
+"""Folders and settings files written by commands: whole or not at all, and an operator's own text is kept."""
 
 import stat
 import tomllib
@@ -13,7 +13,7 @@ _BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
 
 
 def _nothing(_text: str) -> None:
-    """All is right."""
+    """Accept any settings."""
 
 
 def test_a_folder_appears_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -49,19 +49,19 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stands",
+    "written",
     [
         pytest.param('# mine\n[[banks]]\nbic = "A"\n\n[policy]  # too\nx = 1\n', id="tables"),
         pytest.param('banks = [ { bic = "A" } ]  # mine\n\n[policy]\nx = 1\n', id="an inline list"),
         pytest.param("# mine\nx = 1\n", id="no list yet"),
     ],
 )
-def test_adding_an_entry_leaves_the_rest_of_the_file_unchanged(tmp_path: Path, stands: str) -> None:
+def test_adding_an_entry_leaves_the_rest_of_the_file_unchanged(tmp_path: Path, written: str) -> None:
     file = tmp_path / "gateway.toml"
-    file.write_text(stands)
+    file.write_text(written)
     file.chmod(0o640)
     add_entry(file, "banks", _BANK, _nothing)
-    before, after = tomllib.loads(stands), tomllib.loads(file.read_text())
+    before, after = tomllib.loads(written), tomllib.loads(file.read_text())
     assert after == {**before, "banks": [*before.get("banks", []), _BANK]}
     assert "# mine" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o640

@@ -1,4 +1,4 @@
-"""Leadership: one process at a time, and another as soon as that one is gone."""
+"""Leadership: one process at a time, and another takes over as soon as it is gone."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_a_killed_leader_releases_leadership(tmp_path: Path) -> None:
     mine.resign()
 
 
-def test_an_in_memory_database_always_leads() -> None:
+def test_an_in_memory_database_needs_no_lock() -> None:
     assert isinstance(lock_of(Database("sqlite://"), "follower"), NoLock)
 
 

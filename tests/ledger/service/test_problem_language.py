@@ -1,4 +1,4 @@
-"""The catalogue of problems in Chinese, by itself: how a sentence is recognised, and that nothing is lost in it."""
+"""The Chinese catalogue of problems: sentences are recognised, and no value in them is lost."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ from standing.ledger.service.problem_language import Sentences, chinese, localiz
 _NAMES = re.compile(r"\{(\w+)(?::d)?\}")
 
 
-#: Written alike in both languages.
+#: Written identically in both languages.
 _ALIKE = {"JSON (RFC 8259)", "None"}
 
 
@@ -35,17 +35,17 @@ def test_patterns_are_specific_enough_to_match_only_their_own_sentence() -> None
 
 
 def test_every_sentence_is_recognised_as_itself() -> None:
-    """No sentence is taken for another, more general one."""
+    """No sentence is mistaken for a more general one."""
     for english, other in _catalogue()["sentences"].items():
         filled = _NAMES.sub(lambda found: str(len(found[1])), english)
         assert chinese().of(filled) == _NAMES.sub(lambda found: str(len(found[1])), other), english
 
 
 def test_a_placeholder_may_hold_a_translated_sentence() -> None:
-    told = chinese().of(
+    translated = chinese().of(
         "the node of BKCHCNBJ says: the account is bound at this platform already; allowed: unbind it first"
     )
-    assert told == "BKCHCNBJ 的节点答复：该账户已在本平台绑定；请先解除绑定"
+    assert translated == "BKCHCNBJ 的节点答复：该账户已在本平台绑定；请先解除绑定"
 
 
 def test_the_more_specific_sentence_wins() -> None:
@@ -59,7 +59,7 @@ def test_the_more_specific_sentence_wins() -> None:
 @pytest.mark.parametrize("detail", ["a sentence that nobody has put into Chinese", "x" * 100_000])
 def test_an_unknown_sentence_stays_in_english_and_the_header_says_so(detail: str) -> None:
     problem = {"type": "urn:standing:problem:not-found", "title": "Not found", "status": 404, "detail": detail}
-    told, headers = localized(problem, "zh")
-    assert (told["title"], told["detail"]) == ("未找到", detail)
+    document, headers = localized(problem, "zh")
+    assert (document["title"], document["detail"]) == ("未找到", detail)
     assert headers["Content-Language"] == "zh, en"
     assert localized(problem, "en") == (problem, {"Content-Language": "en", "Vary": "Accept-Language"})

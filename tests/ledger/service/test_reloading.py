@@ -1,4 +1,4 @@
-"""Settings read again: whole or not at all, and what cannot be taken over is named until a restart."""
+"""Reloading of settings: whole or not at all, and settings that need a restart are listed until it happens."""
 
 import signal
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class _Settings(ServiceSettings):
 
 
 class _Service:
-    """A service that takes its key over, and nothing else."""
+    """A service that can reload its key and nothing else."""
 
     def __init__(self) -> None:
         self.file: _Settings | None = _Settings()

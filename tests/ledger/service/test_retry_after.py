@@ -1,4 +1,4 @@
-"""Retry-After is read in both of its forms, and nothing else is taken for one."""
+"""Retry-After is parsed in both of its forms, and nothing else is accepted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A port is taken before anything is begun, and what stands in the way is told in one line."""
+"""A port is bound before anything else starts, and a failure to bind is reported in one line."""
 
 import socket
 

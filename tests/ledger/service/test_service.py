@@ -1,4 +1,4 @@
-"""What both services have in common: secrets at rest, API keys, settings, problem documents."""
+"""Shared parts of both services: secrets at rest, API keys, settings, problem documents."""
 
 import asyncio
 import json
@@ -116,17 +116,17 @@ def test_a_request_without_a_known_key_gets_401_and_the_scheme_to_use(header: st
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "word"),
+    ("name", "status", "problem"),
     [("full", 503, "overloaded"), ("gone", 404, "not-found"), ("bug", 500, "unexpected")],
 )
 def test_every_error_is_a_problem_document_and_an_unexpected_one_reveals_nothing(
-    name: str, status: int, word: str, capfd: pytest.CaptureFixture[str]
+    name: str, status: int, problem: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with _client() as client:
         answer = client.post("/echo", json={"name": name})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["type"] == f"urn:standing:problem:{word}"
+    assert answer.json()["type"] == f"urn:standing:problem:{problem}"
     assert answer.json()["status"] == status
     assert "secret detail" not in answer.text + "".join(capfd.readouterr())
     assert (answer.headers.get("retry-after") == "7") == (name == "full")
@@ -159,10 +159,10 @@ def test_a_malformed_request_is_answered_with_the_field_and_what_is_allowed(
     with _client() as client:
         answer = client.post("/echo", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
-    told = answer.json()["errors"]
-    assert {one["field"] for one in told} == {field}
-    assert allowed in {one["allowed"] for one in told}
-    assert all(one["problem"] for one in told)
+    errors = answer.json()["errors"]
+    assert {one["field"] for one in errors} == {field}
+    assert allowed in {one["allowed"] for one in errors}
+    assert all(one["problem"] for one in errors)
     assert field in answer.json()["detail"]
     assert allowed in answer.json()["detail"]
 
@@ -218,7 +218,7 @@ def test_malformed_json_in_the_environment_is_reported_by_field_without_the_valu
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ('port = "x"', "port: "),
         ("name = 'x'", "port: "),
@@ -228,12 +228,12 @@ def test_malformed_json_in_the_environment_is_reported_by_field_without_the_valu
     ],
 )
 def test_wrong_settings_are_reported_in_one_line_by_field_without_the_value(
-    tmp_path: Path, content: str | None, told: str
+    tmp_path: Path, content: str | None, message: str
 ) -> None:
     file = tmp_path / "settings.toml"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(SettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=message) as caught:
         load(_Settings, file)
     assert "\n" not in str(caught.value)
 
@@ -303,8 +303,8 @@ thread.join()
 
 
 def test_every_log_line_is_json_including_library_and_thread_errors_and_holds_no_error_text() -> None:
-    told = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
-    ours, library, end = (json.loads(line) for line in told.splitlines())
+    logged = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
+    ours, library, end = (json.loads(line) for line in logged.splitlines())
     assert (ours["event"], ours["level"], ours["name"]) == ("ours", "info", "张伟")
     assert (library["event"], library["level"]) == ("a library's, 1 lines", "warning")
     assert library["logger"] == "sqlalchemy.pool"

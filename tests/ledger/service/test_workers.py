@@ -1,4 +1,4 @@
-"""Worker processes behind one watcher: each test watches a watcher from outside, as a system's service manager does."""
+"""Worker processes behind one watcher: each test observes a watcher from outside, as a service manager does."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from tests.world import wait_until
 
-#: Each worker writes its process id, notes each SIGHUP, and ends as uvicorn does: by the signal itself.
+#: Each worker writes its process id, records each SIGHUP, and ends like uvicorn: by the signal itself.
 _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
@@ -35,7 +35,7 @@ sys.exit(workers.run_workers(2, work))
 
 
 class Watched:
-    """A watcher and what its workers have written."""
+    """A watcher and the files that its workers wrote."""
 
     def __init__(self, folder: Path, *, young_s: float) -> None:
         self.folder = folder

@@ -28,7 +28,7 @@ def test_bank_or_platform_can_end_one_binding_without_touching_others(staffed: S
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     other = bound(staffed, key=staffed.other_key)
-    # The platform can end it without any statement by the core.
+    # The platform can end it without the core's involvement.
     bank.clock.advance(60_000)
     if side == "platform":
         assert staffed.delete(grant).status_code == 204
@@ -39,7 +39,7 @@ def test_bank_or_platform_can_end_one_binding_without_touching_others(staffed: S
     bank.change({"number": ACCOUNT["number"], "status": "frozen"})
     assert status_on_ledger(bank, other) == Status.FROZEN
     assert status_on_ledger(bank, grant) == Status.UNBOUND
-    # And it may be bound again, under another id.
+    # The account can be bound again, under another id.
     assert grant_of(staffed.bind(ACCOUNT))["binding"] != grant["binding"]
 
 

@@ -1,4 +1,4 @@
-"""Micro-deposits: a random amount shows who holds the account, and is known to nobody else."""
+"""Micro-deposits: a random amount proves who holds the account, and nobody else can learn it."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Paying:
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
     def ask(self, **changed: Any) -> dict[str, Any]:
-        """Ask with another phone than the bank has. Returns: the deposit, once it is paid."""
+        """Claim with a phone that differs from the bank's. Returns: the deposit, once it is paid."""
         answer = self.staffed.bind({**ACCOUNT, "phone": _OTHER_PHONE}, **changed)
         assert answer.status_code == 200, answer.text
         assert answer.json()["outcome"] == "micro_deposit", answer.text
@@ -59,7 +59,7 @@ class Paying:
         return answer
 
     def amount(self, deposit: dict[str, Any]) -> int:
-        """What the user sees on the account."""
+        """The amount that the user sees on the account."""
         amounts = {order["amount_minor"] for order in self.orders() if order["id"] == deposit["id"]}
         assert len(amounts) == 1
         return int(amounts.pop())
@@ -69,7 +69,7 @@ class Paying:
         return self.bank.post(path, key or self.bank.platform_key, json={"amount_minor": amount_minor})
 
     def wrong(self, deposit: dict[str, Any], count: int) -> list[int]:
-        """Amounts that are not the one."""
+        """Wrong amounts."""
         return [amount for amount in range(1, 101) if amount != self.amount(deposit)][:count]
 
 
@@ -96,7 +96,7 @@ def test_a_deposit_amount_confirms_a_claim_that_differs_only_in_the_phone(paying
     grant = grant_of(answer)
     assert [mismatch["field"] for mismatch in answer.json()["mismatches"]] == ["phone"]
     wait_until(lambda: status_on_ledger(paying.bank, grant) == Status.ACTIVE)
-    # The terms carry the bank's phone, and not what was claimed.
+    # The terms carry the bank's phone, not the claimed one.
     terms = terms_on_ledger(paying.bank, grant)
     assert terms is not None
     key, binding = bytes.fromhex(grant["binding_key"][2:]), bytes.fromhex(grant["binding"][2:])
@@ -232,7 +232,7 @@ def test_an_account_never_gets_the_same_amount_twice_in_a_row(paying: Paying) ->
         amounts.append(paying.amount(paying.ask()))
         paying.bank.clock.advance(3 * _DAY_MS)
     assert all(first != second for first, second in pairwise(amounts))
-    assert len(set(amounts)) > 5, "and they are not simply in turn"
+    assert len(set(amounts)) > 5, "amounts do not simply alternate"
 
 
 def test_deposits_to_one_account_are_bounded_against_guessing(paying: Paying) -> None:
@@ -304,7 +304,7 @@ def test_a_failed_payout_is_retried_and_the_user_is_not_refused(
 def test_the_amount_cannot_be_found_from_the_logs_or_the_database(
     paying: Paying, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the vault's secret, no column tells one amount from another: the hashes are keyed, and by deposit."""
+    """Without the vault's secret, no column distinguishes amounts: the hashes are keyed per deposit."""
     deposit = paying.ask()
     for wrong in paying.wrong(deposit, 2):
         paying.confirm(deposit, wrong)
@@ -317,7 +317,7 @@ def test_the_amount_cannot_be_found_from_the_logs_or_the_database(
     whole_numbers = {name for name in columns if isinstance(row[name], int)}
     assert whole_numbers == {"account_id", "created_at_ms", "expires_at_ms", "paid_at_ms"}
     other = paying.staffed.bank.secrets.vault().lookup("micro-deposit amount", f"{deposit['id'][2:]}:{amount}")
-    assert bytes(row["amount_hash"]) == other, "and with it, the node finds the amount again"
+    assert bytes(row["amount_hash"]) == other, "with the secret, the node recognises the amount"
     logged = capfd.readouterr()
     assert ACCOUNT["number"] not in logged.out + logged.err
     assert "amount" not in logged.out + logged.err

@@ -1,4 +1,4 @@
-"""A platform is off-boarded: all of its bindings end, in batches."""
+"""Off-boarding a platform ends all of its bindings, in batches."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -68,7 +68,7 @@ def test_off_boarding_ends_every_binding_of_the_platform_and_no_others(staffed: 
     refused = staffed.bind(stated[0])
     assert refused.status_code == 403
     assert refused.json()["type"] == "urn:standing:problem:platform-off-boarded"
-    # Asked again, it is as it was.
+    # Repeating the call changes nothing.
     assert bank.post(path, staffed.operator_key).json()["ended"] == 5
 
 
@@ -129,8 +129,8 @@ def test_an_off_boarded_platform_gets_no_new_grants_and_the_api_documents_it(
     assert answer.json()["type"] == "urn:standing:problem:platform-off-boarded"
     documented = httpx.get(bank.url + "/openapi.json", timeout=30).json()["paths"]["/v1/bindings/{binding}/regrant"]
     examples = {
-        code: set(told["content"]["application/problem+json"]["examples"])
-        for code, told in documented["post"]["responses"].items()
+        code: set(response["content"]["application/problem+json"]["examples"])
+        for code, response in documented["post"]["responses"].items()
         if code in {"403", "422"}
     }
     assert examples == {"403": {"wrong-role", "platform-off-boarded"}, "422": {"malformed-request"}}
@@ -158,9 +158,9 @@ def test_the_command_off_boards_and_readmits_while_the_node_runs(
     config = tmp_path / "node.toml"
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
     run = CliRunner()
-    told = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
-    assert told.exit_code == 0, told.output
-    assert "1 bindings ended" in told.output
+    ended = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
+    assert ended.exit_code == 0, ended.output
+    assert "1 bindings ended" in ended.output
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
     assert staffed.bind(account(1)).status_code == 403
     assert run.invoke(command_line, ["platform", "readmit", PLATFORM, "--config", str(config)]).exit_code == 0

@@ -1,4 +1,4 @@
-"""The trail of a binding at the bank's node, and resyncs."""
+"""A binding's trail at the bank's node, and resyncs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def test_only_its_platform_and_the_operator_see_each_hop_of_a_bindings_trail(
     path = f"/v1/bindings/{grant['binding']}/trail"
     frozen, granted = bank.get(path, bank.platform_key).json()["hops"]
     assert (frozen["entry_as_of_ms"], frozen["effective_at_ms"]) == (frozen_ms, frozen_ms)
-    assert granted["entry_as_of_ms"] is None, "it came of the grant"
+    assert granted["entry_as_of_ms"] is None, "it came from the grant"
     hops = frozen["publication"]
     assert hops["number"] > granted["publication"]["number"]
     assert hops["signed_at_ms"] <= hops["submitted_at_ms"] <= hops["in_block_at_ms"]

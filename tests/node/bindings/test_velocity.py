@@ -1,4 +1,4 @@
-"""Guessing accounts and holders is slow: an attempt costs, an unknown account costs twenty times as much."""
+"""Guessing accounts and holders is slow: each attempt costs tokens, an unknown account twenty times as many."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def staffed(a_world: World, stack: ExitStack) -> Staffed:
 
 
 def _wrong(index: int) -> dict[str, Any]:
-    """A claim on a known account by the wrong name."""
+    """A claim on a known account with the wrong name."""
     return account(index, holder_name="Nobody Atall")
 
 
@@ -50,14 +50,14 @@ def _refused(answer: httpx.Response) -> bool:
 
 
 def test_a_user_who_guesses_at_unknown_accounts_is_stopped_after_two(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_unknown(index), on_behalf_of="u-1")) for index in range(4)]
-    assert told == [False, False, True, True]
+    refused = [_refused(staffed.bind(_unknown(index), on_behalf_of="u-1")) for index in range(4)]
+    assert refused == [False, False, True, True]
 
 
 @pytest.mark.long
 def test_a_guesser_gets_twenty_times_as_many_attempts_at_a_known_account(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
-    assert told == [False] * 40 + [True]
+    refused = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
+    assert refused == [False] * 40 + [True]
 
 
 def test_one_users_guesses_do_not_stop_another(staffed: Staffed) -> None:
@@ -68,10 +68,10 @@ def test_one_users_guesses_do_not_stop_another(staffed: Staffed) -> None:
 
 
 def test_a_platforms_rate_is_bounded_whichever_users_it_names_or_none(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_unknown(index), on_behalf_of=f"u-{index}")) for index in range(6)]
-    assert told == [False] * 5 + [True]
+    refused = [_refused(staffed.bind(_unknown(index), on_behalf_of=f"u-{index}")) for index in range(6)]
+    assert refused == [False] * 5 + [True]
     assert _refused(staffed.bind(account(1)))
-    # Another platform is not held for it.
+    # Another platform is not limited by it.
     grant_of(staffed.bind(account(1), staffed.other_key))
 
 
@@ -96,14 +96,14 @@ def test_a_retry_at_the_stated_time_is_accepted(staffed: Staffed) -> None:
 def test_a_rate_debt_is_paid_off_before_the_next_attempt(staffed: Staffed) -> None:
     for _ in range(39):
         staffed.bind(_wrong(1), on_behalf_of="u-1")
-    # With one token left, a question that costs twenty is still answered: else its refusal would be an answer, too.
+    # With one token left, a claim that costs twenty is still answered: a refusal would reveal the cost.
     assert not _refused(staffed.bind(_unknown(1), on_behalf_of="u-1"))
     answer = staffed.bind(account(1), on_behalf_of="u-1")
     assert int(answer.headers["retry-after"]) == (19 + 1) * 180
 
 
 def test_an_account_of_the_wrong_type_costs_as_much_as_an_unknown_one(staffed: Staffed) -> None:
-    """The two get the same answer; that one of them cost less would tell them apart."""
+    """Both get the same answer; a difference in cost would distinguish them."""
     card = {**ACCOUNT, "number": "9156026831789191"}
     staffed.bank.feed(card)
     for _ in range(2):
@@ -135,8 +135,8 @@ def test_asking_for_a_lost_answer_again_costs_nothing(staffed: Staffed) -> None:
 @pytest.mark.long
 def test_an_attempt_that_ends_in_a_conflict_is_charged_as_well(staffed: Staffed) -> None:
     grant_of(staffed.bind(account(1)))
-    told = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
-    assert told == [409] * 40 + [429]
+    statuses = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
+    assert statuses == [409] * 40 + [429]
 
 
 @pytest.mark.long
@@ -148,7 +148,7 @@ def test_a_lost_grant_is_returned_again_only_to_the_same_platform_and_request(st
     assert "binding_key" not in other_content.text
     other_id = staffed.bind(stated, request_id="request-2")
     assert other_id.json()["type"] == "urn:standing:problem:already-bound"
-    # The same request of another platform is a request of its own, with a binding of its own.
+    # The same request from another platform is a separate request with a separate binding.
     other = grant_of(staffed.bind(stated, staffed.other_key, request_id="request-1"))
     assert other["binding"] != grant_of(staffed.bind(stated, request_id="request-1"))["binding"]
 

@@ -1,4 +1,4 @@
-"""The node's console over HTTP, with the real node: who gets in, what pages show, and attacks that stay text."""
+"""The node's console over HTTP, with the real node: access, content of the pages, and attacks that stay text."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def started(world: World, stack: ExitStack, **settings: Any) -> tuple[Bank, str]:
-    """A bank whose node has an operator, whose name is an attack. Returns: it, and the operator's key."""
+    """A bank whose node has an operator with a script as name. Returns: the bank and the operator's key."""
     bank = world.make_bank(**settings)
     key, digest = new_key()
     bank.settings.api_keys.append(ApiKey(name=f"ops {SCRIPT}", role="operator", sha256=digest))
@@ -56,7 +56,7 @@ def signed_in(stack: ExitStack, bank: Bank, key: str, **headers: str) -> Browser
 
 
 def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any]) -> None:
-    """Drop a full file of rows, as a core does: under another name, then renamed."""
+    """Drop a full file of rows, as a core does: written under another name, then renamed."""
     at = datetime.fromtimestamp(as_of_ms // 1000, UTC)
     name = f"full-{at:%Y%m%dT%H%M%S}.{as_of_ms % 1000:03d}Z.jsonl"
     (folder / f".{name}").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -64,7 +64,7 @@ def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any]) -> None:
 
 
 def text_of(html: str) -> str:
-    """What a page says, without its marks."""
+    """The text of a page, without markup."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
@@ -131,7 +131,7 @@ def test_a_rejected_row_is_shown_by_place_and_field_with_its_number_masked(
 def test_the_console_shows_counts_of_publications_platforms_and_deposits(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
-    # The payout's folder is not there, so the order is not taken.
+    # The payout folder does not exist, so the order is not written.
     micro = {"policy": "always", "payout_folder": tmp_path / "none"}
     bank, key = started(a_world, stack, micro_deposit=micro)
     bank.change(ACCOUNT)
@@ -198,8 +198,8 @@ def test_keys_are_listed_with_their_age_and_never_opened(a_world: World, stack: 
 def test_pages_are_in_chinese_when_the_browser_asks_for_it(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     browser = signed_in(stack, bank, key, **{"Accept-Language": "zh-CN"})
-    for page, said in zip(PAGES, ("正常运行", "待修正数据", "发布记录", "平台", "签名密钥"), strict=True):
-        assert said in browser.open(f"/console/{page}")
+    for page, heading in zip(PAGES, ("正常运行", "待修正数据", "发布记录", "平台", "签名密钥"), strict=True):
+        assert heading in browser.open(f"/console/{page}")
         assert 'lang="zh-Hans"' in browser.page.text
 
 

@@ -1,4 +1,4 @@
-"""Feed files: claimed once, taken in whole or not at all, moved away with a report; a full file is a reconciliation."""
+"""Feed files: claimed once, loaded whole or not at all, moved away with a report; a full file is a reconciliation."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_a_full_file_publishes_only_differences_and_never_closes_missing_account
     drop.step(GOING)
     grants = [grant_of(bank.bind(one)) for one in stated]
     second_ms = bank.clock.advance(1_000)
-    # Account 4 is missing; 7 is too, and was closed; 2 is frozen.
+    # Accounts 4 and 7 are missing, and 7 was closed before; 2 is frozen.
     name = write_file(folder, "full", second_ms, stated[0], stated[1], {**stated[2], "status": "frozen"}, stated[3])
     drop.step(GOING)
     report = report_of(folder, "done", name)
@@ -68,9 +68,9 @@ def test_a_full_file_publishes_only_differences_and_never_closes_missing_account
 
 
 BAD_LINES = [
-    pytest.param({"currency": "CNX"}, "currency", id="no such currency"),
+    pytest.param({"currency": "CNX"}, "currency", id="unknown currency"),
     pytest.param({"status": "asleep"}, "status", id="an unknown status"),
-    pytest.param({"debit_allowed": "maybe"}, "debit_allowed", id="no boolean"),
+    pytest.param({"debit_allowed": "maybe"}, "debit_allowed", id="not a boolean"),
     pytest.param({"transaction_limit_minor": "1,000"}, "transaction_limit_minor", id="a limit with a comma"),
     pytest.param({"daily_limit_minor": -1}, "daily_limit_minor", id="a negative limit"),
     pytest.param({"holder_name": "··"}, "holder_name", id="a name without letters"),
@@ -119,15 +119,15 @@ BAD_FILES = [
     pytest.param("jsonl", b"", "file", id="empty"),
     pytest.param("jsonl", _GOOD.encode(), "file", id="cut short in its last line"),
     pytest.param("jsonl", _jsonl(_GOOD, "{"), "line", id="not JSON"),
-    pytest.param("jsonl", _jsonl(_GOOD, "[]"), "line", id="no object"),
+    pytest.param("jsonl", _jsonl(_GOOD, "[]"), "line", id="not an object"),
     pytest.param("jsonl", _jsonl('{"number": "1234", "number": "12345"}'), "line", id="a name twice"),
     pytest.param("jsonl", _jsonl(" " * 70_000), "line", id="a line without end"),
     pytest.param("jsonl", b'{"number": "\xff"}\n', "number", id="not UTF-8"),
     pytest.param("jsonl", _jsonl("[" * 60_000), "line", id="nested without end"),
     pytest.param("csv", _jsonl(_HEADER), "file", id="only a header"),
-    pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16, and no profile says so"),
+    pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16 without a profile"),
     pytest.param("csv", _jsonl("number,colour", "1234,red"), "header", id="an unknown column"),
-    pytest.param("csv", _jsonl("status", "active"), "header", id="no column of numbers"),
+    pytest.param("csv", _jsonl("status", "active"), "header", id="no number column"),
     pytest.param("csv", _jsonl("number,number", "1,2"), "header", id="a column twice"),
     pytest.param("csv", _jsonl("number,status", "7300000001"), "line", id="too few cells"),
     pytest.param("csv", _jsonl("number,status", '73"1",active'), "number", id="a quote in the middle"),
@@ -158,8 +158,8 @@ def test_an_endless_csv_record_is_refused_before_it_fills_memory(folder: Path, m
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert lines[0].problems[0].problem == "too long"
-    assert all(line.problems for line in lines), "none of it is taken for a record"
-    assert len(lines) <= 1_000, "where all is broken, reading ends"
+    assert all(line.problems for line in lines), "no part of it is read as a record"
+    assert len(lines) <= 1_000, "reading stops if every line is broken"
     assert most_bytes < 1_000_000
 
 
@@ -168,8 +168,8 @@ def test_a_full_file_may_list_a_lost_card_before_its_replacement(bank: Bank, fol
     grant = grant_of(bank.bind())
     file_ms = bank.clock.advance(1_000)
     lost = {**ACCOUNT, "status": "lost", "effective_at_ms": file_ms - 100}
-    anew = {**account(1), "replaces": ACCOUNT["number"], "status": "frozen", "effective_at_ms": file_ms - 200}
-    name = write_file(folder, "full", file_ms, lost, anew)
+    replacement = {**account(1), "replaces": ACCOUNT["number"], "status": "frozen", "effective_at_ms": file_ms - 200}
+    name = write_file(folder, "full", file_ms, lost, replacement)
     drop_folder(bank, folder, page_size=1).step(GOING)
     assert report_of(folder, "done", name)["changes"] == 2
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
@@ -196,25 +196,25 @@ def test_a_replacement_card_dated_before_the_last_entry_is_unstated_and_the_rest
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("anew", "field"),
+    ("replacement", "field"),
     [
-        pytest.param({"replaces": account(1)["number"]}, "replaces", id="in its own place"),
-        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last word"),
+        pytest.param({"replaces": account(1)["number"]}, "replaces", id="replaces itself"),
+        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last change"),
     ],
 )
 def test_a_line_that_the_feed_would_refuse_makes_its_account_unstated(
-    bank: Bank, folder: Path, anew: Mapping[str, Any], field: str
+    bank: Bank, folder: Path, replacement: Mapping[str, Any], field: str
 ) -> None:
     bank.feed(ACCOUNT, account(1))
     file_ms = bank.clock.advance(1_000)
     rows = [
         {"number": ACCOUNT["number"], "status": "lost", "effective_at_ms": file_ms - 100},
-        # It counts from its predecessor's loss, whatever it says itself.
+        # It counts from its predecessor's loss, whatever time it states itself.
         {"number": account(1)["number"], "replaces": ACCOUNT["number"], "effective_at_ms": file_ms - 500},
-        {"number": account(1)["number"], "status": "frozen", **anew},
+        {"number": account(1)["number"], "status": "frozen", **replacement},
     ]
-    if "effective_at_ms" in anew:
-        rows[2]["effective_at_ms"] = file_ms + anew["effective_at_ms"]
+    if "effective_at_ms" in replacement:
+        rows[2]["effective_at_ms"] = file_ms + replacement["effective_at_ms"]
     name = write_file(folder, "changes", file_ms, *rows)
     drop_folder(bank, folder, page_size=1).step(GOING)
     report = report_of(folder, "done", name)
@@ -254,7 +254,7 @@ def test_a_file_over_the_size_setting_is_rejected_and_a_shorter_one_is_loaded(a_
 
 def test_an_empty_file_of_changes_states_that_nothing_changed(bank: Bank, folder: Path) -> None:
     first_ms = bank.feed(ACCOUNT)
-    # Else the clock could move on before this is signed, and stand still before the next heartbeat is due.
+    # Otherwise the clock could advance before this is signed, and then stop before the next heartbeat is due.
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == first_ms)
     as_of_ms = bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     (folder / f"changes-{file_time(as_of_ms)}.csv").write_text("number,status\n")
@@ -273,7 +273,7 @@ def test_a_file_without_a_time_in_its_name_is_rejected(bank: Bank, folder: Path,
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["no UTF-8", "too long"])
+@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["not UTF-8", "too long"])
 @pytest.mark.parametrize("require_checksum", [False, True])
 def test_a_file_with_an_unexpected_name_does_not_block_others(
     bank: Bank, folder: Path, name: bytes, require_checksum: bool

@@ -1,4 +1,4 @@
-"""Feed files in time: checksums, order, kills, a file beside another source, and files sent by hand."""
+"""Feed files over time: checksums, order, kills, a file beside another source, and files sent by command."""
 
 import hashlib
 import signal
@@ -95,7 +95,7 @@ def test_a_node_killed_at_any_step_of_a_file_loses_and_repeats_nothing(
         frozen = [{**one, "status": "frozen"} for one in stated]
         name = write_file(folder, kind, frozen_ms, *frozen, checksum=True)
     else:
-        # The first account changes twice: taken up again, it must not go back.
+        # The first account changes twice: resuming must not revert it.
         twice = {"number": stated[0]["number"], "status": "lost"}
         frozen = [{"number": one["number"], "status": "frozen"} for one in stated]
         name = write_file(folder, kind, frozen_ms, twice, *frozen, checksum=True)
@@ -120,10 +120,10 @@ def test_a_full_file_beside_another_source_repairs_drift_without_moving_the_wate
     grants = [grant_of(bank.bind(one)) for one in stated]
     drop = drop_folder(bank, folder, role="reconcile")
     file_ms = bank.clock.advance(1_000)
-    # The live feed missed that 1 is frozen. It told that 2 is lost, after the file was written.
+    # The live feed missed the freeze of 1. It reported the loss of 2 after the file was written.
     name = write_file(folder, "full", file_ms, stated[0], {**stated[1], "status": "frozen"}, stated[2])
     drop.step(GOING)
-    assert (folder / name).exists(), "until the feed has spoken up to its time, the file could only be early"
+    assert (folder / name).exists(), "the file waits until the feed has reached its time"
     last_ms = bank.feed({"number": stated[2]["number"], "status": "lost"})
     drop.step(GOING)
     report = report_of(folder, "done", name)
@@ -131,7 +131,7 @@ def test_a_full_file_beside_another_source_repairs_drift_without_moving_the_wate
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.FROZEN)
     assert status_on_ledger(bank, grants[2]) == Status.LOST
     assert last_as_of_ms(bank) == last_ms
-    # The live feed goes on, about the account that was mended as well.
+    # The live feed continues, also for the repaired account.
     bank.change({"number": stated[1]["number"], "status": "active"})
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
 
@@ -147,8 +147,8 @@ def test_changes_from_the_other_source_during_a_comparison_are_not_undone(
     name = write_file(folder, "full", file_ms, *stated)
     bank.feed()
 
-    def compare(*told: Any) -> Any:
-        found = compare_states(*told)
+    def compare(*given: Any) -> Any:
+        found = compare_states(*given)
         bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
         return found
 
@@ -229,10 +229,10 @@ def test_feed_check_validates_a_file_without_a_node_and_writes_nothing(folder: P
     bad = write_file(folder, "full", 1_767_225_600_001, {**ACCOUNT, "status": "cold"})
     before = sorted(folder.rglob("*"))
     assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good), "--json"]).exit_code == 0
-    told = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
-    assert told.exit_code == 1
-    assert '"field": "status"' in told.output
-    assert '"line": 1' in told.output
+    result = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
+    assert result.exit_code == 1
+    assert '"field": "status"' in result.output
+    assert '"line": 1' in result.output
     assert sorted(folder.rglob("*")) == before
 
 
@@ -264,7 +264,9 @@ def test_a_file_sent_by_command_is_loaded_and_the_running_node_publishes_it(
     mended = run("send", nightly, "--reconcile")
     assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), (
+        "the files stay in place"
+    )
 
 
 @pytest.mark.long
@@ -276,6 +278,6 @@ def test_the_command_refuses_a_file_over_the_size_setting(
     bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
     long = write_file(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
-    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
-    assert (told.exit_code, '"allowed": "1 to 1024 bytes"' in told.output) == (1, True), told.output
+    result = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
+    assert (result.exit_code, '"allowed": "1 to 1024 bytes"' in result.output) == (1, True), result.output
     assert stored_entries(bank) == []

@@ -58,16 +58,16 @@ def test_an_entry_from_the_future_is_refused_since_the_watermark_could_not_be_pu
 
 
 BAD_CHANGES = [
-    pytest.param({"number": "a b"}, "changes[1].number", id="no number at all"),
-    pytest.param({"currency": "CNX"}, "changes[1].currency", id="no such currency"),
+    pytest.param({"number": "a b"}, "changes[1].number", id="not a number"),
+    pytest.param({"currency": "CNX"}, "changes[1].currency", id="unknown currency"),
     pytest.param({"transaction_limit_minor": -1}, "changes[1].transaction_limit_minor", id="a negative limit"),
     pytest.param({"daily_limit_minor": 2**63}, "changes[1].daily_limit_minor", id="a limit out of range"),
-    pytest.param({"daily_limit_minor": "unlimited"}, "changes[1].daily_limit_minor", id="a limit in unknown words"),
+    pytest.param({"daily_limit_minor": "unlimited"}, "changes[1].daily_limit_minor", id="a limit that is not a number"),
     pytest.param(
-        {"transaction_limit_minor": 1.5}, "changes[1].transaction_limit_minor", id="a limit that is no integer"
+        {"transaction_limit_minor": 1.5}, "changes[1].transaction_limit_minor", id="a limit that is not an integer"
     ),
     pytest.param({"status": "asleep"}, "changes[1].status", id="an unknown status"),
-    pytest.param({"debit_allowed": "yes"}, "changes[1].debit_allowed", id="a permission that is no boolean"),
+    pytest.param({"debit_allowed": "yes"}, "changes[1].debit_allowed", id="a permission that is not a boolean"),
     pytest.param({"id_document_country": None}, "changes[1].id_document_country", id="a new account without a country"),
     pytest.param({"phone": "1" * 65}, "changes[1].phone", id="a phone number too long"),
     pytest.param({"holder_name": "··"}, "changes[1].holder_name", id="a name without letters"),
@@ -89,7 +89,7 @@ def test_a_bad_change_is_named_and_its_whole_entry_is_rolled_back(
     assert any(found["field"].startswith(field) for found in answer.json()["errors"]), answer.text
     assert ACCOUNT["holder_name"] not in answer.text
     assert _state(bank) == before
-    # The good change of the same entry is not in either: stated again, in part, its account is unknown.
+    # The good change of the same entry is not applied either: its account is still unknown.
     again = bank.post("/v1/feed", bank.core_key, json=_entry(bank, {"number": good["number"], "status": "frozen"}))
     assert again.status_code == 422
 
@@ -97,7 +97,7 @@ def test_a_bad_change_is_named_and_its_whole_entry_is_rolled_back(
 @pytest.mark.long
 @pytest.mark.parametrize(("earlier_ms", "status"), [(0, 422), (1, 200)])
 def test_a_change_dated_before_the_last_entry_is_refused(bank: Bank, earlier_ms: int, status: int) -> None:
-    """The watermark said that all changes up to `last` are known: one that took effect then would make it a lie."""
+    """The watermark promised that all changes up to `last` are known: a change effective then would break that."""
     last = bank.feed(ACCOUNT)
     change = {"number": ACCOUNT["number"], "status": "frozen", "effective_at_ms": last + earlier_ms}
     answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": bank.clock.advance(10), "changes": [change]})
@@ -132,7 +132,7 @@ def test_the_watermark_on_the_ledger_is_the_cores_own_time_and_not_the_nodes_clo
     as_of_ms = bank.feed(ACCOUNT)
     bank.clock.advance(60_000)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms)
-    # What was signed while the clock moved may vouch for less; the next heartbeat vouches for all, and for no more.
+    # A publication signed while the clock moved may cover less; the next heartbeat covers everything, and no more.
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms >= as_of_ms)
     assert bank.client.bank(bank.bic).watermark_ms == as_of_ms
@@ -168,5 +168,5 @@ def test_an_entry_during_a_full_outbox_gets_503_and_changes_nothing(a_world: Wor
     answer = bank.post("/v1/feed", bank.core_key, json=_entry(bank, {**ACCOUNT, "status": "frozen"}))
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
-    # A heartbeat adds nothing to the queue, so it is taken in all the same.
+    # A heartbeat adds nothing to the queue, so it is still accepted.
     assert bank.post("/v1/feed", bank.core_key, json=_entry(bank)).status_code == 200

@@ -1,4 +1,4 @@
-"""Entries in parts: the changes of each part count at once, the promise comes with the last."""
+"""Entries in parts: the changes of each part count at once, the watermark moves with the last."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,9 @@ def _as_of_ms(bank: Bank) -> int:
 
 
 def _wait_for_watermark(bank: Bank, at: int) -> None:
-    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)  # the change is out already, so a heartbeat carries it
+    bank.clock.advance(
+        bank.settings.publisher.heartbeat_ms + 1
+    )  # the change is already published, so a heartbeat carries the watermark
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == at)
 
 
@@ -71,7 +73,7 @@ def test_an_entry_without_parts_is_a_complete_entry(bank: Bank) -> None:
     ("part", "complete", "changes", "problem"),
     [
         pytest.param(3, False, (), "feed-out-of-order", id="a gap"),
-        pytest.param(1, False, (), "entry-differs", id="a part with another content"),
+        pytest.param(1, False, (), "entry-differs", id="a part with other content"),
         pytest.param(1, True, (), "entry-differs", id="the whole entry under the same time"),
     ],
 )

@@ -25,7 +25,7 @@ from standing.node.feed.profile_values import Translator
 from tests.node.node_tools import grant_of, settings_on_disk, status_on_ledger
 from tests.world import ACCOUNT, Bank, wait_until
 
-#: A book as a core writes it: Chinese headings, words for states, yuan with separators. All of it is invented.
+#: A book as a core writes it: Chinese headings, states in words, yuan with separators. All of it is invented.
 HEADING = "账号,户名,证件类型,证件号码,手机号,账户状态,币种,单笔限额(元),日限额(元)"
 BOOK = (
     HEADING,
@@ -42,12 +42,12 @@ def book(tmp_path: Path) -> Path:
     return path
 
 
-def _run(*words: str) -> Any:
-    return CliRunner().invoke(command_line, ["feed", *words], env={"COLUMNS": "160"})
+def _run(*arguments: str) -> Any:
+    return CliRunner().invoke(command_line, ["feed", *arguments], env={"COLUMNS": "160"})
 
 
 def _filled_in(draft: str) -> tuple[str, int]:
-    """The draft with what it could not tell, as the bank's engineer would edit it, and how many lines that took."""
+    """The draft as completed by the bank's engineer, and the number of lines edited."""
     lines = draft.splitlines()
     edited = [line.replace('"?"', '"none"') for line in lines]
     return "\n".join(edited), sum(old != new for old, new in zip(lines, edited, strict=True))
@@ -63,7 +63,7 @@ def test_a_profile_of_a_cores_export_can_be_drafted_edited_checked_and_used(
     as_of = datetime.fromtimestamp(bank.clock.advance(10) / 1000, UTC).isoformat()
     given_file = (str(book), "--profile", str(profile), "--as-of", as_of)
     unfinished = _run("check", *given_file)
-    assert unfinished.exit_code == 1, "a draft says what it could not tell, and is not taken for an answer"
+    assert unfinished.exit_code == 1, "a draft lists what it could not determine, and is not a valid profile"
     text, edits = _filled_in(profile.read_text())
     assert edits == 2
     profile.write_text(text)
@@ -94,7 +94,7 @@ def test_feed_check_prints_a_table_or_json_and_never_a_value(book: Path, tmp_pat
         assert not any(value in shown for value in ("休眠中", "五万", "王小云", "11050137001000000779", "13800138000"))
     assert "transaction_limit_minor" in table.output
     assert (report["outcome"], report["bad_lines"], report["unstated"]) == ("valid", 1, 1)
-    assert table.exit_code == 0, "the other lines can be taken in"
+    assert table.exit_code == 0, "the other lines can be loaded"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

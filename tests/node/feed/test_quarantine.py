@@ -1,4 +1,4 @@
-"""A change that cannot be understood makes its account unstated and stops nothing else: by file and by push."""
+"""An invalid change makes its account unstated and affects nothing else, by file and by push."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ from tests.world import Bank, World, wait_until
 
 
 def _load(bank: Bank, folder: Path, kind: Any, rows: list[dict[str, Any]], **options: Any) -> FileReport:
-    """Take a file of rows in, some time later."""
+    """Load a file of rows, some time later."""
     as_of_ms = bank.clock.advance(1_000)
     path = folder / f"{as_of_ms}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -51,12 +51,12 @@ def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank
     wait_until(lambda: status_on_ledger(bank, grants[2]) == Status.UNSTATED)
     terms = terms_on_ledger(bank, grants[2])
     assert terms is not None
-    assert (terms.debit_allowed, terms.credit_allowed) == (False, False), "nothing is allowed of what nobody knows"
+    assert (terms.debit_allowed, terms.credit_allowed) == (False, False), "an unstated account allows nothing"
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
     (listed,) = unstated(bank)
     assert (listed.number, listed.known, "status:" in listed.problem) == (rows[2]["number"], True, True)
     assert watermark(bank) == report.as_of_ms
-    # Said again and again, it is published once.
+    # However often it is repeated, it is published once.
     _load(bank, tmp_path, "full", bad)
     assert writes(bank, grants[2]) == 2
     _load(bank, tmp_path, "full", rows)
@@ -69,7 +69,7 @@ def test_every_field_of_a_bad_change_must_be_stated_again(bank: Bank, tmp_path: 
     _load(bank, tmp_path, "full", [account(1), account(2)])
     grant = grant_of(bank.bind(account(1)))
     number = account(1)["number"]
-    # It froze the account and said something of a limit that nobody understands: the freeze must not get lost.
+    # The line froze the account and gave an invalid limit: the freeze must not be lost.
     _load(bank, tmp_path, "changes", [{"number": number, "status": "frozen", "daily_limit_minor": "much"}])
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
     _load(bank, tmp_path, "changes", [{"number": number, "daily_limit_minor": 5}])

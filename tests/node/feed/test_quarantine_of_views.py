@@ -1,4 +1,4 @@
-"""A row of a SQL view that cannot be understood makes its account unstated and stops nothing else."""
+"""An invalid row of a SQL view makes its account unstated and affects nothing else."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_bad_row_in_the_view_does_not_delay_anothers_freeze(bank: Bank, core: 
     wait_until(lambda: [status_on_ledger(bank, grant) for grant in grants] == expected)
     for _ in range(3):
         read_pass(bank, core, source)
-    assert writes(bank, grants[1]) == 2, "it is told once"
+    assert writes(bank, grants[1]) == 2, "it is published once"
     core.put(bank.clock.advance(10), account(1))
     read_pass(bank, core, source)
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.ACTIVE)

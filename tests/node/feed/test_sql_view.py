@@ -1,4 +1,4 @@
-"""The SQL view: changes are read once, in order, and the watermark never runs ahead of what was read."""
+"""The SQL view: changes are read once, in order, and the watermark never runs ahead of them."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_change_in_the_core_is_published_without_the_core_calling_anybody(a_wo
     grant = grant_of(bank.bind())
     wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
     core.change(ACCOUNT["number"], bank.clock.advance(1_000), status="frozen")
-    core.tell_time(bank.clock.now_ms())
+    core.set_time(bank.clock.now_ms())
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == bank.clock.now_ms())
 
@@ -118,7 +118,7 @@ def test_a_replacement_card_that_became_visible_late_still_takes_over_its_bindin
 
 @pytest.mark.long
 def test_a_row_newer_than_the_watermark_is_published_at_once_and_only_once(bank: Bank, core: SqlCore) -> None:
-    """The view shows only the newest state: to wait for its time would leave out what was before."""
+    """The view shows only the newest state: waiting until the watermark reaches it could skip it."""
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, settle_ms=500)
     read_pass(bank, core, source)

@@ -24,12 +24,12 @@ from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 BAD_ROWS = [
-    pytest.param({"currency": "CNX"}, "currency", id="no such currency"),
+    pytest.param({"currency": "CNX"}, "currency", id="unknown currency"),
     pytest.param({"status": "asleep"}, "status", id="an unknown status"),
     pytest.param({"transaction_limit_minor": -1}, "transaction_limit_minor", id="a negative limit"),
     pytest.param({"daily_limit_minor": "12.5"}, "daily_limit_minor", id="a limit with a fraction"),
     pytest.param({"holder_name": None}, "number", id="a new account without a holder"),
-    pytest.param({"unbind": "Not A Platform"}, "unbind", id="no platform"),
+    pytest.param({"unbind": "Not A Platform"}, "unbind", id="not a platform"),
 ]
 
 
@@ -50,7 +50,7 @@ def test_a_bad_row_unstates_its_account_and_is_named_by_last_digits_and_column(
     for private in (ACCOUNT["holder_name"], account(1)["number"]):
         assert private not in listed.problem + listed.source
     assert "cannot say" in bank.bind(account(1)).json()["mismatches"][0]["problem"]
-    # Mended in the core, it is stated again by itself.
+    # Once corrected in the core, it is stated again automatically.
     core.put(bank.clock.advance(10), account(1))
     read_pass(bank, core, source)
     assert (stored(bank), unstated(bank)) == (3, [])
@@ -131,7 +131,7 @@ def test_an_unreachable_core_is_a_transient_failure(a_world: World, core: SqlCor
     trouble = wait_until(lambda: bank.get("/v1/status").json()["worker_troubles"])
     assert "the core's view cannot be read" in trouble[0]
     assert "sql_view.as_of_query" in trouble[0]
-    assert "core_clock" not in trouble[0], "what a driver says may hold a row's data"
+    assert "core_clock" not in trouble[0], "a driver's message may contain a row's data"
     core.run("ALTER TABLE core_clock_away RENAME TO core_clock")
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
@@ -149,7 +149,7 @@ def test_the_database_clock_is_used_without_a_clock_query(bank: Bank, core: SqlC
     source = view_source(bank, core, as_of_query=None)
     source.step(GO)
     entry = entries(bank)[0]
-    # The world's clock stands at the machine's time of a moment ago; the core's database tells the machine's own.
+    # The world's clock is fixed at the machine's recent time; the core's database returns the machine's current time.
     assert abs(entry.as_of_ms - bank.clock.now_ms()) < 5_000
     assert entry.changes == 1
 
@@ -157,10 +157,10 @@ def test_the_database_clock_is_used_without_a_clock_query(bank: Bank, core: SqlC
 def test_a_core_whose_clock_is_far_ahead_is_refused_since_its_watermark_could_not_be_published(
     bank: Bank, core: SqlCore
 ) -> None:
-    core.tell_time(bank.clock.now_ms() + 60_000)
+    core.set_time(bank.clock.now_ms() + 60_000)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         view_source(bank, core).step(GO)
-    # Nor does a row get in ahead of the promise: signed, it would block all that comes after it.
+    # A row ahead of the watermark is not accepted either: once signed, it would block everything after it.
     core.put(bank.clock.now_ms() + 59_000, ACCOUNT)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         view_source(bank, core, settle_ms=55_000).step(GO)

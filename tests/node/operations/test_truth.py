@@ -1,4 +1,4 @@
-"""What the node says of itself: a feed that has stopped, a file that was rejected, settings read again."""
+"""The node's reports about itself: a stopped feed, a rejected file, reloaded settings."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,10 +26,10 @@ def test_a_stopped_feed_shows_in_status_readiness_and_metrics(a_world: World, tm
     core = SqlCore(tmp_path, a_world.clock.now_ms())
     core.put(None, account(1))
     bank = a_world.start_bank(sql_view=core.settings())
-    said = "the feed has stopped: sql_view: 1 of 1 rows cannot be understood"
-    wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(said))
+    trouble = "the feed has stopped: sql_view: 1 of 1 rows cannot be understood"
+    wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(trouble))
     assert bank.get("/readyz").status_code == 503
-    assert bank.get("/v1/status").json()["trouble"].startswith(said)
+    assert bank.get("/v1/status").json()["trouble"].startswith(trouble)
     assert _figure(bank, "feed_stopped") == 1
     core.put(a_world.clock.now_ms() - 1, account(1))
     wait_until(lambda: bank.get("/readyz").status_code == 200)
@@ -44,7 +44,7 @@ def test_a_rejected_file_is_reported_until_it_is_removed(a_world: World, tmp_pat
     (folder / "accounts.csv").write_text("number\n")
     wait_until(lambda: bank.get("/v1/status").json()["rejected_files"] == 1)
     ready = bank.get("/readyz")
-    assert ready.status_code == 200, "later files are taken in all the same"
+    assert ready.status_code == 200, "later files are still loaded"
     (warning,) = ready.json()["warnings"]
     assert "accounts.csv was rejected at " in warning
     assert " UTC (accounts.csv: file name: not the name of a feed file" in warning
@@ -87,6 +87,6 @@ def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) ->
             assert (answer.json()["changed"], answer.json()["needs_restart"]) == (["api_keys"], ["max_waiting"])
             assert bank.get("/v1/status", late_key).status_code == 200
             assert bank.get("/v1/status").status_code == 401, "the old core's key"
-            told = bank.get("/v1/status", late_key).json()
-            assert told["settings"]["needs_restart"] == ["max_waiting"]
-            assert "counts from a restart on: max_waiting" in told["warnings"][0]
+            status = bank.get("/v1/status", late_key).json()
+            assert status["settings"]["needs_restart"] == ["max_waiting"]
+            assert "counts from a restart on: max_waiting" in status["warnings"][0]

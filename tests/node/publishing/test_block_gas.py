@@ -1,4 +1,4 @@
-"""A publication always fits into a block of the ledger, and one that was signed too large can be given up."""
+"""A publication always fits into a block of the ledger, and an oversized signed one can be abandoned."""
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from standing.node.storage import schema
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT
 
-#: Small, so that a few accounts are too many for one publication. Networks in use have 4,700,000 and more.
+#: Small, so that a few accounts exceed one publication. Real networks have 4,700,000 and more.
 BLOCK_GAS = 700_000
 FITTING = (BLOCK_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
 
@@ -76,6 +76,6 @@ def test_an_oversized_signed_publication_can_be_abandoned_and_republished_in_par
         ).one()
         assert outbox.waiting(connection) == 0
         assert outbox.unfinished(connection) == []
-    assert first.previous == before.head, "the chain of digests is whole"
+    assert first.previous == before.head, "the chain of digests is unbroken"
     assert max(site.sizes_after(before.publication)) <= FITTING
     assert site.recover().nothing_to_do

@@ -1,4 +1,4 @@
-"""Herds: bindings that are published together, so that the ledger does not tell which of them has changed."""
+"""Herds: bindings published together, so that the ledger does not reveal which of them changed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,13 +42,13 @@ def _covers(*names: str) -> list[Cover]:
     ("changed", "covers", "limit", "count", "cover"),
     [
         pytest.param("abc", {}, 3, 3, "", id="without herds: as many as fit"),
-        pytest.param("abcd", {}, 3, 3, "", id="without herds: no more"),
+        pytest.param("abcd", {}, 3, 3, "", id="without herds: nothing else"),
         pytest.param("aab", {}, 2, 3, "", id="one binding twice is one record"),
         pytest.param("a", {"a": "bc"}, 3, 1, "bc", id="a herd that just fits"),
         pytest.param("ad", {"a": "bc", "d": "ef"}, 6, 2, "bcef", id="two herds that just fit"),
         pytest.param("ad", {"a": "bc", "d": "ef"}, 5, 1, "bc", id="the second does not fit: it waits, whole"),
         pytest.param("ab", {"a": "bc", "b": "ac"}, 3, 2, "c", id="two of one herd"),
-        pytest.param("a", {"a": "bcdef"}, 3, 1, "bc", id="a herd larger than any publication: what fits"),
+        pytest.param("a", {"a": "bcdef"}, 3, 1, "bc", id="a herd larger than any publication: as many as fit"),
     ],
 )
 def test_a_herd_is_published_whole_or_left_to_the_next_publication(
@@ -83,7 +83,7 @@ class Bank:
         return self.site.bind(_number(index), number_type="account", platform=platform, **document)
 
     def bind(self, index: int, holder: int | None = None) -> GrantDocument:
-        """Open and bind an account, of a holder of its own unless one is named, and publish its first word."""
+        """Open and bind an account, with its own holder unless one is given, and publish its first attestation."""
         self.open(index, index if holder is None else holder)
         grant = self.grant(index, holder)
         self.site.publish()
@@ -108,7 +108,7 @@ class Bank:
         return list(self.published()[-1].bindings)
 
     def terms(self, grant: GrantDocument) -> Terms:
-        """What the platform reads of a binding now."""
+        """The platform's current view of a binding."""
         [record] = self.site.client.read([(self.site.bank.bic, _id(grant))]).records
         return unseal(
             record.tag_and_head,
@@ -133,14 +133,14 @@ def bank(a_world: World, tmp_path: Path) -> Iterator[Bank]:
 
 def test_a_change_republishes_its_whole_herd_with_the_others_unchanged(bank: Bank) -> None:
     grants = [bank.bind(index) for index in range(4)]
-    assert [bank.herd(grant) for grant in grants] == [1, 1, 1, 2], "filled in the order of the grants"
+    assert [bank.herd(grant) for grant in grants] == [1, 1, 1, 2], "herds fill in the order of the grants"
     before = [bank.terms(grant) for grant in grants]
     bank.change(1, status="frozen")
     assert bank.last() == sorted(_id(grant) for grant in grants[:3])
     after = [bank.terms(grant) for grant in grants]
     assert after[1].status is Status.FROZEN
     assert [after[index] for index in (0, 2, 3)] == [before[index] for index in (0, 2, 3)], "to the millisecond"
-    # What is written of the silent ones cannot be told from a change: every record is new.
+    # Records of unchanged bindings are indistinguishable from changes: every record is new.
     records = [bank.site.client.read([(bank.site.bank.bic, _id(grant))]).records[0] for grant in grants]
     assert len({record.publication for record in records[:3]}) == 1 != len({record.publication for record in records})
 
@@ -157,7 +157,7 @@ def test_changes_of_one_binding_and_of_several_look_the_same_on_the_ledger(bank:
 def test_all_bindings_of_an_account_and_its_holder_share_a_herd(bank: Bank) -> None:
     first = bank.bind(0)
     for index in (1, 2, 3):
-        bank.bind(index)  # the first herd is full, and another is open
+        bank.bind(index)  # the first herd is full, and a second one is open
     elsewhere = bank.grant(0, platform=_OTHER_PLATFORM)
     assert bank.herd(elsewhere) == bank.herd(first) == 1
     second = bank.bind(4, holder=0)
@@ -203,7 +203,7 @@ def test_ended_bindings_leave_a_herd_that_is_full_of_live_ones(bank: Bank) -> No
         first = bank.grant(0)
         bank.site.publish()
     bank.change(1, status="frozen")
-    assert len(bank.last()) == 3, "three live, and who ended is left out"
+    assert len(bank.last()) == 3, "three live bindings, without the ended one"
 
 
 def test_bindings_older_than_herds_join_their_accounts_herd(a_world: World, tmp_path: Path) -> None:

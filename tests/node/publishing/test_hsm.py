@@ -1,4 +1,4 @@
-"""A signer in a real software token, SoftHSM: the ledger takes what it signs."""
+"""A signer in a real software token, SoftHSM: the ledger accepts its signatures."""
 
 import shutil
 import subprocess
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Pkcs11Settings:
-    """A fresh token with one key pair, one for the process: the token's library keeps the first configuration it reads,
-    and a process that shares the tests with others may come to this module twice."""
+    """A fresh token with one key pair, shared by the process: the token's library keeps the first configuration that
+    it reads, and a parallel test worker may enter this module twice."""
     folder = tmp_path_factory.mktemp("token")
     (folder / "tokens").mkdir()
     configuration = folder / "softhsm2.conf"
@@ -125,7 +125,7 @@ def test_a_node_without_the_pkcs11_extra_says_what_to_install(
     config = tmp_path / "node.toml"
     config.write_text(tomli_w.dumps(settings | {"signer_pkcs11": token.model_dump(mode="json")}))
     monkeypatch.setitem(sys.modules, "standing.node.publishing.hsm", None)
-    told = CliRunner().invoke(command_line, ["hsm", "new-key", "-c", str(config)])
-    assert (told.exit_code, "pip install 'standing[pkcs11]'" in told.output) == (1, True), told.output
+    result = CliRunner().invoke(command_line, ["hsm", "new-key", "-c", str(config)])
+    assert (result.exit_code, "pip install 'standing[pkcs11]'" in result.output) == (1, True), result.output
     with pytest.raises(SettingsError, match="pip install"):
         open_signer(load(NodeSettings, config))

@@ -1,4 +1,4 @@
-"""Publishing through several ledger nodes, and what is offered for gas where it is free or dear."""
+"""Publishing through several ledger nodes, and the gas price offered on free and expensive networks."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -63,12 +63,12 @@ def test_a_gas_price_above_the_maximum_is_refused_with_the_setting_to_change() -
 
 
 class Front:
-    """A ledger node in front of the chain, with faults of its own."""
+    """A proxy ledger node in front of the chain, with injected faults."""
 
     def __init__(self, chain_url: str, stack: ExitStack) -> None:
         self._chain_url = chain_url
         self.fault: str | None = None
-        #: What a node that is behind takes for the latest block.
+        #: The latest block according to a lagging node.
         self.last_block = "latest"
         self.calls = 0
         self.url = stack.enter_context(served(Starlette(routes=[Route("/", self._serve, methods=["POST"])])))
@@ -85,7 +85,7 @@ class Front:
             return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
 
     def _of_fault(self, call: dict[str, Any]) -> Response | None:
-        """What a node with this fault answers by itself."""
+        """The answer that a node with this fault gives without asking the chain."""
         if self.fault == "down":
             return Response(status_code=502)
         if self.fault == "no object":
@@ -201,6 +201,6 @@ def test_a_refused_nonce_is_diagnosed_by_the_accounts_own_count(stepped: Stepped
     ahead = sender.prepare(b"\0" * 4, gas=50_000, nonce=sender.next_nonce("latest") + 3)
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)
-    stepped.world.chain.release()  # the development chain itself says it in words of its own
+    stepped.world.chain.release()  # the development chain has its own wording
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)

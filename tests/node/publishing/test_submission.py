@@ -1,4 +1,4 @@
-"""Transactions held, lost, overtaken or too cheap; and ledger nodes that are gone, closed, or of another chain."""
+"""Transactions held, lost, overtaken or underpriced; and ledger nodes that are gone, closed, or of another chain."""
 
 import secrets
 from dataclasses import replace
@@ -64,7 +64,7 @@ def test_the_publications_of_one_step_cost_one_round_of_calls_to_the_node(
     assert sorted(asked) == ["gas_price_wei", "next_nonce"]
     asked.clear()
     stepped.node.publisher.step()
-    assert asked == ["receipt"], "only the one that is next can be in a block"
+    assert asked == ["receipt"], "only the next one can be in a block"
     stepped.world.chain.release()
     stepped.settle()
 
@@ -134,7 +134,7 @@ def test_a_resync_resends_lost_transactions_at_once_and_adds_none(stepped: Stepp
     lost = stepped.world.chain.mempool.taken[0]
     stepped.world.chain.lose()
     before = stepped.on_ledger
-    assert stepped.node.publisher.step() == 1, "it is not missed yet"
+    assert stepped.node.publisher.step() == 1, "it is not considered lost yet"
     with stepped.node.database.read() as connection:
         (binding,) = connection.execute(select(schema.bindings.c.id)).scalars()
     assert not stepped.node.resync.resync(PLATFORM, binding).queued
@@ -142,7 +142,7 @@ def test_a_resync_resends_lost_transactions_at_once_and_adds_none(stepped: Stepp
     stepped.node.publisher.step()
     (again,) = stepped.world.chain.mempool.taken[1:]
     assert again.hash == lost.hash
-    assert stepped.node.publisher.step() == 1, "asked once, sent once"
+    assert stepped.node.publisher.step() == 1, "looked up once, sent once"
     assert len(stepped.world.chain.mempool.taken) == 2
     stepped.world.chain.release()
     stepped.settle()
@@ -206,7 +206,7 @@ def test_publications_in_flight_during_a_key_rotation_arrive_under_the_new_key_w
 
 
 def test_a_stored_row_that_would_go_back_in_time_does_not_block_publishing(stepped: Stepped) -> None:
-    """It cannot come in by the feed; were it there all the same, what follows must still get through."""
+    """The feed refuses such a row; if one is stored nevertheless, later rows must still get through."""
     stepped.world.chain.release()
     stepped.settle()
     with stepped.node.database.write() as connection:
@@ -230,7 +230,7 @@ def test_batches_wait_for_more_changes_no_longer_than_configured(a_world: World)
     assert made.change_and_step(2) == 0
     a_world.clock.advance(500)
     assert made.node.publisher.step() == 1, "the oldest has waited long enough"
-    assert [made.change_and_step(limit) for limit in (3, 4, 5)] == [1, 1, 2], "a full batch waits for nothing"
+    assert [made.change_and_step(limit) for limit in (3, 4, 5)] == [1, 1, 2], "a full batch does not wait"
     a_world.chain.release()
     made.settle()
     assert made.on_ledger == before + 2
@@ -245,7 +245,7 @@ def test_changes_stored_by_a_command_are_published_soon_however_rare_the_heartbe
     grant = grant_of(bank.bind())
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0 and status_on_ledger(bank, grant))
     feed = feed_of(bank, no_faults)
-    feed._on_change = lambda: None  # as in a process of its own
+    feed._on_change = lambda: None  # as if in a separate process
     at = bank.clock.advance(10)
     frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": at}
     feed.accept(FeedEntry.model_validate({"as_of_ms": at, "changes": [frozen]}))
@@ -260,12 +260,12 @@ def test_a_clock_set_back_delays_neither_heartbeats_nor_batches_nor_resends(a_wo
     hour_ms = 3_600_000
 
     clock.advance(hour_ms)
-    assert made.change_and_step(1) == 0, "it waits for company"
+    assert made.change_and_step(1) == 0, "it waits for more changes"
     clock._now_ms -= hour_ms
     assert made.node.publisher.step() == 1
 
     clock.advance(hour_ms)
-    made.node.publisher.step()  # sent again, as late as it seems to be
+    made.node.publisher.step()  # resent, as it seems to be overdue
     sent = len(a_world.chain.mempool.taken)
     clock._now_ms -= hour_ms
     made.node.publisher.step()
@@ -295,7 +295,7 @@ def test_a_store_that_lost_pending_publications_never_signs_other_content_under_
     for node in (stepped.node, copy):
         monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
     stepped.node.publisher._has_checked = False
-    stepped.node.publisher.step()  # its own store knows them
+    stepped.node.publisher.step()  # the node's own store knows them
     stepped.node.leadership.leave()
     assert copy.leadership.take()
     as_of_ms = stepped.world.clock.advance(10)
@@ -327,8 +327,8 @@ def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: 
     assert bank.get("/readyz").status_code == 200
     a_world.clock.advance(2_001)
     bank.node.publisher.wake()
-    told = wait_until(lambda: bank.get("/readyz").json()["reason"])
-    assert "no block holds it" in told
+    reason = wait_until(lambda: bank.get("/readyz").json()["reason"])
+    assert "no block holds it" in reason
     assert bank.get("/readyz").status_code == 503
     a_world.chain.release()
     wait_until(lambda: bank.get("/readyz").status_code == 200)

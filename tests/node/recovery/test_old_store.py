@@ -1,4 +1,4 @@
-"""The store is an old backup: the ledger says what the bank published since."""
+"""The store is an old backup: the ledger shows what the bank published since."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_an_old_store_signs_nothing_until_recovered_and_fed_again(site: SteppedN
         site.node.publisher.step()
 
     found = site.recover()
-    assert found == looked, "what was shown is what was done"
+    assert found == looked, "the dry run matches the recovery"
     assert found.core_until_ms == before.watermark_ms
     with pytest.raises(PublishingHalted, match="feed again"):
         site.node.publisher.step()
@@ -96,11 +96,11 @@ def test_the_current_state_is_published_once_and_no_older_one_after_the_core_fee
         for event in site.client.published(0, site.client.block_number(), site.bank.bic)
         if event.number > before.publication and event.bindings
     ]
-    assert [len(event.bindings) for event in events] == [1], "one restatement: the two changes went with it"
+    assert [len(event.bindings) for event in events] == [1], "one restatement covers both changes"
     terms = site.terms(grant)
     assert (terms.status, terms.limits.daily_limit_minor) == (Status.FROZEN, 5)
     assert site.client.bank(site.bank.bic).watermark_ms >= found.core_until_ms
-    # And life goes on.
+    # Normal operation continues.
     site.feed({"number": CARD, "status": "active"})
     site.publish()
     assert site.terms(grant).status is Status.ACTIVE

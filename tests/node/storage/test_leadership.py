@@ -1,4 +1,4 @@
-"""Two nodes on one store: one leads, the other stands by and takes over; never do two sign."""
+"""Two nodes on one store: one leads, the other stands by and takes over; the two never both sign."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,7 +52,7 @@ def test_a_node_that_lost_its_lock_unnoticed_cannot_sign(twins: tuple[Node, Node
     assert first.leadership.take()
     bank.node, bank.url = first, ""
     first.feed.accept(_entry(bank))
-    # As when the session that held the lock was cut: the lock is free, and the first node does not know.
+    # As if the session that held the lock was cut: the lock is free, and the first node does not know it.
     first.leadership._lock.release()
     assert second.leadership.take()
     assert first.leadership.active
@@ -83,7 +83,7 @@ def test_a_standby_serves_reads_and_refuses_changes_until_it_takes_over(bank: Ba
 
         as_of_ms = bank.feed(ACCOUNT)
         bank.url = second_url
-        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby reads"
+        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby serves reads"
         for answer in (
             bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": []}),
             bank.bind(),
@@ -167,10 +167,10 @@ def test_a_node_with_a_crashed_worker_is_not_ready_and_names_it(
         if part == "publisher":
             monkeypatch.setattr(bank.node.publisher, "step", fail)
             bank.node.publisher.wake()
-            said = "its work ended by an unexpected ZeroDivisionError"
+            reason = "its work ended by an unexpected ZeroDivisionError"
         else:
             worker = bank.node.workers._workers[0]
             monkeypatch.setattr(worker, "task", replace(worker.task, step=fail))
-            said = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
+            reason = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
         assert "ZeroDivisionError" in wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
-        wait_until(lambda: said in httpx.get(bank.url + "/readyz").json()["reason"])
+        wait_until(lambda: reason in httpx.get(bank.url + "/readyz").json()["reason"])

@@ -1,4 +1,4 @@
-"""The node's database: migrations keep what is there, and make what the code says; nothing personal in clear."""
+"""The node's database: migrations keep existing rows and produce the schema of the code; no personal data in clear."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -131,7 +131,7 @@ def test_unmined_publications_are_found_without_scanning_mined_ones(tmp_path: Pa
     database = Database(f"sqlite:///{tmp_path}/node.sqlite3")
     migrate(database, "standing.node.storage")
     asked: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    event.listen(database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     with database.read() as connection:
         outbox.unfinished(connection)
         plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
@@ -161,7 +161,7 @@ def test_a_full_disk_is_a_transient_outage_and_leaves_nothing_half_written(tmp_p
 
     def fill(pages: int) -> None:
         with database.write() as connection:
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below what is used
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below the pages in use
             for source in ("small", "large" * 100_000):
                 cursors.save(connection, Cursor("file", {"source": source}), 0)
 
@@ -256,7 +256,7 @@ def _assert_sealed(url: str, folder: Path) -> None:
             held = [connection.execute(text(f"SELECT CAST(t AS text) FROM {name} t")).scalars().all() for name in names]
         engine.dispose()
         content = str(held).encode()
-        assert b"jinqiao-pay" in content, "the bindings were looked at"
+        assert b"jinqiao-pay" in content, "the bindings were searched"
         as_hex = True
     else:
         files = [path for path in folder.rglob("node.sqlite3*") if path.is_file()]
@@ -278,7 +278,7 @@ def test_a_new_secret_applies_to_new_bindings_and_old_ones_keep_theirs(a_world: 
     assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
     assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
     assert BankSecrets([second]).binding_key(made_after, PLATFORM) == both.binding_key(made_after, PLATFORM), (
-        "without the old one, once nothing is under it any more"
+        "the old secret can go once nothing uses it"
     )
 
 
@@ -288,7 +288,7 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
     old = bank.bind().json()["grant"]
     path = f"/v1/bindings/{old['binding']}/regrant"
     answers = [bank.post(path, bank.platform_key, json={"request_id": "regrant-1"}) for _ in range(2)]
-    assert answers[0].json() == answers[1].json(), "a lost answer can be asked for again"
+    assert answers[0].json() == answers[1].json(), "a lost answer can be requested again"
     new = answers[0].json()["grant"]
     assert new["binding"] != old["binding"]
     assert new["binding_key"] != old["binding_key"]
