@@ -1,4 +1,4 @@
-"""The node's OpenAPI against the node: no 5xx, and no answer that is not documented, whatever a caller sends."""
+"""The node's OpenAPI against the node: no 5xx, and only documented answers, whatever a caller sends."""
 
 import re
 

@@ -1,6 +1,6 @@
 """A node killed by SIGKILL at each of its durable steps: nothing is lost, nothing is repeated, no number signed twice.
 
-The node is a process of its own, started by its real command; `node.fault_points` names the fault points.
+The node is a separate process, started by its real command; `node.fault_points` names the fault points.
 """
 
 import signal
@@ -147,7 +147,7 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
 
 
 #: The others in `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one
-#: process. What comes after "submitted" is below.
+#: process. The point after "submitted" has its own test below.
 _ALWAYS = ("signed",)
 
 

@@ -83,10 +83,10 @@ def test_the_latest_accepted_time_is_measured_by_the_pending_block_or_else_the_l
     a_world.clock.advance(60_000)
     assert client.latest_allowed_ms() == a_world.clock.now_ms() // 1000 * 1000 + 10_000
 
-    def knows_of_none(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    def hide_pending_block(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         return answer | {"result": None} if "pending" in call["params"] else answer
 
-    with proxied(a_world.chain.url, knows_of_none) as node:
+    with proxied(a_world.chain.url, hide_pending_block) as node:
         assert LedgerClient(node.url, client.address).latest_allowed_ms() == last_ms + 10_000
     _submit(client, replace(_publication(a_world), watermark_ms=client.latest_allowed_ms()))
     too_late = replace(_publication(a_world), watermark_ms=client.latest_allowed_ms() + 1)

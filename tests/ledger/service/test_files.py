@@ -44,7 +44,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, what: str) -> None:
         there.mkdir()
         (there / "mine").write_text("mine")
     with pytest.raises(SettingsError, match="not overwritten"), new_folder(there):
-        pytest.fail("nothing is begun")
+        pytest.fail("the body must not run")
     assert [path.name for path in tmp_path.iterdir()] == ["node"]
 
 

@@ -30,7 +30,7 @@ def test_several_publications_are_in_flight_up_to_the_configured_bound(stepped: 
     flights = [stepped.change_and_step(limit) for limit in range(6)]
     assert flights == [1, 2, 3, 4, 4, 4]
     taken = stepped.world.chain.mempool.taken
-    assert len({held.nonce for held in taken}) == 4, "a nonce each"
+    assert len({held.nonce for held in taken}) == 4, "each has its own nonce"
     stepped.world.chain.release()
     stepped.settle()
     # The two changes that had to wait share one publication.
