@@ -1,6 +1,6 @@
-"""How the core of a fault run speaks to the node: by HTTP push, by files in a folder, by a view of its database.
+"""How the core of a fault run feeds the node: by HTTP push, by files in a folder, or by a view of its database.
 
-Each says the same thing, and says it again after a kill as the way itself does.
+Each states the same changes, and repeats them after a kill as its own protocol requires.
 """
 
 import csv
@@ -22,21 +22,21 @@ _T = TypeVar("_T")
 
 
 class Alive(Protocol):
-    """Does something with a living node, again after each kill."""
+    """Runs an action on a live node, again after each kill."""
 
     def __call__(self, do: Callable[[Node], _T], /) -> _T: ...
 
 
 class ApiClient(Protocol):
-    """One way in."""
+    """One kind of feed."""
 
     settings: dict[str, Any]
 
-    def say(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
-        """Say what changed; `accounts` are all there are, as they are after it. Returns once the node has it."""
+    def feed(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
+        """State the changes; `accounts` is the resulting state of all accounts. Returns once the node has stored it."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
 
 
 def work(node: Node, name: str) -> None:
@@ -51,26 +51,26 @@ class Push:
         self.settings: dict[str, Any] = {}
         self._random = random.Random(seed)
 
-    def say(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
+    def feed(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
         stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
         entry = FeedEntry.model_validate({"as_of_ms": as_of_ms, "changes": stated})
         first = alive(lambda node: node.feed.accept(entry))
         if self._random.random() < 0.3:
-            assert alive(lambda node: node.feed.accept(entry)) == first, "sent again, answered as before"
+            assert alive(lambda node: node.feed.accept(entry)) == first, "a repeated entry is answered as before"
 
     def close(self) -> None:
         pass
 
 
 class Files:
-    """The core writes files, of changes or of all accounts; two lines are a part of an entry of their own."""
+    """The core writes files, of changes or of all accounts; every two lines form a part of an entry."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
         self._random = random.Random(seed)
         self.settings: dict[str, Any] = {"drop_folder": {"path": folder, "page_size": 1, "require_checksum": True}}
 
-    def say(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
+    def feed(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
         full = bool(accounts) and self._random.random() < 0.5
         stated = [{"effective_at_ms": as_of_ms, **one} for one in (accounts if full else changes)]
         time = f"{datetime.fromtimestamp(as_of_ms // 1000, UTC):%Y%m%dT%H%M%S}.{as_of_ms % 1000:03d}Z"
@@ -86,7 +86,7 @@ class Files:
         report = json.loads((self._folder / "done" / f"{name}.report.json").read_text())
         assert (report["outcome"], report["lines"]) == ("loaded", len(stated))
         left = [path.name for path in self._folder.rglob("*") if path.is_file() and path.parent.name != "done"]
-        assert left == [], "taken in and moved away"
+        assert left == [], "loaded and moved away"
 
     def close(self) -> None:
         pass
@@ -99,10 +99,10 @@ class View:
         self._core = SqlCore(folder, now_ms)
         self.settings: dict[str, Any] = {"sql_view": self._core.settings(page_size=1)}
 
-    def say(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
+    def feed(self, alive: Alive, as_of_ms: int, changes: Accounts, accounts: Accounts) -> None:
         changed = {change["number"] for change in changes}
         self._core.put(as_of_ms, *(one for one in accounts if one["number"] in changed))
-        self._core.tell_time(as_of_ms)
+        self._core.set_time(as_of_ms)
         alive(lambda node: work(node, "sql_view"))
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""One bank's node, driven step by step in this process, killed at named points and put together again on its store.
+"""One bank's node, driven step by step in this process, killed at named points and rebuilt on its store.
 
-A kill is a `Killed` raised at the point, which no code catches, followed by throwing the whole node away: only the
-store and the ledger remain, as after a SIGKILL. That real processes die the same way is shown in `test_crash`; this is
-for many runs. The core's and the platform's side are played by a seeded schedule, which also keeps what is true.
+A kill is a `Killed` raised at the point, which no code catches; then the whole node is discarded: only the
+store and the ledger remain, as after a SIGKILL. `test_crash` shows that real processes die the same way; this is
+for many runs. A seeded schedule plays the core and the platform, and also records the expected state.
 """
 
 import json
@@ -59,7 +59,7 @@ class Kill:
 
 
 class SigningSpy(LocalSigner):
-    """A signer that remembers, past any kill, each digest that it signed."""
+    """A signer that records every digest it signed, across kills."""
 
     def __init__(self, private_key: bytes) -> None:
         super().__init__(private_key)
@@ -71,15 +71,15 @@ class SigningSpy(LocalSigner):
 
 
 @dataclass
-class Truth:
-    """What core and platform know to be so: the terms of each binding, in the order in which they were stated."""
+class ExpectedState:
+    """The expected state: the terms of each binding, in the order in which they were stated."""
 
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    bound: dict[str, GrantDocument] = field(default_factory=dict)  # card to its binding that has not ended
-    stated: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))  # binding to terms
+    bound: dict[str, GrantDocument] = field(default_factory=dict)  # live binding by card
+    stated: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))  # terms by binding
 
     def state(self, card: str, *, ended: bool = False) -> None:
-        """Note that a card's binding has new terms."""
+        """Record new terms of a card's binding."""
         grant = self.bound[card]
         account = self.accounts[card]
         status = Status.UNBOUND if ended else Status[account["status"].upper()]
@@ -87,7 +87,7 @@ class Truth:
 
 
 class FaultyNode:
-    """A node with its schedule, its truth and its kill. `payouts` is the folder of payment orders, if any are made."""
+    """A node with its schedule, its expected state and its kill. `payouts` is the folder of payment orders, if any."""
 
     def __init__(
         self, world: World, bank: Bank, client: ApiClient, seed: int, kill: Kill, payouts: Path | None = None
@@ -95,17 +95,17 @@ class FaultyNode:
         self.world = world
         self.bank = bank
         self.kill = kill
-        self._door = client
+        self._core = client
         self._payouts = payouts
         self.kills = 0
-        self.truth = Truth()
+        self.expected = ExpectedState()
         self._random = random.Random(seed)
         self.as_of_ms = bank.clock.now_ms()
         self.first_block = bank.client.block_number()
         self.node: Node | None = None
 
     def run(self) -> None:
-        """Play the schedule, then let everything come to rest."""
+        """Play the schedule, then wait until the node is idle."""
         for card in _CARDS:
             self._feed(self._opening(card))
         plays = [self._change, self._bind, self._unbind, self._resync, self._step, self._step, self._heartbeat]
@@ -125,13 +125,13 @@ class FaultyNode:
                 return
 
     def rest(self) -> None:
-        """Step until nothing waits and nothing is on its way. Fails after too many steps."""
+        """Step until nothing is waiting or pending. Fails after too many steps."""
         self.world.chain.down = False
         if self.world.chain.holding:
             self.world.chain.release()
         for _ in range(_MAX_STEPS):
             in_flight = self._alive(self._publish)
-            with self.living().database.read() as connection:
+            with self.running_node().database.read() as connection:
                 if in_flight == 0 and not outbox.waiting(connection) and not outbox.unfinished(connection):
                     last = outbox.last_publication(connection)
                     if last is not None and last.watermark_ms == self.as_of_ms:
@@ -139,14 +139,14 @@ class FaultyNode:
             self.world.clock.advance(200)
         raise AssertionError("the node does not come to rest")
 
-    def living(self) -> Node:
-        """The node; put together again on its store if it was killed."""
+    def running_node(self) -> Node:
+        """The node; rebuilt on its store if it was killed."""
         while self.node is None:
-            # A node needs the ledger at its start: who looks after it starts it again until the ledger is there.
+            # A node needs the ledger to start: its service manager restarts it until the ledger answers.
             self.world.chain.down = False
             node = self._build()
             try:
-                assert node.leadership.take(), "what is killed holds no lock"
+                assert node.leadership.take(), "a killed node holds no lock"
                 self.node = node
             except Killed:
                 self._bury(node)
@@ -156,17 +156,17 @@ class FaultyNode:
         for _ in range(_MAX_STARTS):
             try:
                 return build(self.bank.settings, self.bank.secrets, self.bank.clock, self.kill)
-            except LedgerUnreachable:  # on a busy machine even a ledger that is there answers late
+            except LedgerUnreachable:  # on a busy machine even a healthy ledger answers late
                 continue
         raise AssertionError("the ledger never answers")
 
     def end(self) -> None:
-        """Let go of the store."""
+        """Release the store."""
         if self.node is not None:
             self._bury(self.node)
 
     def _bury(self, node: Node) -> None:
-        # What the operating system does with a dead process's locks and connections.
+        # As the operating system releases a dead process's locks and connections.
         node.leadership.leave()
         node.leadership._lock.release()
         for task in node.workers.tasks:
@@ -176,9 +176,9 @@ class FaultyNode:
         self.node = None
 
     def _alive(self, do: Any) -> Any:
-        """Do something with the node; if it is killed over it, do it again, as a careful client does."""
+        """Run an action on the node; if the node is killed meanwhile, repeat it, as a careful client does."""
         while True:
-            node = self.living()
+            node = self.running_node()
             try:
                 return do(node)
             except Killed:
@@ -197,15 +197,15 @@ class FaultyNode:
 
     def _feed(self, *changes: dict[str, Any]) -> None:
         self.as_of_ms = self.world.clock.advance(10)
-        before = dict(self.truth.accounts)
+        before = dict(self.expected.accounts)
         for change in changes:
             card = change["number"]
-            self.truth.accounts[card] = {**before.get(card, {}), **change}
-        self._door.say(self._alive, self.as_of_ms, changes, list(self.truth.accounts.values()))
+            self.expected.accounts[card] = {**before.get(card, {}), **change}
+        self._core.feed(self._alive, self.as_of_ms, changes, list(self.expected.accounts.values()))
         for change in changes:
             card = change["number"]
-            if card in self.truth.bound and self.truth.accounts[card] != before[card]:
-                self.truth.state(card)
+            if card in self.expected.bound and self.expected.accounts[card] != before[card]:
+                self.expected.state(card)
 
     def _opening(self, card: str) -> dict[str, Any]:
         return {**ACCOUNT, "number": card}
@@ -226,7 +226,7 @@ class FaultyNode:
         self.world.clock.advance(20)
 
     def _bind(self) -> None:
-        free = [card for card in _CARDS if card not in self.truth.bound]
+        free = [card for card in _CARDS if card not in self.expected.bound]
         if not free:
             return
         card = self._random.choice(free)
@@ -237,11 +237,11 @@ class FaultyNode:
             answer = self._confirm(answer)
         assert answer.grant is not None, answer
         assert self._alive(lambda node: node.bindings.bind(PLATFORM, request)).grant == answer.grant
-        self.truth.bound[card] = answer.grant
-        self.truth.state(card)
+        self.expected.bound[card] = answer.grant
+        self.expected.state(card)
 
     def _confirm(self, answer: BindingAnswer) -> BindingAnswer:
-        """Name a wrong amount at times, then the one that was paid in, as the account's holder reads it there."""
+        """Sometimes state a wrong amount first, then the one paid in, as the account's holder sees it."""
         assert answer.micro_deposit is not None, answer
         assert self._payouts is not None
         self._alive(lambda node: work(node, "payouts"))
@@ -257,40 +257,40 @@ class FaultyNode:
 
         wanted = self.kill.point == "amount_refused" and not self.kill.done
         if self._random.random() < 0.5 or wanted:
-            assert "2 of 3" in name_amount(1 + amounts[0] % 100).mismatches[0].problem, "it counts once"
+            assert "2 of 3" in name_amount(1 + amounts[0] % 100).mismatches[0].problem, "a repeated attempt counts once"
         return name_amount(amounts[0])
 
     def _resync(self) -> None:
-        if not self.truth.bound:
+        if not self.expected.bound:
             return
-        card = self._random.choice(sorted(self.truth.bound))
-        binding = bytes.fromhex(self.truth.bound[card].binding[2:])
-        with self.living().database.read() as connection:
+        card = self._random.choice(sorted(self.expected.bound))
+        binding = bytes.fromhex(self.expected.bound[card].binding[2:])
+        with self.running_node().database.read() as connection:
             on_its_way = outbox.on_its_way(connection, binding)
         self._alive(lambda node: node.resync.resync(PLATFORM, binding))
         if not on_its_way:
-            self.truth.state(card)
+            self.expected.state(card)
 
     def _off_board(self) -> None:
         """All bindings end, and the platform comes back."""
         self._alive(lambda node: node.off_boardings.begin(PLATFORM))
         self._alive(lambda node: work(node, "off_boarding"))
-        for card in sorted(self.truth.bound):
-            self.truth.state(card, ended=True)
-        self.truth.bound.clear()
+        for card in sorted(self.expected.bound):
+            self.expected.state(card, ended=True)
+        self.expected.bound.clear()
         self._alive(lambda node: node.off_boardings.readmit(PLATFORM))
 
     def _unbind(self) -> None:
-        if not self.truth.bound:
+        if not self.expected.bound:
             return
-        card = self._random.choice(sorted(self.truth.bound))
-        binding = bytes.fromhex(self.truth.bound[card].binding[2:])
+        card = self._random.choice(sorted(self.expected.bound))
+        binding = bytes.fromhex(self.expected.bound[card].binding[2:])
         self._alive(lambda node: node.bindings.unbind(PLATFORM, binding))
-        self.truth.state(card, ended=True)
-        del self.truth.bound[card]
+        self.expected.state(card, ended=True)
+        del self.expected.bound[card]
 
     def _trouble(self) -> None:
-        """Something of the network: it is down, holds transactions back, lets them go, or forgets them."""
+        """A fault of the network: it is down, or holds, releases or drops transactions."""
         chain = self.world.chain
         kind = self._random.choice(["down", "up", "hold", "release", "lose"])
         if kind in {"down", "up"}:
@@ -302,29 +302,29 @@ class FaultyNode:
 
 
 def assert_level(faulty: FaultyNode) -> None:
-    """Nothing lost, nothing twice, no number signed twice: the ledger holds exactly what is true, in its order."""
+    """Check that nothing is lost or repeated and no number signed twice: the ledger holds the expected state."""
     bank, client = faulty.bank, faulty.bank.client
     events = client.published(faulty.first_block, client.block_number(), bank.bic)
     assert [event.number for event in events] == list(range(1, len(events) + 1))
-    node = faulty.living()
+    node = faulty.running_node()
     with node.database.read() as connection:
         rows = connection.execute(select(schema.publications).order_by(schema.publications.c.number)).all()
     assert [(row.number, row.digest) for row in rows] == [(event.number, event.digest) for event in events]
     _assert_signed_once(faulty, events)
     stated = _stated(faulty)
-    assert {binding: [terms for _, terms in rows] for binding, rows in stated.items()} == dict(faulty.truth.stated)
+    assert {binding: [terms for _, terms in rows] for binding, rows in stated.items()} == dict(faulty.expected.stated)
     _assert_records(faulty, events, stated)
     assert client.bank(bank.bic).watermark_ms == faulty.as_of_ms
 
 
 def _assert_signed_once(faulty: FaultyNode, events: list[Published]) -> None:
-    """That every digest that the signing key ever signed is a publication's on the ledger, or a grant's."""
+    """Check that every digest ever signed belongs to a publication on the ledger or to a grant."""
     spy = faulty.bank.secrets.signer
     assert isinstance(spy, SigningSpy)
     published = {event.digest for event in events}
     others = [digest for digest in spy.signed if digest not in published]
-    # A killed grant is answered from the store; each binding was signed for once, and nothing else was.
-    assert len(others) == len(set(others)) == len(faulty.truth.stated)
+    # An interrupted grant is answered from the store; each binding was signed once, and nothing else was.
+    assert len(others) == len(set(others)) == len(faulty.expected.stated)
     assert len(spy.signed) == len(set(spy.signed)), "a digest was signed again"
 
 
@@ -332,22 +332,22 @@ _Stated = dict[str, list[tuple[int, tuple[Any, ...]]]]
 
 
 def _stated(faulty: FaultyNode) -> _Stated:
-    """What the node has said of each binding, in order, each with the publication that states it."""
+    """The node's statements about each binding, in order, each with its publication."""
     found: _Stated = defaultdict(list)
-    with faulty.living().database.read() as connection:
+    with faulty.running_node().database.read() as connection:
         for row in connection.execute(select(schema.outbox).order_by(schema.outbox.c.id)):
             terms = Terms.unpack(row.terms)
-            found["0x" + row.binding_id.hex()].append((row.publication, _told(terms)))
+            found["0x" + row.binding_id.hex()].append((row.publication, _statement(terms)))
     return dict(found)
 
 
-def _told(terms: Terms) -> tuple[Any, ...]:
+def _statement(terms: Terms) -> tuple[Any, ...]:
     return terms.status, terms.limits.daily_limit_minor
 
 
 def _assert_records(faulty: FaultyNode, events: list[Published], stated: _Stated) -> None:
-    """That each publication has one record, opened with the platform's own key, of whatever is stated in it, and that
-    every record, also one that only gives cover, says what was stated last."""
+    """Check that each publication has one record of whatever it states, opened with the platform's own key, and that
+    every record, even one that only gives cover, holds the newest statement."""
     grants = {row.id: row for row in _bindings(faulty)}
     secrets = faulty.bank.secrets.bank_secrets()
     identity = _identity(faulty)
@@ -357,7 +357,7 @@ def _assert_records(faulty: FaultyNode, events: list[Published], stated: _Stated
         assert rebuilt is not None
         previous = event.digest
         written = [item.binding for item in rebuilt[0].attestations]
-        assert written == sorted(set(written)), "one record for each, in an order that tells nothing"
+        assert written == sorted(set(written)), "one record for each, in an order that reveals nothing"
         own = {bytes.fromhex(name[2:]) for name, rows in stated.items() if event.number in dict(rows)}
         assert own <= set(written)
         assert faulty.bank.settings.publisher.herd_size > 1 or own == set(written)
@@ -373,8 +373,8 @@ def _assert_records(faulty: FaultyNode, events: list[Published], stated: _Stated
             )
             assert terms.tags == identity_tags(item.binding, key, identity)
             _assert_rest(terms)
-            so_far = [said for number, said in stated["0x" + item.binding.hex()] if number <= event.number]
-            assert _told(terms) == so_far[-1]
+            so_far = [each for number, each in stated["0x" + item.binding.hex()] if number <= event.number]
+            assert _statement(terms) == so_far[-1]
 
 
 def _assert_rest(terms: Terms) -> None:
@@ -383,7 +383,7 @@ def _assert_rest(terms: Terms) -> None:
 
 
 def _bindings(faulty: FaultyNode) -> list[Any]:
-    with faulty.living().database.read() as connection:
+    with faulty.running_node().database.read() as connection:
         return list(connection.execute(select(schema.bindings)).all())
 
 

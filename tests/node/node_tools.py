@@ -1,6 +1,6 @@
-"""What the tests of the node's parts share.
+"""Shared by the tests of the node's parts.
 
-A core behind a SQL view, accounts in numbers, the ledger read as a platform reads it, and a node that dies at a named
+A core behind a SQL view, numbered accounts, the ledger as a platform reads it, and a node that dies at a named
 point without taking the test with it.
 """
 
@@ -66,7 +66,7 @@ def account(index: int, **changed: Any) -> dict[str, Any]:
 
 
 def feed_of(bank: Bank, faults: Faults, source: str | None = None) -> Feed:
-    """Another feed on a bank's store, in which faults may be set."""
+    """Another feed on a bank's store, with faults to be injected."""
     return Feed(
         bank.node.database,
         bank.secrets.vault(),
@@ -80,7 +80,7 @@ def feed_of(bank: Bank, faults: Faults, source: str | None = None) -> Feed:
 
 
 def grant_of(answer: httpx.Response) -> dict[str, Any]:
-    """The grant of an answer that has one."""
+    """The grant in an answer; fails if there is none."""
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "granted", answer.text
     grant: dict[str, Any] = answer.json()["grant"]
@@ -88,7 +88,7 @@ def grant_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 def terms_on_ledger(bank: Bank, grant: Mapping[str, Any]) -> Terms | None:
-    """What a platform reads of its binding; None before the first attestation."""
+    """A platform's view of its binding; None before the first attestation."""
     known = GrantDocument.model_validate(grant).grant()
     record = bank.client.read([(bank.bic, known.binding)]).records[0]
     if record.publication == 0:
@@ -110,7 +110,7 @@ def status_on_ledger(bank: Bank, grant: Mapping[str, Any]) -> Status | None:
 
 
 def writes(bank: Bank, grant: Mapping[str, Any]) -> int:
-    """How many of a binding's statements are on the ledger. Several that came close together share one record."""
+    """The number of a binding's statements on the ledger. Several in quick succession share one record."""
     binding = bytes.fromhex(grant["binding"][2:])
     table, publications = schema.outbox.c, schema.publications.c
     stated = (
@@ -127,7 +127,7 @@ def writes(bank: Bank, grant: Mapping[str, Any]) -> int:
 
 
 def _signed(bank: Bank, binding: bytes) -> int:
-    """How many publications state a binding for a reason of its own."""
+    """The number of publications that state a binding for its own sake, not as cover."""
     table = schema.outbox.c
     with bank.node.database.read() as connection:
         query = select(func.count(table.publication.distinct())).where(table.binding_id == binding)
@@ -164,7 +164,7 @@ class Staffed:
         self.bank.start(stack, *([] if faults is None else [faults]))
 
     def bind(self, stated: Mapping[str, Any], key: str | None = None, **changed: Any) -> httpx.Response:
-        """Ask for a binding, as the first platform or the one of `key`."""
+        """Request a binding, as the first platform or as the one of `key`."""
         claim = {name: stated[name] for name in CLAIM_FIELDS}
         body = {"request_id": secrets.token_hex(8), **claim, **changed}
         return self.bank.post("/v1/bindings", key or self.bank.platform_key, json=body)
@@ -220,13 +220,13 @@ class SqlCore:
         """Settings of a node that polls this core."""
         return {"url": self.url, "as_of_query": self.AS_OF_QUERY, "settle_ms": 0, "poll_ms": 50, **changed}
 
-    def tell_time(self, now_ms: int) -> None:
+    def set_time(self, now_ms: int) -> None:
         """Move the core's clock."""
         with self._engine.begin() as connection:
             connection.execute(update(self.clock_table).values(now_ms=now_ms))
 
     def put(self, changed_ms: int | None, *accounts: Mapping[str, Any]) -> None:
-        """Insert accounts as they are, or overwrite them."""
+        """Insert or overwrite accounts without validation."""
         with self._engine.begin() as connection:
             for stated in accounts:
                 connection.execute(delete(self.table).where(self.table.c.number == stated["number"]))
@@ -244,12 +244,12 @@ class SqlCore:
             )
 
     def run(self, statement: str) -> None:
-        """Any SQL."""
+        """Run any SQL."""
         with self._engine.begin() as connection:
             connection.execute(text(statement))
 
     def close(self) -> None:
-        """Let go of the database, and let those go that were to be closed with it."""
+        """Close the database and everything registered to be closed with it."""
         for close in self.closing:
             close()
         self._engine.dispose()

@@ -1,4 +1,4 @@
-"""A bank's node that a test steps by hand, on whatever store and ledger the test gives it."""
+"""A bank's node that a test steps by hand, on any given store and ledger."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ OTHER_CARD = "9156026831789191"
 
 
 class SteppedNode:
-    """A bank's node, stepped by hand, on whatever store and ledger the test gives it."""
+    """A bank's node, stepped by hand, on any given store and ledger."""
 
     def __init__(self, made: World, folder: Path, **settings_changed: Any) -> None:
         self.world = made
@@ -79,7 +79,7 @@ class SteppedNode:
         return answer.grant
 
     def bind_many(self, count: int) -> dict[str, GrantDocument]:
-        """Accounts that are fed, bound and published in parts. Returns: the grant of each number."""
+        """Feed, bind and publish accounts in parts. Returns: the grant of each number."""
         accounts = [account(index) for index in range(count)]
         grants = {}
         for start in range(0, count, 40):
@@ -99,25 +99,25 @@ class SteppedNode:
         self.world.chain.lose()
 
     def status(self, grant: GrantDocument) -> str:
-        """What the ledger says of a binding."""
+        """A binding's terms on the ledger."""
         terms = terms_on_ledger(self.bank, grant.model_dump())
         assert terms is not None
         return terms.status.word
 
     def limit_blocks(self, gas: int | None) -> None:
-        """Let the ledger's blocks hold this much gas from now on, and the node look at that again."""
+        """Set the gas limit of the ledger's blocks, and make the node read it again."""
         self.world.chain.block_gas_limit = gas
         self.world.clock.advance(10_001)
 
     def sizes_after(self, number: int) -> list[int]:
-        """How many attestations each publication after `number` has."""
+        """The number of attestations in each publication after `number`."""
         table = schema.publications
         with self.node.database.read() as connection:
             rows = connection.execute(select(table.c.attestations).where(table.c.number > number)).scalars()
             return [len(words) // ATTESTATION_SIZE for words in rows]
 
     def publish(self) -> None:
-        """Step until all that is due is in blocks."""
+        """Step until everything due is mined."""
         for _ in range(50):
             self.world.clock.advance(60)
             if self.node.publisher.step() == 0 and not self._due():
@@ -158,7 +158,7 @@ class SteppedNode:
             return [(row.number, row.digest) for row in connection.execute(query)]
 
     def terms(self, grant: GrantDocument) -> Terms:
-        """What the ledger says of a binding, opened with the platform's key."""
+        """A binding's record on the ledger, opened with the platform's key."""
         binding = bytes.fromhex(grant.binding[2:])
         record = self.client.read([(self.bank.bic, binding)]).records[0]
         return unseal(
@@ -171,7 +171,7 @@ class SteppedNode:
         )
 
     def backup(self) -> str:
-        """A copy of the store as it is now. Returns: its URL."""
+        """Copy the current store. Returns: the copy's URL."""
         url = new_database(self.folder, f"backup{len(list(self.folder.iterdir()))}")
         copy = build(self.bank.settings.model_copy(update={"database_url": url}), self.bank.secrets, self.bank.clock)
         with self.node.database.read() as source, copy.database.write() as target:

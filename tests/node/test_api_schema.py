@@ -1,4 +1,4 @@
-"""The node's OpenAPI against the node: no 5xx, and no answer that is not documented, whatever a caller sends."""
+"""The node's OpenAPI against the node: no 5xx, and only documented answers, whatever a caller sends."""
 
 import re
 
@@ -9,12 +9,12 @@ from openapi_spec_validator import validate
 from tests.openapi_fuzz import ask_everything
 from tests.world import ACCOUNT, World
 
-#: Enough to try each parameter and field at its edges, and few enough for the suite to stay quick.
+#: Enough to try each parameter and field at its boundaries, and few enough to keep the suite fast.
 _EXAMPLES = 12
 
 
 @pytest.mark.long
-def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_node(a_world: World) -> None:
+def test_any_request_gets_a_documented_answer_and_no_server_error(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.feed(ACCOUNT)
     assert bank.bind().json()["outcome"] == "granted"
@@ -31,12 +31,10 @@ def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_node(a_w
         pytest.param(b'{"as_of_ms": "\xff"}', id="not UTF-8"),
     ],
 )
-def test_a_body_that_cannot_be_parsed_is_refused_as_documented_and_the_node_lives_on(
-    a_world: World, body: bytes
-) -> None:
+def test_an_unparsable_body_is_refused_as_documented_and_the_node_keeps_running(a_world: World, body: bytes) -> None:
     bank = a_world.start_bank()
     documented = httpx.get(bank.url + "/openapi.json").json()["paths"]["/v1/feed"]["post"]["responses"]
-    # Nobody's key is needed to be parsed.
+    # Parsing happens before the key is checked.
     answer = httpx.post(bank.url + "/v1/feed", content=body, headers={"Content-Type": "application/json"}, timeout=30)
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:standing:problem:malformed-request"
@@ -44,7 +42,7 @@ def test_a_body_that_cannot_be_parsed_is_refused_as_documented_and_the_node_live
     assert httpx.get(bank.url + "/healthz").status_code == 200
 
 
-def test_the_nodes_openapi_validates_and_everything_in_it_has_a_name_of_its_own(a_world: World) -> None:
+def test_the_nodes_openapi_is_valid_and_its_names_are_unique(a_world: World) -> None:
     document = httpx.get(a_world.start_bank().url + "/openapi.json").json()
     validate(document)
     assert [name for name in document["components"]["schemas"] if not re.fullmatch("[A-Z][A-Za-z]+", name)] == []

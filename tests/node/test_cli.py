@@ -1,4 +1,4 @@
-"""`standing-node`: the lines that `api-key new` prints are settings as they are; `status` asks the node itself."""
+"""`standing-node`: `api-key new` prints lines ready for the settings; `status` asks the node itself."""
 
 import tomllib
 from pathlib import Path
@@ -24,7 +24,7 @@ def _made(*options: str) -> tuple[int, str]:
     ("options", "platform"),
     [(["--role", "core"], None), (["--role", "platform", "--platform", "jinqiao-pay"], "jinqiao-pay")],
 )
-def test_the_lines_of_a_new_key_are_what_the_settings_need(options: list[str], platform: str | None) -> None:
+def test_the_output_of_a_new_key_is_valid_settings(options: list[str], platform: str | None) -> None:
     exit_code, output = _made(*options)
     assert exit_code == 0, output
     [key] = tomllib.loads(output[output.index("[[api_keys]]") :])["api_keys"]
@@ -36,26 +36,26 @@ def test_the_lines_of_a_new_key_are_what_the_settings_need(options: list[str], p
     [
         pytest.param(["--role", "platform"], id="a platform's key without its platform"),
         pytest.param(["--role", "core", "--platform", "jinqiao-pay"], id="a core's key with one"),
-        pytest.param(["--role", "platform", "--platform", 'Jinqiao"'], id="what is no platform's id"),
+        pytest.param(["--role", "platform", "--platform", 'Jinqiao"'], id="not a platform's id"),
     ],
 )
-def test_a_platform_is_named_by_a_platforms_key_and_by_no_other(options: list[str]) -> None:
+def test_only_a_platforms_key_names_a_platform(options: list[str]) -> None:
     exit_code, output = _made(*options)
     assert (exit_code, "--platform" in output, "sk_" in output) == (2, True, False)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("host", "exit_code", "said"),
+    ("host", "exit_code", "expected"),
     [("127.0.0.1", 0, "ready"), ("::1", 1, "no node answers at ::1")],
-    ids=["by no proxy", "an IPv6 address"],
+    ids=["not through a proxy", "an IPv6 address"],
 )
-def test_the_status_screen_asks_the_node_itself_and_says_where_none_answers(
-    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, exit_code: int, said: str
+def test_the_status_screen_asks_the_node_and_says_when_none_answers(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, exit_code: int, expected: str
 ) -> None:
     bank = a_world.start_bank()
     bank.heartbeat()
-    # From then on the node asks the ledger nothing by itself, by whatever proxy.
+    # From then on the node makes no ledger calls of its own, through any proxy.
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
     config = tmp_path / "node.toml"
     listening: dict[str, Any] = {"listen_host": host, "listen_port": httpx.URL(bank.url).port}
@@ -63,5 +63,5 @@ def test_the_status_screen_asks_the_node_itself_and_says_where_none_answers(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    told = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160"})
-    assert (told.exit_code, said in told.output) == (exit_code, True), told.output
+    shown = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160"})
+    assert (shown.exit_code, expected in shown.output) == (exit_code, True), shown.output

@@ -1,6 +1,6 @@
 """A node killed by SIGKILL at each of its durable steps: nothing is lost, nothing is repeated, no number signed twice.
 
-The node is a process of its own, started by its real command; `node.fault_points` names the fault points.
+The node is a separate process, started by its real command; `node.fault_points` names the fault points.
 """
 
 import signal
@@ -50,14 +50,14 @@ class Setting:
         self.kills = 0
 
     def start(self, fault_point: str) -> None:
-        """Start the node, to be killed at a point; where that is before it answers, start it again."""
+        """Start the node, to be killed at a point; if it dies before it answers, start it again."""
         try:
             self.net.start_bank(self.bank, {"STANDING_NODE_FAULT_POINT": fault_point})
         except ProcessDied:
             self.restart()
 
     def entry(self, *changes: dict[str, Any]) -> dict[str, Any]:
-        """A feed entry of now."""
+        """A feed entry of the current time."""
         self.last_ms = max(SystemClock().now_ms(), self.last_ms + 1)
         stated = [{"effective_at_ms": self.last_ms, **change} for change in changes]
         return {"as_of_ms": self.last_ms, "changes": stated}
@@ -68,7 +68,7 @@ class Setting:
         return answer.json()
 
     def post_until_answered(self, path: str, key: str, body: dict[str, Any]) -> Any:
-        """As a careful client does: a lost answer is asked for again, with the same content, after a restart."""
+        """Request a lost answer again with the same content after a restart, as a careful client does."""
         try:
             return self.post(path, key, body)
         except httpx.TransportError:
@@ -76,7 +76,7 @@ class Setting:
             return self.post(path, key, body)
 
     def until(self, look: Callable[[], Any]) -> None:
-        """Wait for something that the node says, past its death if that comes in between."""
+        """Wait for an answer of the node, across its death if it dies meanwhile."""
         try:
             wait_until(look)
         except httpx.TransportError:
@@ -84,7 +84,7 @@ class Setting:
             wait_until(look)
 
     def unbind(self, binding: str) -> None:
-        """End a binding, as a careful platform does: a lost answer is asked for again."""
+        """End a binding, as a careful platform does: a lost answer is requested again."""
         headers = {"Authorization": f"Bearer {self.bank.platform_key}"}
         url = f"{self.bank.url}/v1/bindings/{binding}"
         try:
@@ -95,13 +95,13 @@ class Setting:
         assert answer.status_code == 204, answer.text
 
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is on its way."""
+        """Whether nothing is waiting or pending."""
         headers = {"Authorization": f"Bearer {self.bank.core_key}"}
         status = httpx.get(f"{self.bank.url}/v1/status", headers=headers, timeout=20).json()
         return bool(status["waiting"] == 0 and status["in_flight"] == 0)
 
     def restart(self) -> None:
-        """See that the node died by SIGKILL, and start it again without a fault."""
+        """Check that the node died by SIGKILL, and start it again without a fault."""
         assert self.bank.process is not None
         assert self.bank.process.wait_for_end(20) == -signal.SIGKILL
         self.kills += 1
@@ -113,7 +113,7 @@ class Setting:
         return bool(answer.json()["on_ledger"])
 
     def signed(self) -> dict[int, bytes]:
-        """Number to digest of everything that the node's store says was signed."""
+        """The digest of each publication number that was signed according to the node's store."""
         engine = create_engine(self.bank.settings["database_url"])
         with engine.begin() as connection:
             rows = connection.execute(text("SELECT number, digest FROM publications")).all()
@@ -121,7 +121,7 @@ class Setting:
         return {row.number: row.digest for row in rows}
 
     def stated(self) -> list[int]:
-        """The publication of each statement that the node has made."""
+        """The publication of each statement made by the node."""
         engine = create_engine(self.bank.settings["database_url"])
         with engine.begin() as connection:
             rows = connection.execute(text("SELECT publication FROM outbox ORDER BY id")).all()
@@ -147,14 +147,14 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
 
 
 #: The others in `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one
-#: process. What comes after "submitted" is below.
+#: process. The point after "submitted" has its own test below.
 _ALWAYS = ("signed",)
 
 
 @pytest.mark.parametrize(
     "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.long) for point in FAULT_POINTS]
 )
-def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(setting: Setting, point: str) -> None:
+def test_a_node_killed_at_any_durable_step_publishes_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
     setting.start(point)
     setting.post_until_answered("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
@@ -169,7 +169,7 @@ def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(se
     numbers = [event.number for event in published]
     assert numbers == list(range(1, len(numbers) + 1))
     assert {event.number: event.digest for event in published} == setting.signed()
-    # The binding's first state, the freeze and the end, each stated once, and nothing else. Two that were signed
+    # The binding's first state, the freeze and the end are each stated once, and nothing else. Two that were signed
     # together, since the node was away, share one record.
     stated = setting.stated()
     assert len(stated) == 3
@@ -185,9 +185,7 @@ def test_killed_at_any_durable_step_the_ledger_holds_each_change_exactly_once(se
         pytest.param(True, id="lost by the network"),
     ],
 )
-def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there_once(
-    setting: Setting, lost: bool
-) -> None:
+def test_a_node_killed_before_its_transaction_is_mined_publishes_it_once(setting: Setting, lost: bool) -> None:
     bank, chain = setting.bank, setting.chain
     setting.net.start_bank(bank)
     first = setting.entry(dict(ACCOUNT))
@@ -198,13 +196,13 @@ def test_killed_between_submitted_and_in_a_block_the_same_publication_gets_there
 
     chain.holding = True
     setting.net.start_bank(bank, {"STANDING_NODE_FAULT_POINT": "submitted"})
-    # It may die before or after it answers, so the grant is asked for again once it is back.
+    # It may die before or after it answers, so the grant is requested again after the restart.
     with suppress(httpx.TransportError):
         _ask_for_grant(setting)
     assert bank.process.wait_for_end(20) == -signal.SIGKILL
     signed = setting.signed()
     assert set(signed) == {1, 2}
-    assert setting.client.bank(bank.bic).publication == 1, "it is submitted, and in no block yet"
+    assert setting.client.bank(bank.bic).publication == 1, "it is submitted but not mined yet"
 
     if lost:
         chain.lose()
@@ -230,7 +228,7 @@ def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting
     wait_until(lambda: setting.client.bank(bank.bic).publication == 1)
     assert bank.process is not None
     bank.process.stop()
-    bank.settings["database_url"] = new_database(tmp_path, "another")  # the store is lost; an empty one takes its place
+    bank.settings["database_url"] = new_database(tmp_path, "another")  # the store is lost and replaced by an empty one
     setting.net.start_bank(bank)
     setting.post("/v1/feed", bank.core_key, setting.entry(dict(ACCOUNT)))
     trouble = wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])

@@ -1,4 +1,4 @@
-"""What the node's pages state is so: examples, settings, fields, figures, tables."""
+"""The node's documentation is accurate: examples, settings, fields, figures, tables."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def _page(name: str) -> str:
         ("FEED.md", 1, FileReport),
     ],
 )
-def test_examples_in_json_are_what_the_node_takes_and_gives(page: str, index: int, model: type[BaseModel]) -> None:
+def test_json_examples_match_what_the_node_accepts_and_returns(page: str, index: int, model: type[BaseModel]) -> None:
     stated: dict[str, Any] = json.loads(_page(page).split("```json\n")[1 + index].split("```")[0])
     parsed = model.model_validate(stated)
     assert set(stated) <= set(model.model_fields)
@@ -44,7 +44,7 @@ def test_examples_in_json_are_what_the_node_takes_and_gives(page: str, index: in
         assert parsed.canonical_number() == stated["number"]
 
 
-def test_the_bounds_on_guessing_are_the_settings_own() -> None:
+def test_the_documented_bounds_on_guessing_match_the_settings() -> None:
     page = _page("BINDING.md")
     for whose in ("platform", "caller"):
         names = [f"{whose}_capacity", f"{whose}_refill_per_hour"]
@@ -57,43 +57,43 @@ def test_the_bounds_on_guessing_are_the_settings_own() -> None:
 
 
 @pytest.mark.parametrize(("section", "model"), [("sql_view", SqlViewSettings), ("drop_folder", DropFolderSettings)])
-def test_every_setting_of_a_source_is_in_its_table_with_its_default(section: str, model: type[BaseModel]) -> None:
+def test_every_setting_of_a_source_is_documented_with_its_default(section: str, model: type[BaseModel]) -> None:
     table = _page("FEED.md").split(f"| setting in `[{section}]`")[1].split("\n\n")[0]
     stated: dict[str, str] = {}
     for row in table.splitlines()[2:]:
         _, names, values, *_ = row.split("|")
         for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True):
             stated[name] = value.strip("` ")
-    told = {name: field.default for name, field in model.model_fields.items()}
-    assert set(stated) == set(told)
-    for name, default in told.items():
+    defaults = {name: field.default for name, field in model.model_fields.items()}
+    assert set(stated) == set(defaults)
+    for name, default in defaults.items():
         if isinstance(default, bool | int) or name in {"view", "role"}:
             assert stated[name] == str(default).lower(), name
 
 
-def test_every_field_of_a_change_is_in_the_table_of_fields() -> None:
+def test_every_field_of_a_change_is_documented() -> None:
     section = _page("FEED.md").split("## The fields of a change")[1].split("\n## ")[0]
     named = [name for line in section.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)]
     assert set(FIELDS) <= set(named)
 
 
-def test_every_figure_that_operators_are_told_to_watch_is_there_with_a_help_text(a_world: World) -> None:
+def test_every_metric_that_operators_should_watch_exists_with_a_help_text(a_world: World) -> None:
     bank = a_world.start_bank()
-    told = httpx.get(bank.url + "/metrics", timeout=30).text
+    exposed = httpx.get(bank.url + "/metrics", timeout=30).text
     documented = re.findall(r"`(standing_node_[a-z_]+)", _page("OPERATIONS.md"))
     assert len(documented) >= 10
-    families = re.findall(r"^# TYPE (standing_node_\w+) ", told, flags=re.MULTILINE)
-    helped = re.findall(r"^# HELP (standing_node_\w+) \S", told, flags=re.MULTILINE)
+    families = re.findall(r"^# TYPE (standing_node_\w+) ", exposed, flags=re.MULTILINE)
+    helped = re.findall(r"^# HELP (standing_node_\w+) \S", exposed, flags=re.MULTILINE)
     assert sorted(helped) == sorted(families)
     assert set(documented) <= set(families)
 
 
 @pytest.mark.parametrize("table", schema.metadata.sorted_tables, ids=lambda table: table.name)
-def test_every_table_and_every_column_that_can_hide_something_is_on_the_page_of_data_at_rest(table: Any) -> None:
+def test_every_table_and_every_sensitive_column_is_on_the_page_of_data_at_rest(table: Any) -> None:
     rows = [line.split("|")[1] for line in _page("DATA-AT-REST.md").splitlines() if line.startswith("| ")]
     its = " ".join(row for row in rows if re.search(rf"\b{table.name}\b", row))
     assert its, f"{table.name} is not on the page"
-    # Of these the keys and the ledger's own hashes are no more than names.
+    # Of these columns, keys and the ledger's own hashes are only identifiers.
     technical = {"id", "binding_id", "hash", "previous", "digest", "signature", "transaction_hash"}
     hiding = {column.name for column in table.columns if isinstance(column.type, LargeBinary)} - technical
     assert hiding <= set(re.findall(r"\w+", its))

@@ -1,7 +1,7 @@
-"""Two hundred runs of a seeded schedule, the node killed in each at one of its durable steps, in turn.
+"""Two hundred runs of a seeded schedule; in each, the node is killed at one of its durable steps, in turn.
 
-After each, what the core knows to be true is compared with the ledger: nothing lost, nothing twice, no number signed
-twice. A failure names its seed, which plays the same run again.
+After each, the core's state is compared with the ledger: nothing lost, nothing repeated, no number signed
+twice. A failure names its seed, which reproduces the run.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from tests.world import BANK_ADMIN, Bank, World, world
 
 RUNS = 200
 _POINTS = FAULT_POINTS + PART_FAULT_POINTS
-#: A few of them run with all other tests: each point once.
+#: A few of them run with all other tests, each point once.
 FEW = len(_POINTS)
 
 _RUNS_A_CHAIN = 10
@@ -30,7 +30,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Worlds:
-    """A world for a run. Each run has a bank of its own; a chain serves several, until it has grown slow."""
+    """A world for a run. Each run has its own bank; a chain serves several until it becomes slow."""
 
     def __init__(self, factory: pytest.TempPathFactory) -> None:
         self._factory = factory
@@ -58,7 +58,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Off-boarding goes on after a batch that was not the last, with two bindings as with thousands."""
+    """Off-boarding continues after a batch that was not the last, with two bindings as with thousands."""
     monkeypatch.setattr(off_boarding, "BATCH", 1)
 
 
@@ -72,8 +72,8 @@ def _bank(made: World, seed: int, settings: dict[str, Any]) -> Bank:
     return bank
 
 
-def _door(made: World, point: str, seed: int, folder: Path) -> ApiClient:
-    """How the core of a run speaks: each way in turn, unless the point is of one way only."""
+def _core_feed(made: World, point: str, seed: int, folder: Path) -> ApiClient:
+    """The kind of feed for a run: each in turn, unless the point belongs to one kind only."""
     ways = ["files"] if point.startswith("file_") else ["push", "files", "view"]
     way = ways[seed // len(_POINTS) % len(ways)]
     if way == "push":
@@ -87,12 +87,12 @@ def _play(made: World, seed: int) -> None:
     folder, payouts = made.folder / f"core-{seed}", made.folder / f"payouts-{seed}"
     folder.mkdir()
     payouts.mkdir()
-    client = _door(made, point, seed, folder)
+    client = _core_feed(made, point, seed, folder)
     by_deposit = point in {"deposit_committed", "deposit_paid", "amount_refused"} or turn % 2 == 1
     rules = {"policy": "always", "payout_folder": payouts, "max_a_week": 20}
     herds = {"herd_size": 3 if turn % 4 >= 2 else 1}
     settings = {**client.settings, **({"micro_deposit": rules} if by_deposit else {}), "publisher": herds}
-    # Leadership is taken once for each life of the node, the other points are reached again and again.
+    # Leadership is taken once per start of the node; the other points are reached repeatedly.
     kill = Kill(point, times=1 if point == "leadership_taken" else 1 + turn % 4)
     faulty = FaultyNode(made, _bank(made, seed, settings), client, seed, kill, payouts if by_deposit else None)
     try:
@@ -109,11 +109,11 @@ def _play(made: World, seed: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW))
-def test_killed_once_at_each_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+def test_a_node_killed_once_at_each_durable_step_agrees_with_the_ledger(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(FEW, RUNS))
-def test_killed_at_any_durable_step_truth_and_ledger_agree(worlds: Worlds, seed: int) -> None:
+def test_a_node_killed_at_any_durable_step_agrees_with_the_ledger(worlds: Worlds, seed: int) -> None:
     _play(worlds.next(), seed)

@@ -1,4 +1,4 @@
-"""A bank's name: many spellings of a BIC for people, and just one on the ledger."""
+"""A bank's BIC: people may spell it in many ways, the ledger in exactly one."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from standing.ledger.errors import InvalidValue
 
 
 @pytest.mark.parametrize("text", ["YUNXCNB0", "yunxcnb0", " YUNX CNB0 ", "YUNXCNB0XXX", "yunx cn b0 xxx"])
-def test_spellings_of_one_bic_are_one(text: str) -> None:
+def test_all_spellings_of_a_bic_have_one_canonical_form(text: str) -> None:
     assert parse_bic(text) == "YUNXCNB0"
     assert bic_to_bytes11(text) == b"YUNXCNB0\0\0\0"
 
 
 @pytest.mark.parametrize("text", ["", "YUNXCNB", "YUNXCNB00", "YUNXZZB0", "1UNXCNB0", "YUNXCNB0" * 5, "ＹUNXCNB0"])
-def test_what_is_no_bic_is_refused_and_told_what_one_is(text: str) -> None:
+def test_a_malformed_bic_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_bic(text)
     assert (caught.value.field, caught.value.problem) == ("bank", "not a BIC")
@@ -21,7 +21,7 @@ def test_what_is_no_bic_is_refused_and_told_what_one_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("bic", ["YUNXCNB0", "HAIYCNS0001"])
-def test_the_ledgers_form_is_read_back(bic: str) -> None:
+def test_the_ledgers_form_of_a_bic_decodes_to_the_same_bic(bic: str) -> None:
     assert bytes11_to_bic(bic_to_bytes11(bic)) == bic
 
 
@@ -40,6 +40,6 @@ def test_the_ledgers_form_is_read_back(bic: str) -> None:
         b"\xffUNXCNB0\0\0\0",
     ],
 )
-def test_a_bank_with_a_look_alike_name_on_the_ledger_is_not_taken_for_the_real_one(raw: bytes) -> None:
+def test_a_look_alike_bic_on_the_ledger_does_not_pass_for_the_real_bank(raw: bytes) -> None:
     with pytest.raises(InvalidValue):
         bytes11_to_bic(raw)

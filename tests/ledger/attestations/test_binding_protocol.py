@@ -1,4 +1,4 @@
-"""What platform and bank say to each other: only values of exactly the form that the protocol names are let in."""
+"""The protocol between platform and bank accepts only values in exactly the form that it specifies."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _GRANT = {
 
 
 @pytest.mark.parametrize(("form", "size"), [(Hex16, 16), (Hex32, 32), (Hex65, 65)])
-def test_hexadecimal_digits_of_one_size_are_taken_and_written_in_one_way(form: Any, size: int) -> None:
+def test_hexadecimal_values_of_the_right_size_are_accepted_and_normalised(form: Any, size: int) -> None:
     adapter: TypeAdapter[str] = TypeAdapter(form)
     assert adapter.validate_python("0x" + "Ab" * size) == "0x" + "ab" * size
     for text in (
@@ -34,7 +34,7 @@ def test_hexadecimal_digits_of_one_size_are_taken_and_written_in_one_way(form: A
 
 @pytest.mark.parametrize("blank", ["  ", "\n\n", "\t ", "\x0b\x0c"])
 @pytest.mark.parametrize("place", [2, 34, 64])
-def test_white_space_in_place_of_digits_makes_no_shorter_value(blank: str, place: int) -> None:
+def test_white_space_cannot_stand_in_for_hexadecimal_digits(blank: str, place: int) -> None:
     digits = "0x" + "ab" * 31
     with pytest.raises(ValidationError, match="0x and 64 hexadecimal digits"):
         GrantDocument.model_validate(_GRANT | {"binding": digits[:place] + blank + digits[place:]})

@@ -1,4 +1,4 @@
-"""Certificates of good standing: the digest as wallets compute it, and every fault just given and just not."""
+"""Certificates of good standing: the digest matches the wallets', and each fault appears exactly at its boundary."""
 
 from dataclasses import replace
 from typing import Any
@@ -61,7 +61,7 @@ _FIELDS = (
 )
 
 
-def test_anyone_verifies_a_certificate_with_the_usual_tools() -> None:
+def test_anyone_can_verify_a_certificate_with_standard_tools() -> None:
     message = encode_typed_data(
         domain_data={"name": "Standing Certificate", "version": "1"},
         message_types={"Certificate": [{"type": kind, "name": name} for kind, name in _FIELDS]},
@@ -112,7 +112,7 @@ def _signed(**changes: Any) -> Certificate:
         (_signed(tags=replace(TAGS, phone=NOT_STATED)), NOW_MS, None),
     ],
 )
-def test_a_certificate_proves_what_was_asked_and_nothing_else(
+def test_a_certificate_proves_only_what_was_asked(
     certificate: Certificate, now_ms: int, fault: CertificateFault | None
 ) -> None:
     assert fault_of(certificate, ASKED, now_ms) is fault
@@ -133,5 +133,5 @@ def test_a_certificate_proves_what_was_asked_and_nothing_else(
         {"expires_at_ms": 1},
     ],
 )
-def test_nothing_can_be_changed_after_the_bank_has_signed(changes: dict[str, Any]) -> None:
+def test_any_change_after_signing_invalidates_the_certificate(changes: dict[str, Any]) -> None:
     assert replace(GOOD, **changes).signer != BANK.address

@@ -1,4 +1,4 @@
-"""Canonical forms: two spellings of one thing are one, two things are two."""
+"""Canonical forms: two spellings of one thing are equal, two different things are not."""
 
 import phonenumbers
 import pytest
@@ -43,16 +43,16 @@ from standing.ledger.errors import InvalidValue
         ("İBRAHİM YILDIZ", "İbrahim Yıldız", "IBRAHIM YILDIZ"),
     ],
 )
-def test_spellings_of_one_name_are_one(spellings: tuple[str, ...]) -> None:
+def test_all_spellings_of_a_name_have_one_canonical_form(spellings: tuple[str, ...]) -> None:
     assert len({canonical_name(name) for name in spellings}) == 1
 
 
 @pytest.mark.parametrize(("private", "target"), [("\ue863", 0x4DAE), ("\ue816", 0x20087), ("\ue864", 0x9FBB)])
-def test_a_private_use_character_of_gbk_is_the_one_that_it_stands_for(private: str, target: int) -> None:
+def test_a_private_use_character_of_gbk_maps_to_its_unicode_character(private: str, target: int) -> None:
     assert canonical_name(private) == chr(target)
 
 
-def test_no_character_of_the_tables_stands_for_another_of_them() -> None:
+def test_no_canonical_character_of_the_tables_is_itself_a_variant() -> None:
     assert not set(HAN_EQUIVALENTS.values()) & set(HAN_EQUIVALENTS)
     assert len(HAN_EQUIVALENTS) > 80 + 90
 
@@ -61,26 +61,26 @@ def test_no_character_of_the_tables_stands_for_another_of_them() -> None:
     "number",
     [
         pytest.param("422201198003050024", id="an abolished county"),
-        pytest.param("512301197505060030", id="a county of another province since"),
-        pytest.param("132853197606141350", id="a prefecture that is a city by now"),
+        pytest.param("512301197505060030", id="a county that moved to another province"),
+        pytest.param("132853197606141350", id="a prefecture that has become a city"),
         pytest.param("810000199408230021", id="a permit of a Hong Kong resident"),
         pytest.param("911124198108030024", id="a foreigner's permanent residence"),
     ],
 )
-def test_resident_numbers_that_people_really_have_are_taken(number: str) -> None:
+def test_genuine_resident_numbers_are_accepted(number: str) -> None:
     assert canonical_id_document(IdDocument("NIDN", "CN", number)) == f"nidn:cn:{number}"
 
 
-def test_a_phone_of_a_range_that_no_library_knows_is_taken() -> None:
+def test_a_phone_in_a_range_unknown_to_the_library_is_accepted() -> None:
     assert canonical_phone("174 1234 5678") == "+8617412345678"
 
 
-def test_a_resident_number_of_15_digits_is_the_one_of_18() -> None:
+def test_a_15_digit_resident_number_equals_its_18_digit_form() -> None:
     old, new = "110105491231002", "11010519491231002X"
     assert canonical_id_document(IdDocument("NIDN", "CN", old)) == canonical_id_document(IdDocument("NIDN", "CN", new))
 
 
-def test_numbers_pasted_with_invisible_characters_or_any_dash_are_read_as_typed() -> None:
+def test_invisible_characters_and_dashes_in_pasted_numbers_are_ignored() -> None:
     typed = canonical_number("4111111111111111", "card")
     pasted = ("4111\u20111111–1111—1111", "\u200b4111 1111\u00a01111 1111\ufeff", "\u202d4111111111111111\u202c")
     assert {canonical_number(number, "card") for number in pasted} == {typed}
@@ -90,8 +90,8 @@ def test_different_names_stay_different() -> None:
     assert len({canonical_name(name) for name in ("张伟", "张炜", "章伟", "Zhang Wei")}) == 4
 
 
-def test_han_characters_by_themselves_are_their_own_canonical_form() -> None:
-    """All that `folded` returns at a look, each alone and all together, as the long way reads them."""
+def test_a_name_of_only_han_characters_is_already_canonical() -> None:
+    """Everything that `folded` takes a short cut for, alone and combined, must match the full normalisation."""
     characters = "".join(map(chr, range(0x4E00, 0xA000)))
     assert names._HAN.fullmatch(characters)
     assert not any(names._HAN.fullmatch(chr(point)) for point in (0x4DFF, 0xA000, *HAN_EQUIVALENTS))
@@ -100,7 +100,7 @@ def test_han_characters_by_themselves_are_their_own_canonical_form() -> None:
 
 
 @given(st.text(min_size=1, max_size=140))
-def test_a_canonical_name_is_its_own_canonical_form(name: str) -> None:
+def test_canonicalising_a_name_twice_changes_nothing(name: str) -> None:
     try:
         canonical = canonical_name(name)
     except InvalidValue:
@@ -110,7 +110,7 @@ def test_a_canonical_name_is_its_own_canonical_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "   ", "···", "\u200b", "x" * 141])
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_text_that_is_not_a_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidValue, match="holder_name"):
         canonical_name(name)
 
@@ -119,11 +119,11 @@ def test_what_is_no_name_is_refused(name: str) -> None:
     "number",
     ["11010519491231002X", "11010519491231002x", "110105 19491231 002X", "１１０１０５１９４９１２３１００２Ｘ"],
 )
-def test_spellings_of_one_resident_number_are_one(number: str) -> None:
+def test_all_spellings_of_a_resident_number_have_one_canonical_form(number: str) -> None:
     assert canonical_id_document(IdDocument("NIDN", "CN", number)) == "nidn:cn:11010519491231002x"
 
 
-def test_the_same_number_of_two_countries_or_schemes_is_two_documents() -> None:
+def test_the_same_number_in_two_countries_or_schemes_is_two_documents() -> None:
     documents = {
         canonical_id_document(IdDocument(scheme, country, "E12345678"))
         for scheme, country in (("CCPT", "DE"), ("CCPT", "FR"))
@@ -141,7 +141,7 @@ def test_the_same_number_of_two_countries_or_schemes_is_two_documents() -> None:
         (IdDocument("CCPT", "DE", "-"), "id_document_number"),
     ],
 )
-def test_a_document_without_a_form_is_refused_and_its_number_not_shown(document: IdDocument, field: str) -> None:
+def test_a_malformed_document_is_refused_without_showing_its_number(document: IdDocument, field: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         canonical_id_document(document)
     assert caught.value.field == field
@@ -149,12 +149,12 @@ def test_a_document_without_a_form_is_refused_and_its_number_not_shown(document:
 
 
 @pytest.mark.parametrize("phone", ["+8613800138000", "+86 138 0013 8000", "138 0013 8000", "１３８００１３８０００"])
-def test_spellings_of_one_phone_are_one(phone: str) -> None:
+def test_all_spellings_of_a_phone_have_one_canonical_form(phone: str) -> None:
     assert canonical_phone(phone) == "+8613800138000"
 
 
 @pytest.mark.parametrize("phone", ["phone", "", "---", "1" * 65])
-def test_what_is_no_phone_is_refused(phone: str) -> None:
+def test_text_that_is_not_a_phone_is_refused(phone: str) -> None:
     with pytest.raises(InvalidValue, match="phone"):
         canonical_phone(phone)
 
@@ -175,7 +175,7 @@ def test_what_is_no_phone_is_refused(phone: str) -> None:
         ("1" * 65, "account", False),
     ],
 )
-def test_numbers_are_carried_with_any_check_digit_and_never_as_a_spreadsheet_rounded_them(
+def test_account_numbers_with_any_check_digit_are_accepted_but_not_ones_rounded_by_a_spreadsheet(
     number: str, number_type: str, right: bool
 ) -> None:
     if right:
@@ -189,7 +189,7 @@ _SCHEMES_AND_COUNTRIES = [("NIDN", "CN"), ("CCPT", "DE"), ("COID", "CN"), ("LEI"
 
 
 @given(st.text(max_size=35), st.sampled_from(_SCHEMES_AND_COUNTRIES))
-def test_a_canonical_document_is_its_own_canonical_form(number: str, of: tuple[str, str]) -> None:
+def test_canonicalising_a_document_twice_changes_nothing(number: str, of: tuple[str, str]) -> None:
     try:
         canonical = canonical_id_document(IdDocument(*of, number))
     except InvalidValue:
@@ -200,7 +200,7 @@ def test_a_canonical_document_is_its_own_canonical_form(number: str, of: tuple[s
 
 
 @given(st.one_of(st.text(max_size=64), st.from_regex(r"(\+|00)?[0-9 ()-]{3,20}", fullmatch=True)))
-def test_a_canonical_phone_is_its_own_canonical_form(phone: str) -> None:
+def test_canonicalising_a_phone_twice_changes_nothing(phone: str) -> None:
     try:
         canonical = canonical_phone(phone)
     except InvalidValue:
@@ -209,7 +209,7 @@ def test_a_canonical_phone_is_its_own_canonical_form(phone: str) -> None:
 
 
 @given(st.text(max_size=64))
-def test_a_canonical_number_is_its_own_canonical_form(number: str) -> None:
+def test_canonicalising_an_account_number_twice_changes_nothing(number: str) -> None:
     try:
         canonical = canonical_number(number, "account")
     except InvalidValue:
@@ -218,12 +218,12 @@ def test_a_canonical_number_is_its_own_canonical_form(number: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(categories=["Lo"], min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=20))
-def test_every_spelling_in_the_tables_meets_its_character_within_any_name(name: str) -> None:
+def test_every_variant_in_the_tables_matches_its_character_inside_any_name(name: str) -> None:
     for written, target in HAN_EQUIVALENTS.items():
         assert canonical_name(name + chr(written)) == canonical_name(name + chr(target))
 
 
-def test_a_private_use_character_of_a_bank_and_one_of_a_later_unicode_are_kept_apart() -> None:
+def test_a_banks_private_use_character_is_not_confused_with_a_later_unicode_character() -> None:
     assert len({canonical_name(name) for name in ("王", "王\ue000", "王\ue001", "王\U000323b0")}) == 4
 
 
@@ -233,8 +233,8 @@ def test_an_identity_never_shows_itself() -> None:
 
 
 @pytest.mark.parametrize("prefix", sorted(phones._VIETNAM_2018))
-def test_a_vietnamese_mobile_number_of_the_old_plan_is_one_of_today(prefix: str) -> None:
-    """phonenumbers knows today's plan: the old form is no number any more, the new one is a mobile number."""
+def test_an_old_plan_vietnamese_mobile_number_maps_to_the_current_plan(prefix: str) -> None:
+    """phonenumbers knows the current plan: the old form is no longer a valid number, the new one is a mobile number."""
     for rest in ("1234567", "9876543", "5050505"):
         old = phonenumbers.parse(f"+84{prefix}{rest}")
         new = phonenumbers.parse(canonical_phone(f"+84 {prefix} {rest}"))
@@ -244,8 +244,8 @@ def test_a_vietnamese_mobile_number_of_the_old_plan_is_one_of_today(prefix: str)
 
 
 @pytest.mark.parametrize("first", [f"{number:02d}" for number in range(100)])
-def test_an_ivorian_number_of_eight_digits_is_one_of_today(first: str) -> None:
-    """phonenumbers knows every mobile number of the new plan, and of Orange's fixed ones (27) those in use."""
+def test_an_eight_digit_ivorian_number_maps_to_the_current_plan(first: str) -> None:
+    """phonenumbers knows every mobile number of the new plan, and Orange's fixed numbers (27) that are in use."""
     for rest in range(0, 1_000_000, 10_007):
         old = f"{first}{rest:06d}"
         new = canonical_phone(f"+225 {old}")
@@ -259,11 +259,11 @@ def test_an_ivorian_number_of_eight_digits_is_one_of_today(first: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "+86"])
-def test_a_chinese_mobile_number_is_what_the_library_makes_of_it(before: str) -> None:
-    """Each range of mobile numbers, and those next to them, whichever way they are read."""
+def test_chinese_mobile_numbers_canonicalise_as_the_phone_library_parses_them(before: str) -> None:
+    """Each range of mobile numbers and its neighbours, parsed with and without a country code."""
     for range_of in range(1_000, 2_000):
         phone = f"{before}{range_of}3800138"
         parsed = phonenumbers.parse(phone, "CN")
         again = phonenumbers.parse(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", "CN")
-        told = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
-        assert canonical_phone(phone) == told, phone
+        expected = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
+        assert canonical_phone(phone) == expected, phone

@@ -1,4 +1,4 @@
-"""A limit in four bytes: exact where it can be, never rounded up, in the order of the amounts."""
+"""A limit in four bytes: exact if possible, never rounded up, and ordered like the amounts."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ _AMOUNTS = st.integers(0, MAX_AMOUNT_MINOR) | st.builds(
     [
         (0, "00000000", 0),
         (1, "00000020", 1),
-        (1_000_000, "01e84800", 1_000_000),  # 10,000.00, a class II account's day
+        (1_000_000, "01e84800", 1_000_000),  # 10,000.00, a class II account's daily limit
         (_MANTISSA_MAX, "ffffffe0", _MANTISSA_MAX),
         (_MANTISSA_MAX + 1, "ffffffe0", _MANTISSA_MAX),
         (134_217_729, "ffffffe0", _MANTISSA_MAX),
@@ -39,14 +39,14 @@ _AMOUNTS = st.integers(0, MAX_AMOUNT_MINOR) | st.builds(
         (NO_LIMIT, "ffffffff", NO_LIMIT),
     ],
 )
-def test_vectors(limit_minor: int, encoded: str, meant_minor: int) -> None:
+def test_limits_encode_as_the_published_vectors_say(limit_minor: int, encoded: str, meant_minor: int) -> None:
     assert decode_limit(encode_limit(limit_minor)) == meant_minor
     assert stated(limit_minor) == meant_minor
     assert encode_limit(limit_minor).hex() == encoded
 
 
 @given(_AMOUNTS)
-def test_a_limit_is_never_stated_higher_and_nothing_nearer_could_be_stated(limit_minor: int) -> None:
+def test_a_limit_is_rounded_down_to_the_nearest_amount_that_can_be_encoded(limit_minor: int) -> None:
     meant_minor = stated(limit_minor)
     assert meant_minor <= limit_minor
     assert decode_limit(encode_limit(limit_minor)) == meant_minor
@@ -56,13 +56,13 @@ def test_a_limit_is_never_stated_higher_and_nothing_nearer_could_be_stated(limit
 
 
 @given(_AMOUNTS, _AMOUNTS)
-def test_the_order_of_amounts_is_kept(one_minor: int, other_minor: int) -> None:
+def test_encoding_preserves_the_order_of_amounts(one_minor: int, other_minor: int) -> None:
     lower, higher = sorted((one_minor, other_minor))
     assert stated(lower) <= stated(higher)
 
 
 @given(st.binary(min_size=4, max_size=4))
-def test_any_four_bytes_either_are_refused_or_have_no_other_encoding(raw: bytes) -> None:
+def test_any_four_bytes_are_refused_or_are_a_unique_encoding(raw: bytes) -> None:
     try:
         limit_minor = decode_limit(raw)
     except InvalidValue:
@@ -70,8 +70,8 @@ def test_any_four_bytes_either_are_refused_or_have_no_other_encoding(raw: bytes)
     assert encode_limit(limit_minor) == raw
 
 
-def test_every_edge_of_every_exponent() -> None:
-    """Around each amount at which the exponent changes, one by one."""
+def test_limits_round_correctly_at_every_exponent_boundary() -> None:
+    """Every amount around each change of the exponent."""
     for exponent in range(12):
         edge_minor = _MANTISSA_MAX * 10**exponent
         for limit_minor in range(max(0, edge_minor - 25), min(edge_minor + 25, MAX_AMOUNT_MINOR) + 1):
@@ -85,11 +85,11 @@ def test_every_edge_of_every_exponent() -> None:
 
 @pytest.mark.parametrize("limit_minor", [-1, MAX_AMOUNT_MINOR + 1, NO_LIMIT - 1, NO_LIMIT + 1])
 @pytest.mark.parametrize("field", LIMIT_FIELDS)
-def test_a_limit_out_of_range_cannot_be_stated(field: str, limit_minor: int) -> None:
+def test_a_limit_out_of_range_cannot_be_encoded(field: str, limit_minor: int) -> None:
     with pytest.raises(InvalidValue, match=field):
         Limits(**{name: limit_minor if name == field else 0 for name in LIMIT_FIELDS})
 
 
-def test_none_and_nothing_are_told_apart() -> None:
+def test_no_limit_and_a_limit_of_zero_are_distinguished() -> None:
     assert NO_LIMITS.pack() == b"\xff" * 24
     assert NOTHING.pack() == bytes(24)

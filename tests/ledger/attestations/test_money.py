@@ -1,4 +1,4 @@
-"""Currencies: withdrawn ones are not forgotten, and open no new account."""
+"""Currencies: withdrawn ones stay known but open no new account."""
 
 import pytest
 from iso4217 import Currency
@@ -16,7 +16,7 @@ def test_a_withdrawn_currency_keeps_its_number_and_opens_no_account(code: str, n
         check_in_use(code)
 
 
-def test_a_number_that_was_passed_on_is_one_currency_for_both_codes() -> None:
+def test_a_currency_number_that_was_reused_is_one_currency_under_both_codes() -> None:
     assert currency_number("ANG") == currency_number("XCG") == 532
     assert currency_code(532) == "XCG"
 
@@ -29,6 +29,6 @@ def test_every_currency_in_use_reads_back_as_itself() -> None:
 
 
 @pytest.mark.parametrize("code", ["RMB", "cny", "", "XYZ"])
-def test_what_never_was_a_currency_is_refused(code: str) -> None:
+def test_a_code_that_never_was_a_currency_is_refused(code: str) -> None:
     with pytest.raises(InvalidValue, match="not a currency"):
         currency_number(code)

@@ -1,4 +1,4 @@
-"""The digest that a bank signs: the same for every EIP-712 implementation, and different for every other content."""
+"""The digest that a bank signs: identical in every EIP-712 implementation, and different for any other content."""
 
 import dataclasses
 
@@ -38,19 +38,19 @@ _SIGNER = LocalSigner(b"\x07" * 32)
 
 
 @given(PUBLICATIONS)
-def test_the_digest_is_what_eth_accounts_typed_data_encoder_gives(publication: Publication) -> None:
+def test_the_digest_equals_the_one_of_eth_accounts_typed_data_encoder(publication: Publication) -> None:
     message = encode_typed_data(full_message=publication.typed_data())
     assert publication.digest == _hash_eip191_message(message)
 
 
 @given(PUBLICATIONS)
-def test_a_signature_by_eth_account_over_the_typed_data_is_the_signers_own(publication: Publication) -> None:
+def test_a_typed_data_signature_by_eth_account_recovers_to_its_signer(publication: Publication) -> None:
     signed = Account.sign_typed_data(b"\x07" * 32, full_message=publication.typed_data())
     assert bytes(signed.signature) == _SIGNER.sign(publication.digest)
     assert recover(publication.digest, bytes(signed.signature)) == _SIGNER.address
 
 
-def test_the_attestations_fields_are_the_contracts_own() -> None:
+def test_the_attestation_fields_match_the_contracts() -> None:
     publish = next(item for item in artifact()["abi"] if item.get("name") == "publish")
     components = next(item for item in publish["inputs"] if item["name"] == "attestations")["components"]
     assert tuple((part["type"], part["name"]) for part in components) == ATTESTATION_FIELDS
@@ -66,7 +66,7 @@ _ONE = Publication(
 )
 
 
-def test_the_digest_of_a_written_out_publication() -> None:
+def test_a_published_vector_has_the_expected_digest() -> None:
     assert _ONE.digest.hex() == "34e2bf583ea4f4401d4d8407ba849e698bed001ce9623bcfdf965842608c6cc7"
 
 
@@ -84,19 +84,19 @@ def test_the_digest_of_a_written_out_publication() -> None:
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_any_other_content_has_another_digest(changed: dict[str, object]) -> None:
+def test_changing_any_field_changes_the_digest(changed: dict[str, object]) -> None:
     assert dataclasses.replace(_ONE, **changed).digest != _ONE.digest  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [b"", b"\0" * 65, b"\xff" * 65, b"\x01" * 64, b"\x01" * 66])
-def test_garbage_is_nobodys_signature(wrong: bytes) -> None:
+def test_garbage_recovers_to_no_signer(wrong: bytes) -> None:
     assert recover(_ONE.digest, wrong) != _SIGNER.address
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("number", 0), ("number", 2**48), ("watermark_ms", -1), ("previous", b"\0" * 31)]
 )
-def test_a_publication_that_the_ledger_cannot_hold_cannot_be_made(field: str, value: object) -> None:
+def test_a_publication_out_of_the_ledgers_range_cannot_be_constructed(field: str, value: object) -> None:
     with pytest.raises(InvalidValue, match=field):
         dataclasses.replace(_ONE, **{field: value})  # type: ignore[arg-type]
 

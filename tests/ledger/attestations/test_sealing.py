@@ -1,4 +1,4 @@
-"""Sealing: only the platform's key opens terms, in their own place only. Vectors are written out for other writers."""
+"""Sealing: only the platform's key opens terms, only in their own place. The vectors serve other implementations."""
 
 import hmac
 from dataclasses import replace
@@ -29,14 +29,14 @@ _TAG_AND_HEAD = bytes.fromhex("d7dd822af7ced68282706c74eeca0a700cd42f477d77af6ef
 _TAIL = bytes.fromhex("679b3783055933c8ead0ca38dda8f7897211ecfff5646bf1bf8ce04e82a844ae")
 
 
-def test_vector_binding_key() -> None:
+def test_the_binding_key_matches_the_published_vector() -> None:
     assert derive_binding_key(_SECRET, _BINDING, "jinqiao-pay") == _KEY
     # HKDF-SHA256 written out (RFC 5869), one block: extract with the binding as salt, expand with the label.
     extracted = hmac.digest(_BINDING, _SECRET, "sha256")
     assert hmac.digest(extracted, b"standing/binding/v1jinqiao-pay\x01", "sha256") == _KEY
 
 
-def test_vector_identity_tags() -> None:
+def test_the_identity_tags_match_the_published_vector() -> None:
     assert identity_tags(_BINDING, _KEY, _IDENTITY).pack().hex() == "1b94991b548f68230b"
     extracted = hmac.digest(_BINDING, _KEY, "sha256")
     identity_key = hmac.digest(extracted, b"standing/identity/v1\x01", "sha256")
@@ -44,25 +44,25 @@ def test_vector_identity_tags() -> None:
     assert identity_tags(_BINDING, _KEY, _IDENTITY).phone == phone[:3]
 
 
-def test_a_field_that_is_not_stated_has_the_tag_zero() -> None:
+def test_an_unstated_field_has_the_zero_tag() -> None:
     tags = identity_tags(_BINDING, _KEY, replace(_IDENTITY, phone=""))
     assert tags == replace(identity_tags(_BINDING, _KEY, _IDENTITY), phone=NOT_STATED)
 
 
-def test_vector_sealed_terms() -> None:
+def test_the_sealed_terms_match_the_published_vector() -> None:
     assert seal(Terms.unpack(VECTOR), **_PLACE) == (_TAG_AND_HEAD, _TAIL)
     nonce = (7).to_bytes(6, "big") + bytes(6)
     context = b"YUNXCNB0\0\0\0" + _BINDING + (7).to_bytes(6, "big")
     assert AESGCMSIV(_KEY).encrypt(nonce, VECTOR, context) == _TAG_AND_HEAD[16:] + _TAIL + _TAG_AND_HEAD[:16]
 
 
-def test_vector_key_commitment() -> None:
+def test_the_key_commitment_matches_the_published_vector() -> None:
     expected = "1c91e6e6c023207cebd08c25174523913ea5c14d8b9f08b1470638de5f45248d"
     assert key_commitment(_BINDING, _KEY).hex() == expected
 
 
 @given(TERMS)
-def test_what_is_sealed_opens_in_its_own_place(terms: Terms) -> None:
+def test_sealed_terms_open_in_their_own_place(terms: Terms) -> None:
     tag_and_head, tail = seal(terms, **_PLACE)
     assert (len(tag_and_head), len(tail)) == (26, 32)
     assert unseal(tag_and_head, tail, **_PLACE) == terms

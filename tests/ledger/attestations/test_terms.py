@@ -1,4 +1,4 @@
-"""The 42 bytes of terms: one encoding for each value, and nothing else decodes."""
+"""The 42 bytes of terms: each value has one encoding, and nothing else decodes."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ TERMS = st.builds(
 VECTOR = bytes.fromhex("4c009c019b76daa41800f4240001e84800ffffffff2625a00001e848002625a0001b94991b548f000000")
 
 
-def test_the_layout_is_the_documented_one() -> None:
+def test_the_packed_layout_matches_the_documentation() -> None:
     terms = Terms.unpack(VECTOR)
     assert terms.status is Status.FROZEN
     assert (terms.debit_allowed, terms.credit_allowed) == (False, True)
@@ -45,12 +45,12 @@ def test_the_layout_is_the_documented_one() -> None:
 
 
 @given(TERMS)
-def test_what_is_packed_is_what_comes_back(terms: Terms) -> None:
+def test_packed_terms_unpack_to_the_same_terms(terms: Terms) -> None:
     assert Terms.unpack(terms.pack()) == terms
 
 
 @given(st.binary(min_size=42, max_size=42))
-def test_any_42_bytes_either_are_refused_or_have_no_other_encoding(raw: bytes) -> None:
+def test_any_42_bytes_are_refused_or_are_a_unique_encoding(raw: bytes) -> None:
     try:
         terms = Terms.unpack(raw)
     except TermsUnreadable:
@@ -74,7 +74,7 @@ def _with(at: int, new: bytes) -> bytes:
         pytest.param(VECTOR + b"\0", id="43 bytes"),
     ],
 )
-def test_what_is_no_terms_is_refused(raw: bytes) -> None:
+def test_malformed_terms_are_refused(raw: bytes) -> None:
     with pytest.raises(TermsUnreadable):
         Terms.unpack(raw)
 
@@ -83,6 +83,6 @@ def test_what_is_no_terms_is_refused(raw: bytes) -> None:
     "changed",
     [{"account_class": 4}, {"account_class": -1}, {"effective_at_ms": -1}, {"effective_at_ms": MAX_CALENDAR_MS + 1}],
 )
-def test_a_field_out_of_range_cannot_be_stated(changed: dict[str, int]) -> None:
+def test_a_field_out_of_range_cannot_be_packed(changed: dict[str, int]) -> None:
     with pytest.raises(InvalidValue, match=next(iter(changed))):
         replace(Terms.unpack(VECTOR), **changed)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The typed client against a real chain: publish, read many, follow; and every way in which a ledger can be wrong."""
+"""The typed client against a real chain: publishing, batch reads, following, every way a ledger can fail."""
 
 import secrets
 from dataclasses import replace
@@ -44,7 +44,7 @@ def _submit(client: LedgerClient, publication: Publication, signer: LocalSigner 
     sender.wait(prepared, timeout_s=10)
 
 
-def test_what_is_published_is_read_back_and_followed(a_world: World, client: LedgerClient) -> None:
+def test_a_publication_can_be_read_back_and_followed(a_world: World, client: LedgerClient) -> None:
     published = []
     for size in (2, 0, 3):
         publication = _publication(a_world, tuple(_attestation() for _ in range(size)))
@@ -70,23 +70,23 @@ def test_what_is_published_is_read_back_and_followed(a_world: World, client: Led
 
 
 @pytest.mark.long
-def test_the_largest_publication_fits_the_gas_it_is_given(a_world: World, client: LedgerClient) -> None:
+def test_the_largest_publication_fits_its_gas_limit(a_world: World, client: LedgerClient) -> None:
     publication = _publication(a_world, tuple(_attestation() for _ in range(client.max_attestations)))
     _submit(client, publication)
     assert client.bank(_BIC).publication == 1
 
 
-def test_the_latest_time_that_is_taken_is_measured_by_the_block_to_come_and_without_one_by_the_last(
+def test_the_latest_accepted_time_is_measured_by_the_pending_block_or_else_the_last_block(
     a_world: World, client: LedgerClient
 ) -> None:
     last_ms = client.head().time_s * 1000
     a_world.clock.advance(60_000)
     assert client.latest_allowed_ms() == a_world.clock.now_ms() // 1000 * 1000 + 10_000
 
-    def knows_of_none(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    def hide_pending_block(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         return answer | {"result": None} if "pending" in call["params"] else answer
 
-    with proxied(a_world.chain.url, knows_of_none) as node:
+    with proxied(a_world.chain.url, hide_pending_block) as node:
         assert LedgerClient(node.url, client.address).latest_allowed_ms() == last_ms + 10_000
     _submit(client, replace(_publication(a_world), watermark_ms=client.latest_allowed_ms()))
     too_late = replace(_publication(a_world), watermark_ms=client.latest_allowed_ms() + 1)
@@ -94,7 +94,7 @@ def test_the_latest_time_that_is_taken_is_measured_by_the_block_to_come_and_with
         _submit(client, too_late)
 
 
-def test_a_refused_publication_says_the_contracts_own_error(a_world: World, client: LedgerClient) -> None:
+def test_a_refused_publication_carries_the_contracts_own_error(a_world: World, client: LedgerClient) -> None:
     with pytest.raises(LedgerRejected) as caught:
         _submit(client, _publication(a_world), LocalSigner(b"\x08" * 32))
     assert caught.value.error == "WrongSignature"
@@ -105,7 +105,7 @@ def test_a_refused_publication_says_the_contracts_own_error(a_world: World, clie
     assert (caught.value.error, caught.value.arguments) == ("UnexpectedNumber", (1, 2))
 
 
-def test_a_dry_run_by_who_lacks_the_role_is_refused_and_changes_nothing(client: LedgerClient) -> None:
+def test_a_dry_run_without_the_role_is_refused_and_changes_nothing(client: LedgerClient) -> None:
     for step, outsider in (
         (governance.suspend(_BIC), REGISTRAR),
         (governance.rotate_signer(_BIC, _SIGNER.address), GUARDIAN),
@@ -123,7 +123,7 @@ def test_a_dry_run_by_who_lacks_the_role_is_refused_and_changes_nothing(client: 
     assert client.bank(_BIC).suspended
 
 
-def test_a_step_is_shown_by_the_banks_name_and_a_history_that_no_ledger_can_hold_is_refused() -> None:
+def test_a_governance_step_names_the_bank_and_an_impossible_history_is_refused() -> None:
     assert str(governance.suspend(_BIC)) == f"suspend({_BIC})"
     shown = str(governance.admit(_BIC, _SIGNER.address, _SIGNER.address, number=7, head=b"\x11" * 32))
     assert shown == f"admit({_BIC}, {_SIGNER.address}, {_SIGNER.address}, 7, 0x{'11' * 32})"
@@ -135,15 +135,13 @@ def test_a_step_is_shown_by_the_banks_name_and_a_history_that_no_ledger_can_hold
 @pytest.mark.parametrize(
     "url", ["", "ledger", "ledger.example:8545", "http://", "http://h:port", "http://h:99999", "ftp://h"]
 )
-def test_what_is_no_url_of_a_ledger_node_is_refused_and_not_shown(url: str) -> None:
+def test_a_malformed_ledger_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         LedgerClient(url, "0x" + "11" * 20)
     assert str(caught.value) == "ledger_url: not a URL; allowed: such as http://127.0.0.1:8545"
 
 
-def test_a_ledger_that_does_not_answer_is_unreachable_and_is_used_again_once_it_does(
-    a_world: World, client: LedgerClient
-) -> None:
+def test_a_silent_ledger_is_unreachable_and_is_used_again_once_it_answers(a_world: World, client: LedgerClient) -> None:
     a_world.chain.down = True
     with pytest.raises(LedgerUnreachable):
         client.bank(_BIC)

@@ -1,4 +1,4 @@
-"""The hand-made words of `read` and `publish`, held against eth_abi and the contract's own ABI."""
+"""The hand-written encoding of `read` and `publish`, checked against eth_abi and the contract's own ABI."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def _entry(name: str) -> dict[str, Any]:
     return entry
 
 
-def test_the_types_written_by_hand_are_those_of_the_contract() -> None:
+def test_the_hand_written_types_match_the_contracts_abi() -> None:
     (queries,), answers = _entry("read")["inputs"], _entry("read")["outputs"]
     assert [part["type"] for part in queries["components"]] == ["bytes11", "bytes32"]
     assert [answer["type"] for answer in answers] == ["uint256", "uint256", "tuple[]"]
@@ -48,20 +48,20 @@ def test_the_types_written_by_hand_are_those_of_the_contract() -> None:
 
 
 @given(_QUERIES)
-def test_a_call_is_encoded_as_eth_abi_does(queries: list[tuple[bytes, bytes]]) -> None:
+def test_calls_are_encoded_as_eth_abi_encodes_them(queries: list[tuple[bytes, bytes]]) -> None:
     expected = keccak(text="read((bytes11,bytes32)[])")[:4] + encode(["(bytes11,bytes32)[]"], [queries])
     assert encode_read([encode_query(*query) for query in queries]) == expected
 
 
 @pytest.mark.parametrize(("bank", "binding"), [(11, 31), (11, 33), (10, 32), (12, 31), (11, 0)])
-def test_a_query_of_another_size_is_refused_before_it_spoils_its_whole_call(bank: int, binding: int) -> None:
+def test_a_query_of_the_wrong_size_is_refused_before_it_can_spoil_the_call(bank: int, binding: int) -> None:
     with pytest.raises(InvalidValue, match=f"{bank} and {binding} bytes"):
         encode_query(bytes(bank), bytes(binding))
 
 
 @pytest.mark.long
 @given(st.integers(0, 2**63), st.integers(0, 2**40), _RECORDS)
-def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
+def test_answers_are_decoded_as_eth_abi_decodes_them(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
     answer = encode(["uint256", "uint256", _RECORD_TYPE], [number, time_s, records])
     reading = decode_read(answer, len(records))
     assert (reading.block_number, reading.block_time_s) == (number, time_s)
@@ -70,7 +70,7 @@ def test_an_answer_is_decoded_as_eth_abi_does(number: int, time_s: int, records:
 
 
 @given(st.binary(min_size=11, max_size=11), _U48, _U48, _ATTESTATIONS, st.binary(max_size=100))
-def test_a_publication_is_encoded_as_eth_abi_does(
+def test_publications_are_encoded_as_eth_abi_encodes_them(
     bank: bytes, number: int, watermark_ms: int, attestations: list[tuple[bytes, bytes, bytes]], signature: bytes
 ) -> None:
     selector = keccak(text=f"publish({','.join(_PUBLISH_TYPES)})")[:4]
@@ -80,7 +80,7 @@ def test_a_publication_is_encoded_as_eth_abi_does(
 
 
 @pytest.mark.parametrize("answer", [b"", bytes(32), bytes(4 * 32), bytes(4 * 32 + 160)])
-def test_an_answer_from_something_else_is_refused(answer: bytes) -> None:
+def test_an_answer_that_is_not_the_contracts_is_refused(answer: bytes) -> None:
     with pytest.raises(LedgerMismatch):
         decode_read(answer, 1)
 
@@ -96,7 +96,7 @@ def test_an_answer_with_a_number_that_the_contract_cannot_hold_is_refused(place:
         decode_read(answer, 2)
 
 
-def test_an_answer_to_fewer_queries_is_refused() -> None:
+def test_an_answer_with_too_few_records_is_refused() -> None:
     answer = encode(["uint256", "uint256", _RECORD_TYPE], [1, 1, [(0, bytes(26), bytes(32), 0, False)]])
     with pytest.raises(LedgerMismatch):
         decode_read(answer, 2)

@@ -1,4 +1,4 @@
-"""Several ledger nodes behind one connection: which one is asked, and whose answer counts."""
+"""Several ledger nodes behind one connection: which node is asked, and whose answer counts."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from standing.ledger.service.serve import served
 
 
 class Node:
-    """A node that tells its height, and counts what it was asked."""
+    """A node that reports its height and counts its calls."""
 
     def __init__(self, height: int = 100) -> None:
         self.height = height
@@ -57,7 +57,7 @@ def _height(over: Failover) -> int:
     return int(over.make_request(RPCEndpoint("eth_blockNumber"), [])["result"], 16)
 
 
-def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_once_it_is(nodes: list[Node]) -> None:
+def test_a_stalled_node_is_left_for_an_up_to_date_one_and_used_again_once_it_catches_up(nodes: list[Node]) -> None:
     now_s = [0.0]
     over = _failover(nodes, now_s)
     for node in nodes:
@@ -65,7 +65,7 @@ def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_on
     assert _height(over) == 205
     nodes[0].height = 204
     assert _height(over) == 205
-    # What is asked next goes to the level one as well.
+    # The next call also goes to the up-to-date node.
     assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
     asked = len(nodes[0].asked)
     nodes[1].height = 206
@@ -73,7 +73,7 @@ def test_a_node_that_stood_still_is_left_for_one_that_is_level_and_used_again_on
     assert len(nodes[0].asked) == asked
 
 
-def test_where_all_nodes_are_late_the_newest_answer_counts(nodes: list[Node]) -> None:
+def test_the_newest_answer_counts_when_all_nodes_lag(nodes: list[Node]) -> None:
     over = _failover(nodes, [0.0])
     nodes[0].height = 300
     assert _height(over) == 300
@@ -82,14 +82,14 @@ def test_where_all_nodes_are_late_the_newest_answer_counts(nodes: list[Node]) ->
     assert over.current == nodes[1].url.removeprefix("http://").rstrip("/")
 
 
-def test_a_single_node_is_believed_whatever_it_told_before(nodes: list[Node]) -> None:
+def test_a_single_node_is_believed_whatever_height_it_reported_before(nodes: list[Node]) -> None:
     over = _failover(nodes[:1], [0.0])
     assert _height(over) == 100
     nodes[0].height = 50
     assert _height(over) == 50
 
 
-def test_each_kind_of_newest_block_is_compared_with_its_own_and_a_named_block_with_none(nodes: list[Node]) -> None:
+def test_each_block_tag_is_compared_with_itself_and_a_numbered_block_with_nothing(nodes: list[Node]) -> None:
     over = _failover(nodes, [0.0])
     assert _height(over) == 100
     for tag, number in (("finalized", 90), ("0x5", 5), ("latest", 100)):

@@ -1,4 +1,4 @@
-"""An account that cannot pay for gas is told by its address and what to do, whatever the node calls it."""
+"""The error for an account that cannot pay for gas names its address and the remedy, whatever the node's wording."""
 
 from secrets import token_bytes
 from typing import Any
@@ -15,7 +15,7 @@ from tests.world import World
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reported",
     [
         "insufficient funds for gas * price + value: balance 0, tx cost 6360000000000000",  # geth, anvil
         "Upfront cost exceeds account balance",  # Besu
@@ -24,22 +24,22 @@ from tests.world import World
         "Sender b'+Z' cannot afford txn gas 120000000000000 with account balance 0",  # py-evm
     ],
 )
-def test_what_nodes_say_of_an_account_without_money_is_known(a_world: World, said: str) -> None:
+def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, reported: str) -> None:
     address = Account.create().address
-    error = Web3RPCError(said, rpc_response={"error": {"code": -32000, "message": said}})
-    told = refused_for_want_of_money(connect(a_world.chain.url), address, error)
-    assert told is not None
-    assert address in str(told)
-    assert "holds 0 wei" in str(told)
-    assert "send this address money" in str(told)
+    error = Web3RPCError(reported, rpc_response={"error": {"code": -32000, "message": reported}})
+    refusal = refused_for_want_of_money(connect(a_world.chain.url), address, error)
+    assert refusal is not None
+    assert address in str(refusal)
+    assert "holds 0 wei" in str(refusal)
+    assert "send this address money" in str(refusal)
 
 
-def test_another_refusal_is_not_taken_for_want_of_money(a_world: World) -> None:
+def test_other_refusals_are_not_mistaken_for_insufficient_funds(a_world: World) -> None:
     error = Web3RPCError("nonce too low")
     assert refused_for_want_of_money(connect(a_world.chain.url), Account.create().address, error) is None
 
 
-def test_a_senders_own_account_without_money_is_named(a_world: World) -> None:
+def test_a_sender_without_money_is_named_in_the_error(a_world: World) -> None:
     poor = token_bytes(32)
     sender = Sender(a_world.client, poor)
     assert sender.balance_wei() == 0
@@ -48,7 +48,7 @@ def test_a_senders_own_account_without_money_is_named(a_world: World) -> None:
     assert "b'" not in str(refused.value), "no raw bytes"
 
 
-def test_who_deploys_without_money_is_named(a_world: World) -> None:
+def test_a_deployer_without_money_is_named_in_the_error(a_world: World) -> None:
     poor: Any = Account.create()
     with pytest.raises(NoGasMoney, match=poor.address):
         governance.deploy(

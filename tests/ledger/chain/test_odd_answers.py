@@ -1,4 +1,4 @@
-"""A ledger node that answers nonsense: every call of the client ends in its own errors, whatever it is told."""
+"""A ledger node that answers nonsense: every call of the client raises only the client's own errors."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ _ADDRESS = LocalSigner(_KEY).address
 
 
 class OddNode:
-    """Answers every call with `body`, where `ID` stands for the call's own id."""
+    """Answers every call with `body`, in which `ID` is replaced by the call's id."""
 
     def __init__(self) -> None:
         self.body = ""
@@ -50,7 +50,7 @@ def node() -> Iterator[OddNode]:
 
 
 def _log(**changed: Any) -> dict[str, Any]:
-    """A good `Published` log but for what is changed."""
+    """A valid `Published` log except for the given changes."""
     topics = [
         "0x" + keccak(text="Published(bytes11,uint48,uint48,bytes32,bytes32[])").hex(),
         "0x" + b"YUNXCNB0".ljust(32, b"\0").hex(),
@@ -131,10 +131,10 @@ CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
+def test_nonsense_from_a_ledger_node_raises_only_the_clients_own_errors(
     node: OddNode, call: Callable[[LedgerClient], Any]
 ) -> None:
-    """Anything else would look like a fault of the program, and end the publisher for good."""
+    """Any other exception would look like a bug and stop the publisher for good."""
     client, failed = LedgerClient(node.url, _ADDRESS), 0
     for say, answers in (
         (node.result, RESULTS),
@@ -151,25 +151,25 @@ def test_whatever_a_ledger_node_answers_a_call_ends_in_the_clients_own_errors(
                 failed += 1
             except Exception as error:
                 raise AssertionError(f"{node.body[:200]} ends in {error!r}") from error
-    assert failed > len(BODIES) + len(ERRORS) // 2, "nonsense was taken for an answer"
+    assert failed > len(BODIES) + len(ERRORS) // 2, "nonsense was accepted as an answer"
 
 
 @pytest.mark.parametrize("name", ["domain", "block_number", "bank", "read", "block_time_ms", "gas_price_wei"])
-def test_null_is_no_answer(node: OddNode, name: str) -> None:
-    """What nodes say that lag behind, or that are only starting."""
+def test_a_null_result_is_not_an_answer(node: OddNode, name: str) -> None:
+    """Nodes that lag or are still starting answer null."""
     node.result(None)
     with pytest.raises(LedgerUnreachable):
         CALLS[name](LedgerClient(node.url, _ADDRESS))
 
 
-def test_a_revert_whose_data_is_not_hexadecimal_is_a_refusal_without_a_reason(node: OddNode) -> None:
+def test_a_revert_with_malformed_data_is_a_refusal_without_a_reason(node: OddNode) -> None:
     node.error({"code": 3, "message": "execution reverted", "data": "0xzzzzzzzzzzzz"})
     with pytest.raises(LedgerRejected, match="without a reason"):
         LedgerClient(node.url, _ADDRESS).bank(_BIC)
 
 
 @pytest.mark.usefixtures("usual_depth")
-def test_json_that_is_nested_without_end_is_no_answer(node: OddNode) -> None:
+def test_endlessly_nested_json_is_not_an_answer(node: OddNode) -> None:
     node.body = "[" * 50_000
     with pytest.raises(LedgerUnreachable):
         LedgerClient(node.url, _ADDRESS).bank(_BIC)

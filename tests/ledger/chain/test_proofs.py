@@ -1,4 +1,4 @@
-"""The storage slots of a record, held against what the contract itself answers, without a node that gives proofs; and
+"""The storage slots of a record, compared with the contract's own answers, without a node that gives proofs; and
 odd headers and proofs, which prove nothing."""
 
 import secrets
@@ -20,7 +20,7 @@ _HEADER: dict[str, Any] = {name: "0x1" if kind == "number" else "0x" + "11" * 32
 
 
 @pytest.mark.long
-def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: Path) -> None:
+def test_proved_storage_slots_hold_what_the_contract_reads(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         binding = bytes.fromhex(made.bound(BICS[1]).binding[2:])
         made.clock.advance(1_000)
@@ -35,11 +35,11 @@ def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: P
             ("NONECNB0", binding),
         ):
             words = [state.get_storage(contract, int.from_bytes(slot)) for slot in storage_slots(bank, asked)]
-            said, stands = Proved.of_words(words), made.ledger.bank(bank)
-            assert said.record == made.ledger.read([(bank, asked)]).records[0], bank
-            assert (said.bank_publication, said.bank_head) == (stands.publication, stands.head)
+            proved, stored = Proved.of_words(words), made.ledger.bank(bank)
+            assert proved.record == made.ledger.read([(bank, asked)]).records[0], bank
+            assert (proved.bank_publication, proved.bank_head) == (stored.publication, stored.head)
         record = made.ledger.read([(BICS[1], binding)]).records[0]
-        # Each word of it is one that would show if it stood at another place.
+        # Each value is distinct, so a wrong slot would show.
         assert record.suspended
         assert 0 < record.publication < made.ledger.bank(BICS[1]).publication
         assert record.tag_and_head != bytes(26)
@@ -48,7 +48,7 @@ def test_the_slots_that_proofs_are_about_say_what_the_contract_reads(tmp_path: P
 
 @pytest.mark.parametrize("odd", [None, 1, "", "0x", "0xzz", "-0x1", "0x" + "ff" * 40, []])
 @pytest.mark.parametrize("field", ["number", "timestamp", "stateRoot", "gasUsed"])
-def test_a_header_with_an_odd_field_is_refused_or_has_another_hash(field: str, odd: Any) -> None:
+def test_a_header_with_an_altered_field_is_refused_or_has_another_hash(field: str, odd: Any) -> None:
     try:
         assert parse_header(_HEADER | {field: odd}).hash != parse_header(_HEADER).hash
     except ProofWrong as refused:

@@ -1,4 +1,4 @@
-"""`standing-network make`: the files of a network, read again by others' implementations where there are any here."""
+"""`standing-network make`: the files of a network, checked with independent implementations where available."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ def _written(tmp_path: Path, plan: dict[str, Any]) -> Path:
     return folder
 
 
-def test_extra_data_is_what_besus_own_documentation_shows_for_four_validators() -> None:
+def test_extra_data_for_four_validators_matches_besus_documentation() -> None:
     addresses = [
         "0x64a702e6263b7297a96638cac6ae65e6541f4169",
         "0xc7eeb9a4e00ce683cf93039b212648e01c6c6b78",
@@ -68,16 +68,16 @@ def test_extra_data_is_what_besus_own_documentation_shows_for_four_validators() 
         "0xaefdb9a738c9f433e5b6b212a6d62f6370c2f692",
     ]
     head = "0xf87aa0" + "00" * 32
-    told = extra_data(addresses)
-    assert told.startswith(head + "f85494")
-    assert told.endswith("c080c0")
-    assert [told[len(head) + 4 :][at : at + 42] for at in range(0, 168, 42)] == [
+    encoded = extra_data(addresses)
+    assert encoded.startswith(head + "f85494")
+    assert encoded.endswith("c080c0")
+    assert [encoded[len(head) + 4 :][at : at + 42] for at in range(0, 168, 42)] == [
         f"94{each[2:]}" for each in sorted(addresses)
     ]
 
 
 @pytest.mark.npm
-def test_ethers_reads_the_validators_out_of_the_genesis_block(tmp_path: Path) -> None:
+def test_ethers_reads_the_validators_from_the_genesis_block(tmp_path: Path) -> None:
     try:
         install()
     except NpmMissing as missing:
@@ -96,12 +96,12 @@ def test_ethers_reads_the_validators_out_of_the_genesis_block(tmp_path: Path) ->
     assert (vanity, validators, vote, current_round, seals) == ("0x" + "00" * 32, expected, [], "0x", [])
 
 
-def test_every_member_gets_a_folder_with_all_that_its_node_needs_and_all_of_one_network(tmp_path: Path) -> None:
+def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Path) -> None:
     folder = _written(tmp_path, plan_of())
     genesis = json.loads((folder / "genesis.json").read_text())
     assert (genesis["config"]["chainId"], genesis["config"]["zeroBaseFee"], genesis["alloc"]) == (20_261, True, {})
     assert int(genesis["gasLimit"], 16) == 100_000_000
-    # The contract is compiled for Cancun: a chain that does not know it would refuse the deployment.
+    # The contract is compiled for Cancun: a chain without it would refuse the deployment.
     assert genesis["config"]["cancunTime"] == 0
     members = sorted(path.name for path in (folder / "members").iterdir())
     assert members == ["bank-1", "bank-2", "bank-3", "bank-4", "jinqiao-pay"]
@@ -136,44 +136,44 @@ def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "error"),
     [
         pytest.param(lambda plan: plan["members"].pop(0), "3 validators; allowed: 4 or more", id="too few validators"),
-        pytest.param(lambda plan: plan["members"][0].update(node_key="ab"), "128 hexadecimal digits", id="no key"),
+        pytest.param(lambda plan: plan["members"][0].update(node_key="ab"), "128 hexadecimal digits", id="not a key"),
         pytest.param(
             lambda plan: plan["members"][0].update(node_key=plan["members"][1]["node_key"]),
             "stands twice",
             id="one key twice",
         ),
         pytest.param(lambda plan: plan["members"][0].update(name="bank-2"), "stands twice", id="one name twice"),
-        pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="no BIC"),
+        pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="not a BIC"),
         pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
         pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),
-        pytest.param(lambda plan: plan["members"][0].update(host="10.0.0.256"), "host", id="no such address"),
-        pytest.param(lambda plan: plan.update(registrar="0x12"), "address", id="no address"),
+        pytest.param(lambda plan: plan["members"][0].update(host="10.0.0.256"), "host", id="an impossible address"),
+        pytest.param(lambda plan: plan.update(registrar="0x12"), "address", id="not an address"),
         pytest.param(lambda plan: plan.update(chain_id=0), "chain_id", id="chain id 0"),
-        pytest.param(lambda plan: plan.update(colour="red"), "colour", id="a setting that nobody knows"),
+        pytest.param(lambda plan: plan.update(colour="red"), "colour", id="an unknown setting"),
     ],
 )
-def test_a_plan_that_makes_no_network_is_refused_with_what_is_allowed(spoil: Any, said: str) -> None:
+def test_an_invalid_plan_is_refused_with_what_is_allowed(spoil: Any, error: str) -> None:
     plan = plan_of()
     spoil(plan)
-    with pytest.raises(PlanRefused, match=said):
+    with pytest.raises(PlanRefused, match=error):
         parse_plan(plan)
 
 
-def test_a_nodes_key_stays_in_its_file_and_the_public_key_is_told(tmp_path: Path) -> None:
+def test_a_nodes_key_stays_in_its_file_and_only_the_public_key_is_printed(tmp_path: Path) -> None:
     file = tmp_path / "node.key"
-    told = CliRunner().invoke(app, ["key", str(file)])
+    printed = CliRunner().invoke(app, ["key", str(file)])
     private = file.read_text().strip()
     made = PrivateKey(bytes.fromhex(private))
-    assert made.public_key.to_bytes().hex() in told.output.replace("\n", "")
-    assert made.public_key.to_checksum_address() in told.output
-    assert private not in told.output
+    assert made.public_key.to_bytes().hex() in printed.output.replace("\n", "")
+    assert made.public_key.to_checksum_address() in printed.output
+    assert private not in printed.output
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_the_example_is_a_plan_once_each_member_has_filled_in_what_is_its_own(tmp_path: Path) -> None:
+def test_the_example_is_a_valid_plan_once_members_fill_in_their_parts(tmp_path: Path) -> None:
     stated = tomllib.loads(EXAMPLE)
     with pytest.raises(PlanRefused) as refused:
         parse_plan(stated)
@@ -190,7 +190,7 @@ def test_the_example_is_a_plan_once_each_member_has_filled_in_what_is_its_own(tm
 
 
 @pytest.mark.parametrize("kind", ["bank", "platform"])
-def test_systemd_takes_the_units(tmp_path: Path, kind: str) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path, kind: str) -> None:
     analyze = Path("/usr/bin/systemd-analyze")
     if not analyze.exists():
         pytest.skip("systemd-analyze is missing: apt-get install systemd")
@@ -202,11 +202,11 @@ def test_systemd_takes_the_units(tmp_path: Path, kind: str) -> None:
         (tmp_path / program).chmod(0o755)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    told = subprocess.run(
+    verified = subprocess.run(
         [analyze, "verify", "--man=no", *(tmp_path / name for name in files)],
         capture_output=True,
         text=True,
         check=False,
     )
-    ours = [line for line in told.stderr.splitlines() if any(name in line for name in files)]
-    assert (told.returncode, ours) == (0, []), told.stderr
+    ours = [line for line in verified.stderr.splitlines() if any(name in line for name in files)]
+    assert (verified.returncode, ours) == (0, []), verified.stderr

@@ -1,4 +1,4 @@
-"""Each alert of a member's Prometheus fires when it should and not before, by Prometheus's own tool."""
+"""Each alert of a member's Prometheus fires when it should and not before, tested with promtool."""
 
 import shutil
 import subprocess
@@ -85,27 +85,27 @@ def promtool() -> str:
 
 
 def _labelled(series: dict[str, str]) -> list[dict[str, str]]:
-    """promtool's input series, each of member m."""
-    told = []
+    """Input series for promtool, all of member m."""
+    inputs = []
     for name, values in series.items():
         base, _, labels = name.partition("{")
-        told.append({"series": f'{base}{{member="m"{"," + labels if labels else "}"}', "values": values})
-    return told
+        inputs.append({"series": f'{base}{{member="m"{"," + labels if labels else "}"}', "values": values})
+    return inputs
 
 
 def _run(promtool: str, folder: Path, *arguments: str) -> None:
-    told = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("kind", _MEMBERS)
-def test_prometheus_takes_the_configuration_and_the_rules(tmp_path: Path, promtool: str, kind: str) -> None:
+def test_prometheus_accepts_the_configuration_and_the_rules(tmp_path: Path, promtool: str, kind: str) -> None:
     (tmp_path / "prometheus.yml").write_text(prometheus(_MEMBERS[kind]))
     (tmp_path / "rules.yml").write_text(rules(_MEMBERS[kind]))
     _run(promtool, tmp_path, "check", "config", "prometheus.yml")
 
 
-def test_every_alert_has_its_case() -> None:
+def test_every_alert_has_a_test_case() -> None:
     for kind, member in _MEMBERS.items():
         stated = yaml.safe_load(rules(member))["groups"][0]["rules"]
         tried = {name for whose, name, _, _ in _CASES if whose == kind} | {"Down"}

@@ -1,4 +1,4 @@
-"""The development chain answers as any node does: also what it cannot do, it says in the words of JSON-RPC."""
+"""The development chain answers like any node, with JSON-RPC errors for whatever it cannot do."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,31 +23,31 @@ def url() -> Iterator[str]:
 def _ask(url: str, method: str, *params: Any) -> dict[str, Any]:
     answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30)
     assert answer.status_code == 200
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 @pytest.mark.parametrize(
     "raw",
     ["0x", "0x00", "0x01c0", "0x7fc0", "0xf8", "0xzz", "0x" + rlp.encode([b"a"] * 9).hex(), 5, None, {}],
 )
-def test_what_is_no_transaction_is_refused_in_the_words_of_json_rpc(url: str, raw: Any) -> None:
+def test_a_malformed_transaction_is_refused_with_a_json_rpc_error(url: str, raw: Any) -> None:
     assert _ask(url, "eth_sendRawTransaction", raw)["error"]["code"] == -32602
     assert _ask(url, "eth_blockNumber")["result"] == "0x0"
 
 
-def test_a_method_that_is_not_here_is_told_so(url: str) -> None:
+def test_an_unknown_method_gets_a_json_rpc_error(url: str) -> None:
     assert _ask(url, "eth_nope")["error"]["code"] == -32601
 
 
 @pytest.mark.parametrize(
     ("body", "code"), [(b"{", -32700), (b"5", -32600), (b"{}", -32600), (b'{"method": 5}', -32600)]
 )
-def test_what_is_no_call_is_told_so(url: str, body: bytes, code: int) -> None:
+def test_a_malformed_call_gets_a_json_rpc_error(url: str, body: bytes, code: int) -> None:
     assert httpx.post(url, content=body).json()["error"]["code"] == code
 
 
-def test_what_made_a_contract_went_to_nobody_which_json_rpc_writes_as_null(url: str) -> None:
+def test_a_contract_creation_has_a_null_recipient(url: str) -> None:
     address = LocalSigner(DEVNET_KEYS[0]).address
     contract = governance.deploy(url, DEVNET_KEYS[0], governor=address, registrar=address, guardian=address)
     (made,) = _ask(url, "eth_getBlockByNumber", "latest", False)["result"]["transactions"]
@@ -69,7 +69,7 @@ def _deploy(devnet_url: str) -> str:
     return governance.deploy(devnet_url, DEVNET_KEYS[0], governor=address, registrar=address, guardian=address)
 
 
-def test_no_block_is_ahead_of_the_clock_however_many_a_second_has() -> None:
+def test_blocks_never_run_ahead_of_the_clock_however_many_a_second_has() -> None:
     clock = _Clock()
     with served(Devnet(now_s=clock).app) as at:
         for seconds in (0, 0, 0, 1, 0, 3600, 0):
@@ -83,7 +83,7 @@ def test_no_block_is_ahead_of_the_clock_however_many_a_second_has() -> None:
         assert int(_ask(at, "eth_blockNumber")["result"], 16) == 8
 
 
-def test_a_header_is_told_as_it_was_hashed(url: str) -> None:
+def test_a_header_is_returned_exactly_as_it_was_hashed(url: str) -> None:
     _deploy(url)
     for number in range(int(_ask(url, "eth_blockNumber")["result"], 16) + 1):
         block = _ask(url, "eth_getBlockByNumber", hex(number), False)["result"]
@@ -94,13 +94,13 @@ def test_a_header_is_told_as_it_was_hashed(url: str) -> None:
 @pytest.mark.parametrize(
     "params", [[], ["0x11"], ["0x" + "11" * 20, "0x0", "latest"], ["0x" + "11" * 20, ["zz"], "latest"]]
 )
-def test_what_is_no_question_for_a_proof_is_refused(url: str, params: list[Any]) -> None:
+def test_a_malformed_proof_request_is_refused(url: str, params: list[Any]) -> None:
     assert _ask(url, "eth_getProof", *params)["error"]["code"] == -32602
 
 
-def test_an_account_that_is_not_there_is_proved_not_to_be(url: str) -> None:
-    told = _ask(url, "eth_getProof", "0x" + "11" * 20, ["0x0"], "latest")["result"]
-    assert (told["balance"], told["nonce"], told["storageProof"][0]["proof"]) == ("0x0", "0x0", [])
+def test_a_missing_account_is_proved_absent(url: str) -> None:
+    proof = _ask(url, "eth_getProof", "0x" + "11" * 20, ["0x0"], "latest")["result"]
+    assert (proof["balance"], proof["nonce"], proof["storageProof"][0]["proof"]) == ("0x0", "0x0", [])
     header = parse_header(_ask(url, "eth_getBlockByNumber", "latest", False)["result"])
     with pytest.raises(ProofWrong):
-        prove(told, header, contract="0x" + "11" * 20, bank="YUNXCNB0", binding=bytes(32))
+        prove(proof, header, contract="0x" + "11" * 20, bank="YUNXCNB0", binding=bytes(32))

@@ -1,4 +1,4 @@
-"""The development chain's logs, held against eth-tester's own, which is right and slow."""
+"""The development chain's logs, compared with eth-tester's own, which are correct but slow to produce."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def chain() -> Any:
         ({"address": "0x" + "11" * 20}, 0),
     ],
 )
-def test_the_same_logs_as_eth_testers_own(chain: Any, changed: dict[str, Any], count: int) -> None:
+def test_logs_match_eth_testers_own(chain: Any, changed: dict[str, Any], count: int) -> None:
     devnet, contract = chain
     asked = {"fromBlock": "0x0", "toBlock": "0x4", "address": contract} | changed
     found = devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["result"]
@@ -61,13 +61,13 @@ def _comparable(log: dict[str, Any]) -> dict[str, Any]:
     return {name: str(log[name]).lower() for name in log if name not in {"removed", "type"}}
 
 
-def test_a_range_that_ends_after_the_head_ends_at_it(chain: Any) -> None:
+def test_a_range_past_the_head_ends_at_the_head(chain: Any) -> None:
     devnet, contract = chain
     asked = {"fromBlock": "latest", "toBlock": hex(10**9), "address": [contract]}
     assert len(devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["result"]) == 1
 
 
-def test_one_block_may_be_named_by_its_hash(chain: Any) -> None:
+def test_a_single_block_can_be_named_by_its_hash(chain: Any) -> None:
     devnet, contract = chain
     for number, count in ((0, 0), (2, 1)):
         block = devnet.call({"id": 1, "method": "eth_getBlockByNumber", "params": [hex(number), False]})["result"]
@@ -89,6 +89,6 @@ def test_one_block_may_be_named_by_its_hash(chain: Any) -> None:
         5,
     ],
 )
-def test_what_is_no_filter_is_told_so(chain: Any, asked: Any) -> None:
+def test_a_malformed_filter_gets_a_json_rpc_error(chain: Any, asked: Any) -> None:
     devnet, _ = chain
     assert devnet.call({"id": 1, "method": "eth_getLogs", "params": [asked]})["error"]["code"] == -32602

@@ -1,4 +1,4 @@
-"""The commands' help and errors are in the language of the environment, and English where that has none."""
+"""The commands' help and errors are in the language of the environment, or in English by default."""
 
 import ast
 import re
@@ -22,14 +22,14 @@ from standing.node.cli import app as node
 from tests.gateway.test_problem_language import raised
 
 _ROOT = Path(__file__).parents[3]
-#: What never ends a command: the consoles' own, and OpenID Connect's.
+#: Errors that never end a command: those of the consoles and of OpenID Connect.
 _NOT_COMMANDS = re.compile("/console/|migrations|access/(openid|id_token)")
-#: Faults of our own, which no catalogue foresees.
+#: Internal faults, which have no catalogue entry.
 _FAULTS = {"LeadershipLost", "LedgerRejected", "MissingSentence", "Overtaken", "SignInNeeded", "_ChainChanged"}
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "expected"),
     [
         ({"LANGUAGE": "", "LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}, "检查策略文件"),
         ({"LANGUAGE": "", "LC_ALL": "zh_CN.UTF-8", "LANG": "C"}, "检查策略文件"),
@@ -40,13 +40,13 @@ _FAULTS = {"LeadershipLost", "LedgerRejected", "MissingSentence", "Overtaken", "
     ],
     ids=["LANG", "LC_ALL before LANG", "LANGUAGE", "English", "a server's C", "a language without a catalogue"],
 )
-def test_help_is_in_the_language_of_the_environment(environment: dict[str, str], said: str) -> None:
-    for words in (["policy", "--help"], ["policy", "check", "--help"]):
-        shown = CliRunner().invoke(gateway, words, env=environment)
-        assert (shown.exit_code, said in shown.output) == (0, True), shown.output
+def test_help_is_shown_in_the_language_of_the_environment(environment: dict[str, str], expected: str) -> None:
+    for arguments in (["policy", "--help"], ["policy", "check", "--help"]):
+        shown = CliRunner().invoke(gateway, arguments, env=environment)
+        assert (shown.exit_code, expected in shown.output) == (0, True), shown.output
 
 
-def test_every_sentence_of_every_command_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sentence_of_every_command_has_a_chinese_translation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGUAGE", "en")
     sentences = help_texts()
     monkeypatch.setenv("LANGUAGE", "zh")
@@ -54,55 +54,55 @@ def test_every_sentence_of_every_command_has_its_chinese(monkeypatch: pytest.Mon
     assert (english, len(sentences) > 100) == ([], True)
 
 
-def _refusals(command: Any, words: list[str]) -> Iterator[list[str]]:
-    """Command lines that the framework refuses: of each command and each of its parameters, every kind of mistake."""
+def _refusals(command: Any, arguments: list[str]) -> Iterator[list[str]]:
+    """Command lines that the framework refuses: every kind of mistake in each parameter of each command."""
     context = typer.Context(command)
     if hasattr(command, "list_commands"):
-        yield [*words, "nonsense"]
+        yield [*arguments, "nonsense"]
         for name in command.list_commands(context):
-            yield from _refusals(command.get_command(context, name), [*words, name])
+            yield from _refusals(command.get_command(context, name), [*arguments, name])
         return
-    yield [*words, "--nonsense"]
-    yield [*words, *["no"] * 9]
+    yield [*arguments, "--nonsense"]
+    yield [*arguments, *["no"] * 9]
     required = [parameter for parameter in command.params if parameter.required]
     if required:
-        yield words
+        yield arguments
     for parameter in command.params:
         option = parameter.opts[-1]
         if not option.startswith("-"):
             continue
         if parameter.is_flag:
-            yield [*words, f"{option}=yes"]
+            yield [*arguments, f"{option}=yes"]
             continue
-        yield [*words, option]
+        yield [*arguments, option]
         if parameter.type.name not in {"str", "path", "file", "filename"}:
-            yield [*words, option, "nonsense"]
+            yield [*arguments, option, "nonsense"]
         if "range" in parameter.type.name:
-            yield [*words, option, "-99999999"]
+            yield [*arguments, option, "-99999999"]
         if len(option) > 5:
-            yield [*words, option[:-1]]
+            yield [*arguments, option[:-1]]
 
 
 @pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
-def test_what_the_command_line_refuses_is_told_in_chinese(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line_mistakes_are_reported_in_chinese(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)  # a sentence in one line
     lines = list(_refusals(typer.main.get_command(app), []))
     assert len(lines) > 100
     english = []
-    for words in lines:
-        refused = CliRunner().invoke(app, words, env={"LANGUAGE": "zh"})
-        told = [line.strip("│ ") for line in refused.output.splitlines() if line.startswith("│")]
-        if refused.exit_code != 2 or not told or not _is_chinese(told[0]):
-            english.append((words, refused.exit_code, told))
+    for arguments in lines:
+        refused = CliRunner().invoke(app, arguments, env={"LANGUAGE": "zh"})
+        box = [line.strip("│ ") for line in refused.output.splitlines() if line.startswith("│")]
+        if refused.exit_code != 2 or not box or not _is_chinese(box[0]):
+            english.append((arguments, refused.exit_code, box))
     assert english == []
 
 
-def _is_chinese(told: str) -> bool:
-    return re.search("[\u4e00-\u9fff]", told) is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", told) is None
+def _is_chinese(text: str) -> bool:
+    return re.search("[\u4e00-\u9fff]", text) is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", text) is None
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "expected"),
     [
         (["policy", "chek"], "没有命令 'chek'，是否指 'check'？"),
         (["api-key", "new"], "缺少选项 '--name'。"),
@@ -110,15 +110,17 @@ def _is_chinese(told: str) -> bool:
         (["api-key", "new", "--name", "x", "--role", "king"], "--role 的值无效：允许：platform, support, admin"),
     ],
 )
-def test_a_refusal_says_what_and_what_is_allowed(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_names_the_mistake_and_what_is_allowed(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rich_utils, "MAX_WIDTH", 500)
-    refused = CliRunner().invoke(gateway, words, env={"LANGUAGE": "zh"})
-    assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+    refused = CliRunner().invoke(gateway, arguments, env={"LANGUAGE": "zh"})
+    assert (refused.exit_code, expected in refused.stderr) == (2, True), refused.stderr
     assert "Usage: " in refused.stderr
 
 
 def _findings(file: Path) -> Iterator[tuple[str, str]]:
-    """What `doctor` looks at and may say, as it stands in a file, with a number or a word for what is filled in."""
+    """The findings that a file lets `doctor` report, with a number or a sample value in each placeholder."""
     for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             continue
@@ -132,11 +134,11 @@ def _findings(file: Path) -> Iterator[tuple[str, str]]:
                 parts = [str(part.value) if isinstance(part, ast.Constant) else "7" for part in text.values]
                 yield f"{file.name}:{call.lineno}", "".join(parts)
             else:
-                # Another's: a reason that the service gives, or an error, which has its Chinese already.
+                # From elsewhere: a reason given by the service, or an error, which is translated already.
                 assert isinstance(text, ast.Name | ast.Call), f"{file.name}:{call.lineno}: no sentence"
 
 
-def test_everything_that_doctor_finds_has_its_chinese() -> None:
+def test_every_finding_of_doctor_has_a_chinese_translation() -> None:
     files_of_doctor = ("ledger/service/checkup.py", "gateway/operations/doctor.py", "node/operations/doctor.py")
     found = [one for name in files_of_doctor for one in _findings(_ROOT / name)]
     found += [("State", state.value[0]) for state in State]
@@ -145,7 +147,7 @@ def test_everything_that_doctor_finds_has_its_chinese() -> None:
     assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
 
 
-def test_doctor_speaks_the_language_of_the_environment(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_doctor_reports_in_the_language_of_the_environment(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/none/at.all"
 
     def shown(language: str) -> list[str]:
@@ -160,14 +162,14 @@ def test_doctor_speaks_the_language_of_the_environment(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("app", [gateway, node], ids=["gateway", "node"])
-def test_an_exit_code_and_a_fault_do_not_depend_on_the_language(app: typer.Typer) -> None:
+def test_exit_codes_and_internal_faults_do_not_depend_on_the_language(app: typer.Typer) -> None:
     for language in ("en", "zh"):
         refused = CliRunner().invoke(app, ["nonsense"], env={"LANGUAGE": language})
         assert (refused.exit_code, "nonsense" in refused.output) == (2, True)
     assert len(set(FRAMEWORK)) == len(FRAMEWORK)
 
 
-def test_every_error_that_a_command_may_end_with_has_its_chinese() -> None:
+def test_every_error_of_a_command_has_a_chinese_translation() -> None:
     places = [file for package in ("gateway", "node", "ledger") for file in sorted((_ROOT / package).rglob("*.py"))]
     found = [
         one for file in places if not _NOT_COMMANDS.search(file.as_posix()) for one in raised(file, inside=_FAULTS)
@@ -178,12 +180,12 @@ def test_every_error_that_a_command_may_end_with_has_its_chinese() -> None:
 
 
 def _in_chinese(text: str) -> bool:
-    told = errors().of(text)
-    # Recognised whole, and not only as some field with some problem.
-    return told is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", told) is None
+    translated = errors().of(text)
+    # Recognised as a whole, not merely as a field with some problem.
+    return translated is not None and re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", translated) is None
 
 
-def test_no_sentence_is_in_both_catalogues() -> None:
+def test_no_sentence_appears_in_both_catalogues() -> None:
     folder = files("standing.ledger.service") / "locales" / "zh"
     problems, own = (
         tomllib.loads((folder / name).read_text(encoding="utf-8"))["sentences"]
@@ -193,23 +195,25 @@ def test_no_sentence_is_in_both_catalogues() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [
         ("zh", "listen_port：应为整数"),
         ("en", "listen_port: Input should be a valid integer"),
     ],
 )
-def test_a_wrong_setting_is_told_in_the_language_of_the_environment(language: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_in_the_language_of_the_environment(
+    language: str, expected: str, tmp_path: Path
+) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text("listen_port = 'high'\n")
     refused = CliRunner().invoke(gateway, ["serve", "--config", str(file)], env={"LANGUAGE": language})
     assert refused.exit_code == 1
-    assert said in refused.stderr
+    assert expected in refused.stderr
     assert refused.stderr.startswith(f"error: {file}")
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_file_that_is_there_is_told_in_chinese(tmp_path: Path) -> None:
+def test_an_existing_file_is_reported_in_chinese(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("x")
     refused = CliRunner().invoke(node, ["secret", "new", str(file)], env={"LANGUAGE": "zh"})

@@ -1,4 +1,4 @@
-"""Sentences of both consoles: what is missing in a language, and what nobody asks for; times, durations, amounts."""
+"""Sentences of both consoles: missing translations, unused entries, times, durations and amounts."""
 
 import re
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from standing.ledger.service.languages import LANGUAGES, preferred
 from tests.console_words import PACKAGES, asked_for, sentences
 
 UTC = ZoneInfo("UTC")
-#: Families whose members are put together in templates.
+#: Families of message ids that templates assemble.
 _TOGETHER = {"check", "identity", "unit", "error"}
 
 
@@ -28,11 +28,11 @@ def test_no_chinese_sentence_is_left_in_english(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_what_templates_and_code_ask_for_exists_and_nothing_else_does(package: str) -> None:
+def test_the_catalogue_holds_exactly_what_templates_and_code_use(package: str) -> None:
     asked, families = asked_for(package)
     own = set(sentences(package, "en"))
     if package == SHARED:
-        # A console has sentences of its own in the shared pages, such as who may sign in.
+        # Each console supplies some sentences that the shared pages use, such as who may sign in.
         consoles = [each for each in PACKAGES if each != SHARED]
         assert all(asked <= own | set(sentences(each, "en")) for each in consoles), asked - own
         asked |= set().union(*(asked_for(each)[0] for each in consoles))
@@ -68,7 +68,7 @@ def test_a_missing_sentence_or_value_is_an_error_and_not_a_blank() -> None:
         ("zh;q=0.٣", "en"),
     ],
 )
-def test_the_browsers_language_is_taken(header: str, language: str) -> None:
+def test_pages_use_the_browsers_language(header: str, language: str) -> None:
     assert preferred(header) == language
 
 

@@ -1,4 +1,4 @@
-"""Folders and settings files that commands make: whole or not at all, and what an operator wrote stays."""
+"""Folders and settings files written by commands: whole or not at all, and an operator's own text is kept."""
 
 import stat
 import tomllib
@@ -13,7 +13,7 @@ _BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
 
 
 def _nothing(_text: str) -> None:
-    """All is right."""
+    """Accept any settings."""
 
 
 def test_a_folder_appears_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_folder_that_could_not_be_filled_leaves_nothing_behind(tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["a file", "a full folder"])
-def test_what_is_there_already_is_not_overwritten(tmp_path: Path, what: str) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path, what: str) -> None:
     there = tmp_path / "node"
     if what == "a file":
         there.write_text("mine")
@@ -44,24 +44,24 @@ def test_what_is_there_already_is_not_overwritten(tmp_path: Path, what: str) -> 
         there.mkdir()
         (there / "mine").write_text("mine")
     with pytest.raises(SettingsError, match="not overwritten"), new_folder(there):
-        pytest.fail("nothing is begun")
+        pytest.fail("the body must not run")
     assert [path.name for path in tmp_path.iterdir()] == ["node"]
 
 
 @pytest.mark.parametrize(
-    "stands",
+    "written",
     [
         pytest.param('# mine\n[[banks]]\nbic = "A"\n\n[policy]  # too\nx = 1\n', id="tables"),
         pytest.param('banks = [ { bic = "A" } ]  # mine\n\n[policy]\nx = 1\n', id="an inline list"),
         pytest.param("# mine\nx = 1\n", id="no list yet"),
     ],
 )
-def test_an_entry_is_added_and_all_else_stays(tmp_path: Path, stands: str) -> None:
+def test_adding_an_entry_leaves_the_rest_of_the_file_unchanged(tmp_path: Path, written: str) -> None:
     file = tmp_path / "gateway.toml"
-    file.write_text(stands)
+    file.write_text(written)
     file.chmod(0o640)
     add_entry(file, "banks", _BANK, _nothing)
-    before, after = tomllib.loads(stands), tomllib.loads(file.read_text())
+    before, after = tomllib.loads(written), tomllib.loads(file.read_text())
     assert after == {**before, "banks": [*before.get("banks", []), _BANK]}
     assert "# mine" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
@@ -82,7 +82,7 @@ def test_an_entry_that_would_be_wrong_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x = ", "banks = 1\n"])
-def test_a_file_that_is_no_settings_is_left_alone(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_settings_file_is_left_alone(tmp_path: Path, text: str) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text(text)
     with pytest.raises(SettingsError):
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_settings_is_left_alone(tmp_path: Path, text: str) -> 
     assert file.read_text() == text
 
 
-def test_what_is_to_be_filled_in_stands_as_a_comment() -> None:
+def test_settings_to_fill_in_are_written_as_comments() -> None:
     text = settings_text({"a": "x", "b": None, "c": [{"d": 1}, {"d": 2}]}, {"a": "first", "b": "later"}, "Head\nline")
     assert tomllib.loads(text) == {"a": "x", "c": [{"d": 1}, {"d": 2}]}
     assert text.startswith("# Head\n# line\n")

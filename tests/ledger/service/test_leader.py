@@ -1,4 +1,4 @@
-"""Leadership: one process at a time, and another as soon as that one is gone."""
+"""Leadership: one process at a time, and another takes over as soon as it is gone."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 
 
-def test_one_leads_and_the_next_one_does_once_it_resigns(tmp_path: Path) -> None:
+def test_only_one_process_leads_until_it_resigns(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.sqlite3"
     first, second = (Leader(lock_of(Database(url), "follower"), "follower") for _ in range(2))
     assert [first.leads(), second.leads(), first.leads()] == [True, False, True]
@@ -34,7 +34,7 @@ def test_one_leads_and_the_next_one_does_once_it_resigns(tmp_path: Path) -> None
     second.resign()
 
 
-def test_two_things_have_two_locks(tmp_path: Path) -> None:
+def test_different_resources_have_separate_locks(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     follower, reconciler = (Leader(lock_of(database, name), name) for name in ("follower", "reconcile"))
     assert follower.leads()
@@ -44,7 +44,7 @@ def test_two_things_have_two_locks(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_leader_that_is_killed_leads_no_more(tmp_path: Path) -> None:
+def test_a_killed_leader_releases_leadership(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.sqlite3"
     mine = Leader(lock_of(Database(url), "follower"), "follower")
     other = subprocess.Popen(
@@ -62,12 +62,12 @@ def test_a_leader_that_is_killed_leads_no_more(tmp_path: Path) -> None:
     mine.resign()
 
 
-def test_a_database_in_memory_has_nobody_to_share_with() -> None:
+def test_an_in_memory_database_needs_no_lock() -> None:
     assert isinstance(lock_of(Database("sqlite://"), "follower"), NoLock)
 
 
 @pytest.mark.npm
-def test_a_session_of_postgresql_that_is_lost_is_noticed_and_another_process_leads() -> None:
+def test_a_lost_postgresql_session_is_noticed_and_another_process_leads() -> None:
     with postgres_or_skip() as url:
         first, second = Database(url), Database(url)
         one, other = (Leader(lock_of(database, "follower"), "follower") for database in (first, second))

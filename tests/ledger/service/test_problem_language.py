@@ -1,4 +1,4 @@
-"""The catalogue of problems in Chinese, by itself: how a sentence is recognised, and that nothing is lost in it."""
+"""The Chinese catalogue of problems: sentences are recognised, and no value in them is lost."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ from standing.ledger.service.problem_language import Sentences, chinese, localiz
 _NAMES = re.compile(r"\{(\w+)(?::d)?\}")
 
 
-#: Written alike in both languages.
+#: Written identically in both languages.
 _ALIKE = {"JSON (RFC 8259)", "None"}
 
 
@@ -20,13 +20,13 @@ def _catalogue() -> dict[str, dict[str, str]]:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def test_a_chinese_sentence_fills_in_only_what_the_english_one_has() -> None:
+def test_a_chinese_sentence_uses_only_placeholders_of_the_english_one() -> None:
     for english, other in _catalogue()["sentences"].items():
         assert set(_NAMES.findall(other)) <= set(_NAMES.findall(english)), english
         assert re.search(r"[\u4e00-\u9fff]", _NAMES.sub("", other)) or english in _ALIKE, english
 
 
-def test_what_recognises_a_sentence_is_long_enough_not_to_recognise_others() -> None:
+def test_patterns_are_specific_enough_to_match_only_their_own_sentence() -> None:
     for english in _catalogue()["sentences"]:
         free = [found for found in _NAMES.finditer(english) if not found[0].endswith(":d}")]
         assert not free or len(_NAMES.sub("", english)) >= 9, english
@@ -34,21 +34,21 @@ def test_what_recognises_a_sentence_is_long_enough_not_to_recognise_others() -> 
     assert chinese().of("1 to 500") == "1 到 500"
 
 
-def test_each_sentence_is_recognised_as_itself() -> None:
-    """No sentence is taken for another, more general one."""
+def test_every_sentence_is_recognised_as_itself() -> None:
+    """No sentence is mistaken for a more general one."""
     for english, other in _catalogue()["sentences"].items():
         filled = _NAMES.sub(lambda found: str(len(found[1])), english)
         assert chinese().of(filled) == _NAMES.sub(lambda found: str(len(found[1])), other), english
 
 
-def test_what_is_filled_in_may_be_a_sentence_itself() -> None:
-    told = chinese().of(
+def test_a_placeholder_may_hold_a_translated_sentence() -> None:
+    translated = chinese().of(
         "the node of BKCHCNBJ says: the account is bound at this platform already; allowed: unbind it first"
     )
-    assert told == "BKCHCNBJ 的节点答复：该账户已在本平台绑定；请先解除绑定"
+    assert translated == "BKCHCNBJ 的节点答复：该账户已在本平台绑定；请先解除绑定"
 
 
-def test_the_more_specific_sentence_counts() -> None:
+def test_the_more_specific_sentence_wins() -> None:
     sentences = Sentences({}, {"not {what}": "不是{what}", "not a {what}": "并非{what}", "not a bank": "不是银行"})
     assert sentences.of("not a bank") == "不是银行"
     assert sentences.of("not a bird") == "并非bird"
@@ -57,9 +57,9 @@ def test_the_more_specific_sentence_counts() -> None:
 
 
 @pytest.mark.parametrize("detail", ["a sentence that nobody has put into Chinese", "x" * 100_000])
-def test_a_sentence_that_is_not_known_stays_and_the_header_says_so(detail: str) -> None:
+def test_an_unknown_sentence_stays_in_english_and_the_header_says_so(detail: str) -> None:
     problem = {"type": "urn:standing:problem:not-found", "title": "Not found", "status": 404, "detail": detail}
-    told, headers = localized(problem, "zh")
-    assert (told["title"], told["detail"]) == ("未找到", detail)
+    document, headers = localized(problem, "zh")
+    assert (document["title"], document["detail"]) == ("未找到", detail)
     assert headers["Content-Language"] == "zh, en"
     assert localized(problem, "en") == (problem, {"Content-Language": "en", "Vary": "Accept-Language"})

@@ -1,4 +1,4 @@
-"""Settings read again: whole or not at all, and what cannot be taken over is named until a restart."""
+"""Reloading of settings: whole or not at all, and settings that need a restart are listed until it happens."""
 
 import signal
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class _Settings(ServiceSettings):
 
 
 class _Service:
-    """A service that takes its key over, and nothing else."""
+    """A service that can reload its key and nothing else."""
 
     def __init__(self) -> None:
         self.file: _Settings | None = _Settings()
@@ -40,7 +40,7 @@ class _Service:
         return Taken(changed, ())
 
 
-def test_what_can_be_taken_over_is_and_the_rest_is_named_until_it_stands_as_before() -> None:
+def test_reloadable_settings_apply_at_once_and_others_are_listed_until_reverted() -> None:
     service = _Service()
     service.file = _Settings(key="k-2", port=2)
     service.clock.advance(500)
@@ -52,7 +52,7 @@ def test_what_can_be_taken_over_is_and_the_rest_is_named_until_it_stands_as_befo
     assert service.reloader.reload().needs_restart == []
 
 
-def test_wrong_settings_are_refused_whole_and_the_status_says_why_until_they_are_right() -> None:
+def test_wrong_settings_are_refused_whole_and_the_status_says_why_until_fixed() -> None:
     service = _Service()
     service.file = None
     service.clock.advance(500)
@@ -74,7 +74,7 @@ def hangups() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hangups")
-def test_a_hangup_reads_them_again_and_wrong_settings_do_not_end_that() -> None:
+def test_sighup_reloads_settings_and_keeps_working_after_wrong_ones() -> None:
     service = _Service()
     service.reloader.on_hangup()
     service.file = None

@@ -1,4 +1,4 @@
-"""Retry-After is read in both of its forms, and nothing else is taken for one."""
+"""Retry-After is parsed in both of its forms, and nothing else is accepted."""
 
 import pytest
 
@@ -26,5 +26,5 @@ _NOW_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
         ("Thu, 99 Jan 2026 00:02:00 GMT", None),
     ],
 )
-def test_seconds_and_dates_are_understood_and_nothing_else(header: str, expected_s: int | None) -> None:
+def test_retry_after_accepts_seconds_and_dates_only(header: str, expected_s: int | None) -> None:
     assert retry_after_s(header, _NOW_MS) == expected_s

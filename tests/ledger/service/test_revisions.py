@@ -1,4 +1,4 @@
-"""A schema of a newer version is left alone, and said so."""
+"""A schema of a newer version is left alone and reported."""
 
 from pathlib import Path
 
@@ -12,36 +12,36 @@ from standing.ledger.service.database import Database, migrate, revisions
 _PACKAGE = "standing.node.storage"
 
 
-def _told(url: str) -> list[tuple[str, str]]:
+def _findings(url: str) -> list[tuple[str, str]]:
     return [(finding.state.name, finding.text) for finding in checkup.database(url, _PACKAGE)]
 
 
-def test_a_schema_is_told_as_new_present_older_or_newer(tmp_path: Path) -> None:
+def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/node.sqlite3"
-    ((state, said),) = _told(url)
-    assert (state, "first start makes it" in said, list(tmp_path.iterdir())) == ("WELL", True, [])
+    ((state, sentence),) = _findings(url)
+    assert (state, "first start makes it" in sentence, list(tmp_path.iterdir())) == ("WELL", True, [])
     database = Database(url)
     migrate(database, _PACKAGE)
     present, newest, known = revisions(database, _PACKAGE)
     assert (present, known) == (newest, True)
-    assert "up to date" in _told(url)[0][1]
+    assert "up to date" in _findings(url)[0][1]
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    assert (_told(url)[0][0], "back it up first" in _told(url)[0][1]) == ("LOOK", True)
+    assert (_findings(url)[0][0], "back it up first" in _findings(url)[0][1]) == ("LOOK", True)
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert (_told(url)[0][0], "newer version" in _told(url)[0][1]) == ("WRONG", True)
+    assert (_findings(url)[0][0], "newer version" in _findings(url)[0][1]) == ("WRONG", True)
     with pytest.raises(InvalidValue, match="revision 9999 by a newer version"):
         migrate(database, _PACKAGE)
     database.close()
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    ((state, said),) = _told(f"sqlite:///{tmp_path}/none/node.sqlite3")
-    assert (state, "is no folder" in said) == ("WRONG", True)
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    ((state, sentence),) = _findings(f"sqlite:///{tmp_path}/none/node.sqlite3")
+    assert (state, "is no folder" in sentence) == ("WRONG", True)
 
 
-def test_a_server_that_is_down_is_told_without_its_password() -> None:
+def test_an_unreachable_server_is_reported_without_its_password() -> None:
     pytest.importorskip("psycopg", reason="the extra standing[postgresql] is not installed")
-    ((state, said),) = _told("postgresql+psycopg://standing:secret@127.0.0.1:9/standing")
-    assert (state, "cannot be used" in said, "secret" in said) == ("WRONG", True, False)
+    ((state, sentence),) = _findings("postgresql+psycopg://standing:secret@127.0.0.1:9/standing")
+    assert (state, "cannot be used" in sentence, "secret" in sentence) == ("WRONG", True, False)

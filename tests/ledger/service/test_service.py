@@ -1,4 +1,4 @@
-"""What both services have in common: secrets at rest, API keys, settings, problem documents."""
+"""Shared parts of both services: secrets at rest, API keys, settings, problem documents."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from standing.ledger.service.vault import Vault, VaultError
 _OLD, _NEW = b"\x01" * 32, b"\x02" * 32
 
 
-def test_what_a_vault_seals_it_opens_and_no_other_does() -> None:
+def test_a_vault_opens_what_it_sealed_and_no_other_vault_does() -> None:
     stored = Vault([_OLD], "node").seal_text("张伟")
     assert "张伟".encode() not in stored
     assert Vault([_OLD], "node").unseal_text(stored) == "张伟"
@@ -44,7 +44,7 @@ def test_what_a_vault_seals_it_opens_and_no_other_does() -> None:
             other.unseal_text(stored)
 
 
-def test_a_newer_vault_secret_in_front_still_opens_and_finds_what_the_older_one_kept() -> None:
+def test_a_new_first_secret_still_opens_and_finds_values_of_the_older_one() -> None:
     old, both = Vault([_OLD], "node"), Vault([_NEW, _OLD], "node")
     assert both.unseal_text(old.seal_text("x")) == "x"
     assert both.lookup("number", "1") == old.lookup("number", "1")
@@ -52,7 +52,7 @@ def test_a_newer_vault_secret_in_front_still_opens_and_finds_what_the_older_one_
         old.unseal_text(both.seal_text("x"))
 
 
-def test_lookups_of_two_fields_or_values_never_meet() -> None:
+def test_lookup_hashes_of_different_fields_or_values_never_collide() -> None:
     vault = Vault([_OLD], "node")
     assert len({vault.lookup(field, value) for field in ("a", "b") for value in ("1", "2")}) == 4
 
@@ -95,7 +95,7 @@ def _client(*keys: ApiKey) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_key_is_rotated_by_listing_two_for_a_while() -> None:
+def test_a_key_is_rotated_by_listing_both_for_a_while() -> None:
     (old, old_hash), (new, new_hash) = new_key(), new_key()
     keys = [ApiKey(name="core", role="core", sha256=digest) for digest in (old_hash, new_hash)]
     for listed, expected in ((keys, [200, 200]), (keys[1:], [401, 200])):
@@ -105,7 +105,7 @@ def test_a_key_is_rotated_by_listing_two_for_a_while() -> None:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer x", "Bearer nobody", "Basic eDp5", "nonsense"])
-def test_without_a_known_key_the_answer_is_401_and_says_how(header: str | None) -> None:
+def test_a_request_without_a_known_key_gets_401_and_the_scheme_to_use(header: str | None) -> None:
     key, digest = new_key()
     with _client(ApiKey(name="core", role="core", sha256=digest)) as client:
         answer = client.get("/who", headers={"Authorization": header} if header else {})
@@ -116,23 +116,23 @@ def test_without_a_known_key_the_answer_is_401_and_says_how(header: str | None) 
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "word"),
+    ("name", "status", "problem"),
     [("full", 503, "overloaded"), ("gone", 404, "not-found"), ("bug", 500, "unexpected")],
 )
-def test_every_error_is_a_problem_document_and_an_unexpected_one_tells_nothing(
-    name: str, status: int, word: str, capfd: pytest.CaptureFixture[str]
+def test_every_error_is_a_problem_document_and_an_unexpected_one_reveals_nothing(
+    name: str, status: int, problem: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with _client() as client:
         answer = client.post("/echo", json={"name": name})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["type"] == f"urn:standing:problem:{word}"
+    assert answer.json()["type"] == f"urn:standing:problem:{problem}"
     assert answer.json()["status"] == status
     assert "secret detail" not in answer.text + "".join(capfd.readouterr())
     assert (answer.headers.get("retry-after") == "7") == (name == "full")
 
 
-def test_a_malformed_request_is_told_by_field_and_never_shown_back() -> None:
+def test_a_malformed_request_is_reported_by_field_and_never_echoed() -> None:
     with _client() as client:
         answer = client.post("/echo", json={"name": ["张伟"]})
     assert answer.status_code == 422
@@ -153,22 +153,22 @@ def test_a_malformed_request_is_told_by_field_and_never_shown_back() -> None:
         (b"[]", "body", "a JSON object, sent as application/json"),
     ],
 )
-def test_a_malformed_request_is_told_where_it_is_wrong_and_what_is_allowed(
+def test_a_malformed_request_is_answered_with_the_field_and_what_is_allowed(
     body: bytes, field: str, allowed: str
 ) -> None:
     with _client() as client:
         answer = client.post("/echo", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
-    told = answer.json()["errors"]
-    assert {one["field"] for one in told} == {field}
-    assert allowed in {one["allowed"] for one in told}
-    assert all(one["problem"] for one in told)
+    errors = answer.json()["errors"]
+    assert {one["field"] for one in errors} == {field}
+    assert allowed in {one["allowed"] for one in errors}
+    assert all(one["problem"] for one in errors)
     assert field in answer.json()["detail"]
     assert allowed in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 422), (101, 413)])
-def test_a_body_at_the_bound_is_read_and_one_over_it_is_not(size: int, status: int) -> None:
+def test_a_body_at_the_size_limit_is_read_and_a_larger_one_is_not(size: int, status: int) -> None:
     with _client() as client:
         assert client.post("/echo", content=b" " * size).status_code == status
         assert client.post("/echo", content=iter([b" " * size])).status_code == status
@@ -182,7 +182,7 @@ class _Settings(ServiceSettings):
     shelves: tuple[int, ...] = ()
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_override_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('port = 1\nname = "file"\n')
     assert load(_Settings, file) == _Settings(port=1, name="file")
@@ -200,7 +200,7 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark_and_must_be_utf_8(tmp_
         load(_Settings, file)
 
 
-def test_a_password_that_is_no_text_is_refused_and_never_shown(tmp_path: Path) -> None:
+def test_a_password_that_is_not_text_is_refused_and_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_bytes(b"secret\xff")
     with pytest.raises(SettingsError, match=r"password: .* is not UTF-8") as caught:
@@ -208,7 +208,7 @@ def test_a_password_that_is_no_text_is_refused_and_never_shown(tmp_path: Path) -
     assert caught.value.__cause__ is None
 
 
-def test_malformed_json_in_the_environment_is_told_by_field_and_without_the_value(
+def test_malformed_json_in_the_environment_is_reported_by_field_without_the_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STANDING_TRY_SHELVES", "[1, hidden")
@@ -218,7 +218,7 @@ def test_malformed_json_in_the_environment_is_told_by_field_and_without_the_valu
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ('port = "x"', "port: "),
         ("name = 'x'", "port: "),
@@ -227,18 +227,18 @@ def test_malformed_json_in_the_environment_is_told_by_field_and_without_the_valu
         (None, "No such file"),
     ],
 )
-def test_wrong_settings_are_told_in_one_line_by_field_and_without_the_value(
-    tmp_path: Path, content: str | None, told: str
+def test_wrong_settings_are_reported_in_one_line_by_field_without_the_value(
+    tmp_path: Path, content: str | None, message: str
 ) -> None:
     file = tmp_path / "settings.toml"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(SettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=message) as caught:
         load(_Settings, file)
     assert "\n" not in str(caught.value)
 
 
-def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: Path) -> None:
+def test_a_secret_file_is_private_and_never_overwritten_or_shown(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     write_private(file, "ab" * 32)
     assert file.stat().st_mode & 0o777 == 0o600
@@ -261,7 +261,7 @@ def test_a_secret_file_is_private_is_not_overwritten_and_never_shown(tmp_path: P
 
 
 @pytest.mark.anyio
-async def test_what_is_too_much_is_refused_before_it_is_looked_at_and_the_next_is_served() -> None:
+async def test_excess_requests_are_refused_unread_and_later_ones_are_served() -> None:
     gate, inside = asyncio.Event(), asyncio.Event()
 
     async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -302,9 +302,9 @@ thread.join()
 """
 
 
-def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end_without_an_errors_text() -> None:
-    told = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
-    ours, library, end = (json.loads(line) for line in told.splitlines())
+def test_every_log_line_is_json_including_library_and_thread_errors_and_holds_no_error_text() -> None:
+    logged = subprocess.run([sys.executable, "-c", _TALKATIVE], capture_output=True, text=True, check=True).stderr
+    ours, library, end = (json.loads(line) for line in logged.splitlines())
     assert (ours["event"], ours["level"], ours["name"]) == ("ours", "info", "张伟")
     assert (library["event"], library["level"]) == ("a library's, 1 lines", "warning")
     assert library["logger"] == "sqlalchemy.pool"
@@ -327,7 +327,7 @@ def test_every_log_line_is_a_json_object_also_a_librarys_and_a_threads_end_witho
         ),
     ],
 )
-def test_json_nested_without_end_is_an_error_and_not_the_end_of_the_process(program: str) -> None:
+def test_endlessly_nested_json_is_an_error_and_does_not_crash_the_process(program: str) -> None:
     parse = f"import json, {program}; json.loads('[' * 200_000)"
     ended = subprocess.run([sys.executable, "-c", parse], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, "RecursionError" in ended.stderr) == (1, True)

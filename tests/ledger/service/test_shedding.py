@@ -1,4 +1,4 @@
-"""Refusals that are written before a request is made of the bytes: the same answers, and connections stay usable."""
+"""Load shedding before a request is parsed: the answers are the same, and connections stay usable."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ _PLAIN = _request(b"Host: gateway", b"Content-Length: 13", b"Content-Type: appli
 
 @dataclass
 class _Service:
-    """An app with room for one request at a time; one with the body `wait` stays until it is let go."""
+    """An app with capacity for one request at a time; a request with the body `wait` blocks until released."""
 
     url: str = ""
     refused: int = 0
@@ -64,7 +64,7 @@ class _Connection:
         self.socket.sendall(data)
 
     def answer(self) -> tuple[bytes, dict[bytes, bytes], bytes]:
-        """The next answer: status line, headers but the date, body. It must come at its length."""
+        """The next answer: status line, headers except the date, body. Its length must match the header."""
         while b"\r\n\r\n" not in self._rest:
             self._more()
         head, _, self._rest = self._rest.partition(b"\r\n\r\n")
@@ -94,7 +94,7 @@ def service() -> Iterator[_Service]:
 
 @contextmanager
 def _full(service: _Service) -> Iterator[_Connection]:
-    """While the one place is taken. Yields: a connection of its own."""
+    """While the one place is occupied. Yields: another connection."""
     occupied = _Connection(service.url)
     occupied.send(_request(b"Content-Length: 4", body=b"wait"))
     assert service.inside.wait(60)
@@ -109,11 +109,11 @@ def _full(service: _Service) -> Iterator[_Connection]:
             occupied.socket.close()
 
 
-def test_a_plain_request_is_refused_with_the_bytes_that_the_app_would_send(service: _Service) -> None:
+def test_a_plain_request_is_refused_with_the_same_bytes_as_the_app_sends(service: _Service) -> None:
     with _full(service) as connection:
         connection.send(_PLAIN)
         early = connection.answer()
-        # This one the app itself refuses: it asks for a language.
+        # This one is refused by the app itself, since it asks for a language.
         connection.send(_request(b"Accept-Language: en", b"Content-Length: 13"))
         assert connection.answer() == early
         status, headers, body = early
@@ -124,7 +124,7 @@ def test_a_plain_request_is_refused_with_the_bytes_that_the_app_would_send(servi
         assert service.asked == [b"wait"]
 
 
-def test_the_connection_serves_on_once_there_is_room(service: _Service) -> None:
+def test_the_connection_serves_again_once_there_is_capacity(service: _Service) -> None:
     with _full(service) as connection:
         for _ in range(20):
             connection.send(_PLAIN)
@@ -138,18 +138,18 @@ def test_the_connection_serves_on_once_there_is_room(service: _Service) -> None:
         wait_until(accepted)
 
 
-def test_what_is_no_hot_request_is_answered_meanwhile(service: _Service) -> None:
+def test_other_requests_are_answered_while_hot_ones_are_refused(service: _Service) -> None:
     with _full(service) as connection:
         connection.send(_request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n"))
         assert connection.answer()[2] == b"done " + _BODY
         assert service.refused == 0
 
 
-def test_answers_come_one_for_one_however_the_bytes_are_cut(service: _Service) -> None:
-    """Whole requests, halves and several at once: the count and the order of the answers are those of the requests."""
+def test_every_request_gets_one_answer_however_its_bytes_are_split(service: _Service) -> None:
+    """Whole, split and pipelined requests: the answers match the requests in number and order."""
     dice = random.Random(21)
     elsewhere = _request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n")
-    inside = _request(b"Content-Length: %d" % len(_PLAIN), body=_PLAIN)  # a request that is another one's body
+    inside = _request(b"Content-Length: %d" % len(_PLAIN), body=_PLAIN)  # a request inside another one's body
     with _full(service) as connection:
         for _ in range(60):
             sent = [dice.choice([_PLAIN, elsewhere, inside]) for _ in range(dice.randint(1, 4))]
@@ -192,6 +192,6 @@ def test_answers_come_one_for_one_however_the_bytes_are_cut(service: _Service) -
         b"",
     ],
 )
-def test_what_could_be_read_otherwise_is_left_to_the_parser(data: bytes) -> None:
+def test_ambiguous_requests_are_left_to_the_parser(data: bytes) -> None:
     assert is_plain_and_whole(_PLAIN, _LINE)
     assert not is_plain_and_whole(data, _LINE)

@@ -1,4 +1,4 @@
-"""Worker processes behind one watcher: each test watches a watcher from outside, as a system's service manager does."""
+"""Worker processes behind one watcher: each test observes a watcher from outside, as a service manager does."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from tests.world import wait_until
 
-#: Each worker writes its process id, notes each SIGHUP, and ends as uvicorn does: by the signal itself.
+#: Each worker writes its process id, records each SIGHUP, and ends like uvicorn: by the signal itself.
 _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
@@ -35,7 +35,7 @@ sys.exit(workers.run_workers(2, work))
 
 
 class Watched:
-    """A watcher and what its workers have written."""
+    """A watcher and the files that its workers wrote."""
 
     def __init__(self, folder: Path, *, young_s: float) -> None:
         self.folder = folder
@@ -71,13 +71,13 @@ def test_a_signal_to_stop_ends_all_workers_and_then_the_watcher_without_an_error
     assert watched.ended() == pids
 
 
-def test_a_hang_up_reaches_every_worker(watched: Watched) -> None:
+def test_sighup_reaches_every_worker(watched: Watched) -> None:
     pids = set(watched.both())
     watched.process.send_signal(signal.SIGHUP)
     wait_until(lambda: watched.workers() == dict.fromkeys(pids, "hung up"))
 
 
-def test_a_worker_that_dies_is_started_again_and_the_others_stay(watched: Watched) -> None:
+def test_a_dead_worker_is_restarted_and_the_others_keep_running(watched: Watched) -> None:
     one, other = watched.both()
     os.kill(one, signal.SIGKILL)
     wait_until(lambda: len(watched.workers()) == 3)
@@ -88,12 +88,12 @@ def test_a_worker_that_dies_is_started_again_and_the_others_stay(watched: Watche
     assert len(watched.ended()) == 2
 
 
-def test_a_worker_that_dies_young_ends_all_with_its_exit_code(tmp_path: Path) -> None:
+def test_a_worker_that_dies_at_start_up_stops_all_with_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     assert Watched(tmp_path, young_s=60).process.wait(30) == 7
 
 
-def test_workers_end_with_a_watcher_that_was_killed(watched: Watched) -> None:
+def test_workers_exit_when_their_watcher_is_killed(watched: Watched) -> None:
     pids = set(watched.both())
     watched.process.kill()
     watched.process.wait()

@@ -1,4 +1,4 @@
-"""Grants whose records are on the ledger, and waiting for what a node writes about them."""
+"""Grants whose records are on the ledger, and waiting for a node to write about them."""
 
 from collections.abc import Mapping
 from typing import Any

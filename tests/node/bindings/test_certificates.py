@@ -42,7 +42,7 @@ def _certify(
     )
 
 
-def test_a_certificate_says_what_the_ledger_does_signed_by_the_same_key(
+def test_a_certificate_states_what_the_ledger_states_under_the_same_key(
     staffed: Staffed, bank: Bank, grant: dict[str, Any]
 ) -> None:
     challenge = "0x" + secrets.token_hex(32)
@@ -69,7 +69,7 @@ def test_an_account_that_is_not_active_is_not_certified(
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:standing:problem:not-in-good-standing")
 
 
-def test_a_platform_is_certified_its_own_active_bindings_only(staffed: Staffed, grant: dict[str, Any]) -> None:
+def test_a_platform_gets_certificates_of_its_own_active_bindings_only(staffed: Staffed, grant: dict[str, Any]) -> None:
     assert _certify(staffed, grant, staffed.other_key).status_code == 404
     assert _certify(staffed, {"binding": "0x" + "00" * 32}).status_code == 404
     assert _certify(staffed, grant, staffed.operator_key).status_code == 403

@@ -24,11 +24,11 @@ from tests.world import ACCOUNT, PLATFORM, Bank, World, wait_until
 
 @pytest.mark.long
 @pytest.mark.parametrize("side", ["platform", "bank"])
-def test_either_side_can_end_a_binding_and_only_that_one(staffed: Staffed, bank: Bank, side: str) -> None:
+def test_bank_or_platform_can_end_one_binding_without_touching_others(staffed: Staffed, bank: Bank, side: str) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     other = bound(staffed, key=staffed.other_key)
-    # The platform can end it without any statement by the core.
+    # The platform can end it without the core's involvement.
     bank.clock.advance(60_000)
     if side == "platform":
         assert staffed.delete(grant).status_code == 204
@@ -39,12 +39,12 @@ def test_either_side_can_end_a_binding_and_only_that_one(staffed: Staffed, bank:
     bank.change({"number": ACCOUNT["number"], "status": "frozen"})
     assert status_on_ledger(bank, other) == Status.FROZEN
     assert status_on_ledger(bank, grant) == Status.UNBOUND
-    # And it may be bound again, under another id.
+    # The account can be bound again, under another id.
     assert grant_of(staffed.bind(ACCOUNT))["binding"] != grant["binding"]
 
 
 @pytest.mark.long
-def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None:
+def test_a_platform_cannot_end_anothers_binding(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     assert staffed.delete(grant, staffed.other_key).status_code == 404
@@ -53,9 +53,7 @@ def test_no_platform_ends_anothers_binding(staffed: Staffed, bank: Bank) -> None
 
 
 @pytest.mark.long
-def test_a_binding_made_in_place_of_another_ends_that_one_in_the_same_step_and_is_made_once(
-    staffed: Staffed, bank: Bank
-) -> None:
+def test_a_replacement_binding_ends_the_old_one_in_the_same_step_and_is_made_once(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     old, others = bound(staffed), bound(staffed, key=staffed.other_key)
     assert staffed.bind(ACCOUNT).status_code == 409
@@ -69,7 +67,7 @@ def test_a_binding_made_in_place_of_another_ends_that_one_in_the_same_step_and_i
 
 
 @pytest.mark.long
-def test_a_claim_that_is_refused_ends_nothing_whatever_it_would_replace(staffed: Staffed, bank: Bank) -> None:
+def test_a_refused_claim_ends_no_binding_that_it_would_replace(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     old = bound(staffed)
     answer = staffed.bind({**ACCOUNT, "holder_name": "Nobody"}, replaces=old["binding"])
@@ -79,7 +77,7 @@ def test_a_claim_that_is_refused_ends_nothing_whatever_it_would_replace(staffed:
 
 
 @pytest.mark.long
-def test_no_request_ends_the_binding_of_another_account_or_platform_by_its_id(staffed: Staffed, bank: Bank) -> None:
+def test_a_request_cannot_end_a_binding_of_another_account_or_platform_by_its_id(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT, account(1))
     kept, others = bound(staffed), bound(staffed, account(1), staffed.other_key)
     bound(staffed, account(1))
@@ -90,7 +88,7 @@ def test_no_request_ends_the_binding_of_another_account_or_platform_by_its_id(st
 
 
 @pytest.mark.long
-def test_bindings_of_a_closed_account_read_as_closed_and_may_be_ended_or_reopened(staffed: Staffed, bank: Bank) -> None:
+def test_bindings_of_a_closed_account_read_as_closed_and_can_be_ended_or_reopened(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     bank.change({"number": ACCOUNT["number"], "status": "closed"})
@@ -106,7 +104,7 @@ def test_bindings_of_a_closed_account_read_as_closed_and_may_be_ended_or_reopene
 
 
 @pytest.mark.long
-def test_an_erased_account_leaves_no_row_behind_and_only_once_nobody_relies_on_it(
+def test_an_account_is_erased_completely_and_only_once_nobody_relies_on_it(
     a_world: World, staffed: Staffed, tmp_path: Path
 ) -> None:
     bank = staffed.bank

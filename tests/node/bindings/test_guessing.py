@@ -1,4 +1,4 @@
-"""What a guesser learns from closeness: nothing, without the holder's document or phone; with them, little."""
+"""A guesser learns nothing from close matches without the holder's document or phone, and little with them."""
 
 import itertools
 
@@ -42,36 +42,36 @@ def _claim(name: str, *, knows_document: bool) -> Claim:
     )
 
 
-def _told(name: str, *, knows_document: bool) -> str:
+def _answer(name: str, *, knows_document: bool) -> str:
     claim = _claim(name, knows_document=knows_document)
     found = verify(_HELD, claim, claim.identity())
     return str((found.mismatches, found.matches, found.hints))
 
 
-def test_who_knows_neither_document_nor_phone_is_told_the_same_of_a_close_name_and_of_any_other() -> None:
-    assert _told("陳小華", knows_document=False) == _told("王伟", knows_document=False)
-    assert _told("陳小華", knows_document=True) != _told("王伟", knows_document=True)
+def test_a_guesser_without_document_or_phone_cannot_distinguish_a_close_name_from_any_other() -> None:
+    assert _answer("陳小華", knows_document=False) == _answer("王伟", knows_document=False)
+    assert _answer("陳小華", knows_document=True) != _answer("王伟", knows_document=True)
 
 
-def test_closeness_does_not_lead_a_guesser_towards_the_name() -> None:
-    """Of all names of a surname and two characters that a guesser may try, those that are told close differ from the
-    right one in no character but for its traditional form: a name that shares two of three is told as any other."""
+def test_close_matches_do_not_lead_a_guesser_to_the_name() -> None:
+    """Of all guessed names of a surname and two characters, only those that differ from the right one in nothing but
+    traditional forms are reported as close: a name that shares two of three characters is answered like any other."""
     close, tried = set(), 0
     for surname, first, second in itertools.product(_SURNAMES, "小" + _GIVEN, _GIVEN):
         name = surname + first + second
         tried += 1
-        if "'close'" in _told(name, knows_document=True):
+        if "'close'" in _answer(name, knows_document=True):
             close.add(name)
     assert close == {"陳小华", "陈小華", "陳小華"}
-    # A user has 60 tries at once and 30 an hour, each counted: a year of them is a few per cent of the names tried here
-    # with these few characters alone, and the gateway holds the user after five.
+    # A user has a burst of 60 attempts and then 30 an hour: a year of them is a few per cent of the names tried here
+    # with these few characters alone, and the gateway blocks the user after five.
     rules = VelocitySettings()
     a_year = rules.caller_capacity + rules.caller_refill_per_hour * 24 * 365
     assert KNOWN_COST >= 1
     assert a_year < 20 * tried
 
 
-def test_hints_are_the_same_whatever_the_bank_has() -> None:
+def test_hints_do_not_depend_on_what_the_bank_holds() -> None:
     claim = _claim("王伟", knows_document=False)
     absent = Claim(**(claim.model_dump() | {"number": "4111111111111112", "number_type": "card"}))
     assert [hint.field for hint in absent.hints()] == ["number"]

@@ -1,4 +1,4 @@
-"""Holders of every book: whatever the core states, in whatever spelling, a right claim is granted and can be used."""
+"""Holders of every kind of book: whatever spelling the core uses, a correct claim is granted and usable."""
 
 import json
 import secrets
@@ -35,12 +35,12 @@ def platform(town: World, bank: Bank) -> Platform:
 
 
 def fresh_number() -> str:
-    """An account number that no test has used."""
+    """An account number not used by any other test."""
     return f"8{secrets.randbelow(10**17):017d}"
 
 
 def state(bank: Bank, **holder: Any) -> dict[str, Any]:
-    """Let the core state a new account of a holder. Returns: what it stated."""
+    """Feed a new account of a holder from the core. Returns: the fields stated."""
     stated = _NO_HOLDER | {"number": fresh_number(), "number_type": "account"} | holder
     bank.feed(stated)
     return stated
@@ -56,14 +56,12 @@ def claim_of(stated: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def ask(bank: Bank, claim: dict[str, Any]) -> dict[str, Any]:
     answer = bank.post("/v1/bindings", bank.platform_key, json=claim)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 @pytest.mark.parametrize("holder", HOLDERS, ids=[holder.what for holder in HOLDERS])
-def test_a_holder_is_fed_as_the_book_has_it_and_a_right_claim_is_granted(
-    bank: Bank, platform: Platform, holder: Holder
-) -> None:
+def test_a_correct_claim_is_granted_for_every_kind_of_holder(bank: Bank, platform: Platform, holder: Holder) -> None:
     stated = state(bank, **holder.book)
     number = {"number": stated["number"], "number_type": stated["number_type"].strip()}
     claim = claim_of(number | holder.claim)
@@ -79,56 +77,54 @@ def test_a_holder_is_fed_as_the_book_has_it_and_a_right_claim_is_granted(
 
 
 @pytest.mark.parametrize(("stated", "hint"), [(stated, hint) for _, stated, hint in DOCUMENTS if hint])
-def test_a_refusal_says_which_of_the_fields_that_differ_look_mistyped(
-    bank: Bank, stated: dict[str, Any], hint: str
-) -> None:
+def test_a_refusal_says_which_differing_fields_look_mistyped(bank: Bank, stated: dict[str, Any], hint: str) -> None:
     held = state(bank, **_NAMED)
-    told = ask(bank, claim_of(held | stated))
-    assert told["outcome"] == "refused"
-    assert told["hints"] == [{"field": "id_document", "hint": hint}]
+    answer = ask(bank, claim_of(held | stated))
+    assert answer["outcome"] == "refused"
+    assert answer["hints"] == [{"field": "id_document", "hint": hint}]
     wrong_card = ask(bank, claim_of(held, number="6228480402564890019", number_type="card"))
     assert [mismatch["problem"] for mismatch in wrong_card["mismatches"]] == ["no such account"]
     assert wrong_card["hints"] == [{"field": "number", "hint": "check_digit"}]
 
 
-@pytest.mark.parametrize(("book", "claimed", "word"), NAMES)
-def test_names_match_are_close_or_neither_and_close_is_refused_as_it_comes(
-    bank: Bank, book: str, claimed: str, word: str
+@pytest.mark.parametrize(("book", "claimed", "closeness"), NAMES)
+def test_a_close_name_is_refused_by_default_and_reported_as_close(
+    bank: Bank, book: str, claimed: str, closeness: str
 ) -> None:
     held = state(bank, holder_name=book, **_NAMED)
-    told = ask(bank, claim_of(held, holder_name=claimed))
-    assert told["outcome"] == ("granted" if word == "match" else "refused")
-    if word != "match":
-        assert told["matches"][0] == {"field": "name", "match": word, "code": MATCH_CODES[word]}  # type: ignore[index]
-        assert [mismatch["field"] for mismatch in told["mismatches"]] == ["name"]
-        assert book not in str(told)
+    answer = ask(bank, claim_of(held, holder_name=claimed))
+    assert answer["outcome"] == ("granted" if closeness == "match" else "refused")
+    if closeness != "match":
+        assert answer["matches"][0] == {"field": "name", "match": closeness, "code": MATCH_CODES[closeness]}  # type: ignore[index]
+        assert [mismatch["field"] for mismatch in answer["mismatches"]] == ["name"]
+        assert book not in str(answer)
 
 
-def test_leaving_out_what_the_bank_has_is_no_way_round_it(bank: Bank) -> None:
+def test_omitting_a_field_that_the_bank_holds_is_refused(bank: Bank) -> None:
     held = state(bank, **_NAMED)
     for left_out, field in (("phone", "phone"), ("id_document", "id_document")):
         claim = {name: value for name, value in claim_of(held).items() if not name.startswith(left_out)}
-        told = ask(bank, claim)
-        assert told["outcome"] == "refused"
-        assert [mismatch["field"] for mismatch in told["mismatches"]] == [field]
-        assert {"field": field, "match": "not_stated", "code": "NOAP"} in told["matches"]
+        answer = ask(bank, claim)
+        assert answer["outcome"] == "refused"
+        assert [mismatch["field"] for mismatch in answer["mismatches"]] == [field]
+        assert {"field": field, "match": "not_stated", "code": "NOAP"} in answer["matches"]
 
 
 def test_a_name_alone_is_not_enough(bank: Bank) -> None:
     held = state(bank, holder_kind="organisation")
-    told = ask(bank, claim_of(held, **_NAMED))
-    assert told["outcome"] == "refused"
-    assert [mismatch["field"] for mismatch in told["mismatches"]] == ["account"]
+    answer = ask(bank, claim_of(held, **_NAMED))
+    assert answer["outcome"] == "refused"
+    assert [mismatch["field"] for mismatch in answer["mismatches"]] == ["account"]
 
 
-def test_a_kind_that_differs_is_refused_and_one_that_is_left_out_is_not_compared(bank: Bank) -> None:
+def test_a_differing_holder_kind_is_refused_and_an_omitted_one_is_not_compared(bank: Bank) -> None:
     held = state(bank, holder_name="某某商行", **document("COID", "CN", "91330106MA27XL8T47"))
-    told = ask(bank, claim_of(held, holder_kind="person"))
-    assert [mismatch["field"] for mismatch in told["mismatches"]] == ["holder_kind"]
+    answer = ask(bank, claim_of(held, holder_kind="person"))
+    assert [mismatch["field"] for mismatch in answer["mismatches"]] == ["holder_kind"]
     assert ask(bank, claim_of(held))["outcome"] == "granted"
 
 
-def test_what_the_book_has_no_more_is_compared_no_more(bank: Bank, platform: Platform) -> None:
+def test_a_field_removed_from_the_book_is_no_longer_compared(bank: Bank, platform: Platform) -> None:
     held = state(bank, **_NAMED)
     body = {"bank": bank.bic, "user_id": f"u-{held['number']}", "as_written": True, **claim_of(held)}
     binding = platform.post("/v1/bindings", json=body).json()["binding"]
@@ -140,7 +136,7 @@ def test_what_the_book_has_no_more_is_compared_no_more(bank: Bank, platform: Pla
         )
     )
     assert platform.decide(binding)["outcome"] == "approve"
-    # What it states anew is compared with what the user was bound as.
+    # A new holder name is compared with the one that the user was bound under.
     bank.change({"number": held["number"], "phone": "+8613900139000"})
     wait_until(lambda: platform.decide(binding)["reason"] == "phone_changed")
 
@@ -152,14 +148,14 @@ def test_an_account_in_a_withdrawn_currency_freezes_and_no_new_one_is_opened(ban
     refused = bank.post("/v1/feed", bank.core_key, json=entry)
     assert refused.status_code == 422
     assert "withdrawn" in refused.json()["detail"]
-    # An account that was opened in time: its currency is withdrawn afterwards.
+    # The account was opened before its currency is withdrawn.
     held = state(bank, **_NAMED)
     bank.feed({"number": held["number"], "currency": "BGN", "status": "frozen"})
-    told = ask(bank, claim_of(held))
-    assert told["outcome"] == "granted"
+    answer = ask(bank, claim_of(held))
+    assert answer["outcome"] == "granted"
 
 
-def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world: World, tmp_path: Path) -> None:
+def test_a_close_name_can_be_confirmed_by_a_deposit_if_the_bank_allows_it(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "payouts"
     folder.mkdir()
     bank = a_world.start_bank(micro_deposit={"policy": "phone_differs", "payout_folder": folder, "close_names": True})
@@ -168,10 +164,10 @@ def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world:
     request = {"bank": bank.bic, "user_id": f"u-{held['number']}", **claim_of(held, holder_name="Garcia, Jose")}
     asked = platform.post("/v1/bindings", json=request).json()
     assert asked["outcome"] == "micro_deposit"
-    told = asked["matches"][0]
-    assert (told["field"], told["match"], told["code"]) == ("name", "close", "CMTC")
-    assert "close" in told["message"]["en"]
-    assert "相近" in told["message"]["zh"]
+    name_match = asked["matches"][0]
+    assert (name_match["field"], name_match["match"], name_match["code"]) == ("name", "close", "CMTC")
+    assert "close" in name_match["message"]["en"]
+    assert "相近" in name_match["message"]["zh"]
     assert "José" not in str(asked)
     assert platform.post("/v1/bindings", json=request).json() == asked
     wait_until(lambda: list(folder.glob("payouts-*.jsonl")))
@@ -181,7 +177,7 @@ def test_a_close_name_is_settled_by_a_deposit_where_the_bank_wants_that(a_world:
     assert granted["outcome"] == "granted"
     wait_until(lambda: platform.get(f"/v1/bindings/{granted['binding']}").json()["publication"])
     assert platform.decide(granted["binding"])["outcome"] == "approve"
-    # From the first attestation on, a change of the name is seen.
+    # A change of the name is detected from the first attestation onwards.
     bank.change({"number": held["number"], "holder_name": "Juan García"})
     wait_until(lambda: platform.decide(granted["binding"])["reason"] == "name_changed")
 
@@ -191,8 +187,8 @@ def test_a_business_account_is_bound_by_name_and_deposit(a_world: World, tmp_pat
     folder.mkdir()
     bank = a_world.start_bank(micro_deposit={"policy": "phone_differs", "payout_folder": folder})
     held = state(bank, holder_kind="organisation", holder_name="杭州示例科技有限公司")
-    told = ask(bank, claim_of(held))
-    assert (told["outcome"], [match["code"] for match in told["matches"]]) == (
+    answer = ask(bank, claim_of(held))
+    assert (answer["outcome"], [match["code"] for match in answer["matches"]]) == (
         "micro_deposit",
         ["MTCH", "NOAP", "NOAP"],
     )
@@ -205,7 +201,7 @@ _TEXT = st.text(max_size=70)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=_TEXT, number=_TEXT, phone=_TEXT, scheme=st.sampled_from(["NIDN", "COID", "LEI", "none", "DRLC"]))
-def test_no_text_in_a_field_is_answered_with_an_unexpected_error(
+def test_no_text_in_any_field_causes_an_unexpected_error(
     bank: Bank, name: str, number: str, phone: str, scheme: str
 ) -> None:
     as_of_ms = bank.clock.advance(10)
@@ -224,5 +220,5 @@ def test_no_text_in_a_field_is_answered_with_an_unexpected_error(
     assert answer.status_code in {200, 422}, answer.text
     if answer.status_code == 200:
         claim = claim_of({each: value for each, value in change.items() if value != "none"}, holder_name="某某")
-        told = bank.post("/v1/bindings", bank.platform_key, json=claim)
-        assert told.status_code in {200, 422}, told.text
+        bound = bank.post("/v1/bindings", bank.platform_key, json=claim)
+        assert bound.status_code in {200, 422}, bound.text

@@ -1,4 +1,4 @@
-"""No string in a claim makes the node fail, or tells whether an account is known."""
+"""No string in a claim makes the node fail or reveals whether an account is known."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ _STRINGS = st.one_of(
 
 @pytest.fixture
 def bank(a_world: World) -> Bank:
-    # The bounds on guessing are tested elsewhere; here every claim is to be answered.
+    # The bounds on guessing are tested elsewhere; here every claim must be answered.
     made = a_world.start_bank(velocity={"platform_capacity": 10_000_000})
     made.feed(ACCOUNT)
     return made
@@ -31,22 +31,22 @@ def bank(a_world: World) -> Bank:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_string_in_a_claim_is_an_error_or_tells_whether_the_account_is_known(
+def test_no_string_in_a_claim_causes_an_error_or_reveals_whether_the_account_exists(
     bank: Bank, data: st.DataObject
 ) -> None:
     right = {name: ACCOUNT[name] for name in Claim.model_fields if name in ACCOUNT}
     names = [name for name in Claim.model_fields if name not in {"number", "number_type"}]
     wrong = {name: data.draw(_STRINGS) for name in data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))}
-    # A holder's name that nobody has: whatever else is right or wrong, neither account may be granted.
+    # A name that no holder has: whatever else is right or wrong, neither account may be granted.
     claim = {**right, "holder_name": "Nobody At All", **wrong, "as_written": True}
-    told = [_ask(bank, {**claim, "number": number}) for number in (_KNOWN, _UNKNOWN)]
-    for status, answer in told:
+    answers = [_ask(bank, {**claim, "number": number}) for number in (_KNOWN, _UNKNOWN)]
+    for status, answer in answers:
         assert status in {200, 422, 429}, answer
         assert answer.get("outcome") in {None, "refused", "looks_mistyped"} or wrong.get("holder_name") is not None
-    known, unknown = told
-    assert known[0] == unknown[0], "the status tells whether the account is known"
+    known, unknown = answers
+    assert known[0] == unknown[0], "the status reveals whether the account is known"
     if known[0] == 422:
-        assert known[1] == unknown[1], "what is malformed is told of the claim alone"
+        assert known[1] == unknown[1], "a validation error depends on the claim alone"
 
 
 def _ask(bank: Bank, claim: dict[str, Any]) -> tuple[int, dict[str, Any]]:

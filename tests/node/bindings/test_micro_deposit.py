@@ -1,4 +1,4 @@
-"""Micro-deposits: a random amount shows who holds the account, and is known to nobody else."""
+"""Micro-deposits: a random amount proves who holds the account, and nobody else can learn it."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Paying:
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
     def ask(self, **changed: Any) -> dict[str, Any]:
-        """Ask with another phone than the bank has. Returns: the deposit, once it is paid."""
+        """Claim with a phone that differs from the bank's. Returns: the deposit, once it is paid."""
         answer = self.staffed.bind({**ACCOUNT, "phone": _OTHER_PHONE}, **changed)
         assert answer.status_code == 200, answer.text
         assert answer.json()["outcome"] == "micro_deposit", answer.text
@@ -59,7 +59,7 @@ class Paying:
         return answer
 
     def amount(self, deposit: dict[str, Any]) -> int:
-        """What the user sees on the account."""
+        """The amount that the user sees on the account."""
         amounts = {order["amount_minor"] for order in self.orders() if order["id"] == deposit["id"]}
         assert len(amounts) == 1
         return int(amounts.pop())
@@ -69,7 +69,7 @@ class Paying:
         return self.bank.post(path, key or self.bank.platform_key, json={"amount_minor": amount_minor})
 
     def wrong(self, deposit: dict[str, Any], count: int) -> list[int]:
-        """Amounts that are not the one."""
+        """Wrong amounts."""
         return [amount for amount in range(1, 101) if amount != self.amount(deposit)][:count]
 
 
@@ -84,7 +84,7 @@ def paying(a_world: World, stack: ExitStack, tmp_path: Path) -> Paying:
     return Paying(a_world, stack, tmp_path / "payouts")
 
 
-def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> None:
+def test_a_deposit_amount_confirms_a_claim_that_differs_only_in_the_phone(paying: Paying) -> None:
     deposit = paying.ask()
     assert deposit["currency"] == "CNY"
     assert deposit["tries_left"] == 3
@@ -96,7 +96,7 @@ def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> N
     grant = grant_of(answer)
     assert [mismatch["field"] for mismatch in answer.json()["mismatches"]] == ["phone"]
     wait_until(lambda: status_on_ledger(paying.bank, grant) == Status.ACTIVE)
-    # The terms carry the bank's phone, and not what was claimed.
+    # The terms carry the bank's phone, not the claimed one.
     terms = terms_on_ledger(paying.bank, grant)
     assert terms is not None
     key, binding = bytes.fromhex(grant["binding_key"][2:]), bytes.fromhex(grant["binding"][2:])
@@ -107,7 +107,7 @@ def test_where_only_the_phone_differs_the_amount_settles_it(paying: Paying) -> N
 
 
 @pytest.mark.long
-def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends(paying: Paying) -> None:
+def test_a_replaced_binding_stays_valid_until_the_deposit_is_confirmed(paying: Paying) -> None:
     old = grant_of(paying.staffed.bind(ACCOUNT))
     wait_until(lambda: writes(paying.bank, old) == 1)
     deposit = paying.ask(replaces=old["binding"])
@@ -134,7 +134,7 @@ def test_what_a_deposit_replaces_is_good_until_the_amount_is_named_and_then_ends
         ("always", {"id_document_number": "11010519491231002X"}, "refused"),
     ],
 )
-def test_the_banks_policy_says_when_an_amount_is_asked_for(
+def test_the_banks_policy_decides_when_a_deposit_is_required(
     a_world: World, stack: ExitStack, tmp_path: Path, policy: str, changed: dict[str, str], outcome: str
 ) -> None:
     paying = Paying(a_world, stack, tmp_path / "payouts", policy)
@@ -144,7 +144,7 @@ def test_the_banks_policy_says_when_an_amount_is_asked_for(
 
 @pytest.mark.long
 @pytest.mark.parametrize("changed", [{"status": "lost"}, {"status": "closed"}, {"credit_allowed": False}])
-def test_nothing_is_paid_into_an_account_that_cannot_be_bound_or_credited(
+def test_no_deposit_is_paid_into_an_account_that_cannot_be_bound_or_credited(
     paying: Paying, changed: dict[str, Any]
 ) -> None:
     paying.bank.feed({"number": ACCOUNT["number"], **changed})
@@ -154,7 +154,7 @@ def test_nothing_is_paid_into_an_account_that_cannot_be_bound_or_credited(
     assert paying.orders() == []
 
 
-def test_three_wrong_amounts_end_it_and_the_right_one_comes_too_late(paying: Paying) -> None:
+def test_three_wrong_amounts_close_a_deposit_even_to_the_right_one(paying: Paying) -> None:
     deposit = paying.ask(request_id="request-1")
     right = paying.amount(deposit)
     for left, wrong in zip((2, 1, 0), paying.wrong(deposit, 3), strict=True):
@@ -166,14 +166,14 @@ def test_three_wrong_amounts_end_it_and_the_right_one_comes_too_late(paying: Pay
         assert "no tries are left" in answer["mismatches"][0]["problem"]
 
 
-def test_a_wrong_amount_sent_twice_for_a_lost_answer_counts_once(paying: Paying) -> None:
+def test_a_wrong_amount_retried_after_a_lost_answer_counts_once(paying: Paying) -> None:
     deposit = paying.ask()
     wrong = paying.wrong(deposit, 1)[0]
     assert paying.confirm(deposit, wrong).json() == paying.confirm(deposit, wrong).json()
     assert paying.confirm(deposit, wrong).json()["mismatches"][0]["problem"].endswith("2 of 3 tries left")
 
 
-def test_after_seven_days_the_amount_is_worth_nothing(paying: Paying) -> None:
+def test_a_deposit_expires_after_seven_days(paying: Paying) -> None:
     deposit = paying.ask()
     paying.bank.clock.advance(7 * _DAY_MS - 1)
     assert "2 of 3" in paying.confirm(deposit, paying.wrong(deposit, 1)[0]).text
@@ -183,7 +183,7 @@ def test_after_seven_days_the_amount_is_worth_nothing(paying: Paying) -> None:
     assert "over" in answer["mismatches"][0]["problem"]
 
 
-def test_a_lost_grant_is_answered_again_to_who_names_the_right_amount_only(paying: Paying) -> None:
+def test_a_lost_grant_is_returned_again_only_for_the_right_amount(paying: Paying) -> None:
     deposit = paying.ask(request_id="request-1")
     right = paying.amount(deposit)
     first = paying.confirm(deposit, right)
@@ -204,7 +204,7 @@ def test_another_platform_can_neither_see_nor_confirm_a_deposit(paying: Paying) 
 
 @pytest.mark.long
 @pytest.mark.parametrize("amount", [0, 101, -1, 1.5, "7", None, True])
-def test_an_amount_that_none_can_be_is_refused_and_costs_no_try(paying: Paying, amount: Any) -> None:
+def test_an_impossible_amount_is_refused_and_costs_no_attempt(paying: Paying, amount: Any) -> None:
     deposit = paying.ask()
     assert paying.confirm(deposit, amount).status_code == 422
     assert "2 of 3 tries left" in paying.confirm(deposit, paying.wrong(deposit, 1)[0]).text
@@ -226,16 +226,16 @@ def test_a_deposits_request_id_does_not_also_grant_a_binding_again_and_its_amoun
     assert paying.bank.post(path, paying.bank.platform_key, json={"request_id": "only-once-2"}).status_code == 200
 
 
-def test_no_amount_comes_twice_in_a_row_for_one_account(paying: Paying) -> None:
+def test_an_account_never_gets_the_same_amount_twice_in_a_row(paying: Paying) -> None:
     amounts = []
     for _ in range(25):
         amounts.append(paying.amount(paying.ask()))
         paying.bank.clock.advance(3 * _DAY_MS)
     assert all(first != second for first, second in pairwise(amounts))
-    assert len(set(amounts)) > 5, "and they are not simply in turn"
+    assert len(set(amounts)) > 5, "amounts do not simply alternate"
 
 
-def test_deposits_to_one_account_are_bounded_for_guessing_would_only_cost_money(paying: Paying) -> None:
+def test_deposits_to_one_account_are_bounded_against_guessing(paying: Paying) -> None:
     for _ in range(3):
         paying.ask()
     answer = paying.staffed.bind({**ACCOUNT, "phone": _OTHER_PHONE}, paying.staffed.other_key)
@@ -246,7 +246,7 @@ def test_deposits_to_one_account_are_bounded_for_guessing_would_only_cost_money(
     paying.ask()
 
 
-def test_a_holder_who_changed_meanwhile_must_ask_anew(paying: Paying) -> None:
+def test_a_deposit_is_void_if_the_holder_changed_meanwhile(paying: Paying) -> None:
     deposit = paying.ask()
     paying.bank.feed({"number": ACCOUNT["number"], "holder_name": "Someone Else"})
     answer = paying.confirm(deposit, paying.amount(deposit)).json()
@@ -254,7 +254,7 @@ def test_a_holder_who_changed_meanwhile_must_ask_anew(paying: Paying) -> None:
     assert answer["mismatches"][0]["field"] == "account"
 
 
-def test_an_account_lost_meanwhile_is_not_bound(paying: Paying) -> None:
+def test_a_deposit_does_not_bind_an_account_lost_meanwhile(paying: Paying) -> None:
     deposit = paying.ask()
     paying.bank.feed({"number": ACCOUNT["number"], "status": "lost"})
     answer = paying.confirm(deposit, paying.amount(deposit)).json()
@@ -263,7 +263,7 @@ def test_an_account_lost_meanwhile_is_not_bound(paying: Paying) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", ["deposit_committed", "deposit_paid"])
-def test_killed_around_the_payment_it_is_paid_once_and_the_amount_is_the_one(
+def test_a_node_killed_around_the_payment_pays_once_and_keeps_the_amount(
     a_world: World, tmp_path: Path, point: str
 ) -> None:
     folder = tmp_path / "payouts"
@@ -286,7 +286,7 @@ def test_killed_around_the_payment_it_is_paid_once_and_the_amount_is_the_one(
 
 
 @pytest.mark.long
-def test_a_payout_that_fails_is_given_again_and_the_user_is_not_told_no(
+def test_a_failed_payout_is_retried_and_the_user_is_not_refused(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
     folder = tmp_path / "payouts"
@@ -301,10 +301,10 @@ def test_a_payout_that_fails_is_given_again_and_the_user_is_not_told_no(
 
 
 @pytest.mark.long
-def test_the_amount_is_in_no_log_and_cannot_be_found_from_the_database(
+def test_the_amount_cannot_be_found_from_the_logs_or_the_database(
     paying: Paying, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the vault's secret, no column tells one amount from another: the hashes are keyed, and by deposit."""
+    """Without the vault's secret, no column distinguishes amounts: the hashes are keyed per deposit."""
     deposit = paying.ask()
     for wrong in paying.wrong(deposit, 2):
         paying.confirm(deposit, wrong)
@@ -317,7 +317,7 @@ def test_the_amount_is_in_no_log_and_cannot_be_found_from_the_database(
     whole_numbers = {name for name in columns if isinstance(row[name], int)}
     assert whole_numbers == {"account_id", "created_at_ms", "expires_at_ms", "paid_at_ms"}
     other = paying.staffed.bank.secrets.vault().lookup("micro-deposit amount", f"{deposit['id'][2:]}:{amount}")
-    assert bytes(row["amount_hash"]) == other, "and with it, the node finds the amount again"
+    assert bytes(row["amount_hash"]) == other, "with the secret, the node recognises the amount"
     logged = capfd.readouterr()
     assert ACCOUNT["number"] not in logged.out + logged.err
     assert "amount" not in logged.out + logged.err
@@ -327,7 +327,7 @@ def _order(identifier: int = 1, amount_minor: int = 7) -> PayoutOrder:
     return PayoutOrder(identifier.to_bytes(32, "big"), "7300000001", "account", "CNY", amount_minor, 1_767_225_600_000)
 
 
-def test_the_payout_file_is_its_owners_only_and_takes_each_order_once(tmp_path: Path) -> None:
+def test_the_payout_file_is_private_and_holds_each_order_once(tmp_path: Path) -> None:
     payout = FilePayout(tmp_path)
     for order in (_order(1), _order(2), _order(1), _order(2)):
         payout.pay(order)
@@ -339,7 +339,7 @@ def test_the_payout_file_is_its_owners_only_and_takes_each_order_once(tmp_path: 
     assert "7" not in repr(_order(1))[-3:]
 
 
-def test_an_order_cut_short_by_a_crash_is_taken_away_and_written_whole(tmp_path: Path) -> None:
+def test_an_order_truncated_by_a_crash_is_removed_and_rewritten_whole(tmp_path: Path) -> None:
     payout = FilePayout(tmp_path)
     payout.pay(_order(1))
     [file] = tmp_path.iterdir()
@@ -350,7 +350,7 @@ def test_an_order_cut_short_by_a_crash_is_taken_away_and_written_whole(tmp_path:
 
 
 @pytest.mark.parametrize("content", ["not an order\n", "[]\n", '{"amount": 1}\n'])
-def test_a_payout_file_that_holds_something_else_is_not_written_to(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_payout_file_is_never_written_to(tmp_path: Path, content: str) -> None:
     file = tmp_path / "payouts-20260101.jsonl"
     file.write_text(content)
     with pytest.raises(PayoutFailed, match="no order"):

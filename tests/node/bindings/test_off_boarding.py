@@ -1,4 +1,4 @@
-"""A platform is off-boarded: all of its bindings end, in batches."""
+"""Off-boarding a platform ends all of its bindings, in batches."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -50,7 +50,7 @@ def _off_boardings(bank: Bank, point: str, max_waiting: int = 100_000) -> OffBoa
 
 
 @pytest.mark.long
-def test_off_boarding_ends_all_bindings_of_the_platform_and_none_of_anothers(staffed: Staffed, bank: Bank) -> None:
+def test_off_boarding_ends_every_binding_of_the_platform_and_no_others(staffed: Staffed, bank: Bank) -> None:
     stated = [account(index) for index in range(5)]
     bank.feed(*stated)
     ours = [bound(staffed, one) for one in stated]
@@ -68,12 +68,12 @@ def test_off_boarding_ends_all_bindings_of_the_platform_and_none_of_anothers(sta
     refused = staffed.bind(stated[0])
     assert refused.status_code == 403
     assert refused.json()["type"] == "urn:standing:problem:platform-off-boarded"
-    # Asked again, it is as it was.
+    # Repeating the call changes nothing.
     assert bank.post(path, staffed.operator_key).json()["ended"] == 5
 
 
 @pytest.mark.long
-def test_killed_between_batches_an_off_boarding_goes_on_and_ends_each_binding_once(
+def test_an_off_boarding_killed_between_batches_resumes_and_ends_each_binding_once(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standing.node.bindings.off_boarding.BATCH", 2)
@@ -98,7 +98,7 @@ def test_killed_between_batches_an_off_boarding_goes_on_and_ends_each_binding_on
 
 
 @pytest.mark.long
-def test_a_full_outbox_holds_an_off_boarding_back_until_there_is_room(
+def test_a_full_outbox_delays_an_off_boarding_until_there_is_room(
     a_world: World, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standing.node.bindings.off_boarding.BATCH", 2)
@@ -117,7 +117,7 @@ def test_a_full_outbox_holds_an_off_boarding_back_until_there_is_room(
     wait_until(lambda: _active(bank, PLATFORM) == 0)
 
 
-def test_an_off_boarded_platform_is_granted_nothing_again_and_the_call_documents_that(
+def test_an_off_boarded_platform_gets_no_new_grants_and_the_api_documents_it(
     staffed: Staffed, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank.feed(ACCOUNT)
@@ -129,8 +129,8 @@ def test_an_off_boarded_platform_is_granted_nothing_again_and_the_call_documents
     assert answer.json()["type"] == "urn:standing:problem:platform-off-boarded"
     documented = httpx.get(bank.url + "/openapi.json", timeout=30).json()["paths"]["/v1/bindings/{binding}/regrant"]
     examples = {
-        code: set(told["content"]["application/problem+json"]["examples"])
-        for code, told in documented["post"]["responses"].items()
+        code: set(response["content"]["application/problem+json"]["examples"])
+        for code, response in documented["post"]["responses"].items()
         if code in {"403", "422"}
     }
     assert examples == {"403": {"wrong-role", "platform-off-boarded"}, "422": {"malformed-request"}}
@@ -138,18 +138,18 @@ def test_an_off_boarded_platform_is_granted_nothing_again_and_the_call_documents
 
 @pytest.mark.long
 @pytest.mark.parametrize("platform", ["Not-A-Platform", "-", "x" * 33])
-def test_off_boarding_of_what_is_no_platform_is_refused(staffed: Staffed, bank: Bank, platform: str) -> None:
+def test_off_boarding_an_unknown_platform_is_refused(staffed: Staffed, bank: Bank, platform: str) -> None:
     assert bank.post(f"/v1/platforms/{platform}/off-board", staffed.operator_key).status_code == 422
 
 
 @pytest.mark.parametrize("role", ["core", "platform"])
-def test_only_the_operator_off_boards(staffed: Staffed, bank: Bank, role: str) -> None:
+def test_only_the_operator_can_off_board(staffed: Staffed, bank: Bank, role: str) -> None:
     key = bank.core_key if role == "core" else bank.platform_key
     assert bank.post(f"/v1/platforms/{OTHER_PLATFORM}/off-board", key).status_code == 403
 
 
 @pytest.mark.long
-def test_the_command_off_boards_beside_the_running_node_and_readmits(
+def test_the_command_off_boards_and_readmits_while_the_node_runs(
     a_world: World, staffed: Staffed, tmp_path: Path
 ) -> None:
     bank = staffed.bank
@@ -158,9 +158,9 @@ def test_the_command_off_boards_beside_the_running_node_and_readmits(
     config = tmp_path / "node.toml"
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
     run = CliRunner()
-    told = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
-    assert told.exit_code == 0, told.output
-    assert "1 bindings ended" in told.output
+    ended = run.invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
+    assert ended.exit_code == 0, ended.output
+    assert "1 bindings ended" in ended.output
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
     assert staffed.bind(account(1)).status_code == 403
     assert run.invoke(command_line, ["platform", "readmit", PLATFORM, "--config", str(config)]).exit_code == 0

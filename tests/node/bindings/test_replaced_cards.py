@@ -1,4 +1,4 @@
-"""A card is lost and issued again: its bindings move to the new number, or end."""
+"""A lost card is replaced: its bindings move to the new number, or end."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _NEW_CARD = "9156026831789191"
 
 
 @pytest.mark.long
-def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_key(staffed: Staffed, bank: Bank) -> None:
+def test_bindings_of_a_lost_card_move_to_the_new_one_with_the_same_id_and_key(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     bank.change({"number": ACCOUNT["number"], "status": "lost"})
@@ -27,16 +27,16 @@ def test_bindings_of_a_lost_card_go_on_with_the_new_one_under_the_same_id_and_ke
     terms = terms_on_ledger(bank, grant)
     assert terms is not None
     assert terms.status == Status.ACTIVE
-    # What the new card did not state is as it was; what the old card does is no business of the binding any more.
+    # Fields that the new card did not state are unchanged; changes of the old card no longer affect the binding.
     assert terms.limits.transaction_limit_minor == ACCOUNT["transaction_limit_minor"]
     bank.change({"number": ACCOUNT["number"], "status": "closed"})
     assert status_on_ledger(bank, grant) == Status.ACTIVE
     bank.change({"number": _NEW_CARD, "status": "frozen"})
     assert status_on_ledger(bank, grant) == Status.FROZEN
-    # The old number binds no more, the new one is bound already.
+    # The old number can no longer be bound, and the new one is already bound.
     assert staffed.bind(ACCOUNT).json()["mismatches"][0]["field"] == "account"
     assert staffed.bind({**ACCOUNT, "number": _NEW_CARD}).status_code == 409
-    # The platform ends it by the id that it has had from the beginning.
+    # The platform ends it by its original id.
     assert staffed.delete(grant).status_code == 204
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
 
@@ -56,7 +56,7 @@ def test_loss_and_replacement_may_come_in_one_entry(staffed: Staffed, bank: Bank
 
 
 @pytest.mark.long
-def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, bank: Bank) -> None:
+def test_the_bank_may_choose_to_end_the_bindings_of_a_replaced_card(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     bank.change({"number": _NEW_CARD, "replaces": ACCOUNT["number"], "status": "active", "replaced_bindings": "end"})
@@ -65,7 +65,7 @@ def test_the_bank_may_let_the_bindings_of_a_replaced_card_end(staffed: Staffed, 
 
 
 @pytest.mark.long
-def test_where_the_new_card_is_bound_already_the_old_binding_ends(staffed: Staffed, bank: Bank) -> None:
+def test_the_old_binding_ends_if_the_new_card_is_already_bound(staffed: Staffed, bank: Bank) -> None:
     new = {**ACCOUNT, "number": _NEW_CARD}
     bank.feed(ACCOUNT, new)
     old_here, new_here = bound(staffed), bound(staffed, new)
@@ -80,15 +80,15 @@ def test_where_the_new_card_is_bound_already_the_old_binding_ends(staffed: Staff
 
 BAD_REPLACEMENTS = [
     pytest.param({"number": _NEW_CARD, "replaces": ACCOUNT["number"]}, "number", id="a new card without a status"),
-    pytest.param({"number": ACCOUNT["number"], "replaces": ACCOUNT["number"]}, "replaces", id="by itself"),
-    pytest.param({"number": _NEW_CARD, "replaces": "00-x!", "status": "active"}, "replaces", id="no number"),
+    pytest.param({"number": ACCOUNT["number"], "replaces": ACCOUNT["number"]}, "replaces", id="replaces itself"),
+    pytest.param({"number": _NEW_CARD, "replaces": "00-x!", "status": "active"}, "replaces", id="not a number"),
     pytest.param({"number": _NEW_CARD, "replaces": "7300000009", "status": "active"}, "number", id="an unknown one"),
 ]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("change", "field"), BAD_REPLACEMENTS)
-def test_a_replacement_that_makes_no_sense_is_refused_and_moves_nothing(
+def test_an_inconsistent_replacement_is_refused_and_moves_no_binding(
     staffed: Staffed, bank: Bank, change: dict[str, Any], field: str
 ) -> None:
     bank.feed(ACCOUNT)

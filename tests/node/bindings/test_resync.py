@@ -1,4 +1,4 @@
-"""The trail of a binding at the bank's node, and resyncs."""
+"""A binding's trail at the bank's node, and resyncs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def _resync(staffed: Staffed, grant: Mapping[str, Any], key: str | None = None) 
     return bank.post(f"/v1/bindings/{grant['binding']}/resync", key or bank.platform_key)
 
 
-def test_the_trail_of_a_binding_shows_each_hop_of_its_changes_to_its_platform_and_the_operator_only(
+def test_only_its_platform_and_the_operator_see_each_hop_of_a_bindings_trail(
     a_world: World, staffed: Staffed, bank: Bank
 ) -> None:
     bank.feed(account(1))
@@ -38,7 +38,7 @@ def test_the_trail_of_a_binding_shows_each_hop_of_its_changes_to_its_platform_an
     path = f"/v1/bindings/{grant['binding']}/trail"
     frozen, granted = bank.get(path, bank.platform_key).json()["hops"]
     assert (frozen["entry_as_of_ms"], frozen["effective_at_ms"]) == (frozen_ms, frozen_ms)
-    assert granted["entry_as_of_ms"] is None, "it came of the grant"
+    assert granted["entry_as_of_ms"] is None, "it came from the grant"
     hops = frozen["publication"]
     assert hops["number"] > granted["publication"]["number"]
     assert hops["signed_at_ms"] <= hops["submitted_at_ms"] <= hops["in_block_at_ms"]
@@ -67,7 +67,7 @@ def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: 
     assert terms_on_ledger(bank, grant) == before
 
 
-def test_a_resync_of_a_binding_that_has_ended_says_so_again(staffed: Staffed, bank: Bank) -> None:
+def test_a_resync_of_an_ended_binding_publishes_the_end_again(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     staffed.delete(grant)
@@ -91,7 +91,7 @@ def test_a_resync_adds_nothing_while_the_newest_terms_wait_to_be_signed(
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
 
 
-def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_and_in_no_block_yet(
+def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_but_unmined(
     a_world: World, staffed: Staffed, bank: Bank
 ) -> None:
     bank.feed(ACCOUNT)
@@ -124,7 +124,7 @@ def _wait_until_all_is_in_blocks(bank: Bank) -> None:
 
 
 @pytest.mark.long
-def test_resyncs_are_bounded_and_the_answer_says_when_to_come_back(staffed: Staffed, bank: Bank) -> None:
+def test_resyncs_are_rate_limited_with_a_retry_time(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     _wait_until_all_is_in_blocks(bank)
@@ -140,7 +140,7 @@ def test_resyncs_are_bounded_and_the_answer_says_when_to_come_back(staffed: Staf
     assert _resync(staffed, grant).status_code == 200
 
 
-def test_a_platform_resyncs_its_own_bindings_only(staffed: Staffed, bank: Bank) -> None:
+def test_a_platform_can_resync_only_its_own_bindings(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
     assert _resync(staffed, grant, staffed.other_key).status_code == 404

@@ -1,4 +1,4 @@
-"""Guessing accounts and holders is slow: an attempt costs, an unknown account costs twenty times as much."""
+"""Guessing accounts and holders is slow: each attempt costs tokens, an unknown account twenty times as many."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def staffed(a_world: World, stack: ExitStack) -> Staffed:
 
 
 def _wrong(index: int) -> dict[str, Any]:
-    """A claim on a known account by the wrong name."""
+    """A claim on a known account with the wrong name."""
     return account(index, holder_name="Nobody Atall")
 
 
@@ -50,14 +50,14 @@ def _refused(answer: httpx.Response) -> bool:
 
 
 def test_a_user_who_guesses_at_unknown_accounts_is_stopped_after_two(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_unknown(index), on_behalf_of="u-1")) for index in range(4)]
-    assert told == [False, False, True, True]
+    refused = [_refused(staffed.bind(_unknown(index), on_behalf_of="u-1")) for index in range(4)]
+    assert refused == [False, False, True, True]
 
 
 @pytest.mark.long
-def test_a_user_who_guesses_at_a_known_account_has_twenty_times_as_many_attempts(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
-    assert told == [False] * 40 + [True]
+def test_a_guesser_gets_twenty_times_as_many_attempts_at_a_known_account(staffed: Staffed) -> None:
+    refused = [_refused(staffed.bind(_wrong(1), on_behalf_of="u-1")) for _ in range(41)]
+    assert refused == [False] * 40 + [True]
 
 
 def test_one_users_guesses_do_not_stop_another(staffed: Staffed) -> None:
@@ -67,15 +67,15 @@ def test_one_users_guesses_do_not_stop_another(staffed: Staffed) -> None:
     grant_of(staffed.bind(account(1), on_behalf_of="u-2"))
 
 
-def test_a_platform_is_bounded_whichever_users_it_names_and_whether_it_names_any(staffed: Staffed) -> None:
-    told = [_refused(staffed.bind(_unknown(index), on_behalf_of=f"u-{index}")) for index in range(6)]
-    assert told == [False] * 5 + [True]
+def test_a_platforms_rate_is_bounded_whichever_users_it_names_or_none(staffed: Staffed) -> None:
+    refused = [_refused(staffed.bind(_unknown(index), on_behalf_of=f"u-{index}")) for index in range(6)]
+    assert refused == [False] * 5 + [True]
     assert _refused(staffed.bind(account(1)))
-    # Another platform is not held for it.
+    # Another platform is not limited by it.
     grant_of(staffed.bind(account(1), staffed.other_key))
 
 
-def test_the_answer_says_when_to_come_back_and_then_it_is_so(staffed: Staffed) -> None:
+def test_a_retry_at_the_stated_time_is_accepted(staffed: Staffed) -> None:
     clock = staffed.bank.clock
     for index in range(3):
         answer = staffed.bind(_unknown(index), on_behalf_of="u-1")
@@ -93,17 +93,17 @@ def test_the_answer_says_when_to_come_back_and_then_it_is_so(staffed: Staffed) -
 
 
 @pytest.mark.long
-def test_a_debt_is_paid_off_before_there_is_another_attempt(staffed: Staffed) -> None:
+def test_a_rate_debt_is_paid_off_before_the_next_attempt(staffed: Staffed) -> None:
     for _ in range(39):
         staffed.bind(_wrong(1), on_behalf_of="u-1")
-    # With one token left, a question that costs twenty is still answered: else its refusal would be an answer, too.
+    # With one token left, a claim that costs twenty is still answered: a refusal would reveal the cost.
     assert not _refused(staffed.bind(_unknown(1), on_behalf_of="u-1"))
     answer = staffed.bind(account(1), on_behalf_of="u-1")
     assert int(answer.headers["retry-after"]) == (19 + 1) * 180
 
 
-def test_an_account_of_another_type_costs_as_much_as_an_unknown_one(staffed: Staffed) -> None:
-    """The two get the same answer; that one of them cost less would tell them apart."""
+def test_an_account_of_the_wrong_type_costs_as_much_as_an_unknown_one(staffed: Staffed) -> None:
+    """Both get the same answer; a difference in cost would distinguish them."""
     card = {**ACCOUNT, "number": "9156026831789191"}
     staffed.bank.feed(card)
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_an_account_of_another_type_costs_as_much_as_an_unknown_one(staffed: Sta
     assert _refused(staffed.bind(card, on_behalf_of="u-1"))
 
 
-def test_a_restart_does_not_refill_anything(a_world: World) -> None:
+def test_a_restart_does_not_refill_the_rate_limits(a_world: World) -> None:
     with ExitStack() as stack:
         staffed = Staffed(a_world, stack, velocity=_VELOCITY)
         staffed.bank.feed(account(1))
@@ -135,12 +135,12 @@ def test_asking_for_a_lost_answer_again_costs_nothing(staffed: Staffed) -> None:
 @pytest.mark.long
 def test_an_attempt_that_ends_in_a_conflict_is_charged_as_well(staffed: Staffed) -> None:
     grant_of(staffed.bind(account(1)))
-    told = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
-    assert told == [409] * 40 + [429]
+    statuses = [staffed.bind(account(1), on_behalf_of="u-1").status_code for _ in range(41)]
+    assert statuses == [409] * 40 + [429]
 
 
 @pytest.mark.long
-def test_a_lost_grant_is_answered_to_the_same_platform_for_the_same_request_only(staffed: Staffed) -> None:
+def test_a_lost_grant_is_returned_again_only_to_the_same_platform_and_request(staffed: Staffed) -> None:
     stated = account(1)
     grant_of(staffed.bind(stated, request_id="request-1"))
     other_content = staffed.bind(account(2), request_id="request-1")
@@ -148,12 +148,12 @@ def test_a_lost_grant_is_answered_to_the_same_platform_for_the_same_request_only
     assert "binding_key" not in other_content.text
     other_id = staffed.bind(stated, request_id="request-2")
     assert other_id.json()["type"] == "urn:standing:problem:already-bound"
-    # The same request of another platform is a request of its own, with a binding of its own.
+    # The same request from another platform is a separate request with a separate binding.
     other = grant_of(staffed.bind(stated, staffed.other_key, request_id="request-1"))
     assert other["binding"] != grant_of(staffed.bind(stated, request_id="request-1"))["binding"]
 
 
-def test_a_request_without_a_user_is_refused_where_the_bank_wants_one(a_world: World, stack: ExitStack) -> None:
+def test_a_request_without_a_user_is_refused_if_the_bank_requires_one(a_world: World, stack: ExitStack) -> None:
     staffed = Staffed(a_world, stack, velocity={**_VELOCITY, "require_on_behalf_of": True})
     staffed.bank.feed(account(1))
     answer = staffed.bind(account(1))
@@ -170,7 +170,7 @@ def test_a_users_id_that_could_be_a_name_is_refused(staffed: Staffed, wrong: str
     assert answer.json()["type"] == "urn:standing:problem:malformed-request"
 
 
-def test_who_asked_is_in_the_database_as_a_keyed_hash_only_and_not_for_ever(staffed: Staffed) -> None:
+def test_the_database_keeps_users_only_as_keyed_hashes_and_not_for_ever(staffed: Staffed) -> None:
     bank = staffed.bank
     staffed.bind(_wrong(1), on_behalf_of="u-very-special")
     bank.clock.advance(20 * _HOUR_MS)

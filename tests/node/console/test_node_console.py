@@ -1,4 +1,4 @@
-"""The node's console over HTTP, with the real node: who gets in, what pages show, and attacks that stay text."""
+"""The node's console over HTTP, with the real node: access, content of the pages, and attacks that stay text."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def started(world: World, stack: ExitStack, **settings: Any) -> tuple[Bank, str]:
-    """A bank whose node has an operator, whose name is an attack. Returns: it, and the operator's key."""
+    """A bank whose node has an operator with a script as name. Returns: the bank and the operator's key."""
     bank = world.make_bank(**settings)
     key, digest = new_key()
     bank.settings.api_keys.append(ApiKey(name=f"ops {SCRIPT}", role="operator", sha256=digest))
@@ -56,7 +56,7 @@ def signed_in(stack: ExitStack, bank: Bank, key: str, **headers: str) -> Browser
 
 
 def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any]) -> None:
-    """Drop a full file of rows, as a core does: under another name, then renamed."""
+    """Drop a full file of rows, as a core does: written under another name, then renamed."""
     at = datetime.fromtimestamp(as_of_ms // 1000, UTC)
     name = f"full-{at:%Y%m%dT%H%M%S}.{as_of_ms % 1000:03d}Z.jsonl"
     (folder / f".{name}").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -64,13 +64,11 @@ def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any]) -> None:
 
 
 def text_of(html: str) -> str:
-    """What a page says, without its marks."""
+    """The text of a page, without markup."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
-def test_only_an_operators_key_opens_a_session_and_no_page_is_seen_without_one(
-    a_world: World, stack: ExitStack
-) -> None:
+def test_only_an_operators_key_opens_a_session_and_every_page_requires_one(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     browser = opened(stack, bank.url)
     for page in PAGES:
@@ -85,7 +83,9 @@ def test_only_an_operators_key_opens_a_session_and_no_page_is_seen_without_one(
     assert "Sign in" in browser.open("/console/keys")
 
 
-def test_every_answer_has_the_strict_policy_and_no_page_takes_a_form(a_world: World, stack: ExitStack) -> None:
+def test_every_response_has_the_strict_content_policy_and_no_page_accepts_a_form(
+    a_world: World, stack: ExitStack
+) -> None:
     bank, key = started(a_world, stack)
     browser = signed_in(stack, bank, key)
     for page in PAGES:
@@ -97,9 +97,7 @@ def test_every_answer_has_the_strict_policy_and_no_page_takes_a_form(a_world: Wo
         assert browser.http.post(f"/console/{page}", data={}).status_code == 405
 
 
-def test_the_first_page_says_what_the_core_said_last_and_how_far_the_ledger_has_it(
-    a_world: World, stack: ExitStack
-) -> None:
+def test_the_first_page_shows_the_cores_last_entry_and_the_ledgers_progress(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     bank.change(ACCOUNT)
     assert bank.bind().status_code == 200
@@ -112,7 +110,7 @@ def test_the_first_page_says_what_the_core_said_last_and_how_far_the_ledger_has_
     assert "in use" in text
 
 
-def test_a_row_that_waits_is_named_by_its_place_and_field_and_the_number_is_masked(
+def test_a_rejected_row_is_shown_by_place_and_field_with_its_number_masked(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
     folder = tmp_path / "drop"
@@ -130,10 +128,10 @@ def test_a_row_that_waits_is_named_by_its_place_and_field_and_the_number_is_mask
     assert "never understood" in text
 
 
-def test_publications_platforms_and_deposits_are_shown_in_numbers(
+def test_the_console_shows_counts_of_publications_platforms_and_deposits(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
-    # The payout's folder is not there, so the order is not taken.
+    # The payout folder does not exist, so the order is not written.
     micro = {"policy": "always", "payout_folder": tmp_path / "none"}
     bank, key = started(a_world, stack, micro_deposit=micro)
     bank.change(ACCOUNT)
@@ -148,7 +146,7 @@ def test_publications_platforms_and_deposits_are_shown_in_numbers(
     assert "Nothing waits in the outbox" in browser.page.text
 
 
-def test_a_publication_on_its_way_is_told_from_one_in_a_block(a_world: World, stack: ExitStack) -> None:
+def test_a_pending_publication_is_distinguished_from_a_mined_one(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     bank.change(ACCOUNT)
     assert bank.bind().status_code == 200
@@ -160,7 +158,7 @@ def test_a_publication_on_its_way_is_told_from_one_in_a_block(a_world: World, st
     wait_until(lambda: ">submitted<" not in browser.open("/console/publications"))
 
 
-def test_strangers_text_stays_text_on_every_page(a_world: World, stack: ExitStack) -> None:
+def test_hostile_text_stays_text_on_every_page(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     vault = bank.secrets.vault()
     with bank.node.database.write() as connection:
@@ -197,15 +195,15 @@ def test_keys_are_listed_with_their_age_and_never_opened(a_world: World, stack: 
     assert not missing("standing.node.console", {"role": ROLES, "key": {each.kind for each in key_files(settings)}})
 
 
-def test_the_pages_are_in_chinese_where_the_browser_asks_for_it(a_world: World, stack: ExitStack) -> None:
+def test_pages_are_in_chinese_when_the_browser_asks_for_it(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     browser = signed_in(stack, bank, key, **{"Accept-Language": "zh-CN"})
-    for page, said in zip(PAGES, ("正常运行", "待修正数据", "发布记录", "平台", "签名密钥"), strict=True):
-        assert said in browser.open(f"/console/{page}")
+    for page, heading in zip(PAGES, ("正常运行", "待修正数据", "发布记录", "平台", "签名密钥"), strict=True):
+        assert heading in browser.open(f"/console/{page}")
         assert 'lang="zh-Hans"' in browser.page.text
 
 
-def test_a_node_that_stands_by_lets_operators_in_and_says_so(a_world: World, stack: ExitStack) -> None:
+def test_a_standby_lets_operators_in_and_says_that_it_is_one(a_world: World, stack: ExitStack) -> None:
     bank, key = started(a_world, stack)
     wait_until(lambda: bank.node.leadership.active)
     other = build(bank.settings, bank.secrets, bank.clock)
@@ -214,6 +212,6 @@ def test_a_node_that_stands_by_lets_operators_in_and_says_so(a_world: World, sta
     assert "Standing by" in browser.sign_in(key)
 
 
-def test_no_console_is_served_where_it_is_turned_off(a_world: World, stack: ExitStack) -> None:
+def test_a_console_that_is_turned_off_is_not_served(a_world: World, stack: ExitStack) -> None:
     bank, _ = started(a_world, stack, console={"enabled": False})
     assert bank.get("/console/").status_code == 404

@@ -1,4 +1,4 @@
-"""A bank, and what its core feeds it from: a folder of files, or a SQL view."""
+"""A bank and the sources of its feed: a folder of files, or a SQL view."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def core(tmp_path: Path, a_world: World) -> Iterator[SqlCore]:
-    """A core whose view is read by the test, pass by pass."""
+    """A core whose view the test reads, pass by pass."""
     made = SqlCore(tmp_path, a_world.clock.now_ms())
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""What the tests of feed files share: files, the folder that takes them in, and what became of them."""
+"""Shared by the tests of feed files: writing files, loading them from a folder, and finding their reports."""
 
 import csv
 import hashlib
@@ -29,7 +29,7 @@ def file_time(ms: int) -> str:
 def write_file(
     folder: Path, kind: str, as_of_ms: int, *rows: Mapping[str, Any], form: str = "jsonl", checksum: bool = False
 ) -> str:
-    """Put a file into the folder, as a core should: written elsewhere first. Returns: its name."""
+    """Put a file into the folder, as a core should: written elsewhere, then moved. Returns: its name."""
     name = f"{kind}-{file_time(as_of_ms)}.{form}"
     draft = folder / f".{name}"
     with draft.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Feed files: claimed once, taken in whole or not at all, moved away with a report; a full file is a reconciliation."""
+"""Feed files: claimed once, loaded whole or not at all, moved away with a report; a full file is a reconciliation."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from tests.world import ACCOUNT, Bank, World, wait_until
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_bank_that_can_only_write_files_reaches_the_ledger(a_world: World, folder: Path, form: str) -> None:
+def test_a_bank_that_can_only_write_files_gets_published(a_world: World, folder: Path, form: str) -> None:
     bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
     name = write_file(folder, "full", a_world.clock.advance(10), ACCOUNT, account(1), form=form)
     wait_until((folder / "done" / name).exists)
@@ -45,14 +45,14 @@ def test_a_bank_that_can_only_write_files_reaches_the_ledger(a_world: World, fol
     assert answer.json()["type"] == "urn:standing:problem:feed-taken"
 
 
-def test_a_full_file_tells_differences_only_and_never_closes_what_is_missing_from_it(bank: Bank, folder: Path) -> None:
+def test_a_full_file_publishes_only_differences_and_never_closes_missing_accounts(bank: Bank, folder: Path) -> None:
     drop = drop_folder(bank, folder)
     stated = [account(index) for index in range(5)]
     write_file(folder, "full", bank.clock.advance(10), *stated, account(7, status="closed"))
     drop.step(GOING)
     grants = [grant_of(bank.bind(one)) for one in stated]
     second_ms = bank.clock.advance(1_000)
-    # Account 4 is missing; 7 is too, and was closed; 2 is frozen.
+    # Accounts 4 and 7 are missing, and 7 was closed before; 2 is frozen.
     name = write_file(folder, "full", second_ms, stated[0], stated[1], {**stated[2], "status": "frozen"}, stated[3])
     drop.step(GOING)
     report = report_of(folder, "done", name)
@@ -68,9 +68,9 @@ def test_a_full_file_tells_differences_only_and_never_closes_what_is_missing_fro
 
 
 BAD_LINES = [
-    pytest.param({"currency": "CNX"}, "currency", id="no such currency"),
+    pytest.param({"currency": "CNX"}, "currency", id="unknown currency"),
     pytest.param({"status": "asleep"}, "status", id="an unknown status"),
-    pytest.param({"debit_allowed": "maybe"}, "debit_allowed", id="no boolean"),
+    pytest.param({"debit_allowed": "maybe"}, "debit_allowed", id="not a boolean"),
     pytest.param({"transaction_limit_minor": "1,000"}, "transaction_limit_minor", id="a limit with a comma"),
     pytest.param({"daily_limit_minor": -1}, "daily_limit_minor", id="a negative limit"),
     pytest.param({"holder_name": "··"}, "holder_name", id="a name without letters"),
@@ -85,7 +85,7 @@ BAD_LINES = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("wrong", "field"), BAD_LINES)
-def test_one_bad_line_is_named_by_line_and_field_and_makes_its_account_unstated_and_no_other(
+def test_a_bad_line_is_named_by_line_and_field_and_unstates_only_its_account(
     bank: Bank, folder: Path, wrong: Mapping[str, Any], field: str
 ) -> None:
     rows = [account(index) for index in range(12)]
@@ -119,15 +119,15 @@ BAD_FILES = [
     pytest.param("jsonl", b"", "file", id="empty"),
     pytest.param("jsonl", _GOOD.encode(), "file", id="cut short in its last line"),
     pytest.param("jsonl", _jsonl(_GOOD, "{"), "line", id="not JSON"),
-    pytest.param("jsonl", _jsonl(_GOOD, "[]"), "line", id="no object"),
+    pytest.param("jsonl", _jsonl(_GOOD, "[]"), "line", id="not an object"),
     pytest.param("jsonl", _jsonl('{"number": "1234", "number": "12345"}'), "line", id="a name twice"),
     pytest.param("jsonl", _jsonl(" " * 70_000), "line", id="a line without end"),
     pytest.param("jsonl", b'{"number": "\xff"}\n', "number", id="not UTF-8"),
     pytest.param("jsonl", _jsonl("[" * 60_000), "line", id="nested without end"),
     pytest.param("csv", _jsonl(_HEADER), "file", id="only a header"),
-    pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16, and no profile says so"),
+    pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16 without a profile"),
     pytest.param("csv", _jsonl("number,colour", "1234,red"), "header", id="an unknown column"),
-    pytest.param("csv", _jsonl("status", "active"), "header", id="no column of numbers"),
+    pytest.param("csv", _jsonl("status", "active"), "header", id="no number column"),
     pytest.param("csv", _jsonl("number,number", "1,2"), "header", id="a column twice"),
     pytest.param("csv", _jsonl("number,status", "7300000001"), "line", id="too few cells"),
     pytest.param("csv", _jsonl("number,status", '73"1",active'), "number", id="a quote in the middle"),
@@ -138,7 +138,7 @@ BAD_FILES = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("form", "content", "field"), BAD_FILES)
-def test_a_file_that_is_none_is_rejected_with_the_reason(
+def test_a_malformed_file_is_rejected_with_the_reason(
     bank: Bank, folder: Path, form: str, content: bytes, field: str
 ) -> None:
     name = f"full-{file_time(bank.clock.advance(10))}.{form}"
@@ -150,7 +150,7 @@ def test_a_file_that_is_none_is_rejected_with_the_reason(
 
 
 @pytest.mark.parametrize("more", ["," * 8_000_000, ',"\n"' * 2_000_000], ids=["one line", "many lines"])
-def test_a_csv_record_without_end_is_refused_before_it_is_in_memory(folder: Path, more: str) -> None:
+def test_an_endless_csv_record_is_refused_before_it_fills_memory(folder: Path, more: str) -> None:
     path = folder / "changes-20260101T000000Z.csv"
     path.write_text(f"number,status\n7300000001{more}\n")
     tracemalloc.start()
@@ -158,18 +158,18 @@ def test_a_csv_record_without_end_is_refused_before_it_is_in_memory(folder: Path
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert lines[0].problems[0].problem == "too long"
-    assert all(line.problems for line in lines), "none of it is taken for a record"
-    assert len(lines) <= 1_000, "where all is broken, reading ends"
+    assert all(line.problems for line in lines), "no part of it is read as a record"
+    assert len(lines) <= 1_000, "reading stops if every line is broken"
     assert most_bytes < 1_000_000
 
 
-def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(bank: Bank, folder: Path) -> None:
+def test_a_full_file_may_list_a_lost_card_before_its_replacement(bank: Bank, folder: Path) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     file_ms = bank.clock.advance(1_000)
     lost = {**ACCOUNT, "status": "lost", "effective_at_ms": file_ms - 100}
-    anew = {**account(1), "replaces": ACCOUNT["number"], "status": "frozen", "effective_at_ms": file_ms - 200}
-    name = write_file(folder, "full", file_ms, lost, anew)
+    replacement = {**account(1), "replaces": ACCOUNT["number"], "status": "frozen", "effective_at_ms": file_ms - 200}
+    name = write_file(folder, "full", file_ms, lost, replacement)
     drop_folder(bank, folder, page_size=1).step(GOING)
     assert report_of(folder, "done", name)["changes"] == 2
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
@@ -177,7 +177,7 @@ def test_a_full_file_may_state_a_lost_card_before_the_one_that_took_its_place(ba
 
 @pytest.mark.long
 @pytest.mark.parametrize("known", [True, False], ids=["known before", "stated in the same file"])
-def test_a_card_issued_anew_before_the_last_word_is_unstated_and_the_rest_of_the_file_counts(
+def test_a_replacement_card_dated_before_the_last_entry_is_unstated_and_the_rest_of_the_file_counts(
     bank: Bank, folder: Path, known: bool
 ) -> None:
     last_ms = bank.feed(*([ACCOUNT] if known else []))
@@ -196,25 +196,25 @@ def test_a_card_issued_anew_before_the_last_word_is_unstated_and_the_rest_of_the
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("anew", "field"),
+    ("replacement", "field"),
     [
-        pytest.param({"replaces": account(1)["number"]}, "replaces", id="in its own place"),
-        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last word"),
+        pytest.param({"replaces": account(1)["number"]}, "replaces", id="replaces itself"),
+        pytest.param({"effective_at_ms": -400}, "effective_at_ms", id="changed before its predecessor's last change"),
     ],
 )
 def test_a_line_that_the_feed_would_refuse_makes_its_account_unstated(
-    bank: Bank, folder: Path, anew: Mapping[str, Any], field: str
+    bank: Bank, folder: Path, replacement: Mapping[str, Any], field: str
 ) -> None:
     bank.feed(ACCOUNT, account(1))
     file_ms = bank.clock.advance(1_000)
     rows = [
         {"number": ACCOUNT["number"], "status": "lost", "effective_at_ms": file_ms - 100},
-        # It counts from its predecessor's loss, whatever it says itself.
+        # It counts from its predecessor's loss, whatever time it states itself.
         {"number": account(1)["number"], "replaces": ACCOUNT["number"], "effective_at_ms": file_ms - 500},
-        {"number": account(1)["number"], "status": "frozen", **anew},
+        {"number": account(1)["number"], "status": "frozen", **replacement},
     ]
-    if "effective_at_ms" in anew:
-        rows[2]["effective_at_ms"] = file_ms + anew["effective_at_ms"]
+    if "effective_at_ms" in replacement:
+        rows[2]["effective_at_ms"] = file_ms + replacement["effective_at_ms"]
     name = write_file(folder, "changes", file_ms, *rows)
     drop_folder(bank, folder, page_size=1).step(GOING)
     report = report_of(folder, "done", name)
@@ -223,9 +223,7 @@ def test_a_line_that_the_feed_would_refuse_makes_its_account_unstated(
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
 
 
-def test_a_card_that_came_and_was_issued_anew_between_two_files_needs_no_second_description(
-    bank: Bank, folder: Path
-) -> None:
+def test_a_card_issued_and_replaced_between_two_files_is_accepted(bank: Bank, folder: Path) -> None:
     bank.feed(ACCOUNT)
     new = {"number": account(2)["number"], "status": "active", "replaces": account(1)["number"]}
     name = write_file(folder, "changes", bank.clock.advance(1_000), account(1), {**account(1), "status": "lost"}, new)
@@ -234,7 +232,7 @@ def test_a_card_that_came_and_was_issued_anew_between_two_files_needs_no_second_
     assert grant_of(bank.bind(account(2)))
 
 
-def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, folder: Path) -> None:
+def test_a_full_file_named_with_a_future_time_is_refused_on_every_path(bank: Bank, folder: Path) -> None:
     bank.feed(ACCOUNT)
     name = write_file(folder, "full", bank.clock.now_ms() + 8 * 3_600_000, {**ACCOUNT, "status": "frozen"})
     loader = FileLoader(feed_of(bank, no_faults), bank.node.database, bank.secrets.vault())
@@ -244,9 +242,7 @@ def test_a_full_file_named_in_a_time_zone_ahead_gets_in_by_no_door(bank: Bank, f
         assert "in UTC" in rejected.value.report.problems[0].problem
 
 
-def test_a_file_longer_than_the_settings_allow_is_rejected_and_a_shorter_one_taken_in(
-    a_world: World, folder: Path
-) -> None:
+def test_a_file_over_the_size_setting_is_rejected_and_a_shorter_one_is_loaded(a_world: World, folder: Path) -> None:
     bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50, "max_bytes": 1_024})
     long = write_file(folder, "full", a_world.clock.advance(10), *(account(index) for index in range(12)))
     short = write_file(folder, "full", a_world.clock.advance(10), account(1))
@@ -256,9 +252,9 @@ def test_a_file_longer_than_the_settings_allow_is_rejected_and_a_shorter_one_tak
     assert len(stored_entries(bank)) == 1
 
 
-def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, folder: Path) -> None:
+def test_an_empty_file_of_changes_states_that_nothing_changed(bank: Bank, folder: Path) -> None:
     first_ms = bank.feed(ACCOUNT)
-    # Else the clock could move on before this is signed, and stand still before the next heartbeat is due.
+    # Otherwise the clock could advance before this is signed, and then stop before the next heartbeat is due.
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == first_ms)
     as_of_ms = bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     (folder / f"changes-{file_time(as_of_ms)}.csv").write_text("number,status\n")
@@ -270,16 +266,16 @@ def test_a_file_of_changes_with_no_line_says_that_nothing_changed(bank: Bank, fo
 @pytest.mark.parametrize(
     "name", ["accounts.csv", "full-20261301T000000Z.csv", "full-20260101T000000.csv", "FULL.jsonl"]
 )
-def test_a_file_whose_name_says_no_time_is_rejected(bank: Bank, folder: Path, name: str) -> None:
+def test_a_file_without_a_time_in_its_name_is_rejected(bank: Bank, folder: Path, name: str) -> None:
     (folder / name).write_text(_GOOD + "\n")
     drop_folder(bank, folder).step(GOING)
     assert report_of(folder, "rejected", name)["problems"][0]["field"] == "file name"
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["no UTF-8", "too long"])
+@pytest.mark.parametrize("name", ["报表.csv".encode("gbk"), b"x" * 250 + b".csv"], ids=["not UTF-8", "too long"])
 @pytest.mark.parametrize("require_checksum", [False, True])
-def test_a_file_with_a_name_that_nobody_expects_holds_up_no_other(
+def test_a_file_with_an_unexpected_name_does_not_block_others(
     bank: Bank, folder: Path, name: bytes, require_checksum: bool
 ) -> None:
     (folder / os.fsdecode(name)).write_text(_GOOD + "\n")
@@ -291,7 +287,7 @@ def test_a_file_with_a_name_that_nobody_expects_holds_up_no_other(
     assert not list((folder / "working").iterdir())
 
 
-def test_a_file_that_is_still_being_written_is_left_alone(bank: Bank, folder: Path) -> None:
+def test_a_file_still_being_written_is_left_alone(bank: Bank, folder: Path) -> None:
     name = f"full-{file_time(bank.clock.advance(10))}.jsonl"
     for unfinished in (f".{name}", f"{name}.part", f"{name}.tmp"):
         (folder / unfinished).write_text("half")
@@ -301,7 +297,7 @@ def test_a_file_that_is_still_being_written_is_left_alone(bank: Bank, folder: Pa
     )
 
 
-def test_a_file_older_than_what_was_said_already_is_rejected(bank: Bank, folder: Path) -> None:
+def test_a_file_older_than_the_last_entry_is_rejected(bank: Bank, folder: Path) -> None:
     last_ms = bank.feed(ACCOUNT)
     name = write_file(folder, "changes", last_ms, {"number": ACCOUNT["number"], "status": "frozen"})
     drop_folder(bank, folder).step(GOING)

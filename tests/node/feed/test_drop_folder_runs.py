@@ -1,4 +1,4 @@
-"""Feed files in time: checksums, order, kills, a file beside another source, and files sent by hand."""
+"""Feed files over time: checksums, order, kills, a file beside another source, and files sent by command."""
 
 import hashlib
 import signal
@@ -36,7 +36,7 @@ from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, Wor
         pytest.param(lambda _: "none", "rejected", id="none at all"),
     ],
 )
-def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, stated: Any, where: str) -> None:
+def test_a_checksum_that_does_not_match_its_file_is_refused(bank: Bank, folder: Path, stated: Any, where: str) -> None:
     drop = drop_folder(bank, folder, require_checksum=True)
     name = write_file(folder, "full", bank.clock.advance(10), ACCOUNT)
     drop.step(GOING)
@@ -50,7 +50,7 @@ def test_a_checksum_beside_the_file_must_be_the_files(bank: Bank, folder: Path, 
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", ["file_reported", "file_checksum_moved"])
-def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_is_killed_meanwhile(
+def test_a_wrong_checksum_stays_the_reason_of_rejection_even_if_the_node_is_killed(
     bank: Bank, folder: Path, point: str
 ) -> None:
     name = write_file(folder, "full", bank.clock.advance(10), ACCOUNT)
@@ -64,7 +64,7 @@ def test_a_file_with_a_wrong_checksum_stays_rejected_for_that_even_if_the_node_i
     assert stored_entries(bank) == []
 
 
-def test_files_are_taken_in_by_their_own_time_and_not_by_when_they_came(bank: Bank, folder: Path) -> None:
+def test_files_are_loaded_in_order_of_their_own_times_not_of_arrival(bank: Bank, folder: Path) -> None:
     first_ms, second_ms, third_ms = (bank.clock.advance(10) for _ in range(3))
     write_file(folder, "changes", third_ms, {"number": ACCOUNT["number"], "status": "active"})
     write_file(folder, "changes", second_ms, {"number": ACCOUNT["number"], "status": "frozen"})
@@ -83,7 +83,7 @@ _FILE_POINTS = [point for point in PART_FAULT_POINTS if point.startswith("file_"
     ("point", "times"),
     [(point, 1) for point in [*_FILE_POINTS, "feed_committed"]] + [("feed_committed", 2), ("feed_committed", 3)],
 )
-def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
+def test_a_node_killed_at_any_step_of_a_file_loses_and_repeats_nothing(
     bank: Bank, folder: Path, kind: str, point: str, times: int
 ) -> None:
     stated = [account(index) for index in range(25)]
@@ -95,7 +95,7 @@ def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
         frozen = [{**one, "status": "frozen"} for one in stated]
         name = write_file(folder, kind, frozen_ms, *frozen, checksum=True)
     else:
-        # The first account changes twice: taken up again, it must not go back.
+        # The first account changes twice: resuming must not revert it.
         twice = {"number": stated[0]["number"], "status": "lost"}
         frozen = [{"number": one["number"], "status": "frozen"} for one in stated]
         name = write_file(folder, kind, frozen_ms, twice, *frozen, checksum=True)
@@ -114,16 +114,16 @@ def test_killed_at_any_step_of_a_file_nothing_is_lost_and_nothing_told_twice(
 
 
 @pytest.mark.long
-def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(bank: Bank, folder: Path) -> None:
+def test_a_full_file_beside_another_source_repairs_drift_without_moving_the_watermark(bank: Bank, folder: Path) -> None:
     stated = [account(index) for index in range(4)]
     bank.feed(*stated)
     grants = [grant_of(bank.bind(one)) for one in stated]
     drop = drop_folder(bank, folder, role="reconcile")
     file_ms = bank.clock.advance(1_000)
-    # The live feed missed that 1 is frozen. It told that 2 is lost, after the file was written.
+    # The live feed missed the freeze of 1. It reported the loss of 2 after the file was written.
     name = write_file(folder, "full", file_ms, stated[0], {**stated[1], "status": "frozen"}, stated[2])
     drop.step(GOING)
-    assert (folder / name).exists(), "until the feed has spoken up to its time, the file could only be early"
+    assert (folder / name).exists(), "the file waits until the feed has reached its time"
     last_ms = bank.feed({"number": stated[2]["number"], "status": "lost"})
     drop.step(GOING)
     report = report_of(folder, "done", name)
@@ -131,13 +131,13 @@ def test_beside_another_source_a_full_file_mends_drift_and_moves_no_watermark(ba
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.FROZEN)
     assert status_on_ledger(bank, grants[2]) == Status.LOST
     assert last_as_of_ms(bank) == last_ms
-    # The live feed goes on, about the account that was mended as well.
+    # The live feed continues, also for the repaired account.
     bank.change({"number": stated[1]["number"], "status": "active"})
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
 
 
 @pytest.mark.long
-def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
+def test_changes_from_the_other_source_during_a_comparison_are_not_undone(
     bank: Bank, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank.feed(ACCOUNT, account(1), account(2))
@@ -147,8 +147,8 @@ def test_what_the_other_source_says_while_a_file_is_compared_is_not_undone(
     name = write_file(folder, "full", file_ms, *stated)
     bank.feed()
 
-    def compare(*told: Any) -> Any:
-        found = compare_states(*told)
+    def compare(*given: Any) -> Any:
+        found = compare_states(*given)
         bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
         return found
 
@@ -167,7 +167,7 @@ def test_a_file_of_changes_beside_another_source_is_rejected(bank: Bank, folder:
     assert "full files only" in report_of(folder, "rejected", name)["problems"][0]["allowed"]
 
 
-def test_a_full_outbox_makes_the_file_wait_and_a_stop_ends_the_wait(a_world: World, folder: Path) -> None:
+def test_a_file_waits_for_a_full_outbox_until_the_node_stops(a_world: World, folder: Path) -> None:
     bank = a_world.start_bank(max_waiting=1)
     bank.feed(ACCOUNT)
     a_world.chain.down = True
@@ -188,7 +188,7 @@ def test_a_full_outbox_makes_the_file_wait_and_a_stop_ends_the_wait(a_world: Wor
     report_of(folder, "done", name)
 
 
-def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Path) -> None:
+def test_a_missing_folder_is_a_transient_failure(a_world: World, folder: Path) -> None:
     folder.rmdir()
     bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
     trouble = wait_until(lambda: bank.get("/v1/status").json()["worker_troubles"])
@@ -199,7 +199,7 @@ def test_a_folder_that_is_gone_is_trouble_that_passes(a_world: World, folder: Pa
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", _FILE_POINTS)
-def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tmp_path: Path, point: str) -> None:
+def test_a_node_killed_while_loading_a_file_resumes_it(tmp_path: Path, point: str) -> None:
     with ExitStack() as stack:
         chain = Chain(SystemClock())
         net = LocalNet(tmp_path, PLATFORM, ledger_url=stack.enter_context(served(chain.app)))
@@ -222,22 +222,22 @@ def test_a_node_killed_by_the_system_while_it_takes_a_file_in_goes_on_with_it(tm
         assert report_of(folder, "done", name)["changes"] == 3
 
 
-def test_feed_check_judges_a_file_without_a_node_and_writes_nothing(folder: Path) -> None:
+def test_feed_check_validates_a_file_without_a_node_and_writes_nothing(folder: Path) -> None:
     good = write_file(
         folder, "changes", 1_767_225_600_000, {"number": ACCOUNT["number"], "status": "frozen"}, form="csv"
     )
     bad = write_file(folder, "full", 1_767_225_600_001, {**ACCOUNT, "status": "cold"})
     before = sorted(folder.rglob("*"))
     assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good), "--json"]).exit_code == 0
-    told = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
-    assert told.exit_code == 1
-    assert '"field": "status"' in told.output
-    assert '"line": 1' in told.output
+    result = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
+    assert result.exit_code == 1
+    assert '"field": "status"' in result.output
+    assert '"line": 1' in result.output
     assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.long
-def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_running_node(
+def test_a_file_sent_by_command_is_loaded_and_the_running_node_publishes_it(
     bank: Bank, folder: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "node.toml"
@@ -264,18 +264,20 @@ def test_a_file_sent_by_hand_is_taken_in_and_what_follows_is_published_by_the_ru
     mended = run("send", nightly, "--reconcile")
     assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), "they stay there"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), (
+        "the files stay in place"
+    )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", ["check", "send"])
-def test_by_hand_no_file_is_taken_that_is_longer_than_the_settings_allow(
+def test_the_command_refuses_a_file_over_the_size_setting(
     bank: Bank, folder: Path, tmp_path: Path, command: str
 ) -> None:
     config = tmp_path / "node.toml"
     bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
     long = write_file(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
-    told = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
-    assert (told.exit_code, '"allowed": "1 to 1024 bytes"' in told.output) == (1, True), told.output
+    result = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
+    assert (result.exit_code, '"allowed": "1 to 1024 bytes"' in result.output) == (1, True), result.output
     assert stored_entries(bank) == []

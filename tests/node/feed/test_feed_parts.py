@@ -1,4 +1,4 @@
-"""Entries in parts: the changes of each part count at once, the promise comes with the last."""
+"""Entries in parts: the changes of each part count at once, the watermark moves with the last."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,9 @@ def _as_of_ms(bank: Bank) -> int:
 
 
 def _wait_for_watermark(bank: Bank, at: int) -> None:
-    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)  # the change is out already, so a heartbeat carries it
+    bank.clock.advance(
+        bank.settings.publisher.heartbeat_ms + 1
+    )  # the change is already published, so a heartbeat carries the watermark
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == at)
 
 
@@ -31,7 +33,7 @@ _FREEZE = {"number": ACCOUNT["number"], "status": "frozen"}
 
 
 @pytest.mark.long
-def test_a_part_is_published_at_once_and_promises_nothing(bank: Bank) -> None:
+def test_a_part_is_published_at_once_without_moving_the_watermark(bank: Bank) -> None:
     before_ms = bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     at = bank.clock.advance(1_000)
@@ -45,7 +47,7 @@ def test_a_part_is_published_at_once_and_promises_nothing(bank: Bank) -> None:
     assert (trail["complete"], trail["changes"], trail["attestations"]) == (True, 2, 1)
 
 
-def test_each_part_sent_again_gets_its_own_answer_again_and_changes_nothing(bank: Bank) -> None:
+def test_a_repeated_part_gets_its_own_answer_and_changes_nothing(bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     at = bank.clock.advance(1_000)
@@ -59,7 +61,7 @@ def test_each_part_sent_again_gets_its_own_answer_again_and_changes_nothing(bank
 
 
 @pytest.mark.long
-def test_an_entry_without_parts_is_what_it_always_was(bank: Bank) -> None:
+def test_an_entry_without_parts_is_a_complete_entry(bank: Bank) -> None:
     at = bank.clock.advance(10)
     answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": at, "changes": []})
     assert answer.json() == _send(bank, at, 1, complete=True).json()
@@ -71,11 +73,11 @@ def test_an_entry_without_parts_is_what_it_always_was(bank: Bank) -> None:
     ("part", "complete", "changes", "problem"),
     [
         pytest.param(3, False, (), "feed-out-of-order", id="a gap"),
-        pytest.param(1, False, (), "entry-differs", id="a part with another content"),
+        pytest.param(1, False, (), "entry-differs", id="a part with other content"),
         pytest.param(1, True, (), "entry-differs", id="the whole entry under the same time"),
     ],
 )
-def test_a_part_that_is_not_next_is_refused(
+def test_a_part_out_of_order_is_refused(
     bank: Bank, part: int, complete: bool, changes: tuple[Any, ...], problem: str
 ) -> None:
     at = bank.clock.advance(10)
@@ -86,7 +88,7 @@ def test_a_part_that_is_not_next_is_refused(
     assert _as_of_ms(bank) == 0
 
 
-def test_nothing_can_be_added_to_an_entry_that_is_complete(bank: Bank) -> None:
+def test_a_part_after_the_last_one_is_refused(bank: Bank) -> None:
     at = bank.clock.advance(10)
     _send(bank, at, 1)
     _send(bank, at, 2, complete=True)
@@ -94,11 +96,11 @@ def test_nothing_can_be_added_to_an_entry_that_is_complete(bank: Bank) -> None:
         assert _send(bank, at, part, ACCOUNT, complete=True).status_code == 409
 
 
-def test_an_entry_begins_with_its_first_part(bank: Bank) -> None:
+def test_an_entry_must_begin_with_its_first_part(bank: Bank) -> None:
     assert _send(bank, bank.clock.advance(10), 2).status_code == 409
 
 
-def test_a_later_entry_makes_good_for_one_that_was_never_completed(bank: Bank) -> None:
+def test_a_later_entry_supersedes_one_that_was_never_completed(bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     open_ms = bank.clock.advance(1_000)
@@ -111,7 +113,7 @@ def test_a_later_entry_makes_good_for_one_that_was_never_completed(bank: Bank) -
     assert answer.json()["type"] == "urn:standing:problem:feed-out-of-order"
 
 
-def test_one_bad_change_in_a_part_leaves_that_part_out_and_the_parts_before_it_in(bank: Bank) -> None:
+def test_a_bad_change_rejects_only_its_own_part(bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     at = bank.clock.advance(1_000)

@@ -1,4 +1,4 @@
-"""Holders of every book in a file: all are taken in, stated again they tell nothing, and right claims are granted."""
+"""Holders of every kind in a file: all are loaded, a repeat publishes nothing, and correct claims are granted."""
 
 import csv
 import json
@@ -25,13 +25,13 @@ def _rows() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_full_file_of_every_kind_of_holder_is_taken_in_and_stated_again_changes_nothing(
+def test_a_full_file_of_every_holder_kind_is_loaded_and_a_repeat_changes_nothing(
     a_world: World, tmp_path: Path, form: str
 ) -> None:
     bank = a_world.start_bank()
     rows = _rows()
     loader = FileLoader(bank.node.feed, bank.node.database, bank.secrets.vault())
-    told = []
+    reports = []
     for _ in range(2):
         at = datetime.fromtimestamp(a_world.clock.advance(5_000) // 1000, UTC)
         path = tmp_path / f"full-{at:%Y%m%dT%H%M%S}.000Z.{form}"
@@ -43,8 +43,8 @@ def test_a_full_file_of_every_kind_of_holder_is_taken_in_and_stated_again_change
             else:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         name = parse_name(path.name)
-        told.append(loader.load(path, name, lambda _read, _of: None, threading.Event()))
-    assert [(report.outcome, report.new_accounts, report.changes) for report in told] == [
+        reports.append(loader.load(path, name, lambda _read, _of: None, threading.Event()))
+    assert [(report.outcome, report.new_accounts, report.changes) for report in reports] == [
         ("loaded", len(rows), len(rows)),
         ("loaded", 0, 0),
     ]

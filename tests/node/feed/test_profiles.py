@@ -25,7 +25,7 @@ from standing.node.feed.profile_values import Translator
 from tests.node.node_tools import grant_of, settings_on_disk, status_on_ledger
 from tests.world import ACCOUNT, Bank, wait_until
 
-#: A book as a core writes it: Chinese headings, words for states, yuan with separators. All of it is invented.
+#: A book as a core writes it: Chinese headings, states in words, yuan with separators. All of it is invented.
 HEADING = "账号,户名,证件类型,证件号码,手机号,账户状态,币种,单笔限额(元),日限额(元)"
 BOOK = (
     HEADING,
@@ -42,18 +42,20 @@ def book(tmp_path: Path) -> Path:
     return path
 
 
-def _run(*words: str) -> Any:
-    return CliRunner().invoke(command_line, ["feed", *words], env={"COLUMNS": "160"})
+def _run(*arguments: str) -> Any:
+    return CliRunner().invoke(command_line, ["feed", *arguments], env={"COLUMNS": "160"})
 
 
 def _filled_in(draft: str) -> tuple[str, int]:
-    """The draft with what it could not tell, as the bank's engineer would edit it, and how many lines that took."""
+    """The draft as completed by the bank's engineer, and the number of lines edited."""
     lines = draft.splitlines()
     edited = [line.replace('"?"', '"none"') for line in lines]
     return "\n".join(edited), sum(old != new for old, new in zip(lines, edited, strict=True))
 
 
-def test_a_cores_own_export_is_learned_edited_checked_and_sent(bank: Bank, book: Path, tmp_path: Path) -> None:
+def test_a_profile_of_a_cores_export_can_be_drafted_edited_checked_and_used(
+    bank: Bank, book: Path, tmp_path: Path
+) -> None:
     config = tmp_path / "node.toml"
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
     profile = tmp_path / "core.toml"
@@ -61,7 +63,7 @@ def test_a_cores_own_export_is_learned_edited_checked_and_sent(bank: Bank, book:
     as_of = datetime.fromtimestamp(bank.clock.advance(10) / 1000, UTC).isoformat()
     given_file = (str(book), "--profile", str(profile), "--as-of", as_of)
     unfinished = _run("check", *given_file)
-    assert unfinished.exit_code == 1, "a draft says what it could not tell, and is not taken for an answer"
+    assert unfinished.exit_code == 1, "a draft lists what it could not determine, and is not a valid profile"
     text, edits = _filled_in(profile.read_text())
     assert edits == 2
     profile.write_text(text)
@@ -75,7 +77,7 @@ def test_a_cores_own_export_is_learned_edited_checked_and_sent(bank: Bank, book:
     wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
 
 
-def test_a_check_prints_a_table_for_people_and_json_for_programs_and_never_a_value(book: Path, tmp_path: Path) -> None:
+def test_feed_check_prints_a_table_or_json_and_never_a_value(book: Path, tmp_path: Path) -> None:
     profile = tmp_path / "core.toml"
     profile.write_text(_filled_in(draft_profile(book))[0])
     bad = BOOK[1].replace("正常", "休眠中").replace("50,000.00", "五万")
@@ -92,12 +94,12 @@ def test_a_check_prints_a_table_for_people_and_json_for_programs_and_never_a_val
         assert not any(value in shown for value in ("休眠中", "五万", "王小云", "11050137001000000779", "13800138000"))
     assert "transaction_limit_minor" in table.output
     assert (report["outcome"], report["bad_lines"], report["unstated"]) == ("valid", 1, 1)
-    assert table.exit_code == 0, "the other lines can be taken in"
+    assert table.exit_code == 0, "the other lines can be loaded"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["no mark", "mark"])
-def test_every_encoding_is_read_with_its_mark_and_without(tmp_path: Path, encoding: str, mark: str) -> None:
+def test_every_encoding_is_read_with_or_without_its_byte_order_mark(tmp_path: Path, encoding: str, mark: str) -> None:
     path = tmp_path / "book.csv"
     # Characters whose bytes hold a 10, which ends no line.
     rows = [["number", "holder_name"], ["7300000001", "王\u010a\u0a0a㐊"], ["7300000002", "two\nlines"]]
@@ -113,7 +115,7 @@ def test_every_encoding_is_read_with_its_mark_and_without(tmp_path: Path, encodi
 
 
 @pytest.mark.parametrize("before", [0, 3_000], ids=["at once", "after what is read ahead"])
-def test_a_byte_that_is_none_is_told_with_its_true_line_and_field_and_spoils_no_other(
+def test_an_undecodable_byte_is_reported_by_line_and_field_and_spoils_no_other_line(
     tmp_path: Path, before: int
 ) -> None:
     path = tmp_path / "changes-20260101T000000Z.csv"
@@ -125,7 +127,7 @@ def test_a_byte_that_is_none_is_told_with_its_true_line_and_field_and_spoils_no_
     assert (bad.record["number"], last.record["status"], last.problems) == ("7399999991", "lost", ())
 
 
-def test_a_quote_in_the_wrong_place_costs_its_own_line_only(tmp_path: Path) -> None:
+def test_a_misplaced_quote_spoils_only_its_own_line(tmp_path: Path) -> None:
     path = tmp_path / "changes-20260101T000000Z.csv"
     path.write_text('number,holder_name\n7300000001,"a"b\n7300000002,b\n7300000003,"c\n7300000004,d\n')
     lines = list(read_lines(path, "csv"))
@@ -162,7 +164,9 @@ AMOUNTS = [
 
 
 @pytest.mark.parametrize(("amounts", "currency", "written", "minor"), AMOUNTS)
-def test_amounts(amounts: dict[str, str], currency: str, written: Any, minor: int | None) -> None:
+def test_amounts_are_read_in_the_profiles_format(
+    amounts: dict[str, str], currency: str, written: Any, minor: int | None
+) -> None:
     record, problems = _row({"amounts": amounts}, currency=currency, daily_limit_minor=written)
     assert record.get("daily_limit_minor") == minor
     assert ("daily_limit_minor" in problems or "currency" in problems) == (minor is None)
@@ -183,12 +187,12 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("times", "written", "expected_ms"), TIMES)
-def test_times(times: dict[str, str], written: Any, expected_ms: int | None) -> None:
+def test_times_are_read_in_the_profiles_format(times: dict[str, str], written: Any, expected_ms: int | None) -> None:
     record, problems = _row({"times": times}, effective_at_ms=written)
     assert (record.get("effective_at_ms"), problems) == (expected_ms, [] if expected_ms else ["effective_at_ms"])
 
 
-def test_words_constants_empty_cells_and_padding() -> None:
+def test_mapped_values_constants_empty_cells_and_padding_are_read() -> None:
     profile = {
         "words": {"status": {"正常": "active"}, "debit_allowed": {"是": True}, "currency": {"人民币": "CNY"}},
         "constants": {"number_type": "account"},
@@ -226,7 +230,9 @@ BAD_PROFILES = [
 
 
 @pytest.mark.parametrize(("stated", "named"), BAD_PROFILES)
-def test_a_wrong_profile_is_refused_by_its_setting(stated: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_wrong_profile_is_refused_by_the_name_of_the_setting(
+    stated: dict[str, Any], named: str, tmp_path: Path
+) -> None:
     with pytest.raises(ValidationError, match=named.replace(".", r"\.")):
         Profile.model_validate(stated)
     path = tmp_path / "core.toml"
@@ -235,7 +241,7 @@ def test_a_wrong_profile_is_refused_by_its_setting(stated: dict[str, Any], named
         read_profile(path)
 
 
-def test_a_file_without_a_heading_is_read_by_the_numbers_of_its_columns(tmp_path: Path) -> None:
+def test_a_file_without_a_header_is_read_by_column_number(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_bytes("\r\n".join(BOOK[1:]).encode("gb18030"))
     draft = draft_profile(path)
@@ -251,7 +257,7 @@ def test_a_file_without_a_heading_is_read_by_the_numbers_of_its_columns(tmp_path
     cells=st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=2, max_size=4),
     encoding=st.sampled_from([name for name in ENCODINGS if name != "utf-16"]),
 )
-def test_whatever_stands_in_the_cells_comes_out_as_it_went_in(
+def test_any_cell_content_is_read_back_unchanged(
     tmp_path_factory: pytest.TempPathFactory, cells: list[str], encoding: Any
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "book.csv"
@@ -285,7 +291,7 @@ def _trimmed(cell: str) -> str | None:
     ],
     ids=["chinese", "english"],
 )
-def test_holder_kind_class_and_every_limit_are_learned_and_read(
+def test_a_drafted_profile_reads_holder_kind_class_and_every_limit(
     heading: str, words: tuple[str, ...], tmp_path: Path
 ) -> None:
     person, organisation, active, second, third = words

@@ -1,4 +1,4 @@
-"""A change that cannot be understood makes its account unstated and stops nothing else: by file and by push."""
+"""An invalid change makes its account unstated and affects nothing else, by file and by push."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ from tests.world import Bank, World, wait_until
 
 
 def _load(bank: Bank, folder: Path, kind: Any, rows: list[dict[str, Any]], **options: Any) -> FileReport:
-    """Take a file of rows in, some time later."""
+    """Load a file of rows, some time later."""
     as_of_ms = bank.clock.advance(1_000)
     path = folder / f"{as_of_ms}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -39,9 +39,7 @@ def _load(bank: Bank, folder: Path, kind: Any, rows: list[dict[str, Any]], **opt
     return loader.load(path, FileName(kind, as_of_ms, "jsonl"), lambda _a, _b: None, GO)
 
 
-def test_a_bad_line_makes_a_bound_account_unstated_until_a_mended_one_states_it_again(
-    bank: Bank, tmp_path: Path
-) -> None:
+def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank: Bank, tmp_path: Path) -> None:
     rows = [account(index) for index in range(5)]
     _load(bank, tmp_path, "full", rows)
     grants = [grant_of(bank.bind(row)) for row in rows]
@@ -53,12 +51,12 @@ def test_a_bad_line_makes_a_bound_account_unstated_until_a_mended_one_states_it_
     wait_until(lambda: status_on_ledger(bank, grants[2]) == Status.UNSTATED)
     terms = terms_on_ledger(bank, grants[2])
     assert terms is not None
-    assert (terms.debit_allowed, terms.credit_allowed) == (False, False), "nothing is allowed of what nobody knows"
+    assert (terms.debit_allowed, terms.credit_allowed) == (False, False), "an unstated account allows nothing"
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
     (listed,) = unstated(bank)
     assert (listed.number, listed.known, "status:" in listed.problem) == (rows[2]["number"], True, True)
     assert watermark(bank) == report.as_of_ms
-    # Said again and again, it is published once.
+    # However often it is repeated, it is published once.
     _load(bank, tmp_path, "full", bad)
     assert writes(bank, grants[2]) == 2
     _load(bank, tmp_path, "full", rows)
@@ -67,11 +65,11 @@ def test_a_bad_line_makes_a_bound_account_unstated_until_a_mended_one_states_it_
     assert [writes(bank, grant) for grant in grants] == [1, 1, 3, 1, 1]
 
 
-def test_what_a_bad_change_spoke_of_must_all_be_said_again(bank: Bank, tmp_path: Path) -> None:
+def test_every_field_of_a_bad_change_must_be_stated_again(bank: Bank, tmp_path: Path) -> None:
     _load(bank, tmp_path, "full", [account(1), account(2)])
     grant = grant_of(bank.bind(account(1)))
     number = account(1)["number"]
-    # It froze the account and said something of a limit that nobody understands: the freeze must not get lost.
+    # The line froze the account and gave an invalid limit: the freeze must not be lost.
     _load(bank, tmp_path, "changes", [{"number": number, "status": "frozen", "daily_limit_minor": "much"}])
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
     _load(bank, tmp_path, "changes", [{"number": number, "daily_limit_minor": 5}])
@@ -83,9 +81,7 @@ def test_what_a_bad_change_spoke_of_must_all_be_said_again(bank: Bank, tmp_path:
     assert unstated(bank) == []
 
 
-def test_an_account_that_was_never_understood_cannot_be_bound_and_the_answer_says_why(
-    bank: Bank, tmp_path: Path
-) -> None:
+def test_an_account_never_stated_validly_cannot_be_bound_and_the_answer_says_why(bank: Bank, tmp_path: Path) -> None:
     _load(bank, tmp_path, "full", [account(1), {**account(2), "currency": "CNX"}])
     refused = bank.bind(account(2)).json()
     assert (refused["outcome"], refused["mismatches"][0]["field"]) == ("refused", "account")
@@ -95,9 +91,7 @@ def test_an_account_that_was_never_understood_cannot_be_bound_and_the_answer_say
     assert grant_of(bank.bind(account(2)))
 
 
-def test_a_full_file_with_a_line_that_names_no_account_unstates_those_that_are_missing(
-    bank: Bank, tmp_path: Path
-) -> None:
+def test_a_full_file_with_an_unattributable_line_unstates_missing_accounts(bank: Bank, tmp_path: Path) -> None:
     rows = [account(index) for index in range(6)]
     _load(bank, tmp_path, "full", [*rows, account(7, status="closed")])
     grants = [grant_of(bank.bind(row)) for row in rows]
@@ -111,7 +105,7 @@ def test_a_full_file_with_a_line_that_names_no_account_unstates_those_that_are_m
     wait_until(lambda: status_on_ledger(bank, grants[5]) == Status.ACTIVE)
 
 
-def test_a_file_of_changes_with_a_line_that_names_no_account_is_rejected(bank: Bank, tmp_path: Path) -> None:
+def test_a_file_of_changes_with_an_unattributable_line_is_rejected(bank: Bank, tmp_path: Path) -> None:
     spoken_ms = _load(bank, tmp_path, "full", [account(1)]).as_of_ms
     with pytest.raises(FileRejected) as caught:
         _load(bank, tmp_path, "changes", [account(2), {"number": "6.22E+18", "status": "frozen"}])
@@ -120,9 +114,7 @@ def test_a_file_of_changes_with_a_line_that_names_no_account_is_rejected(bank: B
 
 
 @pytest.mark.parametrize(("bad", "taken"), [(10, True), (11, False)])
-def test_a_file_of_which_too_much_cannot_be_understood_is_a_wrong_one(
-    bank: Bank, tmp_path: Path, bad: int, taken: bool
-) -> None:
+def test_a_file_with_too_many_bad_lines_is_rejected(bank: Bank, tmp_path: Path, bad: int, taken: bool) -> None:
     rows = [account(index, **({"status": "?"} if index < bad else {})) for index in range(100)]
     if taken:
         assert _load(bank, tmp_path, "full", rows).unstated == bad
@@ -133,7 +125,7 @@ def test_a_file_of_which_too_much_cannot_be_understood_is_a_wrong_one(
     assert _load(bank, tmp_path, "full", rows, max_bad_share=0.11).unstated == bad
 
 
-def test_an_account_on_two_lines_is_unstated_whichever_of_them_is_right(bank: Bank, tmp_path: Path) -> None:
+def test_an_account_on_two_lines_is_unstated_whichever_is_right(bank: Bank, tmp_path: Path) -> None:
     twice = [account(1), account(2), account(1, status="frozen"), account(3)]
     report = _load(bank, tmp_path, "full", twice, page_size=2)
     assert (report.bad_lines, [each.number for each in unstated(bank)]) == (2, [account(1)["number"]])
@@ -143,7 +135,7 @@ def test_an_account_on_two_lines_is_unstated_whichever_of_them_is_right(bank: Ba
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["full", "changes"])
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_killed_at_any_part_of_a_file_with_bad_lines_nothing_is_lost_and_nothing_told_twice(
+def test_a_node_killed_at_any_part_of_a_file_with_bad_lines_loses_and_repeats_nothing(
     bank: Bank, tmp_path: Path, kind: str, times: int
 ) -> None:
     rows = [account(index) for index in range(6)]
@@ -166,9 +158,7 @@ def test_killed_at_any_part_of_a_file_with_bad_lines_nothing_is_lost_and_nothing
     assert {each.number for each in unstated(bank)} == {rows[1]["number"], rows[4]["number"]}
 
 
-def test_files_dropped_in_the_cores_own_words_are_read_by_the_profile_of_the_settings(
-    a_world: World, tmp_path: Path
-) -> None:
+def test_files_in_the_cores_own_format_are_read_by_the_configured_profile(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "drop"
     folder.mkdir()
     profile = tmp_path / "core.toml"
@@ -202,9 +192,7 @@ def _push(bank: Bank, *changes: dict[str, Any], **entry: Any) -> httpx.Response:
     [{"status": "asleep"}, {"currency": "CNX"}, {"daily_limit_minor": "much"}, {"effective_at_ms": 1}],
     ids=["a word", "a currency", "a limit", "a time long ago"],
 )
-def test_http_push_refuses_a_bad_change_unless_it_is_told_to_unstate_its_account(
-    bank: Bank, wrong: dict[str, Any]
-) -> None:
+def test_http_push_refuses_a_bad_change_unless_asked_to_unstate_its_account(bank: Bank, wrong: dict[str, Any]) -> None:
     assert _push(bank, account(1), account(2)).status_code == 200
     grants = [grant_of(bank.bind(account(index))) for index in (1, 2)]
     changes = [{"number": account(1)["number"], "status": "frozen", **wrong}, {**account(2), "status": "lost"}]
@@ -215,14 +203,14 @@ def test_http_push_refuses_a_bad_change_unless_it_is_told_to_unstate_its_account
     wait_until(lambda: status_on_ledger(bank, grants[0]) == Status.ACTIVE)
 
 
-def test_http_push_refuses_a_change_that_names_no_account_whatever_it_is_told(bank: Bank) -> None:
+def test_http_push_always_refuses_a_change_that_names_no_account(bank: Bank) -> None:
     refused = _push(bank, account(1), {"number": "6.22E+18", "status": "frozen"}, on_bad_change="unstate")
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"].startswith("changes[1].number")
     assert watermark(bank) == 0
 
 
-def test_a_core_may_say_itself_that_it_cannot_say_how_an_account_is(bank: Bank) -> None:
+def test_a_core_may_itself_declare_an_account_unstated(bank: Bank) -> None:
     _push(bank, account(1))
     grant = grant_of(bank.bind(account(1)))
     assert _push(bank, {"number": account(1)["number"], "unstated": ["status"]}).status_code == 200

@@ -1,4 +1,4 @@
-"""No content of any field, in a file, a view or a push, stops the feed or touches another account."""
+"""No content of any field, in a file, a view or a push, stops the feed or affects another account."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ from tests.node.node_tools import (
 )
 from tests.world import Bank
 
-#: Anything that a file can hold, and what is known to break readers.
+#: Arbitrary file content, and content known to break parsers.
 _STRINGS = st.one_of(
     st.text(max_size=60),
     st.text(st.characters(codec="utf-8"), max_size=400),
@@ -65,15 +65,15 @@ def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
         assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}
 
 
-def _others_stand(bank: Bank, as_of_ms: int) -> None:
-    """The source went on, and nobody but account 5 is in trouble."""
+def _assert_others_unaffected(bank: Bank, as_of_ms: int) -> None:
+    """The source continued, and only account 5 is affected."""
     assert watermark(bank) == as_of_ms
     assert {each.number for each in unstated(bank)} <= {account(5)["number"]}
     with bank.node.database.read() as connection:
         assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}
 
 
-#: What a SQLite column can hold where a view states a field: text of any kind, bytes, and numbers of any size.
+#: Values that a SQLite column can hold in a field of a view: any text, bytes, and numbers of any size.
 _CELLS = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=400),
     st.sampled_from(["\x00", '"', "\r\n", "\u2028", "1" * 5_000, "NaN", "none", "00000000", "6.22E+18"]),
@@ -84,9 +84,9 @@ _CELLS = st.one_of(
 
 
 @pytest.fixture
-def loose(tmp_path: Path, bank: Bank) -> Iterator[tuple[sqlite3.Connection, SqlViewSource]]:
+def untyped_view(tmp_path: Path, bank: Bank) -> Iterator[tuple[sqlite3.Connection, SqlViewSource]]:
     """A core whose view has columns without a type, as SQLite allows, and the source that reads it."""
-    path = tmp_path / "loose.sqlite3"
+    path = tmp_path / "untyped_view.sqlite3"
     made = sqlite3.connect(path, isolation_level=None)
     columns = [name for name in FIELDS if name != "replaced_bindings"]
     made.execute(f"CREATE TABLE standing_accounts ({', '.join(columns)})")
@@ -106,10 +106,10 @@ def _put_row(core: sqlite3.Connection, row: dict[str, Any]) -> None:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_nothing_in_any_field_of_a_view_stops_it_or_touches_another_account(
-    bank: Bank, loose: tuple[sqlite3.Connection, SqlViewSource], data: st.DataObject
+def test_no_value_in_any_field_of_a_view_stops_it_or_touches_another_account(
+    bank: Bank, untyped_view: tuple[sqlite3.Connection, SqlViewSource], data: st.DataObject
 ) -> None:
-    core, source = loose
+    core, source = untyped_view
     names = [name for name in FIELDS if name not in {"number", "effective_at_ms", "replaced_bindings"}]
     fields = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
     at = bank.clock.advance(1_000)
@@ -120,12 +120,12 @@ def test_nothing_in_any_field_of_a_view_stops_it_or_touches_another_account(
     core.execute("DELETE FROM core_clock")
     core.execute("INSERT INTO core_clock VALUES (?)", (as_of_ms := bank.clock.advance(10),))
     source.step(GO)
-    _others_stand(bank, as_of_ms)
+    _assert_others_unaffected(bank, as_of_ms)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_nothing_in_any_field_of_a_push_that_unstates_stops_it_or_touches_another_account(
+def test_no_value_in_any_field_of_an_unstating_push_stops_it_or_touches_another_account(
     bank: Bank, data: st.DataObject
 ) -> None:
     names = [name for name in FIELDS if name != "number"]
@@ -142,12 +142,12 @@ def test_nothing_in_any_field_of_a_push_that_unstates_stops_it_or_touches_anothe
         body.encode().decode("utf-8")
         assert "\\ud800" not in body
     except (ValueError, AssertionError):
-        # No JSON, or no Unicode text: the call is refused, and changes nothing.
+        # Not JSON, or not Unicode text: the call is refused and changes nothing.
         assert answer.status_code in {200, 422}, answer.text
         if answer.status_code == 422:
             return
     assert answer.status_code == 200, answer.text
-    _others_stand(bank, at)
+    _assert_others_unaffected(bank, at)
 
 
 def _no_json(constant: str) -> None:

@@ -1,4 +1,4 @@
-"""A row of a SQL view that cannot be understood makes its account unstated and stops nothing else."""
+"""An invalid row of a SQL view makes its account unstated and affects nothing else."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.node.node_tools import (
 from tests.world import Bank, wait_until
 
 
-def test_with_a_bad_row_in_the_view_another_account_that_is_frozen_is_told_at_once(bank: Bank, core: SqlCore) -> None:
+def test_a_bad_row_in_the_view_does_not_delay_anothers_freeze(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), *(account(index) for index in range(5)))
     source = view_source(bank, core, page_size=2)
     read_pass(bank, core, source)
@@ -32,13 +32,13 @@ def test_with_a_bad_row_in_the_view_another_account_that_is_frozen_is_told_at_on
     wait_until(lambda: [status_on_ledger(bank, grant) for grant in grants] == expected)
     for _ in range(3):
         read_pass(bank, core, source)
-    assert writes(bank, grants[1]) == 2, "it is told once"
+    assert writes(bank, grants[1]) == 2, "it is published once"
     core.put(bank.clock.advance(10), account(1))
     read_pass(bank, core, source)
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.ACTIVE)
 
 
-def test_a_row_that_names_no_account_unstates_those_that_are_in_no_row(bank: Bank, core: SqlCore) -> None:
+def test_a_row_that_names_no_account_unstates_accounts_without_a_row(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), *(account(index) for index in range(5)))
     source = view_source(bank, core, page_size=2)
     read_pass(bank, core, source)
@@ -52,14 +52,14 @@ def test_a_row_that_names_no_account_unstates_those_that_are_in_no_row(bank: Ban
     assert [each.number for each in unstated(bank)] == [account(3)["number"]]
 
 
-def test_a_view_of_which_too_much_cannot_be_understood_is_a_wrong_one(bank: Bank, core: SqlCore) -> None:
+def test_a_view_with_too_many_bad_rows_is_refused(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), *(account(index, **({"status": "?"} if index < 11 else {})) for index in range(30)))
     with pytest.raises(InvalidValue, match="11 of 30 rows cannot be understood"):
         read_pass(bank, core, view_source(bank, core, page_size=7))
     assert (watermark(bank), unstated(bank)) == (0, [])
 
 
-def test_a_view_in_the_cores_own_words_is_read_by_its_profile(bank: Bank, core: SqlCore) -> None:
+def test_a_view_in_the_cores_own_format_is_read_by_its_profile(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms() // 1_000, *(account(index, status="正常") for index in range(2)))
     core.run("DROP VIEW standing_accounts")
     core.run(

@@ -1,4 +1,4 @@
-"""The SQL view: changes are read once, in order, and the watermark never runs ahead of what was read."""
+"""The SQL view: changes are read once, in order, and the watermark never runs ahead of them."""
 
 import pytest
 
@@ -8,9 +8,7 @@ from tests.node.node_tools import Killed, SqlCore, account, die_at, grant_of, st
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
-def test_a_change_in_the_core_reaches_the_ledger_without_the_core_calling_anybody(
-    a_world: World, core: SqlCore
-) -> None:
+def test_a_change_in_the_core_is_published_without_the_core_calling_anybody(a_world: World, core: SqlCore) -> None:
     start_ms = a_world.clock.now_ms()
     core.put(start_ms - 5_000, ACCOUNT)
     bank = a_world.start_bank(sql_view=core.settings())
@@ -18,19 +16,19 @@ def test_a_change_in_the_core_reaches_the_ledger_without_the_core_calling_anybod
     grant = grant_of(bank.bind())
     wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
     core.change(ACCOUNT["number"], bank.clock.advance(1_000), status="frozen")
-    core.tell_time(bank.clock.now_ms())
+    core.set_time(bank.clock.now_ms())
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == bank.clock.now_ms())
 
 
-def test_while_the_node_reads_the_view_nobody_else_speaks_for_the_core(a_world: World, core: SqlCore) -> None:
+def test_other_sources_are_refused_while_the_node_reads_the_view(a_world: World, core: SqlCore) -> None:
     bank = a_world.start_bank(sql_view=core.settings())
     answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": bank.clock.now_ms() + 1, "changes": []})
     assert answer.status_code == 409
     assert answer.json()["type"] == "urn:standing:problem:feed-taken"
 
 
-def test_a_row_that_did_not_change_is_told_once_however_often_it_is_read(bank: Bank, core: SqlCore) -> None:
+def test_an_unchanged_row_is_published_once_however_often_it_is_read(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT, account(1))
     source = view_source(bank, core, late_window_ms=1_000)
     for _ in range(5):
@@ -39,7 +37,7 @@ def test_a_row_that_did_not_change_is_told_once_however_often_it_is_read(bank: B
 
 
 @pytest.mark.long
-def test_the_watermark_is_the_cores_time_less_what_its_transactions_may_take(bank: Bank, core: SqlCore) -> None:
+def test_the_watermark_trails_the_cores_time_by_its_longest_transaction(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     read_ms = read_pass(bank, core, view_source(bank, core, settle_ms=300))
     assert [entry.as_of_ms for entry in entries(bank)] == [read_ms - 300]
@@ -48,7 +46,7 @@ def test_the_watermark_is_the_cores_time_less_what_its_transactions_may_take(ban
 
 
 @pytest.mark.long
-def test_while_a_large_pass_comes_in_nothing_is_promised(bank: Bank, core: SqlCore) -> None:
+def test_the_watermark_does_not_move_during_a_large_pass(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), *(account(index) for index in range(25)))
     with pytest.raises(Killed):
         read_pass(bank, core, view_source(bank, core, die_at("feed_committed", 2), page_size=10))
@@ -68,7 +66,7 @@ def test_while_a_large_pass_comes_in_nothing_is_promised(bank: Bank, core: SqlCo
 
 @pytest.mark.long
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_killed_after_any_part_of_a_pass_nothing_is_lost_and_nothing_told_twice(
+def test_a_node_killed_after_any_part_of_a_pass_loses_and_repeats_nothing(
     bank: Bank, core: SqlCore, times: int
 ) -> None:
     stated = [account(index) for index in range(25)]
@@ -92,7 +90,7 @@ def test_killed_after_any_part_of_a_pass_nothing_is_lost_and_nothing_told_twice(
 
 
 @pytest.mark.long
-def test_a_row_that_became_visible_after_its_time_was_promised_is_still_told(bank: Bank, core: SqlCore) -> None:
+def test_a_row_that_became_visible_behind_the_watermark_is_still_published(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT, account(1))
     source = view_source(bank, core, late_window_ms=10_000)
     promised_ms = read_pass(bank, core, source)
@@ -105,9 +103,7 @@ def test_a_row_that_became_visible_after_its_time_was_promised_is_still_told(ban
 
 
 @pytest.mark.long
-def test_a_card_issued_anew_that_became_visible_late_stops_nothing_and_takes_its_bindings_over(
-    bank: Bank, core: SqlCore
-) -> None:
+def test_a_replacement_card_that_became_visible_late_still_takes_over_its_bindings(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, late_window_ms=10_000)
     promised_ms = read_pass(bank, core, source)
@@ -121,8 +117,8 @@ def test_a_card_issued_anew_that_became_visible_late_stops_nothing_and_takes_its
 
 
 @pytest.mark.long
-def test_a_row_newer_than_the_promise_is_told_ahead_of_it_and_once(bank: Bank, core: SqlCore) -> None:
-    """The view shows only the newest state: to wait for its time would leave out what was before."""
+def test_a_row_newer_than_the_watermark_is_published_at_once_and_only_once(bank: Bank, core: SqlCore) -> None:
+    """The view shows only the newest state: waiting until the watermark reaches it could skip it."""
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, settle_ms=500)
     read_pass(bank, core, source)
@@ -138,7 +134,7 @@ def test_a_row_newer_than_the_promise_is_told_ahead_of_it_and_once(bank: Bank, c
 
 
 @pytest.mark.long
-def test_a_changed_state_with_an_older_time_than_the_last_is_told_all_the_same(bank: Bank, core: SqlCore) -> None:
+def test_a_change_with_an_older_time_than_the_last_is_still_published(bank: Bank, core: SqlCore) -> None:
     """Two servers of one core, whose clocks differ: the second change carries the earlier time."""
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, late_window_ms=10_000)
@@ -154,7 +150,7 @@ def test_a_changed_state_with_an_older_time_than_the_last_is_told_all_the_same(b
 
 
 @pytest.mark.long
-def test_an_account_that_is_gone_from_the_view_is_not_closed(bank: Bank, core: SqlCore) -> None:
+def test_an_account_missing_from_the_view_is_not_closed(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, late_window_ms=1_000)
     read_pass(bank, core, source)
@@ -168,9 +164,7 @@ def test_an_account_that_is_gone_from_the_view_is_not_closed(bank: Bank, core: S
 
 
 @pytest.mark.long
-def test_an_unbinding_that_is_read_again_does_not_end_a_binding_that_was_made_after_it(
-    bank: Bank, core: SqlCore
-) -> None:
+def test_an_unbinding_read_again_does_not_end_a_later_binding(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     source = view_source(bank, core, late_window_ms=1_000)
     read_pass(bank, core, source)
@@ -186,7 +180,7 @@ def test_an_unbinding_that_is_read_again_does_not_end_a_binding_that_was_made_af
     assert status_on_ledger(bank, again) == Status.ACTIVE
 
 
-def test_text_that_is_cut_within_a_character_names_its_row_and_is_shown_nowhere(bank: Bank, core: SqlCore) -> None:
+def test_text_cut_within_a_character_is_reported_by_row_and_never_shown(bank: Bank, core: SqlCore) -> None:
     if not core.url.startswith("sqlite"):
         pytest.skip("PostgreSQL stores no such text")
     core.put(bank.clock.now_ms(), account(1), account(2))

@@ -24,18 +24,18 @@ from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 BAD_ROWS = [
-    pytest.param({"currency": "CNX"}, "currency", id="no such currency"),
+    pytest.param({"currency": "CNX"}, "currency", id="unknown currency"),
     pytest.param({"status": "asleep"}, "status", id="an unknown status"),
     pytest.param({"transaction_limit_minor": -1}, "transaction_limit_minor", id="a negative limit"),
     pytest.param({"daily_limit_minor": "12.5"}, "daily_limit_minor", id="a limit with a fraction"),
     pytest.param({"holder_name": None}, "number", id="a new account without a holder"),
-    pytest.param({"unbind": "Not A Platform"}, "unbind", id="no platform"),
+    pytest.param({"unbind": "Not A Platform"}, "unbind", id="not a platform"),
 ]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("wrong", "field"), BAD_ROWS)
-def test_a_bad_row_makes_its_account_unstated_and_is_named_by_its_last_digits_and_column(
+def test_a_bad_row_unstates_its_account_and_is_named_by_last_digits_and_column(
     bank: Bank, core: SqlCore, wrong: dict[str, Any], field: str
 ) -> None:
     core.put(bank.clock.now_ms(), account(0), account(2))
@@ -50,7 +50,7 @@ def test_a_bad_row_makes_its_account_unstated_and_is_named_by_its_last_digits_an
     for private in (ACCOUNT["holder_name"], account(1)["number"]):
         assert private not in listed.problem + listed.source
     assert "cannot say" in bank.bind(account(1)).json()["mismatches"][0]["problem"]
-    # Mended in the core, it is stated again by itself.
+    # Once corrected in the core, it is stated again automatically.
     core.put(bank.clock.advance(10), account(1))
     read_pass(bank, core, source)
     assert (stored(bank), unstated(bank)) == (3, [])
@@ -64,7 +64,7 @@ def test_a_bad_row_makes_its_account_unstated_and_is_named_by_its_last_digits_an
         ("SELECT *, changed_ms AS effective_at_ms FROM core_accounts", "unknown: changed_ms"),
     ],
 )
-def test_a_view_with_other_columns_is_refused_by_their_names(
+def test_a_view_with_wrong_columns_is_refused_by_their_names(
     bank: Bank, core: SqlCore, statement: str, wrong: str
 ) -> None:
     core.run("DROP VIEW standing_accounts")
@@ -73,7 +73,7 @@ def test_a_view_with_other_columns_is_refused_by_their_names(
         read_pass(bank, core, view_source(bank, core))
 
 
-def test_a_row_without_a_time_is_said_and_not_overlooked(bank: Bank, core: SqlCore) -> None:
+def test_a_row_without_a_time_is_reported(bank: Bank, core: SqlCore) -> None:
     core.put(None, ACCOUNT)
     core.put(bank.clock.now_ms(), account(1))
     source = view_source(bank, core)
@@ -84,9 +84,7 @@ def test_a_row_without_a_time_is_said_and_not_overlooked(bank: Bank, core: SqlCo
     assert (stored(bank), unstated(bank)) == (2, [])
 
 
-def test_an_account_with_two_rows_is_named_and_never_told_as_the_one_that_was_read_last(
-    bank: Bank, core: SqlCore
-) -> None:
+def test_an_account_with_two_rows_is_reported_and_neither_row_is_published(bank: Bank, core: SqlCore) -> None:
     kept = ", ".join(column.name for column in core.table.columns if column.name not in {"changed_ms", "holder_name"})
     core.run("DROP VIEW standing_accounts")
     core.run(
@@ -99,9 +97,7 @@ def test_an_account_with_two_rows_is_named_and_never_told_as_the_one_that_was_re
     assert entries(bank) == []
 
 
-def test_rows_whose_times_are_in_microseconds_are_said_and_nothing_is_promised_without_them(
-    bank: Bank, core: SqlCore
-) -> None:
+def test_rows_with_times_in_microseconds_are_reported_and_hold_the_watermark(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms() * 1_000, ACCOUNT)
     with pytest.raises(InvalidValue, match="effective_at_ms"):
         read_pass(bank, core, view_source(bank, core))
@@ -109,14 +105,14 @@ def test_rows_whose_times_are_in_microseconds_are_said_and_nothing_is_promised_w
 
 
 @pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN"), Decimal("1.5"), float("inf"), 1e3])
-def test_a_number_of_a_row_that_is_not_whole_is_named_by_its_column(value: Any) -> None:
+def test_a_fractional_number_in_a_row_is_reported_by_column(value: Any) -> None:
     row = {**account(1), "effective_at_ms": 1, "daily_limit_minor": value}
     with pytest.raises(InvalidRecord, match="daily_limit_minor: no whole number"):
         parse_change(row)
 
 
 @pytest.mark.long
-def test_a_core_that_takes_the_call_and_says_nothing_is_given_up_in_time(bank: Bank) -> None:
+def test_a_core_that_accepts_the_connection_and_stays_silent_times_out(bank: Bank) -> None:
     pytest.importorskip("psycopg", reason="the extra standing[postgresql] is not installed")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://standing@127.0.0.1:{silent.getsockname()[1]}/core"
@@ -129,31 +125,31 @@ def test_a_core_that_takes_the_call_and_says_nothing_is_given_up_in_time(bank: B
         source.close()
 
 
-def test_a_core_that_does_not_answer_is_trouble_that_passes(a_world: World, core: SqlCore) -> None:
+def test_an_unreachable_core_is_a_transient_failure(a_world: World, core: SqlCore) -> None:
     core.run("ALTER TABLE core_clock RENAME TO core_clock_away")
     bank = a_world.start_bank(sql_view=core.settings())
     trouble = wait_until(lambda: bank.get("/v1/status").json()["worker_troubles"])
     assert "the core's view cannot be read" in trouble[0]
     assert "sql_view.as_of_query" in trouble[0]
-    assert "core_clock" not in trouble[0], "what a driver says may hold a row's data"
+    assert "core_clock" not in trouble[0], "a driver's message may contain a row's data"
     core.run("ALTER TABLE core_clock_away RENAME TO core_clock")
     wait_until(lambda: not bank.get("/v1/status").json()["worker_troubles"])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("answer", ["'soon'", "NULL"])
-def test_a_time_that_is_no_number_is_refused(bank: Bank, core: SqlCore, answer: str) -> None:
+def test_a_time_that_is_not_a_number_is_refused(bank: Bank, core: SqlCore, answer: str) -> None:
     with pytest.raises(InvalidValue, match="as_of_query"):
         read_pass(bank, core, view_source(bank, core, as_of_query=f"SELECT {answer}"))
 
 
 @pytest.mark.long
-def test_the_cores_own_clock_counts_where_no_query_is_given(bank: Bank, core: SqlCore) -> None:
+def test_the_database_clock_is_used_without_a_clock_query(bank: Bank, core: SqlCore) -> None:
     core.put(1_000, ACCOUNT)
     source = view_source(bank, core, as_of_query=None)
     source.step(GO)
     entry = entries(bank)[0]
-    # The world's clock stands at the machine's time of a moment ago; the core's database tells the machine's own.
+    # The world's clock is fixed at the machine's recent time; the core's database returns the machine's current time.
     assert abs(entry.as_of_ms - bank.clock.now_ms()) < 5_000
     assert entry.changes == 1
 
@@ -161,10 +157,10 @@ def test_the_cores_own_clock_counts_where_no_query_is_given(bank: Bank, core: Sq
 def test_a_core_whose_clock_is_far_ahead_is_refused_since_its_watermark_could_not_be_published(
     bank: Bank, core: SqlCore
 ) -> None:
-    core.tell_time(bank.clock.now_ms() + 60_000)
+    core.set_time(bank.clock.now_ms() + 60_000)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         view_source(bank, core).step(GO)
-    # Nor does a row get in ahead of the promise: signed, it would block all that comes after it.
+    # A row ahead of the watermark is not accepted either: once signed, it would block everything after it.
     core.put(bank.clock.now_ms() + 59_000, ACCOUNT)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         view_source(bank, core, settle_ms=55_000).step(GO)
@@ -194,9 +190,7 @@ def test_passwords_in_the_url_are_in_no_error_and_no_settings_dump(core: SqlCore
 
 
 @pytest.mark.long
-def test_the_view_that_the_documentation_shows_is_one_that_the_node_reads(
-    bank: Bank, core: SqlCore, tmp_path: Path
-) -> None:
+def test_the_view_in_the_documentation_is_readable_by_the_node(bank: Bank, core: SqlCore, tmp_path: Path) -> None:
     example = (Path(__file__).parents[3] / "docs" / "FEED.md").read_text().split("```sql\n")[1].split("```")[0]
     url = f"sqlite:///{tmp_path}/documented.sqlite3"
     engine = create_engine(url)

@@ -1,4 +1,4 @@
-"""Passes over a core's SQL view, and what the node has stored after them."""
+"""Passes over a core's SQL view, and the node's stored state after them."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ def view_source(bank: Bank, core: SqlCore, faults: Any = no_faults, **changed: A
 def read_pass(bank: Bank, core: SqlCore, source: SqlViewSource, later_ms: int = 1_000) -> int:
     """One pass, some time later. Returns: the core's time then."""
     now_ms = bank.clock.advance(later_ms)
-    core.tell_time(now_ms)
+    core.set_time(now_ms)
     source.step(GO)
     return now_ms
 
@@ -47,6 +47,6 @@ def unstated(bank: Bank) -> list[Unstated]:
 
 
 def watermark(bank: Bank) -> int:
-    """The newest time that the core has stated, to which the watermark moves."""
+    """The newest time stated by the core, to which the watermark moves."""
     as_of_ms: int = bank.get("/v1/status").json()["core_as_of_ms"]
     return as_of_ms

@@ -1,6 +1,6 @@
-"""An operator's commands, as processes of their own: the loss of a store, mended as docs/OPERATIONS.md says.
+"""An operator's commands, as separate processes: recovery of a lost store, as docs/OPERATIONS.md describes.
 
-Each durable step of a command is also killed right after it, and the command given again.
+Each command is also killed right after each durable step and then repeated.
 """
 
 import os
@@ -25,12 +25,12 @@ from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 _TIMEOUT_S = 60
 
-#: A dozen processes one after the other: with the fault tests, not with every run.
+#: A dozen processes in sequence: run with the fault tests, not with every run.
 pytestmark = pytest.mark.long
 
 
 class Operator:
-    """One bank on a local network, and who runs its node."""
+    """One bank on a local network, and the operator of its node."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,14 +41,14 @@ class Operator:
         self.bank: LocalBank = self.net.add_bank("YUNXCNB0", "Yunxi", publisher=publisher, database_url=url)
         self.client = patient_ledger(self.net.ledger_url, self.net.contract)
 
-    def command(self, *words: str, fault_point: str | None = None) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, fault_point: str | None = None) -> subprocess.CompletedProcess[str]:
         config = self.bank.folder / "node.toml"
         config.write_text(tomli_w.dumps(self.bank.settings))
         environment = {**os.environ, "COLUMNS": "160"}
         if fault_point is not None:
             environment["STANDING_NODE_FAULT_POINT"] = fault_point
         return subprocess.run(
-            [str(BIN / "standing-node"), *words, "--config", str(config)],
+            [str(BIN / "standing-node"), *arguments, "--config", str(config)],
             env=environment,
             capture_output=True,
             text=True,
@@ -56,9 +56,9 @@ class Operator:
             check=False,
         )
 
-    def killed_and_again(self, point: str, *words: str) -> subprocess.CompletedProcess[str]:
-        assert self.command(*words, fault_point=point).returncode == -signal.SIGKILL
-        return self.command(*words)
+    def killed_and_again(self, point: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        assert self.command(*arguments, fault_point=point).returncode == -signal.SIGKILL
+        return self.command(*arguments)
 
     def feed(self, *changes: dict[str, Any]) -> dict[str, Any]:
         at = SystemClock().now_ms()
@@ -72,7 +72,7 @@ class Operator:
         return answer.json()
 
     def level(self, as_of_ms: int) -> None:
-        """Wait until the ledger's watermark has come to a time."""
+        """Wait until the ledger's watermark has reached a time."""
         wait_until(lambda: self.client.bank(self.bank.bic).watermark_ms >= as_of_ms)
 
 
@@ -83,7 +83,7 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     made.net.stop()
 
 
-def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(operator: Operator) -> None:
+def test_a_lost_store_is_rebuilt_by_commands_alone_even_if_each_is_killed(operator: Operator) -> None:
     bank, net = operator.bank, operator.net
     write_private(newer := operator.folder / "bank-secret-2", secrets.token_hex(32))
     bank.settings["newer_bank_secret_files"] = [str(newer)]
@@ -107,7 +107,7 @@ def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(o
 
     bank.settings["database_url"] = new_database(operator.folder, "fresh")
     imported = operator.killed_and_again("imported", "import", str(operator.folder / "export"))
-    assert "not empty" in imported.stderr, "the first time it was imported whole"
+    assert "not empty" in imported.stderr, "the first attempt imported everything"
     looked = operator.command("recover")
     assert looked.returncode == 0, looked.stderr
     assert "nothing has been changed" in looked.stdout
@@ -127,7 +127,7 @@ def test_a_store_lost_whole_is_mended_by_commands_alone_even_if_each_is_killed(o
     before = operator.client.bank(bank.bic).publication
     operator.post("/v1/feed", bank.core_key, lost)
     assert operator.killed_and_again("fed_again", "recover", "--fed-again").returncode == 1, (
-        "it was done the first time"
+        "the first attempt completed it"
     )
     operator.level(operator.feed()["as_of_ms"])
     written = [

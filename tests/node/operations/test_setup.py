@@ -1,4 +1,4 @@
-"""A bank's node from nothing: `init`, and what it says to do next, up to a platform's key taken by the running node."""
+"""A bank's node from nothing: `init` and the steps it prints, up to a platform's key used by the running node."""
 
 import re
 import stat
@@ -24,24 +24,26 @@ from standing.node.settings import NodeSettings
 from tests.world import REGISTRAR, World, wait_until
 
 
-def run(words: Sequence[object], **options: Any) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words], **options)
+def run(arguments: Sequence[object], **options: Any) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
-def told_error(result: Result) -> str:
-    """The one line of an error."""
+def printed_error(result: Result) -> str:
+    """The one-line error of a command."""
     assert result.exit_code == 1, result.output
     lines = result.stderr.splitlines()
     assert len(lines) == 1, lines
     return lines[0]
 
 
-def test_a_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert re.fullmatch(r"standing-node \d+\.\d+\.\d+\n", run(["--version"]).stdout)
 
 
 @pytest.mark.long
-def test_a_new_bank_goes_from_nothing_to_a_platforms_key_by_what_it_is_told(a_world: World, tmp_path: Path) -> None:
+def test_a_new_bank_gets_from_nothing_to_a_platforms_key_by_following_the_output(
+    a_world: World, tmp_path: Path
+) -> None:
     folder = tmp_path / "node"
     config = folder / "node.toml"
     ledger = ["--ledger-url", a_world.chain.url, "--contract", a_world.contract]
@@ -75,11 +77,11 @@ def test_a_new_bank_goes_from_nothing_to_a_platforms_key_by_what_it_is_told(a_wo
         assert "is admitted with this signer" in doctor.stdout
         assert "with a key: jinqiao-pay" in doctor.stdout
         core = run(["reload", "--url", url, "--key-file", folder / "keys" / "core"])
-        assert "operator" in told_error(core)
+        assert "operator" in printed_error(core)
         wait_until(lambda: node.leadership.active)
 
 
-def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> None:
+def test_settings_without_a_contract_say_what_to_fill_in(tmp_path: Path) -> None:
     admin = LocalSigner(REGISTRAR).address
     made = run(["init", tmp_path / "node", "--bic", "yunxcnb0", "--admin", admin, "--platform", "jinqiao-pay"])
     assert made.exit_code == 0, made.output
@@ -90,12 +92,12 @@ def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> 
     assert stated["bic"] == "YUNXCNB0"
     assert [key["role"] for key in stated["api_keys"]] == ["core", "operator", "platform"]
     checked = run(["config", "check", "-c", tmp_path / "node" / "node.toml"])
-    assert told_error(checked) == "error: ledger_contract: Field required"
-    assert "not overwritten" in told_error(run(["init", tmp_path / "node", "--bic", "YUNXCNB0"]))
+    assert printed_error(checked) == "error: ledger_contract: Field required"
+    assert "not overwritten" in printed_error(run(["init", tmp_path / "node", "--bic", "YUNXCNB0"]))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error"),
     [
         (["--bic", "NOBIC"], "bic"),
         (["--bic", "YUNXCNB0", "--contract", "0x12"], "contract: not an address"),
@@ -103,12 +105,12 @@ def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> 
         (["--bic", "YUNXCNB0", "--platform", "Jinqiao Pay"], "platform: not a platform's id"),
     ],
 )
-def test_what_is_wrong_makes_no_folder(tmp_path: Path, options: list[str], said: str) -> None:
-    assert said in told_error(run(["init", tmp_path / "node", *options]))
+def test_wrong_options_create_no_folder(tmp_path: Path, options: list[str], error: str) -> None:
+    assert error in printed_error(run(["init", tmp_path / "node", *options]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_that_exists_is_taken_into_a_keystore_by_any_of_three_ways(tmp_path: Path) -> None:
+def test_an_existing_key_can_be_imported_into_a_keystore_in_three_ways(tmp_path: Path) -> None:
     key = bytes(Account.create().key)
     (password := tmp_path / "password").write_text("of the new one")
     (plain := tmp_path / "plain").write_text(f"0x{key.hex()}\n")
@@ -123,18 +125,18 @@ def test_a_key_that_exists_is_taken_into_a_keystore_by_any_of_three_ways(tmp_pat
     assert {load_private_key(tmp_path / name, password, "any") for name in "abc"} == {key}
 
 
-def test_a_key_that_is_none_and_a_missing_password_file_are_told_in_one_line_without_the_key(tmp_path: Path) -> None:
+def test_a_malformed_key_or_missing_password_file_is_reported_in_one_line_without_the_key(tmp_path: Path) -> None:
     (password := tmp_path / "password").write_text("p")
     (plain := tmp_path / "plain").write_text("ab" * 31)
-    short = told_error(run(["keystore", "import", tmp_path / "a", "--password-file", password, "--key-file", plain]))
+    short = printed_error(run(["keystore", "import", tmp_path / "a", "--password-file", password, "--key-file", plain]))
     assert "64 hexadecimal digits" in short
     assert "abab" not in short
     missing = run(["keystore", "new", tmp_path / "a", "--password-file", tmp_path / "none"])
-    assert "none does not exist" in told_error(missing)
+    assert "none does not exist" in printed_error(missing)
     assert not (tmp_path / "a").exists()
 
 
-def test_every_fault_of_the_settings_has_a_line_of_its_own(tmp_path: Path) -> None:
+def test_every_mistake_in_the_settings_gets_its_own_line(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text('bic = "x"\nlisten_port = 70000\n')
     result = run(["config", "check", "-c", tmp_path / "node.toml"])
     assert result.exit_code == 1
@@ -144,7 +146,7 @@ def test_every_fault_of_the_settings_has_a_line_of_its_own(tmp_path: Path) -> No
         assert sum(line.startswith(f"error: {field}") for line in lines) == 1, lines
 
 
-def test_a_platforms_key_goes_nowhere_where_the_settings_would_be_wrong(tmp_path: Path) -> None:
+def test_no_platform_key_is_written_if_the_settings_would_become_invalid(tmp_path: Path) -> None:
     (config := tmp_path / "node.toml").write_text("x = 1\n")
     key_file = tmp_path / "key"
     result = run(["platform", "add", "jinqiao-pay", "-c", config, "--key-file", key_file])

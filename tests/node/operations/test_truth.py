@@ -1,4 +1,4 @@
-"""What the node says of itself: a feed that has stopped, a file that was rejected, settings read again."""
+"""The node's reports about itself: a stopped feed, a rejected file, reloaded settings."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,14 +22,14 @@ def _figure(bank: Bank, name: str) -> float:
     return float(next(line.split()[1] for line in lines if line.startswith(f"standing_node_{name} ")))
 
 
-def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world: World, tmp_path: Path) -> None:
+def test_a_stopped_feed_shows_in_status_readiness_and_metrics(a_world: World, tmp_path: Path) -> None:
     core = SqlCore(tmp_path, a_world.clock.now_ms())
     core.put(None, account(1))
     bank = a_world.start_bank(sql_view=core.settings())
-    said = "the feed has stopped: sql_view: 1 of 1 rows cannot be understood"
-    wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(said))
+    trouble = "the feed has stopped: sql_view: 1 of 1 rows cannot be understood"
+    wait_until(lambda: (bank.get("/readyz").json()["reason"] or "").startswith(trouble))
     assert bank.get("/readyz").status_code == 503
-    assert bank.get("/v1/status").json()["trouble"].startswith(said)
+    assert bank.get("/v1/status").json()["trouble"].startswith(trouble)
     assert _figure(bank, "feed_stopped") == 1
     core.put(a_world.clock.now_ms() - 1, account(1))
     wait_until(lambda: bank.get("/readyz").status_code == 200)
@@ -37,14 +37,14 @@ def test_a_feed_that_has_stopped_is_told_by_status_readiness_and_metrics(a_world
     core.close()
 
 
-def test_a_rejected_file_is_told_until_it_is_taken_out_of_its_folder(a_world: World, tmp_path: Path) -> None:
+def test_a_rejected_file_is_reported_until_it_is_removed(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "drop"
     folder.mkdir()
     bank = a_world.start_bank(drop_folder={"path": folder, "poll_ms": 50})
     (folder / "accounts.csv").write_text("number\n")
     wait_until(lambda: bank.get("/v1/status").json()["rejected_files"] == 1)
     ready = bank.get("/readyz")
-    assert ready.status_code == 200, "later files are taken in all the same"
+    assert ready.status_code == 200, "later files are still loaded"
     (warning,) = ready.json()["warnings"]
     assert "accounts.csv was rejected at " in warning
     assert " UTC (accounts.csv: file name: not the name of a feed file" in warning
@@ -56,7 +56,7 @@ def test_a_rejected_file_is_told_until_it_is_taken_out_of_its_folder(a_world: Wo
     assert _figure(bank, "rejected_files") == 0
 
 
-def test_a_report_that_is_none_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_rejected_file_with_an_unreadable_report_is_still_reported(tmp_path: Path) -> None:
     (tmp_path / "rejected").mkdir()
     (tmp_path / "rejected" / "full.csv.report.json").write_text("{")
     found = rejected_files(DropFolderSettings(path=tmp_path))
@@ -64,7 +64,7 @@ def test_a_report_that_is_none_is_told_all_the_same(tmp_path: Path) -> None:
     assert "full.csv was rejected" in found.told[0]
 
 
-def test_a_new_key_counts_at_once_and_an_old_one_no_more_on_a_standby_too(a_world: World) -> None:
+def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) -> None:
     bank = a_world.make_bank()
     operator_key, digest = new_key()
     bank.settings.api_keys.append(ApiKey(name="operator", role="operator", sha256=digest))
@@ -87,6 +87,6 @@ def test_a_new_key_counts_at_once_and_an_old_one_no_more_on_a_standby_too(a_worl
             assert (answer.json()["changed"], answer.json()["needs_restart"]) == (["api_keys"], ["max_waiting"])
             assert bank.get("/v1/status", late_key).status_code == 200
             assert bank.get("/v1/status").status_code == 401, "the old core's key"
-            told = bank.get("/v1/status", late_key).json()
-            assert told["settings"]["needs_restart"] == ["max_waiting"]
-            assert "counts from a restart on: max_waiting" in told["warnings"][0]
+            status = bank.get("/v1/status", late_key).json()
+            assert status["settings"]["needs_restart"] == ["max_waiting"]
+            assert "counts from a restart on: max_waiting" in status["warnings"][0]

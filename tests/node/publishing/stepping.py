@@ -55,7 +55,7 @@ class Stepped:
         raise AssertionError("the publisher does not come to rest")
 
     def copy(self) -> Node:
-        """A node on a copy of the store as it is now."""
+        """A node on a copy of the current store."""
         url = new_database(self.bank.folder, "copy")
         target = NodeDatabase(url)
         migrate(target, "standing.node.storage")

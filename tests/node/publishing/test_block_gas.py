@@ -1,4 +1,4 @@
-"""A publication always fits into a block of the ledger, and one that was signed too large can be given up."""
+"""A publication always fits into a block of the ledger, and an oversized signed one can be abandoned."""
 
 import pytest
 from sqlalchemy import select
@@ -11,12 +11,12 @@ from standing.node.storage import schema
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT
 
-#: Small, so that a few accounts are too many for one publication. Networks in use have 4,700,000 and more.
+#: Small, so that a few accounts exceed one publication. Real networks have 4,700,000 and more.
 BLOCK_GAS = 700_000
 FITTING = (BLOCK_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
 
 
-def test_a_change_of_more_accounts_than_a_block_can_hold_is_split_into_publications_that_fit(site: SteppedNode) -> None:
+def test_a_change_too_large_for_a_block_is_split_into_publications_that_fit(site: SteppedNode) -> None:
     site.limit_blocks(BLOCK_GAS)
     grants = site.bind_many(FITTING + 1)
     before = site.client.bank(site.bank.bic).publication
@@ -33,7 +33,7 @@ def test_no_transaction_asks_for_more_gas_than_the_protocol_allows(site: Stepped
     assert site.node.publisher._submitter.max_attestations() == (MAX_TRANSACTION_GAS - GAS_FIXED) // GAS_PER_ATTESTATION
 
 
-def test_blocks_that_hold_not_even_one_attestation_stop_publishing_with_a_clear_error(site: SteppedNode) -> None:
+def test_blocks_too_small_for_one_attestation_stop_publishing_with_a_clear_error(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.bind()
     site.limit_blocks(publication_gas(1) - 1)
@@ -43,7 +43,7 @@ def test_blocks_that_hold_not_even_one_attestation_stop_publishing_with_a_clear_
     site.publish()
 
 
-def test_a_publication_signed_too_large_halts_with_a_clear_error_and_goes_through_after_a_raise(
+def test_an_oversized_signed_publication_halts_with_a_clear_error_and_goes_through_after_a_raise(
     site: SteppedNode,
 ) -> None:
     grants = site.bind_many(FITTING + 1)
@@ -60,7 +60,7 @@ def test_a_publication_signed_too_large_halts_with_a_clear_error_and_goes_throug
     assert {site.status(grant) for grant in grants.values()} == {"frozen"}
 
 
-def test_a_publication_signed_too_large_is_given_up_and_its_content_published_in_parts(site: SteppedNode) -> None:
+def test_an_oversized_signed_publication_can_be_abandoned_and_republished_in_parts(site: SteppedNode) -> None:
     grants = site.bind_many(FITTING + 1)
     before = site.client.bank(site.bank.bic)
     site.sign_frozen(grants)
@@ -76,6 +76,6 @@ def test_a_publication_signed_too_large_is_given_up_and_its_content_published_in
         ).one()
         assert outbox.waiting(connection) == 0
         assert outbox.unfinished(connection) == []
-    assert first.previous == before.head, "the chain of digests is whole"
+    assert first.previous == before.head, "the chain of digests is unbroken"
     assert max(site.sizes_after(before.publication)) <= FITTING
     assert site.recover().nothing_to_do

@@ -1,4 +1,4 @@
-"""Clocks that are ahead, the node's or the core's with it. The ledger refuses whole what is far ahead of its blocks."""
+"""Clocks that are ahead: the node's, or the core's too. The ledger refuses publications far ahead of its blocks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -34,7 +34,7 @@ def ahead(a_world: World) -> Iterator[Bank]:
         yield bank
 
 
-def _say(bank: Bank, as_of_ms: int, *changes: Mapping[str, Any]) -> None:
+def _feed(bank: Bank, as_of_ms: int, *changes: Mapping[str, Any]) -> None:
     stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
     answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": stated})
     assert answer.status_code == 200, answer.text
@@ -52,10 +52,8 @@ def _effective_ms(bank: Bank, grant: Mapping[str, Any]) -> int:
     return terms.effective_at_ms
 
 
-def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_comes_after_it(
-    a_world: World, ahead: Bank
-) -> None:
-    _say(ahead, a_world.clock.now_ms(), account(1), account(2))
+def test_a_node_clock_that_is_ahead_delays_neither_an_unbinding_nor_later_changes(a_world: World, ahead: Bank) -> None:
+    _feed(ahead, a_world.clock.now_ms(), account(1), account(2))
     leaving, staying = grant_of(ahead.bind(account(1))), grant_of(ahead.bind(account(2)))
     wait_until(lambda: status_on_ledger(ahead, staying) == Status.ACTIVE)
     _unbind(ahead, leaving)
@@ -63,18 +61,18 @@ def test_a_nodes_clock_that_is_ahead_holds_up_neither_an_unbinding_nor_what_come
     ledger_ms = ahead.client.head().time_s * 1000
     assert ledger_ms <= _effective_ms(ahead, leaving) <= ledger_ms + _ALLOWANCE_MS
     frozen_at_ms = a_world.clock.advance(10)
-    _say(ahead, frozen_at_ms, {"number": account(2)["number"], "status": "frozen"})
+    _feed(ahead, frozen_at_ms, {"number": account(2)["number"], "status": "frozen"})
     wait_until(lambda: status_on_ledger(ahead, staying) == Status.FROZEN)
     assert _effective_ms(ahead, staying) == frozen_at_ms, "the core's clock is right"
     assert ahead.client.bank(ahead.bic).watermark_ms == frozen_at_ms
 
 
 @pytest.mark.long
-def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and_its_watermark_goes_on(
+def test_a_core_ahead_with_its_node_is_published_in_ledger_time_and_its_watermark_advances(
     a_world: World, ahead: Bank
 ) -> None:
     with capture_logs() as logs:
-        _say(ahead, ahead.clock.now_ms(), account(1))
+        _feed(ahead, ahead.clock.now_ms(), account(1))
         grant = grant_of(ahead.bind(account(1)))
         wait_until(lambda: status_on_ledger(ahead, grant) == Status.ACTIVE)
     assert [line["event"] for line in logs].count("clock_ahead_of_ledger") == 1
@@ -82,30 +80,28 @@ def test_a_core_that_is_ahead_with_its_node_is_published_by_the_ledgers_time_and
     for status in (Status.FROZEN, Status.ACTIVE):
         a_world.clock.advance(5_000)
         ahead.clock.advance(5_000)
-        _say(ahead, ahead.clock.now_ms(), {"number": account(1)["number"], "status": status.name.lower()})
+        _feed(ahead, ahead.clock.now_ms(), {"number": account(1)["number"], "status": status.name.lower()})
         wait_until(lambda status=status: status_on_ledger(ahead, grant) == status)  # type: ignore[misc]
         state, ledger_ms = ahead.client.bank(ahead.bic), ahead.client.head().time_s * 1000
         effective_ms = _effective_ms(ahead, grant)
         assert ledger_ms <= effective_ms <= ledger_ms + _ALLOWANCE_MS
-        # A change of the same moment may follow, and must not come after a watermark that has passed it.
+        # A change of the same moment may follow, and the watermark must not have passed it.
         assert ledger_ms <= state.watermark_ms < effective_ms
         seen_ms.append(state.watermark_ms)
     assert seen_ms == sorted(set(seen_ms))
 
 
 @pytest.mark.long
-def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_ledgers_time_goes_on(
-    a_world: World, ahead: Bank
-) -> None:
-    """The last word was about the time when it came, however far ahead it named; nobody speaks for what came since."""
-    _say(ahead, ahead.clock.now_ms(), account(1))
+def test_a_silent_core_that_was_ahead_does_not_look_alive_as_ledger_time_passes(a_world: World, ahead: Bank) -> None:
+    """The last entry covers the time of its arrival, however far ahead its own time; nothing vouches for later time."""
+    _feed(ahead, ahead.clock.now_ms(), account(1))
     wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
     wait_until(lambda: ahead.get("/v1/status").json()["in_flight"] == 0)
     said_ms = ahead.client.bank(ahead.bic).watermark_ms
     for _ in range(3):
         a_world.clock.advance(60_000)
         ahead.clock.advance(60_000)
-        # A grant is published at once, and would take the watermark along.
+        # A grant is published at once and would carry the watermark along.
         grant = grant_of(ahead.bind(account(1)))
         wait_until(lambda grant=grant: status_on_ledger(ahead, grant) == Status.ACTIVE)  # type: ignore[misc]
         _unbind(ahead, grant)
@@ -113,9 +109,7 @@ def test_a_core_that_was_ahead_and_has_fallen_silent_does_not_look_awake_as_the_
         assert ahead.client.bank(ahead.bic).watermark_ms == said_ms
 
 
-def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_between(
-    a_world: World, ahead: Bank
-) -> None:
+def test_a_node_whose_clock_was_set_back_does_not_vouch_for_the_time_in_between(a_world: World, ahead: Bank) -> None:
     with ahead.node.database.write() as connection:
         at_ms = a_world.clock.now_ms()
         connection.execute(
@@ -134,7 +128,7 @@ def test_after_its_clock_is_put_back_the_node_does_not_speak_for_the_time_in_bet
         assert reach(now_ms=at_ms + _HOUR_MS) == at_ms + _ALLOWANCE_MS - 1
 
 
-def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_along(
+def test_a_change_arriving_during_a_ledger_call_still_carries_its_watermark(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = a_world.start_bank()
@@ -144,7 +138,7 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
     said_ms: list[int] = []
     publisher = bank.node.publisher
     ask = publisher._latest_allowed_ms
-    one_entry_at_a_time = Lock()  # the core's entries have an order, and the publisher asks whenever it likes
+    one_entry_at_a_time = Lock()  # the core's entries are ordered, and the publisher may ask at any time
 
     def asked() -> int:
         with one_entry_at_a_time:
@@ -154,13 +148,13 @@ def test_a_change_that_comes_in_while_the_ledger_is_asked_takes_the_watermark_al
 
     with one_entry_at_a_time:
         monkeypatch.setattr(publisher, "_latest_allowed_ms", asked)
-        bank.clock.advance(bank.settings.publisher.heartbeat_ms)  # so that a heartbeat is due, and the ledger asked
+        bank.clock.advance(bank.settings.publisher.heartbeat_ms)  # makes a heartbeat due, so the ledger is called
         bank.feed()
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
     assert bank.client.bank(bank.bic).watermark_ms == said_ms[0]
 
 
-def test_what_the_ledger_has_seen_of_a_binding_is_never_gone_behind_whatever_its_node_says_of_the_time(
+def test_a_binding_never_goes_back_behind_the_ledger_whatever_the_nodes_clock_says(
     ahead: Bank,
 ) -> None:
     terms = Terms(

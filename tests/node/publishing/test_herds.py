@@ -1,4 +1,4 @@
-"""Herds: bindings that are published together, so that the ledger does not tell which of them has changed."""
+"""Herds: bindings published together, so that the ledger does not reveal which of them changed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,16 +42,16 @@ def _covers(*names: str) -> list[Cover]:
     ("changed", "covers", "limit", "count", "cover"),
     [
         pytest.param("abc", {}, 3, 3, "", id="without herds: as many as fit"),
-        pytest.param("abcd", {}, 3, 3, "", id="without herds: no more"),
+        pytest.param("abcd", {}, 3, 3, "", id="without herds: nothing else"),
         pytest.param("aab", {}, 2, 3, "", id="one binding twice is one record"),
         pytest.param("a", {"a": "bc"}, 3, 1, "bc", id="a herd that just fits"),
         pytest.param("ad", {"a": "bc", "d": "ef"}, 6, 2, "bcef", id="two herds that just fit"),
         pytest.param("ad", {"a": "bc", "d": "ef"}, 5, 1, "bc", id="the second does not fit: it waits, whole"),
         pytest.param("ab", {"a": "bc", "b": "ac"}, 3, 2, "c", id="two of one herd"),
-        pytest.param("a", {"a": "bcdef"}, 3, 1, "bc", id="a herd larger than any publication: what fits"),
+        pytest.param("a", {"a": "bcdef"}, 3, 1, "bc", id="a herd larger than any publication: as many as fit"),
     ],
 )
-def test_a_herd_is_published_whole_or_in_the_next_publication(
+def test_a_herd_is_published_whole_or_left_to_the_next_publication(
     changed: str, covers: dict[str, str], limit: int, count: int, cover: str
 ) -> None:
     given_cover = {name.encode(): _covers(*others) for name, others in covers.items()}
@@ -83,7 +83,7 @@ class Bank:
         return self.site.bind(_number(index), number_type="account", platform=platform, **document)
 
     def bind(self, index: int, holder: int | None = None) -> GrantDocument:
-        """Open and bind an account, of a holder of its own unless one is named, and publish its first word."""
+        """Open and bind an account, with its own holder unless one is given, and publish its first attestation."""
         self.open(index, index if holder is None else holder)
         grant = self.grant(index, holder)
         self.site.publish()
@@ -108,7 +108,7 @@ class Bank:
         return list(self.published()[-1].bindings)
 
     def terms(self, grant: GrantDocument) -> Terms:
-        """What the platform reads of a binding now."""
+        """The platform's current view of a binding."""
         [record] = self.site.client.read([(self.site.bank.bic, _id(grant))]).records
         return unseal(
             record.tag_and_head,
@@ -131,21 +131,21 @@ def bank(a_world: World, tmp_path: Path) -> Iterator[Bank]:
     made.site.stop()
 
 
-def test_a_change_of_one_publishes_its_whole_herd_and_the_others_say_what_they_said(bank: Bank) -> None:
+def test_a_change_republishes_its_whole_herd_with_the_others_unchanged(bank: Bank) -> None:
     grants = [bank.bind(index) for index in range(4)]
-    assert [bank.herd(grant) for grant in grants] == [1, 1, 1, 2], "filled in the order of the grants"
+    assert [bank.herd(grant) for grant in grants] == [1, 1, 1, 2], "herds fill in the order of the grants"
     before = [bank.terms(grant) for grant in grants]
     bank.change(1, status="frozen")
     assert bank.last() == sorted(_id(grant) for grant in grants[:3])
     after = [bank.terms(grant) for grant in grants]
     assert after[1].status is Status.FROZEN
     assert [after[index] for index in (0, 2, 3)] == [before[index] for index in (0, 2, 3)], "to the millisecond"
-    # What is written of the silent ones cannot be told from a change: every record is new.
+    # Records of unchanged bindings are indistinguishable from changes: every record is new.
     records = [bank.site.client.read([(bank.site.bank.bic, _id(grant))]).records[0] for grant in grants]
     assert len({record.publication for record in records[:3]}) == 1 != len({record.publication for record in records})
 
 
-def test_who_changes_alone_and_who_change_together_look_the_same(bank: Bank) -> None:
+def test_changes_of_one_binding_and_of_several_look_the_same_on_the_ledger(bank: Bank) -> None:
     grants = [bank.bind(index) for index in range(3)]
     seen: list[list[bytes]] = []
     for changed in ((0,), (1, 2), (0, 1, 2)):
@@ -154,10 +154,10 @@ def test_who_changes_alone_and_who_change_together_look_the_same(bank: Bank) -> 
     assert seen == [sorted(_id(grant) for grant in grants)] * 3
 
 
-def test_all_bindings_of_an_account_and_of_its_holder_are_in_one_herd(bank: Bank) -> None:
+def test_all_bindings_of_an_account_and_its_holder_share_a_herd(bank: Bank) -> None:
     first = bank.bind(0)
     for index in (1, 2, 3):
-        bank.bind(index)  # the first herd is full, and another is open
+        bank.bind(index)  # the first herd is full, and a second one is open
     elsewhere = bank.grant(0, platform=_OTHER_PLATFORM)
     assert bank.herd(elsewhere) == bank.herd(first) == 1
     second = bank.bind(4, holder=0)
@@ -168,7 +168,7 @@ def test_all_bindings_of_an_account_and_of_its_holder_are_in_one_herd(bank: Bank
     assert (bank.terms(first).status, bank.terms(second).status) == (Status.FROZEN, Status.ACTIVE)
 
 
-def test_a_herd_that_one_holder_fills_stops_growing(bank: Bank) -> None:
+def test_a_herd_filled_by_one_holder_stops_growing(bank: Bank) -> None:
     first = bank.bind(0)
     with bank.site.node.database.write() as connection:
         table = schema.bindings
@@ -181,7 +181,7 @@ def test_a_herd_that_one_holder_fills_stops_growing(bank: Bank) -> None:
     assert herds.MAX_MEMBERS >= MAX_BINDINGS_PER_ACCOUNT
 
 
-def test_an_ended_binding_goes_on_giving_cover_as_ended_and_an_erased_one_is_forgotten(bank: Bank) -> None:
+def test_an_ended_binding_still_gives_cover_until_it_is_erased(bank: Bank) -> None:
     grants = [bank.bind(index) for index in range(3)]
     bank.site.node.bindings.unbind(PLATFORM, _id(grants[2]))
     bank.site.publish()
@@ -195,7 +195,7 @@ def test_an_ended_binding_goes_on_giving_cover_as_ended_and_an_erased_one_is_for
     assert bank.last() == sorted(_id(grant) for grant in grants[:2])
 
 
-def test_ended_bindings_give_way_where_a_herd_is_full_of_living_ones(bank: Bank) -> None:
+def test_ended_bindings_leave_a_herd_that_is_full_of_live_ones(bank: Bank) -> None:
     first = bank.bind(0)
     bank.bind(1), bank.bind(2)
     for _ in range(4):
@@ -203,10 +203,10 @@ def test_ended_bindings_give_way_where_a_herd_is_full_of_living_ones(bank: Bank)
         first = bank.grant(0)
         bank.site.publish()
     bank.change(1, status="frozen")
-    assert len(bank.last()) == 3, "three live, and who ended is left out"
+    assert len(bank.last()) == 3, "three live bindings, without the ended one"
 
 
-def test_bindings_from_before_there_were_herds_join_their_accounts_herd(a_world: World, tmp_path: Path) -> None:
+def test_bindings_older_than_herds_join_their_accounts_herd(a_world: World, tmp_path: Path) -> None:
     bank = Bank(a_world, tmp_path)
     first = bank.bind(0)
     with bank.site.node.database.write() as connection:
@@ -218,7 +218,7 @@ def test_bindings_from_before_there_were_herds_join_their_accounts_herd(a_world:
     bank.site.stop()
 
 
-def test_more_changes_than_fit_with_their_herds_come_in_several_publications_each_herd_in_one(
+def test_changes_that_do_not_fit_are_split_into_publications_without_splitting_a_herd(
     a_world: World, tmp_path: Path
 ) -> None:
     bank = Bank(a_world, tmp_path)
@@ -252,7 +252,7 @@ _STEPS = st.lists(
 @pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(steps=_STEPS, size=st.integers(2, 4))
-def test_whatever_happens_in_whatever_order_each_binding_reads_as_the_book_says(
+def test_every_binding_reads_as_the_book_says_after_any_sequence_of_events(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], size: int
 ) -> None:
     folder = tmp_path_factory.mktemp("herds")

@@ -1,4 +1,4 @@
-"""A signer in a real software token, SoftHSM: the ledger takes what it signs."""
+"""A signer in a real software token, SoftHSM: the ledger accepts its signatures."""
 
 import shutil
 import subprocess
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Pkcs11Settings:
-    """A fresh token with one key pair, one for the process: the token's library keeps the first configuration it reads,
-    and a process that shares the tests with others may come to this module twice."""
+    """A fresh token with one key pair, shared by the process: the token's library keeps the first configuration that
+    it reads, and a parallel test worker may enter this module twice."""
     folder = tmp_path_factory.mktemp("token")
     (folder / "tokens").mkdir()
     configuration = folder / "softhsm2.conf"
@@ -71,9 +71,7 @@ def test_a_token_signs_digests_so_that_the_address_is_recovered_with_low_s(signe
         assert int.from_bytes(signature[32:64]) <= _ORDER // 2
 
 
-def test_the_ledger_takes_publications_and_a_platform_grants_signed_in_a_token(
-    signer: Pkcs11Signer, a_world: World
-) -> None:
+def test_the_ledger_and_platforms_accept_signatures_made_in_a_token(signer: Pkcs11Signer, a_world: World) -> None:
     bank = a_world.make_bank()
     governance.execute(a_world.client, governance.rotate_signer(bank.bic, signer.address), BANK_ADMIN)
     bank.secrets = replace(bank.secrets, signer=signer)
@@ -87,7 +85,7 @@ def test_the_ledger_takes_publications_and_a_platform_grants_signed_in_a_token(
     assert record.publication > 0
 
 
-def test_a_token_that_is_gone_for_a_while_is_an_outage_and_no_mistake_in_the_settings(
+def test_a_missing_token_is_an_outage_and_not_a_settings_error(
     signer: Pkcs11Signer, token: Pkcs11Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = b"\1" * 32
@@ -100,7 +98,7 @@ def test_a_token_that_is_gone_for_a_while_is_an_outage_and_no_mistake_in_the_set
     assert recover(digest, signer.sign(digest)) == signer.address
 
 
-def test_a_wrong_pin_token_or_label_is_said_without_the_pin(token: Pkcs11Settings, tmp_path: Path) -> None:
+def test_a_wrong_pin_token_or_label_is_reported_without_the_pin(token: Pkcs11Settings, tmp_path: Path) -> None:
     (tmp_path / "pin").write_text("9999")
     wrong = [
         token.model_copy(update={"pin_file": tmp_path / "pin"}),
@@ -119,7 +117,7 @@ def test_a_key_is_never_made_twice_under_one_label(token: Pkcs11Settings) -> Non
         new_key(token)
 
 
-def test_a_node_without_the_extra_says_what_to_install(
+def test_a_node_without_the_pkcs11_extra_says_what_to_install(
     token: Pkcs11Settings, a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_on_disk(a_world.make_bank(), tmp_path)
@@ -127,7 +125,7 @@ def test_a_node_without_the_extra_says_what_to_install(
     config = tmp_path / "node.toml"
     config.write_text(tomli_w.dumps(settings | {"signer_pkcs11": token.model_dump(mode="json")}))
     monkeypatch.setitem(sys.modules, "standing.node.publishing.hsm", None)
-    told = CliRunner().invoke(command_line, ["hsm", "new-key", "-c", str(config)])
-    assert (told.exit_code, "pip install 'standing[pkcs11]'" in told.output) == (1, True), told.output
+    result = CliRunner().invoke(command_line, ["hsm", "new-key", "-c", str(config)])
+    assert (result.exit_code, "pip install 'standing[pkcs11]'" in result.output) == (1, True), result.output
     with pytest.raises(SettingsError, match="pip install"):
         open_signer(load(NodeSettings, config))

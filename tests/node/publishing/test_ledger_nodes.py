@@ -1,4 +1,4 @@
-"""Publishing through several ledger nodes, and what is offered for gas where it is free or dear."""
+"""Publishing through several ledger nodes, and the gas price offered on free and expensive networks."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -41,7 +41,7 @@ class Free:
         (5_000, 990, 1_000, 1_000),
     ],
 )
-def test_what_is_offered_again_on_free_one_wei_and_dear_networks(
+def test_replacement_fees_rise_correctly_on_free_cheap_and_expensive_networks(
     asked: int, paid: int, bumped: int, again: int
 ) -> None:
     sender = Sender(Free(asked), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
@@ -50,25 +50,25 @@ def test_what_is_offered_again_on_free_one_wei_and_dear_networks(
 
 
 @pytest.mark.parametrize("answer", [None, "much"])
-def test_a_node_that_answers_no_number_is_a_ledger_that_does_not_answer(answer: Any) -> None:
+def test_a_gas_price_that_is_not_a_number_counts_as_an_unreachable_ledger(answer: Any) -> None:
     sender = Sender(Free(answer), bytes(31) + b"\1")  # type: ignore[arg-type]
     with pytest.raises(LedgerUnreachable, match="no gas price"):
         sender.gas_price_wei()
 
 
-def test_a_network_that_asks_more_than_allowed_is_refused_with_what_to_change() -> None:
+def test_a_gas_price_above_the_maximum_is_refused_with_the_setting_to_change() -> None:
     sender = Sender(Free(1_001), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
     with pytest.raises(FeeTooHigh, match="max_gas_price_wei"):
         sender.gas_price_wei()
 
 
 class Front:
-    """A ledger node in front of the chain, with faults of its own."""
+    """A proxy ledger node in front of the chain, with injected faults."""
 
     def __init__(self, chain_url: str, stack: ExitStack) -> None:
         self._chain_url = chain_url
         self.fault: str | None = None
-        #: What a node that is behind takes for the latest block.
+        #: The latest block according to a lagging node.
         self.last_block = "latest"
         self.calls = 0
         self.url = stack.enter_context(served(Starlette(routes=[Route("/", self._serve, methods=["POST"])])))
@@ -85,7 +85,7 @@ class Front:
             return JSONResponse((await chain.post(self._chain_url, json=call, timeout=10)).json())
 
     def _of_fault(self, call: dict[str, Any]) -> Response | None:
-        """What a node with this fault answers by itself."""
+        """The answer that a node with this fault gives without asking the chain."""
         if self.fault == "down":
             return Response(status_code=502)
         if self.fault == "no object":
@@ -115,9 +115,7 @@ def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["down", "closed", "no object"])
-def test_a_node_that_fails_is_passed_over_and_left_to_rest(
-    a_world: World, fronts: tuple[Front, Front], fault: str
-) -> None:
+def test_a_failing_node_is_skipped_and_left_to_rest(a_world: World, fronts: tuple[Front, Front], fault: str) -> None:
     client = _client(a_world, fronts)
     assert client.check() == []
     fronts[0].fault = fault
@@ -134,7 +132,7 @@ def test_a_node_that_fails_is_passed_over_and_left_to_rest(
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["another chain", "no contract"])
-def test_a_node_of_another_ledger_is_refused_at_the_start(
+def test_a_node_of_another_ledger_is_refused_at_start_up(
     a_world: World, fronts: tuple[Front, Front], fault: str
 ) -> None:
     fronts[1].fault = fault
@@ -142,7 +140,7 @@ def test_a_node_of_another_ledger_is_refused_at_the_start(
         _client(a_world, fronts).check()
 
 
-def test_a_node_that_comes_back_as_another_chain_is_never_asked(a_world: World, fronts: tuple[Front, Front]) -> None:
+def test_a_node_that_returns_on_another_chain_is_never_asked(a_world: World, fronts: tuple[Front, Front]) -> None:
     fronts[1].fault = "down"
     client = _client(a_world, fronts)
     assert len(client.check()) == 1
@@ -163,7 +161,7 @@ def test_a_node_with_two_ledger_urls_publishes_through_the_second(a_world: World
 
 
 @pytest.mark.long
-def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
+def test_a_node_that_does_not_relay_transactions_is_left_for_the_other(
     a_world: World, fronts: tuple[Front, Front]
 ) -> None:
     made = Stepped(a_world, urls=[front.url for front in fronts])
@@ -181,9 +179,7 @@ def test_a_node_that_tells_nobody_of_a_transaction_is_left_for_the_other(
 
 
 @pytest.mark.long
-def test_a_node_that_falls_behind_what_was_seen_is_left_for_the_other(
-    a_world: World, fronts: tuple[Front, Front]
-) -> None:
+def test_a_node_that_falls_behind_is_left_for_the_other(a_world: World, fronts: tuple[Front, Front]) -> None:
     made = Stepped(a_world, urls=[front.url for front in fronts])
     a_world.chain.holding = False
     fronts[0].last_block = hex(a_world.client.block_number())
@@ -199,12 +195,12 @@ def test_a_node_that_falls_behind_what_was_seen_is_left_for_the_other(
     made.close()
 
 
-def test_a_refused_nonce_is_told_apart_by_the_accounts_own_count(stepped: Stepped) -> None:
+def test_a_refused_nonce_is_diagnosed_by_the_accounts_own_count(stepped: Stepped) -> None:
     sender = Sender(stepped.world.client, stepped.bank.secrets.sender_key)
     stepped.world.chain.mempool.no_gaps = True
     ahead = sender.prepare(b"\0" * 4, gas=50_000, nonce=sender.next_nonce("latest") + 3)
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)
-    stepped.world.chain.release()  # the development chain itself says it in words of its own
+    stepped.world.chain.release()  # the development chain has its own wording
     with pytest.raises(NonceAhead):
         sender.transmit(ahead)

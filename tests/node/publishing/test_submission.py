@@ -1,4 +1,4 @@
-"""Transactions held, lost, overtaken or too cheap; and ledger nodes that are gone, closed, or of another chain."""
+"""Transactions held, lost, overtaken or underpriced; and ledger nodes that are gone, closed, or of another chain."""
 
 import secrets
 from dataclasses import replace
@@ -25,19 +25,19 @@ from tests.world import ACCOUNT, BANK_ADMIN, PLATFORM, REGISTRAR, World, wait_un
 
 
 @pytest.mark.long
-def test_several_publications_are_in_flight_at_once_and_no_more_than_allowed(stepped: Stepped) -> None:
+def test_several_publications_are_in_flight_up_to_the_configured_bound(stepped: Stepped) -> None:
     before = stepped.on_ledger
     flights = [stepped.change_and_step(limit) for limit in range(6)]
     assert flights == [1, 2, 3, 4, 4, 4]
     taken = stepped.world.chain.mempool.taken
-    assert len({held.nonce for held in taken}) == 4, "a nonce each"
+    assert len({held.nonce for held in taken}) == 4, "each has its own nonce"
     stepped.world.chain.release()
     stepped.settle()
     # The two changes that had to wait share one publication.
     assert stepped.on_ledger == before + 5
 
 
-def test_the_publications_of_one_step_follow_each_other_and_the_node_is_asked_once_for_all(
+def test_the_publications_of_one_step_cost_one_round_of_calls_to_the_node(
     stepped: Stepped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stepped.node.publisher._options = replace(stepped.node.publisher._options, max_attestations=1)
@@ -64,12 +64,12 @@ def test_the_publications_of_one_step_follow_each_other_and_the_node_is_asked_on
     assert sorted(asked) == ["gas_price_wei", "next_nonce"]
     asked.clear()
     stepped.node.publisher.step()
-    assert asked == ["receipt"], "only the one that is next can be in a block"
+    assert asked == ["receipt"], "only the next one can be in a block"
     stepped.world.chain.release()
     stepped.settle()
 
 
-def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_an_eighth_more(stepped: Stepped) -> None:
+def test_a_stuck_transaction_is_resent_with_the_same_nonce_and_payload_for_an_eighth_more(stepped: Stepped) -> None:
     assert stepped.change_and_step(1) == 1
     for _ in range(3):
         stepped.world.clock.advance(1_001)
@@ -87,7 +87,7 @@ def test_a_stuck_transaction_is_sent_again_with_the_same_nonce_and_payload_and_a
 
 
 @pytest.mark.long
-def test_a_lost_transaction_that_has_become_too_cheap_is_offered_again_for_what_the_network_asks(
+def test_a_lost_transaction_that_became_too_cheap_is_resent_at_the_current_price(
     stepped: Stepped,
 ) -> None:
     stepped.change_and_step(1)
@@ -114,7 +114,7 @@ def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
 
 
 @pytest.mark.long
-def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gaps_are_refused(stepped: Stepped) -> None:
+def test_dropped_transactions_are_resent_in_nonce_order(stepped: Stepped) -> None:
     stepped.world.chain.mempool.no_gaps = True
     for limit in range(3):
         stepped.change_and_step(limit)
@@ -129,12 +129,12 @@ def test_transactions_that_the_network_dropped_are_sent_again_in_order_where_gap
     assert stepped.on_ledger == before + 3
 
 
-def test_a_resync_sends_at_once_what_the_network_lost_and_adds_nothing_to_it(stepped: Stepped) -> None:
+def test_a_resync_resends_lost_transactions_at_once_and_adds_none(stepped: Stepped) -> None:
     stepped.change_and_step(1)
     lost = stepped.world.chain.mempool.taken[0]
     stepped.world.chain.lose()
     before = stepped.on_ledger
-    assert stepped.node.publisher.step() == 1, "it is not missed yet"
+    assert stepped.node.publisher.step() == 1, "it is not considered lost yet"
     with stepped.node.database.read() as connection:
         (binding,) = connection.execute(select(schema.bindings.c.id)).scalars()
     assert not stepped.node.resync.resync(PLATFORM, binding).queued
@@ -142,7 +142,7 @@ def test_a_resync_sends_at_once_what_the_network_lost_and_adds_nothing_to_it(ste
     stepped.node.publisher.step()
     (again,) = stepped.world.chain.mempool.taken[1:]
     assert again.hash == lost.hash
-    assert stepped.node.publisher.step() == 1, "asked once, sent once"
+    assert stepped.node.publisher.step() == 1, "looked up once, sent once"
     assert len(stepped.world.chain.mempool.taken) == 2
     stepped.world.chain.release()
     stepped.settle()
@@ -153,7 +153,7 @@ def test_a_resync_sends_at_once_what_the_network_lost_and_adds_nothing_to_it(ste
 
 
 @pytest.mark.long
-def test_one_dropped_in_the_middle_is_sent_again_and_those_after_it_still_count(stepped: Stepped) -> None:
+def test_a_transaction_dropped_in_the_middle_is_resent_and_later_ones_still_count(stepped: Stepped) -> None:
     for limit in range(3):
         stepped.change_and_step(limit)
     stepped.world.chain.mempool.forget(stepped.world.chain.mempool.taken[1].nonce)
@@ -180,7 +180,7 @@ def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(s
 
 
 @pytest.mark.long
-def test_what_is_in_flight_at_a_rotation_of_the_signer_gets_there_under_the_new_key_with_the_same_digest(
+def test_publications_in_flight_during_a_key_rotation_arrive_under_the_new_key_with_the_same_digest(
     stepped: Stepped,
 ) -> None:
     bank, before = stepped.bank, stepped.on_ledger
@@ -205,8 +205,8 @@ def test_what_is_in_flight_at_a_rotation_of_the_signer_gets_there_under_the_new_
     assert stepped.world.client.bank(bank.bic).head == digests[-1]
 
 
-def test_a_row_that_would_go_back_in_time_blocks_nothing(stepped: Stepped) -> None:
-    """It cannot come in by the feed; were it there all the same, what follows must still get through."""
+def test_a_stored_row_that_would_go_back_in_time_does_not_block_publishing(stepped: Stepped) -> None:
+    """The feed refuses such a row; if one is stored nevertheless, later rows must still get through."""
     stepped.world.chain.release()
     stepped.settle()
     with stepped.node.database.write() as connection:
@@ -223,14 +223,14 @@ def test_a_row_that_would_go_back_in_time_blocks_nothing(stepped: Stepped) -> No
     assert stepped.on_ledger == before + 2
 
 
-def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World) -> None:
+def test_batches_wait_for_more_changes_no_longer_than_configured(a_world: World) -> None:
     made = Stepped(a_world, batch_wait_ms=500, max_attestations=3)
     before = made.on_ledger
     assert made.change_and_step(1) == 0
     assert made.change_and_step(2) == 0
     a_world.clock.advance(500)
     assert made.node.publisher.step() == 1, "the oldest has waited long enough"
-    assert [made.change_and_step(limit) for limit in (3, 4, 5)] == [1, 1, 2], "a full batch waits for nothing"
+    assert [made.change_and_step(limit) for limit in (3, 4, 5)] == [1, 1, 2], "a full batch does not wait"
     a_world.chain.release()
     made.settle()
     assert made.on_ledger == before + 2
@@ -239,13 +239,13 @@ def test_batches_wait_for_company_as_long_as_told_and_not_longer(a_world: World)
 
 
 @pytest.mark.long
-def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_heartbeats(a_world: World) -> None:
+def test_changes_stored_by_a_command_are_published_soon_however_rare_the_heartbeats(a_world: World) -> None:
     bank = a_world.start_bank(publisher={"heartbeat_ms": 3_600_000})
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0 and status_on_ledger(bank, grant))
     feed = feed_of(bank, no_faults)
-    feed._on_change = lambda: None  # as in a process of its own
+    feed._on_change = lambda: None  # as if in a separate process
     at = bank.clock.advance(10)
     frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": at}
     feed.accept(FeedEntry.model_validate({"as_of_ms": at, "changes": [frozen]}))
@@ -253,19 +253,19 @@ def test_what_a_command_puts_into_the_store_goes_out_soon_however_seldom_the_hea
 
 
 @pytest.mark.long
-def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_what_is_stuck(a_world: World) -> None:
+def test_a_clock_set_back_delays_neither_heartbeats_nor_batches_nor_resends(a_world: World) -> None:
     made = Stepped(a_world, batch_wait_ms=500)
     clock = ManualClock(a_world.clock.now_ms())
     made.node.publisher._clock = made.node.publisher._submitter._clock = clock
     hour_ms = 3_600_000
 
     clock.advance(hour_ms)
-    assert made.change_and_step(1) == 0, "it waits for company"
+    assert made.change_and_step(1) == 0, "it waits for more changes"
     clock._now_ms -= hour_ms
     assert made.node.publisher.step() == 1
 
     clock.advance(hour_ms)
-    made.node.publisher.step()  # sent again, as late as it seems to be
+    made.node.publisher.step()  # resent, as it seems to be overdue
     sent = len(a_world.chain.mempool.taken)
     clock._now_ms -= hour_ms
     made.node.publisher.step()
@@ -284,7 +284,7 @@ def test_a_clock_that_was_put_back_holds_up_neither_heartbeats_nor_batches_nor_w
     made.close()
 
 
-def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_its_number(
+def test_a_store_that_lost_pending_publications_never_signs_other_content_under_their_numbers(
     stepped: Stepped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = stepped.world.chain.mempool.taken
@@ -295,7 +295,7 @@ def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_
     for node in (stepped.node, copy):
         monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
     stepped.node.publisher._has_checked = False
-    stepped.node.publisher.step()  # its own store knows them
+    stepped.node.publisher.step()  # the node's own store knows them
     stepped.node.leadership.leave()
     assert copy.leadership.take()
     as_of_ms = stepped.world.clock.advance(10)
@@ -315,7 +315,7 @@ def test_a_store_that_has_lost_what_is_on_its_way_signs_no_second_content_under_
     copy.database.close()
 
 
-def test_a_transaction_that_is_pooled_and_never_mined_is_a_trouble_until_a_block_holds_it(a_world: World) -> None:
+def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: World) -> None:
     bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
     bank.change(dict(ACCOUNT))
     wait_until(lambda: bank.get("/readyz").status_code == 200)
@@ -327,8 +327,8 @@ def test_a_transaction_that_is_pooled_and_never_mined_is_a_trouble_until_a_block
     assert bank.get("/readyz").status_code == 200
     a_world.clock.advance(2_001)
     bank.node.publisher.wake()
-    told = wait_until(lambda: bank.get("/readyz").json()["reason"])
-    assert "no block holds it" in told
+    reason = wait_until(lambda: bank.get("/readyz").json()["reason"])
+    assert "no block holds it" in reason
     assert bank.get("/readyz").status_code == 503
     a_world.chain.release()
     wait_until(lambda: bank.get("/readyz").status_code == 200)

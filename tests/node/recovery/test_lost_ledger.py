@@ -1,4 +1,4 @@
-"""The ledger is lost, or another one takes its place."""
+"""The ledger is lost, or replaced by another one."""
 
 import pytest
 from sqlalchemy import select
@@ -13,13 +13,13 @@ from tests.world import ACCOUNT, PLATFORM, World
 
 
 @pytest.mark.long
-def test_a_lost_ledger_gets_every_binding_again_before_the_watermark_moves(site: SteppedNode) -> None:
+def test_every_binding_is_republished_to_a_lost_ledger_before_the_watermark_moves(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     active, ended = site.bind(CARD), site.bind(OTHER_CARD)
     site.publish()
     site.node.bindings.unbind(PLATFORM, bytes.fromhex(ended.binding[2:]))
     site.publish()
-    # Something is signed, and on no ledger when the ledger is lost.
+    # One publication is signed but on no ledger when the ledger is lost.
     site.world.chain.holding = True
     site.feed({"number": CARD, "status": "frozen"})
     site.world.clock.advance(60)
@@ -64,7 +64,7 @@ def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_wit
         site.node.publisher.step()
 
 
-def test_two_histories_under_one_key_are_never_made_one(site: SteppedNode, a_world: World) -> None:
+def test_two_histories_under_one_key_are_never_merged(site: SteppedNode, a_world: World) -> None:
     site.feed(dict(ACCOUNT))
     twin = site.backup()
     site.publish()
@@ -75,7 +75,7 @@ def test_two_histories_under_one_key_are_never_made_one(site: SteppedNode, a_wor
         site.node.publisher.step()
     a_world.chain.down = False
     site.stop()
-    # The twin signed nothing while the ledger was away; forge what it would have signed.
+    # The twin signed nothing while the ledger was away; forge a publication in its name.
     site.start(twin)
     with site.node.database.write() as connection:
         first = site.client.published(0, site.client.block_number(), site.bank.bic)[0]

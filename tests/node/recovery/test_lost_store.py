@@ -18,7 +18,7 @@ from tests.world import ACCOUNT, PLATFORM
 
 
 @pytest.mark.long
-def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
+def test_a_lost_store_is_rebuilt_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -44,7 +44,7 @@ def test_a_lost_store_comes_back_from_the_banks_export_and_the_ledger(site: Step
     assert site.terms(grant).status is Status.UNBOUND
 
 
-def test_after_an_import_a_view_is_read_from_its_beginning_since_unbound_accounts_were_not_exported(
+def test_a_view_is_read_from_its_beginning_after_an_import(
     site: SteppedNode,
 ) -> None:
     with site.node.database.write() as connection:
@@ -83,9 +83,7 @@ def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     return grant
 
 
-def test_an_export_to_a_disk_that_is_full_is_said_to_be_of_no_use(
-    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_to_a_full_disk_is_reported_as_unusable(site: SteppedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

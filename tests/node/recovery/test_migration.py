@@ -1,4 +1,4 @@
-"""A bank moves to a new deployment of the ledger while its core goes on feeding it: one history, nothing lost."""
+"""A bank moves to a new deployment of the ledger while its core keeps feeding it: one history, nothing lost."""
 
 from pathlib import Path
 
@@ -32,7 +32,9 @@ def _history(ledger: LedgerClient, bic: str, previous: bytes) -> list[Publicatio
 
 @pytest.mark.long
 @pytest.mark.parametrize("herd_size", [1, 3])
-def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tmp_path: Path, herd_size: int) -> None:
+def test_a_bank_moves_to_a_new_deployment_while_fed_and_its_history_continues(
+    a_world: World, tmp_path: Path, herd_size: int
+) -> None:
     site = SteppedNode(a_world, tmp_path, publisher={"herd_size": herd_size})
     site.feed(*({**ACCOUNT, "number": card} for card in _CARDS))
     grants = {card: site.bind(card) for card in _CARDS}
@@ -41,7 +43,7 @@ def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tm
     site.publish()
     old, old_contract = site.client, site.client.address
 
-    # The core goes on; the last entry before the move is taken in and not published.
+    # The core keeps feeding; the last entry before the move is stored and not published.
     site.feed({"number": _CARDS[1], "daily_limit_minor": 777})
     with site.node.database.read() as connection:
         table = schema.publications
@@ -49,7 +51,7 @@ def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tm
     site.stop()
     site.start(contract=site.deploy_again(last.number, last.digest))
 
-    # Under the new settings the node hears the core and signs nothing, until it is recovered.
+    # Under the new settings the node accepts the feed but signs nothing until it is recovered.
     site.feed({"number": _CARDS[2], "status": "lost"})
     with pytest.raises(PublishingHalted, match="standing-node recover"):
         site.node.publisher.step()
@@ -61,9 +63,9 @@ def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tm
     site.feed({"number": _CARDS[2], "status": "closed"})
     site.publish()
 
-    told = {card: site.terms(grant) for card, grant in grants.items()}
-    assert [told[card].status for card in _CARDS] == [Status.ACTIVE, Status.DORMANT, Status.CLOSED]
-    assert told[_CARDS[1]].limits.daily_limit_minor == 777
+    terms = {card: site.terms(grant) for card, grant in grants.items()}
+    assert [terms[card].status for card in _CARDS] == [Status.ACTIVE, Status.DORMANT, Status.CLOSED]
+    assert terms[_CARDS[1]].limits.daily_limit_minor == 777
     assert site.client.bank(site.bank.bic).watermark_ms == site.entries[-1].as_of_ms
 
     # One chain over both deployments: numbers without a gap, each publication naming the one before.
@@ -73,7 +75,7 @@ def test_a_bank_moves_while_it_is_fed_and_its_history_goes_on(a_world: World, tm
     assert [each.number for each in whole] == list(range(1, len(whole) + 1))
     assert [each.previous for each in whole[1:]] == [each.digest for each in whole[:-1]]
     assert {each.domain.contract for each in before} == {old_contract} != {each.domain.contract for each in after}
-    assert old.bank(site.bank.bic).publication == before[-1].number, "nothing more was said on the old one"
+    assert old.bank(site.bank.bic).publication == before[-1].number, "nothing more was published on the old one"
     audit = Audit()
     audit_ledger(site.client, audit)
     assert (audit.findings, audit.counted["Published"]) == ([], len(after))

@@ -1,4 +1,4 @@
-"""The store is an old backup: the ledger says what the bank published since."""
+"""The store is an old backup: the ledger shows what the bank published since."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.world import ACCOUNT, PLATFORM
 
 
 @pytest.mark.long
-def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(site: SteppedNode) -> None:
+def test_an_old_store_signs_nothing_until_recovered_and_fed_again(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -39,7 +39,7 @@ def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(s
         site.node.publisher.step()
 
     found = site.recover()
-    assert found == looked, "what was shown is what was done"
+    assert found == looked, "the dry run matches the recovery"
     assert found.core_until_ms == before.watermark_ms
     with pytest.raises(PublishingHalted, match="feed again"):
         site.node.publisher.step()
@@ -48,7 +48,7 @@ def test_an_old_store_signs_nothing_until_recovered_and_the_core_has_fed_again(s
 
 
 @pytest.mark.postgresql
-def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_may_say_nothing(
+def test_a_recovery_may_read_the_ledger_beyond_the_idle_transaction_timeout(
     site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.feed(dict(ACCOUNT))
@@ -71,7 +71,7 @@ def test_a_recovery_may_read_the_ledger_for_longer_than_any_other_transaction_ma
 
 
 @pytest.mark.long
-def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_older_one(site: SteppedNode) -> None:
+def test_the_current_state_is_published_once_and_no_older_one_after_the_core_feeds_again(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -96,18 +96,18 @@ def test_after_the_core_fed_again_the_present_state_is_stated_once_and_never_an_
         for event in site.client.published(0, site.client.block_number(), site.bank.bic)
         if event.number > before.publication and event.bindings
     ]
-    assert [len(event.bindings) for event in events] == [1], "one restatement: the two changes went with it"
+    assert [len(event.bindings) for event in events] == [1], "one restatement covers both changes"
     terms = site.terms(grant)
     assert (terms.status, terms.limits.daily_limit_minor) == (Status.FROZEN, 5)
     assert site.client.bank(site.bank.bic).watermark_ms >= found.core_until_ms
-    # And life goes on.
+    # Normal operation continues.
     site.feed({"number": CARD, "status": "active"})
     site.publish()
     assert site.terms(grant).status is Status.ACTIVE
 
 
 @pytest.mark.long
-def test_a_binding_granted_after_the_backup_is_ended_since_nobody_would_tell_of_its_freeze(site: SteppedNode) -> None:
+def test_a_binding_granted_after_the_backup_is_ended_on_recovery(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     kept = site.bind(CARD)
     site.publish()
@@ -148,7 +148,7 @@ def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site:
 
 
 @pytest.mark.long
-def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
+def test_recovery_from_a_long_history_reads_only_publications_that_are_not_heartbeats(
     site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.feed(dict(ACCOUNT))
@@ -175,7 +175,7 @@ def test_of_a_long_history_the_ledger_is_asked_only_for_what_is_no_heartbeat(
     assert site.known_digests() == stored
 
 
-def test_recovery_waits_for_transactions_that_are_still_on_their_way(site: SteppedNode) -> None:
+def test_recovery_waits_for_pending_transactions(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
     recovery = replace_in_flight(site, 2)
@@ -196,7 +196,7 @@ def replace_in_flight(site: SteppedNode, transactions: int) -> Recovery:
     )
 
 
-def test_level_stores_have_nothing_to_recover(site: SteppedNode) -> None:
+def test_an_up_to_date_store_has_nothing_to_recover(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
     assert site.recover().nothing_to_do

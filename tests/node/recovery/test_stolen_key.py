@@ -17,7 +17,7 @@ from tests.world import ACCOUNT, BANK_ADMIN, GUARDIAN, REGISTRAR
 
 
 def steal(site: SteppedNode, grant: GrantDocument) -> Publication:
-    """Publish under the bank's own key, on the ledger's history as it stands, what nobody can open."""
+    """Publish records that nobody can open, under the bank's own key, on top of the ledger's current history."""
     state = site.client.bank(site.bank.bic)
     words = Attestation(bytes.fromhex(grant.binding[2:]), bytes(26), bytes(32))
     theft = Publication(
@@ -33,7 +33,7 @@ def steal(site: SteppedNode, grant: GrantDocument) -> Publication:
 
 
 def reinstate(site: SteppedNode) -> None:
-    """Let the bank be suspended and reinstated with a new signer, which the node's settings then name."""
+    """Suspend and reinstate the bank with a new signer, and put that signer into the node's settings."""
     signer = LocalSigner(token_bytes(32))
     governance.execute(site.client, governance.suspend(site.bank.bic), GUARDIAN)
     step = governance.reinstate(site.bank.bic, signer.address, LocalSigner(BANK_ADMIN).address)
@@ -42,13 +42,13 @@ def reinstate(site: SteppedNode) -> None:
 
 
 @pytest.mark.long
-def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_states_the_truth_again(
+def test_a_store_continues_from_a_thiefs_publications_and_restates_the_truth(
     site: SteppedNode,
 ) -> None:
     site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
     robbed, other = site.bind(CARD), site.bind(OTHER_CARD)
     site.publish()
-    # What the node signs now never comes into a block: the thief's publication takes its number.
+    # The node's next publication is never mined: the thief's publication takes its number.
     site.world.chain.holding = True
     site.feed({"number": OTHER_CARD, "status": "frozen"})
     site.world.clock.advance(60)
@@ -72,10 +72,10 @@ def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_state
         site.node.publisher.step()
     with pytest.raises(CannotRecover, match="two histories"):
         site.recover()
-    assert site.known_digests()[-1] == signed, "refused, so nothing is changed"
+    assert site.known_digests()[-1] == signed, "a refusal changes nothing"
 
     looked = site.recovery().run(confirm=False, take_ledger=True)
-    assert site.known_digests()[-1] == signed, "only looked"
+    assert site.known_digests()[-1] == signed, "a dry run changes nothing"
     found = site.recover(take_ledger=True)
     assert found == looked
     assert (found.given_up, found.rebuilt, found.stated_again) == (1, 1, 2)
@@ -85,14 +85,14 @@ def test_after_a_theft_the_store_goes_on_from_what_the_thief_published_and_state
     site.feed()
     site.recovery().fed_again()
     site.publish()
-    assert site.terms(robbed).status is Status.ACTIVE, "what the thief overwrote"
-    assert site.terms(other).status is Status.FROZEN, "what the thief was faster than"
+    assert site.terms(robbed).status is Status.ACTIVE, "the binding that the thief overwrote"
+    assert site.terms(other).status is Status.FROZEN, "the change that the thief overtook"
     events = site.client.published(0, site.client.block_number(), site.bank.bic)
     assert site.known_digests() == [(event.number, event.digest) for event in events]
 
 
 @pytest.mark.long
-def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: SteppedNode) -> None:
+def test_a_store_far_behind_a_theft_finds_where_the_histories_diverge(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     grant = site.bind()
     site.publish()
@@ -102,7 +102,7 @@ def test_a_store_far_behind_a_theft_finds_where_the_histories_part(site: Stepped
         site.world.clock.advance(60)
         site.node.publisher.step()
     own = site.known_digests()
-    # The first of the two does come into a block, unseen by the node; after it, the thief publishes three times.
+    # The first of the two is mined, unseen by the node; then the thief publishes three times.
     held = site.world.chain.mempool.drain()
     site.world.chain.lose()
     site.world.chain.devnet.call(held[0])

@@ -1,4 +1,4 @@
-"""Two nodes on one store: one leads, the other stands by and takes over; never do two sign."""
+"""Two nodes on one store: one leads, the other stands by and takes over; the two never both sign."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,7 +37,7 @@ def twins(bank: Bank) -> Iterator[tuple[Node, Node]]:
         node.database.close()
 
 
-def test_one_of_two_nodes_leads_and_the_second_takes_over_when_it_is_gone(twins: tuple[Node, Node]) -> None:
+def test_the_second_of_two_nodes_takes_over_when_the_leader_is_gone(twins: tuple[Node, Node]) -> None:
     first, second = twins
     assert first.leadership.take()
     assert not second.leadership.take()
@@ -47,12 +47,12 @@ def test_one_of_two_nodes_leads_and_the_second_takes_over_when_it_is_gone(twins:
     assert not first.leadership.take()
 
 
-def test_a_node_that_lost_its_lock_without_noticing_cannot_sign_any_more(twins: tuple[Node, Node], bank: Bank) -> None:
+def test_a_node_that_lost_its_lock_unnoticed_cannot_sign(twins: tuple[Node, Node], bank: Bank) -> None:
     first, second = twins
     assert first.leadership.take()
     bank.node, bank.url = first, ""
     first.feed.accept(_entry(bank))
-    # As when the session that held the lock was cut: the lock is free, and the first node does not know.
+    # As if the session that held the lock was cut: the lock is free, and the first node does not know it.
     first.leadership._lock.release()
     assert second.leadership.take()
     assert first.leadership.active
@@ -69,7 +69,7 @@ def _entry(bank: Bank) -> FeedEntry:
 
 
 @pytest.mark.long
-def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank: Bank, tmp_path: Path) -> None:
+def test_a_standby_serves_reads_and_refuses_changes_until_it_takes_over(bank: Bank, tmp_path: Path) -> None:
     with ExitStack() as first_stack, ExitStack() as second_stack:
         bank.start(first_stack)
         first_url = bank.url
@@ -83,7 +83,7 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
 
         as_of_ms = bank.feed(ACCOUNT)
         bank.url = second_url
-        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby reads"
+        assert bank.get(f"/v1/feed/{as_of_ms}").status_code == 200, "a standby serves reads"
         for answer in (
             bank.post("/v1/feed", bank.core_key, json={"as_of_ms": as_of_ms, "changes": []}),
             bank.bind(),
@@ -99,7 +99,7 @@ def test_a_standby_reads_and_refuses_to_change_anything_until_it_takes_over(bank
         bank.change({"number": ACCOUNT["number"], "status": "frozen"})
 
 
-def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
+def test_a_link_to_a_store_shares_its_lock(tmp_path: Path) -> None:
     (tmp_path / "link.sqlite3").symlink_to(tmp_path / "node.sqlite3")
     databases = [NodeDatabase(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("node", "link")]
     locks = [lock_of(database, "leader") for database in databases]
@@ -113,7 +113,7 @@ def test_a_link_to_a_store_is_no_store_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "outage", [NoConnectionFree("no connection"), OperationalError("SELECT", {}, Exception("gone"))], ids=str
 )
-def test_a_standby_whose_database_is_out_for_a_while_takes_over_all_the_same(
+def test_a_standby_still_takes_over_after_a_database_outage(
     twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, outage: Exception
 ) -> None:
     first, second = twins
@@ -144,7 +144,7 @@ def test_a_node_whose_leadership_ended_unexpectedly_does_not_blame_another(
         twins[0].leadership.require()
 
 
-def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
+def test_a_standby_says_why_it_refuses_a_request(twins: tuple[Node, Node]) -> None:
     first, second = twins
     assert first.leadership.take()
     with pytest.raises(Standby, match="another node on the same store leads"):
@@ -154,7 +154,7 @@ def test_a_standby_says_why_it_refuses(twins: tuple[Node, Node]) -> None:
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("part", ["publisher", "housekeeping"])
-def test_a_node_in_which_something_ended_unexpectedly_is_not_ready_and_says_what(
+def test_a_node_with_a_crashed_worker_is_not_ready_and_names_it(
     bank: Bank, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     with ExitStack() as stack:
@@ -167,10 +167,10 @@ def test_a_node_in_which_something_ended_unexpectedly_is_not_ready_and_says_what
         if part == "publisher":
             monkeypatch.setattr(bank.node.publisher, "step", fail)
             bank.node.publisher.wake()
-            said = "its work ended by an unexpected ZeroDivisionError"
+            reason = "its work ended by an unexpected ZeroDivisionError"
         else:
             worker = bank.node.workers._workers[0]
             monkeypatch.setattr(worker, "task", replace(worker.task, step=fail))
-            said = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
+            reason = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
         assert "ZeroDivisionError" in wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
-        wait_until(lambda: said in httpx.get(bank.url + "/readyz").json()["reason"])
+        wait_until(lambda: reason in httpx.get(bank.url + "/readyz").json()["reason"])

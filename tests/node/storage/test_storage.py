@@ -1,4 +1,4 @@
-"""The node's database: migrations keep what is there, and make what the code says; nothing personal in clear."""
+"""The node's database: migrations keep existing rows and produce the schema of the code; no personal data in clear."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -40,7 +40,7 @@ def _upgrade(database: Database, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def test_the_newest_revision_makes_exactly_what_the_code_says(tmp_path: Path) -> None:
+def test_the_newest_revision_makes_exactly_the_schema_of_the_code(tmp_path: Path) -> None:
     database = Database(new_database(tmp_path, "node"))
     migrate(database, "standing.node.storage")
     with database.write() as connection:
@@ -127,11 +127,11 @@ def test_an_upgrade_from_the_first_schema_keeps_every_row(tmp_path: Path) -> Non
     database.close()
 
 
-def test_what_is_not_in_a_block_yet_is_found_without_a_look_at_all_that_is(tmp_path: Path) -> None:
+def test_unmined_publications_are_found_without_scanning_mined_ones(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/node.sqlite3")
     migrate(database, "standing.node.storage")
     asked: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    event.listen(database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     with database.read() as connection:
         outbox.unfinished(connection)
         plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
@@ -139,7 +139,7 @@ def test_what_is_not_in_a_block_yet_is_found_without_a_look_at_all_that_is(tmp_p
     database.close()
 
 
-def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path) -> None:
+def test_an_exhausted_connection_pool_is_a_transient_outage(tmp_path: Path) -> None:
     database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
     migrate(database, "standing.node.storage")
     pool = database.engine.pool
@@ -155,13 +155,13 @@ def test_a_pool_with_no_connection_free_is_an_outage_that_passes(tmp_path: Path)
     database.close()
 
 
-def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_transient_outage_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
     migrate(database, "standing.node.storage")
 
     def fill(pages: int) -> None:
         with database.write() as connection:
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below what is used
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # never below the pages in use
             for source in ("small", "large" * 100_000):
                 cursors.save(connection, Cursor("file", {"source": source}), 0)
 
@@ -174,7 +174,7 @@ def test_a_full_disk_is_an_outage_that_passes_and_leaves_nothing_half_written(tm
 
 
 @pytest.mark.postgresql
-def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+def test_leadership_is_not_held_in_a_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = NodeDatabase(new_database(tmp_path, "node"))
     lock = lock_of(database, "leader")
     assert lock.hold()
@@ -189,7 +189,7 @@ def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> N
 
 
 @pytest.mark.postgresql
-def test_a_server_that_takes_no_writes_after_a_fail_over_is_an_outage_that_passes(tmp_path: Path) -> None:
+def test_a_read_only_server_after_a_fail_over_is_a_transient_outage(tmp_path: Path) -> None:
     url = new_database(tmp_path, "node")
     with opened(url):
         pass
@@ -212,7 +212,7 @@ PERSONAL = (
 
 
 @pytest.mark.long
-def test_nothing_personal_is_in_clear_in_logs_or_database_whatever_is_asked(tmp_path: Path) -> None:
+def test_no_request_puts_personal_data_in_clear_into_logs_or_database(tmp_path: Path) -> None:
     net = LocalNet(tmp_path, PLATFORM)
     try:
         net.start_ledger()
@@ -256,7 +256,7 @@ def _assert_sealed(url: str, folder: Path) -> None:
             held = [connection.execute(text(f"SELECT CAST(t AS text) FROM {name} t")).scalars().all() for name in names]
         engine.dispose()
         content = str(held).encode()
-        assert b"jinqiao-pay" in content, "the bindings were looked at"
+        assert b"jinqiao-pay" in content, "the bindings were searched"
         as_hex = True
     else:
         files = [path for path in folder.rglob("node.sqlite3*") if path.is_file()]
@@ -268,7 +268,7 @@ def _assert_sealed(url: str, folder: Path) -> None:
         assert not as_hex or value.encode().hex().encode() not in content
 
 
-def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
+def test_a_new_secret_applies_to_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
     first, second = b"\1" * 32, b"\2" * 32
     old = BankSecrets([first])
     made_before = old.new_binding_id()
@@ -278,7 +278,7 @@ def test_a_new_secret_is_for_new_bindings_and_old_ones_keep_theirs(a_world: Worl
     assert both.binding_key(made_before, PLATFORM) == old.binding_key(made_before, PLATFORM)
     assert both.binding_key(made_after, PLATFORM) != old.binding_key(made_after, PLATFORM)
     assert BankSecrets([second]).binding_key(made_after, PLATFORM) == both.binding_key(made_after, PLATFORM), (
-        "without the old one, once nothing is under it any more"
+        "the old secret can go once nothing uses it"
     )
 
 
@@ -288,7 +288,7 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
     old = bank.bind().json()["grant"]
     path = f"/v1/bindings/{old['binding']}/regrant"
     answers = [bank.post(path, bank.platform_key, json={"request_id": "regrant-1"}) for _ in range(2)]
-    assert answers[0].json() == answers[1].json(), "a lost answer can be asked for again"
+    assert answers[0].json() == answers[1].json(), "a lost answer can be requested again"
     new = answers[0].json()["grant"]
     assert new["binding"] != old["binding"]
     assert new["binding_key"] != old["binding_key"]
@@ -299,7 +299,7 @@ def test_a_binding_is_granted_again_under_the_newest_secret_and_the_old_one_ends
 
 
 @pytest.mark.long
-def test_a_platform_that_asks_for_new_grants_without_end_leaves_room_for_what_the_core_says(a_world: World) -> None:
+def test_a_platform_flooding_regrants_leaves_room_for_the_cores_changes(a_world: World) -> None:
     bank = a_world.start_bank(max_waiting=20)
     bank.feed(ACCOUNT)
     binding = bank.bind().json()["grant"]["binding"]
@@ -317,7 +317,7 @@ def test_a_platform_that_asks_for_new_grants_without_end_leaves_room_for_what_th
     assert bank.post(path, bank.platform_key, json=body).status_code == 200
 
 
-def test_an_operator_sees_when_no_binding_is_left_under_an_old_secret(a_world: World) -> None:
+def test_an_operator_can_see_when_no_binding_uses_an_old_secret(a_world: World) -> None:
     bank = a_world.make_bank()
     with ExitStack() as stack:
         bank.start(stack)
@@ -338,6 +338,6 @@ def test_an_operator_sees_when_no_binding_is_left_under_an_old_secret(a_world: W
 
 
 @pytest.mark.parametrize("versions", [[], [b"short"], [b"\1" * 32, b"\1" * 32], [bytes([n]) * 32 for n in range(17)]])
-def test_secrets_that_are_missing_short_repeated_or_too_many_are_refused(versions: list[bytes]) -> None:
+def test_missing_short_repeated_or_too_many_secrets_are_refused(versions: list[bytes]) -> None:
     with pytest.raises(InvalidValue):
         BankSecrets(versions)
