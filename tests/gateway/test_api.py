@@ -16,7 +16,7 @@ from tests.gateway.fake_bank import PLATFORM
 from tests.gateway.gateway_rig import BICS, Rig, rig
 
 
-def test_the_story(a_rig: Rig) -> None:
+def test_a_freeze_on_the_ledger_declines_the_next_payment(a_rig: Rig) -> None:
     """A freeze is in a block; 1 ms later a decision declines. Then the bank is silent; then the chain is down."""
     person = a_rig.bound()
     approved = person.decide()
@@ -40,7 +40,7 @@ def test_the_story(a_rig: Rig) -> None:
     assert person.decide()["reason"] == "account_frozen"
 
 
-def test_the_answer_is_what_openapi_says_and_is_found_again(a_rig: Rig) -> None:
+def test_an_answer_matches_openapi_and_can_be_read_again(a_rig: Rig) -> None:
     person = a_rig.bound()
     for change in ({}, {"currency": "USD"}, {"kind": "withdrawal"}):
         answer = person.decide(**change)
@@ -50,7 +50,7 @@ def test_the_answer_is_what_openapi_says_and_is_found_again(a_rig: Rig) -> None:
         assert a_rig.support("GET", f"/v1/decisions/{answer['transaction_id']}").json() == answer
 
 
-def test_capture_and_void(a_rig: Rig) -> None:
+def test_a_payment_is_captured_or_voided_once(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=2_000)
     kept, given_back = person.decide()["transaction_id"], person.decide()["transaction_id"]
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_concurrent_decisions_over_http_never_overspend(a_rig: Rig) -> None:
     assert (outcomes.count("approve"), outcomes.count("decline")) == (10, 20)
 
 
-def test_evidence_is_signed_by_the_key_that_is_told(a_rig: Rig) -> None:
+def test_evidence_is_signed_by_the_published_key(a_rig: Rig) -> None:
     person = a_rig.bound()
     answer = person.decide(currency="USD")
     key = jwt.PyJWK(a_rig.nobody("GET", "/v1/evidence-key").json())
@@ -128,7 +128,7 @@ def test_evidence_is_signed_by_the_key_that_is_told(a_rig: Rig) -> None:
         jwt.PyJWS().decode(forged, key, algorithms=["EdDSA"])
 
 
-def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
+def test_the_list_of_banks_shows_their_staleness(a_rig: Rig) -> None:
     a_rig.clock.advance(300_000)
     a_rig.banks[BICS[0]].publish()
     banks = {bank["bic"]: bank for bank in a_rig.support("GET", "/v1/banks").json()["banks"]}
@@ -149,7 +149,7 @@ def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
     assert within == {BICS[0]: True, BICS[1]: False}
 
 
-def test_readiness_says_why_not(a_rig: Rig) -> None:
+def test_readiness_names_what_is_missing(a_rig: Rig) -> None:
     assert a_rig.nobody("GET", "/healthz").json() == {"ok": True, "reason": None}
     assert a_rig.nobody("GET", "/readyz").json() == {"ok": True, "reason": None}
     a_rig.chain.down = True

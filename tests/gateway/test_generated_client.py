@@ -69,7 +69,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         del sys.modules[name]
 
 
-def test_a_generated_client_binds_pays_settles_and_finds_it_all_again(made: tuple[Rig, GeneratedClient]) -> None:
+def test_a_generated_client_binds_pays_settles_and_reads_it_all_back(made: tuple[Rig, GeneratedClient]) -> None:
     gateway, call = made
     models = call.models
     person = gateway.person()
@@ -107,7 +107,7 @@ def test_a_generated_client_binds_pays_settles_and_finds_it_all_again(made: tupl
     wait_until(lambda: bool(call("platform", "events.get_events", binding=bound.binding).events))
 
 
-def test_a_generated_client_closes_a_review_and_sees_problems_as_they_are(made: tuple[Rig, GeneratedClient]) -> None:
+def test_a_generated_client_closes_a_review_and_parses_problems(made: tuple[Rig, GeneratedClient]) -> None:
     gateway, call = made
     models = call.models
     person = gateway.bound()

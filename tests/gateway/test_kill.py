@@ -120,7 +120,7 @@ def _kill_in_the_middle(gateway: Process, database: Database) -> None:
 
 
 @pytest.mark.long
-def test_a_gateway_killed_amid_two_hundred_payments_neither_forgets_nor_repeats_one(net: LocalNet) -> None:
+def test_a_gateway_killed_during_two_hundred_payments_neither_loses_nor_repeats_one(net: LocalNet) -> None:
     gateway = net.start_gateway()
     binding = _bind(net, net.banks["YUNXCNB0"])
     bodies = _bodies(binding)

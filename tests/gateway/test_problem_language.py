@@ -98,14 +98,14 @@ def raised(file: Path, inside: Collection[str] = _INSIDE) -> Iterator[tuple[str,
                 yield f"{file.relative_to(_ROOT)}:{node.lineno}", text
 
 
-def test_every_sentence_that_a_service_answers_with_is_in_the_catalogue() -> None:
+def test_every_message_a_service_answers_with_is_in_the_catalogue() -> None:
     found = [entry for file in _files() for entry in raised(file)]
     assert len(found) > 150
     missing = [f"{place}: {text}" for place, text in found if chinese().of(text) is None]
     assert not missing, "\n".join(["add to ledger/service/locales/zh/problems.toml:", *missing])
 
 
-def test_every_problem_that_the_gateways_openapi_names_has_a_title(a_rig: Rig) -> None:
+def test_every_problem_in_the_gateways_openapi_has_a_title(a_rig: Rig) -> None:
     named = set(re.findall(r"urn:standing:problem:([a-z0-9-]+)", str(a_rig.openapi)))
     assert "too-many-attempts" in named
     assert named <= chinese().titles.keys()
@@ -157,7 +157,7 @@ def test_a_gateway_answers_problems_in_the_callers_language(a_rig: Rig) -> None:
     assert nobody.json()["title"] == "需要有效的 API 密钥"
 
 
-def test_what_a_banks_node_says_is_told_in_the_callers_language(a_rig: Rig) -> None:
+def test_a_message_of_a_banks_node_is_translated_for_the_caller(a_rig: Rig) -> None:
     person = a_rig.bound()
     settled = person.decide()["transaction_id"]
     a_rig.platform("POST", f"/v1/decisions/{settled}/capture")
@@ -179,11 +179,11 @@ def _bodies(rig: Rig) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("whole", [b"[]", b"{", b"{}", b'"\xff"', b"", b'{"nobody-knows": 1}'])
-def test_a_malformed_body_is_told_in_chinese(a_rig: Rig, whole: bytes) -> None:
+def test_a_malformed_body_is_reported_in_chinese(a_rig: Rig, whole: bytes) -> None:
     _told(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
 
 
-def test_a_malformed_field_is_told_in_chinese(a_rig: Rig) -> None:
+def test_a_malformed_field_is_reported_in_chinese(a_rig: Rig) -> None:
     asked = []
     for method, path, schema in _bodies(a_rig):
         for field, stated in schema.get("properties", {}).items():

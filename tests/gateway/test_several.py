@@ -114,7 +114,7 @@ def _endpoint(cluster: Cluster, receiver: Receiver) -> None:
 
 
 @pytest.mark.long
-def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_is_killed(cluster: Cluster) -> None:
+def test_gateways_share_a_daily_limit_and_another_takes_over_when_the_leader_is_killed(cluster: Cluster) -> None:
     one, two = cluster.members
     binding = cluster.bind()
     with receiver() as hook:

@@ -63,7 +63,7 @@ def _figures_are_of_all(net: LocalNet) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for worker processes in /proc")
-def test_workers_share_a_port_read_their_settings_again_together_and_stop_together(tmp_path: Path) -> None:
+def test_workers_share_a_port_reload_their_settings_together_and_stop_together(tmp_path: Path) -> None:
     net = LocalNet(tmp_path, PLATFORM)
     try:
         net.start_ledger()

@@ -27,7 +27,7 @@ from tests.gateway.gateway_rig import Rig, rig
 from tests.patience import patient_ledger
 
 
-def test_an_honest_history_has_no_findings_and_all_of_it_is_walked(lived: Rig) -> None:
+def test_an_honest_history_is_walked_completely_without_findings(lived: Rig) -> None:
     audit = audited(lived.chain_url, lived.contract)
     assert audit.findings == []
     numbers = sum(lived.ledger.bank(bic).publication for bic in lived.banks)
@@ -36,7 +36,7 @@ def test_an_honest_history_has_no_findings_and_all_of_it_is_walked(lived: Rig) -
     assert audit.counted["attestations"] == 3
 
 
-def test_honest_decisions_have_no_findings_and_each_is_made_again(lived: Rig) -> None:
+def test_honest_decisions_are_all_recomputed_without_findings(lived: Rig) -> None:
     lines = export_of(lived)
     audit = audited_decisions(lived, lines)
     assert audit.findings == []
@@ -45,7 +45,7 @@ def test_honest_decisions_have_no_findings_and_each_is_made_again(lived: Rig) ->
     assert [parse_line(line.line(), 1) for line in lines] == lines
 
 
-def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived: Rig) -> None:
+def test_without_keys_unchecked_decisions_are_counted_and_are_no_finding(lived: Rig) -> None:
     lines = [replace(line, binding_key=None) for line in export_of(lived)]
     audit = audited_decisions(lived, lines)
     assert audit.findings == []
@@ -65,7 +65,7 @@ def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived:
         '{"decision": {"evidence": "a.b.c"}, "account": "0x", "binding_key": "0x11"}',
     ],
 )
-def test_a_line_that_is_no_export_is_named(line: str) -> None:
+def test_a_line_that_is_not_an_export_is_reported_by_number(line: str) -> None:
     with pytest.raises(InvalidValue, match="export, line 7"):
         parse_line(line, 7)
 
@@ -84,7 +84,7 @@ def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
     return Counter(call for call in node.calls if call != "eth_chainId")  # by which web3 checks each call that it makes
 
 
-def test_the_ledger_is_asked_for_each_block_once_and_not_for_each_decision(tmp_path: Path) -> None:
+def test_the_ledger_is_called_once_per_block_and_not_once_per_decision(tmp_path: Path) -> None:
     """Two calls a block, its head and its records, however many decisions and bindings rest on it."""
     with rig(tmp_path) as it, proxied(it.chain_url) as node:
         people = [it.bound() for _ in range(4)]
@@ -103,7 +103,7 @@ def test_the_ledger_is_asked_for_each_block_once_and_not_for_each_decision(tmp_p
     assert few == many == {"eth_call": blocks, "eth_getBlockByNumber": blocks}
 
 
-def test_a_call_takes_only_so_many_bindings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_bindings_per_call_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "READ_BATCH", 2)
     with rig(tmp_path) as it, proxied(it.chain_url) as node:
         people = [it.bound() for _ in range(5)]
@@ -114,7 +114,7 @@ def test_a_call_takes_only_so_many_bindings(tmp_path: Path, monkeypatch: pytest.
         assert _calls(node, it, export_of(it))["eth_call"] == 3
 
 
-def test_how_far_an_audit_is_is_told(lived: Rig) -> None:
+def test_an_audit_reports_its_progress(lived: Rig) -> None:
     blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(lived)
     means = Means(lived.nobody("GET", "/v1/evidence-key").json(), lived.ledger.address)
     walked = audit_ledger(lived.ledger, Audit(), lambda done, total: blocks.append((done, total)))
@@ -124,7 +124,7 @@ def test_how_far_an_audit_is_is_told(lived: Rig) -> None:
     assert blocks == sorted(blocks)
 
 
-def test_a_block_that_the_walk_did_not_reach_is_not_checked_and_is_no_finding(lived: Rig) -> None:
+def test_a_block_beyond_the_walk_is_not_checked_and_is_no_finding(lived: Rig) -> None:
     """As where the node that is asked is behind the one that the gateway had read from: another one can tell."""
     beyond = lived.ledger.block_number() + 1_000
     lines = by_transaction(lived)
@@ -142,7 +142,7 @@ def _run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_commands_audit_a_ledger_and_a_gatewaysexport_of(lived: Rig, tmp_path: Path) -> None:
+def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(lived: Rig, tmp_path: Path) -> None:
     key = tmp_path / "gateway-key.json"
     key.write_text(json.dumps(lived.nobody("GET", "/v1/evidence-key").json()))
     lines = tmp_path / "decisions.jsonl"
@@ -161,7 +161,7 @@ def test_the_commands_audit_a_ledger_and_a_gatewaysexport_of(lived: Rig, tmp_pat
     assert _run(*ledger, "--export", str(lines), "--gateway-key", str(key))[0] == 1
 
 
-def test_the_file_of_an_export_is_its_readers_alone_and_never_overwritten(lived: Rig, tmp_path: Path) -> None:
+def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(lived: Rig, tmp_path: Path) -> None:
     config, output = tmp_path / "gateway.toml", tmp_path / "decisions.jsonl"
     config.write_text(tomli_w.dumps(json.loads(lived.settings.model_dump_json(exclude_none=True))))
     for keys in ((), ("--with-keys",)):

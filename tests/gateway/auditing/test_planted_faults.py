@@ -141,7 +141,7 @@ def test_a_planted_fault_in_a_history_is_found(lived: Rig, planted: Lie, kind: K
         assert kind in {found.kind for found in audited(node.url, lived.contract).findings}
 
 
-def test_a_state_that_its_history_does_not_come_to_is_found(lived: Rig) -> None:
+def test_a_state_that_does_not_follow_from_its_history_is_found(lived: Rig) -> None:
     last = max(lived.ledger.bank(bic).publication for bic in lived.banks)
     with proxied(lived.chain_url, _without("Published", last)) as node:
         found = audited(node.url, lived.contract).findings
@@ -246,7 +246,7 @@ def test_a_planted_fault_in_a_decision_is_found(lived: Rig, plant: Plant, kind: 
     assert any(each.kind is kind and text in each.text for each in found), found
 
 
-def test_no_bank_is_accused_by_a_watermark_that_it_never_said(lived: Rig) -> None:
+def test_no_bank_is_accused_by_a_watermark_it_never_published(lived: Rig) -> None:
     """It published a change right after the decision. By the forged watermark it would have vouched for that before."""
     lines = by_transaction(lived)
     plant = _of_record("t-3", watermark_ms=claims_of(lines["t-3"])["decided_at_ms"])
@@ -277,7 +277,7 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize("limit", _LIMITS)
-def test_two_decisions_that_each_knew_nothing_of_the_other_are_found_to_have_overspent(spent: Rig, limit: str) -> None:
+def test_two_decisions_that_ignored_each_other_are_found_to_have_overspent(spent: Rig, limit: str) -> None:
     """Each claims, by itself rightly, that nothing was used before: only the sum shows that it is too much."""
     lines = by_transaction(spent)
     for name in (f"{limit}-0", f"{limit}-1"):

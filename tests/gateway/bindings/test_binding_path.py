@@ -63,7 +63,7 @@ def test_a_micro_deposit_from_the_request_to_the_first_payment(
 
 
 @pytest.mark.long
-def test_a_new_name_at_the_bank_is_bound_again_and_the_days_limit_goes_on(a_world: World) -> None:
+def test_a_user_with_a_new_name_at_the_bank_binds_again_and_keeps_the_daily_usage(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change({**ACCOUNT, "daily_limit_minor": 1_000})
     platform = a_world.start_platform()
@@ -98,7 +98,7 @@ def test_a_new_name_on_the_platform_is_compared_with_the_banks_from_then_on(a_wo
 
 
 @pytest.mark.long
-def test_resync_lets_the_bank_publish_once_more(a_world: World) -> None:
+def test_resync_makes_the_bank_publish_again(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change(ACCOUNT)
     platform = a_world.start_platform()

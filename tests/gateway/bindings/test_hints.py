@@ -17,7 +17,7 @@ _CASES: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("changed", "field", "hint"), _CASES)
-def test_a_claim_that_looks_mistyped_is_hinted_without_asking_the_bank(
+def test_a_claim_that_looks_mistyped_gets_a_hint_without_calling_the_bank(
     a_rig: Rig, changed: dict[str, Any], field: str, hint: str
 ) -> None:
     person = a_rig.person()
@@ -40,7 +40,7 @@ def test_a_claim_that_looks_mistyped_is_hinted_without_asking_the_bank(
 
 
 @pytest.mark.parametrize("stated", [stated for _, stated, hint in DOCUMENTS if hint is None])
-def test_a_right_document_gets_no_hint(a_rig: Rig, stated: dict[str, Any]) -> None:
+def test_a_valid_document_gets_no_hint(a_rig: Rig, stated: dict[str, Any]) -> None:
     person = a_rig.person()
     blank = {"id_document_scheme": None, "id_document_country": None, "id_document_number": None}
     answer = person.bind(**(blank | stated))

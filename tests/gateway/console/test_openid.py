@@ -89,7 +89,7 @@ def refused(browser: Browser, text: str, status: int = 403) -> None:
     assert "Sign in" in browser.open("/console")
 
 
-def test_somebody_of_a_mapped_group_gets_in_to_the_page_they_wanted_and_out_again(
+def test_a_member_of_a_mapped_group_signs_in_to_the_requested_page_and_out_again(
     openid: tuple[Rig, Provider], browser: Browser
 ) -> None:
     assert "Sign in with Example ID" in browser.open("/console/banks")
@@ -113,7 +113,7 @@ def test_somebody_of_a_mapped_group_gets_in_to_the_page_they_wanted_and_out_agai
     assert "Sign in" in browser.open("/console/banks")
 
 
-def test_the_highest_of_several_roles_counts_and_acts_are_audited_under_the_persons_name(
+def test_the_highest_of_several_roles_counts_and_actions_are_audited_under_the_persons_name(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     one, _ = openid
@@ -127,7 +127,7 @@ def test_the_highest_of_several_roles_counts_and_acts_are_audited_under_the_pers
     assert "ticket 7" in browser.page.text
 
 
-def test_a_role_at_the_end_of_a_path_and_a_single_value_are_found(tmp_path: Path) -> None:
+def test_a_role_is_found_under_a_nested_path_and_as_a_single_value(tmp_path: Path) -> None:
     stated = {
         "issuer": "https://id.example",
         "client_id": "c",
@@ -142,7 +142,7 @@ def test_a_role_at_the_end_of_a_path_and_a_single_value_are_found(tmp_path: Path
     assert caller_of({"sub": "1", "https://id.example/role": "a"}, dotted).role == "admin"
 
 
-def test_a_provider_that_changes_its_keys_is_followed(honest: Provider, browser: Browser) -> None:
+def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: Browser) -> None:
     for _ in range(2):
         come_back(browser, at_the_provider(browser))
         assert "openid:li.na" in browser.open("/console/banks")
@@ -177,7 +177,7 @@ _FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
 
 @pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns of what the attacks do
 @pytest.mark.parametrize("name", _FORGED)
-def test_an_id_token_that_does_not_hold_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
+def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
     answer = at_the_provider(browser)
     for part, value in _FORGED[name](honest).items():
         setattr(honest, part, value)
@@ -198,7 +198,7 @@ def test_an_id_token_that_does_not_hold_lets_nobody_in(name: str, honest: Provid
     ],
     ids=str,
 )
-def test_an_answer_of_another_sign_in_or_issuer_never_reaches_the_provider(
+def test_an_answer_from_another_sign_in_or_issuer_never_reaches_the_provider(
     changed: dict[str, Any], honest: Provider, browser: Browser
 ) -> None:
     answer, asked = at_the_provider(browser), honest.tokens_asked
@@ -217,7 +217,7 @@ def test_an_answer_brought_by_another_browser_is_refused(
     victim.http.close()
 
 
-def test_a_code_and_a_whole_answer_count_once(honest: Provider, browser: Browser) -> None:
+def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, browser: Browser) -> None:
     answer = at_the_provider(browser)
     cookie = browser.http.cookies["standing_sign_in"]
     come_back(browser, answer)
@@ -234,7 +234,7 @@ def test_a_code_and_a_whole_answer_count_once(honest: Provider, browser: Browser
     refused(browser, "The sign-in is not valid")
 
 
-def test_a_sign_in_that_takes_too_long_begins_anew(openid: tuple[Rig, Provider], browser: Browser) -> None:
+def test_a_sign_in_that_takes_too_long_starts_over(openid: tuple[Rig, Provider], browser: Browser) -> None:
     answer = at_the_provider(browser)
     openid[0].clock.advance(10 * 60_000)
     come_back(browser, answer)
@@ -279,7 +279,7 @@ def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) 
         ("unauthorized_client", "not set up correctly", 503),
     ],
 )
-def test_what_the_provider_refuses_is_told(
+def test_an_error_from_the_provider_is_shown(
     error: str, text: str, status: int, honest: Provider, browser: Browser
 ) -> None:
     honest.error = error
@@ -298,7 +298,7 @@ def test_what_the_provider_refuses_is_told(
     ],
     ids=str,
 )
-def test_a_provider_that_does_not_fit_the_settings_is_told_before_anybody_goes_there(
+def test_a_provider_that_contradicts_the_settings_is_reported_before_any_redirect(
     discovery: dict[str, Any], openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     openid[0].clock.advance(60 * 60_000)  # what is known of the provider is read again
@@ -307,7 +307,7 @@ def test_a_provider_that_does_not_fit_the_settings_is_told_before_anybody_goes_t
     refused(browser, "not set up correctly", 503)
 
 
-def test_a_provider_that_is_down_is_told_and_keeps_nobody_from_signing_out(
+def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     come_back(browser, at_the_provider(browser))
@@ -322,9 +322,7 @@ def test_a_provider_that_is_down_is_told_and_keeps_nobody_from_signing_out(
     refused(browser, "does not answer", 503)
 
 
-def test_codes_that_are_guessed_lock_the_address_out(
-    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
-) -> None:
+def test_guessing_codes_locks_the_address_out(openid: tuple[Rig, Provider], honest: Provider, browser: Browser) -> None:
     for _ in range(10):
         come_back(browser, at_the_provider(browser) | {"code": "guessed"})
     answer = at_the_provider(browser)
@@ -368,7 +366,7 @@ def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
     ],
     ids=str,
 )
-def test_settings_that_cannot_work_are_one_line_that_names_the_field(
+def test_invalid_settings_are_reported_in_one_line_naming_the_field(
     changed: dict[str, Any], named: str, openid: tuple[Rig, Provider]
 ) -> None:
     one, _ = openid
@@ -382,7 +380,7 @@ def test_settings_that_cannot_work_are_one_line_that_names_the_field(
         assert named in str(raised.value)
 
 
-def test_keys_off_without_a_provider_leave_no_way_in_and_are_refused(openid: tuple[Rig, Provider]) -> None:
+def test_settings_without_keys_and_without_a_provider_are_refused(openid: tuple[Rig, Provider]) -> None:
     told = openid[0].settings.model_dump(exclude_unset=True)
     told["console"] = {"key_sign_in": False}
     with pytest.raises(ValueError, match="nobody can sign in"):

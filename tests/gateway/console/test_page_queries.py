@@ -67,7 +67,7 @@ def scanned(connection: Connection, statement: str, parameters: Any) -> set[str]
     return {found for row in plan for found in re.findall(r"Seq Scan on (\w+)", str(row[0]))} & GROWING
 
 
-def test_no_query_of_an_accounts_page_reads_a_growing_table_whole(it: FollowRig) -> None:
+def test_no_query_of_the_account_page_scans_a_growing_table(it: FollowRig) -> None:
     person = it.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
@@ -95,7 +95,7 @@ def test_no_query_of_an_accounts_page_reads_a_growing_table_whole(it: FollowRig)
     assert found == {}
 
 
-def test_a_query_that_no_index_serves_is_found(it: FollowRig) -> None:
+def test_a_query_without_an_index_is_detected(it: FollowRig) -> None:
     with it.app.state.gateway.storage._database.engine.begin() as connection:
         assert scanned(connection, "SELECT * FROM decisions WHERE amount_minor = 7", ()) == {"decisions"}
         assert scanned(connection, "SELECT * FROM decisions WHERE transaction_id = 'x'", ()) == set()

@@ -43,7 +43,7 @@ def _pulse(service: _Service) -> Pulse:
     return Pulse(service.states, service.open_ones, service.sleep)
 
 
-def test_ten_pages_cost_one_look_a_round() -> None:
+def test_ten_pages_cost_one_lookup_per_round() -> None:
     async def played() -> None:
         service = _Service(open={f"t{each}" for each in range(10)})
         pulse = _pulse(service)
@@ -64,7 +64,7 @@ def test_ten_pages_cost_one_look_a_round() -> None:
     asyncio.run(played())
 
 
-def test_a_page_ends_with_its_session_and_the_others_go_on() -> None:
+def test_a_page_ends_with_its_session_and_the_others_continue() -> None:
     async def played() -> None:
         service = _Service(open={"mine", "yours"})
         pulse = _pulse(service)
@@ -80,7 +80,7 @@ def test_a_page_ends_with_its_session_and_the_others_go_on() -> None:
     asyncio.run(played())
 
 
-def test_where_nobody_knows_whether_a_session_is_open_nothing_is_told() -> None:
+def test_nothing_is_sent_while_the_sessions_state_is_unknown() -> None:
     async def played() -> None:
         service = _Service(open={"mine"}, broken=True)
         stream = _pulse(service).texts("mine")
@@ -94,7 +94,7 @@ def test_where_nobody_knows_whether_a_session_is_open_nothing_is_told() -> None:
     asyncio.run(played())
 
 
-def test_there_is_room_for_so_many_pages() -> None:
+def test_the_number_of_open_pages_is_bounded() -> None:
     async def played() -> None:
         service = _Service(open={"mine"})
         pulse = _pulse(service)

@@ -154,7 +154,7 @@ def by_the_framework() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("framework_first", [False, True])
 @pytest.mark.parametrize("changes", [{}, {"currency": "USD"}, {"kind": "withdrawal"}, {"amount_minor": 10**14}])
-def test_a_decision_is_the_same_whichever_of_the_two_made_it(
+def test_the_hot_path_and_the_framework_make_the_same_decision(
     both: Both, someone: Person, changes: dict[str, Any], by_the_framework: list[str], *, framework_first: bool
 ) -> None:
     sent = Sent(_json(someone.transaction(**changes)))
@@ -170,7 +170,7 @@ def test_a_decision_is_the_same_whichever_of_the_two_made_it(
     assert {name for name in told if told[name] != other[name]} <= {"transaction_id", "evidence", "remaining"}
 
 
-def test_a_body_in_many_parts_is_read_whole_by_both(both: Both, someone: Person) -> None:
+def test_both_read_a_body_in_many_parts_completely(both: Both, someone: Person) -> None:
     assert both.same(Sent(_json(someone.transaction()), whole=False)).status == 200
 
 
@@ -228,7 +228,7 @@ def _bodies() -> dict[str, tuple[int, Callable[[dict[str, Any]], bytes]]]:
 
 @pytest.mark.parametrize("language", [None, "zh-CN"])
 @pytest.mark.parametrize("wrong", _bodies())
-def test_a_body_that_is_refused_is_refused_alike(both: Both, someone: Person, wrong: str, language: str | None) -> None:
+def test_both_refuse_an_invalid_body_alike(both: Both, someone: Person, wrong: str, language: str | None) -> None:
     status, make = _bodies()[wrong]
     answer = both.same(Sent(make(someone.transaction()), headers={"accept-language": language}))
     assert answer.status == status, answer.body
@@ -252,7 +252,7 @@ _HEADERS: dict[str, tuple[int, dict[str, str | bytes | None]]] = {
 
 
 @pytest.mark.parametrize("named", _HEADERS)
-def test_headers_that_are_not_ordinary_are_answered_alike(both: Both, someone: Person, named: str) -> None:
+def test_both_answer_unusual_headers_alike(both: Both, someone: Person, named: str) -> None:
     status, headers = _HEADERS[named]
     if headers.get("authorization") == "bearer":
         headers = {"authorization": f"bearer {both.rig.keys['platform']}"}
@@ -261,13 +261,13 @@ def test_headers_that_are_not_ordinary_are_answered_alike(both: Both, someone: P
 
 
 @pytest.mark.parametrize(("role", "status"), [("support", 403), ("admin", 422)])
-def test_another_role_is_answered_alike(both: Both, someone: Person, role: str, status: int) -> None:
+def test_both_answer_another_role_alike(both: Both, someone: Person, role: str, status: int) -> None:
     headers: dict[str, str | bytes | None] = {"authorization": f"Bearer {both.rig.keys[role]}"}
     answer = both.same(Sent(_json(someone.transaction()), headers=headers))
     assert answer.status == status, answer.body
 
 
-def test_a_body_that_is_too_large_is_refused_alike_and_its_neighbour_is_not(both: Both, someone: Person) -> None:
+def test_both_refuse_a_body_one_byte_over_the_limit_and_accept_one_at_it(both: Both, someone: Person) -> None:
     bound = both.rig.settings.max_body_bytes
     good = _json(someone.transaction())
     assert both.same(Sent(good.ljust(bound))).status == 200
@@ -277,17 +277,17 @@ def test_a_body_that_is_too_large_is_refused_alike_and_its_neighbour_is_not(both
     assert both.same(Sent(batch.ljust(bound + 1), _BATCH)).status == 413
 
 
-def test_a_body_without_a_declared_length_is_answered_alike(both: Both, someone: Person) -> None:
+def test_both_answer_a_body_without_a_declared_length_alike(both: Both, someone: Person) -> None:
     headers: dict[str, str | bytes | None] = {"content-length": None, "transfer-encoding": "chunked"}
     assert both.same(Sent(_json(someone.transaction()), headers=headers, whole=False)).status == 200
 
 
-def test_other_methods_are_answered_alike(both: Both) -> None:
+def test_both_answer_other_methods_alike(both: Both) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         assert both.same(Sent(b"", method=method)).status == 405
 
 
-def test_a_batch_is_the_same_from_both_with_all_that_may_be_in_it(both: Both, someone: Person) -> None:
+def test_both_answer_a_batch_of_every_kind_of_item_alike(both: Both, someone: Person) -> None:
     first = someone.transaction()
     mixed = [first, someone.transaction(), first, first | {"amount_minor": 2}]
     mixed += [someone.transaction(binding=_OTHER_BINDING), someone.transaction(currency="QQQ")]
@@ -313,16 +313,16 @@ def _inner(item: dict[str, Any]) -> dict[str, Any]:
         ({"decisions": 1}, 422),
     ],
 )
-def test_a_batch_that_is_refused_is_refused_alike(both: Both, wrong: dict[str, Any], status: int) -> None:
+def test_both_refuse_an_invalid_batch_alike(both: Both, wrong: dict[str, Any], status: int) -> None:
     assert both.same(Sent(_json(wrong), _BATCH)).status == status
 
 
-def test_a_batch_that_is_too_long_is_refused_alike(both: Both, someone: Person) -> None:
+def test_both_refuse_an_oversized_batch_alike(both: Both, someone: Person) -> None:
     assert both.same(Sent(_json({"decisions": [someone.transaction()] * 501}), _BATCH)).status in {413, 422}
 
 
 @pytest.mark.parametrize("path", [_ONE, _BATCH])
-def test_overload_is_refused_alike_with_when_to_come_back(both: Both, someone: Person, path: str) -> None:
+def test_both_refuse_overload_alike_with_retry_after(both: Both, someone: Person, path: str) -> None:
     decisions = both.rig.app.state.gateway.decisions
     no_room, no_batch = Admission(0, "transactions"), Admission(0, "batches of transactions")
     body = someone.transaction() if path == _ONE else {"decisions": [someone.transaction()]}
@@ -335,7 +335,7 @@ def test_overload_is_refused_alike_with_when_to_come_back(both: Both, someone: P
 
 
 @pytest.mark.parametrize("path", [_ONE, _BATCH])
-def test_an_unexpected_error_tells_as_little_from_both(both: Both, someone: Person, path: str) -> None:
+def test_both_reveal_nothing_of_an_unexpected_error(both: Both, someone: Person, path: str) -> None:
     async def fails(*_: object) -> bytes:
         raise RuntimeError(f"6222-{secrets.token_hex(4)}")
 

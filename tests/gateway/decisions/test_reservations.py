@@ -21,7 +21,7 @@ from tests.gateway.decisions.reserved import HOUR_MS, reserve, used_minor
 
 
 @pytest.mark.anyio
-async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> None:
+async def test_a_partial_capture_releases_the_rest(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
@@ -43,7 +43,7 @@ async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
-async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) -> None:
+async def test_no_more_than_the_reserved_amount_can_be_captured(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 1_000)
@@ -78,7 +78,7 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("state", [State.CAPTURED, State.VOIDED])
-async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path: Path, state: State) -> None:
+async def test_an_expiry_found_by_a_settlement_releases_once(tmp_path: Path, state: State) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
@@ -92,7 +92,7 @@ async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path:
 
 
 @pytest.mark.anyio
-async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> None:
+async def test_captured_and_voided_reservations_do_not_expire(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept, gone = await reserve(rig, account, 2_000), await reserve(rig, account, 1_000)
@@ -107,7 +107,7 @@ async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> No
 
 @pytest.mark.long
 @pytest.mark.anyio
-async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_the_next(tmp_path: Path) -> None:
+async def test_expired_reservations_beyond_one_decisions_bound_are_released_by_the_next(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind(daily_limit_minor=1_200)
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
@@ -121,7 +121,7 @@ async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_th
 
 
 @pytest.mark.anyio
-async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp_path: Path) -> None:
+async def test_reading_remaining_limits_accounts_for_expired_reservations(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept = await reserve(rig, account, 1_000)
@@ -142,7 +142,7 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
 
 
 @pytest.mark.anyio
-async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None:
+async def test_refunds_release_up_to_the_captured_amount(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
@@ -176,7 +176,7 @@ async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other
 
 
 @pytest.mark.anyio
-async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
+async def test_only_captured_payments_can_be_refunded(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         reserved, voided = await reserve(rig, account, 10), await reserve(rig, account, 10)
@@ -191,7 +191,7 @@ async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_withdrawal_counts_when_it_is_approved_never_expires_and_gives_back_when_it_is_voided(
+async def test_a_withdrawal_counts_from_approval_never_expires_and_is_released_when_voided(
     tmp_path: Path,
 ) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:

@@ -100,12 +100,12 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
 REVIEWED = {"ledger_unreachable", "ledger_rolled_back", "bank_silent", "account_unstated", "phone_changed"}
 
 
-def test_every_reason_has_an_edge_but_the_one_kept_for_later() -> None:
+def test_every_reason_but_the_reserved_one_has_an_edge_case() -> None:
     assert [*dict.fromkeys(reason for reason, _, _ in EDGES)] == [r for r in Reason if r is not Reason.RISK_HOLD]
 
 
 @pytest.mark.parametrize(("reason", "suffices", "too_much"), EDGES)
-def test_each_reason_just_valid_and_just_invalid(
+def test_each_reason_passes_at_its_edge_and_fails_just_beyond(
     reason: Reason, suffices: dict[str, Any], too_much: dict[str, Any]
 ) -> None:
     valid, invalid = replace(GOOD, **suffices).decide(), replace(GOOD, **too_much).decide()
@@ -145,7 +145,7 @@ def _clash(first: Reason, second: Reason) -> bool:
     return any(FAULTS[first][name] != FAULTS[second][name] for name in shared)
 
 
-def test_only_what_excludes_itself_is_left_out_of_the_pairs() -> None:
+def test_only_mutually_exclusive_faults_are_left_out_of_the_pairs() -> None:
     neighbours = list(pairwise([reason for reason in Reason if reason is not Reason.RISK_HOLD]))
     assert {pair for pair in neighbours if _clash(*pair)} == EXCLUSIVE
 
@@ -158,12 +158,12 @@ def test_only_what_excludes_itself_is_left_out_of_the_pairs() -> None:
         if not _clash(first, second)
     ],
 )
-def test_of_two_faults_the_earlier_check_is_the_reason(first: Reason, second: Reason) -> None:
+def test_of_two_faults_the_earlier_check_gives_the_reason(first: Reason, second: Reason) -> None:
     assert replace(GOOD, **FAULTS[second]).decide().reason is second
     assert replace(GOOD, **FAULTS[second] | FAULTS[first]).decide().reason is first
 
 
-def test_the_statuses_that_exclude_each_other_have_each_their_own_reason() -> None:
+def test_mutually_exclusive_statuses_each_have_their_own_reason() -> None:
     reasons = [replace(GOOD, status=status, debit=False).decide().reason for status in Status]
     assert reasons == [
         Reason.DEBIT_NOT_ALLOWED,

@@ -79,7 +79,7 @@ def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQ
         clock.advance(1)
 
 
-def test_attempts_are_twice_as_far_apart_each_time_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
+def test_attempts_back_off_exponentially_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
     attempts = _fail_until_given_up(storage, clock, queues)
@@ -91,9 +91,7 @@ def test_attempts_are_twice_as_far_apart_each_time_up_to_an_hour_and_end_after_t
 
 
 @pytest.mark.parametrize(("jitter", "factor"), [(_Early(), 0.8), (_Late(), 1.2)])
-def test_each_back_off_is_spread_by_a_fifth_to_both_sides(
-    storage: Storage, jitter: random.Random, factor: float
-) -> None:
+def test_each_back_off_is_jittered_by_a_fifth_both_ways(storage: Storage, jitter: random.Random, factor: float) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), jitter)
     assert [queues.back_off_ms(failures) for failures in (1, 2, 10_000)] == [
         5_000 * factor,
@@ -102,7 +100,7 @@ def test_each_back_off_is_spread_by_a_fifth_to_both_sides(
     ]
 
 
-def test_a_receiver_cannot_put_an_event_off_by_more_than_an_hour(storage: Storage) -> None:
+def test_a_receiver_cannot_delay_an_event_by_more_than_an_hour(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
     attempt = queues.claim(_ENDPOINT, None)
@@ -126,7 +124,7 @@ def _take_all(queues: DeliveryQueues) -> list[int]:
     return taken
 
 
-def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
+def test_a_replay_from_beyond_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
     _more_events(storage, 9)
     assert queues.claim(_ENDPOINT, None) is not None  # 1 and 2 are queued, the rest waits in the log
@@ -135,7 +133,7 @@ def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(s
     assert _take_all(queues) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 
-def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_none_to_come(storage: Storage) -> None:
+def test_a_replay_from_a_future_position_is_refused_and_skips_no_later_event(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     assert _take_all(queues) == [1]
     assert queues.replay_after(_ENDPOINT, 1) == 0
@@ -145,7 +143,7 @@ def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_no
     assert _take_all(queues) == [2, 3]
 
 
-def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage: Storage) -> None:
+def test_a_replay_over_a_pruned_log_covers_what_was_queued(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     _more_events(storage, 2)
     assert _take_all(queues) == [1, 2, 3]
@@ -156,7 +154,7 @@ def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage:
     assert _take_all(queues) == [4]
 
 
-def test_what_was_given_up_is_sent_again_when_it_is_replayed(storage: Storage) -> None:
+def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
     _fail_until_given_up(storage, clock, queues)

@@ -101,7 +101,7 @@ def _limits(**changes: int) -> Limits:
         ),
     ],
 )
-def test_each_difference_between_two_words_is_told_with_the_names_of_what_differs(
+def test_each_difference_between_two_attestations_is_an_event_naming_the_changed_fields(
     previous: Terms, changes: dict[str, Any], told: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     found = binding_changes(previous, replace(previous, **changes), first=False, bound=TAGS)
@@ -120,13 +120,13 @@ def test_each_difference_between_two_words_is_told_with_the_names_of_what_differ
         (None, ["binding.unreadable"]),
     ],
 )
-def test_the_first_word_is_held_against_an_active_account_of_the_holder_it_was_bound_for(
+def test_the_first_attestation_is_compared_with_an_active_account_of_the_bound_holder(
     current: Terms | None, told: list[str]
 ) -> None:
     assert [change.type.value for change in binding_changes(None, current, first=True, bound=TAGS)] == told
 
 
-def test_a_word_that_could_not_be_opened_is_told_once_and_its_end_too() -> None:
+def test_an_unreadable_attestation_is_reported_once_and_so_is_its_end() -> None:
     assert [c.type for c in binding_changes(ACTIVE, None, first=False, bound=TAGS)] == [EventType.UNREADABLE]
     assert binding_changes(None, None, first=False, bound=TAGS) == []
     assert [c.type for c in binding_changes(None, ACTIVE, first=False, bound=TAGS)] == [EventType.CLEARED]
@@ -191,7 +191,9 @@ ROWS: list[tuple[list[dict[str, Any]], list[str]]] = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("changes", "told"), ROWS)
-def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict[str, Any]], told: list[str]) -> None:
+def test_every_kind_of_change_at_the_bank_becomes_its_event(
+    city: City, changes: list[dict[str, Any]], told: list[str]
+) -> None:
     number, binding = city.bound()
     path = f"/v1/events?binding={binding}"
     for count, change in enumerate(changes, start=1):
@@ -202,7 +204,7 @@ def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict
 
 
 @pytest.mark.long
-def test_a_real_bank_that_falls_silent_comes_back_is_suspended_and_reinstated_is_told_of(city: City) -> None:
+def test_silence_return_suspension_and_reinstatement_of_a_real_bank_become_events(city: City) -> None:
     watermark_ms = city.bank.heartbeat()
 
     def told() -> list[str]:
@@ -221,7 +223,7 @@ def test_a_real_bank_that_falls_silent_comes_back_is_suspended_and_reinstated_is
     wait_until(lambda: told() == ["bank.silent", "bank.back", "bank.suspended", "bank.reinstated"])
 
 
-def test_the_tables_above_leave_no_type_out() -> None:
+def test_the_tables_above_cover_every_event_type() -> None:
     by_bank = {kind for _, told in ROWS for kind in told}
     elsewhere = {"bank.silent", "bank.back", "bank.suspended", "bank.reinstated"}
     elsewhere |= {"binding.usable", "decision.reviewed"}  # usable goes before each row; test_reviews has the other
@@ -269,14 +271,14 @@ def test_pages_go_through_the_log_in_order_and_end_empty(rig: FollowRig) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "binding=0x12", f"after={2**63}"])
-def test_a_page_that_makes_no_sense_is_refused_with_the_field(rig: FollowRig, query: str) -> None:
+def test_an_invalid_page_query_is_refused_by_field(rig: FollowRig, query: str) -> None:
     answer = rig.platform("GET", f"/v1/events?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
 @pytest.mark.long
-def test_old_events_are_forgotten_in_bounded_steps_and_their_positions_never_used_again(rig: FollowRig) -> None:
+def test_old_events_are_pruned_in_bounded_steps_and_their_positions_never_reused(rig: FollowRig) -> None:
     day_ms = 24 * 3600 * 1000
     keep_ms = rig.settings.follower.keep_days * day_ms
     put(rig, 3, observed_at_ms=rig.clock.now_ms() - keep_ms - 1)

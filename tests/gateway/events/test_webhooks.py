@@ -22,7 +22,7 @@ from tests.gateway.webhook_receiver import Receiver
 from tests.world import wait_until
 
 
-def test_a_change_at_a_bank_comes_as_a_message_that_the_standard_library_verifies(
+def test_a_change_at_a_bank_arrives_as_a_message_that_the_standard_webhooks_library_verifies(
     rig: FollowRig, hook: Receiver
 ) -> None:
     person = rig.bound()
@@ -35,7 +35,7 @@ def test_a_change_at_a_bank_comes_as_a_message_that_the_standard_library_verifie
     assert event["type"] == "binding.frozen"
 
 
-def test_a_failing_endpoint_is_tried_again_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
+def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500, 503]
     tell(rig)
@@ -55,7 +55,7 @@ def test_a_failing_endpoint_is_tried_again_after_the_back_off_and_not_before(rig
     assert len({event["id"] for event in hook.taken}) == 2
 
 
-def test_what_waited_for_an_endpoint_that_is_back_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
+def test_the_backlog_of_a_recovered_endpoint_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500]
     tell(rig, 20)
@@ -89,7 +89,7 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
 
 
 @pytest.mark.long
-def test_names_whose_servers_never_answer_delay_no_other_endpoint(
+def test_host_names_that_never_resolve_delay_no_other_endpoint(
     tmp_path: Path, hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_up, over, asked = socket.getaddrinfo, threading.Event(), []
@@ -117,7 +117,7 @@ def test_names_whose_servers_never_answer_delay_no_other_endpoint(
 
 
 @pytest.mark.long
-def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(tmp_path: Path, hook: Receiver) -> None:
+def test_a_missing_answer_counts_as_a_failure_at_the_timeout(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"timeout_ms": 150}) as rig:
         endpoint = add(rig, hook)
         hook.gate.clear()
@@ -129,7 +129,7 @@ def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(t
         wait_until(lambda: hook.taken)
 
 
-def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
+def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [410]
     tell(rig)
@@ -143,7 +143,7 @@ def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: 
 
 
 @pytest.mark.long
-def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path: Path, hook: Receiver) -> None:
+def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
         hook.answers = [410]
@@ -186,7 +186,7 @@ def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return looked
 
 
-def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before(
+def test_retry_after_is_honoured_for_everything_sent_to_the_endpoint(
     rig: FollowRig, hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = add(rig, hook)
@@ -207,7 +207,7 @@ def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before
 
 
 @pytest.mark.long
-def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
+def test_an_event_is_abandoned_after_three_days_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
         hook.secrets = []  # the library checks the time against the machine's clock
@@ -223,7 +223,7 @@ def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: 
 
 
 @pytest.mark.long
-def test_what_waits_for_an_endpoint_that_is_dead_for_three_days_is_given_up_as_a_whole(tmp_path: Path) -> None:
+def test_the_whole_backlog_of_an_endpoint_dead_for_three_days_is_abandoned(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, f"http://127.0.0.1:{free_port()}/")
         tell(rig, 10)
@@ -249,7 +249,7 @@ def made_attempts(rig: FollowRig, count: int) -> bool:
 
 
 @pytest.mark.long
-def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiver) -> None:
+def test_undelivered_events_are_sent_after_a_restart(tmp_path: Path, hook: Receiver) -> None:
     with ExitStack() as first:
         rig = first.enter_context(follow_rig(tmp_path))
         hook.answers = [500]
@@ -266,7 +266,7 @@ def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiv
 
 
 @pytest.mark.long
-def test_a_full_queue_lets_later_events_wait_in_the_log_and_loses_none(tmp_path: Path, hook: Receiver) -> None:
+def test_a_full_queue_leaves_later_events_in_the_log_and_loses_none(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"max_pending": 5}) as rig:
         endpoint = add(rig, hook)
         hook.answers = [500]
@@ -279,9 +279,7 @@ def test_a_full_queue_lets_later_events_wait_in_the_log_and_loses_none(tmp_path:
         assert hook.positions == list(range(1, 24))
 
 
-def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids(
-    rig: FollowRig, hook: Receiver
-) -> None:
+def test_replay_resends_one_event_or_all_after_a_position_under_the_same_ids(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     tell(rig, 4)
     wait_until(lambda: len(hook.taken) == 4)
@@ -299,7 +297,7 @@ def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids
 
 
 @pytest.mark.long
-def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_only_the_new_one(
+def test_both_secrets_verify_for_a_day_after_a_rotation_and_then_only_the_new_one(
     tmp_path: Path, hook: Receiver
 ) -> None:
     with follow_rig(tmp_path) as rig:
@@ -333,7 +331,7 @@ def test_an_endpoint_gets_no_event_from_before_it_was_added(rig: FollowRig, hook
     assert hook.taken == [newest]
 
 
-def test_a_deleted_endpoint_gets_nothing_more(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
+def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
     endpoint = add(rig, hook)
     add(rig, other)
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 204
@@ -344,7 +342,7 @@ def test_a_deleted_endpoint_gets_nothing_more(rig: FollowRig, hook: Receiver, ot
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
 
 
-def test_an_endpoint_that_does_not_open_is_told_of_and_the_others_are_served(
+def test_an_endpoint_that_cannot_be_decrypted_is_reported_and_the_others_are_served(
     rig: FollowRig, hook: Receiver, other: Receiver
 ) -> None:
     """As where an old secret of the vault was removed too early."""
@@ -364,7 +362,7 @@ def test_an_endpoint_that_does_not_open_is_told_of_and_the_others_are_served(
 
 
 @pytest.mark.long
-def test_an_unexpected_end_of_the_webhooks_is_shown_and_the_gateway_stays_fit_for_work(tmp_path: Path) -> None:
+def test_a_crash_of_the_webhook_sender_is_reported_and_the_gateway_keeps_working(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
 
         def broken() -> set[str]:

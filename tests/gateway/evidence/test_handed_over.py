@@ -44,7 +44,7 @@ def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tu
     return ended.exit_code, {line["number"]: line["verdict"] for line in report["checks"]}
 
 
-def test_a_pasted_decline_is_exported_and_verified_offline_to_the_last_check(
+def test_a_pasted_decline_is_exported_and_passes_every_check_offline(
     a_rig: Rig, decline: dict[str, Any], tmp_path: Path
 ) -> None:
     case = tmp_path / "case.json"
@@ -61,7 +61,7 @@ def test_a_pasted_decline_is_exported_and_verified_offline_to_the_last_check(
     assert verify(a_rig, decline, pasted)[1][1] == "fails"
 
 
-def test_without_the_key_the_grant_goes_along_and_the_terms_stay_sealed(
+def test_an_export_without_the_key_carries_the_grant_and_leaves_the_terms_sealed(
     a_rig: Rig, decline: dict[str, Any], tmp_path: Path
 ) -> None:
     case = tmp_path / "case.json"
@@ -77,9 +77,7 @@ def test_without_the_key_the_grant_goes_along_and_the_terms_stay_sealed(
     assert verify(a_rig, decline, write(tmp_path, "forged.json", exported))[1][9] == "unknown"
 
 
-def test_an_export_is_audited_and_asked_for_by_an_admin_alone(
-    a_rig: Rig, decline: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_export_is_for_admins_only_and_is_audited(a_rig: Rig, decline: dict[str, Any], tmp_path: Path) -> None:
     assert export(a_rig, decline, tmp_path / "a.json").exit_code == 0
     assert export(a_rig, decline, tmp_path / "b.json", "--with-key", "--yes").exit_code == 0
     subject = decline["transaction_id"]

@@ -17,7 +17,7 @@ from tests.gateway.gateway_rig import BICS, Person, Rig
 
 
 @pytest.mark.long
-def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
+def test_a_healthy_gateway_has_no_findings(alone: Rig) -> None:
     people = [alone.bound(), alone.bound(BICS[1])]
     report = run(alone)
     assert (report.checked, report.dead_count, report.drift_count) == (2, 0, 0)
@@ -39,7 +39,7 @@ def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
         ({"credit_allowed": False}, Reason.CREDIT_NOT_ALLOWED, False),
     ],
 )
-def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
+def test_bindings_that_can_no_longer_work_are_marked_with_the_users_remedy(
     a_rig: Rig, account: dict[str, Any], reason: Reason, dead: bool
 ) -> None:
     person = a_rig.bound()
@@ -59,7 +59,7 @@ def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
 
 
 @pytest.mark.long
-def test_a_binding_that_is_well_again_is_marked_no_more(alone: Rig) -> None:
+def test_a_recovered_binding_is_no_longer_marked(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
     assert run(alone).dead_count == 1
@@ -83,7 +83,7 @@ def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig
 
 
 @pytest.mark.long
-def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_while(alone: Rig) -> None:
+def test_an_unreadable_record_is_dead_at_once_and_a_missing_one_after_a_while(alone: Rig) -> None:
     unreadable, missing = alone.bound(), alone.bound()
     unreadable.bank.publish(raw(unreadable), terms=b"\x55" * 32)
     # What a bank never published: the same row under an id that the ledger does not know.
@@ -98,7 +98,7 @@ def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_whil
 
 
 @pytest.mark.long
-def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(alone: Rig) -> None:
+def test_bindings_at_a_bank_removed_from_the_settings_are_dead(alone: Rig) -> None:
     person = alone.bound()
     change(alone, update(schema.bindings).values(bank="GONECNB0"))
     (found,) = run(alone).dead
@@ -106,7 +106,7 @@ def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(al
 
 
 @pytest.mark.long
-def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
+def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
     told = run(alone)
@@ -155,7 +155,9 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
         ({"tail": b"\x55" * 32}, Drift.WORDS_DIFFER),
     ],
 )
-def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str, Any], kind: Drift | None) -> None:
+def test_a_ledger_that_contradicts_the_followers_state_is_drift(
+    alone: Rig, changed: dict[str, Any], kind: Drift | None
+) -> None:
     person = alone.bound()
     _believe(alone, person, **changed)
     report = run(alone)
@@ -163,7 +165,7 @@ def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str,
 
 
 @pytest.mark.long
-def test_a_binding_that_the_follower_passed_over_is_drift(alone: Rig) -> None:
+def test_a_binding_skipped_by_the_follower_is_drift(alone: Rig) -> None:
     seen, passed_over = alone.bound(), alone.bound()
     _believe(alone, seen)
     assert [(found.binding, found.kind) for found in run(alone).drift] == [(passed_over.binding, Drift.NOT_FOLLOWED)]

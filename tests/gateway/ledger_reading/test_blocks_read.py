@@ -28,7 +28,7 @@ from tests.gateway.ledger_reading.scripted_nodes import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
+async def test_a_node_with_an_old_newest_block_is_tried_after_the_others() -> None:
     old, fresh = Node(), Node()
     old.time_s = NOW_S - 61
     async with rigged(old, fresh) as it:
@@ -41,7 +41,7 @@ async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> No
         assert await it.read() == 100
 
 
-async def test_what_is_read_is_the_finalised_block() -> None:
+async def test_reads_use_the_finalised_block() -> None:
     node = Node(200)
     node.finalized = 140
     async with rigged(node, rule=BlockRule("finalized")) as it:
@@ -49,7 +49,7 @@ async def test_what_is_read_is_the_finalised_block() -> None:
         assert node.reads == ["finalized"]
 
 
-async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_counts_for_nothing() -> None:
+async def test_reads_use_the_block_at_the_set_depth_and_an_answer_for_another_is_ignored() -> None:
     node = Node(200)
     async with rigged(node, rule=BlockRule(depth=12)) as it:
         assert await it.read() == 188
@@ -61,12 +61,12 @@ async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_c
             await it.read()
 
 
-async def test_a_young_chain_is_read_from_its_beginning_at_any_depth() -> None:
+async def test_a_young_chain_is_read_at_its_first_block_for_any_depth() -> None:
     async with rigged(Node(5), rule=BlockRule(depth=12)) as it:
         assert await it.read() == 0
 
 
-async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() -> None:
+async def test_a_blocks_hash_is_fetched_once_and_a_read_does_not_need_it() -> None:
     node = Node(200)
     async with rigged(node) as it:
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
@@ -79,13 +79,13 @@ async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() 
 
 
 @pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
-async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
+async def test_a_hash_of_the_wrong_size_is_dropped(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
     monkeypatch.setattr(f"{Node.__module__}.hash_of", lambda _number: "0x" + digits)
     async with rigged(Node()) as it:
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
-async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
+async def test_a_blocks_hash_comes_from_the_node_that_was_read_and_from_no_other() -> None:
     first, other = Node(200), Node(200)
     plain = other._result
 
@@ -98,7 +98,7 @@ async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_oth
         assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
 
 
-async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
+async def test_a_hash_from_a_block_with_another_time_is_not_used() -> None:
     node = Node(200)
     async with rigged(node) as it:
         asked = node._result
@@ -113,7 +113,7 @@ async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read(
 
 
 @pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
-async def test_an_invalid_number_is_that_nodes_failure_and_the_watch_goes_on(told: str) -> None:
+async def test_an_invalid_number_counts_as_that_nodes_failure_and_the_watch_continues(told: str) -> None:
     odd, right = Node(200), Node(200)
     plain = odd._result
 
@@ -129,7 +129,7 @@ async def test_an_invalid_number_is_that_nodes_failure_and_the_watch_goes_on(tol
 
 
 @pytest.mark.usefixtures("usual_depth")
-async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_the_watch_goes_on() -> None:
+async def test_an_endlessly_nested_answer_counts_as_that_nodes_failure_and_the_watch_continues() -> None:
     async def nested(_request: web.Request) -> web.Response:
         return web.Response(body=b"[" * 50_000)
 
@@ -154,7 +154,7 @@ async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_th
         await reader.close()
 
 
-async def test_the_watch_looks_by_itself() -> None:
+async def test_the_watch_polls_on_its_own() -> None:
     node = Node()
     app = web.Application()
     app.router.add_post("/", node.answer)
@@ -171,7 +171,7 @@ async def test_the_watch_looks_by_itself() -> None:
         await ledger.close()
 
 
-def test_a_node_is_named_without_what_its_url_may_hide() -> None:
+def test_a_node_is_named_without_the_secrets_of_its_url() -> None:
     nodes = LedgerNodes(["https://user:secret@node.example:8545/v3/api-key"], CONTRACT, budget_ms=1_000)
     assert nodes.all[0].name == "node.example:8545"
     for urls in ([], ["http://127.0.0.1:9/"] * 9):

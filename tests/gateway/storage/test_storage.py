@@ -17,7 +17,7 @@ from tests.databases import new_database
 
 
 @pytest.mark.anyio
-async def test_a_read_whose_caller_went_away_ends_before_the_database_is_closed(tmp_path: Path) -> None:
+async def test_a_read_whose_caller_was_cancelled_ends_before_the_database_is_closed(tmp_path: Path) -> None:
     """Else its connection would come back to a pool that is gone, and never be closed."""
     storage = Storage(Database(new_database(tmp_path, "gateway")))
     began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
@@ -47,7 +47,7 @@ def _hurried(url: str, **settings: str) -> str:
 
 
 @pytest.mark.anyio
-async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
+async def test_database_requests_beyond_the_bound_are_refused_as_overload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standing.gateway.storage.database._MAX_WAITING", 3)
@@ -64,7 +64,7 @@ async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
 
 
 @pytest.mark.postgresql
-def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_path: Path) -> None:
+def test_every_wait_of_a_session_is_bounded_and_the_url_may_override_the_bounds(tmp_path: Path) -> None:
     url = new_database(tmp_path, "gateway")
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
     for changed, expected in (
@@ -86,7 +86,7 @@ def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_pa
 
 
 @pytest.mark.postgresql
-def test_a_writer_that_hangs_in_its_transaction_does_not_stop_the_others_for_good(tmp_path: Path) -> None:
+def test_a_writer_hanging_in_its_transaction_does_not_block_the_others_for_good(tmp_path: Path) -> None:
     url = _hurried(new_database(tmp_path, "gateway"), idle_in_transaction_session_timeout="200ms")
     hangs, other = Storage(Database(url)), Storage(Database(url))
 
@@ -126,7 +126,7 @@ def test_a_migration_may_take_longer_than_any_other_statement(tmp_path: Path, mo
 
 
 @pytest.mark.postgresql
-def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+def test_leadership_is_held_outside_any_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = Database(new_database(tmp_path, "gateway"))
     lock = lock_of(database, "follower")
     for _ in range(2):  # taken, and looked at

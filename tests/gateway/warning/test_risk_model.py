@@ -13,7 +13,7 @@ from standing.ledger.errors import InvalidValue
 CALM = dict.fromkeys(FEATURES, 0.0)
 
 
-def test_a_new_model_says_one_in_a_hundred_and_is_not_heard() -> None:
+def test_a_new_model_predicts_one_in_a_hundred_and_is_not_used() -> None:
     model = RiskModel()
     assert model.probability(CALM) == pytest.approx(0.01, abs=0.001)
     assert (model.is_ready, model.factors(dict.fromkeys(FEATURES, 1.0))) == (False, [])
@@ -23,11 +23,11 @@ def test_a_new_model_says_one_in_a_hundred_and_is_not_heard() -> None:
     ("learned", "failures", "ready"),
     [(MIN_LEARNED, MIN_FAILURES, True), (MIN_LEARNED - 1, MIN_FAILURES, False), (MIN_LEARNED, MIN_FAILURES - 1, False)],
 )
-def test_a_model_is_heard_once_it_has_learned_enough(learned: int, failures: int, ready: bool) -> None:
+def test_a_model_is_used_once_it_has_learned_enough(learned: int, failures: int, ready: bool) -> None:
     assert RiskModel(learned=learned, failures=failures).is_ready is ready
 
 
-def test_it_learns_which_feature_comes_before_failures_and_names_it() -> None:
+def test_a_model_learns_which_feature_precedes_failures_and_names_it() -> None:
     chance = random.Random(7)
     samples = []
     for _ in range(4_000):
@@ -44,7 +44,7 @@ def test_it_learns_which_feature_comes_before_failures_and_names_it() -> None:
     assert model.factors(CALM | {"blocked": 1.0, "over_day": 1.0})[0].name == "blocked"
 
 
-def test_learning_in_parts_is_learning_at_once() -> None:
+def test_learning_in_parts_equals_learning_at_once() -> None:
     samples = [(CALM | {"blocked": index % 3 / 2}, index % 3 == 2) for index in range(300)]
     whole, parts = RiskModel(), RiskModel()
     whole.learn(samples)
@@ -76,7 +76,7 @@ def _changed(**changes: object) -> str:
         RiskModel().to_json().replace("-4.6", "NaN"),
     ],
 )
-def test_what_is_no_model_of_today_is_refused(text: str) -> None:
+def test_a_model_of_another_version_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="model"):
         RiskModel.from_json(text)
 
@@ -93,7 +93,7 @@ def test_what_is_no_model_of_today_is_refused(text: str) -> None:
         (set(), 999, None, None, set()),
     ],
 )
-def test_a_risk_is_told_once_for_each_cause_until_it_has_gone(
+def test_a_risk_warns_once_for_each_cause_until_it_has_gone(
     told: set[str], per_mille: int, cause: str | None, news: str | None, then: set[str]
 ) -> None:
     assert next_warning(told, per_mille, cause, warn_per_mille=300) == (news, frozenset(then))

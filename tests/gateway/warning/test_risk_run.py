@@ -70,7 +70,7 @@ def _check_up(it: FollowRig, person: Person) -> Any:
     return answer.json()
 
 
-def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_do(it: FollowRig) -> None:
+def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it: FollowRig) -> None:
     _model(it, _heard())
     person = _used(it)
     assert (_run(it).scored, it.new_events()) == (1, [])
@@ -105,7 +105,7 @@ def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_d
     assert _run(it).told == 1  # it had gone, so it is news again
 
 
-def test_who_has_met_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
+def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
     _model(it, _heard())
     person = _used(it)
     person.bank.change(person.number, debit_allowed=False)
@@ -116,7 +116,7 @@ def test_who_has_met_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
     assert _run(it).told == 0
 
 
-def test_a_model_that_has_learned_too_little_says_nothing(it: FollowRig) -> None:
+def test_a_model_that_has_learned_too_little_gives_no_warning(it: FollowRig) -> None:
     model = _heard(intercept=5.0)
     model.learned -= 1
     _model(it, model)
@@ -142,7 +142,9 @@ def test_scores_are_learned_from_once_their_horizon_has_passed_and_once_only(it:
     assert _run(it).learned == 0
 
 
-def test_what_was_learned_and_that_it_was_are_one_transaction(it: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_and_the_learned_marks_are_written_in_one_transaction(
+    it: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _used(it)
     _run(it)
     it.clock.advance(HORIZON_MS)
@@ -191,7 +193,7 @@ def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) ->
     ]
 
 
-def test_once_a_month_a_binding_with_signs_is_told_as_the_check_up_tells_it(it: FollowRig) -> None:
+def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: FollowRig) -> None:
     _model(it, _heard())
     person, calm = _used(it), _used(it)
     _run(it)
@@ -241,7 +243,7 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
     ]
 
 
-def test_the_code_that_decides_names_nothing_of_warnings() -> None:
+def test_the_deciding_code_references_nothing_of_warnings() -> None:
     """Nor could it import any: the layers forbid that (`lint-imports`)."""
     room = Path(next(iter(standing.gateway.decisions.__path__)))
     sources = {file.name: file.read_text() for file in room.glob("*.py")}
@@ -252,7 +254,7 @@ def test_the_code_that_decides_names_nothing_of_warnings() -> None:
         )
 
 
-def test_a_stored_model_of_another_version_begins_anew(it: FollowRig) -> None:
+def test_a_stored_model_of_another_version_starts_over(it: FollowRig) -> None:
     _model(it, _heard())
     with _gateway(it).storage.write() as connection:
         connection.execute(schema.risk_model.update().values(model='{"form": 0}'))
@@ -278,7 +280,7 @@ def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path
         assert _gateway(it).risks.last is not first
 
 
-def test_on_a_schedule_a_run_is_made_when_it_is_due(it: FollowRig) -> None:
+def test_the_schedule_makes_a_run_when_it_is_due(it: FollowRig) -> None:
     gateway = _gateway(it)
     schedule = RiskSchedule(gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "warning"), every_minutes=60)
 

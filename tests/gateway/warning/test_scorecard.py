@@ -49,7 +49,7 @@ def _speak(it: FollowRig, times: int, gap_ms: int) -> None:
             bank.publish()
 
 
-def test_two_gateways_and_anyone_with_the_ledgers_url_come_to_the_same_figures(it: FollowRig, tmp_path: Path) -> None:
+def test_two_gateways_and_anyone_with_the_ledgers_url_compute_the_same_figures(it: FollowRig, tmp_path: Path) -> None:
     with ExitStack() as stack:
         url = new_database(tmp_path, "other")
         other = create_app(it.settings.model_copy(update={"database_url": url}), it.clock)
@@ -106,7 +106,7 @@ def test_a_card_shows_the_gateways_own_records_beside_the_ledger(it: FollowRig) 
     assert it.platform("GET", f"/v1/banks/{BICS[0]}/scorecard?period=year").status_code == 422
 
 
-def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> None:
+def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
     it.follow()
     assert [bank["pace"] for bank in it.platform("GET", "/v1/banks").json()["banks"]] == [None, None]
     for _ in range(40):
@@ -120,9 +120,7 @@ def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> 
 
 
 @pytest.mark.parametrize("last_word_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"])
-def test_a_bank_that_is_about_to_fall_silent_is_told_once_with_the_time_that_is_left(
-    tmp_path: Path, last_word_ms: int
-) -> None:
+def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(tmp_path: Path, last_word_ms: int) -> None:
     """Also where the gap fills an hour by itself: its own growth is no habit."""
     with follow_rig(tmp_path, policy=PATIENT) as it:
         spoken_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
