@@ -6,7 +6,7 @@ from standing.gateway.access.admission import Admission
 from standing.ledger.errors import Overloaded
 
 
-def test_admission_frees_its_place_after_success_error_and_cancellation() -> None:
+def test_admission_frees_its_places_after_overload_and_after_errors() -> None:
     admission = Admission(2, "things")
     for _ in range(3):
         with admission, admission, pytest.raises(Overloaded) as caught, admission:

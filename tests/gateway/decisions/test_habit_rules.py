@@ -69,7 +69,7 @@ HABIT = _past(2_000, 1_800, 2_200, 1_700, 2_300)
         ),
     ],
 )
-def test_each_habit_rule_holds_at_its_edge_and_not_before(
+def test_each_habit_rule_passes_at_its_edge_and_holds_just_beyond(
     rule: Any, suffices: tuple[int, Past], too_much: tuple[int, Past]
 ) -> None:
     assert _hold(rule, *suffices) is None

@@ -21,7 +21,9 @@ from tests.gateway.decisions.cases import CODES, GOOD, NOW_MS, OTHER_KEY, POLICY
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.FROZEN])
 @pytest.mark.parametrize("debit", [True, False])
 @pytest.mark.parametrize("credit", [True, False])
-def test_permissions_bound_payments_and_withdrawals(kind: Kind, status: Status, debit: bool, credit: bool) -> None:
+def test_payments_need_the_debit_permission_and_withdrawals_the_credit_permission(
+    kind: Kind, status: Status, debit: bool, credit: bool
+) -> None:
     decided = replace(GOOD, kind=kind, status=status, debit=debit, credit=credit).decide()
     permitted = debit if kind is Kind.PAYMENT else credit
     if permitted:

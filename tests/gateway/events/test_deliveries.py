@@ -143,7 +143,7 @@ def test_a_replay_from_a_future_position_is_refused_and_skips_no_later_event(sto
     assert _take_all(queues) == [2, 3]
 
 
-def test_a_replay_over_a_pruned_log_covers_what_was_queued(storage: Storage) -> None:
+def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     _more_events(storage, 2)
     assert _take_all(queues) == [1, 2, 3]

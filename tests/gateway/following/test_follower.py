@@ -86,7 +86,7 @@ def test_events_of_a_binding_come_in_the_order_of_the_chain(rig: FollowRig) -> N
     assert blocks == sorted(blocks)
 
 
-def test_a_change_undone_within_one_block_is_no_event(rig: FollowRig) -> None:
+def test_two_changes_within_one_block_are_one_event(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)

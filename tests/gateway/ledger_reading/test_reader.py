@@ -187,7 +187,7 @@ async def test_a_cancelled_request_is_not_sent() -> None:
         assert ledger.calls[1:] == [[b"\x03" * 32]]
 
 
-async def test_reads_fail_without_a_node_and_recover_with_one() -> None:
+async def test_a_read_without_a_reachable_node_fails() -> None:
     reader = Reader("http://127.0.0.1:9/", CONTRACT, budget_ms=5_000, max_waiting=10)
     await reader.open()
     with pytest.raises(LedgerUnreachable):

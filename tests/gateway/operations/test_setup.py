@@ -96,7 +96,7 @@ def test_the_doctor_checks_the_consoles_identity_provider(tmp_path: Path) -> Non
         assert (doctor.exit_code, "its discovery document names another" in doctor.stdout) == (1, True)
 
 
-def test_an_invalid_ledger_and_world_readable_files_are_reported(tmp_path: Path) -> None:
+def test_an_unreachable_ledger_and_world_readable_files_are_reported(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw", "--ledger-url", "http://127.0.0.1:9", "--contract", "0x" + "11" * 20)
     (key_file := tmp_path / "key").write_text("sk_x")
     bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]
@@ -126,7 +126,7 @@ def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], said: 
     assert not (config.parent / "node-key-YUNXCNB0").exists()
 
 
-def test_without_a_contract_the_settings_name_the_missing_value(tmp_path: Path) -> None:
+def test_without_a_contract_config_check_names_the_missing_setting(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw")
     assert "ledger_contract" not in tomllib.loads(config.read_text())
     assert "ledger_contract: Field required" in run(["config", "check", "-c", config]).stderr

@@ -99,6 +99,6 @@ def test_the_time_since_the_banks_last_publication_is_shown_in_both_languages(st
     assert ("ahead of ours" in en[1]) is (staleness_ms < 0)
 
 
-def test_an_account_without_any_data_is_shown_as_unknown() -> None:
+def test_an_account_without_a_known_change_is_shown_as_such() -> None:
     en, _ = check(trail(staleness_ms=None))
     assert en[-1] == "No change of this account is known yet."

@@ -76,7 +76,7 @@ def test_an_interruption_changes_no_figure(words: list[tuple[int, int]], stops: 
     assert sum(sum(hour.age_time_ms) for hour in whole.hours.values()) == end_ms - due[0][0]
 
 
-def test_ages_are_counted_under_their_own_bucket_or_the_next() -> None:
+def test_a_bound_is_counted_at_its_own_edge_or_the_next_higher_one() -> None:
     assert [edge_for(bound) for bound in (1, 300_000, 300_001, 10**12)] == [250, 300_000, 600_000, EDGES_MS[-1]]
     assert list(EDGES_MS) == sorted(set(EDGES_MS))
     with pytest.raises(InvalidValue, match="silent_over_ms"):

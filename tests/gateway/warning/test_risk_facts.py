@@ -114,7 +114,7 @@ def test_every_feature_is_between_zero_and_one_for_any_facts() -> None:
     assert all(value > 0 for value in features(everything).values() if value is not None)
 
 
-def test_exactly_the_features_have_messages() -> None:
+def test_every_feature_and_nothing_else_has_a_sign() -> None:
     assert all(sign_of(name).word == name for name in FEATURES)
     with pytest.raises(KeyError):
         sign_of("used_soon")
