@@ -1,4 +1,4 @@
-"""A bank for the gateway's tests: a core that tests play, and a node that speaks the real protocol.
+"""A bank for the gateway's tests: a core controlled by the tests, and a node that speaks the real protocol.
 
 It is small where the real node is careful (nothing is durable), and real where the gateway can tell: grants are signed,
 terms are sealed, publications are signed and go to a real chain.
@@ -47,7 +47,7 @@ DEPOSIT_LIFETIME_MS = 7 * 24 * 3_600_000
 
 
 class AlreadyBound(Conflict):
-    """As the real node says it."""
+    """In the real node's wording."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Account:
 
 @dataclass
 class FakeBank:
-    """One bank. `trouble` makes the node misbehave; what it can be stands in `serve`."""
+    """One bank. `trouble` makes the node misbehave; its values are in `serve`."""
 
     bic: str
     client: LedgerClient
@@ -299,7 +299,7 @@ def _raw(binding: str | None) -> bytes | None:
     return None if binding is None else bytes.fromhex(binding[2:])
 
 
-#: What is wrong with a certificate: what it states in place of the truth.
+#: The faults of a certificate, with the false statement each one makes.
 CERTIFICATE_TROUBLES: dict[str, Callable[[Certificate], dict[str, Any]]] = {
     "replayed": lambda _: {},
     "another bank's key": lambda _: {},

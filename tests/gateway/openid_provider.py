@@ -36,7 +36,7 @@ class Provider:
         self.redirect_uri = ""
         self.person: dict[str, Any] = {"sub": "u-1001", "preferred_username": "li.na", "groups": ["payments-support"]}
         self.now_s: Callable[[], int] = lambda: int(time.time())
-        #: What differs from an honest provider, each applied to the next tokens.
+        #: Deviations from an honest provider, applied to the next tokens.
         self.twisted: dict[str, Any] = {}
         self.header: dict[str, Any] = {}
         self.discovery: dict[str, Any] = {}

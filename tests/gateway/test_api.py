@@ -17,7 +17,7 @@ from tests.gateway.gateway_rig import BICS, Rig, rig
 
 
 def test_a_freeze_on_the_ledger_declines_the_next_payment(a_rig: Rig) -> None:
-    """A freeze is in a block; 1 ms later a decision declines. Then the bank is silent; then the chain is down."""
+    """A freeze is in a block; 1 ms later a decision declines. Then the bank falls silent; then the chain goes down."""
     person = a_rig.bound()
     approved = person.decide()
     assert (approved["outcome"], approved["reason"], approved["iso20022"]) == ("approve", None, None)

@@ -20,13 +20,15 @@ def test_the_documented_batch_is_valid() -> None:
 
 
 def test_every_field_of_a_decision_is_documented_and_required() -> None:
-    told = _section("Decisions")
+    section = _section("Decisions")
     for name, field in DecisionBody.model_fields.items():
         assert field.is_required(), name
-        assert f"| `{name}` |" in told, name
+        assert f"| `{name}` |" in section, name
 
 
 def test_every_required_field_of_binding_is_documented() -> None:
-    told = _section("Binding")
-    missing = {name for name, field in BindBody.model_fields.items() if field.is_required() and f"`{name}`" not in told}
+    section = _section("Binding")
+    missing = {
+        name for name, field in BindBody.model_fields.items() if field.is_required() and f"`{name}`" not in section
+    }
     assert missing == set()

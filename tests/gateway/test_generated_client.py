@@ -31,13 +31,13 @@ class GeneratedClient:
             "--config",
             _without_hooks(folder),
         ]
-        told = subprocess.run(
+        result = subprocess.run(
             [generator, "generate", "--meta", "none", "--fail-on-warning", *where],
             capture_output=True,
             text=True,
             check=False,
         )
-        assert told.returncode == 0, told.stdout + told.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
         invalidate_caches()
         package = import_module(f"{_PACKAGE}.client")
         self.models: Any = import_module(f"{_PACKAGE}.models")

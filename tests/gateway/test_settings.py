@@ -1,4 +1,4 @@
-"""Settings, the command line, the schema: what is wrong at start is one clear line, and exit code 1."""
+"""Settings, the command line, the schema: a startup error is one clear line with exit code 1."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
     assert "# chain_id = " in EXAMPLE
     for name, field in GatewaySettings.model_fields.items():
         # The policy is compared above; a ledger has no default, it is optional only because ledger_urls may name it.
-        # No banks are refused with a hint of their own.
+        # An empty list of banks is refused with its own hint.
         if (
             name in stated
             and not field.is_required()
@@ -131,7 +131,7 @@ def test_bands_with_a_gap_or_an_overlap_are_refused(bands: tuple[Any, ...]) -> N
 
 
 def _file(rig: Rig, folder: Path, **changed: Any) -> Path:
-    """The rig's settings as a TOML file, with a database and a port of its own."""
+    """The rig's settings as a TOML file, with its own database and port."""
     stated = rig.settings.model_dump(mode="json", exclude_none=True)
     stated |= {"database_url": f"sqlite:///{folder}/own.sqlite3", "listen_port": free_port()} | changed
     lines = [f"{name} = {_toml(value)}" for name, value in stated.items() if value is not None]
@@ -150,7 +150,7 @@ def _toml(value: Any) -> str:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (lambda rig: {"ledger_url": f"http://127.0.0.1:{free_port()}/"}, "answer"),
         (lambda rig: {"chain_id": rig.ledger.domain.chain_id + 1}, "chain id"),
@@ -165,13 +165,13 @@ def _toml(value: Any) -> str:
     ],
 )
 def test_a_startup_failure_is_one_line_and_exit_code_1(
-    a_rig: Rig, tmp_path: Path, changed: Callable[[Rig], dict[str, Any]], told: str
+    a_rig: Rig, tmp_path: Path, changed: Callable[[Rig], dict[str, Any]], message: str
 ) -> None:
     file = _file(a_rig, tmp_path, **changed(a_rig))
     result = CliRunner().invoke(app, ["serve", "--config", str(file)])
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1, result.stderr
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_a_missing_vault_secret_is_reported_at_startup(a_rig: Rig, tmp_path: Path) -> None:

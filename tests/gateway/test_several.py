@@ -1,4 +1,4 @@
-"""Several gateway processes on one database: they decide on one daily limit, one follows, and another takes over.
+"""Several gateway processes on one database: they share a daily limit, one follows, and another takes over.
 
 Everything is a process of its own, started by the same commands as in production. `STANDING_TEST_DATABASE` names a
 PostgreSQL server for the gateways' database in place of SQLite.
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass
 class Cluster:
-    """A bank and two gateways that were started at the same moment on an empty database."""
+    """A bank and two gateways started simultaneously on an empty database."""
 
     bank: LocalBank
     members: list[Member]
@@ -128,7 +128,7 @@ def test_gateways_share_a_daily_limit_and_another_takes_over_when_the_leader_is_
                 "amount_minor": _AMOUNT_MINOR,
                 "currency": "CNY",
             }
-            # Both are asked, as by a platform that lost the first one's answer on the way.
+            # Both are called, as by a platform that lost the first answer.
             answers = [member.ask("POST", "/v1/decisions", json=body) for member in (one, two)[:: 1 - 2 * (index % 2)]]
             assert answers[0].content == answers[1].content
             reason: str | None = answers[0].json()["reason"]

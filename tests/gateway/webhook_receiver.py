@@ -18,7 +18,7 @@ from standing.ledger.service.serve import served
 
 @dataclass
 class Receiver:
-    """What came in. `answers`: the statuses to answer with, one each, then 200; `gate` holds answers back."""
+    """Received messages. `answers`: the statuses to answer with, one each, then 200; `gate` holds answers back."""
 
     url: str = ""
     secrets: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Receiver:
 
     @property
     def positions(self) -> list[int]:
-        """Of the events that were taken."""
+        """Of the accepted events."""
         return [event["position"] for event in self.taken]
 
 

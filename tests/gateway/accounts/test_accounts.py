@@ -1,4 +1,4 @@
-"""The list of a user's bound accounts where not everything about one of them can be had."""
+"""The list of a user's bound accounts when part of the data of one is unavailable."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The auditor: an honest history and honest decisions have no findings, all of it is walked, and what it costs.
+"""The auditor: honest histories and decisions are walked completely without findings, at a bounded cost.
 
 Planted faults are in `test_planted_faults`.
 """
@@ -70,18 +70,18 @@ def test_a_line_that_is_not_an_export_is_reported_by_number(line: str) -> None:
         parse_line(line, 7)
 
 
-# What it costs
+# Cost
 
 
 def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
-    """The calls that an audit of these decisions takes once the ledger is walked, by their method."""
+    """The calls by method that an audit of these decisions makes after walking the ledger."""
     means = Means(it.nobody("GET", "/v1/evidence-key").json(), it.ledger.address)
     walked, audit = audit_ledger(patient_ledger(node.url, it.contract), Audit()), Audit()
     node.calls.clear()
     audit_decisions(lines, means, walked, audit)
     assert audit.findings == []
     assert audit.counted["decisions"] == len(lines)
-    return Counter(call for call in node.calls if call != "eth_chainId")  # by which web3 checks each call that it makes
+    return Counter(call for call in node.calls if call != "eth_chainId")  # web3 makes one before each call
 
 
 def test_the_ledger_is_called_once_per_block_and_not_once_per_decision(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_audit_reports_its_progress(lived: Rig) -> None:
 
 
 def test_a_block_beyond_the_walk_is_not_checked_and_is_no_finding(lived: Rig) -> None:
-    """As where the node that is asked is behind the one that the gateway had read from: another one can tell."""
+    """The audited node may lag behind the one the gateway read from; another node can check the block."""
     beyond = lived.ledger.block_number() + 1_000
     lines = by_transaction(lived)
     lines["t-1"] = resigned(lived, lines["t-1"], block_number=beyond)
@@ -148,15 +148,15 @@ def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(lived: Rig, tmp
     lines = tmp_path / "decisions.jsonl"
     lines.write_text("\n".join(line.line() for line in export_of(lived)) + "\n")
     ledger = ("audit-ledger", "--ledger", lived.chain_url, "--contract", lived.contract)
-    code, told = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
-    assert (code, "nothing is wrong" in told) == (0, True), told
-    code, told = _run(*ledger, "--json")
-    assert (code, json.loads(told)["findings"]) == (0, [])
+    code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
+    assert (code, "nothing is wrong" in output) == (0, True), output
+    code, output = _run(*ledger, "--json")
+    assert (code, json.loads(output)["findings"]) == (0, [])
     assert _run(*ledger, "--export", str(lines))[0] == 1
     honest = export_of(lived)
     lines.write_text("".join(f"{line.line()}\n" for line in (*honest, honest[0])))
-    code, told = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
-    assert (code, "decided a second time" in told) == (2, True), told
+    code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
+    assert (code, "decided a second time" in output) == (2, True), output
     lines.write_text("nothing\n")
     assert _run(*ledger, "--export", str(lines), "--gateway-key", str(key))[0] == 1
 
@@ -166,8 +166,8 @@ def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(live
     config.write_text(tomli_w.dumps(json.loads(lived.settings.model_dump_json(exclude_none=True))))
     for keys in ((), ("--with-keys",)):
         output.unlink(missing_ok=True)
-        code, told = _run("export", "--config", str(config), "--output", str(output), *keys)
-        assert code == 0, told
+        code, printed = _run("export", "--config", str(config), "--output", str(output), *keys)
+        assert code == 0, printed
         found = [parse_line(line, 1) for line in output.read_text().splitlines()]
         assert len(found) == 5
         assert all((line.binding_key is not None) == bool(keys) for line in found)

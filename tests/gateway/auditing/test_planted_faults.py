@@ -1,7 +1,7 @@
 """One fault of each kind is planted in a ledger, or in a gateway's export, and the auditor finds each.
 
-Faults of a ledger are told by a node that lies about logs, transactions or state: the contract itself would refuse
-them. Faults of a gateway are claims that it signed itself, but for those that somebody else made.
+Faults of a ledger come from a node that lies about logs, transactions or state: the contract itself would refuse
+them. Faults of a gateway are claims that it signed itself, except for a few forged by somebody else.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def _logs(change: Callable[[Log], list[Log]]) -> Lie:
     def lie(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] != "eth_getLogs":
             return answer
-        return answer | {"result": [told for log in answer["result"] for told in change(log)]}
+        return answer | {"result": [changed for log in answer["result"] for changed in change(log)]}
 
     return lie
 
@@ -72,7 +72,7 @@ def _twice(name: str, number: int | None = None) -> Lie:
 
 
 def _with_word(name: str, place: int, value: int, number: int | None = None) -> Lie:
-    """Another value for the word at `place` of an event's data."""
+    """Replace the 32-byte word at `place` of an event's data."""
 
     def change(log: Log) -> list[Log]:
         if not _is(log, name, number):
@@ -85,7 +85,7 @@ def _with_word(name: str, place: int, value: int, number: int | None = None) -> 
 
 
 def _transaction(number: int, change: Callable[[bytearray], dict[str, Any]]) -> Lie:
-    """Another transaction than the one that submitted the publication of this number with attestations."""
+    """A transaction other than the one that submitted the publication of this number with attestations."""
 
     def lie(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] != "eth_getTransactionByHash":
@@ -162,7 +162,7 @@ def _of_record(name: str, **changed: Any) -> Plant:
 
 
 def _beside(name: str, **changed: Any) -> Plant:
-    """The decision says otherwise than the evidence in it."""
+    """The decision contradicts its own evidence."""
     return lambda _it, lines: [
         *(lines | {name: replace(lines[name], decision=dict(lines[name].decision) | changed)}).values()
     ]
@@ -247,7 +247,7 @@ def test_a_planted_fault_in_a_decision_is_found(lived: Rig, plant: Plant, kind: 
 
 
 def test_no_bank_is_accused_by_a_watermark_it_never_published(lived: Rig) -> None:
-    """It published a change right after the decision. By the forged watermark it would have vouched for that before."""
+    """The bank published a change right after the decision; the forged watermark already vouches for that time."""
     lines = by_transaction(lived)
     plant = _of_record("t-3", watermark_ms=claims_of(lines["t-3"])["decided_at_ms"])
     found = audited_decisions(lived, plant(lived, lines)).findings
@@ -265,7 +265,7 @@ _LIMITS = {
 
 @pytest.fixture(scope="module")
 def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """An account for each kind of limit, with two transactions that are just within it."""
+    """An account for each kind of limit, with two transactions just within it."""
     with rig(tmp_path_factory.mktemp("spent")) as made:
         people = {limit: made.bound(BICS[0], **{limit: 3_000}) for limit in _LIMITS}
         catch_up(made)
@@ -278,7 +278,7 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.mark.parametrize("limit", _LIMITS)
 def test_two_decisions_that_ignored_each_other_are_found_to_have_overspent(spent: Rig, limit: str) -> None:
-    """Each claims, by itself rightly, that nothing was used before: only the sum shows that it is too much."""
+    """Each claims that nothing was used before, which is right on its own; only the sum exceeds the limit."""
     lines = by_transaction(spent)
     for name in (f"{limit}-0", f"{limit}-1"):
         unused = {
@@ -298,7 +298,7 @@ def test_transactions_within_every_limit_have_no_findings(spent: Rig) -> None:
 
 
 def test_a_bank_that_broke_its_watermark_is_found(tmp_path: Path) -> None:
-    """It vouched for everything up to a time, and published a change of before that time afterwards."""
+    """The bank vouched for everything up to a time and later published a change from before it."""
     with rig(tmp_path) as it:
         person = it.bound()
         person.bank.publish()

@@ -1,4 +1,4 @@
-"""The client of a bank's node, against a node whose connections fail in every way."""
+"""The client of a bank's node, against a node whose connections fail in every possible way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -98,11 +98,11 @@ async def test_a_node_that_loses_every_connection_is_unreachable() -> None:
 
 async def test_a_node_that_trickles_its_answer_is_abandoned_at_the_timeout() -> None:
     async def trickle(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
-        # The client gives up, which is what this is about; on a busy machine before it has sent anything.
+        # The client times out, as intended; on a busy machine possibly before it has sent anything.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await read_request(incoming)
             outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
-            for _ in range(60_000):  # each byte within any time-out between bytes
+            for _ in range(60_000):  # each byte arrives within the timeout between bytes
                 outgoing.write(b" ")
                 await outgoing.drain()
                 await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Binding at a bank's node: what is stored, what is refused, and what an end means."""
+"""Binding at a bank's node: storage, refusals, and the end of a binding."""
 
 from typing import get_args
 
@@ -15,7 +15,7 @@ from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
 
 
 def stored(rig: Rig, person: Person) -> list[str]:
-    """The user's bindings as the gateway lists them; none of a user that it does not know."""
+    """The user's bindings as the gateway lists them; empty for an unknown user."""
     listed = rig.support("GET", f"/v1/bindings?user_id={person.user_id}")
     if listed.status_code == 404:
         assert listed.json()["type"] == problem("not-found")
@@ -91,7 +91,7 @@ def test_a_request_repeated_after_a_lost_answer_gets_the_same_binding(a_rig: Rig
     person = a_rig.person()
     first, again = person.bind(), person.bind()
     assert (first.status_code, again.status_code) == (201, 200)
-    # The bank's first word may have come in between.
+    # The bank's first attestation may have arrived in between.
     assert first.json() | {"usable_since_ms": None} == again.json() | {"usable_since_ms": None}
     assert len(stored(a_rig, person)) == 1
 
@@ -199,7 +199,7 @@ def test_an_end_that_cannot_reach_the_bank_takes_effect_here_and_can_be_repeated
     person.bank.trouble = "503"
     answer = a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
     assert (answer.status_code, answer.json()["type"]) == (503, problem("bank-node-unreachable"))
-    assert person.decide()["reason"] == "unbound"  # though the bank's word is still active
+    assert person.decide()["reason"] == "unbound"  # although the bank's attestation is still active
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
     assert (live["terms"]["status"], live["bank_told_at_ms"]) == ("active", None)
     ended_at_ms = live["ended_at_ms"]
@@ -258,6 +258,6 @@ def test_a_refused_user_reads_the_mismatch_in_both_languages(a_rig: Rig) -> None
 
 def test_every_field_a_bank_may_refuse_has_a_message() -> None:
     fields = get_args(Mismatch.model_fields["field"].annotation)
-    told = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
-    assert len(told) == len(fields)
-    assert refusal([]).zh not in told
+    messages = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
+    assert len(messages) == len(fields)
+    assert refusal([]).zh not in messages

@@ -1,4 +1,4 @@
-"""Claims that look mistyped: hinted at once, without the bank and without a try; as written, the bank decides."""
+"""Claims that look mistyped get a hint at once and cost no attempt; confirmed as written, the bank decides."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ def test_a_claim_that_looks_mistyped_gets_a_hint_without_calling_the_bank(
     a_rig: Rig, changed: dict[str, Any], field: str, hint: str
 ) -> None:
     person = a_rig.person()
-    person.bank.trouble = "500"  # whoever asks it is told so
+    person.bank.trouble = "500"  # every call to it fails
     nidn = {"id_document_scheme": "NIDN", "id_document_country": "CN", "id_document_number": "11010519491231002X"}
-    for _ in range(20):  # more than the refusals after which a user is held
+    for _ in range(20):  # more than the number of refusals that causes a hold
         answer = person.bind(**(nidn | changed))
         assert answer.status_code == 200
-        told = answer.json()
-        assert told["outcome"] == "looks_mistyped"
-    assert [(each["field"], each["hint"]) for each in told["hints"]] == [(field, hint)]
-    message = told["hints"][0]["message"]
+        body = answer.json()
+        assert body["outcome"] == "looks_mistyped"
+    assert [(each["field"], each["hint"]) for each in body["hints"]] == [(field, hint)]
+    message = body["hints"][0]["message"]
     assert message["en"]
     assert message["zh"]
     assert str(changed.get("phone") or changed.get("number") or changed.get("id_document_number")) not in answer.text

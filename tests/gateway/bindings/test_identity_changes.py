@@ -40,13 +40,13 @@ def test_an_identity_changed_on_the_platform_is_compared_with_the_banks_from_the
     assert person.decide()["outcome"] == "approve"
     answer = identity(person, **change)
     assert (answer.status_code, answer.json()) == (200, {"bindings": 1})
-    assert person.decide()["reason"] == reason  # the bank does not know it yet
+    assert person.decide()["reason"] == reason  # the bank does not have it yet
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
     assert list(live["terms"]["identity"].values()).count("changed") == 1
     holder = person.bank.accounts[person.number].holder
     person.bank.change(person.number, holder=holder.model_copy(update=change))
     assert person.decide()["outcome"] == "approve"
-    # And back again, by what was stated first.
+    # And back to the identity stated first.
     assert identity(person, **{name: person.claim[name] for name in change}).status_code == 200
     assert person.decide()["reason"] == reason
 
@@ -99,14 +99,14 @@ def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_end
             return person.bind(holder_name="另一个人")
 
         assert [refused().json()["outcome"] for _ in range(2)] == ["refused"] * 2
-        made.clock.advance(HOUR_MS)  # those are too long ago by now
+        made.clock.advance(HOUR_MS)  # the earlier refusals are out of the window now
         assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
         made.heartbeat()
         asked = len(person.bank.asked)
         held = person.bind()
         assert kind_of(held) == (429, "binding-held")
         assert held.headers["retry-after"] == "7200"
-        assert len(person.bank.asked) == asked  # the bank was not asked
+        assert len(person.bank.asked) == asked  # the bank was not called
         assert other.bind().status_code == 201
         (hold,) = made.support("GET", f"/v1/holds?user_id={person.user_id}").json()["holds"]
         assert hold["hold_id"] in held.json()["detail"]
@@ -124,7 +124,7 @@ def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_end
         assert kind_of(made.support("POST", path, json={"reason": "The user called"})) == (409, "already-lifted")
         assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
         assert kind_of(refused()) == (429, "binding-held")
-        made.clock.advance(2 * HOUR_MS)  # it ends by itself
+        made.clock.advance(2 * HOUR_MS)  # it expires
         made.heartbeat()
         assert person.bind().status_code == 201
 

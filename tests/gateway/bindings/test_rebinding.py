@@ -101,7 +101,7 @@ def test_a_gateway_stopped_between_the_grant_and_the_end_of_the_old_binding_ends
     with monkeypatch.context() as patch:
         patch.setattr(a_rig.app.state.gateway.binding_flow._bindings, "end", stops)
         assert confirm(person, request_id=request_id).status_code == 503
-    assert person.decide(binding=old)["reason"] == "unbound"  # at the bank it has ended in the step of the grant
+    assert person.decide(binding=old)["reason"] == "unbound"  # the bank ended it in the same step as the grant
     again = confirm(person, request_id=request_id)
     assert again.status_code == 200
     person.binding = again.json()["binding"]

@@ -45,7 +45,7 @@ def test_each_account_is_listed_with_its_health(
     assert account["message"]["en"].isascii()
     assert not account["message"]["zh"].isascii()
     assert (account["message"]["en"] == "Approved.") is False
-    # The word is no opinion of its own: a decision says the same.
+    # The health agrees with a decision.
     for kind, can in (("payment", can_pay), ("withdrawal", can_withdraw)):
         decided = person.decide(kind=kind, amount_minor=1, currency=change.get("currency", "CNY"))
         assert (decided["outcome"] == "approve") is can
@@ -72,7 +72,7 @@ def test_an_account_with_an_exhausted_daily_limit_is_limited_until_the_amount_is
     person = a_rig.bound(daily_limit_minor=1_000)
     person.decide(amount_minor=1_000)
     assert [account["reason"] for account in accounts_of(person)] == ["over_daily_limit"]
-    a_rig.clock.advance(HOUR_MS)  # the reservation has expired, though no decision has looked at it
+    a_rig.clock.advance(HOUR_MS)  # the reservation has expired, although no decision has processed that
     a_rig.heartbeat()
     assert [account["health"] for account in accounts_of(person)] == ["good"]
 

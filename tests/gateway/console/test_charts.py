@@ -7,8 +7,8 @@ _STEP_MS = 60_000
 
 def chart(**ages_ms: int) -> AgeChart:
     """Ten minutes with a bound of a minute; `m3=500` is an age in the third minute."""
-    told = {int(name[1:]) * _STEP_MS: age for name, age in ages_ms.items()}
-    return age_chart(told, begins_ms=0, ends_ms=10 * _STEP_MS, step_ms=_STEP_MS, bound_ms=60_000)
+    ages = {int(name[1:]) * _STEP_MS: age for name, age in ages_ms.items()}
+    return age_chart(ages, begins_ms=0, ends_ms=10 * _STEP_MS, step_ms=_STEP_MS, bound_ms=60_000)
 
 
 def test_a_line_breaks_where_there_is_no_measurement() -> None:
@@ -22,7 +22,7 @@ def test_silence_begins_above_the_bound_and_not_at_it() -> None:
     found = chart(m0=60_001, m1=10**9, m2=5)
     assert found.silent == (Span(0, 2 * WIDTH // 10),)
     assert found.worst_ms == 10**9
-    assert found.lines[0].split()[1].endswith(",0"), "what is older than twice the bound touches the top"
+    assert found.lines[0].split()[1].endswith(",0"), "an age beyond twice the bound touches the top"
 
 
 def test_a_single_minute_is_still_drawn_and_an_empty_day_is_all_gap() -> None:

@@ -1,4 +1,4 @@
-"""The console over HTTP, with the real gateway: who gets in, what pages show, and attacks that must not work."""
+"""The console over HTTP, with the real gateway: access, page contents, and attacks that must fail."""
 
 import re
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) ->
 
 
 def test_too_many_failed_attempts_lock_an_address_out_for_a_while(a_rig: Rig, visitor: Browser) -> None:
-    a_rig.clock.advance(16 * 60_000)  # what other tests tried counts no more
+    a_rig.clock.advance(16 * 60_000)  # attempts of other tests are out of the window
     for _ in range(10):
         visitor.sign_in("sk_guessed")
     assert "Too many failed tries" in visitor.sign_in(a_rig.keys["support"])
@@ -151,7 +151,7 @@ def test_limits_show_the_remaining_amounts(a_rig: Rig, staff: Browser) -> None:
 def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, status=Status.LOST)
-    a_rig.clock.advance(60_000)  # each block is a second after the last, so the chain's time has run ahead
+    a_rig.clock.advance(60_000)  # blocks are a second apart, so the chain's time has run ahead
     a_rig.heartbeat()
     decided = person.decide()
     text = staff.open(f"/console/decisions/{decided['transaction_id']}")

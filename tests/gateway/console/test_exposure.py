@@ -1,4 +1,4 @@
-"""What a snapshot would have got wrong, by the log of events."""
+"""Decisions a snapshot would have got wrong, computed from the event log."""
 
 from zoneinfo import ZoneInfo
 

@@ -1,4 +1,4 @@
-"""The index that the search by last four digits needs is the one that is used."""
+"""The search by last four digits uses its index."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must not work."""
+"""Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must fail."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Prov
 def honest(openid: tuple[Rig, Provider]) -> Provider:
     """The module's provider, with every twist undone."""
     one, made = openid
-    one.clock.advance(16 * 60_000)  # what other tests tried counts no more
+    one.clock.advance(16 * 60_000)  # attempts of other tests are out of the window
     made.person = {"sub": "u-1001", "preferred_username": "li.na", "groups": ["payments-support"]}
     made.twisted, made.header, made.discovery, made.error, made.signing, made.down = {}, {}, {}, None, None, False
     made.now_s = lambda: one.clock.now_ms() // 1_000
@@ -68,7 +68,7 @@ def browser(openid: tuple[Rig, Provider], honest: Provider) -> Iterator[Browser]
 
 
 def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
-    """Go to the provider. Returns: what it answers by the browser, which has not come back with it yet."""
+    """Go to the provider. Returns: the answer it sends through the browser, not yet delivered to the gateway."""
     begun = browser.http.get("/console/sign-in/openid", params={"next": wanted}, follow_redirects=False)
     assert begun.status_code == 303, begun.text
     answered = httpx.get(begun.headers["Location"], follow_redirects=False, timeout=60)
@@ -77,13 +77,13 @@ def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, st
 
 
 def come_back(browser: Browser, answer: dict[str, str]) -> str:
-    """Bring the provider's answer to the gateway."""
+    """Deliver the provider's answer to the gateway."""
     browser.page = browser.http.get(CALLBACK, params=answer)
     return browser.page.text
 
 
 def refused(browser: Browser, text: str, status: int = 403) -> None:
-    """Nobody was signed in, and the page says why in the words given."""
+    """Nobody was signed in, and the page gives the expected reason."""
     assert text in browser.page.text, browser.page.text
     assert browser.page.status_code == status
     assert "Sign in" in browser.open("/console")
@@ -175,7 +175,7 @@ _FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns of what the attacks do
+@pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns about the attacks
 @pytest.mark.parametrize("name", _FORGED)
 def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
     answer = at_the_provider(browser)
@@ -226,7 +226,7 @@ def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, brows
     asked = honest.tokens_asked
     browser.http.cookies.set("standing_sign_in", cookie, domain="127.0.0.1", path="/console")
     come_back(browser, answer)
-    assert honest.tokens_asked == asked  # the state counts once, whatever the provider would say
+    assert honest.tokens_asked == asked  # the state is valid once, whatever the provider answers
     refused(browser, "The sign-in is not valid")
     fresh = at_the_provider(browser)
     come_back(browser, fresh | {"code": answer["code"]})
@@ -301,7 +301,7 @@ def test_an_error_from_the_provider_is_shown(
 def test_a_provider_that_contradicts_the_settings_is_reported_before_any_redirect(
     discovery: dict[str, Any], openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
-    openid[0].clock.advance(60 * 60_000)  # what is known of the provider is read again
+    openid[0].clock.advance(60 * 60_000)  # the provider's metadata is fetched again
     honest.discovery = discovery
     browser.open("/console/sign-in/openid")
     refused(browser, "not set up correctly", 503)
@@ -370,10 +370,10 @@ def test_invalid_settings_are_reported_in_one_line_naming_the_field(
     changed: dict[str, Any], named: str, openid: tuple[Rig, Provider]
 ) -> None:
     one, _ = openid
-    told = one.settings.model_dump(exclude_unset=True)
-    told["console"]["openid"] |= changed
+    settings = one.settings.model_dump(exclude_unset=True)
+    settings["console"]["openid"] |= changed
     with pytest.raises((ValidationError, SettingsError)) as raised:
-        create_app(GatewaySettings(**told), one.clock)
+        create_app(GatewaySettings(**settings), one.clock)
     if isinstance(raised.value, ValidationError):
         assert named in {".".join(map(str, each["loc"])) for each in raised.value.errors()}
     else:
@@ -381,7 +381,7 @@ def test_invalid_settings_are_reported_in_one_line_naming_the_field(
 
 
 def test_settings_without_keys_and_without_a_provider_are_refused(openid: tuple[Rig, Provider]) -> None:
-    told = openid[0].settings.model_dump(exclude_unset=True)
-    told["console"] = {"key_sign_in": False}
+    settings = openid[0].settings.model_dump(exclude_unset=True)
+    settings["console"] = {"key_sign_in": False}
     with pytest.raises(ValueError, match="nobody can sign in"):
-        GatewaySettings(**told)
+        GatewaySettings(**settings)

@@ -98,8 +98,8 @@ def test_the_banks_stream_carries_ages_and_ends_with_the_session(a_rig: Rig, adm
     with admin.http.stream("GET", "/console/banks/stream") as streamed:
         assert streamed.headers["content-type"].startswith("text/event-stream")
         lines = streamed.iter_lines()
-        told = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
-        assert set(told) == set(a_rig.banks)
+        ages = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
+        assert set(ages) == set(a_rig.banks)
         a_rig.clock.advance(15 * 60_000)
         assert "event: end" in list(lines)
     assert httpx.get(a_rig.url + "/console/banks/stream").status_code == 303

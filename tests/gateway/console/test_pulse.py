@@ -1,4 +1,4 @@
-"""Open pages of the banks: one look at the ledger and the sessions for all of them, and each ends with its session."""
+"""Open pages of the banks: one lookup of ledger and sessions serves all, and each ends with its session."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from standing.ledger.errors import Overloaded, Unavailable
 
 @dataclass
 class _Service:
-    """Counts what is asked. Rounds follow each other when a test says so."""
+    """Counts lookups. The test starts each round."""
 
     open: set[str]
     looks: int = 0
@@ -49,11 +49,11 @@ def test_ten_pages_cost_one_lookup_per_round() -> None:
         pulse = _pulse(service)
         streams = [pulse.texts(token) for token in sorted(service.open)]
         for round_ in (1, 2, 3):
-            told = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            messages = [asyncio.ensure_future(anext(stream)) for stream in streams]
             await asyncio.sleep(0)
             if round_ > 1:
                 service.go_on()
-            assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*told)} == {"{}"}
+            assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*messages)} == {"{}"}
             assert (service.looks, len(service.asked)) == (round_, round_)
         assert service.asked[-1] == service.open
         for stream in streams:
@@ -71,10 +71,10 @@ def test_a_page_ends_with_its_session_and_the_others_continue() -> None:
         mine, yours = pulse.texts("mine"), pulse.texts("yours")
         await asyncio.gather(anext(mine), anext(yours))
         service.open.discard("mine")
-        told = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
+        messages = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
         await asyncio.sleep(0)
         service.go_on()
-        assert list(await told) == ["over", "{}"]
+        assert list(await messages) == ["over", "{}"]
         await yours.aclose()
 
     asyncio.run(played())

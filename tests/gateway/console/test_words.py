@@ -1,4 +1,4 @@
-"""Every word of an enumeration that a page shows has a sentence."""
+"""Every enumeration value that a page shows has a message."""
 
 from collections.abc import Iterable
 

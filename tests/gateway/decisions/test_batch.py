@@ -1,4 +1,4 @@
-"""Batches: an answer or a problem for each, in order, as one by one."""
+"""Batches: an answer or a problem for each item, in order, as for single requests."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def _payments(account: Account, amounts: list[int], prefix: str = "t") -> list[T
 
 
 async def _decide_all(rig: DecisionRig, transactions: list[Transaction]) -> list[Any]:
-    """Each answer as a document, each error as it is."""
+    """Each answer parsed, each error unchanged."""
     answers = await rig.decisions.decide_all(transactions)
     return [json.loads(answer) if isinstance(answer, bytes) else answer for answer in answers]
 
@@ -48,7 +48,7 @@ async def test_the_order_is_kept_across_several_commits_and_beside_single_decisi
         batch = asyncio.create_task(_decide_all(rig, _payments(account, [10] * MAX_BATCH)))
         singles = [asyncio.create_task(rig.decide(account, 10)) for _ in range(50)]
         outcomes = [answer["outcome"] for answer in await batch]
-        # Once one of the batch is declined for the day's limit, none after it is approved.
+        # Once an item is declined for the daily limit, no later item is approved.
         assert outcomes == sorted(outcomes)
         approved = outcomes.count("approve") + sum([(await each)["outcome"] == "approve" for each in singles])
         assert approved == 500
@@ -121,7 +121,7 @@ async def test_items_overtaken_by_a_later_read_are_read_again_in_order(tmp_path:
         account, other = rig.bind(), rig.bind()
         old = Seen(account.record(rig.clock.now_ms()), 1)
         account.publication = 2
-        await rig.decide(account, 1)  # publication 2 is recorded now
+        await rig.decide(account, 1)  # publication 2 is recorded
         reads: list[bytes] = []
 
         async def late_once(binding: bytes) -> Seen:

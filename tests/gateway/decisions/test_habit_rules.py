@@ -1,4 +1,4 @@
-"""Rules that look at a habit: just valid, just invalid, through the API, and in a dry run on recorded decisions."""
+"""Habit rules: at and beyond their edge, through the API, and in a dry run on recorded decisions."""
 
 import json
 from collections.abc import Iterator

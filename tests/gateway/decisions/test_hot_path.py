@@ -1,6 +1,6 @@
-"""The hot path beside the framework's own route: the same request gets the same answer from both, byte for byte.
+"""The hot path against the framework's own route: both give the same answer to a request, byte for byte.
 
-Each request is sent twice, with the same bytes: to the app as it is served, whose hot path may answer, and to the
+Each request is sent twice, with the same bytes: to the served app, whose hot path may answer, and to the
 framework's middleware and routes behind it.
 """
 
@@ -26,7 +26,7 @@ _OTHER_BINDING = "0x" + "11" * 32
 
 @dataclass(frozen=True)
 class Sent:
-    """A request. `headers` are added to the usual ones, or take their place; None leaves one out."""
+    """A request. `headers` extend or replace the usual ones; None removes one."""
 
     body: bytes
     path: str = _ONE
@@ -37,7 +37,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; headers in lower case and without an order."""
+    """The response; headers in lower case and unordered."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -91,7 +91,7 @@ async def _asked(app: ASGIApp, rig: Rig, sent: Sent) -> Answer:
 
 
 class Both:
-    """The two ways to an answer, in the loop that the gateway's services belong to."""
+    """Both routes to an answer, run in the gateway's own event loop."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -99,7 +99,7 @@ class Both:
         assert served is not None
         self._served: ASGIApp = served
         self._framework = rig.app.build_middleware_stack()
-        # What runs in the served loop is started there.
+        # Tasks of the served loop are started in it.
         self._loop: asyncio.AbstractEventLoop = rig.app.state.gateway.reader.nodes._looking.get_loop()
 
     def _run(self, app: ASGIApp, sent: Sent) -> Answer:
@@ -112,14 +112,14 @@ class Both:
         return self._run(self._framework, sent)
 
     def same(self, sent: Sent, *, framework_first: bool = False) -> Answer:
-        """The answer, which is the same from both."""
+        """The answer, after checking that both give the same."""
         if framework_first:
-            told = self.framework(sent)
-            assert self.hot(sent) == told
+            answer = self.framework(sent)
+            assert self.hot(sent) == answer
         else:
-            told = self.hot(sent)
-            assert self.framework(sent) == told
-        return told
+            answer = self.hot(sent)
+            assert self.framework(sent) == answer
+        return answer
 
 
 @pytest.fixture
@@ -161,13 +161,13 @@ def test_the_hot_path_and_the_framework_make_the_same_decision(
     answer = both.same(sent, framework_first=framework_first)
     assert answer.status == 200
     assert answer.headers.keys() == {b"content-length", b"content-type"}
-    assert by_the_framework == []  # the one side was the hot path, and no detour
-    # What each decides anew differs in nothing but what names the transaction, its usage and its signature.
+    assert by_the_framework == []  # the hot path answered by itself
+    # Fresh decisions differ only in the transaction's id, its usage and its signature.
     fresh = {**someone.transaction(**changes)}
     names = both.framework(Sent(_json(fresh))) if not framework_first else both.hot(Sent(_json(fresh)))
-    told, other = json.loads(answer.body), json.loads(names.body)
-    assert list(told) == list(other)
-    assert {name for name in told if told[name] != other[name]} <= {"transaction_id", "evidence", "remaining"}
+    decided, other = json.loads(answer.body), json.loads(names.body)
+    assert list(decided) == list(other)
+    assert {name for name in decided if decided[name] != other[name]} <= {"transaction_id", "evidence", "remaining"}
 
 
 def test_both_read_a_body_in_many_parts_completely(both: Both, someone: Person) -> None:
@@ -185,7 +185,7 @@ def test_a_repeat_with_another_body_is_a_conflict_from_both(both: Both, someone:
 
 
 def _bodies() -> dict[str, tuple[int, Callable[[dict[str, Any]], bytes]]]:
-    """Bodies that are refused, by what is wrong with them: the status, and how a good one becomes it."""
+    """Refused bodies by their fault: the expected status, and how to turn a valid body into it."""
 
     def changed(**changes: Any) -> Callable[[dict[str, Any]], bytes]:
         return lambda good: _json(good | changes)

@@ -1,4 +1,4 @@
-"""The policy in a file of its own: what is wrong is told by file, line and field; what is right has a version."""
+"""The policy in its own file: errors are reported by file, line and field; a valid policy has a version."""
 
 import re
 import tomllib
@@ -80,7 +80,7 @@ def test_a_complete_policy_is_read_as_written(tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[str, str, str, str]] = [
-    # what is replaced, by what, the text on the line that is told, the field that is told
+    # replaced text, replacement, text on the reported line, reported field
     ('when_silent = "decline"', 'when_silent = "approve"', "when_silent", "when_silent"),
     ("ahead_allowance_ms = 5000", "ahead_allowance_ms = -1", "ahead_allowance_ms", "ahead_allowance_ms"),
     ("ledger_read_timeout_ms = 400", "ledger_read_timeout_ms = 5", "ledger_read_timeout_ms", "ledger_read_timeout_ms"),
@@ -132,7 +132,7 @@ def test_all_policy_errors_are_reported_together_in_file_order(tmp_path: Path) -
         (b"name = 'x'\n[identity\n", 2),
         (b"name = 'x'\nname = 'y'\n", 2),
         (b"name = 'x'\n# \xff\n", 2),
-        (b"when_silent = 'review'\n", 1),  # a policy in a file of its own has a name
+        (b"when_silent = 'review'\n", 1),  # a policy in its own file needs a name
     ],
 )
 def test_a_file_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path, raw: bytes, line: int) -> None:
@@ -152,7 +152,7 @@ def test_a_missing_or_oversized_policy_file_is_reported(tmp_path: Path) -> None:
 def test_the_version_depends_on_a_policys_content_and_not_on_its_layout(tmp_path: Path) -> None:
     first = load_policy(_file(tmp_path, GOOD))
     laid_out = GOOD.replace("# How much of a bank's silence is bearable here.\n", "").replace(" = ", "=")
-    # What is stated and what is the default anyway are one thing, too.
+    # A default stated explicitly changes nothing either.
     stated = laid_out.replace("[identity]\n", '[identity]\nphone = "review"\n')
     assert load_policy(_file(tmp_path, stated)).version == first.version
     assert first.version.startswith("checkout-2026-03@")

@@ -28,7 +28,7 @@ from tests.gateway.gateway_rig import Rig
 async def test_monthly_and_yearly_usage_resets_in_the_banks_time_zone(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind(monthly_limit_minor=2_000, yearly_limit_minor=5_000)
-        # The rig's clock stands at noon of 2026-01-01 in Shanghai.
+        # The rig's clock is at noon of 2026-01-01 in Shanghai.
         days = {0: 2_000, 30: None, 31: 2_000, 59: 1_000, 364: None, 365: 2_000}
         at_day = 0
         for day, amount_minor in days.items():
@@ -99,7 +99,7 @@ async def test_contradicting_settlements_in_one_batch_apply_in_their_order(tmp_p
 
 @pytest.mark.anyio
 async def test_reservations_made_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
-    """A database of the revision before is filled, and brought up to now."""
+    """A database of the previous revision is filled and migrated."""
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     config = Config()
     config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))

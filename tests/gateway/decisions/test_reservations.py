@@ -1,4 +1,4 @@
-"""Reservations: captured, given back, expired and refunded."""
+"""Reservations: captured, released, expired and refunded."""
 
 import asyncio
 from datetime import date
@@ -52,7 +52,7 @@ async def test_no_more_than_the_reserved_amount_can_be_captured(tmp_path: Path) 
         assert caught.value.allowed == "1 to 1000"
         assert used_minor(rig) == 1_000
         assert (await rig.settle(name, State.CAPTURED, 1_000))["captured_minor"] == 1_000
-        assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # all of it is the same amount
+        assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # the full amount
 
 
 @pytest.mark.anyio
@@ -64,15 +64,13 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
         assert b'"state":"reserved"' in await rig.decisions.find(name)
         rig.clock.advance(1)
-        # Nothing has run: it is expired because of the time it is.
+        # Nothing has run: it has expired by the clock alone.
         assert b'"state":"expired"' in await rig.decisions.find(name)
         assert (await rig.decide(account, 5_000))["outcome"] == "approve"
         assert used_minor(rig) == 5_000
         with pytest.raises(ReservationExpired):
             await rig.settle(name, State.CAPTURED)
-        assert (await rig.settle(name, State.VOIDED))[
-            "state"
-        ] == "expired"  # there is nothing to void, and that is fine
+        assert (await rig.settle(name, State.VOIDED))["state"] == "expired"  # nothing to void is not an error
         assert used_minor(rig) == 5_000
 
 
@@ -113,7 +111,7 @@ async def test_expired_reservations_beyond_one_decisions_bound_are_released_by_t
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
         assert used_minor(rig) == 1_200
         rig.clock.advance(HOUR_MS)
-        # A decision finds a bounded number of them; what is left over makes it careful, never careless.
+        # A decision releases a bounded number of them; the rest only makes it stricter, never laxer.
         assert (await rig.decide(account, 1_200))["reason"] == "over_daily_limit"
         assert used_minor(rig) == 200
         assert (await rig.decide(account, 1_200))["outcome"] == "approve"
@@ -132,13 +130,13 @@ async def test_reading_remaining_limits_accounts_for_expired_reservations(tmp_pa
         other = AccountDay(row.account, date(2026, 1, 2), "CNY", Kind.PAYMENT)
         caps = {day: Caps(0, 0, NO_LIMIT, 0), other: Caps(0, 0, 0, NO_LIMIT)}
         asked: list[str] = []
-        event.listen(rig.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        event.listen(rig.database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
         for now_ms, used in ((NOON_MS + HOUR_MS - 1, 3_000), (NOON_MS + HOUR_MS, 1_000)):
             with rig.database.read() as connection:
                 found = used_now(connection, caps, now_ms)
                 assert found == {day: Used(used, None, used), other: Used(0, used, None)}
         selects = [statement for statement in asked if statement.startswith("SELECT")]
-        assert len(selects) == 4, "two for each look, however many days are wanted"
+        assert len(selects) == 4, "two per lookup, regardless of the number of days"
 
 
 @pytest.mark.anyio

@@ -70,7 +70,7 @@ def test_an_approved_review_reserves_its_amount_and_sends_an_event(a_rig: Follow
     assert closed.status_code == 200, closed.text
     document = closed.json()
     assert DecisionDocument.model_validate(document).model_dump(mode="json") == document
-    assert document["outcome"] == "review"  # what was decided stays what was decided
+    assert document["outcome"] == "review"  # the original decision is unchanged
     assert (document["review"]["state"], document["review"]["outcome"]) == ("closed", "approve")
     assert document["review"]["closed_at_ms"] == a_rig.clock.now_ms()
     assert document["review"]["publication"] == person.bank.number
@@ -92,7 +92,7 @@ def test_an_approved_review_reserves_its_amount_and_sends_an_event(a_rig: Follow
         "outcome": "approve",
         "reason": "risk_hold",
     }
-    # The day's limit knows of it, and it is captured like any other.
+    # It counts toward the daily limit and is captured like any other payment.
     assert person.decide(amount_minor=5_000)["reason"] == "over_daily_limit"
     assert a_rig.platform("POST", f"/v1/decisions/{held}/capture").json()["reservation"]["state"] == "captured"
     (entry,) = a_rig.admin("GET", f"/v1/audit?subject={held}").json()["entries"]
@@ -179,7 +179,7 @@ def test_staff_may_pass_an_identity_check_left_to_them_and_no_other(a_rig: Follo
     person.bank.change(person.number)
     changed = person.decide()
     assert (changed["outcome"], changed["reason"]) == ("review", "phone_changed")
-    # Staff have looked at the phone. That the name changed since is news to them.
+    # Staff have checked the phone, but not the name, which changed since.
     holder = person.bank.accounts[person.number]
     person.bank.accounts[person.number] = unlike(person, holder_name="王小明")
     person.bank.change(person.number)
@@ -189,7 +189,7 @@ def test_staff_may_pass_an_identity_check_left_to_them_and_no_other(a_rig: Follo
     person.bank.accounts[person.number] = holder
     person.bank.change(person.number)
     assert _close(a_rig, changed["transaction_id"]).json()["review"]["outcome"] == "approve"
-    # It was this transaction's pass: the next one is looked at as well.
+    # Only this transaction passed: the next one goes to review as well.
     assert person.decide()["reason"] == "phone_changed"
 
 
@@ -231,6 +231,6 @@ def test_the_queue_is_oldest_first_and_continues_where_a_page_ended(a_rig: Follo
         pages.append([each["transaction_id"] for each in page["decisions"]])
         if page["next"] is None:
             break
-        _close(a_rig, pages[-1][-1], "decline")  # what a page ends with may be gone by the next
+        _close(a_rig, pages[-1][-1], "decline")  # the last item of a page may be gone by the next
         cursor = f"&cursor={page['next']}"
     assert pages == [held[:2], held[2:4], held[4:]]

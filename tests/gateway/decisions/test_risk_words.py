@@ -1,4 +1,4 @@
-"""What a risk rule says about its holds, in both languages, with amounts as people write them."""
+"""Messages of risk holds in both languages, with amounts as people write them."""
 
 from typing import Any
 

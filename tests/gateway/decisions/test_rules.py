@@ -1,4 +1,4 @@
-"""The rules: each reason just valid and just invalid, and which of two faults counts."""
+"""The rules: each reason at and beyond its edge, and the precedence of two faults."""
 
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -14,7 +14,7 @@ from standing.ledger.attestations.terms import Status
 from tests.gateway.decisions.cases import CODES, GOOD, KEY, NOW_MS, OTHER_KEY, USD
 
 WITHDRAWAL = {"kind": Kind.WITHDRAWAL}
-#: For each reason: what just suffices, and what is just too much. A reason may have several edges.
+#: For each reason: the last value that passes and the first that fails. A reason may have several edges.
 EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     (Reason.LEDGER_UNREACHABLE, {}, {"answered": False}),
     (Reason.BANK_SUSPENDED, {"suspended": False}, {"suspended": True}),
@@ -90,7 +90,7 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
         {"amount_minor": 1, "daily_limit_minor": 1},
         {"amount_minor": 1, "daily_limit_minor": 0},
     ),
-    # Without a stated limit a day is still bounded by what can be counted.
+    # Without a stated limit a day is still bounded by the counter's range.
     (
         Reason.OVER_DAILY_LIMIT,
         {"daily_limit_minor": NO_LIMIT, "used": Used(MAX_AMOUNT_MINOR - 1_000, 0, 0)},
@@ -115,7 +115,7 @@ def test_each_reason_passes_at_its_edge_and_fails_just_beyond(
     assert invalid.iso20022 == CODES.get(reason.value)
 
 
-#: One fault for each reason, such that as many as can be may hold at once.
+#: One fault for each reason, chosen so that as many as possible can hold at once.
 FAULTS: dict[Reason, dict[str, Any]] = {reason: too_much for reason, _, too_much in reversed(EDGES)} | {
     Reason.NO_ATTESTATION: {"publication": 0},  # with the floor above 0: gone is not the same as older
     Reason.LEDGER_ROLLED_BACK: {"floor": 8},

@@ -1,4 +1,4 @@
-"""The rules: permissions, limits by kind, the policy, and what a decision states and says to the user."""
+"""The rules: permissions, limits by kind, the policy, and the contents and user messages of a decision."""
 
 from dataclasses import replace
 from typing import Any
@@ -145,12 +145,12 @@ def test_a_manual_review_is_mentioned_only_where_the_policy_leads_to_one(reason:
     assert reviewed.zh == declined.zh + "本次交易正在由工作人员核对。"
 
 
-# An account is asked about in its own currency.
+# An account is queried in its own currency.
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.CURRENCY_NOT_ALLOWED])
 def test_messages_about_an_account_mention_no_transaction(reason: Reason) -> None:
-    told = of_account(reason)
-    assert told.en
+    message = of_account(reason)
+    assert message.en
     for of_one in ("this transaction", "smaller amount", "The amount"):
-        assert of_one not in told.en
+        assert of_one not in message.en
     for of_one in ("本次交易", "金额"):
-        assert of_one not in told.zh
+        assert of_one not in message.zh

@@ -1,4 +1,4 @@
-"""The decision table as a whole: held against a second reading of it, its own documentation, days, and risk rules."""
+"""The whole decision table: against an independent reading and its documentation; days, and risk rules."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -192,7 +192,7 @@ def _ms(text: str) -> int:
         ("America/New_York", "2026-11-02T00:00:00-05:00", "2026-11-01"),  # 25 hours
         ("Australia/Lord_Howe", "2026-04-06T00:00:00+10:30", "2026-04-05"),  # 24.5 hours
         ("America/Havana", "2026-11-02T00:00:00-05:00", "2026-11-01"),  # its clocks go back at 01:00 to midnight
-        ("Pacific/Apia", "2011-12-31T00:00:00+14:00", "2011-12-29"),  # the 30th did not happen there
+        ("Pacific/Apia", "2011-12-31T00:00:00+14:00", "2011-12-29"),  # the 30th was skipped there
     ],
 )
 def test_a_day_ends_with_its_last_millisecond_in_the_banks_time_zone(zone: str, midnight: str, before: str) -> None:
@@ -324,12 +324,12 @@ def _hold(rule: str, *, ends_at_ms: int = NOW_MS + 1, lifted: bool = False, whol
 @pytest.mark.parametrize(
     ("hold", "count", "reason"),
     [
-        (_hold("burst"), 0, Reason.RISK_HOLD),  # on, though the tally is quiet by now
+        (_hold("burst"), 0, Reason.RISK_HOLD),  # still on although the tally has run out
         (_hold("burst", ends_at_ms=NOW_MS), 0, None),  # over with its last millisecond
         (_hold("burst", lifted=True), 0, None),
         (_hold("burst", lifted=True), 99, None),  # lifted: exempt from the rule, until the hold's end
         (_hold("burst", lifted=True, ends_at_ms=NOW_MS), 99, Reason.RISK_HOLD),
-        (_hold("gone"), 0, None),  # its rule is not in the policy any more
+        (_hold("gone"), 0, None),  # its rule is no longer in the policy
     ],
 )
 def test_a_stored_hold_is_on_until_its_end_or_until_it_is_lifted(hold: Hold, count: int, reason: Reason | None) -> None:

@@ -1,4 +1,4 @@
-"""Lists of decisions: what is asked for and nothing else, in pages that neither repeat nor skip."""
+"""Lists of decisions: exactly the matching ones, in pages that neither repeat nor skip."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,7 +117,7 @@ def test_unknown_users_and_bindings_are_not_found_rather_than_empty(shared: Rig)
         assert kind_of(shared.support("GET", path)) == (404, "not-found"), path
     refused = shared.person()
     assert refused.bind(holder_name="另一个人名").json()["outcome"] == "refused"
-    assert _names(shared, user_id=refused.user_id) == []  # known by now, with nothing decided
+    assert _names(shared, user_id=refused.user_id) == []  # known, without decisions
     assert shared.support("GET", f"/v1/users/{refused.user_id}/accounts").json() == {"accounts": [], "pending": []}
 
 

@@ -43,7 +43,7 @@ async def test_two_gateways_on_one_database_never_overspend_either(tmp_path: Pat
         account = one.bind()
         other.accounts = one.accounts
         ids = [f"t-{index}" for index in range(60)]
-        # Both are asked about every transaction.
+        # Every transaction is sent to both.
         first, second = await asyncio.gather(
             *(asyncio.gather(*(rig.decide(account, 100, transaction_id=name) for name in ids)) for rig in (one, other))
         )
@@ -120,7 +120,7 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
         fresh = await rig.decide(account, 5_000)
         assert fresh["outcome"] == "approve"
         assert fresh["reservation"]["day"] > day
-        # What is voided goes back to the day on which it was reserved, not to today.
+        # A voided amount is released on the day it was reserved, not today.
         await rig.settle(last["transaction_id"], State.VOIDED)
         assert [(used_day, used) for used_day, _, used in rig.used()] == [
             (day, 0),
@@ -160,7 +160,7 @@ async def test_concurrent_voids_and_captures_settle_each_reservation_once(tmp_pa
             for state in (State.VOIDED, State.VOIDED, State.CAPTURED)
         ]
         outcomes = await asyncio.gather(*(rig.settle(*request) for request in requests), return_exceptions=True)
-        # The first request of each wins, whichever batch it came in.
+        # The first request of each wins, regardless of its batch.
         assert [type(outcome) for outcome in outcomes] == [dict, dict, AlreadySettled] * 40
         assert rig.used() == [("2026-01-01", "CNY", 0)]
 
@@ -239,7 +239,7 @@ async def test_rebinding_an_account_escapes_neither_a_velocity_hold_nor_its_tall
         first = rig.bind("9156")
         for _ in range(2):
             assert (await rig.decide(first, 1))["outcome"] == "approve"
-        held = await rig.decide(rig.bind("9156"), 1)  # the tally goes on
+        held = await rig.decide(rig.bind("9156"), 1)  # the tally continues
         assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
         again = rig.bind("9156")
         assert (await rig.decide(again, 1))["hold"] == held["hold"]  # and so does the hold

@@ -38,7 +38,7 @@ async def test_the_floor_rises_only_with_records_that_opened(tmp_path: Path) -> 
         assert _floor(rig) == 5
         account.publication, account.key = 4, right_key
         assert (await rig.decide(account))["reason"] == "ledger_rolled_back"
-        # A suspended or silent bank's record is still its word, once.
+        # The record of a suspended or silent bank still counts, once.
         account.publication, account.watermark_ms = 6, 1
         assert (await rig.decide(account))["reason"] == "bank_silent"
         assert _floor(rig) == 6
@@ -66,7 +66,7 @@ async def test_a_read_overtaken_by_a_later_one_is_repeated_and_is_no_rollback(tm
         held.set()
         outrun = await slow
         assert (outrun["outcome"], outrun["publication"], rig.reader.reads) == ("approve", 2, reads + 1)
-        assert rig.reader.floors == [0, 0, 0, 2]  # the second read says what it must reach
+        assert rig.reader.floors == [0, 0, 0, 2]  # the second read states its floor
         assert len(rig.rows(schema.decisions)) == 3
 
 
@@ -88,7 +88,7 @@ async def test_a_record_missing_from_a_lagging_node_is_read_again(tmp_path: Path
 async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read before that would only grow old, and be a call of its own."""
+    """An earlier read would only age and need its own call."""
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         written, entered, gate = rig.storage.write_all, threading.Event(), threading.Event()
@@ -154,7 +154,7 @@ async def test_a_failed_commit_stores_nothing_and_the_next_one_works(tmp_path: P
         assert [type(each) for each in failed] == [StorageUnavailable] * 3
         with rig.database.write() as connection:
             connection.execute(text("ALTER TABLE usage RENAME COLUMN gone_minor TO used_minor"))
-            # Reservations are written after decisions: what was written before the failure is rolled back too.
+            # Reservations are written after decisions: rows written before the failure are rolled back too.
             connection.execute(
                 text(
                     "CREATE TRIGGER fails BEFORE INSERT ON usage WHEN NEW.used_minor > 10 "
@@ -188,7 +188,7 @@ async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monk
 async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the database lets two writers in at once, the second one's insert fails, and it looks again."""
+    """Where the database lets two writers in at once, the second one's insert fails and it reads again."""
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")

@@ -1,4 +1,4 @@
-"""The schedule of a webhook's attempts, over three days and by the settings' own defaults."""
+"""The schedule of a webhook's attempts, over three days with the default settings."""
 
 import random
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class _Late(random.Random):
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
-    """A database with one endpoint and one event that it wants."""
+    """A database with one endpoint and one event of a type it subscribes to."""
     database = Database(new_database(tmp_path, "gateway"))
     migrate(database, "standing.gateway.storage")
     made = Storage(database)
@@ -63,7 +63,7 @@ def _due_ms(storage: Storage) -> int:
 
 
 def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
-    """Refuse every attempt at the moment it is due, and none a millisecond before. Returns: the times of attempts."""
+    """Fail every attempt when it is due; none may be due a millisecond earlier. Returns: the attempts' times."""
     attempts: list[int] = []
     while True:
         attempt = queues.claim(_ENDPOINT, None)
@@ -164,5 +164,5 @@ def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
     attempt = queues.claim(_ENDPOINT, None)
     assert attempt is not None
     assert (attempt.event.id, attempt.number) == (event.id, 1)
-    # Its three days begin anew.
+    # Its three days start over.
     assert not queues.failed(attempt, "http_500")

@@ -1,10 +1,10 @@
-"""Webhook endpoints: which addresses they may have, who may manage them, and what is kept of them."""
+"""Webhook endpoints: permitted addresses, management, and storage."""
 
 import pytest
 
 from standing.gateway.events.addresses import PublicSockets, is_public
 from standing.gateway.events.settings import WebhookSettings
-from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, tell
+from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, write_events
 from tests.gateway.follower_rig import FollowRig
 from tests.gateway.webhook_receiver import Receiver
 
@@ -74,7 +74,7 @@ def test_a_host_name_resolving_to_a_private_address_is_never_connected_to(
     guarded: FollowRig, hook: Receiver, host: str, result: str
 ) -> None:
     endpoint = add(guarded, hook.url.replace("127.0.0.1", host))
-    tell(guarded)
+    write_events(guarded)
     failed(guarded, endpoint, result)
     assert hook.came == []
 

@@ -1,4 +1,4 @@
-"""Webhooks: signed by the standard, retried, each endpoint by itself, never to a private address, nothing lost."""
+"""Webhooks: signed by the standard, retried, independent per endpoint, never to a private address, nothing lost."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from standing.gateway.app import create_app
 from standing.gateway.events.types import EventType
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.serve import served
-from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, queue, tell
+from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, queue, write_events
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.webhook_receiver import Receiver
 from tests.world import wait_until
@@ -38,10 +38,10 @@ def test_a_change_at_a_bank_arrives_as_a_message_that_the_standard_webhooks_libr
 def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500, 503]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, "http_500")
     rig.clock.advance(int(RETRY_MS * 0.8) - 1)
-    tell(rig)  # a new event does not get around the pause
+    write_events(rig)  # a new event does not bypass the back-off
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries WHERE attempts > 0")
     database.close()
@@ -58,9 +58,9 @@ def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: Fo
 def test_the_backlog_of_a_recovered_endpoint_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500]
-    tell(rig, 20)
+    write_events(rig, 20)
     failed(rig, endpoint, "http_500")
-    # Some were tried before, and more often: their next attempts are an hour away.
+    # Some have failed repeatedly: their next attempts are an hour away.
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         database.execute(
             "UPDATE webhook_deliveries SET next_attempt_at_ms = next_attempt_at_ms + 3600000 "
@@ -79,7 +79,7 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     other.gate.clear()
     add(rig, other)
     add(rig, hook)
-    tell(rig, 30)
+    write_events(rig, 30)
     wait_until(lambda: len(hook.taken) == 30)
     assert other.taken == []
     assert len(other.came) <= 1  # one attempt at a time
@@ -102,15 +102,15 @@ def test_host_names_that_never_resolve_delay_no_other_endpoint(
         return look_up(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
-    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the threads that everybody shares
+    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the shared threads
     with follow_rig(tmp_path, webhooks={"max_endpoints": count + 1, "timeout_ms": 60_000}) as rig:
         try:
             for number in range(count):
                 add(rig, f"http://{number}.dead.example/")
-            tell(rig)
+            write_events(rig)
             wait_until(lambda: len(asked) == count)
             add(rig, hook.url.replace("127.0.0.1", "localhost"))
-            tell(rig)
+            write_events(rig)
             wait_until(lambda: hook.taken)
         finally:
             over.set()
@@ -121,7 +121,7 @@ def test_a_missing_answer_counts_as_a_failure_at_the_timeout(tmp_path: Path, hoo
     with follow_rig(tmp_path, webhooks={"timeout_ms": 150}) as rig:
         endpoint = add(rig, hook)
         hook.gate.clear()
-        tell(rig)
+        write_events(rig)
         failed(rig, endpoint, "timeout")
         hook.gate.set()
         hook.taken.clear()
@@ -132,10 +132,10 @@ def test_a_missing_answer_counts_as_a_failure_at_the_timeout(tmp_path: Path, hoo
 def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [410]
-    tell(rig)
+    write_events(rig)
     wait_until(lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_at_ms"])
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
-    tell(rig, 3)
+    write_events(rig, 3)
     rig.clock.advance(2 * RETRY_MS)
     assert len(hook.came) == 1
     assert rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable").json()["disabled_at_ms"] is None
@@ -147,11 +147,11 @@ def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
         hook.answers = [410]
-        tell(rig, 3)
+        write_events(rig, 3)
         wait_until(
             lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
         )
-        hook.secrets = []  # its library goes by the real clock
+        hook.secrets = []  # the library uses the real clock
         rig.clock.advance(4 * DAY_MS)
         hook.answers = [500]
         rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable")
@@ -167,13 +167,13 @@ def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Recei
     endpoint = add(rig, hook)
     hook.headers = {"location": other.url}
     hook.answers = [status]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, f"http_{status}")
     assert other.came == []
 
 
 def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The endpoints that workers look after from now on, one for each look."""
+    """The endpoints that workers check from now on, one entry per check."""
     looked: list[str] = []
     dispatcher, plain = rig.following.dispatcher, rig.following.dispatcher._attempt
 
@@ -191,7 +191,7 @@ def test_retry_after_is_honoured_for_everything_sent_to_the_endpoint(
 ) -> None:
     endpoint = add(rig, hook)
     hook.headers, hook.answers = {"retry-after": "120"}, [429]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, "http_429")
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries")
@@ -199,7 +199,7 @@ def test_retry_after_is_honoured_for_everything_sent_to_the_endpoint(
     assert due_ms == rig.clock.now_ms() + 120_000
     rig.clock.advance(119_999)
     looked = count_looks(rig, monkeypatch)
-    tell(rig)  # nor is another event sent before that
+    write_events(rig)  # another event is not sent earlier either
     wait_until(lambda: len(looked) >= 3)
     assert len(hook.came) == 1
     rig.clock.advance(1)
@@ -212,13 +212,13 @@ def test_an_event_is_abandoned_after_three_days_and_a_newer_one_is_not(tmp_path:
         endpoint = add(rig, hook)
         hook.secrets = []  # the library checks the time against the machine's clock
         hook.answers = [500, 500]
-        tell(rig)
+        write_events(rig)
         failed(rig, endpoint, "http_500")
         rig.clock.advance(3 * DAY_MS)
         wait_until(lambda: queue(rig, endpoint)["given_up"] == 1)
         assert len(hook.came) == 2
         rig.clock.advance(DAY_MS)
-        tell(rig)
+        write_events(rig)
         wait_until(lambda: hook.positions == [2])
 
 
@@ -226,7 +226,7 @@ def test_an_event_is_abandoned_after_three_days_and_a_newer_one_is_not(tmp_path:
 def test_the_whole_backlog_of_an_endpoint_dead_for_three_days_is_abandoned(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, f"http://127.0.0.1:{free_port()}/")
-        tell(rig, 10)
+        write_events(rig, 10)
         attempts = 0
         while queue(rig, endpoint)["given_up"] < 10:
             attempts += 1
@@ -241,7 +241,7 @@ def attempted_or_given_up(rig: FollowRig, endpoint: str, attempts: int) -> bool:
 
 
 def made_attempts(rig: FollowRig, count: int) -> bool:
-    """Whether at least so many attempts were made."""
+    """Whether at least that many attempts were made."""
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((made,),) = database.execute("SELECT coalesce(sum(attempts), 0) FROM webhook_deliveries")
     database.close()
@@ -254,11 +254,11 @@ def test_undelivered_events_are_sent_after_a_restart(tmp_path: Path, hook: Recei
         rig = first.enter_context(follow_rig(tmp_path))
         hook.answers = [500]
         endpoint = add(rig, hook)
-        tell(rig, 2)
+        write_events(rig, 2)
         failed(rig, endpoint, "http_500")
         rig.clock.advance(2 * RETRY_MS)
         hook.gate.clear()
-        wait_until(lambda: len(hook.came) == 2)  # on its way when the process ends
+        wait_until(lambda: len(hook.came) == 2)  # in flight when the process ends
         with served(create_app(rig.settings, rig.clock)):
             hook.gate.set()
             rig.clock.advance(60_000)
@@ -270,7 +270,7 @@ def test_a_full_queue_leaves_later_events_in_the_log_and_loses_none(tmp_path: Pa
     with follow_rig(tmp_path, webhooks={"max_pending": 5}) as rig:
         endpoint = add(rig, hook)
         hook.answers = [500]
-        tell(rig, 23)
+        write_events(rig, 23)
         failed(rig, endpoint, "http_500")
         state = queue(rig, endpoint)
         assert (state["pending"], state["unqueued"]) == (5, 18)
@@ -281,7 +281,7 @@ def test_a_full_queue_leaves_later_events_in_the_log_and_loses_none(tmp_path: Pa
 
 def test_replay_resends_one_event_or_all_after_a_position_under_the_same_ids(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
-    tell(rig, 4)
+    write_events(rig, 4)
     wait_until(lambda: len(hook.taken) == 4)
     before = [event["id"] for event in hook.taken]
     replay = f"/v1/webhook-endpoints/{endpoint}/replay"
@@ -305,7 +305,7 @@ def test_both_secrets_verify_for_a_day_after_a_rotation_and_then_only_the_new_on
         rotated = rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/rotate-secret").json()
         assert rotated["secret"] != hook.secrets[0]
         hook.secrets.append(rotated["secret"])
-        tell(rig)
+        write_events(rig)
         wait_until(lambda: hook.taken)
         endpoints = rig.following.endpoints
         assert endpoints.find(endpoint).secrets == (hook.secrets[1], hook.secrets[0])
@@ -315,16 +315,16 @@ def test_both_secrets_verify_for_a_day_after_a_rotation_and_then_only_the_new_on
 
 def test_an_endpoint_gets_only_the_types_it_asked_for(rig: FollowRig, hook: Receiver) -> None:
     add(rig, hook, types=["binding.lost"])
-    tell(rig, 2)
-    tell(rig, 1, EventType.LOST)
+    write_events(rig, 2)
+    write_events(rig, 1, EventType.LOST)
     wait_until(lambda: hook.taken)
     assert [event["type"] for event in hook.came] == ["binding.lost"]
 
 
 def test_an_endpoint_gets_no_event_from_before_it_was_added(rig: FollowRig, hook: Receiver) -> None:
-    tell(rig, 2)
+    write_events(rig, 2)
     add(rig, hook)
-    tell(rig)
+    write_events(rig)
     wait_until(lambda: hook.taken)
     assert len(hook.came) == 1
     newest = rig.platform("GET", "/v1/events?limit=500").json()["events"][-1]
@@ -335,7 +335,7 @@ def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receive
     endpoint = add(rig, hook)
     add(rig, other)
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 204
-    tell(rig)
+    write_events(rig)
     wait_until(lambda: other.taken)
     assert hook.came == []
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
@@ -345,13 +345,13 @@ def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receive
 def test_an_endpoint_that_cannot_be_decrypted_is_reported_and_the_others_are_served(
     rig: FollowRig, hook: Receiver, other: Receiver
 ) -> None:
-    """As where an old secret of the vault was removed too early."""
+    """Simulates an old vault secret that was removed too early."""
     bad = add(rig, other)
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         database.execute("UPDATE webhook_endpoints SET secret_sealed = url_sealed, url_sealed = x'00'")
     database.close()
     good = add(rig, hook)
-    tell(rig)
+    write_events(rig)
     wait_until(lambda: hook.taken)
     troubles = wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
     assert troubles == [f"webhooks to {bad}: stored data does not open: is a vault secret missing?"]

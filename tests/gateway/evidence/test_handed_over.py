@@ -1,4 +1,4 @@
-"""From a pasted decline to a verification in which no check is unknown, with no ledger and no gateway to ask."""
+"""From a pasted decline to a complete verification with no unknown check, without a ledger or a gateway."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ _REASON = "Dispute 4711: the user says that the account was never frozen"
 
 @pytest.fixture
 def decline(a_rig: Rig) -> dict[str, Any]:
-    """A decline as the platform got it."""
+    """A decline as the platform received it."""
     person: Person = a_rig.bound()
     publish_late(person.bank, person, a_rig.clock.now_ms(), Status.LOST)
     answer = person.decide()
@@ -34,7 +34,7 @@ def export(
 
 
 def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
-    """Verify offline, by a header that the verifier got from a node. Returns: exit code, and each check's verdict."""
+    """Verify offline with a header fetched from a node. Returns: exit code, and each check's verdict."""
     asked = {"id": 1, "method": "eth_getBlockByNumber", "params": [hex(decline["block_number"]), False]}
     header = write(case.parent, "header.json", a_rig.chain.devnet.call(asked))
     key = json.dumps(a_rig.nobody("GET", "/v1/evidence-key").json())

@@ -26,7 +26,7 @@ _OFFLINE = [1, 2, 3, 4, 10, 12, 13]
 
 
 def rpc(url: str, method: str, *params: Any) -> Any:
-    """A node's answer, asked without any of the code under test."""
+    """A node's answer, fetched without any of the code under test."""
     answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30).json()
     assert "result" in answer, answer
     return answer["result"]
@@ -65,7 +65,7 @@ def shown(proving_rig: Rig) -> EvidenceSample:
 
 @pytest.fixture(scope="module")
 def header(shown: EvidenceSample) -> dict[str, Any]:
-    """The block, got from a node by the verifier itself."""
+    """The block, fetched from a node by the verifier itself."""
     block: dict[str, Any] = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(shown.claims["block_number"]), False)
     return block
 

@@ -1,4 +1,4 @@
-"""Verification of evidence: honest evidence holds, and each way of lying fails at the line that is about it."""
+"""Verification of evidence: honest evidence holds, and each lie fails the check for it."""
 
 import json
 from collections.abc import Callable
@@ -267,7 +267,7 @@ def test_a_policy_other_than_the_evidence_names_is_caught(approved: EvidenceSamp
     assert approved.verify(policy=policy).verdict is Verdict.HOLDS
     other = Policy(name="other", identity=IdentityOutcomes(phone="decline"))
     assert failing(approved.verify(policy=other)) == [11]
-    # The right version, and yet another bound than that policy has.
+    # The right version, but a bound other than that policy's.
     assert failing(approved.resigned(policy__max_staleness_ms=299_999).verify(policy=policy)) == [11]
 
 

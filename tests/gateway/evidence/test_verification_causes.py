@@ -1,4 +1,4 @@
-"""Whose word, delay or clock a decision rested on."""
+"""Whose statement, delay or clock a decision rested on."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_change_published_after_the_decision_is_the_banks_delay(a_rig: Rig) ->
     a_rig.clock.advance(5_000)
     publish_late(person.bank, person, changed_at_ms, Status.LOST)
     report = shown.verify()
-    assert report.verdict is Verdict.HOLDS  # by what the ledger said, it was right
+    assert report.verdict is Verdict.HOLDS  # it was right by the state of the ledger
     assert report.cause is not None
     assert report.cause.who is Who.BANK_DELAY
     assert (report.cause.changed_at_ms, report.cause.decided_at_ms) == (changed_at_ms, shown.claims["decided_at_ms"])
@@ -53,7 +53,7 @@ def test_a_late_change_behind_the_watermark_is_the_banks_broken_promise(a_rig: R
 def test_the_first_attestation_of_a_new_binding_breaks_no_watermark(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is of an account that has been so for long, and the watermark had vouched for that time before."""
+    """It attests a long-standing state, for a time that the watermark had already vouched for."""
     with monkeypatch.context() as nothing_is_published:
         nothing_is_published.setattr(FakeBank, "publish", lambda *_bindings: None)
         person = a_rig.bound()
@@ -102,7 +102,7 @@ def test_reading_an_old_block_when_a_newer_one_existed_is_the_accesss_delay(tmp_
         person.bank.change(person.number, status=Status.LOST)
         behind.clock.advance(20_000)
         shown = evidence_sample(behind, person)
-        assert shown.answer["outcome"] == "approve"  # the block that is read does not have it yet
+        assert shown.answer["outcome"] == "approve"  # the block read does not contain it yet
         report = shown.verify()
         assert report.verdict is Verdict.HOLDS
         assert report.cause is not None

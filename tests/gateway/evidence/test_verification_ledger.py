@@ -1,4 +1,4 @@
-"""Verification where the ledger's node, or the bank, lies: the check that is about it fails."""
+"""Verification when the ledger's node or the bank lies: the check for that lie fails."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,9 +68,9 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     [
         (_lie_about("eth_getBlockByNumber", lambda block: block | {"hash": "0x" + "11" * 32}), {3}),
         (_lie_about("eth_call", lambda text: _flip_last(text[:-129]) + text[-129:]), {4}),
-        # The sealed terms in the input: not what the bank signed, nor what the event names.
+        # The sealed terms in the input: neither what the bank signed nor what the event states.
         (_lie_about("eth_getTransactionByHash", _change_input(2 * (32 * 4 + 1))), {5, 8}),
-        # The signature's s: what was published is right, but nobody signed it.
+        # The signature's s: the content is right, but nobody signed it.
         (_lie_about("eth_getTransactionByHash", _change_input(2 * 32 * 2 - 4)), {6, 8}),
         (
             _lie_about(
@@ -148,7 +148,7 @@ def test_a_decision_for_a_suspended_bank_is_attributed_to_the_guardian(tmp_path:
         person = alone.bound()
         governance.execute(alone.ledger, governance.suspend(person.bank.bic), GUARDIAN)
         shown = evidence_sample(alone, person)
-        report = shown.verify(binding_key=None)  # it does not come to the terms
+        report = shown.verify(binding_key=None)  # the terms are not reached
         assert (shown.claims["reason"], report.verdict) == (Reason.BANK_SUSPENDED, Verdict.HOLDS)
         assert report.cause is not None
         assert report.cause.who is Who.GUARDIAN_WORD

@@ -67,7 +67,7 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSam
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("--ledger", "--header", "ledger"),
         ("--contract", None, "contract"),
@@ -75,7 +75,7 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSam
     ],
 )
 def test_a_command_line_error_is_reported_in_one_line(
-    approved: EvidenceSample, tmp_path: Path, old: str, new: str | None, told: str
+    approved: EvidenceSample, tmp_path: Path, old: str, new: str | None, message: str
 ) -> None:
     command = _command(approved, tmp_path)
     at = command.index(old)
@@ -86,7 +86,7 @@ def test_a_command_line_error_is_reported_in_one_line(
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The follower: what it tells, in which order, and that it tells it once, whatever chain, node or process do."""
+"""The follower: its events, their order, and exactly one report of each despite faults of chain, node or process."""
 
 import sqlite3
 from typing import Any
@@ -21,7 +21,7 @@ _OTHER = BICS[1]
 def test_a_new_binding_is_reported_as_usable_and_its_later_changes_too(rig: FollowRig) -> None:
     person = rig.bound()
     path = f"/v1/bindings/{person.binding}"
-    assert rig.platform("GET", path).json()["usable_since_ms"] is None  # nobody has looked yet
+    assert rig.platform("GET", path).json()["usable_since_ms"] is None  # the follower has not run yet
     assert kinds(rig.follow(), person) == ["binding.usable"]
     since_ms = rig.clock.now_ms()
     assert rig.platform("GET", path).json()["usable_since_ms"] == since_ms
@@ -56,7 +56,7 @@ def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_
     bind = rig.bank._bind
 
     def followed_before_the_answer(body: BindingRequest) -> BindingAnswer:
-        answer = bind(body)  # its publication is in a block now, and the binding is nobody's yet
+        answer = bind(body)  # its publication is in a block, but the binding is not stored yet
         while rig.following.follower.step():
             pass
         return answer
@@ -203,7 +203,7 @@ def test_after_downtime_everything_missed_is_reported_in_bounded_ranges(rig: Fol
     assert kinds(events, person) == ["binding.frozen", "binding.cleared"] * 4
     asked = [(int(p[0]["fromBlock"], 16), int(p[0]["toBlock"], 16)) for p in rig.asked("eth_getLogs")]
     assert all(last - first < 5 for first, last in asked)
-    assert [first for first, _ in asked[1:]] == [last + 1 for _, last in asked[:-1]]  # no gap, nothing twice
+    assert [first for first, _ in asked[1:]] == [last + 1 for _, last in asked[:-1]]  # no gap and no overlap
 
 
 @pytest.mark.long
@@ -293,8 +293,8 @@ def test_a_block_of_many_bindings_is_written_in_parts_and_a_crash_between_them_l
     first = rig.new_events()
     assert len(first) == 2
     rest = rig.follow(rig.another_follower())
-    told = [event["data"]["binding"] for event in first + rest]
-    assert sorted(told) == sorted(person.binding for person in people)
+    reported = [event["data"]["binding"] for event in first + rest]
+    assert sorted(reported) == sorted(person.binding for person in people)
 
 
 def test_two_followers_of_one_database_report_everything_once(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +306,7 @@ def test_two_followers_of_one_database_report_everything_once(rig: FollowRig, mo
     def overtaken(self: Observer, *args: Any) -> Any:
         seen = plain(self, *args)
         monkeypatch.setattr(Observer, "sight", plain)
-        while other.step():  # the other one does the same work before this one writes
+        while other.step():  # the other follower does the same work before this one writes
             pass
         return seen
 

@@ -1,4 +1,4 @@
-"""The follower where the chain goes back, nodes answer nonsense, and whatever fails in its thread."""
+"""The follower under reorgs, nonsense from nodes, and failures in its thread."""
 
 import sqlite3
 import threading
@@ -66,12 +66,12 @@ def test_a_node_that_is_only_behind_undoes_nothing(rig: FollowRig) -> None:
     with rig.other_chain():
         rig.bank.change(person.number, status=Status.FROZEN)
         rig.follow()
-    # The chain as a node that is behind has it: shorter, and the same as far as it goes.
+    # The chain as seen by a node that is behind: a prefix.
     assert rig.follow() == []
     states = rig.following.follower.status
     assert states.block_number is not None
     assert states.block_number > rig.ledger.block_number()
-    rig.heartbeat()  # now it is another chain for certain
+    rig.heartbeat()  # now the chains certainly differ
     assert kinds(rig.follow(), person) == ["binding.cleared"]
 
 
@@ -123,8 +123,8 @@ def test_publications_of_a_bank_without_a_valid_bic_are_skipped(rig: FollowRig) 
     rig.alter = admitted_under_another_name
     with capture_logs() as logs:
         assert kinds(rig.follow(), person) == ["binding.frozen"]
-    told = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
-    assert told == [foreign[:24]]
+    banks = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
+    assert banks == [foreign[:24]]
     assert rig.following.follower.status.block_number == rig.ledger.block_number()
 
 
@@ -206,8 +206,11 @@ def test_the_follower_survives_a_ledger_outage_and_continues(a_world: World) -> 
     wait_until(lambda: platform.decide(binding)["reason"] == "ledger_unreachable")
     a_world.chain.down = False
 
-    def told() -> list[str]:
+    def types() -> list[str]:
         return [event["type"] for event in platform.get(f"/v1/events?binding={binding}").json()["events"]]
 
-    wait_until(lambda: "binding.frozen" in told())
-    assert told() in (["binding.frozen"], ["binding.usable", "binding.frozen"])  # it may first look after the freeze
+    wait_until(lambda: "binding.frozen" in types())
+    assert types() in (
+        ["binding.frozen"],
+        ["binding.usable", "binding.frozen"],
+    )  # its first read may come after the freeze

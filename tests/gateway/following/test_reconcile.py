@@ -66,7 +66,7 @@ def test_a_recovered_binding_is_no_longer_marked(alone: Rig) -> None:
     first = rows(alone, schema.dead_bindings)
     alone.clock.advance(1_000)
     assert run(alone).dead_count == 1
-    assert rows(alone, schema.dead_bindings) == first  # since when it is dead stays
+    assert rows(alone, schema.dead_bindings) == first  # the time of death is kept
     person.bank.change(person.number, status=Status.ACTIVE)
     assert run(alone).dead_count == 0
     assert rows(alone, schema.dead_bindings) == []
@@ -86,7 +86,7 @@ def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig
 def test_an_unreadable_record_is_dead_at_once_and_a_missing_one_after_a_while(alone: Rig) -> None:
     unreadable, missing = alone.bound(), alone.bound()
     unreadable.bank.publish(raw(unreadable), terms=b"\x55" * 32)
-    # What a bank never published: the same row under an id that the ledger does not know.
+    # A binding that was never published: the same row under an id unknown to the ledger.
     change(
         alone,
         update(schema.bindings).where(schema.bindings.c.binding == raw(missing)).values(binding=b"\x01" * 32),
@@ -109,10 +109,10 @@ def test_bindings_at_a_bank_removed_from_the_settings_are_dead(alone: Rig) -> No
 def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
-    told = run(alone)
-    assert all(bank.silent for bank in told.banks)
-    assert (told.dead_count, told.reasons[BICS[0]]) == (0, {"well": 1})
-    # A clock too far ahead is silence to decisions, and is told as that here too.
+    found = run(alone)
+    assert all(bank.silent for bank in found.banks)
+    assert (found.dead_count, found.reasons[BICS[0]]) == (0, {"well": 1})
+    # Decisions treat a clock too far ahead as silence, and so does the report.
     alone.heartbeat()
     assert not any(bank.silent for bank in run(alone).banks)
     behind = reconciler(alone)
@@ -123,7 +123,7 @@ def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> 
 
 
 def _believe(it: Rig, person: Person, **changed: Any) -> None:
-    """Let the follower have been at the head, and believe what the ledger says of a binding, or something else."""
+    """Set the follower's state of a binding to the ledger's state at the head, with changes."""
     head = it.ledger.head()
     record = it.ledger.read([(person.bank.bic, raw(person))]).records[0]
     values = {
@@ -150,7 +150,7 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
     [
         ({}, None),
         ({"publication": 10**6}, Drift.LEDGER_WENT_BACK),
-        ({"publication": 10**6, "block_number": 10**6}, None),  # it has seen a later block
+        ({"publication": 10**6, "block_number": 10**6}, None),  # the follower has seen a later block
         ({"publication": 1}, Drift.FOLLOWER_MISSED),
         ({"tail": b"\x55" * 32}, Drift.WORDS_DIFFER),
     ],

@@ -1,4 +1,4 @@
-"""Reconciliation beside everything else: one block, other processes, failures, the schedule and the reports."""
+"""Reconciliation runs: one block, concurrency, other processes, failures, the schedule and the reports."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def test_a_floor_raised_by_a_decision_after_the_block_was_pinned_is_no_drift(alo
     decided: list[str] = []
 
     class Busy(LedgerClient):
-        """Between the pin and the first batch the bank publishes, and a decision reads that."""
+        """Between the pin and the first batch, the bank publishes and a decision reads the publication."""
 
         def read(self, queries: Any, block: Any = "latest") -> Reading:
             if not decided:
@@ -98,7 +98,7 @@ def test_an_answer_for_another_block_is_rejected_and_a_brief_failure_is_tolerate
 
     with pytest.raises(LedgerUnreachable, match="answers for block"):
         reconciler(alone, OnAnother(alone.chain_url, alone.contract)).run()
-    assert len(rows(alone, schema.reconcile_runs)) == runs  # no half report
+    assert len(rows(alone, schema.reconcile_runs)) == runs  # no partial report
 
 
 @pytest.mark.long
@@ -254,7 +254,9 @@ def test_the_command_writes_both_reports_and_its_exit_code_reveals_findings(alon
     change(alone, delete(schema.bank_states))
     governance.execute(alone.ledger, governance.suspend(BICS[1]), GUARDIAN)
     suspended = CliRunner().invoke(app, command)
-    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), "decisions see that by themselves"
+    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), (
+        "decisions detect a suspension themselves"
+    )
     person.bank.change(person.number, status=Status.CLOSED)
     amiss = CliRunner().invoke(app, command)
     assert amiss.exit_code == 2

@@ -1,4 +1,4 @@
-"""Which block is read, its hash, and what a node that answers nonsense costs."""
+"""The block that is read, its hash, and the cost of nonsense from a node."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ async def test_a_node_with_an_old_newest_block_is_tried_after_the_others() -> No
         assert it.states == ["stalled", "fit"]
         assert await it.read() == 100
         assert (len(old.reads), len(fresh.reads)) == (0, 1)
-        # On a chain that makes no blocks for a while every node is old, and read all the same.
+        # On a chain without recent blocks every node is stalled, and still read.
         it.clock.advance(3_600_000)
         assert await it.look() == ["stalled", "stalled"]
         assert await it.read() == 100
@@ -53,7 +53,7 @@ async def test_reads_use_the_block_at_the_set_depth_and_an_answer_for_another_is
     node = Node(200)
     async with rigged(node, rule=BlockRule(depth=12)) as it:
         assert await it.read() == 188
-        node.head = 201  # asked for anew at each read
+        node.head = 201  # fetched again at each read
         assert await it.read() == 189
         assert node.reads == [hex(188), hex(189)]
         node.answers_for = 201
@@ -71,7 +71,7 @@ async def test_a_blocks_hash_is_fetched_once_and_a_read_does_not_need_it() -> No
     async with rigged(node) as it:
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
         assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(200)[2:])}
-        assert node.hashes_asked == 0  # the look had it
+        assert node.hashes_asked == 0  # the poll already fetched it
         node.head = 201
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
         assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(201)[2:])}
@@ -112,14 +112,14 @@ async def test_a_hash_from_a_block_with_another_time_is_not_used() -> None:
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
-@pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
-async def test_an_invalid_number_counts_as_that_nodes_failure_and_the_watch_continues(told: str) -> None:
+@pytest.mark.parametrize("number", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
+async def test_an_invalid_number_counts_as_that_nodes_failure_and_the_watch_continues(number: str) -> None:
     odd, right = Node(200), Node(200)
     plain = odd._result
 
     def lying(call: dict[str, Any]) -> Any:
         result = plain(call)
-        return result | {"number": told} if call["method"] == "eth_getBlockByNumber" else result
+        return result | {"number": number} if call["method"] == "eth_getBlockByNumber" else result
 
     odd._result = lying  # type: ignore[method-assign]
     async with rigged(odd, right) as it:
@@ -147,7 +147,7 @@ async def test_an_endlessly_nested_answer_counts_as_that_nodes_failure_and_the_w
         await reader.open()
         assert [node.state.word for node in reader.nodes.all] == ["failing", "fit"]
         assert (await reader.read(BANK, BINDING)).block_number == 200
-        # The connection that the follower and the reconciliation have tells it apart as well.
+        # The connection used by follower and reconciliation makes the same distinction.
         client = LedgerClient(urls[0], CONTRACT)
         with pytest.raises(LedgerUnreachable):
             await asyncio.to_thread(client.head)

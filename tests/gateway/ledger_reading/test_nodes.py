@@ -1,4 +1,4 @@
-"""Several ledger nodes: fail-over inside the budget of one read, nodes that lag or lie left out, and their return."""
+"""Several ledger nodes: fail-over within one read's budget; nodes that lag or lie are excluded until they recover."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ async def test_the_first_node_is_read_and_the_next_one_on_failure() -> None:
         first.down = True
         assert await it.read() == 100
         assert it.states == ["failing", "fit"]
-        # It is not asked first again before it has shown to be well.
+        # It is not tried first again until it has proved fit.
         asked = len(first.reads)
         assert await it.read() == 100
         assert len(first.reads) == asked
@@ -86,7 +86,7 @@ async def test_the_budget_is_kept_when_every_node_hangs() -> None:
         assert 0.4 <= loop.time() - began < 5
         for node in nodes:
             node.gate.set()
-        assert await it.read() == 100  # all are still tried where none is well
+        assert await it.read() == 100  # all are still tried if none is fit
 
 
 async def test_a_node_that_falls_behind_the_seen_head_is_excluded_until_it_catches_up() -> None:
@@ -94,12 +94,12 @@ async def test_a_node_that_falls_behind_the_seen_head_is_excluded_until_it_catch
     async with rigged(first, second, max_lag_blocks=5) as it:
         assert await it.read() == 200
         first.head = 194
-        assert await it.read() == 200  # the answer of block 194 counts for nothing
+        assert await it.read() == 200  # the answer of block 194 is ignored
         assert it.states == ["behind", "fit"]
         assert await it.look() == ["behind", "fit"]
         first.head = 195
         assert await it.look() == ["fit", "fit"]
-        assert await it.read() == 200  # near enough to be asked; but 200 was read before
+        assert await it.read() == 200  # close enough to be called, but 200 was read before
 
 
 async def test_a_single_node_that_falls_too_far_behind_is_no_basis_for_decisions() -> None:
@@ -119,7 +119,7 @@ async def test_reads_do_not_go_back_while_an_up_to_date_node_is_reachable() -> N
         stood_still.down = True
         level.head = 208
         assert await it.read() == 208
-        # It is back, and catches up: 3 blocks behind is within what a node may lag.
+        # It is back and catches up: 3 blocks behind is within the permitted lag.
         stood_still.down, stood_still.head = False, 205
         assert await it.look() == ["fit", "fit"]
         assert [await it.read() for _ in range(3)] == [208] * 3
@@ -139,7 +139,7 @@ async def test_a_node_that_is_behind_is_not_called_while_another_is_fit() -> Non
         level.gate.set()
         assert await reading == 200
         assert behind.reads == []
-        # Where every other one fails it is asked, and counts once it has caught up.
+        # If every other one fails it is called, and counts once it has caught up.
         level.down = True
         with pytest.raises(LedgerUnreachable):
             await it.read()
@@ -169,7 +169,7 @@ async def test_a_lie_far_ahead_in_one_read_does_not_make_two_other_nodes_late() 
     liar, *honest = nodes = [Node(200), Node(200), Node(200)]
     async with rigged(*nodes, max_lag_blocks=10) as it:
         liar.head = 10**9
-        assert await it.read() == 10**9  # it was the first to be asked; whose record that is, its key and floor tell
+        assert await it.read() == 10**9  # it was called first; key and floor show whose record that is
         liar.down = True
         assert await it.read() == 200
         asked = sum(len(node.reads) for node in honest)
@@ -180,10 +180,10 @@ async def test_a_lie_far_ahead_in_one_read_does_not_make_two_other_nodes_late() 
 async def test_a_record_below_its_floor_is_read_again_at_another_node() -> None:
     lags, level = Node(200), Node(200)
     async with rigged(lags, level, max_lag_blocks=10) as it:
-        level.head = 205  # which no read of this process has seen
+        level.head = 205  # not seen by any read of this process
         seen = await it.reader.read(BANK, BINDING, floor=204)
         assert (seen.block_number, seen.record.publication) == (205, 205)
-        assert await it.read() == 200  # nothing that was read was newer, but for what a floor asked for
+        assert await it.read() == 200  # no read was newer, except the one forced by a floor
 
 
 async def test_a_record_below_its_floor_is_read_again_until_the_next_block() -> None:
@@ -260,7 +260,7 @@ async def test_numbers_from_a_node_of_another_ledger_do_not_make_other_nodes_lat
     moved, right = Node(), Node()
     async with rigged(moved, right, max_lag_blocks=5) as it:
         moved.head, moved.chain_id = 10**6, 1
-        await it.read()  # before the next look: that it is another chain now cannot be seen
+        await it.read()  # before the next poll the change of chain cannot be seen
         assert await it.look() == ["wrong", "fit"]
         assert it.reader.nodes.seen == 100
         assert await it.read() == 100
@@ -297,12 +297,12 @@ def test_the_gateway_keeps_deciding_with_one_node_down_and_another_on_a_differen
 def test_several_nodes_require_a_chain_id_in_the_settings(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         stated = it.settings.model_dump()
-        for changed, told in (
+        for changed, message in (
             ({"ledger_url": None, "ledger_urls": [it.chain_url] * 2, "chain_id": None}, "chain_id"),
             ({"ledger_urls": [it.chain_url]}, "exactly one"),
             ({"ledger_url": None}, "exactly one"),
             ({"ledger_block": {"depth": 0}}, "ledger_block"),
             ({"ledger_block": "pending"}, "ledger_block"),
         ):
-            with pytest.raises(ValidationError, match=told):
+            with pytest.raises(ValidationError, match=message):
                 type(it.settings)(**(stated | changed))

@@ -52,7 +52,7 @@ async def test_every_answer_is_of_a_call_sent_after_its_request_in_any_order_of_
     async with fake_ledger(max_in_flight=max_in_flight) as (ledger, reader):
 
         async def ask() -> tuple[int, Seen]:
-            # Calls that the ledger has by now were sent before. `read` has no await before it is in the queue.
+            # Calls already at the ledger were sent earlier. `read` does not await before it is queued.
             return len(ledger.calls), await reader.read(BANK, BINDING)
 
         asked = []

@@ -1,4 +1,4 @@
-"""What an operator sees: figures, status on one screen, logs; and several gateways on one database."""
+"""The operator's view: metrics, status on one screen, logs; and several gateways on one database."""
 
 import asyncio
 import json
@@ -151,10 +151,10 @@ sys.stdout.write(metrics.exposition(meters, []).decode())
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 def test_counts_of_several_workers_are_summed_and_outlive_them(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _SEVERAL, str(tmp_path)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert told.startswith("{'approve': 3, 'decline': 3, 'review': 0} 3.0 2 5\n"), told
-    assert 'standing_gateway_decisions_total{outcome="decline",reason="account_closed"} 3.0' in told
-    assert 'standing_gateway_decision_seconds_count{stage="total"} 2.0' in told
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert output.startswith("{'approve': 3, 'decline': 3, 'review': 0} 3.0 2 5\n"), output
+    assert 'standing_gateway_decisions_total{outcome="decline",reason="account_closed"} 3.0' in output
+    assert 'standing_gateway_decision_seconds_count{stage="total"} 2.0' in output
 
 
 def test_two_gateways_in_one_process_keep_separate_metrics() -> None:
@@ -169,7 +169,7 @@ def test_two_gateways_in_one_process_keep_separate_metrics() -> None:
 
 def test_status_shows_the_gateways_current_state(a_rig: Rig) -> None:
     a_rig.bound().decide()
-    # A gateway that has just started has not looked at its nodes yet.
+    # A gateway that has just started has not polled its nodes yet.
     wait_until(lambda: a_rig.support("GET", "/v1/status").json()["ledger"]["nodes"][0]["block_number"])
     status = a_rig.support("GET", "/v1/status").json()
     assert (status["ready"], status["trouble"]) == (True, None)
@@ -237,18 +237,18 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("url", "key", "told"),
+    ("url", "key", "message"),
     [("http://127.0.0.1:9", "sk_any", "no gateway answers"), ("", "sk_wrong", "API key"), ("", "", "key-file")],
 )
 def test_a_failure_of_the_status_command_is_one_line(
-    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, key: str, told: str
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, key: str, message: str
 ) -> None:
     monkeypatch.setenv("STANDING_GATEWAY_KEY", key)
     result = CliRunner().invoke(app, ["status", "--url", url or a_rig.url])
     assert result.exit_code == 1
-    # Beside what the rig's own gateway may log there meanwhile.
+    # The rig's own gateway may log there too.
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert told in line
+    assert message in line
     assert "Traceback" not in result.output
     if key:
         assert key not in result.stderr
@@ -276,12 +276,12 @@ def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_takes_over
             statuses = [it.support("GET", "/v1/status").json(), client.get("/v1/status").json()]
             assert [status["reconcile"]["leads"] for status in statuses] == [True, False]
             last = [status["reconcile"]["last"] for status in statuses]
-            assert last[0] == last[1]  # either tells what the one found
+            assert last[0] == last[1]  # both show the result of the one that ran
             assert last[0]["checked"] == 1
             it.heartbeat()
-            # Both decide, on one daily limit.
+            # Both decide, sharing one daily limit.
             assert client.get(f"/v1/bindings/{person.binding}").status_code == 200
-            asyncio.run(first.close())  # its own thread, too, which would take the lock again
+            asyncio.run(first.close())  # its own thread too, which would acquire the lock again
             second.look()
             assert second.leader.led
             assert not first.leader.leads()

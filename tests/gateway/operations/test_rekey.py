@@ -1,4 +1,4 @@
-"""Keys at rest: where the secret comes from, how everything is encrypted anew, and what a stolen database shows."""
+"""Keys at rest: sources of the secret, re-encryption, and the contents of a stolen database."""
 
 import asyncio
 import json
@@ -72,7 +72,7 @@ def _fill(storage: Storage, vault: Vault, count: int) -> dict[bytes, bytes]:
                     "number_masked": "****",
                     "number_type": "card",
                     "account": bytes(32),
-                    # Of one that led to a binding nothing is kept.
+                    # Nothing is kept of one that led to a binding.
                     "identity_sealed": vault.seal_text("{}") if index else None,
                     "currency": "CNY",
                     "created_at_ms": 1,
@@ -101,7 +101,7 @@ def test_everything_is_re_encrypted_and_the_old_secret_can_be_removed(storage: S
     assert max(seen) == 500
     alone = open_vault(storage, [NEW])
     _opens(storage, alone, keys)
-    # Accounts are found again as before, though the secret that their hashes were first keyed with is gone.
+    # Accounts are still found although the secret that first keyed their hashes is gone.
     assert alone.lookup("account", "915602") == account
     with pytest.raises(VaultError):
         open_vault(storage, [OLD])
@@ -208,10 +208,10 @@ def test_the_command_re_encrypts_and_reports_the_number_of_values(tmp_path: Path
     text = EXAMPLE.replace("/var/lib/standing/gateway.sqlite3", f"{tmp_path}/gateway.sqlite3")
     file.write_text(text.replace('["/etc/standing/gateway-secret"]', f'["{tmp_path}/new", "{tmp_path}/old"]'))
     runner = CliRunner()
-    told = [runner.invoke(app, ["rekey", "--config", str(file)]) for _ in range(2)]
-    assert [result.exit_code for result in told] == [0, 0]
-    assert "12 of 12 values" in told[0].stdout
-    assert "0 of 12 values" in told[1].stdout
+    results = [runner.invoke(app, ["rekey", "--config", str(file)]) for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0]
+    assert "12 of 12 values" in results[0].stdout
+    assert "0 of 12 values" in results[1].stdout
     _opens(storage, open_vault(storage, [NEW]), keys)
     storage.close()
     file.write_text(text.replace("/etc/standing/gateway-secret", f"{tmp_path}/old"))
@@ -248,14 +248,14 @@ def test_the_secrets_come_from_one_place(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.long
 def test_a_stolen_database_reveals_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Everything that touches personal data is done once; then the file, its log and all output are searched."""
+    """Every operation on personal data runs once; then the file, its log and all output are searched."""
     with rig(tmp_path) as made:
         persons = _live(made)
         keys = [made.banks[bic].key(binding) for bic in made.banks for binding in made.banks[bic].bindings]
         stored = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("gateway.sqlite3*")))
     printed = capfd.readouterr()
     written = stored + (printed.out + printed.err).encode()
-    assert b"u-1" in stored  # it is this database that was looked at
+    assert b"u-1" in stored  # the right database was searched
     personal = ["欧阳", "司徒新名", "+8613900139000", "13900139000", "E99999999", "4711 王女士", *made.keys.values()]
     personal += [value for person in persons for name, value in person.claim.items() if name in _PERSONAL]
     assert len(personal) > 15

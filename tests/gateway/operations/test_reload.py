@@ -1,4 +1,4 @@
-"""Keys, banks and policy read again by a running gateway: at once, whole or not at all, and without a lost request."""
+"""Keys, banks and policy read again by a running gateway: at once, all or nothing, and without losing a request."""
 
 import re
 import threading
@@ -73,9 +73,9 @@ def test_removing_a_bank_or_changing_its_time_zone_needs_a_restart(tmp_path: Pat
             answer = gateway.reload(banks=[moved])
             gone = [f"banks.{bank['bic']}" for bank in banks[1:]]
             assert answer.json()["needs_restart"] == sorted([*gone, f"banks.{BICS[0]}.time_zone"])
-            told = gateway.call("GET", "/v1/banks").json()["banks"]
-            assert len(told) == len(banks)
-            assert (told[0]["name"]["en"], told[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
+            listed = gateway.call("GET", "/v1/banks").json()["banks"]
+            assert len(listed) == len(banks)
+            assert (listed[0]["name"]["en"], listed[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
 
 
 def test_invalid_settings_change_nothing_and_show_in_the_status(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_open_review_is_closed_under_the_current_policy(tmp_path: Path) -> No
         assert gateway.reload(policy={"identity": {"phone": "decline"}}).status_code == 200
         closing = {"outcome": "approve", "reason": "The user was called back"}
         closed = gateway.call("POST", "/v1/decisions/t-1/review", "support", json=closing)
-        assert closed.status_code == 409, "the policy leaves a changed phone to nobody any more"
+        assert closed.status_code == 409, "the policy no longer lets staff pass a changed phone"
         assert closed.json()["type"].endswith("review-not-approvable")
 
 

@@ -1,4 +1,4 @@
-"""A gateway from nothing: `init`, `bank add`, and a doctor who says what is missing."""
+"""A gateway from nothing: `init`, `bank add`, and a doctor that reports what is missing."""
 
 import re
 import stat
@@ -88,9 +88,9 @@ def test_the_doctor_checks_the_consoles_identity_provider(tmp_path: Path) -> Non
                 f'\n[console.openid]\nissuer = "{there.issuer}"\nclient_id = "c"\nclient_secret_file = "{secret}"\n'
                 'public_url = "https://gateway.example"\nrole_claim = "groups"\nroles = { a = "admin" }\n'
             )
-        told = run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
-        assert "OpenID Connect answers" in told
-        assert f"chmod 600 {secret}" in told
+        output = run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
+        assert "OpenID Connect answers" in output
+        assert f"chmod 600 {secret}" in output
         there.discovery = {"issuer": "https://elsewhere.example"}
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
         assert (doctor.exit_code, "its discovery document names another" in doctor.stdout) == (1, True)

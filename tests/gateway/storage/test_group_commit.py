@@ -1,4 +1,4 @@
-"""Group commit: what shares a transaction, in which order, and who gets which error."""
+"""Group commit: shared transactions, their order, and the attribution of errors."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Committer:
-    """Doubles each job; waits at `gate`; fails a whole batch that holds 13, and by itself a job that is negative."""
+    """Doubles each job; waits at `gate`; fails a whole batch that holds 13, and a negative job alone."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -64,7 +64,7 @@ async def test_turn_waits_for_the_batch_being_written_whether_it_succeeds_or_fai
     committer = Committer()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        await commits.turn()  # nothing is written: at once
+        await commits.turn()  # returns at once when nothing is being written
         for job in (1, 13):
             committer.gate.clear()
             committer.entered.clear()
@@ -73,7 +73,7 @@ async def test_turn_waits_for_the_batch_being_written_whether_it_succeeds_or_fai
             turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
             gone = asyncio.create_task(commits.turn())
             await asyncio.sleep(0)
-            gone.cancel()  # who goes away takes nobody along
+            gone.cancel()  # a cancelled caller affects no other
             done, _ = await asyncio.wait(turns, timeout=0.05)
             assert not done
             committer.gate.set()

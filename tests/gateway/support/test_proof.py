@@ -1,4 +1,4 @@
-"""A hold lifted by proof: by the bank's own fresh word, by nothing else, and never more than the hold."""
+"""A hold lifted by proof: only by the bank's own fresh certificate, and nothing but the hold is lifted."""
 
 from collections.abc import Iterator
 from pathlib import Path

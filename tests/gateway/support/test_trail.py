@@ -1,4 +1,4 @@
-"""The trail: every hop with its time, the first stalled hop, and what support staff read."""
+"""The trail: every hop with its time, the first stalled hop, and the text for support staff."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ _BOUNDS = (
 
 
 def after(hops: int, **changes: Any) -> Facts:
-    """A change that has come through so many hops after `effective`, one a second."""
+    """A change that has passed that many hops after `effective`, one a second."""
     times: dict[str, Any] = {name: 1_000 * (index + 2) for index, name in enumerate(_TIMES[:hops])}
     return Facts(7 if hops > 1 else None, 1_000, node_asked=True, **(times | changes))
 
@@ -53,7 +53,7 @@ def states(facts: Facts, now_ms: int) -> list[str]:
 
 @pytest.mark.parametrize("done", range(6))
 def test_each_hop_is_on_time_at_its_bound_and_stalled_a_millisecond_later(done: int) -> None:
-    # A node sends again what no block takes, so that hop is counted from the signature.
+    # A node resubmits a transaction that no block includes, so that hop is counted from the signature.
     last_ms, bound_ms = 1_000 * (done + 1 if done != 3 else done), _BOUNDS[done]
     rest = ["waiting"] * (6 - done)
     assert states(after(done), last_ms + bound_ms) == ["done"] * (done + 1) + ["waiting"] + rest
@@ -108,11 +108,11 @@ def test_an_overtaken_change_waits_for_nothing() -> None:
     assert states(after(4, overtaken=True, tells=False), 10**12) == ["done"] * 5 + ["not_applicable"] * 3
 
 
-# --- through everything that is real
+# --- end to end, with real components
 
 
 class City:
-    """A world with a bank, a gateway that tells a real webhook receiver, and a bound account."""
+    """A world with a bank, a gateway that notifies a real webhook receiver, and a bound account."""
 
     def __init__(self, made: World, hook: Receiver) -> None:
         self.world = made
@@ -208,7 +208,7 @@ def test_with_the_ledger_down_the_trail_still_answers_and_reports_it(city: City)
     assert city.newest()["in_block"]["state"] == "done"
 
 
-# --- with a bank whose node tests can break
+# --- with a bank whose node the tests can break
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_a_failing_or_malformed_node_does_not_break_the_answer(rig: FollowRig, t
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "told",
+    "publication",
     [
         {"number": 2**63, "signed_at_ms": 1},
         {"number": -1, "signed_at_ms": 1},
@@ -257,13 +257,13 @@ def test_a_failing_or_malformed_node_does_not_break_the_answer(rig: FollowRig, t
     ],
 )
 def test_impossible_numbers_from_a_node_are_not_believed(
-    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, told: dict[str, int]
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, publication: dict[str, int]
 ) -> None:
     rig.heartbeat()
     person = rig.bound()
 
     async def trail(*_args: object) -> bytes:
-        return json.dumps({"hops": [{"effective_at_ms": 1, "publication": told}]}).encode()
+        return json.dumps({"hops": [{"effective_at_ms": 1, "publication": publication}]}).encode()
 
     monkeypatch.setattr(rig.app.state.gateway.trails._nodes, "trail", trail)
     answer = rig.support("GET", f"/v1/bindings/{person.binding}/trail")
@@ -298,7 +298,7 @@ def test_a_follower_that_is_behind_is_the_stalled_hop(rig: FollowRig) -> None:
     rig.follow()
     rig.bank.change(person.number, debit_allowed=False)
     trail = rig.support("GET", f"/v1/bindings/{person.binding}/trail").json()
-    assert trail["changes"][0]["publication"] == rig.bank.number - 1  # only who followed, or the node, knows the newest
+    assert trail["changes"][0]["publication"] == rig.bank.number - 1  # only the follower or the node knows the newest
     assert trail["stalled"] is None
 
 

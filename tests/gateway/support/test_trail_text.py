@@ -1,4 +1,4 @@
-"""The trail in plain words: for everything that can be, a line in each language, saying the same."""
+"""The trail as text: every possible state has an equivalent line in each language."""
 
 import re
 from itertools import product
@@ -39,9 +39,9 @@ def trail(*hops: Hop, **changes: Any) -> BindingTrail:
     return BindingTrail(**(values | changes))
 
 
-def check(told: BindingTrail) -> tuple[list[str], list[str]]:
-    """The lines, each of which is in its language, with the same figures in both."""
-    en, zh = plain(told)
+def check(shown: BindingTrail) -> tuple[list[str], list[str]]:
+    """The lines, after checking each one's language and that both contain the same figures."""
+    en, zh = plain(shown)
     assert len(en) == len(zh)
     for line, other in zip(en, zh, strict=True):
         assert not _CHINESE.search(line), line
@@ -52,7 +52,7 @@ def check(told: BindingTrail) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    # Nobody waits for the first hop, and for the last one without end.
+    # The first hop is never waited for, and the last one without a bound.
     [each for each in product(HopName, HopState) if each not in NEVER_STALLED],
 )
 def test_every_hop_in_every_state_has_a_line_in_both_languages(name: HopName, state: HopState) -> None:

@@ -1,4 +1,4 @@
-"""The backtest that the figures of docs/EARLY-WARNING.md come from: the same for a seed, blind to what is to come."""
+"""The backtest that the figures of docs/EARLY-WARNING.md come from: reproducible for a seed and blind to the future."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def world() -> World:
 
 
 def _cut_off(life: BindingLife, now_ms: int) -> BindingLife:
-    """What is on record of a binding before a moment, and a future unlike the one that came."""
+    """The record of a binding before a moment, with a different future."""
     upto = sum(use.at_ms < now_ms for use in life.uses)
     last = (now_ms + OFFSET_MS) // DAY_MS
     words = [word for word in life.words if word[0] < now_ms]

@@ -1,4 +1,4 @@
-"""Warnings by plain rules, what became of them, and runs on request, over the real gateway."""
+"""Warnings by plain rules, their outcomes, and runs on request, over the real gateway."""
 
 import asyncio
 import threading
@@ -140,7 +140,7 @@ def test_a_rule_warns_from_an_even_chance_upwards(value: float, warns: bool) -> 
 
 
 def _ended(it: FollowRig) -> dict[str, Any]:
-    """The state once the run that was asked for has ended."""
+    """The state once the requested run has ended."""
     for each in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.02)):
         with each:
             state: dict[str, Any] = it.client("support")("GET", "/v1/scoring").json()
@@ -167,7 +167,7 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert (model["heard"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
     assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
     assert len(_warnings(it, person)) == 1
-    assert not it.app.state.gateway.risk_schedule._is_asked()  # asked once, run once
+    assert not it.app.state.gateway.risk_schedule._is_asked()  # one request, one run
     entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
 

@@ -1,4 +1,4 @@
-"""A user's check-up: each sign just given and just not, and none where nothing is wrong."""
+"""A user's check-up: each sign at and below its edge, and none for a healthy binding."""
 
 from pathlib import Path
 

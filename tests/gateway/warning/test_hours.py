@@ -1,4 +1,4 @@
-"""How long a bank's word had which age: counted exactly, alike in one walk and in many."""
+"""The time a bank's attestation spent at each age: counted exactly, in one walk as in many."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def test_an_attestation_ages_between_two_publications() -> None:
     bank.advance(START_MS + 10_000)
     found = _figures(bank)
     assert (found.covered_ms, found.publications, found.heartbeats, found.attestations) == (10_000, 2, 1, 3)
-    # From 1 s to 10 s old in the first nine seconds, from nothing to 1 s old in the last.
+    # From 1 s to 10 s old in the first nine seconds, from 0 to 1 s old in the last.
     assert found.age_worst_ms == 10_000
     assert found.age_p99_ms == 10_000
     assert found.age_median_ms == 5_000

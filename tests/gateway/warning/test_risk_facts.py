@@ -1,4 +1,4 @@
-"""The features of a binding: each just given and just not, and none of what is to come."""
+"""The features of a binding: each at and below its edge, and none from the future."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -92,7 +92,7 @@ def test_a_feature_is_set_by_its_cause_and_by_nothing_less(
 
 @pytest.mark.parametrize(("days", "given"), [(28, 1.0), (22, 1.0), (21, 0.0), (29, 0.0)])
 def test_a_payment_made_a_month_ago_is_due_on_its_day_of_the_month(days: int, given: float) -> None:
-    """From the 21st to the 27th of March: those of 21 to 27 February, 28 to 22 days before, in the bank's zone."""
+    """From 21 to 27 March: the payments of 21 to 27 February, 28 to 22 days earlier, in the bank's zone."""
     rent = Use(NOW_MS - days * DAY_MS, Kind.PAYMENT, 500_000, failed=False)
     facts = replace(CALM, uses=[rent, *_uses(count=5)], caps=_capped(transaction_minor=400_000))
     assert features(facts)["due_over_limit"] == given

@@ -1,4 +1,4 @@
-"""The model: what it says and why, that it learns, and that nothing but a model is ever loaded."""
+"""The model: its predictions and their factors, learning, and the refusal to load anything else."""
 
 import json
 import random
@@ -82,7 +82,7 @@ def test_a_model_of_another_version_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "per_mille", "cause", "news", "then"),
+    ("warned", "per_mille", "cause", "news", "then"),
     [
         (set(), 299, "blocked", None, set()),
         (set(), 300, "blocked", "blocked", {"blocked"}),
@@ -94,6 +94,6 @@ def test_a_model_of_another_version_is_refused(text: str) -> None:
     ],
 )
 def test_a_risk_warns_once_for_each_cause_until_it_has_gone(
-    told: set[str], per_mille: int, cause: str | None, news: str | None, then: set[str]
+    warned: set[str], per_mille: int, cause: str | None, news: str | None, then: set[str]
 ) -> None:
-    assert next_warning(told, per_mille, cause, warn_per_mille=300) == (news, frozenset(then))
+    assert next_warning(warned, per_mille, cause, warn_per_mille=300) == (news, frozenset(then))

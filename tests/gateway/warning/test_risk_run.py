@@ -1,4 +1,4 @@
-"""Runs over the real gateway: what is learned, told once, left out, and that no decision knows of any of it."""
+"""Runs over the real gateway: learning, one warning per risk, opt-out, and no effect on any decision."""
 
 import re
 from collections.abc import Iterator
@@ -81,10 +81,10 @@ def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it
     assert _run(it).told == 1
     (event,) = it.new_events()
     assert (event["type"], event["data"]["binding"]) == ("binding.at_risk", person.binding)
-    told = event["data"]
-    assert (told["cause"], told["horizon_ms"]) == ("blocked", HORIZON_MS)
-    assert 300 <= told["per_mille"] <= 1_000
-    (factor,) = told["factors"]
+    data = event["data"]
+    assert (data["cause"], data["horizon_ms"]) == ("blocked", HORIZON_MS)
+    assert 300 <= data["per_mille"] <= 1_000
+    (factor,) = data["factors"]
     assert factor["word"] == "blocked"
     assert all(factor[part][language] for part in ("what", "to_do") for language in ("en", "zh"))
     personal = [
@@ -94,7 +94,7 @@ def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it
     assert not [value for value in personal if value in str(event)]
     assert (_run(it).told, it.new_events()) == (0, [])
     (account,) = _check_up(it, person)["accounts"]
-    assert account["risk"]["per_mille"] == told["per_mille"]
+    assert account["risk"]["per_mille"] == data["per_mille"]
     assert account["risk"]["factors"] == [factor]
     person.bank.change(person.number, debit_allowed=True)
     it.follow()
@@ -102,7 +102,7 @@ def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it
     person.bank.change(person.number, debit_allowed=False)
     it.follow()
     it.clock.advance(1_000)
-    assert _run(it).told == 1  # it had gone, so it is news again
+    assert _run(it).told == 1  # the risk had gone, so it warns again
 
 
 def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
@@ -218,12 +218,12 @@ def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: Fo
 
 @pytest.mark.parametrize("intercept", [-50.0, 50.0])
 def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
-    """Whether the model is sure that all is well or that nothing is, every decision and its reason are the same."""
+    """Every decision and reason is the same whether the model predicts no failure or certain failure."""
     _model(it, _heard(0.0, intercept))
     person = it.bound(daily_limit_minor=10_000)
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
-    told = []
+    decisions = []
     for changes in ({}, {"debit_allowed": False}, {"debit_allowed": True}):
         if changes:
             person.bank.change(person.number, **changes)
@@ -232,10 +232,10 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
         assert _run(it).scored == 1
         it.heartbeat()
         made = [person.decide(amount_minor=amount) for amount in (100, 20_000)]
-        told.append([(each["outcome"], each["reason"]) for each in made])
+        decisions.append([(each["outcome"], each["reason"]) for each in made])
     it.clock.advance(DAY_MS)
-    told.append([(made["outcome"], made["reason"]) for made in [person.decide()]])
-    assert told == [
+    decisions.append([(made["outcome"], made["reason"]) for made in [person.decide()]])
+    assert decisions == [
         [("approve", None), ("decline", "over_daily_limit")],
         [("decline", "debit_not_allowed")] * 2,
         [("approve", None), ("decline", "over_daily_limit")],
@@ -244,7 +244,7 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
 
 
 def test_the_deciding_code_references_nothing_of_warnings() -> None:
-    """Nor could it import any: the layers forbid that (`lint-imports`)."""
+    """It could not import any either: the layers forbid it (`lint-imports`)."""
     room = Path(next(iter(standing.gateway.decisions.__path__)))
     sources = {file.name: file.read_text() for file in room.glob("*.py")}
     assert "rules.py" in sources

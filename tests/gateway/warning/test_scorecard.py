@@ -1,4 +1,4 @@
-"""Score cards, whose ledger's part is the same at two gateways and for anyone with the URL; a slowing bank is told."""
+"""Score cards, whose ledger part is the same at two gateways and for anyone with the URL; slowing banks."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import BICS, GUARDIAN
 
 HOUR_MS = 3_600_000
-#: So long that a test lives through hours with few publications.
+#: Long enough for a test to pass hours with few publications.
 BOUND_MS = 4 * HOUR_MS
 PATIENT = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": BOUND_MS}]}
 
@@ -121,7 +121,7 @@ def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
 
 @pytest.mark.parametrize("last_word_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"])
 def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(tmp_path: Path, last_word_ms: int) -> None:
-    """Also where the gap fills an hour by itself: its own growth is no habit."""
+    """This holds even if the gap fills a whole hour: its own growth is no habit."""
     with follow_rig(tmp_path, policy=PATIENT) as it:
         spoken_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
         it.clock.advance((last_word_ms - spoken_ms - it.clock.now_ms()) % HOUR_MS)
@@ -131,13 +131,13 @@ def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(tmp_pat
             _speak(it, 1, HOUR_MS // 2)
             _count(it)
         assert [event["type"] for event in it.new_events()] == []
-        it.clock.advance(HOUR_MS)  # twice as long as ever before
+        it.clock.advance(HOUR_MS)  # twice the longest gap so far
         it.banks[BICS[1]].publish()
         slowing = it.follow()
         assert [(event["type"], event["data"]["bank"]) for event in slowing] == [("bank.slowing", BICS[0])]
-        told = slowing[0]["data"]
-        assert told["time_left_ms"] == BOUND_MS - told["staleness_ms"] > BOUND_MS // 2
-        assert told["usual_staleness_ms"] < told["staleness_ms"]
+        data = slowing[0]["data"]
+        assert data["time_left_ms"] == BOUND_MS - data["staleness_ms"] > BOUND_MS // 2
+        assert data["usual_staleness_ms"] < data["staleness_ms"]
         assert _types(_count(it)) == []
         it.bank.publish()
         assert _types(_count(it)) == []
