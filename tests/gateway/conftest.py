@@ -43,7 +43,7 @@ def a_rig(shared_rig: Rig) -> Iterator[Rig]:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
+def restored_logging() -> Iterator[None]:
     """Undo the logging set-up of a command that ran in this process."""
     configured, hook = structlog.get_config(), threading.excepthook
     yield

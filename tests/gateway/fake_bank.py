@@ -1,6 +1,6 @@
 """A bank for the gateway's tests: a core controlled by the tests, and a node that speaks the real protocol.
 
-It is small where the real node is careful (nothing is durable), and real where the gateway can tell: grants are signed,
+It is simpler than the real node (nothing is durable), but equal to it for the gateway: grants are signed,
 terms are sealed, publications are signed and go to a real chain.
 """
 

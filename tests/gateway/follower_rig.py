@@ -27,7 +27,7 @@ class FollowRig(Rig):
         webhooks = FAST_WEBHOOKS | settings_changed.pop("webhooks", {})
         super().__init__(stack, folder, follower=follower, webhooks=webhooks, **settings_changed)
         self.admin = replace(self.client("admin"), why="Ticket 4711")
-        self._told = 0
+        self._last_position = 0
         self.calls: list[Call] = []
         self._plain_call = self.chain.devnet.call
         self.undo()
@@ -68,8 +68,10 @@ class FollowRig(Rig):
 
     def new_events(self) -> list[dict[str, Any]]:
         """The events that were not returned before."""
-        events: list[dict[str, Any]] = self.platform("GET", f"/v1/events?after={self._told}&limit=500").json()["events"]
-        self._told = events[-1]["position"] if events else self._told
+        events: list[dict[str, Any]] = self.platform("GET", f"/v1/events?after={self._last_position}&limit=500").json()[
+            "events"
+        ]
+        self._last_position = events[-1]["position"] if events else self._last_position
         return events
 
     def another_follower(self, rule: BlockRule = LATEST, **settings_changed: Any) -> Follower:

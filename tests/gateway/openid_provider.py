@@ -1,8 +1,8 @@
 """A small OpenID Connect provider over real HTTP: discovery, keys, codes with PKCE, tokens with real signatures.
 
-It is as strict as the standard asks (client, redirect address, code once, verifier), so a gateway that gets through has
-done its part. Attacks twist one thing each: `claims` and `header` of the next tokens, who signs them, what discovery
-says.
+It is as strict as the standard requires (client, redirect address, single-use code, verifier), so a gateway that signs
+in complies with it. Each attack changes one thing: `claims` and `header` of the next tokens, their signer, the
+discovery document.
 """
 
 import base64

@@ -86,7 +86,7 @@ def test_an_invalid_claim_is_reported_by_field_and_cause_without_its_content(
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "word"),
+    ("content", "status", "problem_type"),
     [
         (b"", 422, "malformed-request"),
         (b"[]", 422, "malformed-request"),
@@ -97,9 +97,11 @@ def test_an_invalid_claim_is_reported_by_field_and_cause_without_its_content(
         (b"[" * 60_000, 422, "malformed-request"),
     ],
 )
-def test_a_body_that_is_not_a_json_object_is_refused(a_rig: Rig, content: bytes, status: int, word: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(
+    a_rig: Rig, content: bytes, status: int, problem_type: str
+) -> None:
     answer = a_rig.platform("POST", "/v1/decisions", content=content, headers={"Content-Type": "application/json"})
-    assert kind_of(answer) == (status, word)
+    assert kind_of(answer) == (status, problem_type)
 
 
 def test_a_body_with_a_duplicate_key_is_refused_everywhere(a_rig: Rig) -> None:

@@ -1,6 +1,6 @@
 """The gateway is killed during two hundred concurrent payments: nothing is reserved twice, nothing is lost.
 
-Everything is a process of its own, started by the same commands as in production: chain, bank node, gateway.
+Everything runs in its own process, started by the same commands as in production: chain, bank node, gateway.
 `STANDING_TEST_DATABASE` names a PostgreSQL server for the gateway's database in place of SQLite.
 """
 

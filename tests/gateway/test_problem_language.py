@@ -180,7 +180,7 @@ def _bodies(rig: Rig) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("whole", [b"[]", b"{", b"{}", b'"\xff"', b"", b'{"nobody-knows": 1}'])
 def test_a_malformed_body_is_reported_in_chinese(a_rig: Rig, whole: bytes) -> None:
-    _told(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
+    _check_translated(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
 
 
 def test_a_malformed_field_is_reported_in_chinese(a_rig: Rig) -> None:
@@ -189,10 +189,10 @@ def test_a_malformed_field_is_reported_in_chinese(a_rig: Rig) -> None:
         for field, stated in schema.get("properties", {}).items():
             asked += [(method, path, {field: wrong}) for wrong in _wrong(stated)]
     assert len(asked) > 300
-    _told(a_rig, asked)
+    _check_translated(a_rig, asked)
 
 
-def _told(rig: Rig, asked: list[tuple[str, str, Any]]) -> None:
+def _check_translated(rig: Rig, asked: list[tuple[str, str, Any]]) -> None:
     seen = 0
     for method, path, body in asked:
         filled = re.sub(r"\{\w+\}", "0x" + "00" * 32, path)

@@ -1,6 +1,6 @@
 """Several gateway processes on one database: they share a daily limit, one follows, and another takes over.
 
-Everything is a process of its own, started by the same commands as in production. `STANDING_TEST_DATABASE` names a
+Everything runs in its own process, started by the same commands as in production. `STANDING_TEST_DATABASE` names a
 PostgreSQL server for the gateways' database in place of SQLite.
 """
 
@@ -144,6 +144,6 @@ def test_gateways_share_a_daily_limit_and_another_takes_over_when_the_leader_is_
         leader.process.kill()
         cluster.feed(number=ACCOUNT["number"], status="frozen", debit_allowed=False, credit_allowed=False)
         wait_until(lambda: heir.follows and heir.event_types(binding) == ["binding.usable", "binding.frozen"])
-        wait_until(lambda: [event["type"] for event in hook.taken if event["data"]["binding"] == binding])
+        wait_until(lambda: [event["type"] for event in hook.accepted if event["data"]["binding"] == binding])
         assert heir.ask("GET", "/v1/status").json()["follows"]
         assert not hook.broken

@@ -1,5 +1,4 @@
-"""What the auditor's tests share: an audit of a ledger and of a gateway's export, and claims that a gateway signed
-otherwise."""
+"""Shared by the auditor's tests: audits of a ledger and of a gateway's export, and false claims signed by a gateway."""
 
 import json
 from dataclasses import replace

@@ -12,7 +12,7 @@ from tests.gateway.gateway_rig import GUARDIAN, REGISTRAR, Rig, rig
 
 
 @pytest.fixture(scope="package")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def audited_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A ledger with every event of a bank's life, and a gateway with decisions of several kinds."""
     with rig(tmp_path_factory.mktemp("audited")) as made:
         person = made.bound(daily_limit_minor=3_000)

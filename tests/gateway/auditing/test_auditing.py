@@ -27,27 +27,27 @@ from tests.gateway.gateway_rig import Rig, rig
 from tests.patience import patient_ledger
 
 
-def test_an_honest_history_is_walked_completely_without_findings(lived: Rig) -> None:
-    audit = audited(lived.chain_url, lived.contract)
+def test_an_honest_history_is_walked_completely_without_findings(audited_rig: Rig) -> None:
+    audit = audited(audited_rig.chain_url, audited_rig.contract)
     assert audit.findings == []
-    numbers = sum(lived.ledger.bank(bic).publication for bic in lived.banks)
+    numbers = sum(audited_rig.ledger.bank(bic).publication for bic in audited_rig.banks)
     assert audit.counted["Published"] == numbers
     assert {"BankAdmitted": 2, "SignerRotated": 1, "BankSuspended": 1, "banks": 2}.items() <= audit.counted.items()
     assert audit.counted["attestations"] == 3
 
 
-def test_honest_decisions_are_all_recomputed_without_findings(lived: Rig) -> None:
-    lines = export_of(lived)
-    audit = audited_decisions(lived, lines)
+def test_honest_decisions_are_all_recomputed_without_findings(audited_rig: Rig) -> None:
+    lines = export_of(audited_rig)
+    audit = audited_decisions(audited_rig, lines)
     assert audit.findings == []
     assert audit.counted == {"decisions": 5, "account days added up": 1}
     assert sum(line.counts_minor for line in lines) == 700 + 1_500 + 400
     assert [parse_line(line.line(), 1) for line in lines] == lines
 
 
-def test_without_keys_unchecked_decisions_are_counted_and_are_no_finding(lived: Rig) -> None:
-    lines = [replace(line, binding_key=None) for line in export_of(lived)]
-    audit = audited_decisions(lived, lines)
+def test_without_keys_unchecked_decisions_are_counted_and_are_no_finding(audited_rig: Rig) -> None:
+    lines = [replace(line, binding_key=None) for line in export_of(audited_rig)]
+    audit = audited_decisions(audited_rig, lines)
     assert audit.findings == []
     assert audit.counted["not checked: terms"] == 5
     assert audit.counted["not added up: no key to open the limits with"] == 3
@@ -114,22 +114,22 @@ def test_the_number_of_bindings_per_call_is_bounded(tmp_path: Path, monkeypatch:
         assert _calls(node, it, export_of(it))["eth_call"] == 3
 
 
-def test_an_audit_reports_its_progress(lived: Rig) -> None:
-    blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(lived)
-    means = Means(lived.nobody("GET", "/v1/evidence-key").json(), lived.ledger.address)
-    walked = audit_ledger(lived.ledger, Audit(), lambda done, total: blocks.append((done, total)))
+def test_an_audit_reports_its_progress(audited_rig: Rig) -> None:
+    blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(audited_rig)
+    means = Means(audited_rig.nobody("GET", "/v1/evidence-key").json(), audited_rig.ledger.address)
+    walked = audit_ledger(audited_rig.ledger, Audit(), lambda done, total: blocks.append((done, total)))
     audit_decisions(lines, means, walked, Audit(), lambda done, total: decisions.append((done, total)))
     assert blocks[-1] == (walked.to_block, walked.to_block)
     assert decisions[-1] == (len(lines), len(lines))
     assert blocks == sorted(blocks)
 
 
-def test_a_block_beyond_the_walk_is_not_checked_and_is_no_finding(lived: Rig) -> None:
+def test_a_block_beyond_the_walk_is_not_checked_and_is_no_finding(audited_rig: Rig) -> None:
     """The audited node may lag behind the one the gateway read from; another node can check the block."""
-    beyond = lived.ledger.block_number() + 1_000
-    lines = by_transaction(lived)
-    lines["t-1"] = resigned(lived, lines["t-1"], block_number=beyond)
-    audit = audited_decisions(lived, list(lines.values()))
+    beyond = audited_rig.ledger.block_number() + 1_000
+    lines = by_transaction(audited_rig)
+    lines["t-1"] = resigned(audited_rig, lines["t-1"], block_number=beyond)
+    audit = audited_decisions(audited_rig, list(lines.values()))
     assert audit.findings == []
     assert audit.counted["not checked: block"] == 1
 
@@ -142,18 +142,18 @@ def _run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(lived: Rig, tmp_path: Path) -> None:
+def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(audited_rig: Rig, tmp_path: Path) -> None:
     key = tmp_path / "gateway-key.json"
-    key.write_text(json.dumps(lived.nobody("GET", "/v1/evidence-key").json()))
+    key.write_text(json.dumps(audited_rig.nobody("GET", "/v1/evidence-key").json()))
     lines = tmp_path / "decisions.jsonl"
-    lines.write_text("\n".join(line.line() for line in export_of(lived)) + "\n")
-    ledger = ("audit-ledger", "--ledger", lived.chain_url, "--contract", lived.contract)
+    lines.write_text("\n".join(line.line() for line in export_of(audited_rig)) + "\n")
+    ledger = ("audit-ledger", "--ledger", audited_rig.chain_url, "--contract", audited_rig.contract)
     code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
     assert (code, "nothing is wrong" in output) == (0, True), output
     code, output = _run(*ledger, "--json")
     assert (code, json.loads(output)["findings"]) == (0, [])
     assert _run(*ledger, "--export", str(lines))[0] == 1
-    honest = export_of(lived)
+    honest = export_of(audited_rig)
     lines.write_text("".join(f"{line.line()}\n" for line in (*honest, honest[0])))
     code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
     assert (code, "decided a second time" in output) == (2, True), output
@@ -161,9 +161,9 @@ def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(lived: Rig, tmp
     assert _run(*ledger, "--export", str(lines), "--gateway-key", str(key))[0] == 1
 
 
-def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(lived: Rig, tmp_path: Path) -> None:
+def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(audited_rig: Rig, tmp_path: Path) -> None:
     config, output = tmp_path / "gateway.toml", tmp_path / "decisions.jsonl"
-    config.write_text(tomli_w.dumps(json.loads(lived.settings.model_dump_json(exclude_none=True))))
+    config.write_text(tomli_w.dumps(json.loads(audited_rig.settings.model_dump_json(exclude_none=True))))
     for keys in ((), ("--with-keys",)):
         output.unlink(missing_ok=True)
         code, printed = _run("export", "--config", str(config), "--output", str(output), *keys)

@@ -111,12 +111,12 @@ def _signature_at(data: bytearray) -> int:
     ("planted", "kind"),
     [
         pytest.param(_without("Published", 2), Kind.NUMBER, id="a publication is missing"),
-        pytest.param(_twice("Published", 2), Kind.NUMBER, id="a publication is there twice"),
+        pytest.param(_twice("Published", 2), Kind.NUMBER, id="a publication appears twice"),
         pytest.param(_with_word("Published", 0, 1, 2), Kind.WATERMARK, id="a watermark that went back"),
         pytest.param(_with_word("Published", 0, 2**47, 2), Kind.WATERMARK, id="a watermark far ahead of its block"),
-        pytest.param(_with_word("Published", 1, 7, 2), Kind.CONTENT, id="a digest that nothing hashes to"),
-        pytest.param(_with_word("BankAdmitted", 3, 7), Kind.CONTENT, id="a history that goes on from another head"),
-        pytest.param(_with_word("Published", 4, 7, 2), Kind.CONTENT, id="another binding than the one attested"),
+        pytest.param(_with_word("Published", 1, 7, 2), Kind.CONTENT, id="a digest that matches no content"),
+        pytest.param(_with_word("BankAdmitted", 3, 7), Kind.CONTENT, id="a history that continues from another head"),
+        pytest.param(_with_word("Published", 4, 7, 2), Kind.CONTENT, id="a binding other than the attested one"),
         pytest.param(
             _transaction(2, lambda data: _flip(data, _PUBLISH_HEAD + 2 * _WORD)),
             Kind.CONTENT,
@@ -128,23 +128,23 @@ def _signature_at(data: bytearray) -> int:
         pytest.param(
             _transaction(2, lambda data: _flip(data, _signature_at(data))), Kind.SIGNATURE, id="a forged signature"
         ),
-        pytest.param(_without("SignerRotated"), Kind.SIGNATURE, id="a signature of a signer never named"),
+        pytest.param(_without("SignerRotated"), Kind.SIGNATURE, id="a signature of an unknown signer"),
         pytest.param(_with_word("SignerRotated", 0, 7), Kind.ROTATION, id="a rotation of another signer"),
         pytest.param(_without("BankReinstated"), Kind.SUSPENSION, id="a publication while suspended"),
-        pytest.param(_without("BankSuspended"), Kind.SUSPENSION, id="an end of a suspension that never was"),
+        pytest.param(_without("BankSuspended"), Kind.SUSPENSION, id="an end of a suspension that never began"),
         pytest.param(_without("BankAdmitted"), Kind.ADMISSION, id="a bank that was never admitted"),
         pytest.param(_twice("BankAdmitted"), Kind.ADMISSION, id="a bank that was admitted twice"),
     ],
 )
-def test_a_planted_fault_in_a_history_is_found(lived: Rig, planted: Lie, kind: Kind) -> None:
-    with proxied(lived.chain_url, planted) as node:
-        assert kind in {found.kind for found in audited(node.url, lived.contract).findings}
+def test_a_planted_fault_in_a_history_is_found(audited_rig: Rig, planted: Lie, kind: Kind) -> None:
+    with proxied(audited_rig.chain_url, planted) as node:
+        assert kind in {found.kind for found in audited(node.url, audited_rig.contract).findings}
 
 
-def test_a_state_that_does_not_follow_from_its_history_is_found(lived: Rig) -> None:
-    last = max(lived.ledger.bank(bic).publication for bic in lived.banks)
-    with proxied(lived.chain_url, _without("Published", last)) as node:
-        found = audited(node.url, lived.contract).findings
+def test_a_state_that_does_not_follow_from_its_history_is_found(audited_rig: Rig) -> None:
+    last = max(audited_rig.ledger.bank(bic).publication for bic in audited_rig.banks)
+    with proxied(audited_rig.chain_url, _without("Published", last)) as node:
+        found = audited(node.url, audited_rig.contract).findings
     assert {each.kind for each in found} == {Kind.STATE}
     assert any(f"publication is {last}" in each.text for each in found)
 
@@ -196,7 +196,7 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             _beside("t-refused", outcome="approve", reason=None),
             Kind.EVIDENCE,
             "signature: the decision beside these claims says otherwise",
-            id="a decision that its evidence does not bear out",
+            id="a decision that its evidence contradicts",
         ),
         pytest.param(
             _beside("t-1", evidence="no evidence"), Kind.EVIDENCE, "not evidence of this form", id="no evidence at all"
@@ -207,13 +207,18 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
         ),
         pytest.param(_of_record("t-1", tail="0x" + "11" * 32), Kind.EVIDENCE, "record: ", id="another record"),
         pytest.param(
-            _of_record("t-1", publication=1), Kind.EVIDENCE, "publication: ", id="a publication that does not hold it"
+            _of_record("t-1", publication=1),
+            Kind.EVIDENCE,
+            "publication: ",
+            id="a publication that does not contain it",
         ),
-        pytest.param(_of_record("t-1", watermark_ms=2**47), Kind.EVIDENCE, "watermark: ", id="a watermark never said"),
+        pytest.param(
+            _of_record("t-1", watermark_ms=2**47), Kind.EVIDENCE, "watermark: ", id="a watermark never published"
+        ),
         pytest.param(_one("t-1", staleness_ms=1), Kind.EVIDENCE, "decision: ", id="fresher than it was"),
         pytest.param(_one("t-1", day="2020-01-01"), Kind.EVIDENCE, "the day at the bank", id="usage of another day"),
         pytest.param(_one("t-1", chain_id=5), Kind.EVIDENCE, "ledger: ", id="of another ledger"),
-        pytest.param(_one("t-1", bank="no bank!"), Kind.EVIDENCE, "not a BIC", id="of a bank that cannot be one"),
+        pytest.param(_one("t-1", bank="no bank!"), Kind.EVIDENCE, "not a BIC", id="of an impossible bank"),
         pytest.param(_with_another_key, Kind.EVIDENCE, "terms: ", id="terms that do not open"),
         pytest.param(
             lambda _, lines: [*lines.values(), lines["t-1"]],
@@ -225,7 +230,7 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             lambda it, lines: [*lines.values(), resigned(it, lines["t-1"], decided_at_ms=it.clock.now_ms() - 1)],
             Kind.TWICE,
             "decided a second time",
-            id="a transaction decided anew",
+            id="a transaction decided a second time",
         ),
         pytest.param(
             lambda _, lines: [line for name, line in lines.items() if name != "t-0"],
@@ -237,20 +242,20 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             lambda _, lines: [*(lines | {"t-2": taking(lines["t-2"], captured_minor=401, state="captured")}).values()],
             Kind.OVERSPENT,
             "of the 400 that were approved",
-            id="more taken than was approved",
+            id="more captured than was approved",
         ),
     ],
 )
-def test_a_planted_fault_in_a_decision_is_found(lived: Rig, plant: Plant, kind: Kind, text: str) -> None:
-    found = audited_decisions(lived, plant(lived, by_transaction(lived))).findings
+def test_a_planted_fault_in_a_decision_is_found(audited_rig: Rig, plant: Plant, kind: Kind, text: str) -> None:
+    found = audited_decisions(audited_rig, plant(audited_rig, by_transaction(audited_rig))).findings
     assert any(each.kind is kind and text in each.text for each in found), found
 
 
-def test_no_bank_is_accused_by_a_watermark_it_never_published(lived: Rig) -> None:
+def test_no_bank_is_accused_by_a_watermark_it_never_published(audited_rig: Rig) -> None:
     """The bank published a change right after the decision; the forged watermark already vouches for that time."""
-    lines = by_transaction(lived)
+    lines = by_transaction(audited_rig)
     plant = _of_record("t-3", watermark_ms=claims_of(lines["t-3"])["decided_at_ms"])
-    found = audited_decisions(lived, plant(lived, lines)).findings
+    found = audited_decisions(audited_rig, plant(audited_rig, lines)).findings
     assert {each.kind for each in found} == {Kind.EVIDENCE}
 
 

@@ -131,7 +131,7 @@ def test_an_invalid_grant_is_not_stored(a_rig: Rig, trouble: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("trouble", "status", "word"),
+    ("trouble", "status", "problem_type"),
     [
         ("500", 503, "bank-node-unreachable"),
         ("503", 503, "bank-node-unreachable"),
@@ -147,12 +147,12 @@ def test_an_invalid_grant_is_not_stored(a_rig: Rig, trouble: str) -> None:
     ],
 )
 def test_trouble_at_the_banks_node_is_reported_and_nothing_is_stored(
-    a_rig: Rig, trouble: str, status: int, word: str
+    a_rig: Rig, trouble: str, status: int, problem_type: str
 ) -> None:
     person = a_rig.person()
     person.bank.trouble = trouble
     answer = person.bind()
-    assert (answer.status_code, answer.json()["type"]) == (status, problem(word))
+    assert (answer.status_code, answer.json()["type"]) == (status, problem(problem_type))
     assert stored(a_rig, person) == []
     person.bank.trouble = None
     assert person.bind().status_code == 201

@@ -64,7 +64,7 @@ def test_a_rebinding_interrupted_by_a_lost_bank_can_be_repeated(a_rig: Rig) -> N
     assert rebind(person, person.binding).status_code == 201
 
 
-def _asked_for_an_amount_to_bind_again(it: Rig) -> Person:
+def _pending_rebinding(it: Rig) -> Person:
     person = it.bound(daily_limit_minor=1_500)
     person.bank.deposit_minor = 37
     answer = rebind(person, person.binding)
@@ -74,7 +74,7 @@ def _asked_for_an_amount_to_bind_again(it: Rig) -> Person:
 
 
 def test_a_rebinding_by_micro_deposit_keeps_the_old_binding_until_it_is_confirmed(a_rig: Rig) -> None:
-    person = _asked_for_an_amount_to_bind_again(a_rig)
+    person = _pending_rebinding(a_rig)
     old, request_id = person.binding, f"again-{person.user_id:0>8}"
     assert confirm(person, request_id=request_id, amount_minor=38).json()["outcome"] == "refused"
     assert [account["binding"] for account in accounts_of(person)] == [old]
@@ -92,7 +92,7 @@ def test_a_rebinding_by_micro_deposit_keeps_the_old_binding_until_it_is_confirme
 def test_a_gateway_stopped_between_the_grant_and_the_end_of_the_old_binding_ends_it_on_the_repeat(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = _asked_for_an_amount_to_bind_again(a_rig)
+    person = _pending_rebinding(a_rig)
     old, request_id = person.binding, f"again-{person.user_id:0>8}"
 
     async def stops(_binding: bytes) -> None:

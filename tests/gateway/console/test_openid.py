@@ -67,7 +67,7 @@ def browser(openid: tuple[Rig, Provider], honest: Provider) -> Iterator[Browser]
     made.http.close()
 
 
-def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
+def sign_in_at_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
     """Go to the provider. Returns: the answer it sends through the browser, not yet delivered to the gateway."""
     begun = browser.http.get("/console/sign-in/openid", params={"next": wanted}, follow_redirects=False)
     assert begun.status_code == 303, begun.text
@@ -76,7 +76,7 @@ def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, st
     return {name: values[0] for name, values in parse_qs(urlsplit(answered.headers["Location"]).query).items()}
 
 
-def come_back(browser: Browser, answer: dict[str, str]) -> str:
+def return_to_gateway(browser: Browser, answer: dict[str, str]) -> str:
     """Deliver the provider's answer to the gateway."""
     browser.page = browser.http.get(CALLBACK, params=answer)
     return browser.page.text
@@ -95,7 +95,7 @@ def test_a_member_of_a_mapped_group_signs_in_to_the_requested_page_and_out_again
     assert "Sign in with Example ID" in browser.open("/console/banks")
     assert "API key" not in browser.page.text
     assert "/console/sign-in/openid?next=/console/banks" in browser.page.text
-    text = come_back(browser, at_the_provider(browser, "/console/banks"))
+    text = return_to_gateway(browser, sign_in_at_provider(browser, "/console/banks"))
     assert 'content="0; url=/console/banks"' in text
     cookies = browser.page.headers.get_list("set-cookie")
     session = next(each for each in cookies if each.startswith("standing_console="))
@@ -119,7 +119,7 @@ def test_the_highest_of_several_roles_counts_and_actions_are_audited_under_the_p
     one, _ = openid
     one.heartbeat()
     honest.person["groups"] = ["payments-support", "everybody", "payments-admins"]
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     person = one.bound()
     browser.open(f"/console/accounts/{person.binding}")
     browser.submit(f"/console/accounts/{person.binding}/resync", reason="ticket 7")
@@ -144,7 +144,7 @@ def test_a_role_is_found_under_a_nested_path_and_as_a_single_value(tmp_path: Pat
 
 def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: Browser) -> None:
     for _ in range(2):
-        come_back(browser, at_the_provider(browser))
+        return_to_gateway(browser, sign_in_at_provider(browser))
         assert "openid:li.na" in browser.open("/console/banks")
         honest.rotate()
 
@@ -171,18 +171,18 @@ _FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
     "signed by a stranger": lambda made: {
         "signing": RSAKey.generate_key(2048, {"kid": made.public_key["kid"]}, private=True)
     },
-    "signed by a key nobody knows": lambda _: {"header": {"kid": "unknown"}},
+    "signed by an unknown key": lambda _: {"header": {"kid": "unknown"}},
 }
 
 
 @pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns about the attacks
 @pytest.mark.parametrize("name", _FORGED)
 def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
-    answer = at_the_provider(browser)
+    answer = sign_in_at_provider(browser)
     for part, value in _FORGED[name](honest).items():
         setattr(honest, part, value)
     asked = honest.tokens_asked
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     assert honest.tokens_asked == asked + 1, "the attack did not reach the token"
     refused(browser, "The sign-in is not valid")
 
@@ -201,8 +201,8 @@ def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser
 def test_an_answer_from_another_sign_in_or_issuer_never_reaches_the_provider(
     changed: dict[str, Any], honest: Provider, browser: Browser
 ) -> None:
-    answer, asked = at_the_provider(browser), honest.tokens_asked
-    come_back(browser, {name: value for name, value in (answer | changed).items() if value is not None})
+    answer, asked = sign_in_at_provider(browser), honest.tokens_asked
+    return_to_gateway(browser, {name: value for name, value in (answer | changed).items() if value is not None})
     assert honest.tokens_asked == asked
     refused(browser, "The sign-in is not valid")
 
@@ -211,33 +211,33 @@ def test_an_answer_brought_by_another_browser_is_refused(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     victim = Browser(openid[0].url)
-    at_the_provider(victim)
-    come_back(victim, at_the_provider(browser))
+    sign_in_at_provider(victim)
+    return_to_gateway(victim, sign_in_at_provider(browser))
     refused(victim, "The sign-in is not valid")
     victim.http.close()
 
 
 def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, browser: Browser) -> None:
-    answer = at_the_provider(browser)
+    answer = sign_in_at_provider(browser)
     cookie = browser.http.cookies["standing_sign_in"]
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     browser.open("/console/banks")
     browser.submit("/console/sign-out")
     asked = honest.tokens_asked
     browser.http.cookies.set("standing_sign_in", cookie, domain="127.0.0.1", path="/console")
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     assert honest.tokens_asked == asked  # the state is valid once, whatever the provider answers
     refused(browser, "The sign-in is not valid")
-    fresh = at_the_provider(browser)
-    come_back(browser, fresh | {"code": answer["code"]})
+    fresh = sign_in_at_provider(browser)
+    return_to_gateway(browser, fresh | {"code": answer["code"]})
     assert honest.tokens_asked == asked + 1
     refused(browser, "The sign-in is not valid")
 
 
 def test_a_sign_in_that_takes_too_long_starts_over(openid: tuple[Rig, Provider], browser: Browser) -> None:
-    answer = at_the_provider(browser)
+    answer = sign_in_at_provider(browser)
     openid[0].clock.advance(10 * 60_000)
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     refused(browser, "The sign-in is not valid")
 
 
@@ -259,13 +259,13 @@ def test_somebody_without_a_role_or_a_name_stays_out(
     person: dict[str, Any], honest: Provider, browser: Browser
 ) -> None:
     honest.person |= person
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     refused(browser, "Your account has no role here")
 
 
 def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) -> None:
     honest.person["preferred_username"] = "<script>alert(1)</script>"
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     text = browser.open("/console/banks")
     assert "<script>alert" not in text
     assert "openid:&lt;script&gt;" in text
@@ -283,7 +283,7 @@ def test_an_error_from_the_provider_is_shown(
     error: str, text: str, status: int, honest: Provider, browser: Browser
 ) -> None:
     honest.error = error
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     refused(browser, text, status)
 
 
@@ -310,7 +310,7 @@ def test_a_provider_that_contradicts_the_settings_is_reported_before_any_redirec
 def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     for _ in range(5):
         browser.open("/console/banks")
         openid[0].clock.advance(14 * 60_000)
@@ -324,9 +324,9 @@ def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
 
 def test_guessing_codes_locks_the_address_out(openid: tuple[Rig, Provider], honest: Provider, browser: Browser) -> None:
     for _ in range(10):
-        come_back(browser, at_the_provider(browser) | {"code": "guessed"})
-    answer = at_the_provider(browser)
-    come_back(browser, answer)
+        return_to_gateway(browser, sign_in_at_provider(browser) | {"code": "guessed"})
+    answer = sign_in_at_provider(browser)
+    return_to_gateway(browser, answer)
     assert "Too many failed tries" in browser.page.text
     assert browser.page.status_code == 429
 
@@ -343,7 +343,7 @@ def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
     openid: tuple[Rig, Provider], browser: Browser, tmp_path: Path
 ) -> None:
     one, _ = openid
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     browser.open("/console/banks")
     without = one.settings.model_copy(update={"console": type(one.settings.console)()})
     with served(create_app(without, one.clock)) as url:

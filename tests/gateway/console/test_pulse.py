@@ -35,7 +35,7 @@ class _Service:
     async def sleep(self, _seconds: float) -> None:
         await self._next.get()
 
-    def go_on(self) -> None:
+    def next_round(self) -> None:
         self._next.put_nowait(None)
 
 
@@ -52,7 +52,7 @@ def test_ten_pages_cost_one_lookup_per_round() -> None:
             messages = [asyncio.ensure_future(anext(stream)) for stream in streams]
             await asyncio.sleep(0)
             if round_ > 1:
-                service.go_on()
+                service.next_round()
             assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*messages)} == {"{}"}
             assert (service.looks, len(service.asked)) == (round_, round_)
         assert service.asked[-1] == service.open
@@ -73,7 +73,7 @@ def test_a_page_ends_with_its_session_and_the_others_continue() -> None:
         service.open.discard("mine")
         messages = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
         await asyncio.sleep(0)
-        service.go_on()
+        service.next_round()
         assert list(await messages) == ["over", "{}"]
         await yours.aclose()
 

@@ -220,9 +220,9 @@ def _bodies() -> dict[str, tuple[int, Callable[[dict[str, Any]], bytes]]]:
         "a transaction's id with a space": (422, changed(transaction_id="a b")),
         "a transaction's id of 65": (422, changed(transaction_id="a" * 65)),
         "a lone surrogate": (422, raw('"CNY"', '"\\ud800"')),
-        "a currency in small letters": (422, changed(currency="cny")),
-        "a currency that is none": (422, changed(currency="QQQ")),
-        "a binding of nobody": (404, changed(binding=_OTHER_BINDING)),
+        "a currency in lower case": (422, changed(currency="cny")),
+        "an unknown currency": (422, changed(currency="QQQ")),
+        "an unknown binding": (404, changed(binding=_OTHER_BINDING)),
     }
 
 
@@ -244,10 +244,10 @@ _HEADERS: dict[str, tuple[int, dict[str, str | bytes | None]]] = {
     "a key beyond ASCII": (401, {"authorization": "Bearer schlüssel".encode("latin-1")}),
     "no type of content": (422, {"content-type": None}),
     "a form": (422, {"content-type": "application/x-www-form-urlencoded"}),
-    "a length that is no number": (413, {"content-length": "many"}),
+    "a length that is not a number": (413, {"content-length": "many"}),
     "a length above the bound": (413, {"content-length": str(2**30)}),
     "JSON with its character set": (200, {"content-type": "application/json; charset=utf-8"}),
-    "a key whose scheme is in small letters": (200, {"authorization": "bearer"}),
+    "a key whose scheme is in lower case": (200, {"authorization": "bearer"}),
 }
 
 
@@ -293,8 +293,8 @@ def test_both_answer_a_batch_of_every_kind_of_item_alike(both: Both, someone: Pe
     mixed += [someone.transaction(binding=_OTHER_BINDING), someone.transaction(currency="QQQ")]
     answer = both.same(Sent(_json({"decisions": mixed}), _BATCH))
     assert answer.status == 200
-    words = {each.get("type") or each.get("outcome") for each in map(_inner, json.loads(answer.body)["answers"])}
-    assert len(words) > 3, words  # an approval, a conflict, nobody's binding, no currency
+    kinds_seen = {each.get("type") or each.get("outcome") for each in map(_inner, json.loads(answer.body)["answers"])}
+    assert len(kinds_seen) > 3, kinds_seen  # an approval, a conflict, nobody's binding, no currency
 
 
 def _inner(item: dict[str, Any]) -> dict[str, Any]:

@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
         return multiple(*(each.transaction_id for each in asked))
 
     @invariant()
-    def the_database_says_what_the_model_says(self) -> None:
+    def the_database_agrees_with_the_model(self) -> None:
         now_ms = self.clock.now_ms()
         rig = self.rigs[0]
         account = rig.vault.lookup("account", self.account.binding.hex())

@@ -62,7 +62,7 @@ def _due_ms(storage: Storage) -> int:
     return due_ms
 
 
-def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
+def _fail_until_abandoned(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
     """Fail every attempt when it is due; none may be due a millisecond earlier. Returns: the attempts' times."""
     attempts: list[int] = []
     while True:
@@ -82,7 +82,7 @@ def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQ
 def test_attempts_back_off_exponentially_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
-    attempts = _fail_until_given_up(storage, clock, queues)
+    attempts = _fail_until_abandoned(storage, clock, queues)
     gaps_s = [(later - earlier) / 1000 for earlier, later in pairwise(attempts)]
     assert gaps_s[:10] == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560]
     assert set(gaps_s[10:]) == {3600}
@@ -157,7 +157,7 @@ def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(
 def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
-    _fail_until_given_up(storage, clock, queues)
+    _fail_until_abandoned(storage, clock, queues)
     with storage.read() as connection:
         (event,) = event_log.page(connection, 0, 10)
     assert queues.replay_event(_ENDPOINT, event.id) == 1

@@ -76,7 +76,7 @@ def test_a_host_name_resolving_to_a_private_address_is_never_connected_to(
     endpoint = add(guarded, hook.url.replace("127.0.0.1", host))
     write_events(guarded)
     failed(guarded, endpoint, result)
-    assert hook.came == []
+    assert hook.received == []
 
 
 @pytest.mark.long

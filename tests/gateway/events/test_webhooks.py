@@ -30,8 +30,8 @@ def test_a_change_at_a_bank_arrives_as_a_message_that_the_standard_webhooks_libr
     add(rig, hook)
     rig.bank.change(person.number, status=Status.FROZEN)
     (event,) = rig.follow()
-    wait_until(lambda: hook.taken)
-    assert hook.taken == [event]
+    wait_until(lambda: hook.accepted)
+    assert hook.accepted == [event]
     assert event["type"] == "binding.frozen"
 
 
@@ -46,13 +46,13 @@ def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: Fo
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries WHERE attempts > 0")
     database.close()
     assert 0.8 * RETRY_MS <= due_ms - (rig.clock.now_ms() - int(RETRY_MS * 0.8) + 1) <= 1.2 * RETRY_MS
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     rig.clock.advance(RETRY_MS)
     failed(rig, endpoint, "http_503")
-    assert len(hook.came) == 2
+    assert len(hook.received) == 2
     rig.clock.advance(4 * RETRY_MS)
-    wait_until(lambda: len(hook.taken) == 2)
-    assert len({event["id"] for event in hook.taken}) == 2
+    wait_until(lambda: len(hook.accepted) == 2)
+    assert len({event["id"] for event in hook.accepted}) == 2
 
 
 def test_the_backlog_of_a_recovered_endpoint_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
@@ -68,7 +68,7 @@ def test_the_backlog_of_a_recovered_endpoint_is_sent_at_once_and_in_order(rig: F
         )
     database.close()
     rig.clock.advance(2 * RETRY_MS)
-    wait_until(lambda: len(hook.taken) == 20)
+    wait_until(lambda: len(hook.accepted) == 20)
     assert hook.positions == sorted(hook.positions)
     wait_until(lambda: queue(rig, endpoint)["pending"] == 0)
 
@@ -80,12 +80,12 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     add(rig, other)
     add(rig, hook)
     write_events(rig, 30)
-    wait_until(lambda: len(hook.taken) == 30)
-    assert other.taken == []
-    assert len(other.came) <= 1  # one attempt at a time
+    wait_until(lambda: len(hook.accepted) == 30)
+    assert other.accepted == []
+    assert len(other.received) <= 1  # one attempt at a time
     assert queue(rig, dead)["pending"] == 30
     other.gate.set()
-    wait_until(lambda: len(other.taken) == 30)
+    wait_until(lambda: len(other.accepted) == 30)
 
 
 @pytest.mark.long
@@ -111,7 +111,7 @@ def test_host_names_that_never_resolve_delay_no_other_endpoint(
             wait_until(lambda: len(asked) == count)
             add(rig, hook.url.replace("127.0.0.1", "localhost"))
             write_events(rig)
-            wait_until(lambda: hook.taken)
+            wait_until(lambda: hook.accepted)
         finally:
             over.set()
 
@@ -124,9 +124,9 @@ def test_a_missing_answer_counts_as_a_failure_at_the_timeout(tmp_path: Path, hoo
         write_events(rig)
         failed(rig, endpoint, "timeout")
         hook.gate.set()
-        hook.taken.clear()
+        hook.accepted.clear()
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: hook.taken)
+        wait_until(lambda: hook.accepted)
 
 
 def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
@@ -137,9 +137,9 @@ def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(ri
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
     write_events(rig, 3)
     rig.clock.advance(2 * RETRY_MS)
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     assert rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable").json()["disabled_at_ms"] is None
-    wait_until(lambda: len(hook.taken) == 4)
+    wait_until(lambda: len(hook.accepted) == 4)
 
 
 @pytest.mark.long
@@ -158,7 +158,7 @@ def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path:
         failed(rig, endpoint, "http_500")
         assert queue(rig, endpoint)["given_up"] == 0
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: len(hook.taken) == 3)
+        wait_until(lambda: len(hook.accepted) == 3)
 
 
 @pytest.mark.long
@@ -169,7 +169,7 @@ def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Recei
     hook.answers = [status]
     write_events(rig)
     failed(rig, endpoint, f"http_{status}")
-    assert other.came == []
+    assert other.received == []
 
 
 def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -201,9 +201,9 @@ def test_retry_after_is_honoured_for_everything_sent_to_the_endpoint(
     looked = count_looks(rig, monkeypatch)
     write_events(rig)  # another event is not sent earlier either
     wait_until(lambda: len(looked) >= 3)
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     rig.clock.advance(1)
-    wait_until(lambda: len(hook.taken) == 2)
+    wait_until(lambda: len(hook.accepted) == 2)
 
 
 @pytest.mark.long
@@ -216,7 +216,7 @@ def test_an_event_is_abandoned_after_three_days_and_a_newer_one_is_not(tmp_path:
         failed(rig, endpoint, "http_500")
         rig.clock.advance(3 * DAY_MS)
         wait_until(lambda: queue(rig, endpoint)["given_up"] == 1)
-        assert len(hook.came) == 2
+        assert len(hook.received) == 2
         rig.clock.advance(DAY_MS)
         write_events(rig)
         wait_until(lambda: hook.positions == [2])
@@ -232,10 +232,10 @@ def test_the_whole_backlog_of_an_endpoint_dead_for_three_days_is_abandoned(tmp_p
             attempts += 1
             assert attempts < 12
             rig.clock.advance(DAY_MS)
-            wait_until(partial(attempted_or_given_up, rig, endpoint, attempts))
+            wait_until(partial(attempted_or_abandoned, rig, endpoint, attempts))
 
 
-def attempted_or_given_up(rig: FollowRig, endpoint: str, attempts: int) -> bool:
+def attempted_or_abandoned(rig: FollowRig, endpoint: str, attempts: int) -> bool:
     """Whether one more attempt was made, or the last one ended it."""
     return made_attempts(rig, attempts) or bool(queue(rig, endpoint)["given_up"] == 10)
 
@@ -258,7 +258,7 @@ def test_undelivered_events_are_sent_after_a_restart(tmp_path: Path, hook: Recei
         failed(rig, endpoint, "http_500")
         rig.clock.advance(2 * RETRY_MS)
         hook.gate.clear()
-        wait_until(lambda: len(hook.came) == 2)  # in flight when the process ends
+        wait_until(lambda: len(hook.received) == 2)  # in flight when the process ends
         with served(create_app(rig.settings, rig.clock)):
             hook.gate.set()
             rig.clock.advance(60_000)
@@ -275,21 +275,21 @@ def test_a_full_queue_leaves_later_events_in_the_log_and_loses_none(tmp_path: Pa
         state = queue(rig, endpoint)
         assert (state["pending"], state["unqueued"]) == (5, 18)
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: len(hook.taken) == 23)
+        wait_until(lambda: len(hook.accepted) == 23)
         assert hook.positions == list(range(1, 24))
 
 
 def test_replay_resends_one_event_or_all_after_a_position_under_the_same_ids(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     write_events(rig, 4)
-    wait_until(lambda: len(hook.taken) == 4)
-    before = [event["id"] for event in hook.taken]
+    wait_until(lambda: len(hook.accepted) == 4)
+    before = [event["id"] for event in hook.accepted]
     replay = f"/v1/webhook-endpoints/{endpoint}/replay"
     assert rig.admin("POST", replay, json={"event": before[1]}).json() == {"events": 1}
-    wait_until(lambda: len(hook.taken) == 5)
+    wait_until(lambda: len(hook.accepted) == 5)
     assert rig.admin("POST", replay, json={"after": hook.positions[1]}).json() == {"events": 2}
-    wait_until(lambda: len(hook.taken) == 7)
-    assert [event["id"] for event in hook.taken[4:]] == [before[1], before[2], before[3]]
+    wait_until(lambda: len(hook.accepted) == 7)
+    assert [event["id"] for event in hook.accepted[4:]] == [before[1], before[2], before[3]]
     for body in ({}, {"event": before[0], "after": 1}):
         assert rig.admin("POST", replay, json=body).status_code == 422
     assert rig.admin("POST", replay, json={"after": hook.positions[3] + 1}).status_code == 422
@@ -306,7 +306,7 @@ def test_both_secrets_verify_for_a_day_after_a_rotation_and_then_only_the_new_on
         assert rotated["secret"] != hook.secrets[0]
         hook.secrets.append(rotated["secret"])
         write_events(rig)
-        wait_until(lambda: hook.taken)
+        wait_until(lambda: hook.accepted)
         endpoints = rig.following.endpoints
         assert endpoints.find(endpoint).secrets == (hook.secrets[1], hook.secrets[0])
         rig.clock.advance(DAY_MS)
@@ -317,18 +317,18 @@ def test_an_endpoint_gets_only_the_types_it_asked_for(rig: FollowRig, hook: Rece
     add(rig, hook, types=["binding.lost"])
     write_events(rig, 2)
     write_events(rig, 1, EventType.LOST)
-    wait_until(lambda: hook.taken)
-    assert [event["type"] for event in hook.came] == ["binding.lost"]
+    wait_until(lambda: hook.accepted)
+    assert [event["type"] for event in hook.received] == ["binding.lost"]
 
 
 def test_an_endpoint_gets_no_event_from_before_it_was_added(rig: FollowRig, hook: Receiver) -> None:
     write_events(rig, 2)
     add(rig, hook)
     write_events(rig)
-    wait_until(lambda: hook.taken)
-    assert len(hook.came) == 1
+    wait_until(lambda: hook.accepted)
+    assert len(hook.received) == 1
     newest = rig.platform("GET", "/v1/events?limit=500").json()["events"][-1]
-    assert hook.taken == [newest]
+    assert hook.accepted == [newest]
 
 
 def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
@@ -336,8 +336,8 @@ def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receive
     add(rig, other)
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 204
     write_events(rig)
-    wait_until(lambda: other.taken)
-    assert hook.came == []
+    wait_until(lambda: other.accepted)
+    assert hook.received == []
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
 
@@ -352,13 +352,13 @@ def test_an_endpoint_that_cannot_be_decrypted_is_reported_and_the_others_are_ser
     database.close()
     good = add(rig, hook)
     write_events(rig)
-    wait_until(lambda: hook.taken)
+    wait_until(lambda: hook.accepted)
     troubles = wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
     assert troubles == [f"webhooks to {bad}: stored data does not open: is a vault secret missing?"]
     assert [each["id"] for each in rig.admin("GET", "/v1/webhook-endpoints").json()["endpoints"]] == [good]
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{bad}").status_code == 204
     wait_until(lambda: not rig.support("GET", "/v1/status").json()["worker_troubles"])
-    assert other.came == []
+    assert other.received == []
 
 
 @pytest.mark.long
@@ -366,7 +366,7 @@ def test_a_crash_of_the_webhook_sender_is_reported_and_the_gateway_keeps_working
     with follow_rig(tmp_path) as rig:
 
         def broken() -> set[str]:
-            raise RuntimeError("text that is not to be told")
+            raise RuntimeError("text that must not be shown")
 
         rig.following.endpoints.active = broken  # type: ignore[method-assign]
         rig.following.wakeups.wake()

@@ -80,7 +80,7 @@ def test_events_of_a_binding_come_in_the_order_of_the_chain(rig: FollowRig) -> N
     events = rig.follow()
     expected = ["frozen", "cleared", "lost", "cleared", "closed"]
     for person in (one, two):
-        assert kinds(events, person) == [f"binding.{word}" for word in expected]
+        assert kinds(events, person) == [f"binding.{kind}" for kind in expected]
     assert [event["position"] for event in events] == sorted(event["position"] for event in events)
     blocks = [event["data"]["block_number"] for event in events]
     assert blocks == sorted(blocks)

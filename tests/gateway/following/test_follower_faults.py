@@ -180,7 +180,7 @@ def test_a_crash_of_the_follower_is_logged_and_reported_and_the_gateway_keeps_wo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_self: Follower) -> bool:
-        raise RuntimeError("text that is not to be told")
+        raise RuntimeError("text that must not be shown")
 
     monkeypatch.setattr(Follower, "step", broken)
     monkeypatch.setattr(threading, "excepthook", lambda _args: None)

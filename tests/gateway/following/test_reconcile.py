@@ -122,7 +122,7 @@ def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> 
     assert all(bank.silent for bank in report.banks)
 
 
-def _believe(it: Rig, person: Person, **changed: Any) -> None:
+def _set_follower_state(it: Rig, person: Person, **changed: Any) -> None:
     """Set the follower's state of a binding to the ledger's state at the head, with changes."""
     head = it.ledger.head()
     record = it.ledger.read([(person.bank.bic, raw(person))]).records[0]
@@ -159,7 +159,7 @@ def test_a_ledger_that_contradicts_the_followers_state_is_drift(
     alone: Rig, changed: dict[str, Any], kind: Drift | None
 ) -> None:
     person = alone.bound()
-    _believe(alone, person, **changed)
+    _set_follower_state(alone, person, **changed)
     report = run(alone)
     assert [(found.binding, found.kind) for found in report.drift] == ([(person.binding, kind)] if kind else [])
 
@@ -167,7 +167,7 @@ def test_a_ledger_that_contradicts_the_followers_state_is_drift(
 @pytest.mark.long
 def test_a_binding_skipped_by_the_follower_is_drift(alone: Rig) -> None:
     seen, passed_over = alone.bound(), alone.bound()
-    _believe(alone, seen)
+    _set_follower_state(alone, seen)
     assert [(found.binding, found.kind) for found in run(alone).drift] == [(passed_over.binding, Drift.NOT_FOLLOWED)]
 
 

@@ -106,14 +106,14 @@ def test_decisions_continue_during_reconciliation(alone: Rig) -> None:
     people = [alone.bound() for _ in range(6)]
     stop = threading.Event()
 
-    def reconcile_on_and_on() -> int:
+    def reconcile_repeatedly() -> int:
         runs = 0
         while not stop.is_set():
             runs += run(alone, batch=1).checked == len(people)
         return runs
 
     with ThreadPoolExecutor(2) as pool:
-        reconciling = pool.submit(reconcile_on_and_on)
+        reconciling = pool.submit(reconcile_repeatedly)
         answers = [person.decide()["outcome"] for _ in range(5) for person in people]
         stop.set()
         assert reconciling.result(timeout=60) >= 1
@@ -189,7 +189,7 @@ def test_a_crash_of_the_schedule_is_logged_and_reported_and_another_process_take
 
     def broken() -> None:
         assert schedule.leader.leads()
-        raise RuntimeError("text that is not to be told")
+        raise RuntimeError("text that must not be shown")
 
     monkeypatch.setattr(schedule, "look", broken)
     monkeypatch.setattr(schedule, "_look_every_s", 0)

@@ -40,7 +40,7 @@ class Node:
         self.code = "0x6001"
         self.down = False
         self.watermark_ms = 2
-        self.answers_for: int | None = None  # another block than the one asked for
+        self.answers_for: int | None = None  # a block other than the requested one
         self.gate = asyncio.Event()
         self.gate.set()
         self.reads: list[str] = []

@@ -197,8 +197,8 @@ def test_the_status_command_shows_one_screen(a_rig: Rig, tmp_path: Path) -> None
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
     assert len(shown.stdout.splitlines()) < 40
-    for word in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
-        assert word in shown.stdout
+    for text in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
+        assert text in shown.stdout
     assert "webhooks to" not in shown.stdout
     troubles = a_rig.app.state.gateway.following.dispatcher._worker_troubles
     troubles["we_1"] = "does not open"
@@ -217,8 +217,8 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
     show = ["scoring", "show", "--url", a_rig.url, "--key-file", str(support)]
     before = CliRunner().invoke(app, show)
     assert before.exit_code == 0, before.output
-    for word in ("every 1440 minutes", "last run", "plain rules warn", "over_transaction", "0 of 2000 scores"):
-        assert word in before.stdout
+    for text in ("every 1440 minutes", "last run", "plain rules warn", "over_transaction", "0 of 2000 scores"):
+        assert text in before.stdout
     why = ["--reason", "限额调整之后"]
     run = ["scoring", "run", "--url", a_rig.url, "--key-file"]
     refused = CliRunner().invoke(app, [*run, str(support), *why])

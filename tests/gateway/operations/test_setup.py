@@ -19,8 +19,8 @@ from tests.gateway.gateway_rig import rig
 from tests.gateway.openid_provider import provider
 
 
-def run(words: Sequence[object], **options: Any) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words], **options)
+def run(arguments: Sequence[object], **options: Any) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
 def _init(folder: Path, *options: object) -> Path:
@@ -119,8 +119,8 @@ def test_an_unreachable_ledger_and_world_readable_files_are_reported(tmp_path: P
 def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], said: str) -> None:
     config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
     before = config.read_text()
-    words = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
-    result = run(words, input="sk_x\n")
+    arguments = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
+    result = run(arguments, input="sk_x\n")
     assert (result.exit_code, said in result.stderr) == (1, True), result.output
     assert config.read_text() == before
     assert not (config.parent / "node-key-YUNXCNB0").exists()

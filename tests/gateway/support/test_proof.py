@@ -116,17 +116,17 @@ def test_an_account_that_the_bank_does_not_certify_stays_held(it: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "word"),
+    ("trouble", "problem_type"),
     [("garbage", "bank-node-refused"), ("503", "bank-node-unreachable"), ("too many", "too-many-attempts")],
 )
-def test_a_failing_node_lifts_nothing(it: Rig, trouble: str, word: str) -> None:
+def test_a_failing_node_lifts_nothing(it: Rig, trouble: str, problem_type: str) -> None:
     person, hold_id = _held(it)
     person.bank.trouble = trouble
     try:
         answer = _prove(it, hold_id)
     finally:
         person.bank.trouble = None
-    assert answer.json()["type"] == f"urn:standing:problem:{word}"
+    assert answer.json()["type"] == f"urn:standing:problem:{problem_type}"
     assert _hold(it, person)["lifted_at_ms"] is None
 
 

@@ -42,7 +42,7 @@ def _model(it: FollowRig, model: RiskModel) -> None:
         risk_store.save_model(connection, model, it.clock.now_ms())
 
 
-def _heard(blocked: float = 8.0, intercept: float = -4.6) -> RiskModel:
+def _usable_model(blocked: float = 8.0, intercept: float = -4.6) -> RiskModel:
     return RiskModel(dict.fromkeys(FEATURES, 0.0) | {"blocked": blocked}, intercept, **LEARNED)
 
 
@@ -71,7 +71,7 @@ def _check_up(it: FollowRig, person: Person) -> Any:
 
 
 def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     person = _used(it)
     assert (_run(it).scored, it.new_events()) == (1, [])
     person.bank.change(person.number, debit_allowed=False)
@@ -106,7 +106,7 @@ def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it
 
 
 def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     person = _used(it)
     person.bank.change(person.number, debit_allowed=False)
     it.follow()
@@ -117,7 +117,7 @@ def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -
 
 
 def test_a_model_that_has_learned_too_little_gives_no_warning(it: FollowRig) -> None:
-    model = _heard(intercept=5.0)
+    model = _usable_model(intercept=5.0)
     model.learned -= 1
     _model(it, model)
     person = _used(it)
@@ -160,7 +160,7 @@ def test_the_model_and_the_learned_marks_are_written_in_one_transaction(
 
 
 def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     person = _used(it)
     _run(it)
     assert (_count(it, schema.risk_samples), _count(it, schema.binding_risks)) == (1, 1)
@@ -194,7 +194,7 @@ def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) ->
 
 
 def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     person, calm = _used(it), _used(it)
     _run(it)
     person.bank.change(person.number, debit_allowed=False)
@@ -219,7 +219,7 @@ def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: Fo
 @pytest.mark.parametrize("intercept", [-50.0, 50.0])
 def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
     """Every decision and reason is the same whether the model predicts no failure or certain failure."""
-    _model(it, _heard(0.0, intercept))
+    _model(it, _usable_model(0.0, intercept))
     person = it.bound(daily_limit_minor=10_000)
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
@@ -255,7 +255,7 @@ def test_the_deciding_code_references_nothing_of_warnings() -> None:
 
 
 def test_a_stored_model_of_another_version_starts_over(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     with _gateway(it).storage.write() as connection:
         connection.execute(schema.risk_model.update().values(model='{"form": 0}'))
     person = _used(it)

@@ -42,7 +42,7 @@ def _card(it: FollowRig, bank: str, period: str = "week") -> dict[str, Any]:
     return card
 
 
-def _speak(it: FollowRig, times: int, gap_ms: int) -> None:
+def _publish(it: FollowRig, times: int, gap_ms: int) -> None:
     for _ in range(times):
         it.clock.advance(gap_ms)
         for bank in it.banks.values():
@@ -58,13 +58,13 @@ def test_two_gateways_and_anyone_with_the_ledgers_url_compute_the_same_figures(i
         it.follow()
         while follower.step():
             pass
-        _speak(it, 1, 31 * HOUR_MS)
+        _publish(it, 1, 31 * HOUR_MS)
         _count(it)  # this one counts in many steps, and the other all at once
-        _speak(it, 5, 40_000)
+        _publish(it, 5, 40_000)
         person = it.bound()
         person.bank.publish(bytes.fromhex(person.binding[2:]))
         _count(it)
-        _speak(it, 3, 1_900_000)
+        _publish(it, 3, 1_900_000)
         governance.execute(it.ledger, governance.suspend(BICS[1]), GUARDIAN)
         it.clock.advance(7_000)
         it.bank.publish()
@@ -119,16 +119,20 @@ def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
     assert all(pace["why"]["en"] and pace["why"]["zh"] for pace in paces.values())
 
 
-@pytest.mark.parametrize("last_word_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"])
-def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(tmp_path: Path, last_word_ms: int) -> None:
-    """This holds even if the gap fills a whole hour: its own growth is no habit."""
+@pytest.mark.parametrize(
+    "last_publication_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"]
+)
+def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(
+    tmp_path: Path, last_publication_ms: int
+) -> None:
+    """Holds even if the gap fills a whole hour: its own growth is no habit."""
     with follow_rig(tmp_path, policy=PATIENT) as it:
-        spoken_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
-        it.clock.advance((last_word_ms - spoken_ms - it.clock.now_ms()) % HOUR_MS)
+        published_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
+        it.clock.advance((last_publication_ms - published_ms - it.clock.now_ms()) % HOUR_MS)
         it.heartbeat()
         it.follow()
         for _ in range(20):
-            _speak(it, 1, HOUR_MS // 2)
+            _publish(it, 1, HOUR_MS // 2)
             _count(it)
         assert [event["type"] for event in it.new_events()] == []
         it.clock.advance(HOUR_MS)  # twice the longest gap so far
@@ -142,7 +146,7 @@ def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(tmp_pat
         it.bank.publish()
         assert _types(_count(it)) == []
         for _ in range(3):
-            _speak(it, 1, HOUR_MS // 2)
+            _publish(it, 1, HOUR_MS // 2)
             assert _types(_count(it)) == []
         it.clock.advance(BOUND_MS + 1_000)
         assert sorted(_types(it.follow())) == ["bank.silent"] * 2
