@@ -52,7 +52,7 @@ class AlreadyBound(Conflict):
 
 @dataclass(frozen=True)
 class Account:
-    """An account as the bank's core has it."""
+    """An account in the bank's core."""
 
     holder: Claim
     status: Status = Status.ACTIVE
@@ -139,7 +139,7 @@ class FakeBank:
         self.publish(*(binding for binding, bound in self.bindings.items() if bound == number))
 
     def publish(self, *bindings: bytes, watermark_ms: int | None = None, terms: bytes | None = None) -> None:
-        """Publish the terms of some bindings (`terms`: other bytes instead), or a heartbeat; return once in a block."""
+        """Publish terms of some bindings (`terms`: replacement bytes) or a heartbeat; return once it is in a block."""
         number, now_ms = self.number + 1, self.clock.now_ms()
         attestations = []
         for binding in bindings:
@@ -234,7 +234,7 @@ class FakeBank:
             issued_at_ms=now_ms,
             expires_at_ms=now_ms + 120_000,
         )
-        # A faulty node signs what it should not; a thief changes what was signed, or signs with a key of their own.
+        # A faulty node signs false statements; a thief alters signed ones, or signs with another key.
         if self.trouble in CERTIFICATE_TROUBLES:
             unsigned = replace(unsigned, **CERTIFICATE_TROUBLES[self.trouble](unsigned))
         signer = LocalSigner(secrets.token_bytes(32)) if self.trouble == "another bank's key" else self.signer

@@ -42,7 +42,7 @@ class FollowRig(Rig):
         return self.alter(call, self._plain_call(call))
 
     def undo(self) -> None:
-        """Let the chain answer as it does."""
+        """Let the chain answer normally again."""
         self.refuse: Callable[[Call], bool] = lambda _call: False
         self.alter: Callable[[Call, Call], Call] = lambda _call, answer: answer
 
@@ -60,14 +60,14 @@ class FollowRig(Rig):
         return self.banks[BICS[0]]
 
     def follow(self, follower: Follower | None = None) -> list[dict[str, Any]]:
-        """Let the follower do all pending work. Returns: the events that were not returned before."""
+        """Let the follower do all pending work. Returns: the events not returned before."""
         follower = follower or self.following.follower
         while follower.step():
             pass
         return self.new_events()
 
     def new_events(self) -> list[dict[str, Any]]:
-        """The events that were not returned before."""
+        """The events not returned before."""
         events: list[dict[str, Any]] = self.platform("GET", f"/v1/events?after={self._last_position}&limit=500").json()[
             "events"
         ]
@@ -95,10 +95,10 @@ class FollowRig(Rig):
         """Everything in the block happens on a chain that is abandoned at its end, and the banks roll back too."""
         tester = self.chain.devnet.tester
         snapshot = tester.take_snapshot()
-        were = [(bank, bank.number, bank.head, dict(bank.accounts)) for bank in self.banks.values()]
+        before = [(bank, bank.number, bank.head, dict(bank.accounts)) for bank in self.banks.values()]
         yield
         tester.revert_to_snapshot(snapshot)
-        for bank, number, head, accounts in were:
+        for bank, number, head, accounts in before:
             bank.number, bank.head, bank.accounts = number, head, accounts
 
     def settle(self) -> "FollowRig":

@@ -48,7 +48,7 @@ class Provider:
         self.rotate()
 
     def rotate(self) -> None:
-        """Sign with a new key from now on, and publish it alone."""
+        """Sign with a new key from now on, and publish only that key."""
         self._key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"}, private=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The gateway's API over HTTP: invalid bodies, and what is not there."""
+"""The gateway's API over HTTP: invalid bodies and unknown resources."""
 
 import json
 import re
@@ -82,7 +82,7 @@ def test_an_invalid_claim_is_reported_by_field_and_cause_without_its_content(
         if personal not in {"card", "CN", "CCPT", "NIDN", "12", "short", "f", "wallet", "china"}:
             assert personal not in answer.text
     listed = a_rig.platform("GET", f"/v1/bindings?user_id={person.user_id}")
-    assert kind_of(listed) == (404, "not-found")  # an attempt that never reached a bank makes nobody known
+    assert kind_of(listed) == (404, "not-found")  # an attempt that never reached a bank registers no user
 
 
 @pytest.mark.parametrize(

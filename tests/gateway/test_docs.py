@@ -1,4 +1,4 @@
-"""What the gateway's pages show is what it takes."""
+"""The examples on the gateway's pages are accepted by the gateway."""
 
 import json
 from pathlib import Path

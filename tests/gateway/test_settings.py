@@ -191,7 +191,7 @@ def test_serve_runs_from_a_settings_file_in_its_own_process(a_rig: Rig, tmp_path
     command = [sys.executable, "-c", "from standing.gateway.cli import app; app()", "serve", "--config", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     try:
-        transport = httpx.HTTPTransport(retries=8)  # while nothing listens yet
+        transport = httpx.HTTPTransport(retries=8)  # until the server listens
         with httpx.Client(transport=transport, base_url=url, timeout=30) as client:
             assert client.get("/readyz").json() == {"ok": True, "reason": None}
     finally:
@@ -218,7 +218,7 @@ def test_generated_keys_are_usable_and_private(tmp_path: Path) -> None:
     assert runner.invoke(app, ["config", "example"]).stdout == EXAMPLE
 
 
-# SQLite cannot show indexes of expressions; the index by last four digits is tested with the console's look-ups.
+# SQLite cannot reflect expression indexes; test_lookups covers the index by last four digits.
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_newest_migration_makes_exactly_the_tables_of_the_schema(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")

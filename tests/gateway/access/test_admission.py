@@ -1,4 +1,4 @@
-"""A bound on what is in progress."""
+"""The bound on concurrent work."""
 
 import pytest
 

@@ -32,7 +32,7 @@ class Sent:
     path: str = _ONE
     headers: dict[str, str | bytes | None] = field(default_factory=dict)
     method: str = "POST"
-    whole: bool = True  # False: the body comes in many parts
+    whole: bool = True  # False: the body arrives in many parts
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,16 @@ async def _asked(app: ASGIApp, rig: Rig, sent: Sent) -> Answer:
     coming: list[Message] = [
         {"type": "http.request", "body": part, "more_body": at < len(parts) - 1} for at, part in enumerate(parts)
     ]
-    came: list[Message] = []
+    sent_messages: list[Message] = []
 
     async def receive() -> Message:
         return coming.pop(0) if coming else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        came.append(message)
+        sent_messages.append(message)
 
     await app(scope, receive, send)
-    start, *bodies = came
+    start, *bodies = sent_messages
     return Answer(
         start["status"],
         {name.lower(): value for name, value in start["headers"]},

@@ -36,7 +36,7 @@ DAY_MS = 24 * LIFETIME_MS
 
 @cache
 def _server_database() -> str | None:
-    """On PostgreSQL one database for all runs, which differ by their account; on SQLite each has a file of its own."""
+    """On PostgreSQL one database for all runs, which differ by their account; on SQLite each has its own file."""
     return new_database(Path(), "machine") if on_postgresql() else None
 
 

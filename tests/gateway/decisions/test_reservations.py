@@ -145,7 +145,7 @@ async def test_refunds_release_up_to_the_captured_amount(tmp_path: Path) -> None
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED, 4_000)
-        for _ in range(2):  # the same again changes nothing
+        for _ in range(2):  # the repeat changes nothing
             assert b'"refunded_minor":1500' in await rig.decisions.refund(name, "r-1", 1_500)
             assert used_minor(rig) == 2_500
         with pytest.raises(Conflict):

@@ -117,7 +117,7 @@ def test_each_reason_passes_at_its_edge_and_fails_just_beyond(
 
 #: One fault for each reason, chosen so that as many as possible can hold at once.
 FAULTS: dict[Reason, dict[str, Any]] = {reason: too_much for reason, _, too_much in reversed(EDGES)} | {
-    Reason.NO_ATTESTATION: {"publication": 0},  # with the floor above 0: gone is not the same as older
+    Reason.NO_ATTESTATION: {"publication": 0},  # with the floor above 0: a missing record is not an older one
     Reason.LEDGER_ROLLED_BACK: {"floor": 8},
     Reason.BANK_SILENT: {"watermark_ms": NOW_MS - 60_001},
     Reason.UNBOUND: {"ended": True},

@@ -89,7 +89,7 @@ def test_a_tag_that_is_not_stated_is_not_compared(field: str) -> None:
     [
         ({}, Remaining(1_000, 4_000, 19_000, 49_000)),
         ({"used": Used(4_000, 5_000, 6_000)}, Remaining(1_000, 0, 14_000, 43_000)),
-        ({"used": Used(4_001, 4_001, 4_001)}, Remaining(1_000, 999, 15_999, 45_999)),  # declined: nothing more is used
+        ({"used": Used(4_001, 4_001, 4_001)}, Remaining(1_000, 999, 15_999, 45_999)),  # declined: usage is unchanged
         ({"used": Used(9_000, 0, 0)}, Remaining(1_000, 0, 20_000, 50_000)),  # the limit was lowered
         ({"kind": Kind.WITHDRAWAL}, Remaining(NO_LIMIT, 4_000, NO_LIMIT, 49_000)),
         ({"daily_limit_minor": NO_LIMIT, "used": Used(77, 77, 77)}, Remaining(1_000, NO_LIMIT, 18_923, 48_923)),

@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 
 def second_reading(case: Case) -> Reason | None:
-    """The table, read once more as rows of (fails, reason): written from the design, and not from the code."""
+    """A second implementation of the table as rows of (fails, reason), written from the design alone."""
     age_ms = NOW_MS - case.watermark_ms
     debit = case.kind is Kind.PAYMENT
     allowed = case.debit if debit else case.credit

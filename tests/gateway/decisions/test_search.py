@@ -77,7 +77,7 @@ def test_an_account_is_found_through_any_of_its_bindings(shared: Rig) -> None:
 
 def test_pages_neither_repeat_nor_skip_while_decisions_are_added(shared: Rig) -> None:
     person = shared.bound()
-    # Three of each millisecond: the time alone does not order them.
+    # Three per millisecond: the time alone does not order them.
     made = []
     for index in range(9):
         shared.clock.advance(1 if index % 3 == 0 else 0)

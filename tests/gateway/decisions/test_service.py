@@ -131,22 +131,22 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
 async def test_capture_keeps_the_usage_and_void_releases_it_and_both_are_idempotent(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        kept, given_back = [(await rig.decide(account, 2_500))["transaction_id"] for _ in range(2)]
+        kept, released = [(await rig.decide(account, 2_500))["transaction_id"] for _ in range(2)]
         for _ in range(2):
             assert (await rig.settle(kept, State.CAPTURED))["state"] == "captured"
-            assert (await rig.settle(given_back, State.VOIDED))["state"] == "voided"
+            assert (await rig.settle(released, State.VOIDED))["state"] == "voided"
             assert rig.used() == [("2026-01-01", "CNY", 2_500)]
         with pytest.raises(AlreadySettled):
             await rig.settle(kept, State.VOIDED)
         with pytest.raises(AlreadySettled):
-            await rig.settle(given_back, State.CAPTURED)
+            await rig.settle(released, State.CAPTURED)
         assert rig.used() == [("2026-01-01", "CNY", 2_500)]
         assert (await rig.decide(account, 2_501))["reason"] == "over_daily_limit"
         assert (await rig.decide(account, 2_500))["outcome"] == "approve"
-        found = await rig.decisions.find(given_back)
+        found = await rig.decisions.find(released)
         assert b'"state":"voided"' in found
         assert b'"state":"reserved"' in await rig.decisions.decide(
-            Transaction(given_back, account.binding, Kind.PAYMENT, 2_500, "CNY")
+            Transaction(released, account.binding, Kind.PAYMENT, 2_500, "CNY")
         )
 
 

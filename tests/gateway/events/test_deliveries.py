@@ -117,11 +117,11 @@ def _more_events(storage: Storage, count: int) -> None:
 
 def _take_all(queues: DeliveryQueues) -> list[int]:
     """Take every event that is due. Returns: their positions."""
-    taken = []
+    positions = []
     while (attempt := queues.claim(_ENDPOINT, None)) is not None:
         queues.delivered(attempt, "http_204", revive=False)
-        taken.append(attempt.event.position)
-    return taken
+        positions.append(attempt.event.position)
+    return positions
 
 
 def test_a_replay_from_beyond_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:

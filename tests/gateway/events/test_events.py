@@ -137,7 +137,7 @@ def test_an_unreadable_attestation_is_reported_once_and_so_is_its_end() -> None:
 
 
 class City:
-    """A world with one bank and its platform, shared by the table; each row has an account of its own."""
+    """A world with one bank and its platform, shared by the table; each row has its own account."""
 
     def __init__(self, made: World) -> None:
         self.world = made

@@ -236,7 +236,7 @@ def test_the_whole_backlog_of_an_endpoint_dead_for_three_days_is_abandoned(tmp_p
 
 
 def attempted_or_abandoned(rig: FollowRig, endpoint: str, attempts: int) -> bool:
-    """Whether one more attempt was made, or the last one ended it."""
+    """Whether one more attempt was made, or the event was abandoned."""
     return made_attempts(rig, attempts) or bool(queue(rig, endpoint)["given_up"] == 10)
 
 

@@ -26,11 +26,11 @@ def decline(a_rig: Rig) -> dict[str, Any]:
 
 
 def export(
-    a_rig: Rig, decline: dict[str, Any], output: Path, *options: str, role: str = "admin", said: str = ""
+    a_rig: Rig, decline: dict[str, Any], output: Path, *options: str, role: str = "admin", typed: str = ""
 ) -> Any:
     command = ["evidence", "export", decline["transaction_id"], "--url", a_rig.url, "--output", str(output)]
     environment = {"STANDING_GATEWAY_KEY": a_rig.keys[role]}
-    return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=said)
+    return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=typed)
 
 
 def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
@@ -48,7 +48,7 @@ def test_a_pasted_decline_is_exported_and_passes_every_check_offline(
     a_rig: Rig, decline: dict[str, Any], tmp_path: Path
 ) -> None:
     case = tmp_path / "case.json"
-    made = export(a_rig, decline, case, "--with-key", said="y\n")
+    made = export(a_rig, decline, case, "--with-key", typed="y\n")
     assert made.exit_code == 0, made.output
     assert "opens every record of this binding" in " ".join(made.stdout.split())
     assert case.stat().st_mode & 0o077 == 0
@@ -89,7 +89,7 @@ def test_an_export_is_for_admins_only_and_is_audited(a_rig: Rig, decline: dict[s
     refused = export(a_rig, decline, tmp_path / "c.json", role="support")
     assert refused.exit_code == 1
     assert not (tmp_path / "c.json").exists()
-    kept = export(a_rig, decline, tmp_path / "c.json", "--with-key", said="n\n")
+    kept = export(a_rig, decline, tmp_path / "c.json", "--with-key", typed="n\n")
     assert kept.exit_code == 1
     assert not (tmp_path / "c.json").exists()
     unknown = export(a_rig, {"transaction_id": "t-none"}, tmp_path / "c.json")

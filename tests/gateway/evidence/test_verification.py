@@ -34,16 +34,16 @@ def test_an_honest_approval_passes_every_check(approved: EvidenceSample) -> None
 
 
 def test_evidence_does_not_reveal_the_user(approved: EvidenceSample) -> None:
-    said = json.dumps(approved.claims, ensure_ascii=False)
+    claims = json.dumps(approved.claims, ensure_ascii=False)
     for text in (*approved.person.claim.values(), approved.person.user_id, approved.answer["transaction_id"]):
         if len(text) > 4:
-            assert text not in said
+            assert text not in claims
     bank = approved.person.bank
     binding = bytes.fromhex(approved.person.binding[2:])
     tags = bank.accounts[approved.person.number].terms(binding, bank.key(binding), 0).tags
     for tag in (tags.name, tags.id_document, tags.phone):
-        assert f'{tag.hex()}"' not in said
-    assert bank.key(binding).hex() not in said
+        assert f'{tag.hex()}"' not in claims
+    assert bank.key(binding).hex() not in claims
 
 
 @pytest.mark.parametrize(

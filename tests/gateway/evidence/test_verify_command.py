@@ -1,4 +1,4 @@
-"""`standing-gateway verify`: a line for each check, and an exit code for all."""
+"""`standing-gateway verify`: a line for each check and one exit code."""
 
 import json
 from pathlib import Path
@@ -110,4 +110,4 @@ def test_the_gateway_serves_evidence_without_a_proof_where_nodes_give_none(
     asked = rig.support("GET", path + "?proof=true").json()
     assert asked["proof"] is None
     assert asked["no_proof_because"]
-    assert approved.person.decide()["outcome"] == "approve"  # a node without proofs is read as before
+    assert approved.person.decide()["outcome"] == "approve"  # a node without proofs is still read

@@ -94,7 +94,7 @@ def test_two_changes_within_one_block_are_one_event(rig: FollowRig) -> None:
     block = rig.ledger.head()
 
     def in_one_block(call: Call, answer: Call) -> Call:
-        """The development chain makes a block of each transaction; a real one puts both into the second."""
+        """The development chain puts each transaction into its own block; a real one would put both into the second."""
         if call["method"] != "eth_getLogs":
             return answer
         place = {"blockNumber": hex(block.number), "blockHash": "0x" + block.hash.hex()}

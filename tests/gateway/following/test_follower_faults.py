@@ -90,7 +90,7 @@ def test_on_an_unknown_chain_the_follower_starts_over_and_reads_every_binding(ri
 def test_changes_in_blocks_not_deep_enough_are_not_reported(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
-    for _ in range(2):  # the cursor is at the head; a deeper follower waits until it is that deep
+    for _ in range(2):  # the cursor is at the head; a follower with a depth waits for more blocks
         rig.heartbeat()
     deep = rig.another_follower(BlockRule(depth=2))
     rig.follow(deep)

@@ -1,4 +1,4 @@
-"""Ledger nodes whose chain a test writes, and a reader of them."""
+"""Ledger nodes with a scripted chain, and a reader of them."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ NOW_S = 1_767_225_600
 
 
 class Node:
-    """A JSON-RPC node whose chain a test writes. A record's publication is the number of its block."""
+    """A JSON-RPC node with a scripted chain. A record's publication is the number of its block."""
 
     def __init__(self, head: int = 100) -> None:
         self.head = head

@@ -94,8 +94,8 @@ def test_reads_sharing_a_call_raise_the_coalescing_factor(a_rig: Rig) -> None:
         list(pool.map(lambda index: people[index % 4].decide(amount_minor=1), range(64)))
     after = figures(a_rig)
     reads, calls = (
-        after[f"ledger_call_queries_{what}", ()] - before[f"ledger_call_queries_{what}", ()]
-        for what in ("sum", "count")
+        after[f"ledger_call_queries_{sample}", ()] - before[f"ledger_call_queries_{sample}", ()]
+        for sample in ("sum", "count")
     )
     assert reads >= 64
     assert calls < reads

@@ -117,12 +117,12 @@ def test_an_interrupted_rekey_is_completed_by_running_it_again(
     keys = _fill(storage, open_vault(storage, [OLD]), 1_203)
     both = open_vault(storage, [NEW, OLD])
     step = rekey_module._step
-    taken: list[Any] = []
+    steps_run: list[Any] = []
 
     def cut(*args: Any) -> Any:
-        if len(taken) == steps:
+        if len(steps_run) == steps:
             raise KeyboardInterrupt
-        taken.append(args)
+        steps_run.append(args)
         return step(*args)
 
     with monkeypatch.context() as patched:
@@ -180,7 +180,7 @@ def test_a_gateway_keeps_working_during_a_rekey_and_afterwards_with_the_new_secr
         person = made.bound(daily_limit_minor=1_500)
         person.decide()
         gateway = made.app.state.gateway
-        rekey(gateway.storage, open_vault(gateway.storage, [OLD, NEW]))  # as it was before the restart
+        rekey(gateway.storage, open_vault(gateway.storage, [OLD, NEW]))  # the state before the restart
 
         async def both() -> None:
             vault = open_vault(gateway.storage, [NEW, OLD])

@@ -56,14 +56,14 @@ def test_a_gateway_is_set_up_from_nothing_to_reading_a_bank(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"node_key": "sk_of_nobody"}, "does not take this gateway's key"),
         ({"node_url": "http://127.0.0.1:9"}, "does not answer at http://127.0.0.1:9"),
         ({"bic": "ZZZZCNB0"}, "ZZZZCNB0 is not admitted to this ledger"),
     ],
 )
-def test_the_doctor_reports_a_banks_problem(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+def test_the_doctor_reports_a_banks_problem(tmp_path: Path, changed: dict[str, str], message: str) -> None:
     with rig(tmp_path) as it:
         settings = it.settings.banks[0]
         config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
@@ -72,7 +72,7 @@ def test_the_doctor_reports_a_banks_problem(tmp_path: Path, changed: dict[str, s
         bank = ["bank", "add", changed.get("bic", settings.bic), "--name", "x", "--node-url", url, "-c", config]
         assert run([*bank, "--key-file", key_file]).exit_code == 0
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
-        assert (doctor.exit_code, said in doctor.stdout) == (1, True), doctor.stdout
+        assert (doctor.exit_code, message in doctor.stdout) == (1, True), doctor.stdout
 
 
 def test_the_doctor_checks_the_consoles_identity_provider(tmp_path: Path) -> None:
@@ -109,19 +109,19 @@ def test_an_unreachable_ledger_and_world_readable_files_are_reported(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--time-zone", "Asia/Nowhere"], "time_zone"),
         (["--node-url", "not a url"], "node_url"),
         (["--key-file", "none"], "none does not exist"),
     ],
 )
-def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], said: str) -> None:
+def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], message: str) -> None:
     config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
     before = config.read_text()
     arguments = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
     result = run(arguments, input="sk_x\n")
-    assert (result.exit_code, said in result.stderr) == (1, True), result.output
+    assert (result.exit_code, message in result.stderr) == (1, True), result.output
     assert config.read_text() == before
     assert not (config.parent / "node-key-YUNXCNB0").exists()
 

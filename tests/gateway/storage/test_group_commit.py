@@ -71,9 +71,9 @@ async def test_turn_waits_for_the_batch_being_written_whether_it_succeeds_or_fai
             written = asyncio.create_task(commits.submit(job))
             assert await asyncio.to_thread(committer.entered.wait, 20)
             turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
-            gone = asyncio.create_task(commits.turn())
+            cancelled = asyncio.create_task(commits.turn())
             await asyncio.sleep(0)
-            gone.cancel()  # a cancelled caller affects no other
+            cancelled.cancel()  # a cancelled caller affects no other
             done, _ = await asyncio.wait(turns, timeout=0.05)
             assert not done
             committer.gate.set()
@@ -119,9 +119,9 @@ async def test_a_job_whose_caller_was_cancelled_is_still_done() -> None:
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        gone, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
+        cancelled, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
         assert await asyncio.to_thread(committer.entered.wait, 20)
-        gone.cancel()
+        cancelled.cancel()
         await asyncio.sleep(0)
         committer.gate.set()
         assert await stays == 4

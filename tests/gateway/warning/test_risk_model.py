@@ -35,7 +35,7 @@ def test_a_model_learns_which_feature_precedes_failures_and_names_it() -> None:
         samples.append((found, chance.random() < (0.8 if found["blocked"] else 0.02)))
     model = RiskModel()
     for start in range(0, len(samples), 500):
-        model = RiskModel.from_json(model.to_json())  # as after each restart
+        model = RiskModel.from_json(model.to_json())  # as after a restart
         model.learn(samples[start : start + 500])
     assert model.learned == 4_000
     assert model.failures == sum(failed for _, failed in samples)

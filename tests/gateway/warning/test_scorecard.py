@@ -59,7 +59,7 @@ def test_two_gateways_and_anyone_with_the_ledgers_url_compute_the_same_figures(i
         while follower.step():
             pass
         _publish(it, 1, 31 * HOUR_MS)
-        _count(it)  # this one counts in many steps, and the other all at once
+        _count(it)  # this gateway counts in many steps, the other all at once
         _publish(it, 5, 40_000)
         person = it.bound()
         person.bank.publish(bytes.fromhex(person.binding[2:]))

@@ -1,4 +1,4 @@
-"""When a bank counts as slowing follows from its own spread, and never from a constant."""
+"""A bank's slowing threshold follows from its own spread, never from a constant."""
 
 import random
 
