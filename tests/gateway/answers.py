@@ -4,6 +4,6 @@ import httpx
 
 
 def kind_of(answer: httpx.Response) -> tuple[int, str]:
-    """Status and type word of a problem."""
+    """Status and type of a problem."""
     assert answer.headers["content-type"] == "application/problem+json"
     return answer.status_code, answer.json()["type"].removeprefix("urn:standing:problem:")

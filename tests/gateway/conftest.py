@@ -18,7 +18,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_standard_error() -> Iterator[None]:
-    """As a served gateway's do: what a command prints must not mix with what a gateway in this process logs."""
+    """Log as a served gateway does: a command's output must not mix with the logs of a gateway in this process."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     yield
     structlog.reset_defaults()
@@ -33,7 +33,7 @@ def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def a_rig(shared_rig: Rig) -> Iterator[Rig]:
-    """The module's rig with every fault undone, its banks heard just now, and people of the test's own."""
+    """The module's rig with every fault undone, a fresh publication from each bank, and the test's own people."""
     shared_rig.heartbeat()
     wait_until(lambda: not shared_rig.app.state.gateway.following.troubles)
     yield shared_rig
@@ -43,8 +43,8 @@ def a_rig(shared_rig: Rig) -> Iterator[Rig]:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Undo what a command line that ran in this process did to the logs."""
+def restored_logging() -> Iterator[None]:
+    """Undo the logging set-up of a command that ran in this process."""
     configured, hook = structlog.get_config(), threading.excepthook
     yield
     structlog.configure(**configured)

@@ -1,4 +1,4 @@
-"""A decision service on a real database, whose reader answers what a test says: for what happens inside the commit."""
+"""A decision service on a real database, whose reader gives scripted answers: for behaviour inside the commit."""
 
 import json
 import secrets
@@ -59,7 +59,7 @@ class ScriptedReader(Reader):
 
 @dataclass
 class Account:
-    """What a test's bank says about a binding's account."""
+    """The test bank's attestation for a binding's account."""
 
     binding: bytes
     key: bytes
@@ -85,7 +85,7 @@ class Account:
 
 
 class DecisionRig:
-    """A decision service with everything under it. Several may stand on one folder, as processes do on one database."""
+    """A decision service with everything under it. Several can share one folder, as processes share a database."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class DecisionRig:
 
 @contextmanager
 def decision_rig(folder: Path, clock: ManualClock | None = None, **options: Any) -> Iterator[DecisionRig]:
-    """A decision service on the database in `folder`; `options` as DecisionRig takes them."""
+    """A decision service on the database in `folder`; `options` as for DecisionRig."""
     made = DecisionRig(folder, clock or ManualClock(NOON_MS), **options)
     yield made
     made.storage.close()

@@ -22,13 +22,13 @@ from standing.ledger.chain.sender import Sender, publication_gas
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import Person, Rig
 
-#: The checks that are made of evidence that comes without a grant and a policy.
+#: The checks that apply to evidence without a grant and a policy.
 ALL_CHECKS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13]
 
 
 @dataclass(frozen=True)
 class EvidenceSample:
-    """One decision's evidence, and what a verifier would have beside it."""
+    """One decision's evidence and a verifier's other inputs."""
 
     rig: Rig
     person: Person
@@ -64,7 +64,7 @@ class EvidenceSample:
 
 
 def evidence_sample(rig: Rig, person: Person, *, catching_up: bool = True, **transaction: Any) -> EvidenceSample:
-    """Decide on a transaction; where `catching_up`, at a time that the chain's clock has reached."""
+    """Decide on a transaction; with `catching_up`, at a time that the chain's clock has reached."""
     if catching_up:
         catch_up(rig)
     answer = person.decide(**transaction)
@@ -77,7 +77,7 @@ def evidence_sample(rig: Rig, person: Person, *, catching_up: bool = True, **tra
 
 
 def catch_up(rig: Rig) -> None:
-    """Blocks that come faster than one a second run ahead of the standing clock; let the clock follow."""
+    """Blocks made faster than one a second run ahead of the fixed clock; advance the clock to them."""
     ahead_ms = rig.ledger.head().time_s * 1000 - rig.clock.now_ms()
     rig.clock.advance(max(0, ahead_ms) + 1_000)
 
@@ -89,7 +89,7 @@ def grant_of(person: Person) -> Grant:
 
 
 def publish_late(bank: FakeBank, person: Person, effective_at_ms: int, status: Status) -> None:
-    """Let a bank publish a change that took effect at another time than now."""
+    """Let a bank publish a change that took effect at a time other than now."""
     binding = bytes.fromhex(person.binding[2:])
     number, key = bank.number + 1, bank.key(binding)
     terms = replace(bank.accounts[person.number].terms(binding, key, effective_at_ms), status=status)

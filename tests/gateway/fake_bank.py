@@ -1,6 +1,6 @@
-"""A bank for the gateway's tests: a core that tests play, and a node that speaks the real protocol.
+"""A bank for the gateway's tests: a core controlled by the tests, and a node that speaks the real protocol.
 
-It is small where the real node is careful (nothing is durable), and real where the gateway can tell: grants are signed,
+It is simpler than the real node (nothing is durable), but equal to it for the gateway: grants are signed,
 terms are sealed, publications are signed and go to a real chain.
 """
 
@@ -47,12 +47,12 @@ DEPOSIT_LIFETIME_MS = 7 * 24 * 3_600_000
 
 
 class AlreadyBound(Conflict):
-    """As the real node says it."""
+    """In the real node's wording."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account as the bank's core has it."""
+    """An account in the bank's core."""
 
     holder: Claim
     status: Status = Status.ACTIVE
@@ -80,7 +80,7 @@ class Account:
 
 @dataclass
 class FakeBank:
-    """One bank. `trouble` makes the node misbehave; what it can be stands in `serve`."""
+    """One bank. `trouble` makes the node misbehave; its values are in `serve`."""
 
     bic: str
     client: LedgerClient
@@ -139,7 +139,7 @@ class FakeBank:
         self.publish(*(binding for binding, bound in self.bindings.items() if bound == number))
 
     def publish(self, *bindings: bytes, watermark_ms: int | None = None, terms: bytes | None = None) -> None:
-        """Publish the terms of some bindings (`terms`: other bytes instead), or a heartbeat; return once in a block."""
+        """Publish terms of some bindings (`terms`: replacement bytes) or a heartbeat; return once it is in a block."""
         number, now_ms = self.number + 1, self.clock.now_ms()
         attestations = []
         for binding in bindings:
@@ -234,7 +234,7 @@ class FakeBank:
             issued_at_ms=now_ms,
             expires_at_ms=now_ms + 120_000,
         )
-        # A faulty node signs what it should not; a thief changes what was signed, or signs with a key of their own.
+        # A faulty node signs false statements; a thief alters signed ones, or signs with another key.
         if self.trouble in CERTIFICATE_TROUBLES:
             unsigned = replace(unsigned, **CERTIFICATE_TROUBLES[self.trouble](unsigned))
         signer = LocalSigner(secrets.token_bytes(32)) if self.trouble == "another bank's key" else self.signer
@@ -299,7 +299,7 @@ def _raw(binding: str | None) -> bytes | None:
     return None if binding is None else bytes.fromhex(binding[2:])
 
 
-#: What is wrong with a certificate: what it states in place of the truth.
+#: The faults of a certificate, with the false statement each one makes.
 CERTIFICATE_TROUBLES: dict[str, Callable[[Certificate], dict[str, Any]]] = {
     "replayed": lambda _: {},
     "another bank's key": lambda _: {},

@@ -21,7 +21,7 @@ class FakeLedger:
     """
 
     def __init__(self) -> None:
-        self.calls: list[list[bytes]] = []  # the bindings asked for, a list for each call, as it came in
+        self.calls: list[list[bytes]] = []  # the requested bindings, one list per call, in order of arrival
         self.gate = asyncio.Event()
         self.gate.set()
         self.spoil: list[bytes] = []
@@ -30,7 +30,7 @@ class FakeLedger:
         self._came_in = asyncio.Condition()
 
     async def until(self, calls: int) -> None:
-        """Wait until so many calls have come in."""
+        """Wait until that many calls have arrived."""
         async with asyncio.timeout(20), self._came_in:
             await self._came_in.wait_for(lambda: len(self.calls) >= calls)
 

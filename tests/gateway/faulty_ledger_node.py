@@ -1,4 +1,4 @@
-"""A ledger node in front of a real one, that lies, forgets or fails as a test tells it to."""
+"""A ledger node in front of a real one, that lies, forgets or fails as a test demands."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from standing.ledger.service.serve import served
 
-#: Is given a call and the honest answer, and says what is answered.
+#: Takes a call and the honest answer; returns the answer to send.
 Lie = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 
 
@@ -26,7 +26,7 @@ class NodeProxy:
     down: bool = False
     url: str = ""
     calls: list[str] = field(default_factory=list)
-    #: Is given each call, and may answer it in the node's place, which never hears of it then.
+    #: Receives each call and may answer it in place of the node, which then never sees it.
     instead: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""A gateway whose follower moves only when a test says so, on a real chain with fake banks."""
+"""A gateway whose follower moves only when a test moves it, on a real chain with fake banks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,21 +20,21 @@ Call = dict[str, Any]
 
 
 class FollowRig(Rig):
-    """A rig whose follower has no thread: `follow` lets it walk to the head and do what is due there."""
+    """A rig whose follower has no thread: `follow` runs it to the head and does what is due there."""
 
     def __init__(self, stack: ExitStack, folder: Path, **settings_changed: Any) -> None:
         follower = {"enabled": False, **settings_changed.pop("follower", {})}
         webhooks = FAST_WEBHOOKS | settings_changed.pop("webhooks", {})
         super().__init__(stack, folder, follower=follower, webhooks=webhooks, **settings_changed)
         self.admin = replace(self.client("admin"), why="Ticket 4711")
-        self._told = 0
+        self._last_position = 0
         self.calls: list[Call] = []
         self._plain_call = self.chain.devnet.call
         self.undo()
         self.chain.devnet.call = self._call  # type: ignore[method-assign]
 
     def _call(self, call: Any) -> dict[str, Any]:
-        """Answer as the chain does, unless `refuse` says otherwise, and keep what was asked."""
+        """Answer as the chain does, unless `refuse` intervenes, and record the call."""
         self.calls.append(call)
         if self.refuse(call):
             error = {"code": -32005, "message": "refused by the test"}
@@ -42,7 +42,7 @@ class FollowRig(Rig):
         return self.alter(call, self._plain_call(call))
 
     def undo(self) -> None:
-        """Let the chain answer as it does."""
+        """Let the chain answer normally again."""
         self.refuse: Callable[[Call], bool] = lambda _call: False
         self.alter: Callable[[Call, Call], Call] = lambda _call, answer: answer
 
@@ -60,20 +60,22 @@ class FollowRig(Rig):
         return self.banks[BICS[0]]
 
     def follow(self, follower: Follower | None = None) -> list[dict[str, Any]]:
-        """Let the follower do all there is to do. Returns: the events that were not returned before."""
+        """Let the follower do all pending work. Returns: the events not returned before."""
         follower = follower or self.following.follower
         while follower.step():
             pass
         return self.new_events()
 
     def new_events(self) -> list[dict[str, Any]]:
-        """The events that were not returned before."""
-        events: list[dict[str, Any]] = self.platform("GET", f"/v1/events?after={self._told}&limit=500").json()["events"]
-        self._told = events[-1]["position"] if events else self._told
+        """The events not returned before."""
+        events: list[dict[str, Any]] = self.platform("GET", f"/v1/events?after={self._last_position}&limit=500").json()[
+            "events"
+        ]
+        self._last_position = events[-1]["position"] if events else self._last_position
         return events
 
     def another_follower(self, rule: BlockRule = LATEST, **settings_changed: Any) -> Follower:
-        """A follower as another process has it, or this one after a restart."""
+        """A follower as another process has it, or as this one has it after a restart."""
         gateway = self.app.state.gateway
         ledger = patient_ledger(self.chain_url, self.contract)
         return Follower(
@@ -90,24 +92,24 @@ class FollowRig(Rig):
 
     @contextmanager
     def other_chain(self) -> Iterator[None]:
-        """What happens in the block is on a chain that is given up at its end, and the banks know it."""
+        """Everything in the block happens on a chain that is abandoned at its end, and the banks roll back too."""
         tester = self.chain.devnet.tester
         snapshot = tester.take_snapshot()
-        were = [(bank, bank.number, bank.head, dict(bank.accounts)) for bank in self.banks.values()]
+        before = [(bank, bank.number, bank.head, dict(bank.accounts)) for bank in self.banks.values()]
         yield
         tester.revert_to_snapshot(snapshot)
-        for bank, number, head, accounts in were:
+        for bank, number, head, accounts in before:
             bank.number, bank.head, bank.accounts = number, head, accounts
 
     def settle(self) -> "FollowRig":
-        """Follow to here, and forget what that told."""
+        """Follow to the head and discard the events."""
         self.follow()
         self.calls.clear()
         return self
 
 
 def kinds(events: list[dict[str, Any]], person: Person | None = None) -> list[str]:
-    """The types of events, of one person's binding where one is given, without the first word."""
+    """The types of events; only those of one person's binding, if given."""
     wanted = [event for event in events if person is None or event["data"]["binding"] == person.binding]
     return [event["type"] for event in wanted]
 

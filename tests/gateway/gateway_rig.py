@@ -49,9 +49,9 @@ class Chain:
 
 @dataclass
 class ApiClient:
-    """An HTTP client with one key. Every answer must be one that the gateway's OpenAPI documents, problems by type.
+    """An HTTP client with one key. Every answer must be documented in the gateway's OpenAPI, problems by type.
 
-    `why`: what it states as the reason of its acts, where the call itself states none.
+    `why`: the reason sent with an action, if the call itself has none.
     """
 
     client: httpx.Client
@@ -76,17 +76,17 @@ class ApiClient:
         assert str(answer.status_code) in documented, (method, template, answer.status_code, answer.text)
         if answer.headers.get("content-type") == "application/problem+json":
             examples = documented[str(answer.status_code)]["content"]["application/problem+json"]["examples"]
-            words = {example["value"]["type"] for example in examples.values()}
-            assert answer.json()["type"] in words, (method, template, answer.json()["type"])
+            types = {example["value"]["type"] for example in examples.values()}
+            assert answer.json()["type"] in types, (method, template, answer.json()["type"])
 
 
 class Rig:
-    """Everything there is. Banks and gateway share one clock, which moves only when a test moves it.
+    """The whole system. Banks and gateway share one clock, which moves only when a test moves it.
 
-    `chain_url`: another chain than the development chain, with the same funded accounts.
+    `chain_url`: a chain other than the development chain, with the same funded accounts.
     """
 
-    #: The same for every gateway, and slow to make: asked for once.
+    #: The same for every gateway and slow to build, so fetched once.
     openapi: ClassVar[dict[str, Any]] = {}
 
     def __init__(
@@ -159,7 +159,7 @@ class Rig:
         return ApiClient(self._client, self.openapi, self.keys[role] if role is not None else None)
 
     def heartbeat(self) -> None:
-        """Let every bank say that nothing changed."""
+        """Let every bank publish a heartbeat."""
         for bank in self.banks.values():
             bank.publish()
 

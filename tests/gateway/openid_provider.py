@@ -1,8 +1,8 @@
 """A small OpenID Connect provider over real HTTP: discovery, keys, codes with PKCE, tokens with real signatures.
 
-It is as strict as the standard asks (client, redirect address, code once, verifier), so a gateway that gets through has
-done its part. Attacks twist one thing each: `claims` and `header` of the next tokens, who signs them, what discovery
-says.
+It is as strict as the standard requires (client, redirect address, single-use code, verifier), so a gateway that signs
+in complies with it. Each attack changes one thing: `claims` and `header` of the next tokens, their signer, the
+discovery document.
 """
 
 import base64
@@ -36,7 +36,7 @@ class Provider:
         self.redirect_uri = ""
         self.person: dict[str, Any] = {"sub": "u-1001", "preferred_username": "li.na", "groups": ["payments-support"]}
         self.now_s: Callable[[], int] = lambda: int(time.time())
-        #: What differs from an honest provider, each applied to the next tokens.
+        #: Deviations from an honest provider, applied to the next tokens.
         self.twisted: dict[str, Any] = {}
         self.header: dict[str, Any] = {}
         self.discovery: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Provider:
         self.rotate()
 
     def rotate(self) -> None:
-        """Sign with a new key from now on, and publish it alone."""
+        """Sign with a new key from now on, and publish only that key."""
         self._key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"}, private=True)
 
     @property

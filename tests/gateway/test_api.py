@@ -16,8 +16,8 @@ from tests.gateway.fake_bank import PLATFORM
 from tests.gateway.gateway_rig import BICS, Rig, rig
 
 
-def test_the_story(a_rig: Rig) -> None:
-    """A freeze is in a block; 1 ms later a decision declines. Then the bank is silent; then the chain is down."""
+def test_a_freeze_on_the_ledger_declines_the_next_payment(a_rig: Rig) -> None:
+    """A freeze is in a block; 1 ms later a decision declines. Then the bank falls silent; then the chain goes down."""
     person = a_rig.bound()
     approved = person.decide()
     assert (approved["outcome"], approved["reason"], approved["iso20022"]) == ("approve", None, None)
@@ -40,7 +40,7 @@ def test_the_story(a_rig: Rig) -> None:
     assert person.decide()["reason"] == "account_frozen"
 
 
-def test_the_answer_is_what_openapi_says_and_is_found_again(a_rig: Rig) -> None:
+def test_an_answer_matches_openapi_and_can_be_read_again(a_rig: Rig) -> None:
     person = a_rig.bound()
     for change in ({}, {"currency": "USD"}, {"kind": "withdrawal"}):
         answer = person.decide(**change)
@@ -50,16 +50,16 @@ def test_the_answer_is_what_openapi_says_and_is_found_again(a_rig: Rig) -> None:
         assert a_rig.support("GET", f"/v1/decisions/{answer['transaction_id']}").json() == answer
 
 
-def test_capture_and_void(a_rig: Rig) -> None:
+def test_a_payment_is_captured_or_voided_once(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=2_000)
-    kept, given_back = person.decide()["transaction_id"], person.decide()["transaction_id"]
+    kept, released = person.decide()["transaction_id"], person.decide()["transaction_id"]
     for _ in range(2):
         captured = a_rig.platform("POST", f"/v1/decisions/{kept}/capture")
         assert (captured.status_code, captured.json()["reservation"]["state"]) == (200, "captured")
-        voided = a_rig.platform("POST", f"/v1/decisions/{given_back}/void")
+        voided = a_rig.platform("POST", f"/v1/decisions/{released}/void")
         assert (voided.status_code, voided.json()["reservation"]["state"]) == (200, "voided")
     assert kind_of(a_rig.platform("POST", f"/v1/decisions/{kept}/void")) == (409, "already-settled")
-    assert kind_of(a_rig.platform("POST", f"/v1/decisions/{given_back}/capture")) == (409, "already-settled")
+    assert kind_of(a_rig.platform("POST", f"/v1/decisions/{released}/capture")) == (409, "already-settled")
     assert kind_of(a_rig.platform("POST", "/v1/decisions/t-none/void")) == (404, "not-found")
     withdrawal = person.decide(kind="withdrawal")["transaction_id"]
     assert a_rig.platform("POST", f"/v1/decisions/{withdrawal}/void").json()["reservation"]["state"] == "voided"
@@ -79,7 +79,7 @@ def test_concurrent_decisions_over_http_never_overspend(a_rig: Rig) -> None:
     bodies = [person.transaction(transaction_id=f"t-{person.user_id}-{index}") for index in range(30)]
 
     def ask(body: dict[str, Any]) -> dict[str, Any]:
-        # Each is asked twice, as by a platform that lost an answer.
+        # Each request is sent twice, as by a platform that lost an answer.
         answers = [a_rig.platform("POST", "/v1/decisions", json=body) for _ in range(2)]
         assert answers[0].content == answers[1].content
         decided: dict[str, Any] = answers[0].json()
@@ -90,7 +90,7 @@ def test_concurrent_decisions_over_http_never_overspend(a_rig: Rig) -> None:
     assert (outcomes.count("approve"), outcomes.count("decline")) == (10, 20)
 
 
-def test_evidence_is_signed_by_the_key_that_is_told(a_rig: Rig) -> None:
+def test_evidence_is_signed_by_the_published_key(a_rig: Rig) -> None:
     person = a_rig.bound()
     answer = person.decide(currency="USD")
     key = jwt.PyJWK(a_rig.nobody("GET", "/v1/evidence-key").json())
@@ -128,7 +128,7 @@ def test_evidence_is_signed_by_the_key_that_is_told(a_rig: Rig) -> None:
         jwt.PyJWS().decode(forged, key, algorithms=["EdDSA"])
 
 
-def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
+def test_the_list_of_banks_shows_their_staleness(a_rig: Rig) -> None:
     a_rig.clock.advance(300_000)
     a_rig.banks[BICS[0]].publish()
     banks = {bank["bic"]: bank for bank in a_rig.support("GET", "/v1/banks").json()["banks"]}
@@ -149,7 +149,7 @@ def test_banks_say_how_lately_they_have_spoken(a_rig: Rig) -> None:
     assert within == {BICS[0]: True, BICS[1]: False}
 
 
-def test_readiness_says_why_not(a_rig: Rig) -> None:
+def test_readiness_names_what_is_missing(a_rig: Rig) -> None:
     assert a_rig.nobody("GET", "/healthz").json() == {"ok": True, "reason": None}
     assert a_rig.nobody("GET", "/readyz").json() == {"ok": True, "reason": None}
     a_rig.chain.down = True
@@ -181,9 +181,9 @@ def test_no_personal_data_and_no_secret_in_the_database_or_on_any_output(
         key = person.bank.key(bytes.fromhex(person.binding[2:]))
         stored = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("gateway.sqlite3*")))
     output = capfd.readouterr()
-    # httpx and httpcore log the test's own requests here, too; what they know of a body is nothing.
+    # httpx and httpcore log the test's own requests here too, but no bodies.
     written = stored + (output.out + output.err + caplog.text).encode()
-    assert bytes.fromhex(person.binding[2:]) in stored  # it is this database that was looked at
+    assert bytes.fromhex(person.binding[2:]) in stored  # the right database was searched
     assert b"ledger_unreachable" in written
     secret = [
         person.number,
@@ -194,7 +194,7 @@ def test_no_personal_data_and_no_secret_in_the_database_or_on_any_output(
         person.bank.node_key,
         key.hex(),
     ]
-    secret += [who.claim[field] for who in (person, refused) for field in ("id_document_number", "phone")]
+    secret += [user.claim[field] for user in (person, refused) for field in ("id_document_number", "phone")]
     for text in secret:
         assert text.encode() not in written, text
         assert json.dumps(text).encode()[1:-1] not in written, text

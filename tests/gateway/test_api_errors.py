@@ -1,4 +1,4 @@
-"""The gateway's API over HTTP: invalid bodies, and what is not there."""
+"""The gateway's API over HTTP: invalid bodies and unknown resources."""
 
 import json
 import re
@@ -39,7 +39,9 @@ BAD_DECISIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), BAD_DECISIONS)
-def test_a_bad_decision_body_is_told_where_and_why(a_rig: Rig, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_decision_body_is_reported_by_field_and_cause(
+    a_rig: Rig, change: dict[str, Any], field: str
+) -> None:
     body = {
         "transaction_id": "t-bad",
         "binding": "0x" + "11" * 32,
@@ -69,7 +71,9 @@ BAD_CLAIMS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("change", "field"), BAD_CLAIMS)
-def test_a_bad_claim_is_told_where_and_why_without_its_content(a_rig: Rig, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_claim_is_reported_by_field_and_cause_without_its_content(
+    a_rig: Rig, change: dict[str, Any], field: str
+) -> None:
     person = a_rig.person()
     answer = person.bind(**change)
     assert kind_of(answer)[0] == 422
@@ -78,11 +82,11 @@ def test_a_bad_claim_is_told_where_and_why_without_its_content(a_rig: Rig, chang
         if personal not in {"card", "CN", "CCPT", "NIDN", "12", "short", "f", "wallet", "china"}:
             assert personal not in answer.text
     listed = a_rig.platform("GET", f"/v1/bindings?user_id={person.user_id}")
-    assert kind_of(listed) == (404, "not-found")  # an attempt that never reached a bank makes nobody known
+    assert kind_of(listed) == (404, "not-found")  # an attempt that never reached a bank registers no user
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "word"),
+    ("content", "status", "problem_type"),
     [
         (b"", 422, "malformed-request"),
         (b"[]", 422, "malformed-request"),
@@ -93,12 +97,14 @@ def test_a_bad_claim_is_told_where_and_why_without_its_content(a_rig: Rig, chang
         (b"[" * 60_000, 422, "malformed-request"),
     ],
 )
-def test_a_body_that_is_no_document(a_rig: Rig, content: bytes, status: int, word: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(
+    a_rig: Rig, content: bytes, status: int, problem_type: str
+) -> None:
     answer = a_rig.platform("POST", "/v1/decisions", content=content, headers={"Content-Type": "application/json"})
-    assert kind_of(answer) == (status, word)
+    assert kind_of(answer) == (status, problem_type)
 
 
-def test_a_body_with_one_key_twice_is_refused_everywhere(a_rig: Rig) -> None:
+def test_a_body_with_a_duplicate_key_is_refused_everywhere(a_rig: Rig) -> None:
     admin = replace(a_rig.client("admin"), why="Ticket 4711")
     unknown = "0x" + "11" * 32
     taking = {
@@ -114,7 +120,7 @@ def test_a_body_with_one_key_twice_is_refused_everywhere(a_rig: Rig) -> None:
             assert answer.json()["errors"][0]["field"] == "body"
 
 
-def test_a_wrong_method_is_told_every_method_of_the_path(a_rig: Rig) -> None:
+def test_a_wrong_method_is_answered_with_every_allowed_method(a_rig: Rig) -> None:
     for path, allowed in (
         ("/v1/decisions", "GET, POST"),
         ("/v1/bindings/0x" + "11" * 32, "DELETE, GET"),
@@ -126,7 +132,7 @@ def test_a_wrong_method_is_told_every_method_of_the_path(a_rig: Rig) -> None:
         assert answer.headers["allow"] == allowed
 
 
-def test_openapi_validates_and_everything_in_it_has_a_name_of_its_own(a_rig: Rig) -> None:
+def test_openapi_is_valid_and_every_name_in_it_is_unique(a_rig: Rig) -> None:
     validate(a_rig.openapi)
     names = list(a_rig.openapi["components"]["schemas"])
     assert [name for name in names if not re.fullmatch("[A-Z][A-Za-z]+", name)] == []
@@ -139,12 +145,12 @@ def test_openapi_validates_and_everything_in_it_has_a_name_of_its_own(a_rig: Rig
     assert set(re.findall(r'"#/components/schemas/(\w+)"', text)) <= set(names)
 
 
-def test_a_body_over_the_bound(a_rig: Rig) -> None:
+def test_a_body_over_the_size_limit_is_refused(a_rig: Rig) -> None:
     for path in ("/v1/decisions", "/v1/bindings"):
         assert kind_of(a_rig.platform("POST", path, content=b"x" * (64 * 1024 + 1)))[0] == 413
 
 
-def test_what_is_not_here(a_rig: Rig) -> None:
+def test_unknown_resources_are_not_found(a_rig: Rig) -> None:
     person = a_rig.person()
     unknown = "0x" + "11" * 32
     answer = a_rig.platform("POST", "/v1/decisions", json=person.transaction(binding=unknown, transaction_id="t-none"))
@@ -157,7 +163,7 @@ def test_what_is_not_here(a_rig: Rig) -> None:
     assert kind_of(a_rig.platform("GET", "/v1/bindings")) == (422, "malformed-request")
 
 
-def test_one_transaction_id_with_another_body(a_rig: Rig) -> None:
+def test_a_transaction_id_with_another_body_is_a_conflict(a_rig: Rig) -> None:
     person = a_rig.bound()
     first = person.decide(transaction_id="t-twice")
     body = person.transaction(transaction_id="t-twice", amount_minor=1_001)

@@ -1,4 +1,4 @@
-"""The gateway's API over HTTP: which role may call which route, and that OpenAPI is complete."""
+"""The gateway's API over HTTP: the roles of every route, and a complete OpenAPI document."""
 
 import pytest
 

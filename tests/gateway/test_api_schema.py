@@ -14,7 +14,7 @@ _STREAM = "GET /v1/events/stream"
 
 
 @pytest.mark.long
-def test_whatever_is_asked_the_answer_is_documented_and_no_fault_of_the_gateway(tmp_path: Path) -> None:
+def test_any_request_gets_a_documented_answer_and_no_internal_error(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         payer = made.bound()
         assert payer.decide()["outcome"] == "approve"

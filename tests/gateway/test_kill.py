@@ -1,6 +1,6 @@
-"""The gateway is killed amid payments, two hundred at once: nothing is reserved twice, nothing is lost.
+"""The gateway is killed during two hundred concurrent payments: nothing is reserved twice, nothing is lost.
 
-Everything is a process of its own, started by the same commands as in production: chain, bank node, gateway.
+Everything runs in its own process, started by the same commands as in production: chain, bank node, gateway.
 `STANDING_TEST_DATABASE` names a PostgreSQL server for the gateway's database in place of SQLite.
 """
 
@@ -25,10 +25,10 @@ from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 WAYS = 200
-#: Several from each way, one after the other: all that wait at the same moment may be on disk at once.
+#: Several per connection, in sequence: all concurrent ones may reach the disk in one commit.
 PAYMENTS = 3 * WAYS
 AMOUNT_MINOR = 100
-#: Half of what is asked for.
+#: Half of the requested total.
 LIMIT_MINOR = PAYMENTS * AMOUNT_MINOR // 2
 _PATIENCE_S = 30.0
 _WEEK_MS = 7 * 24 * 3_600_000
@@ -42,7 +42,7 @@ def net(tmp_path: Path) -> Iterator[LocalNet]:
         made.start_bank(made.add_bank("YUNXCNB0", "Yunxi"))
         made.add_gateway(policy={"freshness": [{"up_to_minor": "any", "max_staleness_ms": _WEEK_MS}]})
         made.gateway_settings["database_url"] = new_database(tmp_path, "gateway")
-        # Two hundred at once on a small machine may wait long; that is not what this is about.
+        # Two hundred at once may wait long on a small machine; timeouts are not under test.
         made.gateway_settings["ledger_read_timeout_ms"] = 20_000
         yield made
     finally:
@@ -81,7 +81,7 @@ def _bodies(binding: str) -> list[dict[str, Any]]:
 
 
 async def _pay(net: LocalNet, bodies: list[dict[str, Any]], *, may_die: bool = False) -> dict[str, dict[str, Any]]:
-    """Ask for all, WAYS at once. Returns: the answers that came, by id."""
+    """Send all, WAYS at once. Returns: the answers received, by id."""
     answers: dict[str, dict[str, Any]] = {}
 
     async def pay(client: aiohttp.ClientSession, one_way: list[dict[str, Any]]) -> None:
@@ -94,7 +94,7 @@ async def _pay(net: LocalNet, bodies: list[dict[str, Any]], *, may_die: bool = F
                 assert may_die
                 return
 
-    # Not httpx: each of its requests looks at every connection, which for two hundred costs more than a decision.
+    # Not httpx: each request scans every connection, which for two hundred costs more than a decision.
     async with aiohttp.ClientSession(
         net.gateway_url,
         headers={"Authorization": f"Bearer {net.gateway_key}"},
@@ -120,7 +120,7 @@ def _kill_in_the_middle(gateway: Process, database: Database) -> None:
 
 
 @pytest.mark.long
-def test_a_gateway_killed_amid_two_hundred_payments_neither_forgets_nor_repeats_one(net: LocalNet) -> None:
+def test_a_gateway_killed_during_two_hundred_payments_neither_loses_nor_repeats_one(net: LocalNet) -> None:
     gateway = net.start_gateway()
     binding = _bind(net, net.banks["YUNXCNB0"])
     bodies = _bodies(binding)
@@ -131,13 +131,13 @@ def test_a_gateway_killed_amid_two_hundred_payments_neither_forgets_nor_repeats_
         before = asyncio.run(_pay(net, bodies, may_die=True))
         killing.result()
     on_disk = names.intersection(_decided(database))
-    assert 0 < len(on_disk) < PAYMENTS, "the end did not come in the middle"
+    assert 0 < len(on_disk) < PAYMENTS, "the kill did not hit the middle of the payments"
     assert before.keys() <= on_disk, "an answer was given before it was on disk"
 
     net.start_gateway()
     after = asyncio.run(_pay(net, bodies))
     assert len(after) == PAYMENTS
-    # What was answered before the end is answered the same: to the last byte of its evidence.
+    # Answers given before the kill are repeated identically, to the last byte of the evidence.
     assert {name: after[name] for name in before} == before
     approved = {name for name, answer in after.items() if answer["outcome"] == "approve"}
     declined = {answer["reason"] for name, answer in after.items() if name not in approved}

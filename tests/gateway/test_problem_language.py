@@ -1,5 +1,5 @@
-"""Problem documents in the caller's language: the real gateway asked in Chinese, and the catalogue held against the
-sentences that the code can raise."""
+"""Problem documents in the caller's language: the real gateway called in Chinese, and the catalogue checked against the
+messages that the code can raise."""
 
 import ast
 import importlib
@@ -17,7 +17,7 @@ from standing.ledger.service.problem_language import chinese
 from tests.gateway.gateway_rig import Rig
 
 _ROOT = Path(__file__).parents[2]
-#: What answers HTTP of a gateway, and of a node as far as a platform or a core meets it.
+#: The HTTP code of a gateway, and the part of a node's that a platform or a core calls.
 _ANSWERING = (
     "gateway",
     "ledger/service",
@@ -31,13 +31,13 @@ _ANSWERING = (
     "node/feed/service.py",
     "node/storage/leadership.py",
 )
-#: Commands, settings and what runs only at the start: they speak to operators, on a terminal or in a log.
+#: Commands, settings and start-up code: their messages are for operators, on a terminal or in a log.
 _ELSEWHERE = re.compile(
     r"(cli|settings|\w*commands?|doctor|init_\w+|rekey|policy_file|vault|database|checkup|files|bank_secrets|payout)\.py$"
     r"|auditing|verification|migrations|/console/words\.py|ledger/service/reload_command"
     r"|attestations/(sealing|publication|terms|grant)\.py"
 )
-#: No caller of the API meets these: they are the console's own, or end inside the service.
+#: No caller of the API sees these: they belong to the console or are handled inside the service.
 _INSIDE = {
     "AnswerRefused",
     "Cancelled",
@@ -66,7 +66,7 @@ def _files() -> Iterator[Path]:
 
 
 def _text(node: ast.expr, module: Any) -> str | None:
-    """A sentence with something filled in; None where the code does not state it here."""
+    """A message with its placeholders filled in; None if the code does not state it here."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.Name) and isinstance(getattr(module, node.id, None), str):
@@ -81,7 +81,7 @@ def _text(node: ast.expr, module: Any) -> str | None:
 
 
 def raised(file: Path, inside: Collection[str] = _INSIDE) -> Iterator[tuple[str, str]]:
-    """The sentences of the errors that a file raises, each with its place; but of the kinds that end `inside`."""
+    """The messages of the errors that a file raises, with their places; except the kinds handled `inside`."""
     name = "standing." + ".".join(file.relative_to(_ROOT).with_suffix("").parts)
     module = importlib.import_module(name.removesuffix(".__init__"))
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -94,18 +94,18 @@ def raised(file: Path, inside: Collection[str] = _INSIDE) -> Iterator[tuple[str,
             continue
         for argument in node.args[1:3] if issubclass(kind, InvalidValue) else node.args[:1]:
             text = _text(argument, module)
-            if text is not None and re.search("[a-z]{2} ", text):  # else a word of the protocol
+            if text is not None and re.search("[a-z]{2} ", text):  # otherwise a protocol keyword
                 yield f"{file.relative_to(_ROOT)}:{node.lineno}", text
 
 
-def test_every_sentence_that_a_service_answers_with_is_in_the_catalogue() -> None:
+def test_every_message_a_service_answers_with_is_in_the_catalogue() -> None:
     found = [entry for file in _files() for entry in raised(file)]
     assert len(found) > 150
     missing = [f"{place}: {text}" for place, text in found if chinese().of(text) is None]
     assert not missing, "\n".join(["add to ledger/service/locales/zh/problems.toml:", *missing])
 
 
-def test_every_problem_that_the_gateways_openapi_names_has_a_title(a_rig: Rig) -> None:
+def test_every_problem_in_the_gateways_openapi_has_a_title(a_rig: Rig) -> None:
     named = set(re.findall(r"urn:standing:problem:([a-z0-9-]+)", str(a_rig.openapi)))
     assert "too-many-attempts" in named
     assert named <= chinese().titles.keys()
@@ -117,15 +117,15 @@ def _admin(rig: Rig, method: str, path: str, **more: Any) -> httpx.Response:
 
 
 def _asked(rig: Rig, method: str, path: str, **more: Any) -> dict[str, Any]:
-    """A problem, told in Chinese to one caller and in English to another."""
+    """A problem, in Chinese for one caller and in English for another."""
     english = _admin(rig, method, path, **more)
-    told = _admin(rig, method, path, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}, **more)
-    assert told.status_code == english.status_code >= 400
+    translated = _admin(rig, method, path, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}, **more)
+    assert translated.status_code == english.status_code >= 400
     assert (english.headers["Content-Language"], english.headers["Vary"]) == ("en", "Accept-Language")
-    assert told.headers["Content-Language"] == "zh", told.text
-    here, there = told.json(), english.json()
+    assert translated.headers["Content-Language"] == "zh", translated.text
+    here, there = translated.json(), english.json()
     assert (here["type"], here["status"]) == (there["type"], there["status"])
-    assert int(told.headers["Content-Length"]) == len(told.content)
+    assert int(translated.headers["Content-Length"]) == len(translated.content)
     for part in ("title", "detail"):
         assert _CHINESE.search(here[part]), here
         assert not _CHINESE.search(there[part]), there
@@ -157,12 +157,12 @@ def test_a_gateway_answers_problems_in_the_callers_language(a_rig: Rig) -> None:
     assert nobody.json()["title"] == "需要有效的 API 密钥"
 
 
-def test_what_a_banks_node_says_is_told_in_the_callers_language(a_rig: Rig) -> None:
+def test_a_message_of_a_banks_node_is_translated_for_the_caller(a_rig: Rig) -> None:
     person = a_rig.bound()
     settled = person.decide()["transaction_id"]
     a_rig.platform("POST", f"/v1/decisions/{settled}/capture")
-    told = _asked(a_rig, "POST", f"/v1/decisions/{settled}/void")
-    assert told["detail"] == "该预留已扣款，不能再作其他处理"
+    answer = _asked(a_rig, "POST", f"/v1/decisions/{settled}/void")
+    assert answer["detail"] == "该预留已扣款，不能再作其他处理"
 
 
 def _wrong(schema: dict[str, Any]) -> Iterator[Any]:
@@ -179,20 +179,20 @@ def _bodies(rig: Rig) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("whole", [b"[]", b"{", b"{}", b'"\xff"', b"", b'{"nobody-knows": 1}'])
-def test_a_malformed_body_is_told_in_chinese(a_rig: Rig, whole: bytes) -> None:
-    _told(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
+def test_a_malformed_body_is_reported_in_chinese(a_rig: Rig, whole: bytes) -> None:
+    _check_translated(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
 
 
-def test_a_malformed_field_is_told_in_chinese(a_rig: Rig) -> None:
+def test_a_malformed_field_is_reported_in_chinese(a_rig: Rig) -> None:
     asked = []
     for method, path, schema in _bodies(a_rig):
         for field, stated in schema.get("properties", {}).items():
             asked += [(method, path, {field: wrong}) for wrong in _wrong(stated)]
     assert len(asked) > 300
-    _told(a_rig, asked)
+    _check_translated(a_rig, asked)
 
 
-def _told(rig: Rig, asked: list[tuple[str, str, Any]]) -> None:
+def _check_translated(rig: Rig, asked: list[tuple[str, str, Any]]) -> None:
     seen = 0
     for method, path, body in asked:
         filled = re.sub(r"\{\w+\}", "0x" + "00" * 32, path)

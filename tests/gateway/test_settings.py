@@ -1,4 +1,4 @@
-"""Settings, the command line, the schema: what is wrong at start is one clear line, and exit code 1."""
+"""Settings, the command line, the schema: a startup error is one clear line with exit code 1."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
     assert "# chain_id = " in EXAMPLE
     for name, field in GatewaySettings.model_fields.items():
         # The policy is compared above; a ledger has no default, it is optional only because ledger_urls may name it.
-        # No banks are refused with a hint of their own.
+        # An empty list of banks is refused with its own hint.
         if (
             name in stated
             and not field.is_required()
@@ -55,7 +55,7 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
             ), name
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text(EXAMPLE)
     monkeypatch.setenv("STANDING_GATEWAY_LISTEN_PORT", "9000")
@@ -91,9 +91,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("[policy]", "[policy", "line"),
     ],
 )
-def test_what_is_wrong_in_the_settings_is_one_line_that_names_the_field(
-    tmp_path: Path, old: str, new: str, field: str
-) -> None:
+def test_a_settings_error_is_one_line_naming_the_field(tmp_path: Path, old: str, new: str, field: str) -> None:
     file = tmp_path / "gateway.toml"
     assert old in EXAMPLE
     file.write_text(EXAMPLE.replace(old, new, 1))
@@ -103,7 +101,7 @@ def test_what_is_wrong_in_the_settings_is_one_line_that_names_the_field(
     assert field in result.stderr
 
 
-def test_a_bank_that_is_listed_twice(tmp_path: Path) -> None:
+def test_a_bank_listed_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     bank = EXAMPLE[EXAMPLE.index("[[banks]]") : EXAMPLE.index("[policy]")]
     file.write_text(EXAMPLE.replace("[policy]", bank + "[policy]", 1))
@@ -127,13 +125,13 @@ def test_exactly_one_band_applies_to_an_amount(amount_minor: int, bound_ms: int)
 
 
 @pytest.mark.parametrize("bands", [(), (20, 10, "any"), (10, 10, "any"), (10,), ("any", "any"), ("any", 10)])
-def test_bands_that_leave_an_amount_out_or_take_it_twice(bands: tuple[Any, ...]) -> None:
+def test_bands_with_a_gap_or_an_overlap_are_refused(bands: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="freshness"):
         Policy.model_validate({"freshness": [{"up_to_minor": up_to, "max_staleness_ms": 1} for up_to in bands]})
 
 
 def _file(rig: Rig, folder: Path, **changed: Any) -> Path:
-    """The rig's settings as a TOML file, with a database and a port of its own."""
+    """The rig's settings as a TOML file, with its own database and port."""
     stated = rig.settings.model_dump(mode="json", exclude_none=True)
     stated |= {"database_url": f"sqlite:///{folder}/own.sqlite3", "listen_port": free_port()} | changed
     lines = [f"{name} = {_toml(value)}" for name, value in stated.items() if value is not None]
@@ -152,7 +150,7 @@ def _toml(value: Any) -> str:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (lambda rig: {"ledger_url": f"http://127.0.0.1:{free_port()}/"}, "answer"),
         (lambda rig: {"chain_id": rig.ledger.domain.chain_id + 1}, "chain id"),
@@ -166,17 +164,17 @@ def _toml(value: Any) -> str:
         (lambda rig: {"database_url": "sqlite:////nonexistent/folder/x.sqlite3"}, "database"),
     ],
 )
-def test_what_does_not_work_at_start_is_one_line_and_exit_code_1(
-    a_rig: Rig, tmp_path: Path, changed: Callable[[Rig], dict[str, Any]], told: str
+def test_a_startup_failure_is_one_line_and_exit_code_1(
+    a_rig: Rig, tmp_path: Path, changed: Callable[[Rig], dict[str, Any]], message: str
 ) -> None:
     file = _file(a_rig, tmp_path, **changed(a_rig))
     result = CliRunner().invoke(app, ["serve", "--config", str(file)])
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1, result.stderr
-    assert told in result.stderr
+    assert message in result.stderr
 
 
-def test_a_vault_secret_that_is_missing_is_said_at_start(a_rig: Rig, tmp_path: Path) -> None:
+def test_a_missing_vault_secret_is_reported_at_startup(a_rig: Rig, tmp_path: Path) -> None:
     a_rig.bound()
     other = tmp_path / "other-secret"
     other.write_text("ab" * 32)
@@ -187,13 +185,13 @@ def test_a_vault_secret_that_is_missing_is_said_at_start(a_rig: Rig, tmp_path: P
 
 
 @pytest.mark.long
-def test_serve_from_a_file_in_a_process_of_its_own(a_rig: Rig, tmp_path: Path) -> None:
+def test_serve_runs_from_a_settings_file_in_its_own_process(a_rig: Rig, tmp_path: Path) -> None:
     file = _file(a_rig, tmp_path)
     url = f"http://127.0.0.1:{tomllib.loads(file.read_text())['listen_port']}"
     command = [sys.executable, "-c", "from standing.gateway.cli import app; app()", "serve", "--config", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     try:
-        transport = httpx.HTTPTransport(retries=8)  # while nothing listens yet
+        transport = httpx.HTTPTransport(retries=8)  # until the server listens
         with httpx.Client(transport=transport, base_url=url, timeout=30) as client:
             assert client.get("/readyz").json() == {"ok": True, "reason": None}
     finally:
@@ -202,7 +200,7 @@ def test_serve_from_a_file_in_a_process_of_its_own(a_rig: Rig, tmp_path: Path) -
     assert b"Traceback" not in errors
 
 
-def test_making_keys(tmp_path: Path) -> None:
+def test_generated_keys_are_usable_and_private(tmp_path: Path) -> None:
     runner = CliRunner()
     evidence, secret = tmp_path / "evidence.pem", tmp_path / "secret"
     for command, file in (("evidence-key", evidence), ("secret", secret)):
@@ -220,7 +218,7 @@ def test_making_keys(tmp_path: Path) -> None:
     assert runner.invoke(app, ["config", "example"]).stdout == EXAMPLE
 
 
-# SQLite cannot show indexes of expressions; the index by last four digits is tested with the console's look-ups.
+# SQLite cannot reflect expression indexes; test_lookups covers the index by last four digits.
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_newest_migration_makes_exactly_the_tables_of_the_schema(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")

@@ -1,6 +1,6 @@
-"""Several gateway processes on one database: they decide on one daily limit, one follows, and another takes over.
+"""Several gateway processes on one database: they share a daily limit, one follows, and another takes over.
 
-Everything is a process of its own, started by the same commands as in production. `STANDING_TEST_DATABASE` names a
+Everything runs in its own process, started by the same commands as in production. `STANDING_TEST_DATABASE` names a
 PostgreSQL server for the gateways' database in place of SQLite.
 """
 
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass
 class Cluster:
-    """A bank and two gateways that were started at the same moment on an empty database."""
+    """A bank and two gateways started simultaneously on an empty database."""
 
     bank: LocalBank
     members: list[Member]
@@ -114,7 +114,7 @@ def _endpoint(cluster: Cluster, receiver: Receiver) -> None:
 
 
 @pytest.mark.long
-def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_is_killed(cluster: Cluster) -> None:
+def test_gateways_share_a_daily_limit_and_another_takes_over_when_the_leader_is_killed(cluster: Cluster) -> None:
     one, two = cluster.members
     binding = cluster.bind()
     with receiver() as hook:
@@ -128,7 +128,7 @@ def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_
                 "amount_minor": _AMOUNT_MINOR,
                 "currency": "CNY",
             }
-            # Both are asked, as by a platform that lost the first one's answer on the way.
+            # Both are called, as by a platform that lost the first answer.
             answers = [member.ask("POST", "/v1/decisions", json=body) for member in (one, two)[:: 1 - 2 * (index % 2)]]
             assert answers[0].content == answers[1].content
             reason: str | None = answers[0].json()["reason"]
@@ -144,6 +144,6 @@ def test_gateways_share_a_daily_limit_and_another_follows_when_the_one_that_did_
         leader.process.kill()
         cluster.feed(number=ACCOUNT["number"], status="frozen", debit_allowed=False, credit_allowed=False)
         wait_until(lambda: heir.follows and heir.event_types(binding) == ["binding.usable", "binding.frozen"])
-        wait_until(lambda: [event["type"] for event in hook.taken if event["data"]["binding"] == binding])
+        wait_until(lambda: [event["type"] for event in hook.accepted if event["data"]["binding"] == binding])
         assert heir.ask("GET", "/v1/status").json()["follows"]
         assert not hook.broken

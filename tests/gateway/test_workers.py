@@ -1,4 +1,4 @@
-"""`standing-gateway serve --workers`: one port and one database, as by the same command in production."""
+"""`standing-gateway serve --workers`: one port and one database, with the same command as in production."""
 
 import signal
 import sys
@@ -22,7 +22,7 @@ def _children(process: Process) -> list[int]:
 
 
 def _statuses(net: LocalNet, key: str) -> Counter[int]:
-    """What a key is answered over many new connections, which the system spreads over the workers."""
+    """The answers to a key over many new connections, which the system spreads over the workers."""
     headers = {"Authorization": f"Bearer {key}"}
     return Counter(
         httpx.get(net.gateway_url + "/v1/decisions", headers=headers, timeout=30).status_code
@@ -35,7 +35,7 @@ def _reload_by_http_reaches_all(net: LocalNet, config: Path) -> None:
     settings = net.gateway_settings
     new = settings | {"api_keys": [*settings["api_keys"], {"name": "newer", "role": "platform", "sha256": hashed}]}
     config.write_text(tomli_w.dumps(new | {"listen_port": -1}))
-    _reload(net, 422)  # wrong settings reach nobody
+    _reload(net, 422)  # invalid settings reach no worker
     assert _statuses(net, key) == {401: _CONNECTIONS}
     config.write_text(tomli_w.dumps(new))
     _reload(net, 200)
@@ -49,7 +49,7 @@ def _reload(net: LocalNet, status: int) -> None:
 
 
 def _figures_are_of_all(net: LocalNet) -> None:
-    """Counters never go back from scrape to scrape, whichever worker answers, and hold what all have done."""
+    """Counters never decrease between scrapes, whichever worker answers, and include all workers."""
     for _ in range(_CONNECTIONS):
         httpx.get(net.gateway_url + "/readyz", timeout=30)
     name = "standing_gateway_ledger_call_queries_count "
@@ -63,7 +63,7 @@ def _figures_are_of_all(net: LocalNet) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for worker processes in /proc")
-def test_workers_share_a_port_read_their_settings_again_together_and_stop_together(tmp_path: Path) -> None:
+def test_workers_share_a_port_reload_their_settings_together_and_stop_together(tmp_path: Path) -> None:
     net = LocalNet(tmp_path, PLATFORM)
     try:
         net.start_ledger()

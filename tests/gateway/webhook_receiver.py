@@ -18,14 +18,14 @@ from standing.ledger.service.serve import served
 
 @dataclass
 class Receiver:
-    """What came in. `answers`: the statuses to answer with, one each, then 200; `gate` holds answers back."""
+    """Received messages. `answers`: the statuses to answer with, one each, then 200; `gate` holds answers back."""
 
     url: str = ""
     secrets: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
-    came: list[dict[str, Any]] = field(default_factory=list)
-    taken: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
@@ -37,12 +37,12 @@ class Receiver:
         body = await request.body()
         self.paths.append(request.url.path)
         document = json.loads(body)
-        self.came.append(document)
+        self.received.append(document)
         await anyio.to_thread.run_sync(self.gate.wait)
         self._verify(body, request)
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
-            self.taken.append(document)
+            self.accepted.append(document)
         await Response(status_code=status, headers=self.headers)(scope, receive, send)
 
     def _verify(self, body: bytes, request: Request) -> None:
@@ -57,8 +57,8 @@ class Receiver:
 
     @property
     def positions(self) -> list[int]:
-        """Of the events that were taken."""
-        return [event["position"] for event in self.taken]
+        """Of the accepted events."""
+        return [event["position"] for event in self.accepted]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A bound on what is in progress."""
+"""The bound on concurrent work."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from standing.gateway.access.admission import Admission
 from standing.ledger.errors import Overloaded
 
 
-def test_a_place_is_free_again_after_whatever_end() -> None:
+def test_admission_frees_its_places_after_overload_and_after_errors() -> None:
     admission = Admission(2, "things")
     for _ in range(3):
         with admission, admission, pytest.raises(Overloaded) as caught, admission:

@@ -1,4 +1,4 @@
-"""Roles, keys that rotate, and the audit: who of support and administration did what, and why."""
+"""Roles, key rotation, and the audit of every support and admin action with its reason."""
 
 import sqlite3
 from pathlib import Path
@@ -25,7 +25,7 @@ def entries(a_rig: Rig, subject: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.long
-def test_an_act_of_support_says_who_what_why_and_how_it_ended(a_rig: Rig) -> None:
+def test_a_support_action_is_audited_with_caller_action_reason_and_outcome(a_rig: Rig) -> None:
     person = a_rig.bound()
     path = f"/v1/bindings/{person.binding}/resync"
     assert a_rig.support("POST", path, json={"reason": "  客服工单 4711  "}).status_code == 200
@@ -49,7 +49,7 @@ def test_an_act_of_support_says_who_what_why_and_how_it_ended(a_rig: Rig) -> Non
     assert before[0]["position"] == newest["position"] - 1
 
 
-def test_an_act_without_a_reason_is_refused_and_does_nothing(a_rig: Rig) -> None:
+def test_an_action_without_a_reason_is_refused_and_changes_nothing(a_rig: Rig) -> None:
     person = a_rig.bound()
     for reason in (None, "", "  ", "ab", "x" * 301, "line\nbreak"):
         body = {} if reason is None else {"reason": reason}
@@ -67,7 +67,7 @@ ADMIN_ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("method", "template", "body", "action"), ADMIN_ACTS)
-def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
+def test_an_admin_acting_for_a_platform_needs_a_reason_and_is_audited(
     a_rig: Rig, method: str, template: str, body: dict[str, Any] | None, action: str
 ) -> None:
     person = a_rig.bound()
@@ -81,13 +81,13 @@ def test_what_an_admin_does_in_a_platforms_place_needs_a_reason_and_is_audited(
     answer = admin(method, path, json=body, headers=WHY)
     (entry,) = entries(a_rig, subject)
     assert (entry["action"], entry["reason"], entry["caller"]) == (action, "Ticket 4711", "admin")
-    # A refund of what is only reserved is a conflict, and that is how the act ended.
+    # Refunding a payment that is only reserved is a conflict, and the audit records that outcome.
     assert (entry["outcome"] == "done") is answer.is_success
     assert answer.is_success or entry["outcome"] == "NothingReserved"
 
 
-def test_every_route_that_changes_something_demands_why_of_staff(a_rig: Rig) -> None:
-    """By the OpenAPI: a new route that forgets it fails here."""
+def test_every_route_that_changes_state_requires_a_reason_from_staff(a_rig: Rig) -> None:
+    """Read from the OpenAPI document: a new route without a reason fails here."""
     changing = {
         f"{method} {path}": operation
         for path, operations in a_rig.openapi["paths"].items()
@@ -103,7 +103,7 @@ def test_every_route_that_changes_something_demands_why_of_staff(a_rig: Rig) -> 
     assert len(changing) > 15
 
 
-def test_what_is_done_to_webhook_endpoints_is_audited_with_why(a_rig: Rig) -> None:
+def test_changes_to_webhook_endpoints_are_audited_with_their_reason(a_rig: Rig) -> None:
     admin = a_rig.client("admin")
     body = {"url": "https://hooks.example.com/standing"}
     assert admin("POST", "/v1/webhook-endpoints", json=body).status_code == 422
@@ -127,33 +127,33 @@ def test_what_is_done_to_webhook_endpoints_is_audited_with_why(a_rig: Rig) -> No
     assert entries(a_rig, "/v1/webhook-endpoints")[0]["action"] == "post_endpoint"
 
 
-def test_an_admin_who_decides_is_audited_and_a_platform_that_decides_all_day_is_not(a_rig: Rig) -> None:
+def test_decisions_by_an_admin_are_audited_and_those_by_a_platform_are_not(a_rig: Rig) -> None:
     person = a_rig.bound()
     admin = a_rig.client("admin")
     body = person.transaction()
     assert admin("POST", "/v1/decisions", json=body).status_code == 422
     assert a_rig.platform("GET", f"/v1/decisions/{body['transaction_id']}").status_code == 404
-    told = {"Standing-Reason": "核对差错".encode()}
-    assert admin("POST", "/v1/decisions", json=body, headers=told).json()["outcome"] == "approve"
+    header = {"Standing-Reason": "核对差错".encode()}
+    assert admin("POST", "/v1/decisions", json=body, headers=header).json()["outcome"] == "approve"
     (entry,) = entries(a_rig, body["transaction_id"])
     assert (entry["action"], entry["reason"], entry["outcome"]) == ("post_decision", "核对差错", "done")
     assert entries(a_rig, person.decide()["transaction_id"]) == []
     assert admin("POST", "/v1/decisions", json=body, headers={"Standing-Reason": b"\xff\xff\xff"}).status_code == 422
 
 
-def test_whom_an_admin_binds_is_audited_by_the_platforms_own_id_and_by_nothing_personal(a_rig: Rig) -> None:
+def test_a_binding_by_an_admin_is_audited_by_the_platforms_user_id_without_personal_data(a_rig: Rig) -> None:
     person, other = a_rig.person(), a_rig.person()
     body = {"bank": person.bank.bic, "user_id": person.user_id, "request_id": "by-admin", **person.claim}
     admin = a_rig.client("admin")
     assert admin("POST", "/v1/bindings", json=body, headers=WHY).status_code == 201
     assert [entry["action"] for entry in entries(a_rig, person.user_id)] == ["post_binding"]
-    named = body | {"user_id": other.claim["holder_name"]}  # who puts a name where an id belongs
+    named = body | {"user_id": other.claim["holder_name"]}  # a name in place of an id
     assert admin("POST", "/v1/bindings", json=named, headers=WHY).status_code == 422
     (entry, *_) = entries(a_rig, "/v1/bindings")
     assert entry["outcome"] == "RequestValidationError"
 
 
-def test_a_malformed_act_of_an_admin_is_audited_as_one_that_failed(a_rig: Rig) -> None:
+def test_a_malformed_admin_request_is_audited_as_failed(a_rig: Rig) -> None:
     person = a_rig.bound()
     name = person.decide()["transaction_id"]
     answer = a_rig.client("admin")("POST", f"/v1/decisions/{name}/refunds", json={"refund_id": "r 1"}, headers=WHY)
@@ -162,7 +162,7 @@ def test_a_malformed_act_of_an_admin_is_audited_as_one_that_failed(a_rig: Rig) -
     assert entry["outcome"] == "RequestValidationError"
 
 
-def test_an_entry_is_on_disk_before_the_act_begins(a_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_entry_is_on_disk_before_the_action_begins(a_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     person = a_rig.bound()
     gateway = a_rig.app.state.gateway
     seen: list[tuple[str, str | None]] = []
@@ -170,7 +170,7 @@ def test_an_entry_is_on_disk_before_the_act_begins(a_rig: Rig, monkeypatch: pyte
 
     async def looked(binding: bytes) -> bool:
         url = a_rig.settings.database_url.removeprefix("sqlite:///")
-        with sqlite3.connect(url) as other:  # as another process would see it
+        with sqlite3.connect(url) as other:  # as another process sees it
             seen.extend(other.execute("SELECT action, outcome FROM audit WHERE subject = ?", (person.binding,)))
         other.close()
         answer: bool = await resync(binding)
@@ -183,22 +183,22 @@ def test_an_entry_is_on_disk_before_the_act_begins(a_rig: Rig, monkeypatch: pyte
     assert entries(a_rig, person.binding)[0]["outcome"] == "done"
 
 
-def test_why_is_free_text_and_stands_nowhere_in_clear(a_rig: Rig) -> None:
+def test_an_audit_reason_is_free_text_and_is_never_stored_in_clear(a_rig: Rig) -> None:
     person = a_rig.bound()
-    told = "欧阳先生来电 13800138000"
-    a_rig.support("POST", f"/v1/bindings/{person.binding}/resync", json={"reason": told})
-    assert entries(a_rig, person.binding)[0]["reason"] == told
+    reason = "欧阳先生来电 13800138000"
+    a_rig.support("POST", f"/v1/bindings/{person.binding}/resync", json={"reason": reason})
+    assert entries(a_rig, person.binding)[0]["reason"] == reason
     stored = b"".join(path.read_bytes() for path in sorted(a_rig.folder.glob("gateway.sqlite3*")))
     assert bytes.fromhex(person.binding[2:]) in stored
-    for text in (told, "欧阳", "13800138000"):
+    for text in (reason, "欧阳", "13800138000"):
         assert text.encode() not in stored
 
 
-# A hold from the payment that it holds to support that lifts it.
+# A hold, from the held payment until support lifts it.
 
 
 @pytest.mark.long
-def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path) -> None:
+def test_a_held_payment_shows_its_reason_and_end_and_support_can_lift_the_hold(tmp_path: Path) -> None:
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
     )
@@ -217,7 +217,7 @@ def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path)
         assert person.decide(amount_minor=1)["outcome"] == "approve"
         held = person.decide(amount_minor=1)
         assert held["hold"]["rule"] == "burst"
-        made.clock.advance(11 * 60_000)  # the tally is quiet by now, and the hold is still on, for both kinds
+        made.clock.advance(11 * 60_000)  # the tally has run out, but the hold still applies to both kinds
         made.heartbeat()
         assert person.decide(amount_minor=1, kind="withdrawal")["hold"] == held["hold"]
         assert other.decide(amount_minor=1)["outcome"] == "approve"
@@ -227,7 +227,7 @@ def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path)
         path = f"/v1/holds/{held['hold']['hold_id']}/lift"
         assert made.platform("POST", path, json={"reason": "please"}).status_code == 403
         assert made.support("POST", path, json={"reason": "The user called, ticket 4711"}).status_code == 200
-        # Exempt from the rule until the hold's own end, however many there are; the other rule holds as before.
+        # Any number is exempt from the rule until the hold's own end; the other rule still applies.
         assert [person.decide(amount_minor=1)["outcome"] for _ in range(4)] == ["approve"] * 4
         assert person.decide(amount_minor=5_001)["hold"] == large["hold"]
         (entry,) = entries(made, held["hold"]["hold_id"])
@@ -249,7 +249,7 @@ def test_a_held_payment_says_why_until_when_and_support_lifts_it(tmp_path: Path)
 
 
 @pytest.mark.long
-def test_a_key_is_rotated_with_an_overlap_and_the_audit_tells_the_two_apart(tmp_path: Path) -> None:
+def test_a_key_is_rotated_with_an_overlap_and_the_audit_distinguishes_old_from_new(tmp_path: Path) -> None:
     (old, old_hash), (new, new_hash), (gone, _) = new_key(), new_key(), new_key()
     (admin, admin_hash) = new_key()
     keys = [

@@ -1,4 +1,4 @@
-"""The list of a user's bound accounts where not everything about one of them can be had."""
+"""The list of a user's bound accounts when part of the data of one is unavailable."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.gateway.gateway_rig import BICS, rig
 
 
 @pytest.mark.long
-def test_an_account_at_a_bank_that_is_served_no_longer_has_ended_and_hides_no_other(tmp_path: Path) -> None:
+def test_an_account_at_a_bank_no_longer_served_is_listed_as_ended_and_hides_no_other(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         gone, other = made.bound(), made.bound(BICS[1])
         table = schema.bindings

@@ -1,5 +1,4 @@
-"""What the auditor's tests share: an audit of a ledger and of a gateway's export, and claims that a gateway signed
-otherwise."""
+"""Shared by the auditor's tests: audits of a ledger and of a gateway's export, and false claims signed by a gateway."""
 
 import json
 from dataclasses import replace
@@ -36,12 +35,12 @@ def export_of(it: Rig) -> list[Exported]:
 
 
 def by_transaction(it: Rig) -> dict[str, Exported]:
-    """The same, by the transactions' ids."""
+    """The same, keyed by transaction id."""
     return {line.decision["transaction_id"]: line for line in export_of(it)}
 
 
 def audited_decisions(it: Rig, lines: list[Exported], client: LedgerClient | None = None) -> Audit:
-    """An audit of a gateway's decisions; what is wrong with the ledger's own history is left out."""
+    """An audit of a gateway's decisions, without findings in the ledger's own history."""
     audit = Audit()
     means = Means(it.nobody("GET", "/v1/evidence-key").json(), parse_address(it.contract, "contract"))
     audit_decisions(lines, means, audit_ledger(client or it.ledger, Audit()), audit)
@@ -49,7 +48,7 @@ def audited_decisions(it: Rig, lines: list[Exported], client: LedgerClient | Non
 
 
 def claims_of(line: Exported) -> dict[str, Any]:
-    """What evidence says."""
+    """The claims in the evidence."""
     jws = line.decision["evidence"]
     claims: dict[str, Any] = json.loads(
         jwt.PyJWS().decode_complete(jws, options={"verify_signature": False})["payload"]
@@ -58,13 +57,13 @@ def claims_of(line: Exported) -> dict[str, Any]:
 
 
 def resigned(it: Rig, line: Exported, key: Ed25519PrivateKey | None = None, **changed: Any) -> Exported:
-    """A decision for which the gateway (or who holds `key`) signed other claims, and tells the same beside them."""
+    """A decision whose gateway (or the holder of `key`) signed other claims and states them in the answer too."""
     key = key or load_evidence_key(it.settings.evidence_key_file)
     lie = jwt.PyJWS().encode(json.dumps(claims_of(line) | changed).encode(), key, "EdDSA", headers={"typ": TYPE})
-    told = {name: changed[name] for name in changed if name in line.decision}
-    return replace(line, decision=dict(line.decision) | told | {"evidence": lie})
+    repeated = {name: changed[name] for name in changed if name in line.decision}
+    return replace(line, decision=dict(line.decision) | repeated | {"evidence": lie})
 
 
 def taking(line: Exported, **reservation: Any) -> Exported:
-    """A decision of whose reservation something else came."""
+    """A decision whose reservation ended differently."""
     return replace(line, decision=dict(line.decision) | {"reservation": line.decision["reservation"] | reservation})

@@ -1,4 +1,4 @@
-"""One ledger with a history, for all of the auditor's tests that only look at it."""
+"""One ledger with a history, for all of the auditor's tests that only read it."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from tests.gateway.gateway_rig import GUARDIAN, REGISTRAR, Rig, rig
 
 
 @pytest.fixture(scope="package")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A ledger with all that happens to a bank, and a gateway with decisions of several kinds."""
+def audited_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A ledger with every event of a bank's life, and a gateway with decisions of several kinds."""
     with rig(tmp_path_factory.mktemp("audited")) as made:
         person = made.bound(daily_limit_minor=3_000)
         bank = person.bank

@@ -1,4 +1,4 @@
-"""The auditor: an honest history and honest decisions have no findings, all of it is walked, and what it costs.
+"""The auditor: honest histories and decisions are walked completely without findings, at a bounded cost.
 
 Planted faults are in `test_planted_faults`.
 """
@@ -27,27 +27,27 @@ from tests.gateway.gateway_rig import Rig, rig
 from tests.patience import patient_ledger
 
 
-def test_an_honest_history_has_no_findings_and_all_of_it_is_walked(lived: Rig) -> None:
-    audit = audited(lived.chain_url, lived.contract)
+def test_an_honest_history_is_walked_completely_without_findings(audited_rig: Rig) -> None:
+    audit = audited(audited_rig.chain_url, audited_rig.contract)
     assert audit.findings == []
-    numbers = sum(lived.ledger.bank(bic).publication for bic in lived.banks)
+    numbers = sum(audited_rig.ledger.bank(bic).publication for bic in audited_rig.banks)
     assert audit.counted["Published"] == numbers
     assert {"BankAdmitted": 2, "SignerRotated": 1, "BankSuspended": 1, "banks": 2}.items() <= audit.counted.items()
     assert audit.counted["attestations"] == 3
 
 
-def test_honest_decisions_have_no_findings_and_each_is_made_again(lived: Rig) -> None:
-    lines = export_of(lived)
-    audit = audited_decisions(lived, lines)
+def test_honest_decisions_are_all_recomputed_without_findings(audited_rig: Rig) -> None:
+    lines = export_of(audited_rig)
+    audit = audited_decisions(audited_rig, lines)
     assert audit.findings == []
     assert audit.counted == {"decisions": 5, "account days added up": 1}
     assert sum(line.counts_minor for line in lines) == 700 + 1_500 + 400
     assert [parse_line(line.line(), 1) for line in lines] == lines
 
 
-def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived: Rig) -> None:
-    lines = [replace(line, binding_key=None) for line in export_of(lived)]
-    audit = audited_decisions(lived, lines)
+def test_without_keys_unchecked_decisions_are_counted_and_are_no_finding(audited_rig: Rig) -> None:
+    lines = [replace(line, binding_key=None) for line in export_of(audited_rig)]
+    audit = audited_decisions(audited_rig, lines)
     assert audit.findings == []
     assert audit.counted["not checked: terms"] == 5
     assert audit.counted["not added up: no key to open the limits with"] == 3
@@ -65,26 +65,26 @@ def test_without_keys_what_cannot_be_checked_is_counted_and_is_no_finding(lived:
         '{"decision": {"evidence": "a.b.c"}, "account": "0x", "binding_key": "0x11"}',
     ],
 )
-def test_a_line_that_is_no_export_is_named(line: str) -> None:
+def test_a_line_that_is_not_an_export_is_reported_by_number(line: str) -> None:
     with pytest.raises(InvalidValue, match="export, line 7"):
         parse_line(line, 7)
 
 
-# What it costs
+# Cost
 
 
 def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
-    """The calls that an audit of these decisions takes once the ledger is walked, by their method."""
+    """The calls by method that an audit of these decisions makes after walking the ledger."""
     means = Means(it.nobody("GET", "/v1/evidence-key").json(), it.ledger.address)
     walked, audit = audit_ledger(patient_ledger(node.url, it.contract), Audit()), Audit()
     node.calls.clear()
     audit_decisions(lines, means, walked, audit)
     assert audit.findings == []
     assert audit.counted["decisions"] == len(lines)
-    return Counter(call for call in node.calls if call != "eth_chainId")  # by which web3 checks each call that it makes
+    return Counter(call for call in node.calls if call != "eth_chainId")  # web3 makes one before each call
 
 
-def test_the_ledger_is_asked_for_each_block_once_and_not_for_each_decision(tmp_path: Path) -> None:
+def test_the_ledger_is_called_once_per_block_and_not_once_per_decision(tmp_path: Path) -> None:
     """Two calls a block, its head and its records, however many decisions and bindings rest on it."""
     with rig(tmp_path) as it, proxied(it.chain_url) as node:
         people = [it.bound() for _ in range(4)]
@@ -103,7 +103,7 @@ def test_the_ledger_is_asked_for_each_block_once_and_not_for_each_decision(tmp_p
     assert few == many == {"eth_call": blocks, "eth_getBlockByNumber": blocks}
 
 
-def test_a_call_takes_only_so_many_bindings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_bindings_per_call_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "READ_BATCH", 2)
     with rig(tmp_path) as it, proxied(it.chain_url) as node:
         people = [it.bound() for _ in range(5)]
@@ -114,22 +114,22 @@ def test_a_call_takes_only_so_many_bindings(tmp_path: Path, monkeypatch: pytest.
         assert _calls(node, it, export_of(it))["eth_call"] == 3
 
 
-def test_how_far_an_audit_is_is_told(lived: Rig) -> None:
-    blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(lived)
-    means = Means(lived.nobody("GET", "/v1/evidence-key").json(), lived.ledger.address)
-    walked = audit_ledger(lived.ledger, Audit(), lambda done, total: blocks.append((done, total)))
+def test_an_audit_reports_its_progress(audited_rig: Rig) -> None:
+    blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(audited_rig)
+    means = Means(audited_rig.nobody("GET", "/v1/evidence-key").json(), audited_rig.ledger.address)
+    walked = audit_ledger(audited_rig.ledger, Audit(), lambda done, total: blocks.append((done, total)))
     audit_decisions(lines, means, walked, Audit(), lambda done, total: decisions.append((done, total)))
     assert blocks[-1] == (walked.to_block, walked.to_block)
     assert decisions[-1] == (len(lines), len(lines))
     assert blocks == sorted(blocks)
 
 
-def test_a_block_that_the_walk_did_not_reach_is_not_checked_and_is_no_finding(lived: Rig) -> None:
-    """As where the node that is asked is behind the one that the gateway had read from: another one can tell."""
-    beyond = lived.ledger.block_number() + 1_000
-    lines = by_transaction(lived)
-    lines["t-1"] = resigned(lived, lines["t-1"], block_number=beyond)
-    audit = audited_decisions(lived, list(lines.values()))
+def test_a_block_beyond_the_walk_is_not_checked_and_is_no_finding(audited_rig: Rig) -> None:
+    """The audited node may lag behind the one the gateway read from; another node can check the block."""
+    beyond = audited_rig.ledger.block_number() + 1_000
+    lines = by_transaction(audited_rig)
+    lines["t-1"] = resigned(audited_rig, lines["t-1"], block_number=beyond)
+    audit = audited_decisions(audited_rig, list(lines.values()))
     assert audit.findings == []
     assert audit.counted["not checked: block"] == 1
 
@@ -142,32 +142,32 @@ def _run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_commands_audit_a_ledger_and_a_gatewaysexport_of(lived: Rig, tmp_path: Path) -> None:
+def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(audited_rig: Rig, tmp_path: Path) -> None:
     key = tmp_path / "gateway-key.json"
-    key.write_text(json.dumps(lived.nobody("GET", "/v1/evidence-key").json()))
+    key.write_text(json.dumps(audited_rig.nobody("GET", "/v1/evidence-key").json()))
     lines = tmp_path / "decisions.jsonl"
-    lines.write_text("\n".join(line.line() for line in export_of(lived)) + "\n")
-    ledger = ("audit-ledger", "--ledger", lived.chain_url, "--contract", lived.contract)
-    code, told = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
-    assert (code, "nothing is wrong" in told) == (0, True), told
-    code, told = _run(*ledger, "--json")
-    assert (code, json.loads(told)["findings"]) == (0, [])
+    lines.write_text("\n".join(line.line() for line in export_of(audited_rig)) + "\n")
+    ledger = ("audit-ledger", "--ledger", audited_rig.chain_url, "--contract", audited_rig.contract)
+    code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
+    assert (code, "nothing is wrong" in output) == (0, True), output
+    code, output = _run(*ledger, "--json")
+    assert (code, json.loads(output)["findings"]) == (0, [])
     assert _run(*ledger, "--export", str(lines))[0] == 1
-    honest = export_of(lived)
+    honest = export_of(audited_rig)
     lines.write_text("".join(f"{line.line()}\n" for line in (*honest, honest[0])))
-    code, told = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
-    assert (code, "decided a second time" in told) == (2, True), told
+    code, output = _run(*ledger, "--export", str(lines), "--gateway-key", str(key))
+    assert (code, "decided a second time" in output) == (2, True), output
     lines.write_text("nothing\n")
     assert _run(*ledger, "--export", str(lines), "--gateway-key", str(key))[0] == 1
 
 
-def test_the_file_of_an_export_is_its_readers_alone_and_never_overwritten(lived: Rig, tmp_path: Path) -> None:
+def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(audited_rig: Rig, tmp_path: Path) -> None:
     config, output = tmp_path / "gateway.toml", tmp_path / "decisions.jsonl"
-    config.write_text(tomli_w.dumps(json.loads(lived.settings.model_dump_json(exclude_none=True))))
+    config.write_text(tomli_w.dumps(json.loads(audited_rig.settings.model_dump_json(exclude_none=True))))
     for keys in ((), ("--with-keys",)):
         output.unlink(missing_ok=True)
-        code, told = _run("export", "--config", str(config), "--output", str(output), *keys)
-        assert code == 0, told
+        code, printed = _run("export", "--config", str(config), "--output", str(output), *keys)
+        assert code == 0, printed
         found = [parse_line(line, 1) for line in output.read_text().splitlines()]
         assert len(found) == 5
         assert all((line.binding_key is not None) == bool(keys) for line in found)

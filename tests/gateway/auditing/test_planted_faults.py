@@ -1,7 +1,7 @@
 """One fault of each kind is planted in a ledger, or in a gateway's export, and the auditor finds each.
 
-Faults of a ledger are told by a node that lies about logs, transactions or state: the contract itself would refuse
-them. Faults of a gateway are claims that it signed itself, but for those that somebody else made.
+Faults of a ledger come from a node that lies about logs, transactions or state: the contract itself would refuse
+them. Faults of a gateway are claims that it signed itself, except for a few forged by somebody else.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def _logs(change: Callable[[Log], list[Log]]) -> Lie:
     def lie(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] != "eth_getLogs":
             return answer
-        return answer | {"result": [told for log in answer["result"] for told in change(log)]}
+        return answer | {"result": [changed for log in answer["result"] for changed in change(log)]}
 
     return lie
 
@@ -72,7 +72,7 @@ def _twice(name: str, number: int | None = None) -> Lie:
 
 
 def _with_word(name: str, place: int, value: int, number: int | None = None) -> Lie:
-    """Another value for the word at `place` of an event's data."""
+    """Replace the 32-byte word at `place` of an event's data."""
 
     def change(log: Log) -> list[Log]:
         if not _is(log, name, number):
@@ -85,7 +85,7 @@ def _with_word(name: str, place: int, value: int, number: int | None = None) -> 
 
 
 def _transaction(number: int, change: Callable[[bytearray], dict[str, Any]]) -> Lie:
-    """Another transaction than the one that submitted the publication of this number with attestations."""
+    """A transaction other than the one that submitted the publication of this number with attestations."""
 
     def lie(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] != "eth_getTransactionByHash":
@@ -111,12 +111,12 @@ def _signature_at(data: bytearray) -> int:
     ("planted", "kind"),
     [
         pytest.param(_without("Published", 2), Kind.NUMBER, id="a publication is missing"),
-        pytest.param(_twice("Published", 2), Kind.NUMBER, id="a publication is there twice"),
+        pytest.param(_twice("Published", 2), Kind.NUMBER, id="a publication appears twice"),
         pytest.param(_with_word("Published", 0, 1, 2), Kind.WATERMARK, id="a watermark that went back"),
         pytest.param(_with_word("Published", 0, 2**47, 2), Kind.WATERMARK, id="a watermark far ahead of its block"),
-        pytest.param(_with_word("Published", 1, 7, 2), Kind.CONTENT, id="a digest that nothing hashes to"),
-        pytest.param(_with_word("BankAdmitted", 3, 7), Kind.CONTENT, id="a history that goes on from another head"),
-        pytest.param(_with_word("Published", 4, 7, 2), Kind.CONTENT, id="another binding than the one attested"),
+        pytest.param(_with_word("Published", 1, 7, 2), Kind.CONTENT, id="a digest that matches no content"),
+        pytest.param(_with_word("BankAdmitted", 3, 7), Kind.CONTENT, id="a history that continues from another head"),
+        pytest.param(_with_word("Published", 4, 7, 2), Kind.CONTENT, id="a binding other than the attested one"),
         pytest.param(
             _transaction(2, lambda data: _flip(data, _PUBLISH_HEAD + 2 * _WORD)),
             Kind.CONTENT,
@@ -128,23 +128,23 @@ def _signature_at(data: bytearray) -> int:
         pytest.param(
             _transaction(2, lambda data: _flip(data, _signature_at(data))), Kind.SIGNATURE, id="a forged signature"
         ),
-        pytest.param(_without("SignerRotated"), Kind.SIGNATURE, id="a signature of a signer never named"),
+        pytest.param(_without("SignerRotated"), Kind.SIGNATURE, id="a signature of an unknown signer"),
         pytest.param(_with_word("SignerRotated", 0, 7), Kind.ROTATION, id="a rotation of another signer"),
         pytest.param(_without("BankReinstated"), Kind.SUSPENSION, id="a publication while suspended"),
-        pytest.param(_without("BankSuspended"), Kind.SUSPENSION, id="an end of a suspension that never was"),
+        pytest.param(_without("BankSuspended"), Kind.SUSPENSION, id="an end of a suspension that never began"),
         pytest.param(_without("BankAdmitted"), Kind.ADMISSION, id="a bank that was never admitted"),
         pytest.param(_twice("BankAdmitted"), Kind.ADMISSION, id="a bank that was admitted twice"),
     ],
 )
-def test_a_planted_fault_in_a_history_is_found(lived: Rig, planted: Lie, kind: Kind) -> None:
-    with proxied(lived.chain_url, planted) as node:
-        assert kind in {found.kind for found in audited(node.url, lived.contract).findings}
+def test_a_planted_fault_in_a_history_is_found(audited_rig: Rig, planted: Lie, kind: Kind) -> None:
+    with proxied(audited_rig.chain_url, planted) as node:
+        assert kind in {found.kind for found in audited(node.url, audited_rig.contract).findings}
 
 
-def test_a_state_that_its_history_does_not_come_to_is_found(lived: Rig) -> None:
-    last = max(lived.ledger.bank(bic).publication for bic in lived.banks)
-    with proxied(lived.chain_url, _without("Published", last)) as node:
-        found = audited(node.url, lived.contract).findings
+def test_a_state_that_does_not_follow_from_its_history_is_found(audited_rig: Rig) -> None:
+    last = max(audited_rig.ledger.bank(bic).publication for bic in audited_rig.banks)
+    with proxied(audited_rig.chain_url, _without("Published", last)) as node:
+        found = audited(node.url, audited_rig.contract).findings
     assert {each.kind for each in found} == {Kind.STATE}
     assert any(f"publication is {last}" in each.text for each in found)
 
@@ -162,7 +162,7 @@ def _of_record(name: str, **changed: Any) -> Plant:
 
 
 def _beside(name: str, **changed: Any) -> Plant:
-    """The decision says otherwise than the evidence in it."""
+    """The decision contradicts its own evidence."""
     return lambda _it, lines: [
         *(lines | {name: replace(lines[name], decision=dict(lines[name].decision) | changed)}).values()
     ]
@@ -196,7 +196,7 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             _beside("t-refused", outcome="approve", reason=None),
             Kind.EVIDENCE,
             "signature: the decision beside these claims says otherwise",
-            id="a decision that its evidence does not bear out",
+            id="a decision that its evidence contradicts",
         ),
         pytest.param(
             _beside("t-1", evidence="no evidence"), Kind.EVIDENCE, "not evidence of this form", id="no evidence at all"
@@ -207,13 +207,18 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
         ),
         pytest.param(_of_record("t-1", tail="0x" + "11" * 32), Kind.EVIDENCE, "record: ", id="another record"),
         pytest.param(
-            _of_record("t-1", publication=1), Kind.EVIDENCE, "publication: ", id="a publication that does not hold it"
+            _of_record("t-1", publication=1),
+            Kind.EVIDENCE,
+            "publication: ",
+            id="a publication that does not contain it",
         ),
-        pytest.param(_of_record("t-1", watermark_ms=2**47), Kind.EVIDENCE, "watermark: ", id="a watermark never said"),
+        pytest.param(
+            _of_record("t-1", watermark_ms=2**47), Kind.EVIDENCE, "watermark: ", id="a watermark never published"
+        ),
         pytest.param(_one("t-1", staleness_ms=1), Kind.EVIDENCE, "decision: ", id="fresher than it was"),
         pytest.param(_one("t-1", day="2020-01-01"), Kind.EVIDENCE, "the day at the bank", id="usage of another day"),
         pytest.param(_one("t-1", chain_id=5), Kind.EVIDENCE, "ledger: ", id="of another ledger"),
-        pytest.param(_one("t-1", bank="no bank!"), Kind.EVIDENCE, "not a BIC", id="of a bank that cannot be one"),
+        pytest.param(_one("t-1", bank="no bank!"), Kind.EVIDENCE, "not a BIC", id="of an impossible bank"),
         pytest.param(_with_another_key, Kind.EVIDENCE, "terms: ", id="terms that do not open"),
         pytest.param(
             lambda _, lines: [*lines.values(), lines["t-1"]],
@@ -225,7 +230,7 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             lambda it, lines: [*lines.values(), resigned(it, lines["t-1"], decided_at_ms=it.clock.now_ms() - 1)],
             Kind.TWICE,
             "decided a second time",
-            id="a transaction decided anew",
+            id="a transaction decided a second time",
         ),
         pytest.param(
             lambda _, lines: [line for name, line in lines.items() if name != "t-0"],
@@ -237,20 +242,20 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
             lambda _, lines: [*(lines | {"t-2": taking(lines["t-2"], captured_minor=401, state="captured")}).values()],
             Kind.OVERSPENT,
             "of the 400 that were approved",
-            id="more taken than was approved",
+            id="more captured than was approved",
         ),
     ],
 )
-def test_a_planted_fault_in_a_decision_is_found(lived: Rig, plant: Plant, kind: Kind, text: str) -> None:
-    found = audited_decisions(lived, plant(lived, by_transaction(lived))).findings
+def test_a_planted_fault_in_a_decision_is_found(audited_rig: Rig, plant: Plant, kind: Kind, text: str) -> None:
+    found = audited_decisions(audited_rig, plant(audited_rig, by_transaction(audited_rig))).findings
     assert any(each.kind is kind and text in each.text for each in found), found
 
 
-def test_no_bank_is_accused_by_a_watermark_that_it_never_said(lived: Rig) -> None:
-    """It published a change right after the decision. By the forged watermark it would have vouched for that before."""
-    lines = by_transaction(lived)
+def test_no_bank_is_accused_by_a_watermark_it_never_published(audited_rig: Rig) -> None:
+    """The bank published a change right after the decision; the forged watermark already vouches for that time."""
+    lines = by_transaction(audited_rig)
     plant = _of_record("t-3", watermark_ms=claims_of(lines["t-3"])["decided_at_ms"])
-    found = audited_decisions(lived, plant(lived, lines)).findings
+    found = audited_decisions(audited_rig, plant(audited_rig, lines)).findings
     assert {each.kind for each in found} == {Kind.EVIDENCE}
 
 
@@ -265,7 +270,7 @@ _LIMITS = {
 
 @pytest.fixture(scope="module")
 def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """An account for each kind of limit, with two transactions that are just within it."""
+    """An account for each kind of limit, with two transactions just within it."""
     with rig(tmp_path_factory.mktemp("spent")) as made:
         people = {limit: made.bound(BICS[0], **{limit: 3_000}) for limit in _LIMITS}
         catch_up(made)
@@ -277,8 +282,8 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize("limit", _LIMITS)
-def test_two_decisions_that_each_knew_nothing_of_the_other_are_found_to_have_overspent(spent: Rig, limit: str) -> None:
-    """Each claims, by itself rightly, that nothing was used before: only the sum shows that it is too much."""
+def test_two_decisions_that_ignored_each_other_are_found_to_have_overspent(spent: Rig, limit: str) -> None:
+    """Each claims that nothing was used before, which is right on its own; only the sum exceeds the limit."""
     lines = by_transaction(spent)
     for name in (f"{limit}-0", f"{limit}-1"):
         unused = {
@@ -298,7 +303,7 @@ def test_transactions_within_every_limit_have_no_findings(spent: Rig) -> None:
 
 
 def test_a_bank_that_broke_its_watermark_is_found(tmp_path: Path) -> None:
-    """It vouched for everything up to a time, and published a change of before that time afterwards."""
+    """The bank vouched for everything up to a time and later published a change from before it."""
     with rig(tmp_path) as it:
         person = it.bound()
         person.bank.publish()

@@ -1,4 +1,4 @@
-"""Requests about bindings, as a platform makes them."""
+"""A platform's requests about bindings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The client of a bank's node, against a node whose connections fail in every way."""
+"""The client of a bank's node, against a node whose connections fail in every possible way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -67,7 +67,7 @@ async def node(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[tuple[
         server.close()
 
 
-async def test_a_connection_that_is_lost_is_tried_once_more_with_the_same_request() -> None:
+async def test_a_lost_connection_is_retried_once_with_the_same_request() -> None:
     requests = []
 
     async def lose_the_first(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, number: int) -> None:
@@ -96,13 +96,13 @@ async def test_a_node_that_loses_every_connection_is_unreachable() -> None:
     assert numbers == [1, 2]
 
 
-async def test_a_node_that_trickles_its_answer_is_given_up_on_in_time() -> None:
+async def test_a_node_that_trickles_its_answer_is_abandoned_at_the_timeout() -> None:
     async def trickle(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
-        # The client gives up, which is what this is about; on a busy machine before it has sent anything.
+        # The client times out, as intended; on a busy machine possibly before it has sent anything.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await read_request(incoming)
             outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
-            for _ in range(60_000):  # each byte within any time-out between bytes
+            for _ in range(60_000):  # each byte arrives within the timeout between bytes
                 outgoing.write(b" ")
                 await outgoing.drain()
                 await asyncio.sleep(0.005)
@@ -115,7 +115,7 @@ async def test_a_node_that_trickles_its_answer_is_given_up_on_in_time() -> None:
         assert loop.time() - began < 5
 
 
-async def test_a_node_that_is_not_there_is_unreachable() -> None:
+async def test_a_node_that_refuses_connections_is_unreachable() -> None:
     async def never(_incoming: asyncio.StreamReader, _outgoing: asyncio.StreamWriter, _number: int) -> None:
         raise AssertionError("nobody listens any more")
 
@@ -131,7 +131,7 @@ async def test_a_node_that_is_not_there_is_unreachable() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"), [(200, BankNodeRefused), (409, Conflict), (422, InvalidValue), (503, BankNodeUnreachable)]
 )
-async def test_an_answer_that_is_nested_without_end_is_an_odd_answer_and_no_crash(
+async def test_an_endlessly_nested_answer_is_a_malformed_answer_and_no_crash(
     status: int, expected: type[Exception]
 ) -> None:
     body = b"[" * 50_000

@@ -15,7 +15,7 @@ from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
 from tests.gateway.gateway_rig import BICS, Rig
 
 
-def test_a_binding_by_micro_deposit_waits_is_refused_for_another_amount_and_granted_for_the_right_one(
+def test_a_micro_deposit_binding_is_pending_until_the_right_amount_and_refused_for_a_wrong_one(
     a_rig: Rig,
 ) -> None:
     person = waiting(a_rig)
@@ -39,14 +39,14 @@ def test_a_binding_by_micro_deposit_waits_is_refused_for_another_amount_and_gran
     assert a_rig.support("GET", f"/v1/users/{person.user_id}/accounts").json()["pending"] == []
 
 
-def test_a_request_that_is_made_again_while_it_waits_gets_the_same_answer(a_rig: Rig) -> None:
+def test_a_request_repeated_while_pending_gets_the_same_answer(a_rig: Rig) -> None:
     person = waiting(a_rig)
     assert person.bind().json()["outcome"] == "micro_deposit"
     assert kind_of(person.bind(user_id="u-other"))[0] == 409
     assert confirm(person).status_code == 201
 
 
-def test_nobody_else_can_confirm_and_nothing_that_does_not_wait(a_rig: Rig) -> None:
+def test_nobody_else_can_confirm_and_only_a_pending_binding_can_be_confirmed(a_rig: Rig) -> None:
     person = waiting(a_rig)
     others: list[dict[str, Any]] = [{"user_id": "u-other"}, {"request_id": "bind-none-01"}, {"bank": BICS[1]}]
     for change in others:
@@ -59,9 +59,7 @@ def test_nobody_else_can_confirm_and_nothing_that_does_not_wait(a_rig: Rig) -> N
     assert confirm(person).status_code == 201
 
 
-def test_a_new_name_that_comes_while_the_bank_looks_at_the_amount_counts(
-    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_changed_while_the_bank_checks_the_amount_counts(a_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     person = waiting(a_rig)
     gateway = a_rig.app.state.gateway
     ask = gateway.binding_flow._nodes.confirm
@@ -76,7 +74,7 @@ def test_a_new_name_that_comes_while_the_bank_looks_at_the_amount_counts(
     assert person.decide()["reason"] == "name_changed"
 
 
-def test_a_bank_that_lost_its_deposit_and_pays_another_in_is_told_the_amount_of_that_one(a_rig: Rig) -> None:
+def test_a_bank_that_lost_its_deposit_and_pays_another_is_sent_the_amount_of_the_new_one(a_rig: Rig) -> None:
     person = waiting(a_rig)
     person.bank.deposits.clear()
     person.bank.asked.clear()
@@ -86,7 +84,7 @@ def test_a_bank_that_lost_its_deposit_and_pays_another_in_is_told_the_amount_of_
     assert confirm(person, 58).status_code == 201
 
 
-def test_a_deposit_that_was_never_named_is_forgotten_with_the_identity(a_rig: Rig) -> None:
+def test_a_deposit_never_confirmed_is_forgotten_with_its_identity(a_rig: Rig) -> None:
     person = waiting(a_rig)
     a_rig.clock.advance(DEPOSIT_LIFETIME_MS)
     a_rig.heartbeat()
@@ -100,7 +98,7 @@ def test_a_deposit_that_was_never_named_is_forgotten_with_the_identity(a_rig: Ri
     assert other.user_id in users
 
 
-def test_what_the_bank_does_not_vouch_for_is_taken_from_its_first_word_and_a_change_after_that_is_seen(
+def test_a_phone_the_bank_does_not_vouch_for_is_taken_from_its_first_attestation_and_later_changes_are_seen(
     a_rig: Rig,
 ) -> None:
     person = waiting(a_rig, phone="+8613900139000")  # not the phone that the bank has

@@ -23,7 +23,7 @@ def _bank(a_world: World, policy: str, folder: Path) -> Bank:
 
 
 def _paid(folder: Path) -> int:
-    """The amount that the bank's payment system is told to pay in."""
+    """The amount that the bank's payment system is instructed to pay in."""
     wait_until(lambda: list(folder.glob("payouts-*.jsonl")))
     (line,) = [line for file in folder.glob("payouts-*.jsonl") for line in file.read_text().splitlines()]
     amount_minor: int = json.loads(line)["amount_minor"]
@@ -57,13 +57,13 @@ def test_a_micro_deposit_from_the_request_to_the_first_payment(
     assert (granted.status_code, granted.json()["outcome"]) == (201, "granted")
     binding = _readable(platform, granted.json()["binding"])
     assert platform.decide(binding)["outcome"] == "approve"
-    # Whatever phone was stated: from the first attestation on, a change of it is seen.
+    # A change of the phone is seen from the first attestation on, regardless of the phone stated.
     bank.change({"number": _NUMBER, "phone": "+8613700137000"})
     assert platform.decide(binding)["reason"] == "phone_changed"
 
 
 @pytest.mark.long
-def test_a_new_name_at_the_bank_is_bound_again_and_the_days_limit_goes_on(a_world: World) -> None:
+def test_a_user_with_a_new_name_at_the_bank_binds_again_and_keeps_the_daily_usage(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change({**ACCOUNT, "daily_limit_minor": 1_000})
     platform = a_world.start_platform()
@@ -98,13 +98,13 @@ def test_a_new_name_on_the_platform_is_compared_with_the_banks_from_then_on(a_wo
 
 
 @pytest.mark.long
-def test_resync_lets_the_bank_publish_once_more(a_world: World) -> None:
+def test_resync_makes_the_bank_publish_again(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change(ACCOUNT)
     platform = a_world.start_platform()
     binding = platform.bind(bank.bic)
     before = platform.get(f"/v1/bindings/{binding}").json()["publication"]
-    # Until the node has seen it in a block, the newest word is still on its way and a resync adds nothing.
+    # Until the node has seen it in a block, the newest attestation is still in flight and a resync adds nothing.
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
     answer = platform.post(f"/v1/bindings/{binding}/resync", json={"reason": "Ticket 4711"})
     assert (answer.status_code, answer.json()) == (200, {"queued": True})

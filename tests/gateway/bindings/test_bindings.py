@@ -1,4 +1,4 @@
-"""Binding at a bank's node: what is stored, what is refused, and what an end means."""
+"""Binding at a bank's node: storage, refusals, and the end of a binding."""
 
 from typing import get_args
 
@@ -15,7 +15,7 @@ from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR, Person, Rig
 
 
 def stored(rig: Rig, person: Person) -> list[str]:
-    """The user's bindings as the gateway lists them; none of a user that it does not know."""
+    """The user's bindings as the gateway lists them; empty for an unknown user."""
     listed = rig.support("GET", f"/v1/bindings?user_id={person.user_id}")
     if listed.status_code == 404:
         assert listed.json()["type"] == problem("not-found")
@@ -28,7 +28,7 @@ def problem(answer_type: str) -> str:
     return f"urn:standing:problem:{answer_type}"
 
 
-def test_bind_look_up_and_read(a_rig: Rig) -> None:
+def test_an_account_is_bound_looked_up_and_read(a_rig: Rig) -> None:
     person = a_rig.person(transaction_limit_minor=700, daily_limit_minor=2**64 - 1, credit_allowed=False)
     answer = person.bind()
     assert answer.status_code == 201
@@ -68,7 +68,7 @@ def test_bind_look_up_and_read(a_rig: Rig) -> None:
     assert live["watermark_ms"] == live["effective_at_ms"] == a_rig.clock.now_ms()
 
 
-def test_what_is_read_of_a_binding_is_what_the_ledger_says_now(a_rig: Rig) -> None:
+def test_reading_a_binding_shows_the_current_state_of_the_ledger(a_rig: Rig) -> None:
     person = a_rig.bound()
     holder = person.bank.accounts[person.number].holder.model_copy(update={"holder_name": "别人"})
     person.bank.change(person.number, debit_allowed=False, holder=holder)
@@ -79,7 +79,7 @@ def test_what_is_read_of_a_binding_is_what_the_ledger_says_now(a_rig: Rig) -> No
     assert a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()["type"] == problem("ledger-unreachable")
 
 
-def test_a_record_that_does_not_open_is_said_so(a_rig: Rig) -> None:
+def test_a_record_that_does_not_open_is_reported_as_unreadable(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
@@ -87,11 +87,11 @@ def test_a_record_that_does_not_open_is_said_so(a_rig: Rig) -> None:
     assert person.decide()["reason"] == "attestation_unreadable"
 
 
-def test_asking_again_after_a_lost_answer_gives_the_same_binding(a_rig: Rig) -> None:
+def test_a_request_repeated_after_a_lost_answer_gets_the_same_binding(a_rig: Rig) -> None:
     person = a_rig.person()
     first, again = person.bind(), person.bind()
     assert (first.status_code, again.status_code) == (201, 200)
-    # The bank's first word may have come in between.
+    # The bank's first attestation may have arrived in between.
     assert first.json() | {"usable_since_ms": None} == again.json() | {"usable_since_ms": None}
     assert len(stored(a_rig, person)) == 1
 
@@ -104,7 +104,7 @@ def test_a_request_id_with_another_claim_or_user_is_a_conflict(a_rig: Rig) -> No
     assert stored(a_rig, person) == [person.binding]
 
 
-def test_what_does_not_match_is_told_by_field_and_nothing_is_stored(a_rig: Rig) -> None:
+def test_mismatches_are_reported_by_field_and_nothing_is_stored(a_rig: Rig) -> None:
     person = a_rig.person()
     answer = person.bind(holder_name="另一个人")
     assert answer.status_code == 200
@@ -113,7 +113,7 @@ def test_what_does_not_match_is_told_by_field_and_nothing_is_stored(a_rig: Rig) 
     assert stored(a_rig, person) == []
 
 
-def test_an_account_that_is_bound_already(a_rig: Rig) -> None:
+def test_binding_an_account_twice_is_refused(a_rig: Rig) -> None:
     person = a_rig.bound()
     answer = person.bind(request_id="another-request")
     assert (answer.status_code, answer.json()["type"]) == (409, problem("already-bound"))
@@ -121,7 +121,7 @@ def test_an_account_that_is_bound_already(a_rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["wrong signer", "wrong bank", "wrong platform", "wrong key"])
-def test_a_grant_that_does_not_hold_is_not_stored(a_rig: Rig, trouble: str) -> None:
+def test_an_invalid_grant_is_not_stored(a_rig: Rig, trouble: str) -> None:
     person = a_rig.person()
     person.bank.trouble = trouble
     answer = person.bind()
@@ -131,7 +131,7 @@ def test_a_grant_that_does_not_hold_is_not_stored(a_rig: Rig, trouble: str) -> N
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("trouble", "status", "word"),
+    ("trouble", "status", "problem_type"),
     [
         ("500", 503, "bank-node-unreachable"),
         ("503", 503, "bank-node-unreachable"),
@@ -146,17 +146,19 @@ def test_a_grant_that_does_not_hold_is_not_stored(a_rig: Rig, trouble: str) -> N
         ("flood", 502, "bank-node-refused"),
     ],
 )
-def test_a_node_in_trouble(a_rig: Rig, trouble: str, status: int, word: str) -> None:
+def test_trouble_at_the_banks_node_is_reported_and_nothing_is_stored(
+    a_rig: Rig, trouble: str, status: int, problem_type: str
+) -> None:
     person = a_rig.person()
     person.bank.trouble = trouble
     answer = person.bind()
-    assert (answer.status_code, answer.json()["type"]) == (status, problem(word))
+    assert (answer.status_code, answer.json()["type"]) == (status, problem(problem_type))
     assert stored(a_rig, person) == []
     person.bank.trouble = None
     assert person.bind().status_code == 201
 
 
-def test_a_bank_that_the_ledger_suspends_cannot_be_bound_at_and_declines(a_rig: Rig) -> None:
+def test_a_bank_suspended_on_the_ledger_refuses_bindings_and_declines_payments(a_rig: Rig) -> None:
     person, late = a_rig.bound(BICS[1]), a_rig.person(BICS[1])
     governance.execute(a_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
     answer = late.bind()
@@ -170,7 +172,7 @@ def test_a_bank_that_the_ledger_suspends_cannot_be_bound_at_and_declines(a_rig: 
     assert late.bind().status_code == 201
 
 
-def test_with_the_ledger_down_nothing_is_asked_of_the_bank(a_rig: Rig) -> None:
+def test_with_the_ledger_down_the_bank_is_not_called(a_rig: Rig) -> None:
     person = a_rig.person()
     a_rig.chain.down = True
     answer = person.bind()
@@ -180,7 +182,7 @@ def test_with_the_ledger_down_nothing_is_asked_of_the_bank(a_rig: Rig) -> None:
     assert person.bind().status_code == 201
 
 
-def test_an_end_holds_here_at_once_and_at_the_bank(a_rig: Rig) -> None:
+def test_ending_a_binding_takes_effect_here_at_once_and_at_the_bank(a_rig: Rig) -> None:
     person = a_rig.bound()
     for _ in range(2):
         assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
@@ -192,12 +194,12 @@ def test_an_end_holds_here_at_once_and_at_the_bank(a_rig: Rig) -> None:
     assert person.bind(request_id="bind-again-1").status_code == 201
 
 
-def test_an_end_that_the_bank_cannot_be_told_of_holds_here_and_may_be_asked_again(a_rig: Rig) -> None:
+def test_an_end_that_cannot_reach_the_bank_takes_effect_here_and_can_be_repeated(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.trouble = "503"
     answer = a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
     assert (answer.status_code, answer.json()["type"]) == (503, problem("bank-node-unreachable"))
-    assert person.decide()["reason"] == "unbound"  # though the bank's word is still active
+    assert person.decide()["reason"] == "unbound"  # although the bank's attestation is still active
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
     assert (live["terms"]["status"], live["bank_told_at_ms"]) == ("active", None)
     ended_at_ms = live["ended_at_ms"]
@@ -208,14 +210,14 @@ def test_an_end_that_the_bank_cannot_be_told_of_holds_here_and_may_be_asked_agai
     assert (live["ended_at_ms"], live["bank_told_at_ms"]) == (ended_at_ms, ended_at_ms + 5)
 
 
-def test_an_end_of_a_binding_that_the_bank_does_not_know_any_more(a_rig: Rig) -> None:
+def test_a_binding_the_bank_has_forgotten_can_still_be_ended(a_rig: Rig) -> None:
     person = a_rig.bound()
     del person.bank.bindings[bytes.fromhex(person.binding[2:])]
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
     assert person.decide()["reason"] == "unbound"
 
 
-def test_what_is_stored_of_a_binding(a_rig: Rig) -> None:
+def test_a_stored_binding_holds_no_personal_data_in_clear(a_rig: Rig) -> None:
     person = a_rig.bound()
     database = Database(a_rig.settings.database_url)
     with database.read() as connection:
@@ -241,11 +243,11 @@ def test_what_is_stored_of_a_binding(a_rig: Rig) -> None:
         ("1234", "****"),
     ],
 )
-def test_a_number_shows_the_first_6_and_last_4_at_most(number: str, masked: str) -> None:
+def test_an_account_number_shows_at_most_its_first_6_and_last_4_digits(number: str, masked: str) -> None:
     assert mask(number) == masked
 
 
-def test_a_refused_user_reads_in_both_languages_what_is_wrong(a_rig: Rig) -> None:
+def test_a_refused_user_reads_the_mismatch_in_both_languages(a_rig: Rig) -> None:
     person = a_rig.person()
     answer = person.bind(holder_name="另一个人名", phone="+8613900139000").json()
     assert [each["field"] for each in answer["mismatches"]] == ["name", "phone"]
@@ -254,8 +256,8 @@ def test_a_refused_user_reads_in_both_languages_what_is_wrong(a_rig: Rig) -> Non
     assert "手机号与银行预留的不一致" in answer["message"]["zh"]
 
 
-def test_every_field_that_a_bank_may_refuse_has_its_sentence() -> None:
+def test_every_field_a_bank_may_refuse_has_a_message() -> None:
     fields = get_args(Mismatch.model_fields["field"].annotation)
-    told = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
-    assert len(told) == len(fields)
-    assert refusal([]).zh not in told
+    messages = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
+    assert len(messages) == len(fields)
+    assert refusal([]).zh not in messages

@@ -1,4 +1,4 @@
-"""Claims that look mistyped: hinted at once, without the bank and without a try; as written, the bank decides."""
+"""Claims that look mistyped get a hint at once and cost no attempt; confirmed as written, the bank decides."""
 
 from typing import Any
 
@@ -17,19 +17,19 @@ _CASES: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("changed", "field", "hint"), _CASES)
-def test_a_claim_that_looks_mistyped_is_hinted_without_asking_the_bank(
+def test_a_claim_that_looks_mistyped_gets_a_hint_without_calling_the_bank(
     a_rig: Rig, changed: dict[str, Any], field: str, hint: str
 ) -> None:
     person = a_rig.person()
-    person.bank.trouble = "500"  # whoever asks it is told so
+    person.bank.trouble = "500"  # every call to it fails
     nidn = {"id_document_scheme": "NIDN", "id_document_country": "CN", "id_document_number": "11010519491231002X"}
-    for _ in range(20):  # more than the refusals after which a user is held
+    for _ in range(20):  # more than the number of refusals that causes a hold
         answer = person.bind(**(nidn | changed))
         assert answer.status_code == 200
-        told = answer.json()
-        assert told["outcome"] == "looks_mistyped"
-    assert [(each["field"], each["hint"]) for each in told["hints"]] == [(field, hint)]
-    message = told["hints"][0]["message"]
+        body = answer.json()
+        assert body["outcome"] == "looks_mistyped"
+    assert [(each["field"], each["hint"]) for each in body["hints"]] == [(field, hint)]
+    message = body["hints"][0]["message"]
     assert message["en"]
     assert message["zh"]
     assert str(changed.get("phone") or changed.get("number") or changed.get("id_document_number")) not in answer.text
@@ -40,7 +40,7 @@ def test_a_claim_that_looks_mistyped_is_hinted_without_asking_the_bank(
 
 
 @pytest.mark.parametrize("stated", [stated for _, stated, hint in DOCUMENTS if hint is None])
-def test_a_right_document_gets_no_hint(a_rig: Rig, stated: dict[str, Any]) -> None:
+def test_a_valid_document_gets_no_hint(a_rig: Rig, stated: dict[str, Any]) -> None:
     person = a_rig.person()
     blank = {"id_document_scheme": None, "id_document_country": None, "id_document_number": None}
     answer = person.bind(**(blank | stated))

@@ -33,25 +33,25 @@ def identity(person: Person, **changes: Any) -> httpx.Response:
         ({"phone": OTHER["phone"]}, "phone_changed"),
     ],
 )
-def test_what_changes_on_the_platform_is_what_the_bank_is_compared_with_from_then_on(
+def test_an_identity_changed_on_the_platform_is_compared_with_the_banks_from_then_on(
     a_rig: Rig, change: dict[str, str], reason: str
 ) -> None:
     person = a_rig.bound()
     assert person.decide()["outcome"] == "approve"
     answer = identity(person, **change)
     assert (answer.status_code, answer.json()) == (200, {"bindings": 1})
-    assert person.decide()["reason"] == reason  # the bank does not know it yet
+    assert person.decide()["reason"] == reason  # the bank does not have it yet
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
     assert list(live["terms"]["identity"].values()).count("changed") == 1
     holder = person.bank.accounts[person.number].holder
     person.bank.change(person.number, holder=holder.model_copy(update=change))
     assert person.decide()["outcome"] == "approve"
-    # And back again, by what was stated first.
+    # And back to the identity stated first.
     assert identity(person, **{name: person.claim[name] for name in change}).status_code == 200
     assert person.decide()["reason"] == reason
 
 
-def test_all_of_a_users_bindings_change_and_nobody_elses(a_rig: Rig) -> None:
+def test_an_identity_change_applies_to_all_bindings_of_the_user_and_to_nobody_elses(a_rig: Rig) -> None:
     person, other = a_rig.bound(), a_rig.bound()
     second, ended = a_rig.person(BICS[1]), a_rig.person(BICS[1])
     for each in (second, ended):
@@ -62,14 +62,14 @@ def test_all_of_a_users_bindings_change_and_nobody_elses(a_rig: Rig) -> None:
     assert [each.decide()["reason"] for each in (person, second, other)] == ["name_changed", "name_changed", None]
 
 
-def test_a_waiting_binding_is_granted_with_what_is_new(a_rig: Rig) -> None:
+def test_a_pending_binding_is_granted_with_the_new_identity(a_rig: Rig) -> None:
     person = waiting(a_rig)
     assert identity(person, holder_name=OTHER["holder_name"]).json() == {"bindings": 0}
     person.binding = confirm(person).json()["binding"]
     assert person.decide()["reason"] == "name_changed"
 
 
-def test_a_bad_change_of_identity_is_told_where_and_why_and_changes_nothing(a_rig: Rig) -> None:
+def test_an_invalid_identity_change_is_reported_by_field_and_changes_nothing(a_rig: Rig) -> None:
     person = a_rig.bound()
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "identity"),
@@ -90,7 +90,7 @@ def test_a_bad_change_of_identity_is_told_where_and_why_and_changes_nothing(a_ri
 
 
 @pytest.mark.long
-def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_ends(tmp_path_factory: Any) -> None:
+def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_ends(tmp_path_factory: Any) -> None:
     bounds = BindingBounds(max_refusals=3, within_minutes=60, hold_minutes=120)
     with rig(tmp_path_factory.mktemp("held"), policy=Policy(binding=bounds)) as made:
         person, other = made.person(), made.person()
@@ -99,14 +99,14 @@ def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_en
             return person.bind(holder_name="另一个人")
 
         assert [refused().json()["outcome"] for _ in range(2)] == ["refused"] * 2
-        made.clock.advance(HOUR_MS)  # those are too long ago by now
+        made.clock.advance(HOUR_MS)  # the earlier refusals are out of the window now
         assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
         made.heartbeat()
         asked = len(person.bank.asked)
         held = person.bind()
         assert kind_of(held) == (429, "binding-held")
         assert held.headers["retry-after"] == "7200"
-        assert len(person.bank.asked) == asked  # the bank was not asked
+        assert len(person.bank.asked) == asked  # the bank was not called
         assert other.bind().status_code == 201
         (hold,) = made.support("GET", f"/v1/holds?user_id={person.user_id}").json()["holds"]
         assert hold["hold_id"] in held.json()["detail"]
@@ -124,12 +124,12 @@ def test_a_user_who_is_refused_too_often_is_held_until_support_lifts_it_or_it_en
         assert kind_of(made.support("POST", path, json={"reason": "The user called"})) == (409, "already-lifted")
         assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
         assert kind_of(refused()) == (429, "binding-held")
-        made.clock.advance(2 * HOUR_MS)  # it ends by itself
+        made.clock.advance(2 * HOUR_MS)  # it expires
         made.heartbeat()
         assert person.bind().status_code == 201
 
 
-def test_a_bank_that_lets_nobody_ask_so_often_says_when_to_come_back(a_rig: Rig) -> None:
+def test_a_banks_rate_limit_is_passed_on_with_retry_after(a_rig: Rig) -> None:
     person = a_rig.person()
     person.bank.trouble = "too many"
     answer = person.bind()
@@ -139,7 +139,7 @@ def test_a_bank_that_lets_nobody_ask_so_often_says_when_to_come_back(a_rig: Rig)
     assert person.bind().status_code == 201
 
 
-def test_banks_learn_that_it_is_the_same_user_and_not_who(a_rig: Rig) -> None:
+def test_banks_learn_that_it_is_the_same_user_and_not_which(a_rig: Rig) -> None:
     persons = [a_rig.bound() for _ in range(2)]
     asked = [request for request, _ in persons[0].bank.asked.values()]
     whose = {request.on_behalf_of for request in asked if request.request_id.endswith(persons[0].user_id)}

@@ -22,7 +22,7 @@ def _renamed(person: Person) -> None:
     person.bank.change(person.number, holder=holder.model_copy(update={"holder_name": OTHER["holder_name"]}))
 
 
-def test_a_user_with_a_new_name_at_the_bank_binds_again_and_goes_on_with_the_days_limit(a_rig: Rig) -> None:
+def test_a_user_with_a_new_name_at_the_bank_rebinds_and_keeps_the_daily_usage(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=1_500)
     person.decide()
     _renamed(person)
@@ -40,14 +40,14 @@ def test_a_user_with_a_new_name_at_the_bank_binds_again_and_goes_on_with_the_day
     assert [account["binding"] for account in accounts_of(person)] == [person.binding]
 
 
-def test_where_the_bank_refuses_to_bind_again_the_old_binding_is_as_it_was(a_rig: Rig) -> None:
+def test_a_refused_rebinding_leaves_the_old_binding_unchanged(a_rig: Rig) -> None:
     person = a_rig.bound()
     answer = rebind(person, person.binding, holder_name=OTHER["holder_name"])
     assert (answer.status_code, answer.json()["outcome"]) == (200, "refused")
     assert person.decide()["outcome"] == "approve"
 
 
-def test_binding_again_is_for_the_same_account(a_rig: Rig) -> None:
+def test_rebinding_is_for_the_same_account_only(a_rig: Rig) -> None:
     person, other = a_rig.bound(), a_rig.person()
     answer = rebind(person, person.binding, number=other.number)
     assert (*kind_of(answer), answer.json()["errors"][0]["field"]) == (422, "invalid-value", "number")
@@ -55,7 +55,7 @@ def test_binding_again_is_for_the_same_account(a_rig: Rig) -> None:
     assert kind_of(rebind(person, "0x" + "11" * 32)) == (404, "not-found")
 
 
-def test_a_bank_that_is_lost_while_binding_again_can_be_asked_again(a_rig: Rig) -> None:
+def test_a_rebinding_interrupted_by_a_lost_bank_can_be_repeated(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.trouble = "503"
     assert kind_of(rebind(person, person.binding)) == (503, "bank-node-unreachable")
@@ -64,7 +64,7 @@ def test_a_bank_that_is_lost_while_binding_again_can_be_asked_again(a_rig: Rig) 
     assert rebind(person, person.binding).status_code == 201
 
 
-def _asked_for_an_amount_to_bind_again(it: Rig) -> Person:
+def _pending_rebinding(it: Rig) -> Person:
     person = it.bound(daily_limit_minor=1_500)
     person.bank.deposit_minor = 37
     answer = rebind(person, person.binding)
@@ -73,8 +73,8 @@ def _asked_for_an_amount_to_bind_again(it: Rig) -> Person:
     return person
 
 
-def test_where_the_bank_pays_an_amount_in_first_the_old_binding_is_good_until_it_is_named(a_rig: Rig) -> None:
-    person = _asked_for_an_amount_to_bind_again(a_rig)
+def test_a_rebinding_by_micro_deposit_keeps_the_old_binding_until_it_is_confirmed(a_rig: Rig) -> None:
+    person = _pending_rebinding(a_rig)
     old, request_id = person.binding, f"again-{person.user_id:0>8}"
     assert confirm(person, request_id=request_id, amount_minor=38).json()["outcome"] == "refused"
     assert [account["binding"] for account in accounts_of(person)] == [old]
@@ -89,10 +89,10 @@ def test_where_the_bank_pays_an_amount_in_first_the_old_binding_is_good_until_it
     assert person.decide(amount_minor=500)["outcome"] == "approve"
 
 
-def test_a_gateway_that_stops_between_the_grant_and_the_old_ones_end_ends_it_when_asked_again(
+def test_a_gateway_stopped_between_the_grant_and_the_end_of_the_old_binding_ends_it_on_the_repeat(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = _asked_for_an_amount_to_bind_again(a_rig)
+    person = _pending_rebinding(a_rig)
     old, request_id = person.binding, f"again-{person.user_id:0>8}"
 
     async def stops(_binding: bytes) -> None:
@@ -101,7 +101,7 @@ def test_a_gateway_that_stops_between_the_grant_and_the_old_ones_end_ends_it_whe
     with monkeypatch.context() as patch:
         patch.setattr(a_rig.app.state.gateway.binding_flow._bindings, "end", stops)
         assert confirm(person, request_id=request_id).status_code == 503
-    assert person.decide(binding=old)["reason"] == "unbound"  # at the bank it has ended in the step of the grant
+    assert person.decide(binding=old)["reason"] == "unbound"  # the bank ended it in the same step as the grant
     again = confirm(person, request_id=request_id)
     assert again.status_code == 200
     person.binding = again.json()["binding"]
@@ -115,7 +115,7 @@ def test_an_ended_binding_can_be_bound_again_too(a_rig: Rig) -> None:
     assert rebind(person, person.binding).status_code == 201
 
 
-def test_resync_brings_a_record_that_does_not_open_back(a_rig: Rig) -> None:
+def test_resync_restores_a_record_that_does_not_open(a_rig: Rig) -> None:
     person = a_rig.bound()
     raw = bytes.fromhex(person.binding[2:])
     person.bank.publish(raw, terms=b"\x55" * 32)

@@ -34,7 +34,7 @@ CONDITIONS: list[tuple[dict[str, Any], str, str | None, bool, bool]] = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("change", "health", "reason", "can_pay", "can_withdraw"), CONDITIONS)
-def test_how_each_account_is_in_one_word(
+def test_each_account_is_listed_with_its_health(
     a_rig: Rig, change: dict[str, Any], health: str, reason: str | None, can_pay: bool, can_withdraw: bool
 ) -> None:
     person = a_rig.bound()
@@ -45,13 +45,13 @@ def test_how_each_account_is_in_one_word(
     assert account["message"]["en"].isascii()
     assert not account["message"]["zh"].isascii()
     assert (account["message"]["en"] == "Approved.") is False
-    # The word is no opinion of its own: a decision says the same.
+    # The health agrees with a decision.
     for kind, can in (("payment", can_pay), ("withdrawal", can_withdraw)):
         decided = person.decide(kind=kind, amount_minor=1, currency=change.get("currency", "CNY"))
         assert (decided["outcome"] == "approve") is can
 
 
-def test_what_is_not_known_is_said_to_be_unknown_and_the_list_is_there_all_the_same(a_rig: Rig) -> None:
+def test_unknown_health_is_listed_as_unknown_and_the_list_is_still_complete(a_rig: Rig) -> None:
     person = a_rig.bound()
     a_rig.chain.down = True
     (account,) = accounts_of(person)
@@ -68,16 +68,16 @@ def test_what_is_not_known_is_said_to_be_unknown_and_the_list_is_there_all_the_s
     )
 
 
-def test_a_days_limit_that_is_used_up_makes_an_account_limited_until_it_is_given_back(a_rig: Rig) -> None:
+def test_an_account_with_an_exhausted_daily_limit_is_limited_until_the_amount_is_released(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=1_000)
     person.decide(amount_minor=1_000)
     assert [account["reason"] for account in accounts_of(person)] == ["over_daily_limit"]
-    a_rig.clock.advance(HOUR_MS)  # the reservation has expired, though no decision has looked at it
+    a_rig.clock.advance(HOUR_MS)  # the reservation has expired, although no decision has processed that
     a_rig.heartbeat()
     assert [account["health"] for account in accounts_of(person)] == ["good"]
 
 
-def test_a_record_that_does_not_open_blocks_and_an_account_without_one_is_unknown(
+def test_an_unreadable_record_is_blocked_and_a_missing_one_is_unknown(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = a_rig.bound()
@@ -92,7 +92,7 @@ def test_a_record_that_does_not_open_blocks_and_an_account_without_one_is_unknow
 
 
 @pytest.mark.long
-def test_a_hold_of_the_risk_policy_is_seen_in_the_list(tmp_path_factory: Any) -> None:
+def test_a_risk_hold_is_shown_in_the_list(tmp_path_factory: Any) -> None:
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
     )
@@ -103,7 +103,7 @@ def test_a_hold_of_the_risk_policy_is_seen_in_the_list(tmp_path_factory: Any) ->
         assert (account["health"], account["reason"]) == ("blocked", "risk_hold")
 
 
-def test_a_user_whose_accounts_have_ended_has_an_empty_list_and_an_unknown_user_none(a_rig: Rig) -> None:
+def test_a_user_whose_accounts_all_ended_has_an_empty_list_and_an_unknown_user_is_not_found(a_rig: Rig) -> None:
     person = a_rig.bound()
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
     assert accounts_of(person) == []

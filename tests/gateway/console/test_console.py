@@ -1,4 +1,4 @@
-"""The console over HTTP, with the real gateway: who gets in, what pages show, and attacks that must not work."""
+"""The console over HTTP, with the real gateway: access, page contents, and attacks that must fail."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def test_a_support_key_opens_a_session_whose_cookie_no_script_reads(a_rig: Rig, 
     assert a_rig.keys["support"] not in cookie
 
 
-def test_a_platforms_key_and_an_unknown_one_are_refused_alike(a_rig: Rig, visitor: Browser) -> None:
+def test_a_platforms_key_and_an_unknown_key_are_refused_alike(a_rig: Rig, visitor: Browser) -> None:
     for key in (a_rig.keys["platform"], "sk_unknown", ""):
         assert "cannot be used here" in visitor.sign_in(key)
         assert visitor.page.status_code == 403
@@ -65,8 +65,8 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) ->
     assert "Sign in" in staff.open("/console")
 
 
-def test_too_many_failed_tries_lock_an_address_out_for_a_while(a_rig: Rig, visitor: Browser) -> None:
-    a_rig.clock.advance(16 * 60_000)  # what other tests tried counts no more
+def test_too_many_failed_attempts_lock_an_address_out_for_a_while(a_rig: Rig, visitor: Browser) -> None:
+    a_rig.clock.advance(16 * 60_000)  # attempts of other tests are out of the window
     for _ in range(10):
         visitor.sign_in("sk_guessed")
     assert "Too many failed tries" in visitor.sign_in(a_rig.keys["support"])
@@ -95,7 +95,7 @@ def test_a_form_without_the_sessions_token_or_from_another_site_changes_nothing(
     )
 
 
-def test_every_answer_has_a_strict_policy_and_is_kept_nowhere(staff: Browser) -> None:
+def test_every_response_has_a_strict_content_policy_and_is_never_cached(staff: Browser) -> None:
     for path in ("/console", "/console/sign-in", "/console/no-such-page", "/console/static/console.css"):
         staff.open(path)
         policy = staff.page.headers["Content-Security-Policy"]
@@ -105,12 +105,12 @@ def test_every_answer_has_a_strict_policy_and_is_kept_nowhere(staff: Browser) ->
     assert not re.search(r"<script>|style=|\son\w+=|https?://", staff.open("/console"))
 
 
-def test_sign_in_leads_to_no_other_site(visitor: Browser) -> None:
+def test_sign_in_never_redirects_to_another_site(visitor: Browser) -> None:
     for target in ("https://elsewhere.example", "//elsewhere.example", "/console//elsewhere.example", "/console/\\x"):
         assert 'name="next" value="/console/"' in visitor.open(f"/console/sign-in?next={target}")
 
 
-def test_a_user_without_accounts_is_told_from_one_who_is_not_known(a_rig: Rig, staff: Browser) -> None:
+def test_a_user_without_accounts_is_distinguished_from_an_unknown_user(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     staff.open("/console")
     assert f"/console/accounts/{person.binding}" in staff.submit("/console/find", q=person.user_id)
@@ -130,7 +130,7 @@ def test_an_account_is_found_by_its_last_four_digits_and_its_binding(a_rig: Rig,
     assert "Nothing is known" in staff.submit("/console/find", q="0x" + "ab" * 32)
 
 
-def test_an_account_shows_how_it_is_in_one_word_with_the_way_out_in_both_languages(a_rig: Rig, staff: Browser) -> None:
+def test_an_account_shows_its_health_with_the_remedy_in_both_languages(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     assert "Good" in staff.open(f"/console/accounts/{person.binding}")
     person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False, credit_allowed=False)
@@ -142,7 +142,7 @@ def test_an_account_shows_how_it_is_in_one_word_with_the_way_out_in_both_languag
     assert person.number not in text
 
 
-def test_limits_show_what_is_left(a_rig: Rig, staff: Browser) -> None:
+def test_limits_show_the_remaining_amounts(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound(daily_limit_minor=100_000)
     person.decide(amount_minor=25_000)
     assert "750.00 CNY left of 1,000.00 CNY" in staff.open(f"/console/accounts/{person.binding}")
@@ -151,7 +151,7 @@ def test_limits_show_what_is_left(a_rig: Rig, staff: Browser) -> None:
 def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, status=Status.LOST)
-    a_rig.clock.advance(60_000)  # each block is a second after the last, so the chain's time has run ahead
+    a_rig.clock.advance(60_000)  # blocks are a second apart, so the chain's time has run ahead
     a_rig.heartbeat()
     decided = person.decide()
     text = staff.open(f"/console/decisions/{decided['transaction_id']}")
@@ -167,7 +167,7 @@ def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, s
     assert "attachment" in staff.page.headers["Content-Disposition"]
 
 
-def test_while_the_ledger_is_out_of_reach_the_account_says_so(a_rig: Rig, staff: Browser) -> None:
+def test_an_account_page_says_when_the_ledger_is_unreachable(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     a_rig.chain.down = True
     text = staff.open(f"/console/accounts/{person.binding}")
@@ -188,7 +188,7 @@ def test_a_resync_needs_a_reason_and_is_audited(a_rig: Rig, staff: Browser) -> N
     assert (entry["caller"], entry["action"], entry["outcome"]) == ("support", "resync", "done")
 
 
-def test_script_in_what_is_typed_stays_text(staff: Browser) -> None:
+def test_script_in_user_input_stays_text(staff: Browser) -> None:
     staff.open("/console")
     text = staff.submit("/console/find", q=f'"><{SCRIPT}')
     assert SCRIPT not in text

@@ -1,4 +1,4 @@
-"""What a snapshot would have got wrong, by the log of events."""
+"""Decisions a snapshot would have got wrong, computed from the event log."""
 
 from zoneinfo import ZoneInfo
 
@@ -37,13 +37,13 @@ IDENTITY = Changed(100, EventType.IDENTITY_CHANGED, "active", "active")
         ("decline", "account_frozen", [], 0, False),
     ],
 )
-def test_a_snapshot_is_wrong_where_what_the_decision_rests_on_came_after_it(
+def test_a_snapshot_is_wrong_for_a_decision_that_rests_on_a_later_change(
     outcome: str, reason: str | None, changes: list[Changed], taken: int, wrong: bool
 ) -> None:
     assert (rests_on(outcome, reason, changes, taken) is not None) is wrong
 
 
-def test_a_nightly_snapshot_is_of_midnight_in_the_banks_zone_and_others_of_their_interval() -> None:
+def test_a_nightly_snapshot_is_taken_at_midnight_in_the_banks_zone_and_others_at_their_interval() -> None:
     noon_ms = 1_767_240_000_000  # 2026-01-01 12:00 in Shanghai
     assert taken_ms(0, noon_ms, SHANGHAI) == noon_ms - 12 * 3_600_000
     assert taken_ms(3_600_000, noon_ms + 5, SHANGHAI) == noon_ms

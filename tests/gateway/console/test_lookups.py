@@ -1,4 +1,4 @@
-"""The index that the search by last four digits needs is the one that is used."""
+"""The search by last four digits uses its index."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from standing.gateway.storage import schema
 from standing.ledger.service.database import Database, migrate
 
 
-def test_an_account_is_found_by_its_last_four_digits_without_reading_all(tmp_path: Path) -> None:
+def test_an_account_is_found_by_its_last_four_digits_without_a_table_scan(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     migrate(database, "standing.gateway.storage")
     query = select(schema.bindings.c.binding).where(schema.LAST_FOUR.in_(["4821"]))

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must not work."""
+"""Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must fail."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Prov
 def honest(openid: tuple[Rig, Provider]) -> Provider:
     """The module's provider, with every twist undone."""
     one, made = openid
-    one.clock.advance(16 * 60_000)  # what other tests tried counts no more
+    one.clock.advance(16 * 60_000)  # attempts of other tests are out of the window
     made.person = {"sub": "u-1001", "preferred_username": "li.na", "groups": ["payments-support"]}
     made.twisted, made.header, made.discovery, made.error, made.signing, made.down = {}, {}, {}, None, None, False
     made.now_s = lambda: one.clock.now_ms() // 1_000
@@ -67,8 +67,8 @@ def browser(openid: tuple[Rig, Provider], honest: Provider) -> Iterator[Browser]
     made.http.close()
 
 
-def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
-    """Go to the provider. Returns: what it answers by the browser, which has not come back with it yet."""
+def sign_in_at_provider(browser: Browser, wanted: str = "/console/") -> dict[str, str]:
+    """Go to the provider. Returns: the answer it sends through the browser, not yet delivered to the gateway."""
     begun = browser.http.get("/console/sign-in/openid", params={"next": wanted}, follow_redirects=False)
     assert begun.status_code == 303, begun.text
     answered = httpx.get(begun.headers["Location"], follow_redirects=False, timeout=60)
@@ -76,26 +76,26 @@ def at_the_provider(browser: Browser, wanted: str = "/console/") -> dict[str, st
     return {name: values[0] for name, values in parse_qs(urlsplit(answered.headers["Location"]).query).items()}
 
 
-def come_back(browser: Browser, answer: dict[str, str]) -> str:
-    """Bring the provider's answer to the gateway."""
+def return_to_gateway(browser: Browser, answer: dict[str, str]) -> str:
+    """Deliver the provider's answer to the gateway."""
     browser.page = browser.http.get(CALLBACK, params=answer)
     return browser.page.text
 
 
 def refused(browser: Browser, text: str, status: int = 403) -> None:
-    """Nobody was signed in, and the page says why in the words given."""
+    """Nobody was signed in, and the page gives the expected reason."""
     assert text in browser.page.text, browser.page.text
     assert browser.page.status_code == status
     assert "Sign in" in browser.open("/console")
 
 
-def test_somebody_of_a_mapped_group_gets_in_to_the_page_they_wanted_and_out_again(
+def test_a_member_of_a_mapped_group_signs_in_to_the_requested_page_and_out_again(
     openid: tuple[Rig, Provider], browser: Browser
 ) -> None:
     assert "Sign in with Example ID" in browser.open("/console/banks")
     assert "API key" not in browser.page.text
     assert "/console/sign-in/openid?next=/console/banks" in browser.page.text
-    text = come_back(browser, at_the_provider(browser, "/console/banks"))
+    text = return_to_gateway(browser, sign_in_at_provider(browser, "/console/banks"))
     assert 'content="0; url=/console/banks"' in text
     cookies = browser.page.headers.get_list("set-cookie")
     session = next(each for each in cookies if each.startswith("standing_console="))
@@ -113,13 +113,13 @@ def test_somebody_of_a_mapped_group_gets_in_to_the_page_they_wanted_and_out_agai
     assert "Sign in" in browser.open("/console/banks")
 
 
-def test_the_highest_of_several_roles_counts_and_acts_are_audited_under_the_persons_name(
+def test_the_highest_of_several_roles_counts_and_actions_are_audited_under_the_persons_name(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     one, _ = openid
     one.heartbeat()
     honest.person["groups"] = ["payments-support", "everybody", "payments-admins"]
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     person = one.bound()
     browser.open(f"/console/accounts/{person.binding}")
     browser.submit(f"/console/accounts/{person.binding}/resync", reason="ticket 7")
@@ -127,7 +127,7 @@ def test_the_highest_of_several_roles_counts_and_acts_are_audited_under_the_pers
     assert "ticket 7" in browser.page.text
 
 
-def test_a_role_at_the_end_of_a_path_and_a_single_value_are_found(tmp_path: Path) -> None:
+def test_a_role_is_found_under_a_nested_path_and_as_a_single_value(tmp_path: Path) -> None:
     stated = {
         "issuer": "https://id.example",
         "client_id": "c",
@@ -142,9 +142,9 @@ def test_a_role_at_the_end_of_a_path_and_a_single_value_are_found(tmp_path: Path
     assert caller_of({"sub": "1", "https://id.example/role": "a"}, dotted).role == "admin"
 
 
-def test_a_provider_that_changes_its_keys_is_followed(honest: Provider, browser: Browser) -> None:
+def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: Browser) -> None:
     for _ in range(2):
-        come_back(browser, at_the_provider(browser))
+        return_to_gateway(browser, sign_in_at_provider(browser))
         assert "openid:li.na" in browser.open("/console/banks")
         honest.rotate()
 
@@ -171,18 +171,18 @@ _FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
     "signed by a stranger": lambda made: {
         "signing": RSAKey.generate_key(2048, {"kid": made.public_key["kid"]}, private=True)
     },
-    "signed by a key nobody knows": lambda _: {"header": {"kid": "unknown"}},
+    "signed by an unknown key": lambda _: {"header": {"kid": "unknown"}},
 }
 
 
-@pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns of what the attacks do
+@pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns about the attacks
 @pytest.mark.parametrize("name", _FORGED)
-def test_an_id_token_that_does_not_hold_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
-    answer = at_the_provider(browser)
+def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
+    answer = sign_in_at_provider(browser)
     for part, value in _FORGED[name](honest).items():
         setattr(honest, part, value)
     asked = honest.tokens_asked
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     assert honest.tokens_asked == asked + 1, "the attack did not reach the token"
     refused(browser, "The sign-in is not valid")
 
@@ -198,11 +198,11 @@ def test_an_id_token_that_does_not_hold_lets_nobody_in(name: str, honest: Provid
     ],
     ids=str,
 )
-def test_an_answer_of_another_sign_in_or_issuer_never_reaches_the_provider(
+def test_an_answer_from_another_sign_in_or_issuer_never_reaches_the_provider(
     changed: dict[str, Any], honest: Provider, browser: Browser
 ) -> None:
-    answer, asked = at_the_provider(browser), honest.tokens_asked
-    come_back(browser, {name: value for name, value in (answer | changed).items() if value is not None})
+    answer, asked = sign_in_at_provider(browser), honest.tokens_asked
+    return_to_gateway(browser, {name: value for name, value in (answer | changed).items() if value is not None})
     assert honest.tokens_asked == asked
     refused(browser, "The sign-in is not valid")
 
@@ -211,33 +211,33 @@ def test_an_answer_brought_by_another_browser_is_refused(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
     victim = Browser(openid[0].url)
-    at_the_provider(victim)
-    come_back(victim, at_the_provider(browser))
+    sign_in_at_provider(victim)
+    return_to_gateway(victim, sign_in_at_provider(browser))
     refused(victim, "The sign-in is not valid")
     victim.http.close()
 
 
-def test_a_code_and_a_whole_answer_count_once(honest: Provider, browser: Browser) -> None:
-    answer = at_the_provider(browser)
+def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, browser: Browser) -> None:
+    answer = sign_in_at_provider(browser)
     cookie = browser.http.cookies["standing_sign_in"]
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     browser.open("/console/banks")
     browser.submit("/console/sign-out")
     asked = honest.tokens_asked
     browser.http.cookies.set("standing_sign_in", cookie, domain="127.0.0.1", path="/console")
-    come_back(browser, answer)
-    assert honest.tokens_asked == asked  # the state counts once, whatever the provider would say
+    return_to_gateway(browser, answer)
+    assert honest.tokens_asked == asked  # the state is valid once, whatever the provider answers
     refused(browser, "The sign-in is not valid")
-    fresh = at_the_provider(browser)
-    come_back(browser, fresh | {"code": answer["code"]})
+    fresh = sign_in_at_provider(browser)
+    return_to_gateway(browser, fresh | {"code": answer["code"]})
     assert honest.tokens_asked == asked + 1
     refused(browser, "The sign-in is not valid")
 
 
-def test_a_sign_in_that_takes_too_long_begins_anew(openid: tuple[Rig, Provider], browser: Browser) -> None:
-    answer = at_the_provider(browser)
+def test_a_sign_in_that_takes_too_long_starts_over(openid: tuple[Rig, Provider], browser: Browser) -> None:
+    answer = sign_in_at_provider(browser)
     openid[0].clock.advance(10 * 60_000)
-    come_back(browser, answer)
+    return_to_gateway(browser, answer)
     refused(browser, "The sign-in is not valid")
 
 
@@ -259,13 +259,13 @@ def test_somebody_without_a_role_or_a_name_stays_out(
     person: dict[str, Any], honest: Provider, browser: Browser
 ) -> None:
     honest.person |= person
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     refused(browser, "Your account has no role here")
 
 
 def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) -> None:
     honest.person["preferred_username"] = "<script>alert(1)</script>"
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     text = browser.open("/console/banks")
     assert "<script>alert" not in text
     assert "openid:&lt;script&gt;" in text
@@ -279,11 +279,11 @@ def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) 
         ("unauthorized_client", "not set up correctly", 503),
     ],
 )
-def test_what_the_provider_refuses_is_told(
+def test_an_error_from_the_provider_is_shown(
     error: str, text: str, status: int, honest: Provider, browser: Browser
 ) -> None:
     honest.error = error
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     refused(browser, text, status)
 
 
@@ -298,19 +298,19 @@ def test_what_the_provider_refuses_is_told(
     ],
     ids=str,
 )
-def test_a_provider_that_does_not_fit_the_settings_is_told_before_anybody_goes_there(
+def test_a_provider_that_contradicts_the_settings_is_reported_before_any_redirect(
     discovery: dict[str, Any], openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
-    openid[0].clock.advance(60 * 60_000)  # what is known of the provider is read again
+    openid[0].clock.advance(60 * 60_000)  # the provider's metadata is fetched again
     honest.discovery = discovery
     browser.open("/console/sign-in/openid")
     refused(browser, "not set up correctly", 503)
 
 
-def test_a_provider_that_is_down_is_told_and_keeps_nobody_from_signing_out(
+def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     openid: tuple[Rig, Provider], honest: Provider, browser: Browser
 ) -> None:
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     for _ in range(5):
         browser.open("/console/banks")
         openid[0].clock.advance(14 * 60_000)
@@ -322,13 +322,11 @@ def test_a_provider_that_is_down_is_told_and_keeps_nobody_from_signing_out(
     refused(browser, "does not answer", 503)
 
 
-def test_codes_that_are_guessed_lock_the_address_out(
-    openid: tuple[Rig, Provider], honest: Provider, browser: Browser
-) -> None:
+def test_guessing_codes_locks_the_address_out(openid: tuple[Rig, Provider], honest: Provider, browser: Browser) -> None:
     for _ in range(10):
-        come_back(browser, at_the_provider(browser) | {"code": "guessed"})
-    answer = at_the_provider(browser)
-    come_back(browser, answer)
+        return_to_gateway(browser, sign_in_at_provider(browser) | {"code": "guessed"})
+    answer = sign_in_at_provider(browser)
+    return_to_gateway(browser, answer)
     assert "Too many failed tries" in browser.page.text
     assert browser.page.status_code == 429
 
@@ -345,7 +343,7 @@ def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
     openid: tuple[Rig, Provider], browser: Browser, tmp_path: Path
 ) -> None:
     one, _ = openid
-    come_back(browser, at_the_provider(browser))
+    return_to_gateway(browser, sign_in_at_provider(browser))
     browser.open("/console/banks")
     without = one.settings.model_copy(update={"console": type(one.settings.console)()})
     with served(create_app(without, one.clock)) as url:
@@ -368,22 +366,22 @@ def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
     ],
     ids=str,
 )
-def test_settings_that_cannot_work_are_one_line_that_names_the_field(
+def test_invalid_settings_are_reported_in_one_line_naming_the_field(
     changed: dict[str, Any], named: str, openid: tuple[Rig, Provider]
 ) -> None:
     one, _ = openid
-    told = one.settings.model_dump(exclude_unset=True)
-    told["console"]["openid"] |= changed
+    settings = one.settings.model_dump(exclude_unset=True)
+    settings["console"]["openid"] |= changed
     with pytest.raises((ValidationError, SettingsError)) as raised:
-        create_app(GatewaySettings(**told), one.clock)
+        create_app(GatewaySettings(**settings), one.clock)
     if isinstance(raised.value, ValidationError):
         assert named in {".".join(map(str, each["loc"])) for each in raised.value.errors()}
     else:
         assert named in str(raised.value)
 
 
-def test_keys_off_without_a_provider_leave_no_way_in_and_are_refused(openid: tuple[Rig, Provider]) -> None:
-    told = openid[0].settings.model_dump(exclude_unset=True)
-    told["console"] = {"key_sign_in": False}
+def test_settings_without_keys_and_without_a_provider_are_refused(openid: tuple[Rig, Provider]) -> None:
+    settings = openid[0].settings.model_dump(exclude_unset=True)
+    settings["console"] = {"key_sign_in": False}
     with pytest.raises(ValueError, match="nobody can sign in"):
-        GatewaySettings(**told)
+        GatewaySettings(**settings)

@@ -1,4 +1,4 @@
-"""The page of an account asks nothing that grows with the number of accounts: each query goes by an index."""
+"""No query of the account page grows with the number of accounts: each one uses an index."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from standing.gateway.storage import schema
 from tests.console_browser import Browser
 from tests.gateway.follower_rig import FollowRig, follow_rig
 
-#: What holds a row for each bank, hour of a bank, endpoint, session or setting. A new table counts as one that grows.
+#: Tables with a row per bank, hour of a bank, endpoint, session or setting. A new table counts as growing.
 SMALL = {
     "bank_ages",
     "bank_hours",
@@ -55,19 +55,19 @@ def _noted(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
 
 def scanned(connection: Connection, statement: str, parameters: Any) -> set[str]:
-    """The growing tables that a query reads whole, by the database's own plan."""
+    """The growing tables that a query scans, by the database's own plan."""
     if connection.dialect.name == "sqlite":
         plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters).all()
         lines = [str(row[3]) for row in plan]
         read = [re.match(r"SCAN (\w+)(?! USING (?:COVERING )?INDEX)", line) for line in lines]
         return {found[1] for found in read if found} & GROWING
-    # An empty table is read whole, since that is cheapest: without that, only what no index serves is.
+    # An empty table is scanned because that is cheapest; with scans disabled, only a query without an index scans.
     connection.execute(text("SET LOCAL enable_seqscan = off"))
     plan = connection.exec_driver_sql("EXPLAIN " + statement, parameters).all()
     return {found for row in plan for found in re.findall(r"Seq Scan on (\w+)", str(row[0]))} & GROWING
 
 
-def test_no_query_of_an_accounts_page_reads_a_growing_table_whole(it: FollowRig) -> None:
+def test_no_query_of_the_account_page_scans_a_growing_table(it: FollowRig) -> None:
     person = it.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
@@ -95,7 +95,7 @@ def test_no_query_of_an_accounts_page_reads_a_growing_table_whole(it: FollowRig)
     assert found == {}
 
 
-def test_a_query_that_no_index_serves_is_found(it: FollowRig) -> None:
+def test_a_query_without_an_index_is_detected(it: FollowRig) -> None:
     with it.app.state.gateway.storage._database.engine.begin() as connection:
         assert scanned(connection, "SELECT * FROM decisions WHERE amount_minor = 7", ()) == {"decisions"}
         assert scanned(connection, "SELECT * FROM decisions WHERE transaction_id = 'x'", ()) == set()

@@ -38,7 +38,7 @@ def test_a_review_is_closed_with_its_reason_in_the_audit_and_only_once(a_rig: Ri
     assert "already closed with the other outcome" in again
 
 
-def test_the_banks_word_is_not_overruled(a_rig: Rig, admin: Browser) -> None:
+def test_staff_cannot_overrule_the_banks_attestation(a_rig: Rig, admin: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000002"}))
     asked = person.decide()
@@ -49,7 +49,7 @@ def test_the_banks_word_is_not_overruled(a_rig: Rig, admin: Browser) -> None:
     assert admin.page.status_code == 409
 
 
-def test_events_are_sent_again_by_admins_alone_and_by_a_position_that_is_one(a_rig: Rig, admin: Browser) -> None:
+def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig, admin: Browser) -> None:
     chief = a_rig.client("admin")
     chief.why = "A new endpoint"
     made = chief("POST", "/v1/webhook-endpoints", json={"url": "https://example.com/hook"}).json()
@@ -66,7 +66,7 @@ def test_events_are_sent_again_by_admins_alone_and_by_a_position_that_is_one(a_r
     support.http.close()
 
 
-def test_a_silent_bank_is_red_and_the_ledger_out_of_reach_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
     with rig(tmp_path_factory.mktemp("silent"), ledger_read_timeout_ms=300) as own:
         browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
@@ -94,18 +94,18 @@ def test_a_banks_score_card_is_shown_by_day_week_and_month(a_rig: Rig, admin: Br
     assert admin.page.status_code == 422
 
 
-def test_the_stream_of_the_banks_tells_ages_and_ends_with_the_session(a_rig: Rig, admin: Browser) -> None:
+def test_the_banks_stream_carries_ages_and_ends_with_the_session(a_rig: Rig, admin: Browser) -> None:
     with admin.http.stream("GET", "/console/banks/stream") as streamed:
         assert streamed.headers["content-type"].startswith("text/event-stream")
         lines = streamed.iter_lines()
-        told = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
-        assert set(told) == set(a_rig.banks)
+        ages = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
+        assert set(ages) == set(a_rig.banks)
         a_rig.clock.advance(15 * 60_000)
         assert "event: end" in list(lines)
     assert httpx.get(a_rig.url + "/console/banks/stream").status_code == 303
 
 
-def test_reconciliation_and_today_say_so_where_there_is_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_empty_reconciliation_and_today_pages_say_so(tmp_path_factory: pytest.TempPathFactory) -> None:
     with rig(tmp_path_factory.mktemp("empty")) as own:
         browser = Browser(own.url)
         browser.sign_in(own.keys["support"])

@@ -1,4 +1,4 @@
-"""Open pages of the banks: one look at the ledger and the sessions for all of them, and each ends with its session."""
+"""Open pages of the banks: one lookup of ledger and sessions serves all, and each ends with its session."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from standing.ledger.errors import Overloaded, Unavailable
 
 @dataclass
 class _Service:
-    """Counts what is asked. Rounds follow each other when a test says so."""
+    """Counts lookups. The test starts each round."""
 
     open: set[str]
     looks: int = 0
@@ -35,7 +35,7 @@ class _Service:
     async def sleep(self, _seconds: float) -> None:
         await self._next.get()
 
-    def go_on(self) -> None:
+    def next_round(self) -> None:
         self._next.put_nowait(None)
 
 
@@ -43,17 +43,17 @@ def _pulse(service: _Service) -> Pulse:
     return Pulse(service.states, service.open_ones, service.sleep)
 
 
-def test_ten_pages_cost_one_look_a_round() -> None:
+def test_ten_pages_cost_one_lookup_per_round() -> None:
     async def played() -> None:
         service = _Service(open={f"t{each}" for each in range(10)})
         pulse = _pulse(service)
         streams = [pulse.texts(token) for token in sorted(service.open)]
         for round_ in (1, 2, 3):
-            told = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            messages = [asyncio.ensure_future(anext(stream)) for stream in streams]
             await asyncio.sleep(0)
             if round_ > 1:
-                service.go_on()
-            assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*told)} == {"{}"}
+                service.next_round()
+            assert {json.dumps(json.loads(each)) for each in await asyncio.gather(*messages)} == {"{}"}
             assert (service.looks, len(service.asked)) == (round_, round_)
         assert service.asked[-1] == service.open
         for stream in streams:
@@ -64,23 +64,23 @@ def test_ten_pages_cost_one_look_a_round() -> None:
     asyncio.run(played())
 
 
-def test_a_page_ends_with_its_session_and_the_others_go_on() -> None:
+def test_a_page_ends_with_its_session_and_the_others_continue() -> None:
     async def played() -> None:
         service = _Service(open={"mine", "yours"})
         pulse = _pulse(service)
         mine, yours = pulse.texts("mine"), pulse.texts("yours")
         await asyncio.gather(anext(mine), anext(yours))
         service.open.discard("mine")
-        told = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
+        messages = asyncio.gather(anext(mine, "over"), anext(yours, "over"))
         await asyncio.sleep(0)
-        service.go_on()
-        assert list(await told) == ["over", "{}"]
+        service.next_round()
+        assert list(await messages) == ["over", "{}"]
         await yours.aclose()
 
     asyncio.run(played())
 
 
-def test_where_nobody_knows_whether_a_session_is_open_nothing_is_told() -> None:
+def test_nothing_is_sent_while_the_sessions_state_is_unknown() -> None:
     async def played() -> None:
         service = _Service(open={"mine"}, broken=True)
         stream = _pulse(service).texts("mine")
@@ -94,7 +94,7 @@ def test_where_nobody_knows_whether_a_session_is_open_nothing_is_told() -> None:
     asyncio.run(played())
 
 
-def test_there_is_room_for_so_many_pages() -> None:
+def test_the_number_of_open_pages_is_bounded() -> None:
     async def played() -> None:
         service = _Service(open={"mine"})
         pulse = _pulse(service)

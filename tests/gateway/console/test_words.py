@@ -1,4 +1,4 @@
-"""Every word of an enumeration that a page shows has a sentence."""
+"""Every enumeration value that a page shows has a message."""
 
 from collections.abc import Iterable
 
@@ -45,5 +45,5 @@ from tests.console_words import missing
         ("line", [str(number) for number in range(1, 14)]),
     ],
 )
-def test_every_word_of_an_enumeration_has_a_sentence(family: str, members: Iterable[str]) -> None:
+def test_every_value_of_an_enumeration_has_a_message(family: str, members: Iterable[str]) -> None:
     assert not missing("standing.gateway.console", {family: members})

@@ -31,7 +31,7 @@ POLICY = Policy(
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that a decision depends on; as it stands, it is approved."""
+    """Everything that a decision depends on; the defaults are approved."""
 
     answered: bool = True
     suspended: bool = False
@@ -75,7 +75,7 @@ class Case:
         )
 
     def record(self) -> Record | None:
-        """What the ledger answers; None: nothing in time."""
+        """The ledger's answer; None: no answer in time."""
         if not self.answered:
             return None
         if self.publication == 0:

@@ -1,4 +1,4 @@
-"""Reservations of a rig, and the usage that they leave."""
+"""Reservations of a rig and the resulting usage."""
 
 from tests.gateway.decision_rig import Account, DecisionRig
 

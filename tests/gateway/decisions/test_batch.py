@@ -1,4 +1,4 @@
-"""Batches: an answer or a problem for each, in order, as one by one."""
+"""Batches: an answer or a problem for each item, in order, as for single requests."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def _payments(account: Account, amounts: list[int], prefix: str = "t") -> list[T
 
 
 async def _decide_all(rig: DecisionRig, transactions: list[Transaction]) -> list[Any]:
-    """Each answer as a document, each error as it is."""
+    """Each answer parsed, each error unchanged."""
     answers = await rig.decisions.decide_all(transactions)
     return [json.loads(answer) if isinstance(answer, bytes) else answer for answer in answers]
 
@@ -42,13 +42,13 @@ async def test_a_batch_is_decided_in_the_order_of_the_request(tmp_path: Path) ->
 
 
 @pytest.mark.anyio
-async def test_the_order_holds_over_more_than_one_commit_and_beside_single_decisions(tmp_path: Path) -> None:
+async def test_the_order_is_kept_across_several_commits_and_beside_single_decisions(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         batch = asyncio.create_task(_decide_all(rig, _payments(account, [10] * MAX_BATCH)))
         singles = [asyncio.create_task(rig.decide(account, 10)) for _ in range(50)]
         outcomes = [answer["outcome"] for answer in await batch]
-        # Once one of the batch is declined for the day's limit, none after it is approved.
+        # Once an item is declined for the daily limit, no later item is approved.
         assert outcomes == sorted(outcomes)
         approved = outcomes.count("approve") + sum([(await each)["outcome"] == "approve" for each in singles])
         assert approved == 500
@@ -56,7 +56,7 @@ async def test_the_order_holds_over_more_than_one_commit_and_beside_single_decis
 
 
 @pytest.mark.anyio
-async def test_all_bindings_of_a_batch_are_read_once_each_after_the_request_came(tmp_path: Path) -> None:
+async def test_each_binding_of_a_batch_is_read_once_after_the_request_arrived(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         accounts = [rig.bind() for _ in range(5)]
         transactions = [
@@ -70,7 +70,7 @@ async def test_all_bindings_of_a_batch_are_read_once_each_after_the_request_came
 
 
 @pytest.mark.anyio
-async def test_one_items_problem_is_its_own(tmp_path: Path) -> None:
+async def test_a_problem_of_one_item_affects_no_other(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         good = _payments(account, [1, 2])
@@ -91,7 +91,7 @@ async def test_one_items_problem_is_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_batch_asked_again_gets_the_same_answers_and_reserves_nothing_more(tmp_path: Path) -> None:
+async def test_a_repeated_batch_gets_the_same_answers_and_reserves_nothing_more(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         transactions = _payments(account, [600] * 20)
@@ -104,7 +104,7 @@ async def test_a_batch_asked_again_gets_the_same_answers_and_reserves_nothing_mo
 
 
 @pytest.mark.anyio
-async def test_with_the_ledger_out_of_reach_every_item_is_a_review(tmp_path: Path) -> None:
+async def test_with_the_ledger_unreachable_every_item_goes_to_review(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
 
         async def unreachable(_binding: bytes) -> Seen:
@@ -116,12 +116,12 @@ async def test_with_the_ledger_out_of_reach_every_item_is_a_review(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_items_that_a_later_read_outran_are_read_again_in_order(tmp_path: Path) -> None:
+async def test_items_overtaken_by_a_later_read_are_read_again_in_order(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account, other = rig.bind(), rig.bind()
         old = Seen(account.record(rig.clock.now_ms()), 1)
         account.publication = 2
-        await rig.decide(account, 1)  # publication 2 is recorded now
+        await rig.decide(account, 1)  # publication 2 is recorded
         reads: list[bytes] = []
 
         async def late_once(binding: bytes) -> Seen:
@@ -137,7 +137,7 @@ async def test_items_that_a_later_read_outran_are_read_again_in_order(tmp_path: 
 
 
 @pytest.mark.anyio
-async def test_a_record_that_is_older_even_when_read_again_is_a_rollback(tmp_path: Path) -> None:
+async def test_a_record_still_older_on_the_second_read_is_a_rollback(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         account.publication = 2
@@ -148,7 +148,7 @@ async def test_a_record_that_is_older_even_when_read_again_is_a_rollback(tmp_pat
 
 
 @pytest.mark.anyio
-async def test_a_commit_that_fails_is_every_items_error_and_leaves_nothing(
+async def test_a_failed_commit_fails_every_item_and_stores_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with decision_rig(tmp_path) as rig:
@@ -166,7 +166,7 @@ async def test_a_commit_that_fails_is_every_items_error_and_leaves_nothing(
 
 
 @pytest.mark.anyio
-async def test_past_the_bound_of_batches_it_is_overloaded(tmp_path: Path) -> None:
+async def test_batches_beyond_the_bound_are_refused_as_overload(tmp_path: Path) -> None:
     with decision_rig(tmp_path, max_waiting=MAX_BATCH) as rig:
         account, held = rig.bind(), asyncio.Event()
 
@@ -183,7 +183,7 @@ async def test_past_the_bound_of_batches_it_is_overloaded(tmp_path: Path) -> Non
         assert (await first)[0]["outcome"] == "approve"
 
 
-def test_a_batch_over_http_has_a_decision_or_a_problem_for_each(a_rig: Rig) -> None:
+def test_a_batch_over_http_returns_a_decision_or_a_problem_for_each_item(a_rig: Rig) -> None:
     person, other = a_rig.bound(daily_limit_minor=1_500), a_rig.bound()
     items = [
         person.transaction(),
@@ -207,7 +207,7 @@ def test_a_batch_over_http_has_a_decision_or_a_problem_for_each(a_rig: Rig) -> N
         assert alone.json() == (item["decision"] or item["problem"])
 
 
-def test_five_hundred_fit_into_a_batch_and_one_more_does_not(a_rig: Rig) -> None:
+def test_a_batch_holds_five_hundred_items_and_not_one_more(a_rig: Rig) -> None:
     person = a_rig.bound()
     items = [person.transaction(transaction_id=f"batch-{index:057d}x", amount_minor=1) for index in range(501)]
     answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items[:500]})
@@ -218,7 +218,7 @@ def test_five_hundred_fit_into_a_batch_and_one_more_does_not(a_rig: Rig) -> None
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
 
 
-def test_a_malformed_item_is_told_with_its_index_and_nothing_is_decided(a_rig: Rig) -> None:
+def test_a_malformed_item_is_reported_by_index_and_nothing_is_decided(a_rig: Rig) -> None:
     person = a_rig.bound()
     items = [person.transaction(), person.transaction(amount_minor=-1)]
     answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items})
@@ -227,6 +227,6 @@ def test_a_malformed_item_is_told_with_its_index_and_nothing_is_decided(a_rig: R
     assert a_rig.platform("GET", f"/v1/decisions/{first}").status_code == 404
 
 
-def test_a_batch_has_a_body_bound_of_its_own(a_rig: Rig) -> None:
+def test_a_batch_has_its_own_body_size_limit(a_rig: Rig) -> None:
     assert a_rig.platform("POST", "/v1/decisions:batch", content=b"[" * 70_000).status_code == 422
     assert a_rig.platform("POST", "/v1/decisions:batch", content=b"x" * (256 * 1024 + 1)).status_code == 413

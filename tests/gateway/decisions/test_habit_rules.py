@@ -1,4 +1,4 @@
-"""Rules that look at a habit: just valid, just invalid, through the API, and in a dry run on recorded decisions."""
+"""Habit rules: at and beyond their edge, through the API, and in a dry run on recorded decisions."""
 
 import json
 from collections.abc import Iterator
@@ -69,7 +69,9 @@ HABIT = _past(2_000, 1_800, 2_200, 1_700, 2_300)
         ),
     ],
 )
-def test_a_habit_just_kept_and_just_left(rule: Any, suffices: tuple[int, Past], too_much: tuple[int, Past]) -> None:
+def test_each_habit_rule_passes_at_its_edge_and_holds_just_beyond(
+    rule: Any, suffices: tuple[int, Past], too_much: tuple[int, Past]
+) -> None:
     assert _hold(rule, *suffices) is None
     held = _hold(rule, *too_much)
     assert held is not None
@@ -79,7 +81,7 @@ def test_a_habit_just_kept_and_just_left(rule: Any, suffices: tuple[int, Past], 
     assert max(len(held.why.en), len(held.why.zh)) <= 200
 
 
-def test_a_withdrawal_right_after_a_binding_is_held_unless_a_payment_went_before() -> None:
+def test_an_early_withdrawal_after_binding_is_held_unless_a_payment_preceded_it() -> None:
     held = _hold(EARLY, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS - HOUR_MS + 1)
     assert held is not None
     assert held.ends_at_ms == NOW_MS + 1
@@ -101,7 +103,7 @@ def it(tmp_path: Path) -> Iterator[FollowRig]:
         yield made
 
 
-def test_the_rules_hold_through_the_api_and_never_approve(it: FollowRig) -> None:
+def test_habit_rules_hold_through_the_api_and_never_approve(it: FollowRig) -> None:
     person = it.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
@@ -117,7 +119,7 @@ def test_the_rules_hold_through_the_api_and_never_approve(it: FollowRig) -> None
     assert person.decide(amount_minor=50_000)["reason"] == "debit_not_allowed"
 
 
-def test_a_dry_run_shows_what_would_have_been_held_and_what_became_of_it(tmp_path: Path) -> None:
+def test_a_dry_run_shows_would_be_holds_and_their_actual_outcomes(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as it:
         person = it.bound()
         person.bank.publish(bytes.fromhex(person.binding[2:]))

@@ -1,6 +1,6 @@
-"""The hot path beside the framework's own route: the same request gets the same answer from both, byte for byte.
+"""The hot path against the framework's own route: both give the same answer to a request, byte for byte.
 
-Each request is sent twice, with the same bytes: to the app as it is served, whose hot path may answer, and to the
+Each request is sent twice, with the same bytes: to the served app, whose hot path may answer, and to the
 framework's middleware and routes behind it.
 """
 
@@ -26,18 +26,18 @@ _OTHER_BINDING = "0x" + "11" * 32
 
 @dataclass(frozen=True)
 class Sent:
-    """A request. `headers` are added to the usual ones, or take their place; None leaves one out."""
+    """A request. `headers` extend or replace the usual ones; None removes one."""
 
     body: bytes
     path: str = _ONE
     headers: dict[str, str | bytes | None] = field(default_factory=dict)
     method: str = "POST"
-    whole: bool = True  # False: the body comes in many parts
+    whole: bool = True  # False: the body arrives in many parts
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; headers in lower case and without an order."""
+    """The response; headers in lower case and unordered."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -73,16 +73,16 @@ async def _asked(app: ASGIApp, rig: Rig, sent: Sent) -> Answer:
     coming: list[Message] = [
         {"type": "http.request", "body": part, "more_body": at < len(parts) - 1} for at, part in enumerate(parts)
     ]
-    came: list[Message] = []
+    sent_messages: list[Message] = []
 
     async def receive() -> Message:
         return coming.pop(0) if coming else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        came.append(message)
+        sent_messages.append(message)
 
     await app(scope, receive, send)
-    start, *bodies = came
+    start, *bodies = sent_messages
     return Answer(
         start["status"],
         {name.lower(): value for name, value in start["headers"]},
@@ -91,7 +91,7 @@ async def _asked(app: ASGIApp, rig: Rig, sent: Sent) -> Answer:
 
 
 class Both:
-    """The two ways to an answer, in the loop that the gateway's services belong to."""
+    """Both routes to an answer, run in the gateway's own event loop."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -99,7 +99,7 @@ class Both:
         assert served is not None
         self._served: ASGIApp = served
         self._framework = rig.app.build_middleware_stack()
-        # What runs in the served loop is started there.
+        # Tasks of the served loop are started in it.
         self._loop: asyncio.AbstractEventLoop = rig.app.state.gateway.reader.nodes._looking.get_loop()
 
     def _run(self, app: ASGIApp, sent: Sent) -> Answer:
@@ -112,14 +112,14 @@ class Both:
         return self._run(self._framework, sent)
 
     def same(self, sent: Sent, *, framework_first: bool = False) -> Answer:
-        """The answer, which is the same from both."""
+        """The answer, after checking that both give the same."""
         if framework_first:
-            told = self.framework(sent)
-            assert self.hot(sent) == told
+            answer = self.framework(sent)
+            assert self.hot(sent) == answer
         else:
-            told = self.hot(sent)
-            assert self.framework(sent) == told
-        return told
+            answer = self.hot(sent)
+            assert self.framework(sent) == answer
+        return answer
 
 
 @pytest.fixture
@@ -154,23 +154,23 @@ def by_the_framework() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("framework_first", [False, True])
 @pytest.mark.parametrize("changes", [{}, {"currency": "USD"}, {"kind": "withdrawal"}, {"amount_minor": 10**14}])
-def test_a_decision_is_the_same_whichever_of_the_two_made_it(
+def test_the_hot_path_and_the_framework_make_the_same_decision(
     both: Both, someone: Person, changes: dict[str, Any], by_the_framework: list[str], *, framework_first: bool
 ) -> None:
     sent = Sent(_json(someone.transaction(**changes)))
     answer = both.same(sent, framework_first=framework_first)
     assert answer.status == 200
     assert answer.headers.keys() == {b"content-length", b"content-type"}
-    assert by_the_framework == []  # the one side was the hot path, and no detour
-    # What each decides anew differs in nothing but what names the transaction, its usage and its signature.
+    assert by_the_framework == []  # the hot path answered by itself
+    # Fresh decisions differ only in the transaction's id, its usage and its signature.
     fresh = {**someone.transaction(**changes)}
     names = both.framework(Sent(_json(fresh))) if not framework_first else both.hot(Sent(_json(fresh)))
-    told, other = json.loads(answer.body), json.loads(names.body)
-    assert list(told) == list(other)
-    assert {name for name in told if told[name] != other[name]} <= {"transaction_id", "evidence", "remaining"}
+    decided, other = json.loads(answer.body), json.loads(names.body)
+    assert list(decided) == list(other)
+    assert {name for name in decided if decided[name] != other[name]} <= {"transaction_id", "evidence", "remaining"}
 
 
-def test_a_body_in_many_parts_is_read_whole_by_both(both: Both, someone: Person) -> None:
+def test_both_read_a_body_in_many_parts_completely(both: Both, someone: Person) -> None:
     assert both.same(Sent(_json(someone.transaction()), whole=False)).status == 200
 
 
@@ -185,7 +185,7 @@ def test_a_repeat_with_another_body_is_a_conflict_from_both(both: Both, someone:
 
 
 def _bodies() -> dict[str, tuple[int, Callable[[dict[str, Any]], bytes]]]:
-    """Bodies that are refused, by what is wrong with them: the status, and how a good one becomes it."""
+    """Refused bodies by their fault: the expected status, and how to turn a valid body into it."""
 
     def changed(**changes: Any) -> Callable[[dict[str, Any]], bytes]:
         return lambda good: _json(good | changes)
@@ -220,15 +220,15 @@ def _bodies() -> dict[str, tuple[int, Callable[[dict[str, Any]], bytes]]]:
         "a transaction's id with a space": (422, changed(transaction_id="a b")),
         "a transaction's id of 65": (422, changed(transaction_id="a" * 65)),
         "a lone surrogate": (422, raw('"CNY"', '"\\ud800"')),
-        "a currency in small letters": (422, changed(currency="cny")),
-        "a currency that is none": (422, changed(currency="QQQ")),
-        "a binding of nobody": (404, changed(binding=_OTHER_BINDING)),
+        "a currency in lower case": (422, changed(currency="cny")),
+        "an unknown currency": (422, changed(currency="QQQ")),
+        "an unknown binding": (404, changed(binding=_OTHER_BINDING)),
     }
 
 
 @pytest.mark.parametrize("language", [None, "zh-CN"])
 @pytest.mark.parametrize("wrong", _bodies())
-def test_a_body_that_is_refused_is_refused_alike(both: Both, someone: Person, wrong: str, language: str | None) -> None:
+def test_both_refuse_an_invalid_body_alike(both: Both, someone: Person, wrong: str, language: str | None) -> None:
     status, make = _bodies()[wrong]
     answer = both.same(Sent(make(someone.transaction()), headers={"accept-language": language}))
     assert answer.status == status, answer.body
@@ -244,15 +244,15 @@ _HEADERS: dict[str, tuple[int, dict[str, str | bytes | None]]] = {
     "a key beyond ASCII": (401, {"authorization": "Bearer schlüssel".encode("latin-1")}),
     "no type of content": (422, {"content-type": None}),
     "a form": (422, {"content-type": "application/x-www-form-urlencoded"}),
-    "a length that is no number": (413, {"content-length": "many"}),
+    "a length that is not a number": (413, {"content-length": "many"}),
     "a length above the bound": (413, {"content-length": str(2**30)}),
     "JSON with its character set": (200, {"content-type": "application/json; charset=utf-8"}),
-    "a key whose scheme is in small letters": (200, {"authorization": "bearer"}),
+    "a key whose scheme is in lower case": (200, {"authorization": "bearer"}),
 }
 
 
 @pytest.mark.parametrize("named", _HEADERS)
-def test_headers_that_are_not_ordinary_are_answered_alike(both: Both, someone: Person, named: str) -> None:
+def test_both_answer_unusual_headers_alike(both: Both, someone: Person, named: str) -> None:
     status, headers = _HEADERS[named]
     if headers.get("authorization") == "bearer":
         headers = {"authorization": f"bearer {both.rig.keys['platform']}"}
@@ -261,13 +261,13 @@ def test_headers_that_are_not_ordinary_are_answered_alike(both: Both, someone: P
 
 
 @pytest.mark.parametrize(("role", "status"), [("support", 403), ("admin", 422)])
-def test_another_role_is_answered_alike(both: Both, someone: Person, role: str, status: int) -> None:
+def test_both_answer_another_role_alike(both: Both, someone: Person, role: str, status: int) -> None:
     headers: dict[str, str | bytes | None] = {"authorization": f"Bearer {both.rig.keys[role]}"}
     answer = both.same(Sent(_json(someone.transaction()), headers=headers))
     assert answer.status == status, answer.body
 
 
-def test_a_body_that_is_too_large_is_refused_alike_and_its_neighbour_is_not(both: Both, someone: Person) -> None:
+def test_both_refuse_a_body_one_byte_over_the_limit_and_accept_one_at_it(both: Both, someone: Person) -> None:
     bound = both.rig.settings.max_body_bytes
     good = _json(someone.transaction())
     assert both.same(Sent(good.ljust(bound))).status == 200
@@ -277,24 +277,24 @@ def test_a_body_that_is_too_large_is_refused_alike_and_its_neighbour_is_not(both
     assert both.same(Sent(batch.ljust(bound + 1), _BATCH)).status == 413
 
 
-def test_a_body_without_a_declared_length_is_answered_alike(both: Both, someone: Person) -> None:
+def test_both_answer_a_body_without_a_declared_length_alike(both: Both, someone: Person) -> None:
     headers: dict[str, str | bytes | None] = {"content-length": None, "transfer-encoding": "chunked"}
     assert both.same(Sent(_json(someone.transaction()), headers=headers, whole=False)).status == 200
 
 
-def test_other_methods_are_answered_alike(both: Both) -> None:
+def test_both_answer_other_methods_alike(both: Both) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         assert both.same(Sent(b"", method=method)).status == 405
 
 
-def test_a_batch_is_the_same_from_both_with_all_that_may_be_in_it(both: Both, someone: Person) -> None:
+def test_both_answer_a_batch_of_every_kind_of_item_alike(both: Both, someone: Person) -> None:
     first = someone.transaction()
     mixed = [first, someone.transaction(), first, first | {"amount_minor": 2}]
     mixed += [someone.transaction(binding=_OTHER_BINDING), someone.transaction(currency="QQQ")]
     answer = both.same(Sent(_json({"decisions": mixed}), _BATCH))
     assert answer.status == 200
-    words = {each.get("type") or each.get("outcome") for each in map(_inner, json.loads(answer.body)["answers"])}
-    assert len(words) > 3, words  # an approval, a conflict, nobody's binding, no currency
+    kinds_seen = {each.get("type") or each.get("outcome") for each in map(_inner, json.loads(answer.body)["answers"])}
+    assert len(kinds_seen) > 3, kinds_seen  # an approval, a conflict, nobody's binding, no currency
 
 
 def _inner(item: dict[str, Any]) -> dict[str, Any]:
@@ -313,16 +313,16 @@ def _inner(item: dict[str, Any]) -> dict[str, Any]:
         ({"decisions": 1}, 422),
     ],
 )
-def test_a_batch_that_is_refused_is_refused_alike(both: Both, wrong: dict[str, Any], status: int) -> None:
+def test_both_refuse_an_invalid_batch_alike(both: Both, wrong: dict[str, Any], status: int) -> None:
     assert both.same(Sent(_json(wrong), _BATCH)).status == status
 
 
-def test_a_batch_that_is_too_long_is_refused_alike(both: Both, someone: Person) -> None:
+def test_both_refuse_an_oversized_batch_alike(both: Both, someone: Person) -> None:
     assert both.same(Sent(_json({"decisions": [someone.transaction()] * 501}), _BATCH)).status in {413, 422}
 
 
 @pytest.mark.parametrize("path", [_ONE, _BATCH])
-def test_overload_is_refused_alike_with_when_to_come_back(both: Both, someone: Person, path: str) -> None:
+def test_both_refuse_overload_alike_with_retry_after(both: Both, someone: Person, path: str) -> None:
     decisions = both.rig.app.state.gateway.decisions
     no_room, no_batch = Admission(0, "transactions"), Admission(0, "batches of transactions")
     body = someone.transaction() if path == _ONE else {"decisions": [someone.transaction()]}
@@ -335,7 +335,7 @@ def test_overload_is_refused_alike_with_when_to_come_back(both: Both, someone: P
 
 
 @pytest.mark.parametrize("path", [_ONE, _BATCH])
-def test_an_unexpected_error_tells_as_little_from_both(both: Both, someone: Person, path: str) -> None:
+def test_both_reveal_nothing_of_an_unexpected_error(both: Both, someone: Person, path: str) -> None:
     async def fails(*_: object) -> bytes:
         raise RuntimeError(f"6222-{secrets.token_hex(4)}")
 

@@ -1,4 +1,4 @@
-"""The policy in a file of its own: what is wrong is told by file, line and field; what is right has a version."""
+"""The policy in its own file: errors are reported by file, line and field; a valid policy has a version."""
 
 import re
 import tomllib
@@ -70,7 +70,7 @@ def _line_of(text: str, piece: str) -> int:
     return text[: text.index(piece)].count("\n") + 1
 
 
-def test_a_whole_policy_is_read_as_it_is_written(tmp_path: Path) -> None:
+def test_a_complete_policy_is_read_as_written(tmp_path: Path) -> None:
     policy = load_policy(_file(tmp_path, GOOD))
     assert (policy.name, policy.when_silent, policy.ledger_read_timeout_ms) == ("checkout-2026-03", "decline", 400)
     assert (policy.identity.name, policy.identity.phone) == ("review", "review")
@@ -80,7 +80,7 @@ def test_a_whole_policy_is_read_as_it_is_written(tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[str, str, str, str]] = [
-    # what is replaced, by what, the text on the line that is told, the field that is told
+    # replaced text, replacement, text on the reported line, reported field
     ('when_silent = "decline"', 'when_silent = "approve"', "when_silent", "when_silent"),
     ("ahead_allowance_ms = 5000", "ahead_allowance_ms = -1", "ahead_allowance_ms", "ahead_allowance_ms"),
     ("ledger_read_timeout_ms = 400", "ledger_read_timeout_ms = 5", "ledger_read_timeout_ms", "ledger_read_timeout_ms"),
@@ -104,7 +104,9 @@ WRONG: list[tuple[str, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("old", "new", "at", "field"), WRONG)
-def test_what_is_wrong_is_told_by_file_line_and_field(tmp_path: Path, old: str, new: str, at: str, field: str) -> None:
+def test_a_policy_error_is_reported_by_file_line_and_field(
+    tmp_path: Path, old: str, new: str, at: str, field: str
+) -> None:
     assert old in GOOD
     text = GOOD.replace(old, new, 1)
     file = _file(tmp_path, text)
@@ -117,7 +119,7 @@ def test_what_is_wrong_is_told_by_file_line_and_field(tmp_path: Path, old: str, 
     assert result.stderr.startswith(f"{file}:{fault.line}: {field}")
 
 
-def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_policy_errors_are_reported_together_in_file_order(tmp_path: Path) -> None:
     text = GOOD.replace('"decline"', '"approve"').replace("over_count = 10", "over_count = 0")
     result = CliRunner().invoke(app, ["policy", "check", str(_file(tmp_path, text))])
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["when_silent", "risk.1.over_count"]
@@ -130,27 +132,27 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         (b"name = 'x'\n[identity\n", 2),
         (b"name = 'x'\nname = 'y'\n", 2),
         (b"name = 'x'\n# \xff\n", 2),
-        (b"when_silent = 'review'\n", 1),  # a policy in a file of its own has a name
+        (b"when_silent = 'review'\n", 1),  # a policy in its own file needs a name
     ],
 )
-def test_a_file_that_is_no_policy_at_all_is_told_with_its_line(tmp_path: Path, raw: bytes, line: int) -> None:
+def test_a_file_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path, raw: bytes, line: int) -> None:
     file = tmp_path / "policy.toml"
     file.write_bytes(raw)
     with pytest.raises(PolicyFileWrong, match=f"policy.toml:{line}: "):
         load_policy(file)
 
 
-def test_a_file_that_is_not_there_or_far_too_large(tmp_path: Path) -> None:
+def test_a_missing_or_oversized_policy_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PolicyFileWrong, match="No such file"):
         load_policy(tmp_path / "none.toml")
     with pytest.raises(PolicyFileWrong, match="larger than"):
         load_policy(_file(tmp_path, "#" * 300_000))
 
 
-def test_the_version_is_of_what_a_policy_says_and_not_of_how_its_file_is_laid_out(tmp_path: Path) -> None:
+def test_the_version_depends_on_a_policys_content_and_not_on_its_layout(tmp_path: Path) -> None:
     first = load_policy(_file(tmp_path, GOOD))
     laid_out = GOOD.replace("# How much of a bank's silence is bearable here.\n", "").replace(" = ", "=")
-    # What is stated and what is the default anyway are one thing, too.
+    # A default stated explicitly changes nothing either.
     stated = laid_out.replace("[identity]\n", '[identity]\nphone = "review"\n')
     assert load_policy(_file(tmp_path, stated)).version == first.version
     assert first.version.startswith("checkout-2026-03@")
@@ -167,12 +169,12 @@ CHANGES: list[tuple[str, str]] = [
 ]
 
 
-def test_every_change_of_what_a_policy_says_changes_its_version(tmp_path: Path) -> None:
+def test_every_change_of_a_policys_content_changes_its_version(tmp_path: Path) -> None:
     versions = {load_policy(_file(tmp_path, GOOD.replace(old, new))).version for old, new in CHANGES}
     assert len(versions | {load_policy(_file(tmp_path, GOOD)).version}) == len(CHANGES) + 1
 
 
-def test_a_right_file_is_told_with_its_version(tmp_path: Path) -> None:
+def test_checking_a_valid_file_shows_its_version(tmp_path: Path) -> None:
     file = _file(tmp_path, GOOD)
     result = CliRunner().invoke(app, ["policy", "check", str(file)])
     assert result.exit_code == 0
@@ -195,7 +197,7 @@ def test_the_settings_name_the_file_or_hold_the_policy_and_never_both(tmp_path: 
         _settings(tmp_path, policy_file=f'"{file}"', policy="{ when_silent = 'review' }")
 
 
-def test_a_gateway_does_not_start_with_a_wrong_policy_and_says_where_it_is_wrong(tmp_path: Path) -> None:
+def test_a_gateway_does_not_start_with_an_invalid_policy_and_reports_where_it_is_wrong(tmp_path: Path) -> None:
     wrong = _file(tmp_path, GOOD.replace("over_count = 10", "over_count = 0"))
     settings = tmp_path / "gateway.toml"
     secret = tmp_path / "secret"
@@ -212,7 +214,7 @@ def test_a_gateway_does_not_start_with_a_wrong_policy_and_says_where_it_is_wrong
 GUIDE = Path(__file__).parents[3] / "docs" / "GATEWAY.md"
 
 
-def test_the_policy_of_the_guide_is_complete_and_right(tmp_path: Path) -> None:
+def test_the_policy_in_the_guide_is_complete_and_valid(tmp_path: Path) -> None:
     text = GUIDE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     policy = load_policy(_file(tmp_path, text))
     assert Policy.model_fields.keys() == tomllib.loads(text).keys()
@@ -220,7 +222,7 @@ def test_the_policy_of_the_guide_is_complete_and_right(tmp_path: Path) -> None:
     assert {rule.rule for rule in policy.risk} == kinds
 
 
-def test_the_guides_table_of_reasons_is_the_order_of_the_checks() -> None:
+def test_the_guides_table_of_reasons_follows_the_order_of_the_checks() -> None:
     table = GUIDE.read_text(encoding="utf-8").partition("| # | reason |")[2].partition("\n\n")[0]
     named = [word for line in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", line.split("|")[2])]
     assert named == [reason.value for reason in Reason]

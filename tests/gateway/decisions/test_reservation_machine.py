@@ -1,6 +1,6 @@
 """Reservations against a model, in any order of events, on a real database, through crashes and restarts.
 
-The model is a few lines of arithmetic. Two gateways stand on one database, as two processes do.
+The model is a few lines of arithmetic. Two gateways share one database, as two processes do.
 `STANDING_TEST_DATABASE` names a PostgreSQL server to run on in place of SQLite.
 """
 
@@ -36,13 +36,13 @@ DAY_MS = 24 * LIFETIME_MS
 
 @cache
 def _server_database() -> str | None:
-    """On PostgreSQL one database for all runs, which differ by their account; on SQLite each has a file of its own."""
+    """On PostgreSQL one database for all runs, which differ by their account; on SQLite each has its own file."""
     return new_database(Path(), "machine") if on_postgresql() else None
 
 
 @dataclass
 class Held:
-    """What the model knows of one approved payment."""
+    """The model's state of one approved payment."""
 
     day: int
     amount: int
@@ -55,7 +55,7 @@ class Held:
         return "expired" if self.state == "reserved" and now_ms >= self.expires_at_ms else self.state
 
     def uses(self, now_ms: int) -> int:
-        """What it uses of its day: the promise that the database has to keep."""
+        """Its usage of the day: the invariant that the database must keep."""
         match self.now(now_ms):
             case "reserved":
                 return self.amount
@@ -66,7 +66,7 @@ class Held:
 
 
 class PowerCut(Exception):
-    """The process ends, here and now."""
+    """The process is killed at this point."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
             rig.accounts = accounts
 
     def warm_up(self) -> None:
-        """Let both gateways have the binding's key ready: those that must fetch it first are decided in any order."""
+        """Load the binding's key in both gateways: requests that must fetch it first are decided in any order."""
         for rig in self.rigs:
             self.run(rig.bindings.bound(self.account.binding))
 
@@ -121,7 +121,7 @@ class Machine(RuleBasedStateMachine):
         assert self.used(self.today()) == 0
 
     def _model(self, name: str, amount: int, answer: dict[str, Any]) -> None:
-        """What the model says to a payment, and that the gateway said the same."""
+        """Check that the gateway's answer to a payment agrees with the model."""
         used = self.used(self.today())
         if used + amount <= self.limit:
             assert answer["outcome"] == "approve", answer
@@ -161,7 +161,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=payments, gateway=st.integers(0, 1), other=st.booleans())
     def decide_again(self, name: str, gateway: int, other: bool) -> None:
-        """A lost answer is asked for again; another body under the same id is a conflict."""
+        """A request repeated after a lost answer gets the same answer; another body under the same id is a conflict."""
         amount, answer = self.answers[name]
         asked = Transaction(name, self.account.binding, Kind.PAYMENT, amount + other, "CNY")
         service = self.rigs[gateway].decisions
@@ -220,7 +220,7 @@ class Machine(RuleBasedStateMachine):
         request: Callable[[Any], Coroutine[Any, Any, bytes]],
         gateway: int,
     ) -> None:
-        for _ in range(2):  # and once more: it changes nothing
+        for _ in range(2):  # the repeat changes nothing
             if expected is None:
                 self.run(request(self.rigs[gateway].decisions))
             else:
@@ -242,8 +242,8 @@ class Machine(RuleBasedStateMachine):
         step=st.sampled_from(["write_decisions", "write_bindings"]),
     )
     def power_cut_and_retry(self, amounts: list[int], step: str) -> Any:
-        """The process dies before or after the decisions are written, and before the commit. Both gateways start anew,
-        and the platform asks again."""
+        """The process dies before or after the decisions are written, and before the commit. Both gateways restart,
+        and the platform repeats its requests."""
         asked = []
         for amount in amounts:
             self.names += 1
@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
         return multiple(*(each.transaction_id for each in asked))
 
     @invariant()
-    def the_database_says_what_the_model_says(self) -> None:
+    def the_database_agrees_with_the_model(self) -> None:
         now_ms = self.clock.now_ms()
         rig = self.rigs[0]
         account = rig.vault.lookup("account", self.account.binding.hex())
@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
             model = self.held[row.transaction_id]
             stored = {"reserved": row.amount_minor, "captured": (row.captured_minor or 0) - row.refunded_minor}
             by_row[row.day] = by_row.get(row.day, 0) + stored.get(row.state, 0)
-            # A row may not know yet that it has expired; apart from that it says what the model says.
+            # A row may not be marked as expired yet; apart from that it agrees with the model.
             unswept = row.state == "reserved" and model.now(now_ms) == "expired"
             assert unswept or row.state == model.now(now_ms)
             assert unswept or stored.get(row.state, 0) == model.uses(now_ms)

@@ -25,10 +25,10 @@ from tests.gateway.gateway_rig import Rig
 
 
 @pytest.mark.anyio
-async def test_months_and_years_are_those_of_the_banks_time_zone_and_begin_anew(tmp_path: Path) -> None:
+async def test_monthly_and_yearly_usage_resets_in_the_banks_time_zone(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind(monthly_limit_minor=2_000, yearly_limit_minor=5_000)
-        # The rig's clock stands at noon of 2026-01-01 in Shanghai.
+        # The rig's clock is at noon of 2026-01-01 in Shanghai.
         days = {0: 2_000, 30: None, 31: 2_000, 59: 1_000, 364: None, 365: 2_000}
         at_day = 0
         for day, amount_minor in days.items():
@@ -54,7 +54,7 @@ _PERIODS = [
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("limit", "kind", "reason"), _PERIODS)
-async def test_two_hundred_at_once_never_overspend_a_period(
+async def test_two_hundred_concurrent_payments_never_overspend_a_period(
     tmp_path: Path, limit: str, kind: Kind, reason: str
 ) -> None:
     with decision_rig(tmp_path) as rig:
@@ -79,7 +79,7 @@ async def test_the_number_of_refunds_of_one_payment_is_bounded(tmp_path: Path) -
 
 
 @pytest.mark.anyio
-async def test_wishes_that_contradict_each_other_in_one_batch_are_taken_in_their_order(tmp_path: Path) -> None:
+async def test_contradicting_settlements_in_one_batch_apply_in_their_order(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 1_000)
@@ -98,8 +98,8 @@ async def test_wishes_that_contradict_each_other_in_one_batch_are_taken_in_their
 
 
 @pytest.mark.anyio
-async def test_reservations_of_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
-    """A database of the revision before is filled, and brought up to now."""
+async def test_reservations_made_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
+    """A database of the previous revision is filled and migrated."""
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     config = Config()
     config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
@@ -148,7 +148,7 @@ async def test_two_gateways_settle_one_reservation_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_limit_that_the_bank_lowers_under_what_is_used_gives_no_room_until_enough_is_given_back(
+async def test_a_limit_lowered_below_the_usage_approves_nothing_until_enough_is_released(
     tmp_path: Path,
 ) -> None:
     with decision_rig(tmp_path) as rig:
@@ -162,7 +162,7 @@ async def test_a_limit_that_the_bank_lowers_under_what_is_used_gives_no_room_unt
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
 
 
-def test_partial_capture_and_refund_over_http(a_rig: Rig) -> None:
+def test_a_payment_is_partly_captured_and_refunded_over_http(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=2_000)
     decided = person.decide(amount_minor=2_000)
     path = f"/v1/decisions/{decided['transaction_id']}"
@@ -194,7 +194,7 @@ def test_partial_capture_and_refund_over_http(a_rig: Rig) -> None:
     assert (too_much.status_code, too_much.json()["errors"][0]["field"]) == (422, "amount_minor")
 
 
-def test_an_expired_reservation_over_http(a_rig: Rig) -> None:
+def test_an_expired_reservation_cannot_be_captured_over_http(a_rig: Rig) -> None:
     person = a_rig.bound()
     name = person.decide()["transaction_id"]
     a_rig.clock.advance(HOUR_MS)

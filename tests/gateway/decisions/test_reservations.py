@@ -1,4 +1,4 @@
-"""Reservations: captured, given back, expired and refunded."""
+"""Reservations: captured, released, expired and refunded."""
 
 import asyncio
 from datetime import date
@@ -21,7 +21,7 @@ from tests.gateway.decisions.reserved import HOUR_MS, reserve, used_minor
 
 
 @pytest.mark.anyio
-async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> None:
+async def test_a_partial_capture_releases_the_rest(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
@@ -43,7 +43,7 @@ async def test_a_part_is_captured_and_the_rest_is_given_back(tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
-async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) -> None:
+async def test_no_more_than_the_reserved_amount_can_be_captured(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 1_000)
@@ -52,7 +52,7 @@ async def test_no_more_than_what_was_reserved_can_be_captured(tmp_path: Path) ->
         assert caught.value.allowed == "1 to 1000"
         assert used_minor(rig) == 1_000
         assert (await rig.settle(name, State.CAPTURED, 1_000))["captured_minor"] == 1_000
-        assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # all of it is the same amount
+        assert (await rig.settle(name, State.CAPTURED))["captured_minor"] == 1_000  # the full amount
 
 
 @pytest.mark.anyio
@@ -64,21 +64,19 @@ async def test_a_reservation_that_is_not_captured_in_time_expires_by_the_clock_a
         assert (await rig.decide(account, 1))["reason"] == "over_daily_limit"
         assert b'"state":"reserved"' in await rig.decisions.find(name)
         rig.clock.advance(1)
-        # Nothing has run: it is expired because of the time it is.
+        # Nothing has run: it has expired by the clock alone.
         assert b'"state":"expired"' in await rig.decisions.find(name)
         assert (await rig.decide(account, 5_000))["outcome"] == "approve"
         assert used_minor(rig) == 5_000
         with pytest.raises(ReservationExpired):
             await rig.settle(name, State.CAPTURED)
-        assert (await rig.settle(name, State.VOIDED))[
-            "state"
-        ] == "expired"  # there is nothing to void, and that is fine
+        assert (await rig.settle(name, State.VOIDED))["state"] == "expired"  # nothing to void is not an error
         assert used_minor(rig) == 5_000
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("state", [State.CAPTURED, State.VOIDED])
-async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path: Path, state: State) -> None:
+async def test_an_expiry_found_by_a_settlement_releases_once(tmp_path: Path, state: State) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
@@ -92,7 +90,7 @@ async def test_an_expiry_that_a_settlement_finds_first_gives_back_once(tmp_path:
 
 
 @pytest.mark.anyio
-async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> None:
+async def test_captured_and_voided_reservations_do_not_expire(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept, gone = await reserve(rig, account, 2_000), await reserve(rig, account, 1_000)
@@ -107,13 +105,13 @@ async def test_what_was_captured_or_voided_does_not_expire(tmp_path: Path) -> No
 
 @pytest.mark.long
 @pytest.mark.anyio
-async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_the_next(tmp_path: Path) -> None:
+async def test_expired_reservations_beyond_one_decisions_bound_are_released_by_the_next(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind(daily_limit_minor=1_200)
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
         assert used_minor(rig) == 1_200
         rig.clock.advance(HOUR_MS)
-        # A decision finds a bounded number of them; what is left over makes it careful, never careless.
+        # A decision releases a bounded number of them; the rest only makes it stricter, never laxer.
         assert (await rig.decide(account, 1_200))["reason"] == "over_daily_limit"
         assert used_minor(rig) == 200
         assert (await rig.decide(account, 1_200))["outcome"] == "approve"
@@ -121,7 +119,7 @@ async def test_more_expired_ones_than_one_decision_looks_at_are_given_back_by_th
 
 
 @pytest.mark.anyio
-async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp_path: Path) -> None:
+async def test_reading_remaining_limits_accounts_for_expired_reservations(tmp_path: Path) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind()
         kept = await reserve(rig, account, 1_000)
@@ -132,22 +130,22 @@ async def test_what_is_looked_at_without_a_decision_knows_of_the_expired_too(tmp
         other = AccountDay(row.account, date(2026, 1, 2), "CNY", Kind.PAYMENT)
         caps = {day: Caps(0, 0, NO_LIMIT, 0), other: Caps(0, 0, 0, NO_LIMIT)}
         asked: list[str] = []
-        event.listen(rig.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        event.listen(rig.database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
         for now_ms, used in ((NOON_MS + HOUR_MS - 1, 3_000), (NOON_MS + HOUR_MS, 1_000)):
             with rig.database.read() as connection:
                 found = used_now(connection, caps, now_ms)
                 assert found == {day: Used(used, None, used), other: Used(0, used, None)}
         selects = [statement for statement in asked if statement.startswith("SELECT")]
-        assert len(selects) == 4, "two for each look, however many days are wanted"
+        assert len(selects) == 4, "two per lookup, regardless of the number of days"
 
 
 @pytest.mark.anyio
-async def test_refunds_give_back_up_to_what_was_captured(tmp_path: Path) -> None:
+async def test_refunds_release_up_to_the_captured_amount(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         name = await reserve(rig, account, 5_000)
         await rig.settle(name, State.CAPTURED, 4_000)
-        for _ in range(2):  # the same again changes nothing
+        for _ in range(2):  # the repeat changes nothing
             assert b'"refunded_minor":1500' in await rig.decisions.refund(name, "r-1", 1_500)
             assert used_minor(rig) == 2_500
         with pytest.raises(Conflict):
@@ -176,7 +174,7 @@ async def test_a_refund_on_another_day_frees_the_day_of_the_payment_and_no_other
 
 
 @pytest.mark.anyio
-async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
+async def test_only_captured_payments_can_be_refunded(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         reserved, voided = await reserve(rig, account, 10), await reserve(rig, account, 10)
@@ -191,7 +189,7 @@ async def test_only_what_was_captured_can_be_refunded(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_withdrawal_counts_when_it_is_approved_never_expires_and_gives_back_when_it_is_voided(
+async def test_a_withdrawal_counts_from_approval_never_expires_and_is_released_when_voided(
     tmp_path: Path,
 ) -> None:
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:

@@ -58,7 +58,7 @@ def _queue(rig: FollowRig, person: Person) -> list[str]:
     return [each["transaction_id"] for each in found]
 
 
-def test_an_approved_review_reserves_its_amount_of_the_day_and_is_told(a_rig: FollowRig) -> None:
+def test_an_approved_review_reserves_its_amount_and_sends_an_event(a_rig: FollowRig) -> None:
     person = a_rig.bound(daily_limit_minor=10_000)
     a_rig.settle()
     held = _held(person)
@@ -70,7 +70,7 @@ def test_an_approved_review_reserves_its_amount_of_the_day_and_is_told(a_rig: Fo
     assert closed.status_code == 200, closed.text
     document = closed.json()
     assert DecisionDocument.model_validate(document).model_dump(mode="json") == document
-    assert document["outcome"] == "review"  # what was decided stays what was decided
+    assert document["outcome"] == "review"  # the original decision is unchanged
     assert (document["review"]["state"], document["review"]["outcome"]) == ("closed", "approve")
     assert document["review"]["closed_at_ms"] == a_rig.clock.now_ms()
     assert document["review"]["publication"] == person.bank.number
@@ -92,7 +92,7 @@ def test_an_approved_review_reserves_its_amount_of_the_day_and_is_told(a_rig: Fo
         "outcome": "approve",
         "reason": "risk_hold",
     }
-    # The day's limit knows of it, and it is captured like any other.
+    # It counts toward the daily limit and is captured like any other payment.
     assert person.decide(amount_minor=5_000)["reason"] == "over_daily_limit"
     assert a_rig.platform("POST", f"/v1/decisions/{held}/capture").json()["reservation"]["state"] == "captured"
     (entry,) = a_rig.admin("GET", f"/v1/audit?subject={held}").json()["entries"]
@@ -114,7 +114,7 @@ def test_a_declined_review_reserves_nothing_and_needs_no_ledger(a_rig: FollowRig
     assert kind_of(a_rig.platform("POST", f"/v1/decisions/{held}/capture")) == (409, "nothing-reserved")
 
 
-def test_a_review_ends_once(a_rig: FollowRig) -> None:
+def test_a_review_is_closed_only_once(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     approved, declined = _held(person), _held(person)
     first = _close(a_rig, approved).json()
@@ -125,7 +125,7 @@ def test_a_review_ends_once(a_rig: FollowRig) -> None:
     assert len([e for e in a_rig.new_events() if e["type"] == "decision.reviewed"]) == 2
 
 
-def test_there_is_nothing_to_close_where_nothing_was_sent_to_review(a_rig: FollowRig) -> None:
+def test_only_decisions_sent_to_review_can_be_closed(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     approved = person.decide()["transaction_id"]
     for outcome in ("approve", "decline"):
@@ -158,7 +158,7 @@ def test_staff_cannot_overrule_the_bank(a_rig: FollowRig, change: dict[str, Any]
     assert _close(a_rig, held, "decline").status_code == 200
 
 
-def test_silence_is_not_consent_for_staff_either(a_rig: FollowRig) -> None:
+def test_staff_cannot_approve_while_the_bank_is_silent(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     a_rig.clock.advance(301_000)
     silent = person.decide()
@@ -173,13 +173,13 @@ def test_silence_is_not_consent_for_staff_either(a_rig: FollowRig) -> None:
         assert _close(a_rig, each["transaction_id"]).json()["reservation"]["state"] == "reserved"
 
 
-def test_an_identity_check_that_the_policy_leaves_to_staff_is_theirs_to_pass_and_no_other(a_rig: FollowRig) -> None:
+def test_staff_may_pass_an_identity_check_left_to_them_and_no_other(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     person.bank.accounts[person.number] = unlike(person, phone="+8613900139000")
     person.bank.change(person.number)
     changed = person.decide()
     assert (changed["outcome"], changed["reason"]) == ("review", "phone_changed")
-    # Staff have looked at the phone. That the name changed since is news to them.
+    # Staff have checked the phone, but not the name, which changed since.
     holder = person.bank.accounts[person.number]
     person.bank.accounts[person.number] = unlike(person, holder_name="王小明")
     person.bank.change(person.number)
@@ -189,11 +189,11 @@ def test_an_identity_check_that_the_policy_leaves_to_staff_is_theirs_to_pass_and
     person.bank.accounts[person.number] = holder
     person.bank.change(person.number)
     assert _close(a_rig, changed["transaction_id"]).json()["review"]["outcome"] == "approve"
-    # It was this transaction's pass: the next one is looked at as well.
+    # Only this transaction passed: the next one goes to review as well.
     assert person.decide()["reason"] == "phone_changed"
 
 
-def test_what_staff_approve_counts_for_the_velocity_rule(a_rig: FollowRig) -> None:
+def test_payments_approved_by_staff_count_for_the_velocity_rule(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     for _ in range(2):
         assert _close(a_rig, _held(person)).status_code == 200
@@ -219,7 +219,7 @@ def test_approvals_at_the_same_moment_never_overspend_the_day(a_rig: FollowRig) 
     assert set(_queue(a_rig, person)) == set(held) - approved
 
 
-def test_the_queue_is_oldest_first_and_goes_on_where_a_page_ended(a_rig: FollowRig) -> None:
+def test_the_queue_is_oldest_first_and_continues_where_a_page_ended(a_rig: FollowRig) -> None:
     person = a_rig.bound(BICS[0])
     held = []
     for _ in range(5):
@@ -231,6 +231,6 @@ def test_the_queue_is_oldest_first_and_goes_on_where_a_page_ended(a_rig: FollowR
         pages.append([each["transaction_id"] for each in page["decisions"]])
         if page["next"] is None:
             break
-        _close(a_rig, pages[-1][-1], "decline")  # what a page ends with may be gone by the next
+        _close(a_rig, pages[-1][-1], "decline")  # the last item of a page may be gone by the next
         cursor = f"&cursor={page['next']}"
     assert pages == [held[:2], held[2:4], held[4:]]

@@ -1,4 +1,4 @@
-"""What a risk rule says about its holds, in both languages, with amounts as people write them."""
+"""Messages of risk holds in both languages, with amounts as people write them."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def _velocity(**bounds: Any) -> VelocityRule:
         ),
     ],
 )
-def test_a_hold_says_why_in_both_languages(rule: NewBindingRule | VelocityRule, why: Localized) -> None:
+def test_a_hold_gives_its_reason_in_both_languages(rule: NewBindingRule | VelocityRule, why: Localized) -> None:
     question = Question(Kind.PAYMENT, 300_000, currency_number(rule.currency))
     hold = rule.hold(question, RiskFacts(0, {"v": Tally(3, 0), "n": Tally(0, 0)}, ()), 1)
     assert hold is not None
@@ -59,6 +59,6 @@ def test_the_longest_reason_fits_its_column() -> None:
     assert max(len(hold.why.en), len(hold.why.zh)) <= 200
 
 
-def test_an_amount_in_a_currency_without_a_minor_unit_of_its_own_says_its_unit() -> None:
+def test_an_amount_in_a_currency_without_known_minor_units_names_its_unit() -> None:
     assert amount_text(1_234_567, "XAU") == "XAU 1,234,567 (minor units)"
     assert amount_text(5, "BHD") == "BHD 0.005"

@@ -1,4 +1,4 @@
-"""The rules: each reason just valid and just invalid, and which of two faults counts."""
+"""The rules: each reason at and beyond its edge, and the precedence of two faults."""
 
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -14,7 +14,7 @@ from standing.ledger.attestations.terms import Status
 from tests.gateway.decisions.cases import CODES, GOOD, KEY, NOW_MS, OTHER_KEY, USD
 
 WITHDRAWAL = {"kind": Kind.WITHDRAWAL}
-#: For each reason: what just suffices, and what is just too much. A reason may have several edges.
+#: For each reason: the last value that passes and the first that fails. A reason may have several edges.
 EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     (Reason.LEDGER_UNREACHABLE, {}, {"answered": False}),
     (Reason.BANK_SUSPENDED, {"suspended": False}, {"suspended": True}),
@@ -90,7 +90,7 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
         {"amount_minor": 1, "daily_limit_minor": 1},
         {"amount_minor": 1, "daily_limit_minor": 0},
     ),
-    # Without a stated limit a day is still bounded by what can be counted.
+    # Without a stated limit a day is still bounded by the counter's range.
     (
         Reason.OVER_DAILY_LIMIT,
         {"daily_limit_minor": NO_LIMIT, "used": Used(MAX_AMOUNT_MINOR - 1_000, 0, 0)},
@@ -100,12 +100,12 @@ EDGES: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
 REVIEWED = {"ledger_unreachable", "ledger_rolled_back", "bank_silent", "account_unstated", "phone_changed"}
 
 
-def test_every_reason_has_an_edge_but_the_one_kept_for_later() -> None:
+def test_every_reason_but_the_reserved_one_has_an_edge_case() -> None:
     assert [*dict.fromkeys(reason for reason, _, _ in EDGES)] == [r for r in Reason if r is not Reason.RISK_HOLD]
 
 
 @pytest.mark.parametrize(("reason", "suffices", "too_much"), EDGES)
-def test_each_reason_just_valid_and_just_invalid(
+def test_each_reason_passes_at_its_edge_and_fails_just_beyond(
     reason: Reason, suffices: dict[str, Any], too_much: dict[str, Any]
 ) -> None:
     valid, invalid = replace(GOOD, **suffices).decide(), replace(GOOD, **too_much).decide()
@@ -115,9 +115,9 @@ def test_each_reason_just_valid_and_just_invalid(
     assert invalid.iso20022 == CODES.get(reason.value)
 
 
-#: One fault for each reason, such that as many as can be may hold at once.
+#: One fault for each reason, chosen so that as many as possible can hold at once.
 FAULTS: dict[Reason, dict[str, Any]] = {reason: too_much for reason, _, too_much in reversed(EDGES)} | {
-    Reason.NO_ATTESTATION: {"publication": 0},  # with the floor above 0: gone is not the same as older
+    Reason.NO_ATTESTATION: {"publication": 0},  # with the floor above 0: a missing record is not an older one
     Reason.LEDGER_ROLLED_BACK: {"floor": 8},
     Reason.BANK_SILENT: {"watermark_ms": NOW_MS - 60_001},
     Reason.UNBOUND: {"ended": True},
@@ -145,7 +145,7 @@ def _clash(first: Reason, second: Reason) -> bool:
     return any(FAULTS[first][name] != FAULTS[second][name] for name in shared)
 
 
-def test_only_what_excludes_itself_is_left_out_of_the_pairs() -> None:
+def test_only_mutually_exclusive_faults_are_left_out_of_the_pairs() -> None:
     neighbours = list(pairwise([reason for reason in Reason if reason is not Reason.RISK_HOLD]))
     assert {pair for pair in neighbours if _clash(*pair)} == EXCLUSIVE
 
@@ -158,12 +158,12 @@ def test_only_what_excludes_itself_is_left_out_of_the_pairs() -> None:
         if not _clash(first, second)
     ],
 )
-def test_of_two_faults_the_earlier_check_is_the_reason(first: Reason, second: Reason) -> None:
+def test_of_two_faults_the_earlier_check_gives_the_reason(first: Reason, second: Reason) -> None:
     assert replace(GOOD, **FAULTS[second]).decide().reason is second
     assert replace(GOOD, **FAULTS[second] | FAULTS[first]).decide().reason is first
 
 
-def test_the_statuses_that_exclude_each_other_have_each_their_own_reason() -> None:
+def test_mutually_exclusive_statuses_each_have_their_own_reason() -> None:
     reasons = [replace(GOOD, status=status, debit=False).decide().reason for status in Status]
     assert reasons == [
         Reason.DEBIT_NOT_ALLOWED,

@@ -1,4 +1,4 @@
-"""The rules: permissions, limits by kind, the policy, and what a decision states and says to the user."""
+"""The rules: permissions, limits by kind, the policy, and the contents and user messages of a decision."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,9 @@ from tests.gateway.decisions.cases import CODES, GOOD, NOW_MS, OTHER_KEY, POLICY
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.FROZEN])
 @pytest.mark.parametrize("debit", [True, False])
 @pytest.mark.parametrize("credit", [True, False])
-def test_permissions(kind: Kind, status: Status, debit: bool, credit: bool) -> None:
+def test_payments_need_the_debit_permission_and_withdrawals_the_credit_permission(
+    kind: Kind, status: Status, debit: bool, credit: bool
+) -> None:
     decided = replace(GOOD, kind=kind, status=status, debit=debit, credit=credit).decide()
     permitted = debit if kind is Kind.PAYMENT else credit
     if permitted:
@@ -32,7 +34,7 @@ def test_permissions(kind: Kind, status: Status, debit: bool, credit: bool) -> N
         assert decided.reason is (Reason.DEBIT_NOT_ALLOWED if kind is Kind.PAYMENT else Reason.CREDIT_NOT_ALLOWED)
 
 
-def test_limits_of_debits_bound_no_withdrawal_and_those_of_credits_no_payment() -> None:
+def test_debit_limits_bound_no_withdrawal_and_credit_limits_no_payment() -> None:
     no_debits = replace(
         GOOD, transaction_limit_minor=0, daily_limit_minor=0, monthly_limit_minor=0, yearly_limit_minor=0
     )
@@ -43,7 +45,7 @@ def test_limits_of_debits_bound_no_withdrawal_and_those_of_credits_no_payment() 
     assert replace(no_credits, kind=Kind.WITHDRAWAL).decide().outcome is Outcome.DECLINE
 
 
-def test_a_limited_period_that_was_not_added_up_is_an_error_and_no_approval() -> None:
+def test_a_limited_period_without_a_total_is_an_error_and_no_approval() -> None:
     for used in (Used(0, None, 0), Used(0, 0, None)):
         with pytest.raises(InvalidValue, match="used"):
             replace(GOOD, used=used).decide()
@@ -62,14 +64,14 @@ def test_no_limit_approves_the_largest_amount() -> None:
 
 
 @pytest.mark.parametrize("when_silent", ["review", "decline"])
-def test_the_policy_says_what_follows_silence(when_silent: Any) -> None:
+def test_the_policy_sets_the_outcome_of_silence(when_silent: Any) -> None:
     policy = POLICY.model_copy(update={"when_silent": when_silent})
     assert replace(GOOD, watermark_ms=0, policy=policy).decide().outcome == when_silent
 
 
 @pytest.mark.parametrize("field", ["name", "id_document", "phone"])
 @pytest.mark.parametrize("outcome", ["review", "decline"])
-def test_the_policy_says_what_follows_a_changed_identity(field: str, outcome: Any) -> None:
+def test_the_policy_sets_the_outcome_of_a_changed_identity(field: str, outcome: Any) -> None:
     chosen = IdentityOutcomes(**{field: outcome})
     change: dict[str, Any] = {"policy": POLICY.model_copy(update={"identity": chosen}), field: b"\1\1\1"}
     decided = replace(GOOD, **change).decide()
@@ -87,7 +89,7 @@ def test_a_tag_that_is_not_stated_is_not_compared(field: str) -> None:
     [
         ({}, Remaining(1_000, 4_000, 19_000, 49_000)),
         ({"used": Used(4_000, 5_000, 6_000)}, Remaining(1_000, 0, 14_000, 43_000)),
-        ({"used": Used(4_001, 4_001, 4_001)}, Remaining(1_000, 999, 15_999, 45_999)),  # declined: nothing more is used
+        ({"used": Used(4_001, 4_001, 4_001)}, Remaining(1_000, 999, 15_999, 45_999)),  # declined: usage is unchanged
         ({"used": Used(9_000, 0, 0)}, Remaining(1_000, 0, 20_000, 50_000)),  # the limit was lowered
         ({"kind": Kind.WITHDRAWAL}, Remaining(NO_LIMIT, 4_000, NO_LIMIT, 49_000)),
         ({"daily_limit_minor": NO_LIMIT, "used": Used(77, 77, 77)}, Remaining(1_000, NO_LIMIT, 18_923, 48_923)),
@@ -97,7 +99,7 @@ def test_a_tag_that_is_not_stated_is_not_compared(field: str) -> None:
         ({"answered": False}, None),
     ],
 )
-def test_remaining_limits(change: dict[str, Any], remaining: Remaining | None) -> None:
+def test_a_decision_states_the_remaining_limits(change: dict[str, Any], remaining: Remaining | None) -> None:
     assert replace(GOOD, **change).decide().remaining == remaining
 
 
@@ -112,7 +114,7 @@ def test_remaining_limits(change: dict[str, Any], remaining: Remaining | None) -
         ({"answered": False}, None, None, None, False),
     ],
 )
-def test_what_a_decision_says_it_rests_on(
+def test_a_decision_states_its_basis(
     change: dict[str, Any], publication: int | None, watermark_ms: int | None, staleness_ms: int | None, opened: bool
 ) -> None:
     decided = replace(GOOD, **change).decide()
@@ -120,7 +122,7 @@ def test_what_a_decision_says_it_rests_on(
     assert (decided.staleness_ms, decided.opened) == (staleness_ms, opened)
 
 
-def test_the_codes_are_those_of_the_design() -> None:
+def test_the_iso_codes_are_those_of_the_design() -> None:
     assert {reason.value: code for reason, code in ISO20022.items()} == CODES
 
 
@@ -135,7 +137,7 @@ def test_every_reason_has_a_message_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.NAME_CHANGED, Reason.ID_DOCUMENT_CHANGED, Reason.PHONE_CHANGED])
-def test_that_staff_look_at_a_transaction_is_told_where_the_policy_says_so_and_nowhere_else(reason: Reason) -> None:
+def test_a_manual_review_is_mentioned_only_where_the_policy_leads_to_one(reason: Reason) -> None:
     declined, reviewed = of_decision(reason, Outcome.DECLINE), of_decision(reason, Outcome.REVIEW)
     assert "staff" not in declined.en
     assert ("工作人员" in declined.zh, "人工" in declined.zh) == (False, False)
@@ -143,12 +145,12 @@ def test_that_staff_look_at_a_transaction_is_told_where_the_policy_says_so_and_n
     assert reviewed.zh == declined.zh + "本次交易正在由工作人员核对。"
 
 
-# An account is asked about in its own currency.
+# An account is queried in its own currency.
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.CURRENCY_NOT_ALLOWED])
-def test_what_is_told_of_an_account_speaks_of_no_transaction(reason: Reason) -> None:
-    told = of_account(reason)
-    assert told.en
+def test_messages_about_an_account_mention_no_transaction(reason: Reason) -> None:
+    message = of_account(reason)
+    assert message.en
     for of_one in ("this transaction", "smaller amount", "The amount"):
-        assert of_one not in told.en
+        assert of_one not in message.en
     for of_one in ("本次交易", "金额"):
-        assert of_one not in told.zh
+        assert of_one not in message.zh

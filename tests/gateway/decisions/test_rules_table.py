@@ -1,4 +1,4 @@
-"""The decision table as a whole: held against a second reading of it, its own documentation, days, and risk rules."""
+"""The whole decision table: against an independent reading and its documentation; days, and risk rules."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 
 def second_reading(case: Case) -> Reason | None:
-    """The table, read once more as rows of (fails, reason): written from the design, and not from the code."""
+    """A second implementation of the table as rows of (fails, reason), written from the design alone."""
     age_ms = NOW_MS - case.watermark_ms
     debit = case.kind is Kind.PAYMENT
     allowed = case.debit if debit else case.credit
@@ -119,7 +119,7 @@ def test_the_code_and_a_second_reading_of_the_table_agree_on_every_case(case: Ca
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("status", Status)
-def test_every_status_with_every_permission_and_both_kinds(kind: Kind, status: Status) -> None:
+def test_every_status_with_every_permission_and_kind_agrees_with_the_table(kind: Kind, status: Status) -> None:
     for debit, credit in product([True, False], repeat=2):
         case = replace(GOOD, kind=kind, status=status, debit=debit, credit=credit)
         assert case.decide().reason is second_reading(case)
@@ -143,7 +143,7 @@ def test_every_status_with_every_permission_and_both_kinds(kind: Kind, status: S
         (0, 0, 1, 0, Reason.OVER_TRANSACTION_LIMIT),
     ],
 )
-def test_zero_is_nothing_and_the_sentinel_is_no_limit_never_the_other_way_round(
+def test_a_zero_limit_allows_nothing_and_the_sentinel_is_unlimited(
     transaction_limit_minor: int, daily_limit_minor: int, amount_minor: int, used_minor: int, reason: Reason | None
 ) -> None:
     always = Policy(freshness=(FreshnessBand(up_to_minor="any", max_staleness_ms=60_000),))
@@ -163,7 +163,7 @@ def test_zero_is_nothing_and_the_sentinel_is_no_limit_never_the_other_way_round(
     assert replace(case, kind=Kind.WITHDRAWAL, used=Used(0)).decide().reason is None
 
 
-def test_the_table_in_the_documentation_is_the_order_of_the_reasons() -> None:
+def test_the_documented_table_follows_the_order_of_the_reasons() -> None:
     rows = [line.split("|") for line in (decision_module.__doc__ or "").splitlines() if line.startswith("| ")]
     documented = [cells[2].strip().strip("`") for cells in rows if cells[1].strip().isdigit()]
     assert documented == [reason.value for reason in Reason]
@@ -192,7 +192,7 @@ def _ms(text: str) -> int:
         ("America/New_York", "2026-11-02T00:00:00-05:00", "2026-11-01"),  # 25 hours
         ("Australia/Lord_Howe", "2026-04-06T00:00:00+10:30", "2026-04-05"),  # 24.5 hours
         ("America/Havana", "2026-11-02T00:00:00-05:00", "2026-11-01"),  # its clocks go back at 01:00 to midnight
-        ("Pacific/Apia", "2011-12-31T00:00:00+14:00", "2011-12-29"),  # the 30th did not happen there
+        ("Pacific/Apia", "2011-12-31T00:00:00+14:00", "2011-12-29"),  # the 30th was skipped there
     ],
 )
 def test_a_day_ends_with_its_last_millisecond_in_the_banks_time_zone(zone: str, midnight: str, before: str) -> None:
@@ -210,7 +210,7 @@ def test_a_day_ends_with_its_last_millisecond_in_the_banks_time_zone(zone: str, 
         ("Asia/Shanghai", "2026-03-29", 24),
     ],
 )
-def test_every_hour_of_a_long_or_short_day_is_of_that_day_and_of_no_other(zone: str, day: str, hours: int) -> None:
+def test_every_hour_of_a_long_or_short_day_belongs_to_that_day_only(zone: str, day: str, hours: int) -> None:
     around = datetime.fromisoformat(day).replace(tzinfo=UTC)
     instants = [around + timedelta(minutes=minute) for minute in range(-36 * 60, 60 * 60, 15)]
     within = [at for at in instants if day_of(int(at.timestamp() * 1000), ZoneInfo(zone)).isoformat() == day]
@@ -221,7 +221,7 @@ def test_every_hour_of_a_long_or_short_day_is_of_that_day_and_of_no_other(zone: 
 # Currencies.
 
 
-def test_a_currency_with_bands_of_its_own_goes_by_them_and_every_other_by_the_common_ones() -> None:
+def test_a_currency_with_its_own_bands_uses_them_and_every_other_the_common_ones() -> None:
     policy = Policy(
         freshness=(FreshnessBand(up_to_minor="any", max_staleness_ms=1_000),),
         freshness_of={
@@ -283,7 +283,9 @@ def _decide(case: Case, facts: RiskFacts, policy: Policy | None = None) -> Decis
         (_facts(sum_minor=8_000), _facts(sum_minor=8_001), "burst"),
     ],
 )
-def test_a_risk_rule_just_valid_and_just_invalid(suffices: RiskFacts, too_much: RiskFacts, rule: str) -> None:
+def test_each_risk_rule_passes_at_its_edge_and_holds_just_beyond(
+    suffices: RiskFacts, too_much: RiskFacts, rule: str
+) -> None:
     valid, invalid = _decide(GOOD, suffices), _decide(GOOD, too_much)
     assert (valid.outcome, valid.reason, valid.hold) == (Outcome.APPROVE, None, None)
     assert (invalid.outcome, invalid.reason, invalid.iso20022) == (Outcome.REVIEW, Reason.RISK_HOLD, None)
@@ -292,14 +294,14 @@ def test_a_risk_rule_just_valid_and_just_invalid(suffices: RiskFacts, too_much: 
     assert invalid.hold.ends_at_ms > NOW_MS
 
 
-def test_the_first_day_is_for_amounts_above_the_stated_one() -> None:
+def test_the_first_day_rule_applies_only_above_its_amount() -> None:
     young = _facts(NOW_MS)
     assert _decide(replace(GOOD, amount_minor=999), young).reason is None
     assert _decide(replace(GOOD, amount_minor=1_000), young).reason is Reason.RISK_HOLD
 
 
 @pytest.mark.parametrize("change", [{"kind": Kind.WITHDRAWAL}, {"currency": USD, "terms_currency": USD}])
-def test_a_rule_is_for_its_kinds_and_its_currency_only(change: dict[str, Any]) -> None:
+def test_a_rule_applies_to_its_kinds_and_its_currency_only(change: dict[str, Any]) -> None:
     rule = FIRST_DAY.model_copy(update={"kinds": ("payment",)})
     policy = POLICY.model_copy(update={"risk": (rule,)})
     young = RiskFacts(NOW_MS, {}, ())
@@ -308,7 +310,7 @@ def test_a_rule_is_for_its_kinds_and_its_currency_only(change: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("earlier", [reason for reason in Reason if reason is not Reason.RISK_HOLD])
-def test_every_earlier_check_is_the_reason_before_a_risk_hold(earlier: Reason) -> None:
+def test_every_earlier_check_takes_precedence_over_a_risk_hold(earlier: Reason) -> None:
     held = _facts(NOW_MS, count=99)
     assert _decide(GOOD, held).reason is Reason.RISK_HOLD
     decided = _decide(replace(GOOD, **FAULTS[earlier]), held)
@@ -322,25 +324,25 @@ def _hold(rule: str, *, ends_at_ms: int = NOW_MS + 1, lifted: bool = False, whol
 @pytest.mark.parametrize(
     ("hold", "count", "reason"),
     [
-        (_hold("burst"), 0, Reason.RISK_HOLD),  # on, though the tally is quiet by now
+        (_hold("burst"), 0, Reason.RISK_HOLD),  # still on although the tally has run out
         (_hold("burst", ends_at_ms=NOW_MS), 0, None),  # over with its last millisecond
         (_hold("burst", lifted=True), 0, None),
         (_hold("burst", lifted=True), 99, None),  # lifted: exempt from the rule, until the hold's end
         (_hold("burst", lifted=True, ends_at_ms=NOW_MS), 99, Reason.RISK_HOLD),
-        (_hold("gone"), 0, None),  # its rule is not in the policy any more
+        (_hold("gone"), 0, None),  # its rule is no longer in the policy
     ],
 )
 def test_a_stored_hold_is_on_until_its_end_or_until_it_is_lifted(hold: Hold, count: int, reason: Reason | None) -> None:
     assert _decide(GOOD, _facts(count=count, holds=(hold,))).reason is reason
 
 
-def test_a_hold_of_the_whole_binding_is_for_both_kinds_and_every_currency() -> None:
+def test_a_hold_of_the_whole_binding_covers_both_kinds_and_every_currency() -> None:
     facts = _facts(holds=(_hold("burst"),))
     for change in ({"kind": Kind.WITHDRAWAL}, {"currency": USD, "terms_currency": USD}):
         assert _decide(replace(GOOD, **change), facts).reason is Reason.RISK_HOLD
 
 
-def test_a_lifted_hold_of_one_rule_says_nothing_about_another() -> None:
+def test_lifting_a_hold_of_one_rule_exempts_from_no_other() -> None:
     facts = _facts(NOW_MS, count=99, holds=(_hold("first-day", lifted=True, whole=False),))
     decided = _decide(GOOD, facts)
     assert decided.hold is not None

@@ -1,4 +1,4 @@
-"""Lists of decisions: what is asked for and nothing else, in pages that neither repeat nor skip."""
+"""Lists of decisions: exactly the matching ones, in pages that neither repeat nor skip."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def _decide(person: Person, name: str, **changes: Any) -> str:
     return str(person.decide(transaction_id=f"{person.user_id}.{name}", **changes)["transaction_id"])
 
 
-def test_each_filter_finds_its_own(shared: Rig) -> None:
+def test_each_filter_finds_exactly_its_decisions(shared: Rig) -> None:
     person, other = shared.bound(), shared.bound()
     paid = _decide(person, "paid")
     dollars = _decide(person, "dollars", currency="USD")
@@ -59,7 +59,7 @@ def test_each_filter_finds_its_own(shared: Rig) -> None:
     assert _names(shared)[:5] == [silent, frozen, theirs, dollars, paid]
 
 
-def test_an_account_is_found_through_whichever_of_its_bindings(shared: Rig) -> None:
+def test_an_account_is_found_through_any_of_its_bindings(shared: Rig) -> None:
     person = shared.bound()
     old, first = person.binding, _decide(person, "first")
     answer = shared.platform(
@@ -75,9 +75,9 @@ def test_an_account_is_found_through_whichever_of_its_bindings(shared: Rig) -> N
     assert (_names(shared, binding=old), _names(shared, binding=person.binding)) == ([first], [second])
 
 
-def test_pages_neither_repeat_nor_skip_while_more_is_decided(shared: Rig) -> None:
+def test_pages_neither_repeat_nor_skip_while_decisions_are_added(shared: Rig) -> None:
     person = shared.bound()
-    # Three of each millisecond: the time alone does not order them.
+    # Three per millisecond: the time alone does not order them.
     made = []
     for index in range(9):
         shared.clock.advance(1 if index % 3 == 0 else 0)
@@ -94,7 +94,7 @@ def test_pages_neither_repeat_nor_skip_while_more_is_decided(shared: Rig) -> Non
     assert found == made[::-1]
 
 
-def test_a_list_shows_reservations_as_they_are_now(shared: Rig) -> None:
+def test_a_list_shows_the_current_state_of_reservations(shared: Rig) -> None:
     person = shared.bound()
     name = _decide(person, "kept")
     shared.platform("POST", f"/v1/decisions/{name}/capture", json={"amount_minor": 1})
@@ -103,7 +103,7 @@ def test_a_list_shows_reservations_as_they_are_now(shared: Rig) -> None:
     assert listed["reservation"]["captured_minor"] == 1
 
 
-def test_who_and_what_is_not_here_is_not_an_empty_list(shared: Rig) -> None:
+def test_unknown_users_and_bindings_are_not_found_rather_than_empty(shared: Rig) -> None:
     unknown = "0x" + "11" * 32
     for path in (
         "/v1/decisions?user_id=u-none",
@@ -117,7 +117,7 @@ def test_who_and_what_is_not_here_is_not_an_empty_list(shared: Rig) -> None:
         assert kind_of(shared.support("GET", path)) == (404, "not-found"), path
     refused = shared.person()
     assert refused.bind(holder_name="另一个人名").json()["outcome"] == "refused"
-    assert _names(shared, user_id=refused.user_id) == []  # known by now, with nothing decided
+    assert _names(shared, user_id=refused.user_id) == []  # known, without decisions
     assert shared.support("GET", f"/v1/users/{refused.user_id}/accounts").json() == {"accounts": [], "pending": []}
 
 
@@ -135,7 +135,7 @@ def test_who_and_what_is_not_here_is_not_an_empty_list(shared: Rig) -> None:
         "since_ms=-1",
     ],
 )
-def test_a_bad_query_is_told(shared: Rig, query: str) -> None:
+def test_an_invalid_query_is_reported_by_field(shared: Rig, query: str) -> None:
     answer = shared.support("GET", f"/v1/decisions?{query}")
     assert kind_of(answer) == (422, "malformed-request")
     assert [error["field"] for error in answer.json()["errors"]] == [query.partition("=")[0]]
@@ -153,7 +153,9 @@ def test_a_bad_query_is_told(shared: Rig, query: str) -> None:
         (Wanted(), True, "ix_decisions_open_review"),
     ],
 )
-def test_every_list_has_an_index(tmp_path: Path, shared: Rig, wanted: Wanted, open_reviews: bool, index: str) -> None:
+def test_every_list_is_served_by_an_index(
+    tmp_path: Path, shared: Rig, wanted: Wanted, open_reviews: bool, index: str
+) -> None:
     query = _matching(wanted)
     if open_reviews:
         query = query.where(schema.REVIEW_IS_OPEN)

@@ -43,7 +43,7 @@ async def test_two_gateways_on_one_database_never_overspend_either(tmp_path: Pat
         account = one.bind()
         other.accounts = one.accounts
         ids = [f"t-{index}" for index in range(60)]
-        # Both are asked about every transaction.
+        # Every transaction is sent to both.
         first, second = await asyncio.gather(
             *(asyncio.gather(*(rig.decide(account, 100, transaction_id=name) for name in ids)) for rig in (one, other))
         )
@@ -52,7 +52,7 @@ async def test_two_gateways_on_one_database_never_overspend_either(tmp_path: Pat
         assert one.used() == [("2026-01-01", "CNY", 5_000)]
 
 
-async def test_the_same_transaction_gets_the_same_answer_whatever_has_changed(tmp_path: Path) -> None:
+async def test_the_same_transaction_gets_the_same_answer_regardless_of_later_changes(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")
@@ -77,7 +77,7 @@ async def test_one_id_with_two_bodies_is_a_conflict(tmp_path: Path, change: dict
         assert await rig.decide(account, transaction_id="t-1") == first
 
 
-async def test_idempotency_within_one_batch(tmp_path: Path) -> None:
+async def test_a_transaction_twice_in_one_batch_is_decided_once(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decisions.decide(Transaction("warm-up", account.binding, Kind.PAYMENT, 1, "CNY"))
@@ -120,7 +120,7 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
         fresh = await rig.decide(account, 5_000)
         assert fresh["outcome"] == "approve"
         assert fresh["reservation"]["day"] > day
-        # What is voided goes back to the day on which it was reserved, not to today.
+        # A voided amount is released on the day it was reserved, not today.
         await rig.settle(last["transaction_id"], State.VOIDED)
         assert [(used_day, used) for used_day, _, used in rig.used()] == [
             (day, 0),
@@ -128,29 +128,29 @@ async def test_a_day_ends_at_midnight_in_the_banks_time_zone(
         ]
 
 
-async def test_capture_keeps_and_void_gives_back_and_both_may_be_asked_again(tmp_path: Path) -> None:
+async def test_capture_keeps_the_usage_and_void_releases_it_and_both_are_idempotent(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
-        kept, given_back = [(await rig.decide(account, 2_500))["transaction_id"] for _ in range(2)]
+        kept, released = [(await rig.decide(account, 2_500))["transaction_id"] for _ in range(2)]
         for _ in range(2):
             assert (await rig.settle(kept, State.CAPTURED))["state"] == "captured"
-            assert (await rig.settle(given_back, State.VOIDED))["state"] == "voided"
+            assert (await rig.settle(released, State.VOIDED))["state"] == "voided"
             assert rig.used() == [("2026-01-01", "CNY", 2_500)]
         with pytest.raises(AlreadySettled):
             await rig.settle(kept, State.VOIDED)
         with pytest.raises(AlreadySettled):
-            await rig.settle(given_back, State.CAPTURED)
+            await rig.settle(released, State.CAPTURED)
         assert rig.used() == [("2026-01-01", "CNY", 2_500)]
         assert (await rig.decide(account, 2_501))["reason"] == "over_daily_limit"
         assert (await rig.decide(account, 2_500))["outcome"] == "approve"
-        found = await rig.decisions.find(given_back)
+        found = await rig.decisions.find(released)
         assert b'"state":"voided"' in found
         assert b'"state":"reserved"' in await rig.decisions.decide(
-            Transaction(given_back, account.binding, Kind.PAYMENT, 2_500, "CNY")
+            Transaction(released, account.binding, Kind.PAYMENT, 2_500, "CNY")
         )
 
 
-async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_path: Path) -> None:
+async def test_concurrent_voids_and_captures_settle_each_reservation_once(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         decided = await asyncio.gather(*(rig.decide(account, 100) for _ in range(40)))
@@ -160,12 +160,12 @@ async def test_many_voids_and_captures_at_once_settle_each_reservation_once(tmp_
             for state in (State.VOIDED, State.VOIDED, State.CAPTURED)
         ]
         outcomes = await asyncio.gather(*(rig.settle(*request) for request in requests), return_exceptions=True)
-        # The first request of each wins, whichever batch it came in.
+        # The first request of each wins, regardless of its batch.
         assert [type(outcome) for outcome in outcomes] == [dict, dict, AlreadySettled] * 40
         assert rig.used() == [("2026-01-01", "CNY", 0)]
 
 
-async def test_where_nothing_is_reserved_nothing_can_be_settled(tmp_path: Path) -> None:
+async def test_without_a_reservation_nothing_can_be_settled(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         declined = await rig.decide(account, 5_001)
@@ -180,7 +180,7 @@ async def test_where_nothing_is_reserved_nothing_can_be_settled(tmp_path: Path) 
         assert rig.used() == []
 
 
-async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_more(tmp_path: Path) -> None:
+async def test_without_a_stated_limit_a_day_is_bounded_by_the_counters_range(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind(transaction_limit_minor=NO_LIMIT, daily_limit_minor=NO_LIMIT)
         first = await rig.decide(account, MAX_AMOUNT_MINOR)
@@ -190,7 +190,7 @@ async def test_without_a_stated_limit_a_day_holds_what_can_be_counted_and_no_mor
         assert (await rig.decide(account, 1))["outcome"] == "approve"
 
 
-async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_commit_with_them(tmp_path: Path) -> None:
+async def test_withdrawals_that_exhaust_the_counter_do_not_fail_others_in_the_same_commit(tmp_path: Path) -> None:
     burst = VelocityRule(
         rule="velocity",
         name="burst",
@@ -213,7 +213,7 @@ async def test_withdrawals_of_all_that_can_be_counted_do_not_stop_who_shares_a_c
         assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
 
 
-async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
+async def test_usage_is_counted_separately_per_currency(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account, 5_000)
@@ -224,14 +224,14 @@ async def test_currencies_are_counted_apart(tmp_path: Path) -> None:
             await rig.decide(account, currency="XQX")
 
 
-async def test_a_new_binding_of_an_account_goes_on_with_its_daily_limit(tmp_path: Path) -> None:
+async def test_a_new_binding_of_an_account_continues_its_daily_usage(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         await rig.decide(rig.bind("9156"), 4_000)
         assert (await rig.decide(rig.bind("9156"), 1_001))["reason"] == "over_daily_limit"
         assert (await rig.decide(rig.bind("9157"), 1_001))["outcome"] == "approve"
 
 
-async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_its_tally_behind(tmp_path: Path) -> None:
+async def test_rebinding_an_account_escapes_neither_a_velocity_hold_nor_its_tally(tmp_path: Path) -> None:
     burst = VelocityRule(
         rule="velocity", name="burst", currency="CNY", over_count=2, within_minutes=10, hold_minutes=30
     )
@@ -239,7 +239,7 @@ async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_it
         first = rig.bind("9156")
         for _ in range(2):
             assert (await rig.decide(first, 1))["outcome"] == "approve"
-        held = await rig.decide(rig.bind("9156"), 1)  # the tally goes on
+        held = await rig.decide(rig.bind("9156"), 1)  # the tally continues
         assert (held["reason"], held["hold"]["rule"]) == ("risk_hold", "burst")
         again = rig.bind("9156")
         assert (await rig.decide(again, 1))["hold"] == held["hold"]  # and so does the hold
@@ -250,7 +250,7 @@ async def test_a_new_binding_of_an_account_leaves_neither_a_velocity_hold_nor_it
         assert (await rig.decide(again, 1))["outcome"] == "approve"
 
 
-async def test_a_hold_that_looks_at_each_transaction_of_a_young_binding_is_that_bindings_alone(tmp_path: Path) -> None:
+async def test_a_new_binding_hold_applies_to_that_binding_only(tmp_path: Path) -> None:
     young = NewBindingRule(rule="new_binding", name="young", currency="CNY", over_minor=10, within_hours=24)
     with decision_rig(tmp_path, policy=Policy(risk=(young,)), clock=ManualClock(1)) as rig:
         first, second = rig.bind("9156"), rig.bind("9156")
@@ -261,7 +261,7 @@ async def test_a_hold_that_looks_at_each_transaction_of_a_young_binding_is_that_
         assert only.hold_id == other["hold"]["hold_id"]
 
 
-async def test_an_ended_binding_declines_though_its_key_is_in_memory(tmp_path: Path) -> None:
+async def test_an_ended_binding_declines_although_its_key_is_still_cached(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         assert (await rig.decide(account))["outcome"] == "approve"

@@ -26,7 +26,7 @@ def _floor(rig: DecisionRig) -> int:
     return int(rig.rows(schema.bindings)[0].floor)
 
 
-async def test_the_floor_rises_with_what_opened_and_with_nothing_else(tmp_path: Path) -> None:
+async def test_the_floor_rises_only_with_records_that_opened(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         account.publication = 5
@@ -38,13 +38,13 @@ async def test_the_floor_rises_with_what_opened_and_with_nothing_else(tmp_path: 
         assert _floor(rig) == 5
         account.publication, account.key = 4, right_key
         assert (await rig.decide(account))["reason"] == "ledger_rolled_back"
-        # A suspended or silent bank's record is still its word, once.
+        # The record of a suspended or silent bank still counts, once.
         account.publication, account.watermark_ms = 6, 1
         assert (await rig.decide(account))["reason"] == "bank_silent"
         assert _floor(rig) == 6
 
 
-async def test_a_read_that_was_outrun_by_a_later_one_is_read_again_and_no_rollback(tmp_path: Path) -> None:
+async def test_a_read_overtaken_by_a_later_one_is_repeated_and_is_no_rollback(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account)
@@ -66,11 +66,11 @@ async def test_a_read_that_was_outrun_by_a_later_one_is_read_again_and_no_rollba
         held.set()
         outrun = await slow
         assert (outrun["outcome"], outrun["publication"], rig.reader.reads) == ("approve", 2, reads + 1)
-        assert rig.reader.floors == [0, 0, 0, 2]  # the second read says what it must reach
+        assert rig.reader.floors == [0, 0, 0, 2]  # the second read states its floor
         assert len(rig.rows(schema.decisions)) == 3
 
 
-async def test_a_record_that_is_gone_from_a_node_that_lags_is_asked_for_again(tmp_path: Path) -> None:
+async def test_a_record_missing_from_a_lagging_node_is_read_again(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         account.publication = 3
@@ -85,10 +85,10 @@ async def test_a_record_that_is_gone_from_a_node_that_lags_is_asked_for_again(tm
         assert rig.reader.floors[-1] == 3
 
 
-async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they_are(
+async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read before that would only grow old, and be a call of its own."""
+    """An earlier read would only age and need its own call."""
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         written, entered, gate = rig.storage.write_all, threading.Event(), threading.Event()
@@ -109,7 +109,7 @@ async def test_what_comes_while_decisions_are_written_reads_the_ledger_once_they
         assert rig.reader.reads == 4
 
 
-async def test_with_the_ledger_out_of_reach_a_decision_is_recorded_as_any_other(tmp_path: Path) -> None:
+async def test_with_the_ledger_unreachable_a_decision_is_still_recorded(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
 
@@ -124,7 +124,7 @@ async def test_with_the_ledger_out_of_reach_a_decision_is_recorded_as_any_other(
         assert (await rig.decide(account))["outcome"] == "approve"
 
 
-async def test_past_the_bound_it_is_overloaded_and_nothing_is_stored(tmp_path: Path) -> None:
+async def test_requests_beyond_the_bound_are_refused_as_overload_and_nothing_is_stored(tmp_path: Path) -> None:
     with decision_rig(tmp_path, max_waiting=5) as rig:
         account = rig.bind()
         held = asyncio.Event()
@@ -145,7 +145,7 @@ async def test_past_the_bound_it_is_overloaded_and_nothing_is_stored(tmp_path: P
         assert (await rig.decide(account, transaction_id="t-shed"))["outcome"] == "approve"
 
 
-async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+async def test_a_failed_commit_stores_nothing_and_the_next_one_works(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         with rig.database.write() as connection:
@@ -154,7 +154,7 @@ async def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(tmp_pat
         assert [type(each) for each in failed] == [StorageUnavailable] * 3
         with rig.database.write() as connection:
             connection.execute(text("ALTER TABLE usage RENAME COLUMN gone_minor TO used_minor"))
-            # Reservations are written after decisions: what was written before the failure is rolled back too.
+            # Reservations are written after decisions: rows written before the failure are rolled back too.
             connection.execute(
                 text(
                     "CREATE TRIGGER fails BEFORE INSERT ON usage WHEN NEW.used_minor > 10 "
@@ -188,7 +188,7 @@ async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monk
 async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the database lets two writers in at once, the second one's insert fails, and it looks again."""
+    """Where the database lets two writers in at once, the second one's insert fails and it reads again."""
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         first = await rig.decide(account, transaction_id="t-1")
@@ -204,7 +204,7 @@ async def test_a_transaction_that_another_process_decided_meanwhile_gets_that_an
         assert rig.used() == [("2026-01-01", "CNY", 1_000)]
 
 
-async def test_a_locked_database_is_said_so(tmp_path: Path) -> None:
+async def test_a_locked_database_is_reported_as_such(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
         await rig.decide(account)

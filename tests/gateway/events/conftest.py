@@ -16,7 +16,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
-    """A rig that refuses what production refuses."""
+    """A rig with production's restrictions on endpoints."""
     webhooks = {"allow_http": False, "allow_private_addresses": False, "max_endpoints": 2}
     with follow_rig(tmp_path_factory.mktemp("strict"), webhooks=webhooks) as made:
         yield made
@@ -24,14 +24,14 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
-    """A rig that refuses private addresses, but not the http that the receiver speaks."""
+    """A rig that refuses private addresses but allows the receiver's plain HTTP."""
     with follow_rig(tmp_path_factory.mktemp("guarded"), webhooks={"allow_private_addresses": False}) as made:
         yield made
 
 
 @pytest.fixture
 def rig(shared: FollowRig) -> Iterator[FollowRig]:
-    """The module's rig, without endpoints but the test's own."""
+    """The module's rig, with no endpoints but the test's own."""
     yield shared
     for endpoint in shared.admin("GET", "/v1/webhook-endpoints").json()["endpoints"]:
         shared.admin("DELETE", f"/v1/webhook-endpoints/{endpoint['id']}")

@@ -1,4 +1,4 @@
-"""The schedule of a webhook's attempts, over three days and by the settings' own defaults."""
+"""The schedule of a webhook's attempts, over three days with the default settings."""
 
 import random
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class _Late(random.Random):
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
-    """A database with one endpoint and one event that it wants."""
+    """A database with one endpoint and one event of a type it subscribes to."""
     database = Database(new_database(tmp_path, "gateway"))
     migrate(database, "standing.gateway.storage")
     made = Storage(database)
@@ -62,8 +62,8 @@ def _due_ms(storage: Storage) -> int:
     return due_ms
 
 
-def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
-    """Refuse every attempt at the moment it is due, and none a millisecond before. Returns: the times of attempts."""
+def _fail_until_abandoned(storage: Storage, clock: ManualClock, queues: DeliveryQueues) -> list[int]:
+    """Fail every attempt when it is due; none may be due a millisecond earlier. Returns: the attempts' times."""
     attempts: list[int] = []
     while True:
         attempt = queues.claim(_ENDPOINT, None)
@@ -79,10 +79,10 @@ def _fail_until_given_up(storage: Storage, clock: ManualClock, queues: DeliveryQ
         clock.advance(1)
 
 
-def test_attempts_are_twice_as_far_apart_each_time_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
+def test_attempts_back_off_exponentially_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
-    attempts = _fail_until_given_up(storage, clock, queues)
+    attempts = _fail_until_abandoned(storage, clock, queues)
     gaps_s = [(later - earlier) / 1000 for earlier, later in pairwise(attempts)]
     assert gaps_s[:10] == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560]
     assert set(gaps_s[10:]) == {3600}
@@ -91,9 +91,7 @@ def test_attempts_are_twice_as_far_apart_each_time_up_to_an_hour_and_end_after_t
 
 
 @pytest.mark.parametrize(("jitter", "factor"), [(_Early(), 0.8), (_Late(), 1.2)])
-def test_each_back_off_is_spread_by_a_fifth_to_both_sides(
-    storage: Storage, jitter: random.Random, factor: float
-) -> None:
+def test_each_back_off_is_jittered_by_a_fifth_both_ways(storage: Storage, jitter: random.Random, factor: float) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), jitter)
     assert [queues.back_off_ms(failures) for failures in (1, 2, 10_000)] == [
         5_000 * factor,
@@ -102,7 +100,7 @@ def test_each_back_off_is_spread_by_a_fifth_to_both_sides(
     ]
 
 
-def test_a_receiver_cannot_put_an_event_off_by_more_than_an_hour(storage: Storage) -> None:
+def test_a_receiver_cannot_delay_an_event_by_more_than_an_hour(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
     attempt = queues.claim(_ENDPOINT, None)
@@ -119,14 +117,14 @@ def _more_events(storage: Storage, count: int) -> None:
 
 def _take_all(queues: DeliveryQueues) -> list[int]:
     """Take every event that is due. Returns: their positions."""
-    taken = []
+    positions = []
     while (attempt := queues.claim(_ENDPOINT, None)) is not None:
         queues.delivered(attempt, "http_204", revive=False)
-        taken.append(attempt.event.position)
-    return taken
+        positions.append(attempt.event.position)
+    return positions
 
 
-def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
+def test_a_replay_from_beyond_the_queue_skips_nothing_of_the_backlog(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
     _more_events(storage, 9)
     assert queues.claim(_ENDPOINT, None) is not None  # 1 and 2 are queued, the rest waits in the log
@@ -135,7 +133,7 @@ def test_a_replay_after_a_position_past_the_queue_skips_nothing_of_the_backlog(s
     assert _take_all(queues) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 
-def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_none_to_come(storage: Storage) -> None:
+def test_a_replay_from_a_future_position_is_refused_and_skips_no_later_event(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     assert _take_all(queues) == [1]
     assert queues.replay_after(_ENDPOINT, 1) == 0
@@ -145,7 +143,7 @@ def test_a_replay_after_a_position_that_no_event_has_yet_is_refused_and_skips_no
     assert _take_all(queues) == [2, 3]
 
 
-def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage: Storage) -> None:
+def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     _more_events(storage, 2)
     assert _take_all(queues) == [1, 2, 3]
@@ -156,15 +154,15 @@ def test_a_replay_where_the_log_was_pruned_goes_by_what_was_queued_once(storage:
     assert _take_all(queues) == [4]
 
 
-def test_what_was_given_up_is_sent_again_when_it_is_replayed(storage: Storage) -> None:
+def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
     clock = ManualClock(_START_MS)
     queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
-    _fail_until_given_up(storage, clock, queues)
+    _fail_until_abandoned(storage, clock, queues)
     with storage.read() as connection:
         (event,) = event_log.page(connection, 0, 10)
     assert queues.replay_event(_ENDPOINT, event.id) == 1
     attempt = queues.claim(_ENDPOINT, None)
     assert attempt is not None
     assert (attempt.event.id, attempt.number) == (event.id, 1)
-    # Its three days begin anew.
+    # Its three days start over.
     assert not queues.failed(attempt, "http_500")

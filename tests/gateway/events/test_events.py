@@ -1,4 +1,4 @@
-"""Events: every type by a real change at a real bank, what a difference is, and the log's pages and memory."""
+"""Events: every type from a real change at a real bank, differences, and the log's pages and retention."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,11 +45,11 @@ def _limits(**changes: int) -> Limits:
     return replace(ACTIVE.limits, **changes)
 
 
-# --- what a difference is
+# --- differences
 
 
 @pytest.mark.parametrize(
-    ("previous", "changes", "told"),
+    ("previous", "changes", "types"),
     [
         (ACTIVE, {}, []),
         (ACTIVE, {"status": Status.FROZEN}, [("binding.frozen", ("status",))]),
@@ -101,15 +101,15 @@ def _limits(**changes: int) -> Limits:
         ),
     ],
 )
-def test_each_difference_between_two_words_is_told_with_the_names_of_what_differs(
-    previous: Terms, changes: dict[str, Any], told: list[tuple[str, tuple[str, ...]]]
+def test_each_difference_between_two_attestations_is_an_event_naming_the_changed_fields(
+    previous: Terms, changes: dict[str, Any], types: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     found = binding_changes(previous, replace(previous, **changes), first=False, bound=TAGS)
-    assert [(change.type.value, change.fields) for change in found] == told
+    assert [(change.type.value, change.fields) for change in found] == types
 
 
 @pytest.mark.parametrize(
-    ("current", "told"),
+    ("current", "types"),
     [
         (ACTIVE, ["binding.usable"]),
         # Withdrawals are possible.
@@ -120,30 +120,30 @@ def test_each_difference_between_two_words_is_told_with_the_names_of_what_differ
         (None, ["binding.unreadable"]),
     ],
 )
-def test_the_first_word_is_held_against_an_active_account_of_the_holder_it_was_bound_for(
-    current: Terms | None, told: list[str]
+def test_the_first_attestation_is_compared_with_an_active_account_of_the_bound_holder(
+    current: Terms | None, types: list[str]
 ) -> None:
-    assert [change.type.value for change in binding_changes(None, current, first=True, bound=TAGS)] == told
+    assert [change.type.value for change in binding_changes(None, current, first=True, bound=TAGS)] == types
 
 
-def test_a_word_that_could_not_be_opened_is_told_once_and_its_end_too() -> None:
+def test_an_unreadable_attestation_is_reported_once_and_so_is_its_end() -> None:
     assert [c.type for c in binding_changes(ACTIVE, None, first=False, bound=TAGS)] == [EventType.UNREADABLE]
     assert binding_changes(None, None, first=False, bound=TAGS) == []
     assert [c.type for c in binding_changes(None, ACTIVE, first=False, bound=TAGS)] == [EventType.CLEARED]
     assert [c.type for c in binding_changes(None, FROZEN, first=False, bound=TAGS)] == [EventType.FROZEN]
 
 
-# --- every type by a real change at a real bank
+# --- every type from a real change at a real bank
 
 
 class City:
-    """A world with one bank and its platform, shared by the table; each row has an account of its own."""
+    """A world with one bank and its platform, shared by the table; each row has its own account."""
 
     def __init__(self, made: World) -> None:
         self.world = made
         self.bank: Bank = made.start_bank()
         self.bank.change({**ACCOUNT, "number": "A000", "number_type": "account"})
-        self.bank.heartbeat()  # before it has spoken on the ledger, the gateway would tell of a bank that is silent
+        self.bank.heartbeat()  # before its first publication the gateway would report the bank as silent
         self.platform: Platform = made.start_platform(follower={"poll_ms": 10})
         self._accounts = 0
 
@@ -154,11 +154,11 @@ class City:
         account = {**ACCOUNT, "number": number, "number_type": "account"}
         self.bank.change(account)
         binding = self.platform.bind(self.bank.bic, account)
-        wait_until(partial(self.told, f"/v1/events?binding={binding}", 1))  # usable
+        wait_until(partial(self.has_events, f"/v1/events?binding={binding}", 1))  # usable
         return number, binding
 
-    def told(self, path: str, count: int) -> bool:
-        """Whether so many events are there."""
+    def has_events(self, path: str, count: int) -> bool:
+        """Whether that many events have arrived."""
         return len(self.events(path)) >= count
 
     def events(self, path: str) -> list[dict[str, Any]]:
@@ -190,44 +190,46 @@ ROWS: list[tuple[list[dict[str, Any]], list[str]]] = [
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("changes", "told"), ROWS)
-def test_every_kind_of_change_at_the_bank_is_told(city: City, changes: list[dict[str, Any]], told: list[str]) -> None:
+@pytest.mark.parametrize(("changes", "types"), ROWS)
+def test_every_kind_of_change_at_the_bank_becomes_its_event(
+    city: City, changes: list[dict[str, Any]], types: list[str]
+) -> None:
     number, binding = city.bound()
     path = f"/v1/events?binding={binding}"
     for count, change in enumerate(changes, start=1):
         as_of_ms = city.bank.change({"number": number, **change})
-        wait_until(partial(city.told, path, 1 + count))
+        wait_until(partial(city.has_events, path, 1 + count))
         assert city.events(path)[-1]["data"]["effective_at_ms"] == as_of_ms
-    assert [event["type"] for event in city.events(path)] == ["binding.usable", *told]
+    assert [event["type"] for event in city.events(path)] == ["binding.usable", *types]
 
 
 @pytest.mark.long
-def test_a_real_bank_that_falls_silent_comes_back_is_suspended_and_reinstated_is_told_of(city: City) -> None:
+def test_silence_return_suspension_and_reinstatement_of_a_real_bank_become_events(city: City) -> None:
     watermark_ms = city.bank.heartbeat()
 
-    def told() -> list[str]:
+    def types() -> list[str]:
         return [event["type"] for event in city.events("/v1/events?limit=500") if event["data"]["binding"] is None]
 
-    assert told() == []
+    assert types() == []
     city.world.clock.advance(watermark_ms + MAX_STALENESS_MS + 1 - city.world.clock.now_ms())
-    wait_until(lambda: told() == ["bank.silent"])
+    wait_until(lambda: types() == ["bank.silent"])
     city.bank.heartbeat()
-    wait_until(lambda: told() == ["bank.silent", "bank.back"])
+    wait_until(lambda: types() == ["bank.silent", "bank.back"])
     bic, client = city.bank.bic, city.world.client
     governance.execute(client, governance.suspend(bic), GUARDIAN)
-    wait_until(lambda: told() == ["bank.silent", "bank.back", "bank.suspended"])
+    wait_until(lambda: types() == ["bank.silent", "bank.back", "bank.suspended"])
     step = governance.reinstate(bic, city.bank.signer.address, LocalSigner(BANK_ADMIN).address)
     governance.execute(client, step, REGISTRAR)
-    wait_until(lambda: told() == ["bank.silent", "bank.back", "bank.suspended", "bank.reinstated"])
+    wait_until(lambda: types() == ["bank.silent", "bank.back", "bank.suspended", "bank.reinstated"])
 
 
-def test_the_tables_above_leave_no_type_out() -> None:
-    by_bank = {kind for _, told in ROWS for kind in told}
+def test_the_tables_above_cover_every_event_type() -> None:
+    by_bank = {kind for _, types in ROWS for kind in types}
     elsewhere = {"bank.silent", "bank.back", "bank.suspended", "bank.reinstated"}
-    elsewhere |= {"binding.usable", "decision.reviewed"}  # usable goes before each row; test_reviews has the other
-    only_by_a_faulty_bank = {"binding.unreadable"}  # test_follower has it
-    elsewhere |= {"bank.slowing", "binding.at_risk", "binding.check_up"}  # tests/gateway/warning has them
-    elsewhere |= {"binding.unstated"}  # the node's tests of quarantine have it
+    elsewhere |= {"binding.usable", "decision.reviewed"}  # usable precedes each row; test_reviews covers the other
+    only_by_a_faulty_bank = {"binding.unreadable"}  # covered by test_follower
+    elsewhere |= {"bank.slowing", "binding.at_risk", "binding.check_up"}  # covered by tests/gateway/warning
+    elsewhere |= {"binding.unstated"}  # covered by the node's tests of quarantine
     assert {kind.value for kind in EventType} == by_bank | elsewhere | only_by_a_faulty_bank
 
 
@@ -269,14 +271,14 @@ def test_pages_go_through_the_log_in_order_and_end_empty(rig: FollowRig) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "binding=0x12", f"after={2**63}"])
-def test_a_page_that_makes_no_sense_is_refused_with_the_field(rig: FollowRig, query: str) -> None:
+def test_an_invalid_page_query_is_refused_by_field(rig: FollowRig, query: str) -> None:
     answer = rig.platform("GET", f"/v1/events?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
 @pytest.mark.long
-def test_old_events_are_forgotten_in_bounded_steps_and_their_positions_never_used_again(rig: FollowRig) -> None:
+def test_old_events_are_pruned_in_bounded_steps_and_their_positions_never_reused(rig: FollowRig) -> None:
     day_ms = 24 * 3600 * 1000
     keep_ms = rig.settings.follower.keep_days * day_ms
     put(rig, 3, observed_at_ms=rig.clock.now_ms() - keep_ms - 1)
@@ -288,7 +290,7 @@ def test_old_events_are_forgotten_in_bounded_steps_and_their_positions_never_use
     rig.clock.advance(2 * day_ms)
     rig.heartbeat()
     assert [event["type"] for event in rig.follow()] == []
-    left = rig.platform("GET", "/v1/events").json()  # the newest stays, to say how far the log went
+    left = rig.platform("GET", "/v1/events").json()  # the newest stays to mark the end of the log
     assert (left["oldest"], [event["position"] for event in left["events"]]) == (5, [5])
     put(rig, 1)
     assert [event["position"] for event in rig.platform("GET", "/v1/events").json()["events"]] == [5, 6]

@@ -1,4 +1,4 @@
-"""Server-sent events: as they come, resumed where a client was, bounded, alive while nothing happens."""
+"""Server-sent events: immediate, resumable, bounded, and kept alive when idle."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ from tests.world import wait_until
 
 _MAX_CLIENTS = 3
 _HEARTBEAT_MS = 50
-#: So many comments in a row are 20 seconds in which no event came.
+#: That many comments in a row are 20 seconds without an event.
 _MAX_COMMENTS = 20_000 // _HEARTBEAT_MS
 
 
@@ -29,7 +29,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
         yield made
 
 
-def tell(rig: FollowRig, count: int = 1) -> list[int]:
+def write_events(rig: FollowRig, count: int = 1) -> list[int]:
     """Write events as the follower does, and wake the streams. Returns: their positions."""
     _, before = rig.following.log.ends()
     at_ms = rig.clock.now_ms()
@@ -62,7 +62,7 @@ class Stream:
         raise AssertionError("the stream has ended")
 
     def event(self) -> dict[str, str]:
-        """The next event; comments are passed over."""
+        """The next event; comments are skipped."""
         for _ in range(_MAX_COMMENTS):
             message = self.message()
             if "event" in message:
@@ -80,13 +80,13 @@ def stream(rig: FollowRig, url: str = "", role: str = "platform", **headers: str
         assert response.status_code == 200, response.read()
         assert response.headers["content-type"].startswith("text/event-stream")
         opened = Stream(response)
-        # From the first comment on, whatever is told is in the stream.
+        # From the first comment on, every event is in the stream.
         assert opened.message()["comment"] == "standing events"
         yield opened
 
 
 def ask(rig: FollowRig, role: str | None = "platform", **headers: str) -> httpx.Response:
-    """Ask for a stream that is to be refused."""
+    """Request a stream that must be refused."""
     if role is not None:
         headers["authorization"] = f"Bearer {rig.keys[role]}"
     with httpx.stream("GET", rig.url + "/v1/events/stream", headers=headers, timeout=20) as response:
@@ -95,9 +95,9 @@ def ask(rig: FollowRig, role: str | None = "platform", **headers: str) -> httpx.
         return response
 
 
-def test_an_event_comes_to_every_client_as_it_is_in_the_list(rig: FollowRig) -> None:
+def test_every_client_receives_an_event_exactly_as_listed(rig: FollowRig) -> None:
     with stream(rig) as one, stream(rig, role="admin") as two:
-        (position,) = tell(rig)
+        (position,) = write_events(rig)
         listed = rig.platform("GET", f"/v1/events?after={position - 1}").json()["events"][0]
         for client in (one, two):
             message = client.event()
@@ -105,39 +105,39 @@ def test_an_event_comes_to_every_client_as_it_is_in_the_list(rig: FollowRig) -> 
             assert json.loads(message["data"]) == listed
 
 
-def test_without_a_position_a_stream_begins_now(rig: FollowRig) -> None:
-    tell(rig, 2)
+def test_without_a_position_a_stream_starts_at_the_present(rig: FollowRig) -> None:
+    write_events(rig, 2)
     with stream(rig) as client:
-        assert tell(rig) == client.positions(1)
+        assert write_events(rig) == client.positions(1)
 
 
-def test_a_client_that_comes_back_gets_everything_it_missed_in_order_and_nothing_twice(rig: FollowRig) -> None:
+def test_a_reconnecting_client_gets_everything_it_missed_in_order_and_nothing_twice(rig: FollowRig) -> None:
     with stream(rig) as client:
-        first = tell(rig, 2)
+        first = write_events(rig, 2)
         assert client.positions(2) == first
-    missed = tell(rig, 250)  # more than one page
+    missed = write_events(rig, 250)  # more than one page
     with stream(rig, **{"last-event-id": str(first[-1])}) as client:
         assert client.positions(250) == missed
-        assert tell(rig) == client.positions(1)
+        assert write_events(rig) == client.positions(1)
 
 
-def test_a_client_that_comes_back_to_another_process_misses_nothing(rig: FollowRig) -> None:
-    first = tell(rig, 3)
+def test_a_client_reconnecting_to_another_process_misses_nothing(rig: FollowRig) -> None:
+    first = write_events(rig, 3)
     again = {"last-event-id": str(first[0])}
     with served(create_app(rig.settings, rig.clock)) as url, stream(rig, url, **again) as client:
         assert client.positions(2) == first[1:]
-        # Nothing wakes a stream for what another process wrote; it looks for itself.
-        assert tell(rig) == client.positions(1)
+        # Nothing wakes a stream for another process's events; it polls.
+        assert write_events(rig) == client.positions(1)
 
 
-def test_an_idle_stream_says_that_it_lives(rig: FollowRig) -> None:
+def test_an_idle_stream_sends_heartbeats(rig: FollowRig) -> None:
     with stream(rig) as client:
         assert client.message() == {"comment": "heartbeat"}
         assert client.message() == {"comment": "heartbeat"}
 
 
-def test_what_is_no_longer_kept_is_told_as_a_gap(rig: FollowRig) -> None:
-    positions = tell(rig, 5)
+def test_events_no_longer_kept_are_reported_as_a_gap(rig: FollowRig) -> None:
+    positions = write_events(rig, 5)
     with rig.app.state.gateway.storage.write() as connection:
         connection.exec_driver_sql(f"DELETE FROM events WHERE position < {positions[3]}")
     with stream(rig, **{"last-event-id": str(positions[0])}) as client:
@@ -149,10 +149,10 @@ def test_what_is_no_longer_kept_is_told_as_a_gap(rig: FollowRig) -> None:
         assert client.positions(2) == positions[3:]
 
 
-def test_a_gap_is_told_also_where_all_that_a_client_missed_and_all_after_it_is_too_old_to_be_kept(
+def test_a_gap_is_reported_even_when_every_missed_and_later_event_was_pruned(
     rig: FollowRig,
 ) -> None:
-    positions = tell(rig, 3)
+    positions = write_events(rig, 3)
     with rig.app.state.gateway.storage.write() as connection:
         event_log.prune(connection, rig.clock.now_ms() + 1, 1_000)
     with stream(rig, **{"last-event-id": str(positions[0])}) as client:
@@ -161,27 +161,27 @@ def test_a_gap_is_told_also_where_all_that_a_client_missed_and_all_after_it_is_t
     assert rig.platform("GET", f"/v1/events?after={positions[0]}").json()["oldest"] == positions[2]
 
 
-def test_after_a_restored_backup_a_client_that_had_seen_more_misses_nothing_new(rig: FollowRig) -> None:
-    (newest,) = tell(rig)
+def test_after_a_restored_backup_a_client_that_was_ahead_misses_nothing_new(rig: FollowRig) -> None:
+    (newest,) = write_events(rig)
     ahead = newest + 10
     listed = rig.platform("GET", f"/v1/events?after={ahead}").json()
     assert (listed["events"], listed["next_after"]) == ([], newest)
     with stream(rig, **{"last-event-id": str(ahead)}) as client:
-        assert tell(rig) == client.positions(1)
+        assert write_events(rig) == client.positions(1)
 
 
 @pytest.mark.long
-def test_what_another_process_wrote_does_not_wait_for_a_heartbeat(
+def test_events_of_another_process_do_not_wait_for_a_heartbeat(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streams: dict[str, Any] = {"heartbeat_ms": 120_000}
     with follow_rig(tmp_path_factory.mktemp("far"), streams=streams) as rig, stream(rig) as client:
         monkeypatch.setattr(rig.following.wakeups, "wake", lambda: None)
-        assert tell(rig) == client.positions(1)
+        assert write_events(rig) == client.positions(1)
     monkeypatch.undo()
 
 
-def test_past_the_bound_a_client_is_told_to_come_back_and_a_place_is_free_when_one_leaves(rig: FollowRig) -> None:
+def test_clients_beyond_the_bound_are_refused_until_one_leaves(rig: FollowRig) -> None:
     with stream(rig), stream(rig):
         with stream(rig):
             answer = ask(rig)
@@ -197,7 +197,7 @@ def _opens(rig: FollowRig) -> bool:
 
 
 @pytest.mark.parametrize("position", ["x", "-1", "1" * 21, "9" * 20, "9" * 19, "1.5", "evt_1"])
-def test_a_position_that_is_none_is_refused(rig: FollowRig, position: str) -> None:
+def test_an_invalid_position_is_refused(rig: FollowRig, position: str) -> None:
     answer = ask(rig, **{"last-event-id": position})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "last-event-id")
 
@@ -208,9 +208,9 @@ def test_only_the_platform_may_listen(rig: FollowRig) -> None:
 
 
 @pytest.mark.long
-def test_a_stream_ends_after_its_time_so_that_a_key_that_was_taken_away_does_not_listen_for_ever(
+def test_a_stream_ends_after_its_lifetime_so_that_a_revoked_key_does_not_listen_for_ever(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     streams: dict[str, Any] = {"max_age_ms": 200, "heartbeat_ms": _HEARTBEAT_MS}
     with follow_rig(tmp_path_factory.mktemp("aged"), streams=streams) as rig, stream(rig) as client:
-        assert list(client._lines)[-1] == ""  # it ends by itself, after whole messages
+        assert list(client._lines)[-1] == ""  # the server ends it, after whole messages

@@ -1,10 +1,10 @@
-"""Webhook endpoints: which addresses they may have, who may manage them, and what is kept of them."""
+"""Webhook endpoints: permitted addresses, management, and storage."""
 
 import pytest
 
 from standing.gateway.events.addresses import PublicSockets, is_public
 from standing.gateway.events.settings import WebhookSettings
-from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, tell
+from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, write_events
 from tests.gateway.follower_rig import FollowRig
 from tests.gateway.webhook_receiver import Receiver
 
@@ -36,7 +36,7 @@ from tests.gateway.webhook_receiver import Receiver
         ("2002:7f00:1::", False),
     ],
 )
-def test_only_addresses_of_the_open_internet_are_public(address: str, public: bool) -> None:
+def test_only_addresses_of_the_open_internet_count_as_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
@@ -70,13 +70,13 @@ def test_a_private_address_is_refused_when_an_endpoint_is_added(guarded: FollowR
         ("2130706433", "InvalidUrlClientError"),
     ],
 )
-def test_a_name_that_leads_to_a_private_address_is_never_connected_to(
+def test_a_host_name_resolving_to_a_private_address_is_never_connected_to(
     guarded: FollowRig, hook: Receiver, host: str, result: str
 ) -> None:
     endpoint = add(guarded, hook.url.replace("127.0.0.1", host))
-    tell(guarded)
+    write_events(guarded)
     failed(guarded, endpoint, result)
-    assert hook.came == []
+    assert hook.received == []
 
 
 @pytest.mark.long
@@ -94,7 +94,7 @@ def test_a_name_that_leads_to_a_private_address_is_never_connected_to(
         "https://" + "h" * 1_999,
     ],
 )
-def test_a_url_that_is_none_or_not_encrypted_is_refused(strict: FollowRig, url: str) -> None:
+def test_an_invalid_or_unencrypted_url_is_refused(strict: FollowRig, url: str) -> None:
     answer = strict.admin("POST", "/v1/webhook-endpoints", json={"url": url})
     assert answer.status_code == 422
     assert "secret" not in answer.text
@@ -131,13 +131,13 @@ def test_the_number_of_endpoints_is_bounded(strict: FollowRig) -> None:
 
 
 @pytest.mark.parametrize("types", [[], ["binding.unheard-of"]])
-def test_types_that_are_none_are_refused(rig: FollowRig, types: list[str]) -> None:
+def test_unknown_event_types_are_refused(rig: FollowRig, types: list[str]) -> None:
     answer = rig.admin("POST", "/v1/webhook-endpoints", json={"url": "http://hooks.example.com/", "types": types})
     assert answer.status_code == 422
 
 
 @pytest.mark.long
-def test_by_default_nothing_goes_out_unencrypted_or_to_a_private_address_and_three_days_are_tried() -> None:
+def test_by_default_nothing_is_sent_unencrypted_or_to_a_private_address_and_retries_last_three_days() -> None:
     defaults = WebhookSettings()
     assert (defaults.allow_http, defaults.allow_private_addresses) == (False, False)
     assert (defaults.retry_initial_ms, defaults.give_up_after_ms) == (RETRY_MS, 3 * DAY_MS)

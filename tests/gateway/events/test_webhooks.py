@@ -1,4 +1,4 @@
-"""Webhooks: signed by the standard, retried, each endpoint by itself, never to a private address, nothing lost."""
+"""Webhooks: signed by the standard, retried, independent per endpoint, never to a private address, nothing lost."""
 
 import os
 import socket
@@ -16,13 +16,13 @@ from standing.gateway.app import create_app
 from standing.gateway.events.types import EventType
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.serve import served
-from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, queue, tell
+from tests.gateway.events.webhook_endpoints import DAY_MS, RETRY_MS, add, failed, queue, write_events
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.webhook_receiver import Receiver
 from tests.world import wait_until
 
 
-def test_a_change_at_a_bank_comes_as_a_message_that_the_standard_library_verifies(
+def test_a_change_at_a_bank_arrives_as_a_message_that_the_standard_webhooks_library_verifies(
     rig: FollowRig, hook: Receiver
 ) -> None:
     person = rig.bound()
@@ -30,37 +30,37 @@ def test_a_change_at_a_bank_comes_as_a_message_that_the_standard_library_verifie
     add(rig, hook)
     rig.bank.change(person.number, status=Status.FROZEN)
     (event,) = rig.follow()
-    wait_until(lambda: hook.taken)
-    assert hook.taken == [event]
+    wait_until(lambda: hook.accepted)
+    assert hook.accepted == [event]
     assert event["type"] == "binding.frozen"
 
 
-def test_a_failing_endpoint_is_tried_again_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
+def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500, 503]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, "http_500")
     rig.clock.advance(int(RETRY_MS * 0.8) - 1)
-    tell(rig)  # a new event does not get around the pause
+    write_events(rig)  # a new event does not bypass the back-off
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries WHERE attempts > 0")
     database.close()
     assert 0.8 * RETRY_MS <= due_ms - (rig.clock.now_ms() - int(RETRY_MS * 0.8) + 1) <= 1.2 * RETRY_MS
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     rig.clock.advance(RETRY_MS)
     failed(rig, endpoint, "http_503")
-    assert len(hook.came) == 2
+    assert len(hook.received) == 2
     rig.clock.advance(4 * RETRY_MS)
-    wait_until(lambda: len(hook.taken) == 2)
-    assert len({event["id"] for event in hook.taken}) == 2
+    wait_until(lambda: len(hook.accepted) == 2)
+    assert len({event["id"] for event in hook.accepted}) == 2
 
 
-def test_what_waited_for_an_endpoint_that_is_back_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
+def test_the_backlog_of_a_recovered_endpoint_is_sent_at_once_and_in_order(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [500]
-    tell(rig, 20)
+    write_events(rig, 20)
     failed(rig, endpoint, "http_500")
-    # Some were tried before, and more often: their next attempts are an hour away.
+    # Some have failed repeatedly: their next attempts are an hour away.
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         database.execute(
             "UPDATE webhook_deliveries SET next_attempt_at_ms = next_attempt_at_ms + 3600000 "
@@ -68,7 +68,7 @@ def test_what_waited_for_an_endpoint_that_is_back_is_sent_at_once_and_in_order(r
         )
     database.close()
     rig.clock.advance(2 * RETRY_MS)
-    wait_until(lambda: len(hook.taken) == 20)
+    wait_until(lambda: len(hook.accepted) == 20)
     assert hook.positions == sorted(hook.positions)
     wait_until(lambda: queue(rig, endpoint)["pending"] == 0)
 
@@ -79,17 +79,17 @@ def test_a_dead_endpoint_and_a_slow_one_never_delay_another(rig: FollowRig, hook
     other.gate.clear()
     add(rig, other)
     add(rig, hook)
-    tell(rig, 30)
-    wait_until(lambda: len(hook.taken) == 30)
-    assert other.taken == []
-    assert len(other.came) <= 1  # one attempt at a time
+    write_events(rig, 30)
+    wait_until(lambda: len(hook.accepted) == 30)
+    assert other.accepted == []
+    assert len(other.received) <= 1  # one attempt at a time
     assert queue(rig, dead)["pending"] == 30
     other.gate.set()
-    wait_until(lambda: len(other.taken) == 30)
+    wait_until(lambda: len(other.accepted) == 30)
 
 
 @pytest.mark.long
-def test_names_whose_servers_never_answer_delay_no_other_endpoint(
+def test_host_names_that_never_resolve_delay_no_other_endpoint(
     tmp_path: Path, hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_up, over, asked = socket.getaddrinfo, threading.Event(), []
@@ -102,63 +102,63 @@ def test_names_whose_servers_never_answer_delay_no_other_endpoint(
         return look_up(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
-    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the threads that everybody shares
+    count = min(32, (os.cpu_count() or 1) + 4) + 1  # one more than the shared threads
     with follow_rig(tmp_path, webhooks={"max_endpoints": count + 1, "timeout_ms": 60_000}) as rig:
         try:
             for number in range(count):
                 add(rig, f"http://{number}.dead.example/")
-            tell(rig)
+            write_events(rig)
             wait_until(lambda: len(asked) == count)
             add(rig, hook.url.replace("127.0.0.1", "localhost"))
-            tell(rig)
-            wait_until(lambda: hook.taken)
+            write_events(rig)
+            wait_until(lambda: hook.accepted)
         finally:
             over.set()
 
 
 @pytest.mark.long
-def test_an_answer_that_never_comes_counts_as_a_failure_after_the_time_allowed(tmp_path: Path, hook: Receiver) -> None:
+def test_a_missing_answer_counts_as_a_failure_at_the_timeout(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"timeout_ms": 150}) as rig:
         endpoint = add(rig, hook)
         hook.gate.clear()
-        tell(rig)
+        write_events(rig)
         failed(rig, endpoint, "timeout")
         hook.gate.set()
-        hook.taken.clear()
+        hook.accepted.clear()
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: hook.taken)
+        wait_until(lambda: hook.accepted)
 
 
-def test_410_switches_an_endpoint_off_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
+def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
     hook.answers = [410]
-    tell(rig)
+    write_events(rig)
     wait_until(lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_at_ms"])
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
-    tell(rig, 3)
+    write_events(rig, 3)
     rig.clock.advance(2 * RETRY_MS)
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     assert rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable").json()["disabled_at_ms"] is None
-    wait_until(lambda: len(hook.taken) == 4)
+    wait_until(lambda: len(hook.accepted) == 4)
 
 
 @pytest.mark.long
-def test_an_endpoint_that_is_enabled_after_days_has_its_three_days_anew(tmp_path: Path, hook: Receiver) -> None:
+def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
         hook.answers = [410]
-        tell(rig, 3)
+        write_events(rig, 3)
         wait_until(
             lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_reason"] == "http_410"
         )
-        hook.secrets = []  # its library goes by the real clock
+        hook.secrets = []  # the library uses the real clock
         rig.clock.advance(4 * DAY_MS)
         hook.answers = [500]
         rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable")
         failed(rig, endpoint, "http_500")
         assert queue(rig, endpoint)["given_up"] == 0
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: len(hook.taken) == 3)
+        wait_until(lambda: len(hook.accepted) == 3)
 
 
 @pytest.mark.long
@@ -167,13 +167,13 @@ def test_a_redirect_is_not_followed(rig: FollowRig, hook: Receiver, other: Recei
     endpoint = add(rig, hook)
     hook.headers = {"location": other.url}
     hook.answers = [status]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, f"http_{status}")
-    assert other.came == []
+    assert other.received == []
 
 
 def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The endpoints that workers look after from now on, one for each look."""
+    """The endpoints that workers check from now on, one entry per check."""
     looked: list[str] = []
     dispatcher, plain = rig.following.dispatcher, rig.following.dispatcher._attempt
 
@@ -186,12 +186,12 @@ def count_looks(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return looked
 
 
-def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before(
+def test_retry_after_is_honoured_for_everything_sent_to_the_endpoint(
     rig: FollowRig, hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = add(rig, hook)
     hook.headers, hook.answers = {"retry-after": "120"}, [429]
-    tell(rig)
+    write_events(rig)
     failed(rig, endpoint, "http_429")
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((due_ms,),) = database.execute("SELECT next_attempt_at_ms FROM webhook_deliveries")
@@ -199,49 +199,49 @@ def test_retry_after_is_honoured_and_nothing_else_is_sent_to_the_endpoint_before
     assert due_ms == rig.clock.now_ms() + 120_000
     rig.clock.advance(119_999)
     looked = count_looks(rig, monkeypatch)
-    tell(rig)  # nor is another event sent before that
+    write_events(rig)  # another event is not sent earlier either
     wait_until(lambda: len(looked) >= 3)
-    assert len(hook.came) == 1
+    assert len(hook.received) == 1
     rig.clock.advance(1)
-    wait_until(lambda: len(hook.taken) == 2)
+    wait_until(lambda: len(hook.accepted) == 2)
 
 
 @pytest.mark.long
-def test_after_three_days_an_event_is_given_up_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
+def test_an_event_is_abandoned_after_three_days_and_a_newer_one_is_not(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, hook)
         hook.secrets = []  # the library checks the time against the machine's clock
         hook.answers = [500, 500]
-        tell(rig)
+        write_events(rig)
         failed(rig, endpoint, "http_500")
         rig.clock.advance(3 * DAY_MS)
         wait_until(lambda: queue(rig, endpoint)["given_up"] == 1)
-        assert len(hook.came) == 2
+        assert len(hook.received) == 2
         rig.clock.advance(DAY_MS)
-        tell(rig)
+        write_events(rig)
         wait_until(lambda: hook.positions == [2])
 
 
 @pytest.mark.long
-def test_what_waits_for_an_endpoint_that_is_dead_for_three_days_is_given_up_as_a_whole(tmp_path: Path) -> None:
+def test_the_whole_backlog_of_an_endpoint_dead_for_three_days_is_abandoned(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
         endpoint = add(rig, f"http://127.0.0.1:{free_port()}/")
-        tell(rig, 10)
+        write_events(rig, 10)
         attempts = 0
         while queue(rig, endpoint)["given_up"] < 10:
             attempts += 1
             assert attempts < 12
             rig.clock.advance(DAY_MS)
-            wait_until(partial(attempted_or_given_up, rig, endpoint, attempts))
+            wait_until(partial(attempted_or_abandoned, rig, endpoint, attempts))
 
 
-def attempted_or_given_up(rig: FollowRig, endpoint: str, attempts: int) -> bool:
-    """Whether one more attempt was made, or the last one ended it."""
+def attempted_or_abandoned(rig: FollowRig, endpoint: str, attempts: int) -> bool:
+    """Whether one more attempt was made, or the event was abandoned."""
     return made_attempts(rig, attempts) or bool(queue(rig, endpoint)["given_up"] == 10)
 
 
 def made_attempts(rig: FollowRig, count: int) -> bool:
-    """Whether at least so many attempts were made."""
+    """Whether at least that many attempts were made."""
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         ((made,),) = database.execute("SELECT coalesce(sum(attempts), 0) FROM webhook_deliveries")
     database.close()
@@ -249,16 +249,16 @@ def made_attempts(rig: FollowRig, count: int) -> bool:
 
 
 @pytest.mark.long
-def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiver) -> None:
+def test_undelivered_events_are_sent_after_a_restart(tmp_path: Path, hook: Receiver) -> None:
     with ExitStack() as first:
         rig = first.enter_context(follow_rig(tmp_path))
         hook.answers = [500]
         endpoint = add(rig, hook)
-        tell(rig, 2)
+        write_events(rig, 2)
         failed(rig, endpoint, "http_500")
         rig.clock.advance(2 * RETRY_MS)
         hook.gate.clear()
-        wait_until(lambda: len(hook.came) == 2)  # on its way when the process ends
+        wait_until(lambda: len(hook.received) == 2)  # in flight when the process ends
         with served(create_app(rig.settings, rig.clock)):
             hook.gate.set()
             rig.clock.advance(60_000)
@@ -266,32 +266,30 @@ def test_after_a_restart_what_was_not_taken_is_sent(tmp_path: Path, hook: Receiv
 
 
 @pytest.mark.long
-def test_a_full_queue_lets_later_events_wait_in_the_log_and_loses_none(tmp_path: Path, hook: Receiver) -> None:
+def test_a_full_queue_leaves_later_events_in_the_log_and_loses_none(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path, webhooks={"max_pending": 5}) as rig:
         endpoint = add(rig, hook)
         hook.answers = [500]
-        tell(rig, 23)
+        write_events(rig, 23)
         failed(rig, endpoint, "http_500")
         state = queue(rig, endpoint)
         assert (state["pending"], state["unqueued"]) == (5, 18)
         rig.clock.advance(2 * RETRY_MS)
-        wait_until(lambda: len(hook.taken) == 23)
+        wait_until(lambda: len(hook.accepted) == 23)
         assert hook.positions == list(range(1, 24))
 
 
-def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids(
-    rig: FollowRig, hook: Receiver
-) -> None:
+def test_replay_resends_one_event_or_all_after_a_position_under_the_same_ids(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
-    tell(rig, 4)
-    wait_until(lambda: len(hook.taken) == 4)
-    before = [event["id"] for event in hook.taken]
+    write_events(rig, 4)
+    wait_until(lambda: len(hook.accepted) == 4)
+    before = [event["id"] for event in hook.accepted]
     replay = f"/v1/webhook-endpoints/{endpoint}/replay"
     assert rig.admin("POST", replay, json={"event": before[1]}).json() == {"events": 1}
-    wait_until(lambda: len(hook.taken) == 5)
+    wait_until(lambda: len(hook.accepted) == 5)
     assert rig.admin("POST", replay, json={"after": hook.positions[1]}).json() == {"events": 2}
-    wait_until(lambda: len(hook.taken) == 7)
-    assert [event["id"] for event in hook.taken[4:]] == [before[1], before[2], before[3]]
+    wait_until(lambda: len(hook.accepted) == 7)
+    assert [event["id"] for event in hook.accepted[4:]] == [before[1], before[2], before[3]]
     for body in ({}, {"event": before[0], "after": 1}):
         assert rig.admin("POST", replay, json=body).status_code == 422
     assert rig.admin("POST", replay, json={"after": hook.positions[3] + 1}).status_code == 422
@@ -299,7 +297,7 @@ def test_replay_sends_one_event_or_all_after_a_position_again_under_the_same_ids
 
 
 @pytest.mark.long
-def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_only_the_new_one(
+def test_both_secrets_verify_for_a_day_after_a_rotation_and_then_only_the_new_one(
     tmp_path: Path, hook: Receiver
 ) -> None:
     with follow_rig(tmp_path) as rig:
@@ -307,8 +305,8 @@ def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_only_the_new_on
         rotated = rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/rotate-secret").json()
         assert rotated["secret"] != hook.secrets[0]
         hook.secrets.append(rotated["secret"])
-        tell(rig)
-        wait_until(lambda: hook.taken)
+        write_events(rig)
+        wait_until(lambda: hook.accepted)
         endpoints = rig.following.endpoints
         assert endpoints.find(endpoint).secrets == (hook.secrets[1], hook.secrets[0])
         rig.clock.advance(DAY_MS)
@@ -317,58 +315,58 @@ def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_only_the_new_on
 
 def test_an_endpoint_gets_only_the_types_it_asked_for(rig: FollowRig, hook: Receiver) -> None:
     add(rig, hook, types=["binding.lost"])
-    tell(rig, 2)
-    tell(rig, 1, EventType.LOST)
-    wait_until(lambda: hook.taken)
-    assert [event["type"] for event in hook.came] == ["binding.lost"]
+    write_events(rig, 2)
+    write_events(rig, 1, EventType.LOST)
+    wait_until(lambda: hook.accepted)
+    assert [event["type"] for event in hook.received] == ["binding.lost"]
 
 
 def test_an_endpoint_gets_no_event_from_before_it_was_added(rig: FollowRig, hook: Receiver) -> None:
-    tell(rig, 2)
+    write_events(rig, 2)
     add(rig, hook)
-    tell(rig)
-    wait_until(lambda: hook.taken)
-    assert len(hook.came) == 1
+    write_events(rig)
+    wait_until(lambda: hook.accepted)
+    assert len(hook.received) == 1
     newest = rig.platform("GET", "/v1/events?limit=500").json()["events"][-1]
-    assert hook.taken == [newest]
+    assert hook.accepted == [newest]
 
 
-def test_a_deleted_endpoint_gets_nothing_more(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
+def test_a_deleted_endpoint_gets_no_further_events(rig: FollowRig, hook: Receiver, other: Receiver) -> None:
     endpoint = add(rig, hook)
     add(rig, other)
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 204
-    tell(rig)
-    wait_until(lambda: other.taken)
-    assert hook.came == []
+    write_events(rig)
+    wait_until(lambda: other.accepted)
+    assert hook.received == []
     assert rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{endpoint}").status_code == 404
 
 
-def test_an_endpoint_that_does_not_open_is_told_of_and_the_others_are_served(
+def test_an_endpoint_that_cannot_be_decrypted_is_reported_and_the_others_are_served(
     rig: FollowRig, hook: Receiver, other: Receiver
 ) -> None:
-    """As where an old secret of the vault was removed too early."""
+    """Simulates an old vault secret that was removed too early."""
     bad = add(rig, other)
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         database.execute("UPDATE webhook_endpoints SET secret_sealed = url_sealed, url_sealed = x'00'")
     database.close()
     good = add(rig, hook)
-    tell(rig)
-    wait_until(lambda: hook.taken)
+    write_events(rig)
+    wait_until(lambda: hook.accepted)
     troubles = wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
     assert troubles == [f"webhooks to {bad}: stored data does not open: is a vault secret missing?"]
     assert [each["id"] for each in rig.admin("GET", "/v1/webhook-endpoints").json()["endpoints"]] == [good]
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{bad}").status_code == 204
     wait_until(lambda: not rig.support("GET", "/v1/status").json()["worker_troubles"])
-    assert other.came == []
+    assert other.received == []
 
 
 @pytest.mark.long
-def test_an_unexpected_end_of_the_webhooks_is_shown_and_the_gateway_stays_fit_for_work(tmp_path: Path) -> None:
+def test_a_crash_of_the_webhook_sender_is_reported_and_the_gateway_keeps_working(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as rig:
 
         def broken() -> set[str]:
-            raise RuntimeError("text that is not to be told")
+            raise RuntimeError("text that must not be shown")
 
         rig.following.endpoints.active = broken  # type: ignore[method-assign]
         rig.following.wakeups.wake()

@@ -1,4 +1,4 @@
-"""What the tests of webhooks do with endpoints."""
+"""Helpers for webhook endpoints."""
 
 import secrets
 from typing import Any
@@ -26,8 +26,8 @@ def add(rig: FollowRig, to: Receiver | str, types: list[str] | None = None) -> s
     return made
 
 
-def tell(rig: FollowRig, count: int = 1, kind: EventType = EventType.FROZEN) -> None:
-    """Write events as the follower does, and wake who sends them."""
+def write_events(rig: FollowRig, count: int = 1, kind: EventType = EventType.FROZEN) -> None:
+    """Write events as the follower does, and wake the sender."""
     at_ms = rig.clock.now_ms()
     events = [Event(kind, rig.bank.bic, secrets.token_bytes(32), 1, 7, at_ms, at_ms, {}) for _ in range(count)]
     with rig.app.state.gateway.storage.write() as connection:
@@ -41,5 +41,5 @@ def queue(rig: FollowRig, endpoint: str) -> dict[str, Any]:
 
 
 def failed(rig: FollowRig, endpoint: str, result: str) -> None:
-    """Wait until the newest attempt ended so."""
+    """Wait until the newest attempt has this result."""
     wait_until(lambda: queue(rig, endpoint)["last_result"] == result)

@@ -1,4 +1,4 @@
-"""Evidence that many tests look at."""
+"""Evidence shared by many tests."""
 
 import pytest
 
@@ -11,6 +11,6 @@ from tests.gateway.gateway_rig import Rig
 
 @pytest.fixture(scope="module")
 def approved(shared_rig: Rig) -> EvidenceSample:
-    """An approval that many tests look at and none changes; what comes onto the ledger later does not matter to it."""
+    """An approval shared read-only by many tests; later ledger entries do not affect it."""
     shared_rig.heartbeat()
     return evidence_sample(shared_rig, shared_rig.bound())

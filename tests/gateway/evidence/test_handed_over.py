@@ -1,4 +1,4 @@
-"""From a pasted decline to a verification in which no check is unknown, with no ledger and no gateway to ask."""
+"""From a pasted decline to a complete verification with no unknown check, without a ledger or a gateway."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ _REASON = "Dispute 4711: the user says that the account was never frozen"
 
 @pytest.fixture
 def decline(a_rig: Rig) -> dict[str, Any]:
-    """A decline as the platform got it."""
+    """A decline as the platform received it."""
     person: Person = a_rig.bound()
     publish_late(person.bank, person, a_rig.clock.now_ms(), Status.LOST)
     answer = person.decide()
@@ -26,15 +26,15 @@ def decline(a_rig: Rig) -> dict[str, Any]:
 
 
 def export(
-    a_rig: Rig, decline: dict[str, Any], output: Path, *options: str, role: str = "admin", said: str = ""
+    a_rig: Rig, decline: dict[str, Any], output: Path, *options: str, role: str = "admin", typed: str = ""
 ) -> Any:
     command = ["evidence", "export", decline["transaction_id"], "--url", a_rig.url, "--output", str(output)]
     environment = {"STANDING_GATEWAY_KEY": a_rig.keys[role]}
-    return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=said)
+    return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=typed)
 
 
 def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
-    """Verify offline, by a header that the verifier got from a node. Returns: exit code, and each check's verdict."""
+    """Verify offline with a header fetched from a node. Returns: exit code, and each check's verdict."""
     asked = {"id": 1, "method": "eth_getBlockByNumber", "params": [hex(decline["block_number"]), False]}
     header = write(case.parent, "header.json", a_rig.chain.devnet.call(asked))
     key = json.dumps(a_rig.nobody("GET", "/v1/evidence-key").json())
@@ -44,11 +44,11 @@ def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tu
     return ended.exit_code, {line["number"]: line["verdict"] for line in report["checks"]}
 
 
-def test_a_pasted_decline_is_exported_and_verified_offline_to_the_last_check(
+def test_a_pasted_decline_is_exported_and_passes_every_check_offline(
     a_rig: Rig, decline: dict[str, Any], tmp_path: Path
 ) -> None:
     case = tmp_path / "case.json"
-    made = export(a_rig, decline, case, "--with-key", said="y\n")
+    made = export(a_rig, decline, case, "--with-key", typed="y\n")
     assert made.exit_code == 0, made.output
     assert "opens every record of this binding" in " ".join(made.stdout.split())
     assert case.stat().st_mode & 0o077 == 0
@@ -61,7 +61,7 @@ def test_a_pasted_decline_is_exported_and_verified_offline_to_the_last_check(
     assert verify(a_rig, decline, pasted)[1][1] == "fails"
 
 
-def test_without_the_key_the_grant_goes_along_and_the_terms_stay_sealed(
+def test_an_export_without_the_key_carries_the_grant_and_leaves_the_terms_sealed(
     a_rig: Rig, decline: dict[str, Any], tmp_path: Path
 ) -> None:
     case = tmp_path / "case.json"
@@ -77,9 +77,7 @@ def test_without_the_key_the_grant_goes_along_and_the_terms_stay_sealed(
     assert verify(a_rig, decline, write(tmp_path, "forged.json", exported))[1][9] == "unknown"
 
 
-def test_an_export_is_audited_and_asked_for_by_an_admin_alone(
-    a_rig: Rig, decline: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_export_is_for_admins_only_and_is_audited(a_rig: Rig, decline: dict[str, Any], tmp_path: Path) -> None:
     assert export(a_rig, decline, tmp_path / "a.json").exit_code == 0
     assert export(a_rig, decline, tmp_path / "b.json", "--with-key", "--yes").exit_code == 0
     subject = decline["transaction_id"]
@@ -91,7 +89,7 @@ def test_an_export_is_audited_and_asked_for_by_an_admin_alone(
     refused = export(a_rig, decline, tmp_path / "c.json", role="support")
     assert refused.exit_code == 1
     assert not (tmp_path / "c.json").exists()
-    kept = export(a_rig, decline, tmp_path / "c.json", "--with-key", said="n\n")
+    kept = export(a_rig, decline, tmp_path / "c.json", "--with-key", typed="n\n")
     assert kept.exit_code == 1
     assert not (tmp_path / "c.json").exists()
     unknown = export(a_rig, {"transaction_id": "t-none"}, tmp_path / "c.json")

@@ -26,7 +26,7 @@ _OFFLINE = [1, 2, 3, 4, 10, 12, 13]
 
 
 def rpc(url: str, method: str, *params: Any) -> Any:
-    """A node's answer, asked without any of the code under test."""
+    """A node's answer, fetched without any of the code under test."""
     answer = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, timeout=30).json()
     assert "result" in answer, answer
     return answer["result"]
@@ -65,7 +65,7 @@ def shown(proving_rig: Rig) -> EvidenceSample:
 
 @pytest.fixture(scope="module")
 def header(shown: EvidenceSample) -> dict[str, Any]:
-    """The block, got from a node by the verifier itself."""
+    """The block, fetched from a node by the verifier itself."""
     block: dict[str, Any] = rpc(shown.rig.chain_url, "eth_getBlockByNumber", hex(shown.claims["block_number"]), False)
     return block
 
@@ -93,7 +93,7 @@ def _proof(it: Rig, bank: str, binding: bytes) -> tuple[dict[str, Any], Header]:
     return rpc(it.chain_url, "eth_getProof", it.contract, slots, block["number"]), parse_header(block)
 
 
-def test_a_proof_says_what_read_answers_also_of_what_is_not_there(proving_rig: Rig) -> None:
+def test_a_proof_agrees_with_read_even_for_a_missing_record(proving_rig: Rig) -> None:
     person = proving_rig.bound(BICS[1])
     binding = bytes.fromhex(person.binding[2:])
     governance.execute(proving_rig.ledger, governance.suspend(BICS[1]), GUARDIAN)
@@ -145,7 +145,7 @@ def _change(path: list[Any], change: Callable[[Any], Any]) -> Callable[[dict[str
         _change(["storageProof", 0, "key"], lambda _: None),
     ],
 )
-def test_a_proof_that_was_tampered_with_proves_nothing(
+def test_a_tampered_proof_proves_nothing(
     shown: EvidenceSample, header: dict[str, Any], tamper: Callable[[dict[str, Any]], None]
 ) -> None:
     proof = copy.deepcopy(shown.answer["proof"])
@@ -153,9 +153,7 @@ def test_a_proof_that_was_tampered_with_proves_nothing(
     assert failing(offline(shown, header, proof=proof)) == [4]
 
 
-def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
-    shown: EvidenceSample, header: dict[str, Any]
-) -> None:
+def test_a_value_stated_beside_the_proof_is_ignored(shown: EvidenceSample, header: dict[str, Any]) -> None:
     proof = copy.deepcopy(shown.answer["proof"])
     for entry in proof["storageProof"]:
         entry["value"] = "0x1"
@@ -174,7 +172,7 @@ def test_the_value_that_a_node_states_beside_its_proof_counts_for_nothing(
         {"miner": 5},
     ],
 )
-def test_another_header_is_not_the_blocks(
+def test_a_header_of_another_block_is_refused(
     shown: EvidenceSample, header: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     report = offline(shown, header | changed)
@@ -192,22 +190,20 @@ def test_another_header_is_not_the_blocks(
         ({"block_hash": "0x" + "11" * 32}, [3]),
     ],
 )
-def test_a_gateway_that_lies_is_caught_offline_as_well(
+def test_a_lying_gateway_is_caught_offline_too(
     shown: EvidenceSample, header: dict[str, Any], changed: dict[str, Any], fails: list[int]
 ) -> None:
     lie = shown.resigned(**changed)
     assert failing(offline(shown, header, evidence=lie.answer["evidence"])) == fails
 
 
-def test_without_a_proof_or_a_hash_offline_says_that_it_cannot_know(
-    shown: EvidenceSample, header: dict[str, Any]
-) -> None:
+def test_offline_verification_without_a_proof_or_hash_is_unknown(shown: EvidenceSample, header: dict[str, Any]) -> None:
     assert unknown(offline(shown, header, proof=None)) == [4]
     without = shown.resigned(block_hash=None)
     assert unknown(offline(shown, header, evidence=without.answer["evidence"])) == [3]
 
 
-def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in(shown: EvidenceSample) -> None:
+def test_the_proof_in_the_evidence_replaces_state_that_the_node_has_pruned(shown: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
             return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": "state is pruned"}}
@@ -225,7 +221,7 @@ def test_where_the_node_has_pruned_the_state_the_proof_in_the_evidence_stands_in
         assert unknown(verify(bare, shown.means, client)) == [4]
 
 
-def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
+def test_the_commands_add_a_proof_to_evidence_and_verify_it_offline(
     shown: EvidenceSample, header: dict[str, Any], tmp_path: Path
 ) -> None:
     runner = CliRunner()
@@ -256,7 +252,7 @@ def test_the_commands_give_evidence_a_proof_and_verify_it_offline(
 
 
 @pytest.mark.parametrize("block", [{}, {"number": "0x1"}, {"parentHash": 5}, {"parentHash": "0xzz"}])
-def test_what_is_no_header(block: dict[str, Any]) -> None:
+def test_a_malformed_header_is_refused(block: dict[str, Any]) -> None:
     with pytest.raises(ProofWrong):
         parse_header(block)
 
@@ -265,7 +261,7 @@ def test_what_is_no_header(block: dict[str, Any]) -> None:
     "proof",
     [{}, {"accountProof": []}, {"accountProof": ["0x"]}, {"accountProof": "0x"}, {"accountProof": ["0xc0"] * 65}],
 )
-def test_what_is_no_proof(proof: dict[str, Any]) -> None:
+def test_a_malformed_proof_is_refused(proof: dict[str, Any]) -> None:
     with pytest.raises(ProofWrong):
         prove(
             proof,

@@ -1,4 +1,4 @@
-"""Verification of evidence: honest evidence holds, and each way of lying fails at the line that is about it."""
+"""Verification of evidence: honest evidence holds, and each lie fails the check for it."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.gateway.evidence_samples import (
 from tests.gateway.gateway_rig import BICS, Rig
 
 
-def test_an_honest_approval_holds_in_every_check(approved: EvidenceSample) -> None:
+def test_an_honest_approval_passes_every_check(approved: EvidenceSample) -> None:
     report = approved.verify()
     assert [(line.number, line.verdict) for line in report.lines] == [(number, Verdict.HOLDS) for number in ALL_CHECKS]
     assert report.verdict is Verdict.HOLDS
@@ -33,17 +33,17 @@ def test_an_honest_approval_holds_in_every_check(approved: EvidenceSample) -> No
     assert report.cause.who is Who.BANK_WORD
 
 
-def test_evidence_says_nothing_about_who_the_user_is(approved: EvidenceSample) -> None:
-    said = json.dumps(approved.claims, ensure_ascii=False)
+def test_evidence_does_not_reveal_the_user(approved: EvidenceSample) -> None:
+    claims = json.dumps(approved.claims, ensure_ascii=False)
     for text in (*approved.person.claim.values(), approved.person.user_id, approved.answer["transaction_id"]):
         if len(text) > 4:
-            assert text not in said
+            assert text not in claims
     bank = approved.person.bank
     binding = bytes.fromhex(approved.person.binding[2:])
     tags = bank.accounts[approved.person.number].terms(binding, bank.key(binding), 0).tags
     for tag in (tags.name, tags.id_document, tags.phone):
-        assert f'{tag.hex()}"' not in said
-    assert bank.key(binding).hex() not in said
+        assert f'{tag.hex()}"' not in claims
+    assert bank.key(binding).hex() not in claims
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_evidence_says_nothing_about_who_the_user_is(approved: EvidenceSample) -
         ({"daily_limit_minor": 999}, {}, Reason.OVER_DAILY_LIMIT),
     ],
 )
-def test_honest_refusals_hold_whatever_the_reason(
+def test_honest_refusals_hold_for_every_reason(
     a_rig: Rig, account: dict[str, Any], transaction: dict[str, Any], reason: Reason
 ) -> None:
     person = a_rig.bound()
@@ -79,7 +79,7 @@ def test_honest_refusals_hold_whatever_the_reason(
         ("phone", "+8613900000000", Reason.PHONE_CHANGED),
     ],
 )
-def test_a_changed_identity_is_decided_again_without_knowing_it(
+def test_a_changed_identity_is_recomputed_without_being_revealed(
     a_rig: Rig, field: str, value: str, reason: Reason
 ) -> None:
     person = a_rig.bound()
@@ -91,7 +91,7 @@ def test_a_changed_identity_is_decided_again_without_knowing_it(
 
 
 @pytest.mark.parametrize("bound_without", [True, False])
-def test_a_phone_that_one_side_does_not_state_is_not_compared_and_the_evidence_holds(
+def test_a_phone_stated_by_one_side_only_is_not_compared_and_the_evidence_holds(
     a_rig: Rig, bound_without: bool
 ) -> None:
     person = a_rig.person()
@@ -107,7 +107,7 @@ def test_a_phone_that_one_side_does_not_state_is_not_compared_and_the_evidence_h
     assert shown.verify().verdict is Verdict.HOLDS
 
 
-def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_rig: Rig) -> None:
+def test_the_remaining_daily_limit_is_the_gateways_own_statement_and_counts(a_rig: Rig) -> None:
     person = a_rig.bound(daily_limit_minor=1_500)
     evidence_sample(a_rig, person)
     second = evidence_sample(a_rig, person)
@@ -117,7 +117,7 @@ def test_what_is_left_of_the_daily_limit_is_the_gateways_own_word_and_counts(a_r
     assert "used today 1000" in next(line.text for line in report.lines if line.number == 12)
 
 
-def test_a_silent_bank_is_the_banks_silence(a_rig: Rig) -> None:
+def test_a_decision_for_silence_is_attributed_to_the_bank(a_rig: Rig) -> None:
     person = a_rig.bound()
     a_rig.clock.advance(400_000)
     shown = evidence_sample(a_rig, person)
@@ -128,7 +128,7 @@ def test_a_silent_bank_is_the_banks_silence(a_rig: Rig) -> None:
     assert report.cause.who is Who.BANK_SILENCE
 
 
-def test_an_end_by_the_platform_is_the_platforms_word(a_rig: Rig) -> None:
+def test_a_binding_ended_by_the_platform_is_attributed_to_the_platform(a_rig: Rig) -> None:
     person = a_rig.bound()
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
     shown = evidence_sample(a_rig, person)
@@ -138,7 +138,7 @@ def test_an_end_by_the_platform_is_the_platforms_word(a_rig: Rig) -> None:
     assert report.cause.who is Who.PLATFORM_WORD
 
 
-def test_a_ledger_out_of_reach_is_the_gateways_own_word(a_rig: Rig) -> None:
+def test_an_unreachable_ledger_is_the_gateways_own_statement(a_rig: Rig) -> None:
     person = a_rig.bound()
     catch_up(a_rig)
     a_rig.chain.down = True
@@ -155,7 +155,7 @@ def test_a_ledger_out_of_reach_is_the_gateways_own_word(a_rig: Rig) -> None:
 
 
 @pytest.mark.long
-def test_a_record_that_does_not_open_needs_the_grant_to_be_believed(a_rig: Rig) -> None:
+def test_an_unreadable_record_is_believed_only_with_the_grant(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.bank.publish(bytes.fromhex(person.binding[2:]), terms=b"\x55" * 32)
     shown = evidence_sample(a_rig, person)
@@ -164,7 +164,7 @@ def test_a_record_that_does_not_open_needs_the_grant_to_be_believed(a_rig: Rig) 
     assert shown.verify(grant=grant_of(person)).verdict is Verdict.HOLDS
 
 
-def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(approved: EvidenceSample) -> None:
+def test_evidence_signed_or_changed_by_somebody_else_is_refused(approved: EvidenceSample) -> None:
     other = approved.resigned(key=Ed25519PrivateKey.generate())
     assert [(line.number, line.verdict) for line in other.verify().lines] == [(1, Verdict.FAILS)]
     head, payload, signature = approved.answer["evidence"].split(".")
@@ -186,7 +186,7 @@ def test_evidence_that_somebody_else_signed_or_changed_is_not_the_gateways(appro
         {"binding": "0x" + "00" * 32},
     ],
 )
-def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
+def test_a_decision_that_contradicts_its_own_evidence_is_caught(
     approved: EvidenceSample, changed: dict[str, Any]
 ) -> None:
     report = replace(approved, answer=approved.answer | changed).verify()
@@ -195,18 +195,18 @@ def test_a_decision_that_says_otherwise_than_the_evidence_in_it_is_caught(
 
 
 @pytest.mark.parametrize("claim", ["decided_at_ms", "record__watermark_ms"])
-def test_a_time_past_every_calendar_is_a_line_that_fails_and_no_crash(approved: EvidenceSample, claim: str) -> None:
+def test_a_time_beyond_every_calendar_fails_one_check_and_does_not_crash(approved: EvidenceSample, claim: str) -> None:
     changed: dict[str, Any] = {claim: 2**48 - 1}
     assert failing(approved.resigned(**changed).verify())
 
 
-def test_another_document_that_the_gateways_key_signed_is_no_evidence(approved: EvidenceSample) -> None:
+def test_another_document_signed_with_the_gateways_key_is_not_evidence(approved: EvidenceSample) -> None:
     assert failing(approved.resigned(typ="standing-receipt").verify()) == [1]
     assert failing(approved.resigned(form=1).verify()) == [1]
     assert failing(approved.resigned(record__publication=-1).verify()) == [1]
 
 
-def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: EvidenceSample) -> None:
+def test_evidence_of_another_ledger_is_not_checked_against_this_one(approved: EvidenceSample) -> None:
     for changed in ({"chain_id": 1}, {"contract": "0x" + "11" * 20}):
         assert failing(approved.resigned(**changed).verify()) == [2]
 
@@ -247,7 +247,7 @@ def test_evidence_of_another_ledger_is_not_held_against_this_one(approved: Evide
         ("bank", lambda _: BICS[1], [4, 5, 10, 12]),
     ],
 )
-def test_a_gateway_that_lies_is_caught_by_the_check_that_is_about_it(
+def test_each_lie_of_a_gateway_is_caught_by_the_check_for_it(
     approved: EvidenceSample, claim: str, change: Callable[[Any], Any], fails: list[int]
 ) -> None:
     value: Any = approved.claims
@@ -257,21 +257,21 @@ def test_a_gateway_that_lies_is_caught_by_the_check_that_is_about_it(
     assert set(failing(report)) == set(fails), report.lines
 
 
-def test_a_gateway_that_declined_for_nothing_is_caught(approved: EvidenceSample) -> None:
+def test_a_decline_without_grounds_is_caught(approved: EvidenceSample) -> None:
     report = approved.resigned(outcome="decline", reason="over_daily_limit").verify()
     assert failing(report) == [12]
 
 
-def test_a_policy_that_is_not_what_evidence_says_is_caught(approved: EvidenceSample) -> None:
+def test_a_policy_other_than_the_evidence_names_is_caught(approved: EvidenceSample) -> None:
     policy = approved.rig.settings.policy
     assert approved.verify(policy=policy).verdict is Verdict.HOLDS
     other = Policy(name="other", identity=IdentityOutcomes(phone="decline"))
     assert failing(approved.verify(policy=other)) == [11]
-    # The right version, and yet another bound than that policy has.
+    # The right version, but a bound other than that policy's.
     assert failing(approved.resigned(policy__max_staleness_ms=299_999).verify(policy=policy)) == [11]
 
 
-def test_without_the_binding_key_what_rests_on_the_terms_is_unknown(approved: EvidenceSample) -> None:
+def test_without_the_binding_key_checks_of_the_terms_are_unknown(approved: EvidenceSample) -> None:
     report = approved.verify(binding_key=None)
     assert (failing(report), unknown(report), report.verdict) == ([], [10, 12], Verdict.UNKNOWN)
 
@@ -281,7 +281,7 @@ def test_another_key_does_not_open_the_terms(approved: EvidenceSample) -> None:
 
 
 @pytest.mark.long
-def test_a_grant_shows_the_key_to_be_right_and_another_one_is_caught(approved: EvidenceSample) -> None:
+def test_a_grant_confirms_the_right_key_and_exposes_another(approved: EvidenceSample) -> None:
     grant = grant_of(approved.person)
     assert approved.verify(grant=grant, binding_key=None).verdict is Verdict.HOLDS
     other = grant_of(approved.rig.bound())

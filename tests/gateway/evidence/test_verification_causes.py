@@ -1,4 +1,4 @@
-"""Whose word, delay or clock a decision rested on."""
+"""Whose statement, delay or clock a decision rested on."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import Rig, rig
 
 
-def test_a_change_that_the_bank_published_after_the_decision_is_the_banks_delay(a_rig: Rig) -> None:
+def test_a_change_published_after_the_decision_is_the_banks_delay(a_rig: Rig) -> None:
     person = a_rig.bound()
     catch_up(a_rig)
     a_rig.clock.advance(500)
@@ -28,7 +28,7 @@ def test_a_change_that_the_bank_published_after_the_decision_is_the_banks_delay(
     a_rig.clock.advance(5_000)
     publish_late(person.bank, person, changed_at_ms, Status.LOST)
     report = shown.verify()
-    assert report.verdict is Verdict.HOLDS  # by what the ledger said, it was right
+    assert report.verdict is Verdict.HOLDS  # it was right by the state of the ledger
     assert report.cause is not None
     assert report.cause.who is Who.BANK_DELAY
     assert (report.cause.changed_at_ms, report.cause.decided_at_ms) == (changed_at_ms, shown.claims["decided_at_ms"])
@@ -37,7 +37,7 @@ def test_a_change_that_the_bank_published_after_the_decision_is_the_banks_delay(
     assert "account_lost" in report.cause.text
 
 
-def test_a_late_change_that_a_watermark_had_vouched_for_is_the_banks_broken_word(a_rig: Rig) -> None:
+def test_a_late_change_behind_the_watermark_is_the_banks_broken_promise(a_rig: Rig) -> None:
     person = a_rig.bound()
     catch_up(a_rig)
     changed_at_ms = a_rig.clock.now_ms()
@@ -50,8 +50,10 @@ def test_a_late_change_that_a_watermark_had_vouched_for_is_the_banks_broken_word
     assert cause.who is Who.BANK_BROKE_ITS_WATERMARK
 
 
-def test_the_first_word_on_a_new_binding_breaks_no_watermark(a_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is of an account that has been so for long, and the watermark had vouched for that time before."""
+def test_the_first_attestation_of_a_new_binding_breaks_no_watermark(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It attests a long-standing state, for a time that the watermark had already vouched for."""
     with monkeypatch.context() as nothing_is_published:
         nothing_is_published.setattr(FakeBank, "publish", lambda *_bindings: None)
         person = a_rig.bound()
@@ -67,7 +69,7 @@ def test_the_first_word_on_a_new_binding_breaks_no_watermark(a_rig: Rig, monkeyp
     assert cause.who is Who.BANK_DELAY
 
 
-def test_the_same_word_said_again_is_no_change_and_so_no_delay(a_rig: Rig) -> None:
+def test_a_repeated_attestation_is_no_change_and_no_delay(a_rig: Rig) -> None:
     person = a_rig.bound()
     catch_up(a_rig)
     changed_at_ms = a_rig.clock.now_ms()
@@ -92,7 +94,7 @@ def test_a_change_after_the_decision_is_nobodys_delay(a_rig: Rig) -> None:
 
 
 @pytest.mark.long
-def test_an_old_block_read_while_a_newer_one_was_there_is_the_accesss_delay(tmp_path: Path) -> None:
+def test_reading_an_old_block_when_a_newer_one_existed_is_the_accesss_delay(tmp_path: Path) -> None:
     with rig(tmp_path, ledger_block={"depth": 3}) as behind:
         person = behind.bound()
         for _ in range(2):
@@ -100,7 +102,7 @@ def test_an_old_block_read_while_a_newer_one_was_there_is_the_accesss_delay(tmp_
         person.bank.change(person.number, status=Status.LOST)
         behind.clock.advance(20_000)
         shown = evidence_sample(behind, person)
-        assert shown.answer["outcome"] == "approve"  # the block that is read does not have it yet
+        assert shown.answer["outcome"] == "approve"  # the block read does not contain it yet
         report = shown.verify()
         assert report.verdict is Verdict.HOLDS
         assert report.cause is not None
@@ -112,7 +114,7 @@ def _line_3(sample: EvidenceSample) -> tuple[Verdict, str]:
     return found.verdict, found.text
 
 
-def test_a_block_may_be_ahead_of_the_gateways_clock_by_what_the_policy_allows_and_it_is_stated(
+def test_a_block_ahead_of_the_gateways_clock_within_the_policys_tolerance_is_allowed_and_stated(
     approved: EvidenceSample,
 ) -> None:
     block_ms = approved.rig.ledger.head(approved.claims["block_number"]).time_s * 1000
@@ -129,7 +131,7 @@ def test_a_block_may_be_ahead_of_the_gateways_clock_by_what_the_policy_allows_an
         assert ("ahead" in text) == (ahead_ms > 0)
 
 
-def test_a_gateway_whose_clock_is_far_behind_decides_silence_and_its_evidence_holds(
+def test_a_gateway_with_a_clock_far_behind_decides_silence_and_its_evidence_holds(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person, right = a_rig.bound(), ManualClock(a_rig.clock.now_ms() + 600_000)

@@ -1,4 +1,4 @@
-"""Verification where the ledger's node, or the bank, lies: the check that is about it fails."""
+"""Verification when the ledger's node or the bank lies: the check for that lie fails."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,9 +68,9 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     [
         (_lie_about("eth_getBlockByNumber", lambda block: block | {"hash": "0x" + "11" * 32}), {3}),
         (_lie_about("eth_call", lambda text: _flip_last(text[:-129]) + text[-129:]), {4}),
-        # The sealed terms in the input: not what the bank signed, nor what the event names.
+        # The sealed terms in the input: neither what the bank signed nor what the event states.
         (_lie_about("eth_getTransactionByHash", _change_input(2 * (32 * 4 + 1))), {5, 8}),
-        # The signature's s: what was published is right, but nobody signed it.
+        # The signature's s: the content is right, but nobody signed it.
         (_lie_about("eth_getTransactionByHash", _change_input(2 * 32 * 2 - 4)), {6, 8}),
         (
             _lie_about(
@@ -93,15 +93,13 @@ def _change_input(offset: int) -> Callable[[Any], Any]:
     ],
     ids=["block", "record", "terms", "signature", "signer", "no signer", "no publication", "watermark"],
 )
-def test_a_node_that_lies_is_caught_by_the_check_that_is_about_it(
-    approved: EvidenceSample, lie: Lie, fails: set[int]
-) -> None:
+def test_each_lie_of_a_node_is_caught_by_the_check_for_it(approved: EvidenceSample, lie: Lie, fails: set[int]) -> None:
     with proxied(approved.rig.chain_url, lie) as node:
         report = approved.verify(LedgerClient(node.url, approved.rig.contract))
     assert set(failing(report)) == fails, report.lines
 
 
-def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(a_rig: Rig) -> None:
+def test_a_history_replaced_behind_a_publication_breaks_the_hash_chain(a_rig: Rig) -> None:
     shown = evidence_sample(a_rig, a_rig.bound())
     shown.person.bank.publish()
     after = shown.person.bank.number
@@ -116,7 +114,7 @@ def test_a_history_that_was_exchanged_behind_the_publication_breaks_the_chain(a_
         assert failing(shown.verify(LedgerClient(node.url, a_rig.contract))) == [7]
 
 
-def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(approved: EvidenceSample) -> None:
+def test_pruned_state_at_a_node_is_distinguished_from_a_contradiction(approved: EvidenceSample) -> None:
     def pruned(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_call":
             error = {"code": -32000, "message": "missing trie node 11 (path ) state is not available"}
@@ -129,7 +127,7 @@ def test_a_node_that_has_pruned_the_state_is_told_from_one_that_says_otherwise(a
     assert "archive node" in next(line.text for line in report.lines if line.number == 4)
 
 
-def test_a_publication_of_before_a_key_rotation_is_the_old_signers(a_rig: Rig) -> None:
+def test_a_publication_before_a_key_rotation_is_checked_against_the_old_signer(a_rig: Rig) -> None:
     person = a_rig.bound(BICS[1])
     bank = person.bank
     before = evidence_sample(a_rig, person)
@@ -145,12 +143,12 @@ def test_a_publication_of_before_a_key_rotation_is_the_old_signers(a_rig: Rig) -
 
 
 @pytest.mark.long
-def test_a_suspended_bank_is_the_guardians_word(tmp_path: Path) -> None:
+def test_a_decision_for_a_suspended_bank_is_attributed_to_the_guardian(tmp_path: Path) -> None:
     with rig(tmp_path) as alone:
         person = alone.bound()
         governance.execute(alone.ledger, governance.suspend(person.bank.bic), GUARDIAN)
         shown = evidence_sample(alone, person)
-        report = shown.verify(binding_key=None)  # it does not come to the terms
+        report = shown.verify(binding_key=None)  # the terms are not reached
         assert (shown.claims["reason"], report.verdict) == (Reason.BANK_SUSPENDED, Verdict.HOLDS)
         assert report.cause is not None
         assert report.cause.who is Who.GUARDIAN_WORD

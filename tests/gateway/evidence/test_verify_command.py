@@ -1,4 +1,4 @@
-"""`standing-gateway verify`: a line for each check, and an exit code for all."""
+"""`standing-gateway verify`: a line for each check and one exit code."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def _command(shown: EvidenceSample, folder: Path, *more: str) -> list[str]:
     ]
 
 
-def test_the_command_says_each_check_in_a_line_and_its_exit_code_says_all(
+def test_the_command_prints_one_line_per_check_and_exits_with_the_verdict(
     approved: EvidenceSample, tmp_path: Path
 ) -> None:
     runner = CliRunner()
@@ -67,15 +67,15 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSam
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("--ledger", "--header", "ledger"),
         ("--contract", None, "contract"),
         ("--gateway-key", None, "gateway-key"),
     ],
 )
-def test_what_is_missing_or_wrong_on_the_command_line_is_one_line(
-    approved: EvidenceSample, tmp_path: Path, old: str, new: str | None, told: str
+def test_a_command_line_error_is_reported_in_one_line(
+    approved: EvidenceSample, tmp_path: Path, old: str, new: str | None, message: str
 ) -> None:
     command = _command(approved, tmp_path)
     at = command.index(old)
@@ -86,18 +86,18 @@ def test_what_is_missing_or_wrong_on_the_command_line_is_one_line(
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b"{}", b"[]", b"not it", b"\xff", b'{"evidence": 1}', b'{"evidence": "a.b"}', b"{"]
 )
-def test_a_file_that_holds_no_evidence(raw: bytes) -> None:
+def test_a_file_without_evidence_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidValue, match="evidence"):
         parse_evidence(raw)
 
 
-def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_none(
+def test_the_gateway_serves_evidence_without_a_proof_where_nodes_give_none(
     approved: EvidenceSample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = approved.rig
@@ -110,4 +110,4 @@ def test_evidence_is_had_from_the_gateway_also_without_a_proof_where_nodes_give_
     asked = rig.support("GET", path + "?proof=true").json()
     assert asked["proof"] is None
     assert asked["no_proof_because"]
-    assert approved.person.decide()["outcome"] == "approve"  # a node without proofs is read as before
+    assert approved.person.decide()["outcome"] == "approve"  # a node without proofs is still read

@@ -1,4 +1,4 @@
-"""A gateway whose follower moves only when a test says so."""
+"""A gateway whose follower moves only when a test moves it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def shared_follow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRi
 
 @pytest.fixture
 def rig(shared_follow: FollowRig) -> Iterator[FollowRig]:
-    """The module's rig, its banks heard just now, and everything so far told of."""
+    """The module's rig, with a fresh publication from each bank and all earlier events discarded."""
     shared_follow.heartbeat()
     yield shared_follow.settle()
     shared_follow.undo()
@@ -26,6 +26,6 @@ def rig(shared_follow: FollowRig) -> Iterator[FollowRig]:
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Any:
-    """A rig whose gateway follows nothing by itself, so that a test says what it believes."""
+    """A rig whose gateway does not follow the ledger, so that a test sets the follower's state."""
     with gateway_rig(tmp_path, follower={"enabled": False}) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Reconciliation of a rig, and what it finds there."""
+"""Reconciliation of a rig and its findings."""
 
 from typing import Any
 

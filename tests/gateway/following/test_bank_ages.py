@@ -17,7 +17,7 @@ def seen(watermark_ms: int, bank: str = "YUNXCNB0") -> BankSighting:
     return BankSighting(bank, watermark_ms, suspended=False, block_number=1)
 
 
-def test_a_minute_is_told_once_it_has_ended_with_its_worst_age() -> None:
+def test_a_minute_is_recorded_with_its_worst_age_once_it_has_ended() -> None:
     ages, begins_ms = BankAges(), 10 * MINUTE_MS
     assert ages.note([seen(begins_ms - 500)], begins_ms) == []
     assert ages.note([seen(begins_ms - 500)], begins_ms + 30_000) == []
@@ -32,7 +32,7 @@ def test_a_bank_that_has_not_spoken_has_no_age() -> None:
     assert ages.note([], 2 * MINUTE_MS) == []
 
 
-def test_what_is_kept_is_read_back_by_bank_replaced_within_a_minute_and_gone_after_two_days(tmp_path: Path) -> None:
+def test_bank_ages_are_stored_per_bank_replaced_within_a_minute_and_deleted_after_two_days(tmp_path: Path) -> None:
     database = Database(new_database(tmp_path, "gateway"))
     migrate(database, "standing.gateway.storage")
     storage = Storage(database)

@@ -1,4 +1,4 @@
-"""The follower: what it tells, in which order, and that it tells it once, whatever chain, node or process do."""
+"""The follower: its events, their order, and exactly one report of each despite faults of chain, node or process."""
 
 import sqlite3
 from typing import Any
@@ -18,10 +18,10 @@ from tests.gateway.gateway_rig import BICS, GUARDIAN, REGISTRAR
 _OTHER = BICS[1]
 
 
-def test_an_ordinary_start_of_a_binding_is_told_as_usable_and_a_change_after_it_too(rig: FollowRig) -> None:
+def test_a_new_binding_is_reported_as_usable_and_its_later_changes_too(rig: FollowRig) -> None:
     person = rig.bound()
     path = f"/v1/bindings/{person.binding}"
-    assert rig.platform("GET", path).json()["usable_since_ms"] is None  # nobody has looked yet
+    assert rig.platform("GET", path).json()["usable_since_ms"] is None  # the follower has not run yet
     assert kinds(rig.follow(), person) == ["binding.usable"]
     since_ms = rig.clock.now_ms()
     assert rig.platform("GET", path).json()["usable_since_ms"] == since_ms
@@ -44,7 +44,7 @@ def test_an_ordinary_start_of_a_binding_is_told_as_usable_and_a_change_after_it_
     }
 
 
-def test_a_freeze_between_the_grant_and_the_first_look_is_told(rig: FollowRig) -> None:
+def test_a_freeze_between_the_grant_and_the_first_read_is_reported(rig: FollowRig) -> None:
     person = rig.bound()
     rig.bank.change(person.number, status=Status.FROZEN)
     assert kinds(rig.follow(), person) == ["binding.usable", "binding.frozen"]
@@ -56,7 +56,7 @@ def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_
     bind = rig.bank._bind
 
     def followed_before_the_answer(body: BindingRequest) -> BindingAnswer:
-        answer = bind(body)  # its publication is in a block now, and the binding is nobody's yet
+        answer = bind(body)  # its publication is in a block, but the binding is not stored yet
         while rig.following.follower.step():
             pass
         return answer
@@ -80,13 +80,13 @@ def test_events_of_a_binding_come_in_the_order_of_the_chain(rig: FollowRig) -> N
     events = rig.follow()
     expected = ["frozen", "cleared", "lost", "cleared", "closed"]
     for person in (one, two):
-        assert kinds(events, person) == [f"binding.{word}" for word in expected]
+        assert kinds(events, person) == [f"binding.{kind}" for kind in expected]
     assert [event["position"] for event in events] == sorted(event["position"] for event in events)
     blocks = [event["data"]["block_number"] for event in events]
     assert blocks == sorted(blocks)
 
 
-def test_what_changed_and_changed_back_within_one_block_is_one_state(rig: FollowRig) -> None:
+def test_two_changes_within_one_block_are_one_event(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
@@ -94,7 +94,7 @@ def test_what_changed_and_changed_back_within_one_block_is_one_state(rig: Follow
     block = rig.ledger.head()
 
     def in_one_block(call: Call, answer: Call) -> Call:
-        """The development chain makes a block of each transaction; a real one puts both into the second."""
+        """The development chain puts each transaction into its own block; a real one would put both into the second."""
         if call["method"] != "eth_getLogs":
             return answer
         place = {"blockNumber": hex(block.number), "blockHash": "0x" + block.hash.hex()}
@@ -105,7 +105,7 @@ def test_what_changed_and_changed_back_within_one_block_is_one_state(rig: Follow
     assert (event["type"], event["data"]["publication"]) == ("binding.lost", rig.bank.number)
 
 
-def test_a_record_that_does_not_open_is_told_once_and_so_is_the_first_that_opens_again(rig: FollowRig) -> None:
+def test_an_unreadable_record_is_reported_once_and_so_is_the_next_readable_one(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     raw = bytes.fromhex(person.binding[2:])
@@ -117,14 +117,14 @@ def test_a_record_that_does_not_open_is_told_once_and_so_is_the_first_that_opens
     assert kinds(rig.follow()) == ["binding.cleared"]
 
 
-def test_the_same_word_published_again_is_not_told(rig: FollowRig) -> None:
+def test_an_attestation_published_again_unchanged_is_no_event(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.publish(bytes.fromhex(person.binding[2:]))
     assert rig.follow() == []
 
 
-def test_bindings_of_other_platforms_and_heartbeats_are_passed_over(rig: FollowRig) -> None:
+def test_bindings_of_other_platforms_and_heartbeats_are_skipped(rig: FollowRig) -> None:
     person = rig.person()
     rig.bank.bindings[b"\x07" * 32] = person.number
     rig.bank.publish(b"\x07" * 32)
@@ -153,7 +153,7 @@ def test_no_event_holds_personal_data_or_an_amount(rig: FollowRig) -> None:
             assert secret not in kept
 
 
-def test_a_bank_that_is_silent_past_the_bound_is_told_once_and_so_is_its_return(rig: FollowRig) -> None:
+def test_a_bank_silent_beyond_the_bound_is_reported_once_and_so_is_its_return(rig: FollowRig) -> None:
     bound_ms = rig.app.state.gateway.policy.widest_staleness_ms
     watermark_ms = rig.clock.now_ms()
     rig.clock.advance(bound_ms)
@@ -181,7 +181,7 @@ def test_with_the_ledger_down_no_bank_is_called_silent(rig: FollowRig) -> None:
     assert rig.follow() == []
 
 
-def test_a_suspension_is_told_and_so_is_its_end(rig: FollowRig) -> None:
+def test_a_suspension_and_its_end_are_reported(rig: FollowRig) -> None:
     bank = rig.banks[_OTHER]
     governance.execute(rig.ledger, governance.suspend(_OTHER), GUARDIAN)
     (event,) = rig.follow()
@@ -192,7 +192,7 @@ def test_a_suspension_is_told_and_so_is_its_end(rig: FollowRig) -> None:
 
 
 @pytest.mark.long
-def test_after_a_downtime_everything_is_told_in_bounded_ranges(rig: FollowRig) -> None:
+def test_after_downtime_everything_missed_is_reported_in_bounded_ranges(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     for index in range(8):
@@ -203,11 +203,11 @@ def test_after_a_downtime_everything_is_told_in_bounded_ranges(rig: FollowRig) -
     assert kinds(events, person) == ["binding.frozen", "binding.cleared"] * 4
     asked = [(int(p[0]["fromBlock"], 16), int(p[0]["toBlock"], 16)) for p in rig.asked("eth_getLogs")]
     assert all(last - first < 5 for first, last in asked)
-    assert [first for first, _ in asked[1:]] == [last + 1 for _, last in asked[:-1]]  # no gap, nothing twice
+    assert [first for first, _ in asked[1:]] == [last + 1 for _, last in asked[:-1]]  # no gap and no overlap
 
 
 @pytest.mark.long
-def test_a_range_that_the_node_refuses_is_asked_for_in_smaller_ones(rig: FollowRig) -> None:
+def test_a_range_refused_by_the_node_is_requested_in_smaller_ones(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     for _ in range(6):
@@ -234,7 +234,7 @@ def test_a_range_that_the_node_refuses_is_asked_for_in_smaller_ones(rig: FollowR
     assert kinds(events, person) == ["binding.closed"]
 
 
-def test_a_node_without_the_old_state_has_what_came_between_told_as_one_change(rig: FollowRig) -> None:
+def test_without_old_state_at_the_node_missed_changes_are_reported_as_one(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
@@ -246,7 +246,7 @@ def test_a_node_without_the_old_state_has_what_came_between_told_as_one_change(r
 
 @pytest.mark.long
 @pytest.mark.parametrize("broken", ["following.followed.advance", "events.log.append"])
-def test_a_crash_in_the_middle_of_a_commit_loses_nothing_and_tells_nothing_twice(
+def test_a_crash_during_a_commit_loses_nothing_and_reports_nothing_twice(
     rig: FollowRig, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     person = rig.bound()
@@ -293,11 +293,11 @@ def test_a_block_of_many_bindings_is_written_in_parts_and_a_crash_between_them_l
     first = rig.new_events()
     assert len(first) == 2
     rest = rig.follow(rig.another_follower())
-    told = [event["data"]["binding"] for event in first + rest]
-    assert sorted(told) == sorted(person.binding for person in people)
+    reported = [event["data"]["binding"] for event in first + rest]
+    assert sorted(reported) == sorted(person.binding for person in people)
 
 
-def test_two_followers_of_one_database_tell_everything_once(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_followers_of_one_database_report_everything_once(rig: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
@@ -306,7 +306,7 @@ def test_two_followers_of_one_database_tell_everything_once(rig: FollowRig, monk
     def overtaken(self: Observer, *args: Any) -> Any:
         seen = plain(self, *args)
         monkeypatch.setattr(Observer, "sight", plain)
-        while other.step():  # the other one does the same work before this one writes
+        while other.step():  # the other follower does the same work before this one writes
             pass
         return seen
 

@@ -1,4 +1,4 @@
-"""The follower where the chain goes back, nodes answer nonsense, and whatever fails in its thread."""
+"""The follower under reorgs, nonsense from nodes, and failures in its thread."""
 
 import sqlite3
 import threading
@@ -19,7 +19,7 @@ from tests.gateway.gateway_rig import BICS
 from tests.world import ACCOUNT, World, wait_until
 
 
-def test_a_change_that_a_reorg_takes_back_is_told_as_taken_back(rig: FollowRig) -> None:
+def test_a_change_undone_by_a_reorg_is_reported_as_undone(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     with rig.other_chain():
@@ -32,7 +32,7 @@ def test_a_change_that_a_reorg_takes_back_is_told_as_taken_back(rig: FollowRig) 
 
 
 @pytest.mark.long
-def test_a_change_that_a_reorg_only_moves_to_another_block_is_not_told_again(rig: FollowRig) -> None:
+def test_a_change_moved_to_another_block_by_a_reorg_is_not_reported_again(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     with rig.other_chain():
@@ -47,7 +47,7 @@ def test_a_change_that_a_reorg_only_moves_to_another_block_is_not_told_again(rig
     assert event["type"] == "binding.frozen"
 
 
-def test_a_change_that_only_the_new_chain_has_is_told(rig: FollowRig) -> None:
+def test_a_change_that_only_the_new_chain_has_is_reported(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     with rig.other_chain():
@@ -60,22 +60,22 @@ def test_a_change_that_only_the_new_chain_has_is_told(rig: FollowRig) -> None:
     assert kinds(rig.follow(), person) == ["binding.closed"]
 
 
-def test_a_node_that_is_only_behind_takes_nothing_back(rig: FollowRig) -> None:
+def test_a_node_that_is_only_behind_undoes_nothing(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     with rig.other_chain():
         rig.bank.change(person.number, status=Status.FROZEN)
         rig.follow()
-    # The chain as a node that is behind has it: shorter, and the same as far as it goes.
+    # The chain as seen by a node that is behind: a prefix.
     assert rig.follow() == []
     states = rig.following.follower.status
     assert states.block_number is not None
     assert states.block_number > rig.ledger.block_number()
-    rig.heartbeat()  # now it is another chain for certain
+    rig.heartbeat()  # now the chains certainly differ
     assert kinds(rig.follow(), person) == ["binding.cleared"]
 
 
-def test_a_chain_of_which_nothing_is_remembered_is_taken_up_anew_and_every_binding_looked_at(rig: FollowRig) -> None:
+def test_on_an_unknown_chain_the_follower_starts_over_and_reads_every_binding(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
@@ -87,10 +87,10 @@ def test_a_chain_of_which_nothing_is_remembered_is_taken_up_anew_and_every_bindi
 
 
 @pytest.mark.long
-def test_blocks_that_are_not_deep_enough_are_not_told_of(rig: FollowRig) -> None:
+def test_changes_in_blocks_not_deep_enough_are_not_reported(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
-    for _ in range(2):  # the cursor is at the head; a deeper follower waits until it is that deep
+    for _ in range(2):  # the cursor is at the head; a follower with a depth waits for more blocks
         rig.heartbeat()
     deep = rig.another_follower(BlockRule(depth=2))
     rig.follow(deep)
@@ -102,7 +102,7 @@ def test_blocks_that_are_not_deep_enough_are_not_told_of(rig: FollowRig) -> None
     assert kinds(rig.follow(deep), person) == ["binding.frozen"]
 
 
-def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(rig: FollowRig) -> None:
+def test_publications_of_a_bank_without_a_valid_bic_are_skipped(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
@@ -123,8 +123,8 @@ def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(
     rig.alter = admitted_under_another_name
     with capture_logs() as logs:
         assert kinds(rig.follow(), person) == ["binding.frozen"]
-    told = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
-    assert told == [foreign[:24]]
+    banks = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
+    assert banks == [foreign[:24]]
     assert rig.following.follower.status.block_number == rig.ledger.block_number()
 
 
@@ -136,7 +136,7 @@ def test_the_publications_of_a_bank_under_a_name_that_is_no_bic_are_passed_over(
         ("eth_getBlockByNumber", lambda block: block | {"number": hex(2**64)}),
     ],
 )
-def test_a_number_that_no_honest_node_tells_stops_neither_the_follower_nor_what_was_told_before(
+def test_an_impossible_number_from_a_node_stops_neither_the_follower_nor_earlier_events(
     rig: FollowRig, method: str, spoil: Callable[[Any], Any]
 ) -> None:
     person = rig.bound()
@@ -155,7 +155,7 @@ def test_a_number_that_no_honest_node_tells_stops_neither_the_follower_nor_what_
 
 
 @pytest.mark.parametrize("error", [LedgerMismatch("odd"), VaultError("odd"), InvalidValue("odd", "odd", "even")])
-def test_whatever_fails_on_purpose_is_tried_again_for_days(
+def test_expected_failures_are_retried_for_days(
     rig: FollowRig, monkeypatch: pytest.MonkeyPatch, error: StandingError
 ) -> None:
     follower = rig.another_follower()
@@ -176,11 +176,11 @@ def test_whatever_fails_on_purpose_is_tried_again_for_days(
 
 
 @pytest.mark.long
-def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_stays_fit_for_work(
+def test_a_crash_of_the_follower_is_logged_and_reported_and_the_gateway_keeps_working(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_self: Follower) -> bool:
-        raise RuntimeError("text that is not to be told")
+        raise RuntimeError("text that must not be shown")
 
     monkeypatch.setattr(Follower, "step", broken)
     monkeypatch.setattr(threading, "excepthook", lambda _args: None)
@@ -195,7 +195,7 @@ def test_an_unexpected_end_of_the_follower_is_logged_and_shown_and_the_gateway_s
 
 
 @pytest.mark.long
-def test_the_follower_outlives_a_ledger_that_is_down_and_goes_on(a_world: World) -> None:
+def test_the_follower_survives_a_ledger_outage_and_continues(a_world: World) -> None:
     bank = a_world.start_bank()
     bank.change(ACCOUNT)
     platform = a_world.start_platform(follower={"poll_ms": 10})
@@ -206,8 +206,11 @@ def test_the_follower_outlives_a_ledger_that_is_down_and_goes_on(a_world: World)
     wait_until(lambda: platform.decide(binding)["reason"] == "ledger_unreachable")
     a_world.chain.down = False
 
-    def told() -> list[str]:
+    def types() -> list[str]:
         return [event["type"] for event in platform.get(f"/v1/events?binding={binding}").json()["events"]]
 
-    wait_until(lambda: "binding.frozen" in told())
-    assert told() in (["binding.frozen"], ["binding.usable", "binding.frozen"])  # it may first look after the freeze
+    wait_until(lambda: "binding.frozen" in types())
+    assert types() in (
+        ["binding.frozen"],
+        ["binding.usable", "binding.frozen"],
+    )  # its first read may come after the freeze

@@ -17,7 +17,7 @@ from tests.gateway.gateway_rig import BICS, Person, Rig
 
 
 @pytest.mark.long
-def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
+def test_a_healthy_gateway_has_no_findings(alone: Rig) -> None:
     people = [alone.bound(), alone.bound(BICS[1])]
     report = run(alone)
     assert (report.checked, report.dead_count, report.drift_count) == (2, 0, 0)
@@ -39,7 +39,7 @@ def test_where_all_is_well_nothing_is_found(alone: Rig) -> None:
         ({"credit_allowed": False}, Reason.CREDIT_NOT_ALLOWED, False),
     ],
 )
-def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
+def test_bindings_that_can_no_longer_work_are_marked_with_the_users_remedy(
     a_rig: Rig, account: dict[str, Any], reason: Reason, dead: bool
 ) -> None:
     person = a_rig.bound()
@@ -59,14 +59,14 @@ def test_what_can_no_longer_work_is_marked_with_the_users_way_out(
 
 
 @pytest.mark.long
-def test_a_binding_that_is_well_again_is_marked_no_more(alone: Rig) -> None:
+def test_a_recovered_binding_is_no_longer_marked(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
     assert run(alone).dead_count == 1
     first = rows(alone, schema.dead_bindings)
     alone.clock.advance(1_000)
     assert run(alone).dead_count == 1
-    assert rows(alone, schema.dead_bindings) == first  # since when it is dead stays
+    assert rows(alone, schema.dead_bindings) == first  # the time of death is kept
     person.bank.change(person.number, status=Status.ACTIVE)
     assert run(alone).dead_count == 0
     assert rows(alone, schema.dead_bindings) == []
@@ -83,10 +83,10 @@ def test_a_binding_that_the_platform_ended_is_neither_read_nor_marked(alone: Rig
 
 
 @pytest.mark.long
-def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_while(alone: Rig) -> None:
+def test_an_unreadable_record_is_dead_at_once_and_a_missing_one_after_a_while(alone: Rig) -> None:
     unreadable, missing = alone.bound(), alone.bound()
     unreadable.bank.publish(raw(unreadable), terms=b"\x55" * 32)
-    # What a bank never published: the same row under an id that the ledger does not know.
+    # A binding that was never published: the same row under an id unknown to the ledger.
     change(
         alone,
         update(schema.bindings).where(schema.bindings.c.binding == raw(missing)).values(binding=b"\x01" * 32),
@@ -98,7 +98,7 @@ def test_a_record_that_does_not_open_is_dead_and_a_missing_one_only_after_a_whil
 
 
 @pytest.mark.long
-def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(alone: Rig) -> None:
+def test_bindings_at_a_bank_removed_from_the_settings_are_dead(alone: Rig) -> None:
     person = alone.bound()
     change(alone, update(schema.bindings).values(bank="GONECNB0"))
     (found,) = run(alone).dead
@@ -106,13 +106,13 @@ def test_a_bank_that_is_not_in_the_settings_any_more_leaves_its_bindings_dead(al
 
 
 @pytest.mark.long
-def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig) -> None:
+def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> None:
     alone.bound()
     alone.clock.advance(400_000)
-    told = run(alone)
-    assert all(bank.silent for bank in told.banks)
-    assert (told.dead_count, told.reasons[BICS[0]]) == (0, {"well": 1})
-    # A clock too far ahead is silence to decisions, and is told as that here too.
+    found = run(alone)
+    assert all(bank.silent for bank in found.banks)
+    assert (found.dead_count, found.reasons[BICS[0]]) == (0, {"well": 1})
+    # Decisions treat a clock too far ahead as silence, and so does the report.
     alone.heartbeat()
     assert not any(bank.silent for bank in run(alone).banks)
     behind = reconciler(alone)
@@ -122,8 +122,8 @@ def test_banks_that_are_silent_are_told_and_do_not_make_bindings_dead(alone: Rig
     assert all(bank.silent for bank in report.banks)
 
 
-def _believe(it: Rig, person: Person, **changed: Any) -> None:
-    """Let the follower have been at the head, and believe what the ledger says of a binding, or something else."""
+def _set_follower_state(it: Rig, person: Person, **changed: Any) -> None:
+    """Set the follower's state of a binding to the ledger's state at the head, with changes."""
     head = it.ledger.head()
     record = it.ledger.read([(person.bank.bic, raw(person))]).records[0]
     values = {
@@ -150,22 +150,24 @@ def _believe(it: Rig, person: Person, **changed: Any) -> None:
     [
         ({}, None),
         ({"publication": 10**6}, Drift.LEDGER_WENT_BACK),
-        ({"publication": 10**6, "block_number": 10**6}, None),  # it has seen a later block
+        ({"publication": 10**6, "block_number": 10**6}, None),  # the follower has seen a later block
         ({"publication": 1}, Drift.FOLLOWER_MISSED),
         ({"tail": b"\x55" * 32}, Drift.WORDS_DIFFER),
     ],
 )
-def test_drift_against_what_the_follower_believes(alone: Rig, changed: dict[str, Any], kind: Drift | None) -> None:
+def test_a_ledger_that_contradicts_the_followers_state_is_drift(
+    alone: Rig, changed: dict[str, Any], kind: Drift | None
+) -> None:
     person = alone.bound()
-    _believe(alone, person, **changed)
+    _set_follower_state(alone, person, **changed)
     report = run(alone)
     assert [(found.binding, found.kind) for found in report.drift] == ([(person.binding, kind)] if kind else [])
 
 
 @pytest.mark.long
-def test_a_binding_that_the_follower_passed_over_is_drift(alone: Rig) -> None:
+def test_a_binding_skipped_by_the_follower_is_drift(alone: Rig) -> None:
     seen, passed_over = alone.bound(), alone.bound()
-    _believe(alone, seen)
+    _set_follower_state(alone, seen)
     assert [(found.binding, found.kind) for found in run(alone).drift] == [(passed_over.binding, Drift.NOT_FOLLOWED)]
 
 

@@ -1,4 +1,4 @@
-"""Reconciliation beside everything else: one block, other processes, failures, the schedule and the reports."""
+"""Reconciliation runs: one block, concurrency, other processes, failures, the schedule and the reports."""
 
 import json
 import re
@@ -31,7 +31,7 @@ from tests.world import GUARDIAN
 
 
 @pytest.mark.long
-def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -> None:
+def test_a_run_reads_one_block_regardless_of_later_publications(alone: Rig) -> None:
     people = [alone.bound() for _ in range(5)]
     asked: list[Any] = []
 
@@ -53,12 +53,12 @@ def test_all_is_of_one_block_whatever_the_bank_publishes_meanwhile(alone: Rig) -
 
 
 @pytest.mark.long
-def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
+def test_a_floor_raised_by_a_decision_after_the_block_was_pinned_is_no_drift(alone: Rig) -> None:
     person = alone.bound()
     decided: list[str] = []
 
     class Busy(LedgerClient):
-        """Between the pin and the first batch the bank publishes, and a decision reads that."""
+        """Between the pin and the first batch, the bank publishes and a decision reads the publication."""
 
         def read(self, queries: Any, block: Any = "latest") -> Reading:
             if not decided:
@@ -74,7 +74,7 @@ def test_a_floor_that_a_decision_raised_since_the_block_was_pinned_is_no_drift(a
 
 
 @pytest.mark.long
-def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failure_is_borne(alone: Rig) -> None:
+def test_an_answer_for_another_block_is_rejected_and_a_brief_failure_is_tolerated(alone: Rig) -> None:
     alone.bound()
     failures = [LedgerUnreachable("for a moment")]
 
@@ -98,22 +98,22 @@ def test_a_node_that_answers_for_another_block_is_not_believed_and_a_short_failu
 
     with pytest.raises(LedgerUnreachable, match="answers for block"):
         reconciler(alone, OnAnother(alone.chain_url, alone.contract)).run()
-    assert len(rows(alone, schema.reconcile_runs)) == runs  # no half report
+    assert len(rows(alone, schema.reconcile_runs)) == runs  # no partial report
 
 
 @pytest.mark.long
-def test_decisions_go_on_beside_it(alone: Rig) -> None:
+def test_decisions_continue_during_reconciliation(alone: Rig) -> None:
     people = [alone.bound() for _ in range(6)]
     stop = threading.Event()
 
-    def reconcile_on_and_on() -> int:
+    def reconcile_repeatedly() -> int:
         runs = 0
         while not stop.is_set():
             runs += run(alone, batch=1).checked == len(people)
         return runs
 
     with ThreadPoolExecutor(2) as pool:
-        reconciling = pool.submit(reconcile_on_and_on)
+        reconciling = pool.submit(reconcile_repeatedly)
         answers = [person.decide()["outcome"] for _ in range(5) for person in people]
         stop.set()
         assert reconciling.result(timeout=60) >= 1
@@ -121,7 +121,7 @@ def test_decisions_go_on_beside_it(alone: Rig) -> None:
 
 
 @pytest.mark.long
-def test_it_stops_between_batches_when_told_to_and_leaves_no_report(alone: Rig) -> None:
+def test_a_stopped_run_ends_between_batches_and_leaves_no_report(alone: Rig) -> None:
     for _ in range(3):
         alone.bound()
     seen: list[tuple[int, int]] = []
@@ -141,7 +141,7 @@ class _Page(HTMLParser):
 
 
 @pytest.mark.long
-def test_the_page_is_whole_escaped_and_has_nothing_from_elsewhere(alone: Rig) -> None:
+def test_the_report_page_is_complete_escaped_and_self_contained(alone: Rig) -> None:
     person = alone.bound()
     person.bank.change(person.number, status=Status.CLOSED)
     change(alone, update(schema.bindings).values(user_id='<script>alert("1")</script>'))
@@ -164,7 +164,7 @@ def _schedule(it: Rig, leader: Leader) -> ReconcileSchedule:
 
 
 @pytest.mark.long
-def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
+def test_one_process_makes_the_scheduled_run_when_it_is_due(alone: Rig) -> None:
     alone.bound()
 
     class Taken(NoLock):
@@ -182,14 +182,14 @@ def test_on_a_schedule_one_process_makes_it_when_it_is_due(alone: Rig) -> None:
 
 
 @pytest.mark.long
-def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_process_may_go_on(
+def test_a_crash_of_the_schedule_is_logged_and_reported_and_another_process_takes_over(
     alone: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = alone.app.state.gateway.reconcile_schedule
 
     def broken() -> None:
         assert schedule.leader.leads()
-        raise RuntimeError("text that is not to be told")
+        raise RuntimeError("text that must not be shown")
 
     monkeypatch.setattr(schedule, "look", broken)
     monkeypatch.setattr(schedule, "_look_every_s", 0)
@@ -205,7 +205,7 @@ def test_an_unexpected_end_of_the_schedule_is_logged_and_shown_and_another_proce
 
 
 @pytest.mark.long
-def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
+def test_a_failed_run_is_retried_a_minute_later(alone: Rig) -> None:
     schedule = _schedule(alone, Leader(NoLock(), "reconcile"))
     alone.clock.advance(600_000)
     alone.chain.down = True
@@ -220,7 +220,7 @@ def test_a_run_that_fails_is_tried_again_a_minute_later(alone: Rig) -> None:
 
 
 @pytest.mark.long
-def test_the_last_report_is_had_by_staff_as_json_and_as_a_page(alone: Rig) -> None:
+def test_staff_get_the_last_report_as_json_and_as_a_page(alone: Rig) -> None:
     assert alone.support("GET", "/v1/reconciliation").status_code == 404
     assert alone.platform("GET", "/v1/reconciliation").status_code == 403
     person = alone.bound()
@@ -233,9 +233,7 @@ def test_the_last_report_is_had_by_staff_as_json_and_as_a_page(alone: Rig) -> No
 
 
 @pytest.mark.long
-def test_the_command_writes_both_reports_and_its_exit_code_says_whether_something_is_amiss(
-    alone: Rig, tmp_path: Path
-) -> None:
+def test_the_command_writes_both_reports_and_its_exit_code_reveals_findings(alone: Rig, tmp_path: Path) -> None:
     person = alone.bound()
     config = tmp_path / "gateway.toml"
     stated = alone.settings.model_dump(mode="json", exclude_none=True) | {
@@ -256,7 +254,9 @@ def test_the_command_writes_both_reports_and_its_exit_code_says_whether_somethin
     change(alone, delete(schema.bank_states))
     governance.execute(alone.ledger, governance.suspend(BICS[1]), GUARDIAN)
     suspended = CliRunner().invoke(app, command)
-    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), "decisions see that by themselves"
+    assert (suspended.exit_code, "suspended" in suspended.stdout) == (0, True), (
+        "decisions detect a suspension themselves"
+    )
     person.bank.change(person.number, status=Status.CLOSED)
     amiss = CliRunner().invoke(app, command)
     assert amiss.exit_code == 2

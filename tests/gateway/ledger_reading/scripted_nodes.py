@@ -1,4 +1,4 @@
-"""Ledger nodes whose chain a test writes, and a reader of them."""
+"""Ledger nodes with a scripted chain, and a reader of them."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ NOW_S = 1_767_225_600
 
 
 class Node:
-    """A JSON-RPC node whose chain a test writes. A record's publication is the number of the block it is of."""
+    """A JSON-RPC node with a scripted chain. A record's publication is the number of its block."""
 
     def __init__(self, head: int = 100) -> None:
         self.head = head
@@ -40,7 +40,7 @@ class Node:
         self.code = "0x6001"
         self.down = False
         self.watermark_ms = 2
-        self.answers_for: int | None = None  # another block than the one asked for
+        self.answers_for: int | None = None  # a block other than the requested one
         self.gate = asyncio.Event()
         self.gate.set()
         self.reads: list[str] = []
@@ -78,7 +78,7 @@ class Node:
 
 
 async def until(look: Callable[[], bool]) -> None:
-    """Wait until `look` says so."""
+    """Wait until `look` returns true."""
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda seen: not seen), wait=wait_fixed(0.005), stop=stop_after_delay(60)
     )
@@ -100,7 +100,7 @@ class Rigged:
         self.nodes, self.reader, self.clock, self.watch = nodes, reader, clock, watch
 
     async def read(self) -> int:
-        """The block that a read is of."""
+        """The block that a read returns."""
         return (await self.reader.read(BANK, BINDING)).block_number
 
     async def look(self) -> list[str]:
@@ -115,7 +115,7 @@ class Rigged:
 
 @asynccontextmanager
 async def rigged(*nodes: Node, budget_ms: int = 20_000, **changed: Any) -> AsyncIterator[Rigged]:
-    """Looks come only when a test asks for one: the watch's own rhythm is an hour."""
+    """Polls happen only on a test's request: the watch's own interval is an hour."""
     clock = ManualClock(NOW_S * 1000)
     watch = Watch(CHAIN, clock, probe_ms=3_600_000, max_head_age_ms=60_000)
     async with AsyncExitStack() as stack:

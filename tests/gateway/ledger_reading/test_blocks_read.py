@@ -1,4 +1,4 @@
-"""Which block is read, its hash, and what a node that answers nonsense costs."""
+"""The block that is read, its hash, and the cost of nonsense from a node."""
 
 import asyncio
 from typing import Any
@@ -28,20 +28,20 @@ from tests.gateway.ledger_reading.scripted_nodes import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_node_whose_newest_block_is_old_is_read_after_the_others() -> None:
+async def test_a_node_with_an_old_newest_block_is_tried_after_the_others() -> None:
     old, fresh = Node(), Node()
     old.time_s = NOW_S - 61
     async with rigged(old, fresh) as it:
         assert it.states == ["stalled", "fit"]
         assert await it.read() == 100
         assert (len(old.reads), len(fresh.reads)) == (0, 1)
-        # On a chain that makes no blocks for a while every node is old, and read all the same.
+        # On a chain without recent blocks every node is stalled, and still read.
         it.clock.advance(3_600_000)
         assert await it.look() == ["stalled", "stalled"]
         assert await it.read() == 100
 
 
-async def test_what_is_read_is_the_finalised_block() -> None:
+async def test_reads_use_the_finalised_block() -> None:
     node = Node(200)
     node.finalized = 140
     async with rigged(node, rule=BlockRule("finalized")) as it:
@@ -49,11 +49,11 @@ async def test_what_is_read_is_the_finalised_block() -> None:
         assert node.reads == ["finalized"]
 
 
-async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_counts_for_nothing() -> None:
+async def test_reads_use_the_block_at_the_set_depth_and_an_answer_for_another_is_ignored() -> None:
     node = Node(200)
     async with rigged(node, rule=BlockRule(depth=12)) as it:
         assert await it.read() == 188
-        node.head = 201  # asked for anew at each read
+        node.head = 201  # fetched again at each read
         assert await it.read() == 189
         assert node.reads == [hex(188), hex(189)]
         node.answers_for = 201
@@ -61,17 +61,17 @@ async def test_what_is_read_is_the_block_at_the_depth_and_an_answer_of_another_c
             await it.read()
 
 
-async def test_a_young_chain_is_read_from_its_beginning_at_any_depth() -> None:
+async def test_a_young_chain_is_read_at_its_first_block_for_any_depth() -> None:
     async with rigged(Node(5), rule=BlockRule(depth=12)) as it:
         assert await it.read() == 0
 
 
-async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() -> None:
+async def test_a_blocks_hash_is_fetched_once_and_a_read_does_not_need_it() -> None:
     node = Node(200)
     async with rigged(node) as it:
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
         assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(200)[2:])}
-        assert node.hashes_asked == 0  # the look had it
+        assert node.hashes_asked == 0  # the poll already fetched it
         node.head = 201
         seen = [await it.reader.read(BANK, BINDING) for _ in range(3)]
         assert {each.block_hash for each in seen} == {bytes.fromhex(hash_of(201)[2:])}
@@ -79,13 +79,13 @@ async def test_a_block_is_asked_for_its_hash_once_and_a_read_does_not_need_it() 
 
 
 @pytest.mark.parametrize("digits", ["ab" * 31, "ab" * 31 + "  ", "ab" * 33])
-async def test_a_hash_of_another_size_is_none(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
+async def test_a_hash_of_the_wrong_size_is_dropped(monkeypatch: pytest.MonkeyPatch, digits: str) -> None:
     monkeypatch.setattr(f"{Node.__module__}.hash_of", lambda _number: "0x" + digits)
     async with rigged(Node()) as it:
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
-async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_other() -> None:
+async def test_a_blocks_hash_comes_from_the_node_that_was_read_and_from_no_other() -> None:
     first, other = Node(200), Node(200)
     plain = other._result
 
@@ -98,7 +98,7 @@ async def test_a_blocks_hash_is_the_word_of_the_node_that_was_read_and_of_no_oth
         assert (await it.reader.read(BANK, BINDING)).block_hash == bytes.fromhex(hash_of(200)[2:])
 
 
-async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read() -> None:
+async def test_a_hash_from_a_block_with_another_time_is_not_used() -> None:
     node = Node(200)
     async with rigged(node) as it:
         asked = node._result
@@ -112,14 +112,14 @@ async def test_a_hash_of_another_time_is_not_the_one_of_the_block_that_was_read(
         assert (await it.reader.read(BANK, BINDING)).block_hash is None
 
 
-@pytest.mark.parametrize("told", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
-async def test_an_invalid_number_is_that_nodes_failure_and_the_watch_goes_on(told: str) -> None:
+@pytest.mark.parametrize("number", ["0x" + "f" * 5_000, "-0x1", hex(2**63)])
+async def test_an_invalid_number_counts_as_that_nodes_failure_and_the_watch_continues(number: str) -> None:
     odd, right = Node(200), Node(200)
     plain = odd._result
 
     def lying(call: dict[str, Any]) -> Any:
         result = plain(call)
-        return result | {"number": told} if call["method"] == "eth_getBlockByNumber" else result
+        return result | {"number": number} if call["method"] == "eth_getBlockByNumber" else result
 
     odd._result = lying  # type: ignore[method-assign]
     async with rigged(odd, right) as it:
@@ -129,7 +129,7 @@ async def test_an_invalid_number_is_that_nodes_failure_and_the_watch_goes_on(tol
 
 
 @pytest.mark.usefixtures("usual_depth")
-async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_the_watch_goes_on() -> None:
+async def test_an_endlessly_nested_answer_counts_as_that_nodes_failure_and_the_watch_continues() -> None:
     async def nested(_request: web.Request) -> web.Response:
         return web.Response(body=b"[" * 50_000)
 
@@ -147,14 +147,14 @@ async def test_an_answer_that_is_nested_without_end_is_that_nodes_failure_and_th
         await reader.open()
         assert [node.state.word for node in reader.nodes.all] == ["failing", "fit"]
         assert (await reader.read(BANK, BINDING)).block_number == 200
-        # The connection that the follower and the reconciliation have tells it apart as well.
+        # The connection used by follower and reconciliation makes the same distinction.
         client = LedgerClient(urls[0], CONTRACT)
         with pytest.raises(LedgerUnreachable):
             await asyncio.to_thread(client.head)
         await reader.close()
 
 
-async def test_the_watch_looks_by_itself() -> None:
+async def test_the_watch_polls_on_its_own() -> None:
     node = Node()
     app = web.Application()
     app.router.add_post("/", node.answer)
@@ -171,7 +171,7 @@ async def test_the_watch_looks_by_itself() -> None:
         await ledger.close()
 
 
-def test_a_node_is_named_without_what_its_url_may_hide() -> None:
+def test_a_node_is_named_without_the_secrets_of_its_url() -> None:
     nodes = LedgerNodes(["https://user:secret@node.example:8545/v3/api-key"], CONTRACT, budget_ms=1_000)
     assert nodes.all[0].name == "node.example:8545"
     for urls in ([], ["http://127.0.0.1:9/"] * 9):

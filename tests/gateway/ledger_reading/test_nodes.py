@@ -1,4 +1,4 @@
-"""Several ledger nodes: fail-over inside the budget of one read, nodes that lag or lie left out, and their return."""
+"""Several ledger nodes: fail-over within one read's budget; nodes that lag or lie are excluded until they recover."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.gateway.ledger_reading.scripted_nodes import BANK, BINDING, CHAIN, No
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
+async def test_the_first_node_is_read_and_the_next_one_on_failure() -> None:
     first, second = Node(), Node()
     async with rigged(first, second) as it:
         assert await it.read() == 100
@@ -26,7 +26,7 @@ async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
         first.down = True
         assert await it.read() == 100
         assert it.states == ["failing", "fit"]
-        # It is not asked first again before it has shown to be well.
+        # It is not tried first again until it has proved fit.
         asked = len(first.reads)
         assert await it.read() == 100
         assert len(first.reads) == asked
@@ -36,7 +36,7 @@ async def test_the_first_node_is_read_and_the_next_one_where_it_fails() -> None:
         assert len(first.reads) == asked + 1
 
 
-async def test_a_node_that_tells_numbers_past_the_ledgers_bounds_is_passed_over_for_the_next_one() -> None:
+async def test_a_node_with_numbers_beyond_the_ledgers_bounds_is_skipped_for_the_next() -> None:
     first, second = Node(), Node()
     async with rigged(first, second) as it:
         first.watermark_ms = 2**48
@@ -47,7 +47,7 @@ async def test_a_node_that_tells_numbers_past_the_ledgers_bounds_is_passed_over_
             await it.read()
 
 
-async def test_a_node_that_hangs_costs_a_part_of_the_budget_and_only_once() -> None:
+async def test_a_hanging_node_costs_part_of_the_budget_and_only_once() -> None:
     first, second = Node(), Node()
     async with rigged(first, second, budget_ms=1_500) as it:
         first.gate.clear()
@@ -61,7 +61,7 @@ async def test_a_node_that_hangs_costs_a_part_of_the_budget_and_only_once() -> N
         assert loop.time() - began < 0.45
 
 
-async def test_a_node_that_was_asked_for_help_and_not_needed_is_not_held_to_be_slow() -> None:
+async def test_a_backup_node_whose_answer_was_not_needed_is_not_marked_slow() -> None:
     first, second = Node(), Node()
     async with rigged(first, second, budget_ms=600) as it:
         first.gate.clear()
@@ -74,7 +74,7 @@ async def test_a_node_that_was_asked_for_help_and_not_needed_is_not_held_to_be_s
         second.gate.set()
 
 
-async def test_where_every_node_hangs_the_budget_is_kept() -> None:
+async def test_the_budget_is_kept_when_every_node_hangs() -> None:
     nodes = [Node(), Node(), Node()]
     async with rigged(*nodes, budget_ms=400) as it:
         for node in nodes:
@@ -86,23 +86,23 @@ async def test_where_every_node_hangs_the_budget_is_kept() -> None:
         assert 0.4 <= loop.time() - began < 5
         for node in nodes:
             node.gate.set()
-        assert await it.read() == 100  # all are still tried where none is well
+        assert await it.read() == 100  # all are still tried if none is fit
 
 
-async def test_a_node_that_goes_back_behind_what_was_seen_is_left_out_and_back_once_it_has_caught_up() -> None:
+async def test_a_node_that_falls_behind_the_seen_head_is_excluded_until_it_catches_up() -> None:
     first, second = Node(200), Node(200)
     async with rigged(first, second, max_lag_blocks=5) as it:
         assert await it.read() == 200
         first.head = 194
-        assert await it.read() == 200  # the answer of block 194 counts for nothing
+        assert await it.read() == 200  # the answer of block 194 is ignored
         assert it.states == ["behind", "fit"]
         assert await it.look() == ["behind", "fit"]
         first.head = 195
         assert await it.look() == ["fit", "fit"]
-        assert await it.read() == 200  # near enough to be asked; but 200 was read before
+        assert await it.read() == 200  # close enough to be called, but 200 was read before
 
 
-async def test_a_single_node_that_goes_back_too_far_is_no_ledger_to_decide_by() -> None:
+async def test_a_single_node_that_falls_too_far_behind_is_no_basis_for_decisions() -> None:
     node = Node(200)
     async with rigged(node, max_lag_blocks=5) as it:
         assert await it.read() == 200
@@ -113,13 +113,13 @@ async def test_a_single_node_that_goes_back_too_far_is_no_ledger_to_decide_by() 
         assert await it.read() == 196
 
 
-async def test_what_is_read_does_not_go_back_while_a_level_node_is_in_reach() -> None:
+async def test_reads_do_not_go_back_while_an_up_to_date_node_is_reachable() -> None:
     stood_still, level = Node(200), Node(200)
     async with rigged(stood_still, level, max_lag_blocks=10) as it:
         stood_still.down = True
         level.head = 208
         assert await it.read() == 208
-        # It is back, and catches up: 3 blocks behind is within what a node may lag.
+        # It is back and catches up: 3 blocks behind is within the permitted lag.
         stood_still.down, stood_still.head = False, 205
         assert await it.look() == ["fit", "fit"]
         assert [await it.read() for _ in range(3)] == [208] * 3
@@ -129,7 +129,7 @@ async def test_what_is_read_does_not_go_back_while_a_level_node_is_in_reach() ->
         assert len(level.reads) == asked
 
 
-async def test_a_node_that_is_behind_is_asked_nothing_while_another_is_well() -> None:
+async def test_a_node_that_is_behind_is_not_called_while_another_is_fit() -> None:
     behind, level = Node(100), Node(200)
     async with rigged(behind, level, max_lag_blocks=10) as it:
         assert it.states == ["behind", "fit"]
@@ -139,7 +139,7 @@ async def test_a_node_that_is_behind_is_asked_nothing_while_another_is_well() ->
         level.gate.set()
         assert await reading == 200
         assert behind.reads == []
-        # Where every other one fails it is asked, and counts once it has caught up.
+        # If every other one fails it is called, and counts once it has caught up.
         level.down = True
         with pytest.raises(LedgerUnreachable):
             await it.read()
@@ -147,7 +147,7 @@ async def test_a_node_that_is_behind_is_asked_nothing_while_another_is_well() ->
         assert await it.read() == 201
 
 
-async def test_where_all_nodes_are_late_the_newest_answer_counts() -> None:
+async def test_the_newest_answer_counts_when_all_nodes_are_late() -> None:
     first, second, third = nodes = [Node(200), Node(200), Node(200)]
     async with rigged(*nodes, max_lag_blocks=10) as it:
         assert await it.read() == 200
@@ -156,7 +156,7 @@ async def test_where_all_nodes_are_late_the_newest_answer_counts() -> None:
         assert it.states == ["fit", "fit", "fit"]
 
 
-async def test_a_late_answer_counts_before_its_request_has_run_out_of_time_where_the_other_node_hangs() -> None:
+async def test_a_late_answer_counts_before_the_timeout_when_the_other_node_hangs() -> None:
     first, second = Node(200), Node(200)
     async with rigged(first, second, budget_ms=900, max_lag_blocks=10) as it:
         assert await it.read() == 200
@@ -165,11 +165,11 @@ async def test_a_late_answer_counts_before_its_request_has_run_out_of_time_where
         assert await it.read() == 199
 
 
-async def test_a_node_that_lies_far_ahead_in_one_read_does_not_make_two_others_late() -> None:
+async def test_a_lie_far_ahead_in_one_read_does_not_make_two_other_nodes_late() -> None:
     liar, *honest = nodes = [Node(200), Node(200), Node(200)]
     async with rigged(*nodes, max_lag_blocks=10) as it:
         liar.head = 10**9
-        assert await it.read() == 10**9  # it was the first to be asked; whose record that is, its key and floor tell
+        assert await it.read() == 10**9  # it was called first; key and floor show whose record that is
         liar.down = True
         assert await it.read() == 200
         asked = sum(len(node.reads) for node in honest)
@@ -177,16 +177,16 @@ async def test_a_node_that_lies_far_ahead_in_one_read_does_not_make_two_others_l
         assert sum(len(node.reads) for node in honest) == asked + 1
 
 
-async def test_a_record_below_its_floor_is_asked_for_again_elsewhere() -> None:
+async def test_a_record_below_its_floor_is_read_again_at_another_node() -> None:
     lags, level = Node(200), Node(200)
     async with rigged(lags, level, max_lag_blocks=10) as it:
-        level.head = 205  # which no read of this process has seen
+        level.head = 205  # not seen by any read of this process
         seen = await it.reader.read(BANK, BINDING, floor=204)
         assert (seen.block_number, seen.record.publication) == (205, 205)
-        assert await it.read() == 200  # nothing that was read was newer, but for what a floor asked for
+        assert await it.read() == 200  # no read was newer, except the one forced by a floor
 
 
-async def test_a_record_below_its_floor_is_asked_for_until_the_next_block_is_there() -> None:
+async def test_a_record_below_its_floor_is_read_again_until_the_next_block() -> None:
     only = Node(200)
     async with rigged(only) as it:
         reading = asyncio.create_task(it.reader.read(BANK, BINDING, floor=201))
@@ -195,7 +195,7 @@ async def test_a_record_below_its_floor_is_asked_for_until_the_next_block_is_the
         assert (await reading).record.publication == 201
 
 
-async def test_a_record_that_is_below_its_floor_at_every_node_is_answered_as_it_is_and_in_time() -> None:
+async def test_a_record_below_its_floor_at_every_node_is_returned_unchanged_and_in_time() -> None:
     first, second = Node(200), Node(200)
     async with rigged(first, second, budget_ms=400, max_lag_blocks=1_000) as it:
         second.head = 202
@@ -206,7 +206,7 @@ async def test_a_record_that_is_below_its_floor_at_every_node_is_answered_as_it_
         assert loop.time() - began_s < 2
 
 
-async def test_a_node_that_is_far_ahead_alone_does_not_make_two_others_look_late() -> None:
+async def test_a_single_node_far_ahead_does_not_make_two_others_late() -> None:
     liar, *honest = nodes = [Node(10**9), Node(200), Node(201)]
     async with rigged(*nodes, max_lag_blocks=5) as it:
         assert it.states == ["fit", "fit", "fit"]
@@ -220,9 +220,7 @@ async def test_a_node_that_is_far_ahead_alone_does_not_make_two_others_look_late
     ("change", "problem"),
     [({"chain_id": 1}, "chain id is 1, expected 777"), ({"code": "0x"}, "no contract")],
 )
-async def test_a_node_of_another_ledger_is_never_read_until_it_is_right_again(
-    change: dict[str, Any], problem: str
-) -> None:
+async def test_a_node_of_another_ledger_is_not_read_until_it_is_corrected(change: dict[str, Any], problem: str) -> None:
     wrong, right = Node(), Node()
     for name, value in change.items():
         setattr(wrong, name, value)
@@ -238,7 +236,7 @@ async def test_a_node_of_another_ledger_is_never_read_until_it_is_right_again(
         assert await it.read() == 100
 
 
-async def test_a_node_that_comes_back_as_another_chain_is_found_out_before_it_is_read() -> None:
+async def test_a_node_that_returns_as_another_chain_is_detected_before_it_is_read() -> None:
     first, second = Node(), Node()
     async with rigged(first, second) as it:
         first.down = second.down = True
@@ -251,25 +249,25 @@ async def test_a_node_that_comes_back_as_another_chain_is_found_out_before_it_is
         assert (len(first.reads), it.states[0]) == (asked, "wrong")
 
 
-async def test_a_running_node_that_changes_its_chain_id_is_found_out_by_the_next_look() -> None:
+async def test_a_running_node_that_changes_its_chain_id_is_detected_at_the_next_poll() -> None:
     first, second = Node(), Node()
     async with rigged(first, second) as it:
         first.chain_id = 1
         assert await it.look() == ["wrong", "fit"]
 
 
-async def test_what_a_node_told_before_it_is_found_to_be_of_another_ledger_makes_no_other_look_late() -> None:
+async def test_numbers_from_a_node_of_another_ledger_do_not_make_other_nodes_late() -> None:
     moved, right = Node(), Node()
     async with rigged(moved, right, max_lag_blocks=5) as it:
         moved.head, moved.chain_id = 10**6, 1
-        await it.read()  # before the next look: that it is another chain now cannot be seen
+        await it.read()  # before the next poll the change of chain cannot be seen
         assert await it.look() == ["wrong", "fit"]
         assert it.reader.nodes.seen == 100
         assert await it.read() == 100
 
 
 @pytest.mark.long
-def test_the_gateway_goes_on_deciding_while_one_node_is_down_and_another_is_of_another_chain(tmp_path: Path) -> None:
+def test_the_gateway_keeps_deciding_with_one_node_down_and_another_on_a_different_chain(tmp_path: Path) -> None:
     def other_chain(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         return answer | {"result": "0x1"} if call["method"] == "eth_chainId" else answer
 
@@ -296,15 +294,15 @@ def test_the_gateway_goes_on_deciding_while_one_node_is_down_and_another_is_of_a
             assert "eth_call" not in wrong.calls
 
 
-def test_several_nodes_need_the_chain_id_to_be_known(tmp_path: Path) -> None:
+def test_several_nodes_require_a_chain_id_in_the_settings(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         stated = it.settings.model_dump()
-        for changed, told in (
+        for changed, message in (
             ({"ledger_url": None, "ledger_urls": [it.chain_url] * 2, "chain_id": None}, "chain_id"),
             ({"ledger_urls": [it.chain_url]}, "exactly one"),
             ({"ledger_url": None}, "exactly one"),
             ({"ledger_block": {"depth": 0}}, "ledger_block"),
             ({"ledger_block": "pending"}, "ledger_block"),
         ):
-            with pytest.raises(ValidationError, match=told):
+            with pytest.raises(ValidationError, match=message):
                 type(it.settings)(**(stated | changed))

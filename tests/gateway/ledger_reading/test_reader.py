@@ -15,7 +15,7 @@ BANK = b"YUNXCNB0\0\0\0"
 BINDING = b"\x01" * 32
 
 
-async def test_requests_that_wait_at_the_same_moment_share_one_call_and_get_each_their_own_record() -> None:
+async def test_concurrent_requests_share_one_call_and_each_gets_its_own_record() -> None:
     async with fake_ledger() as (ledger, reader):
         bindings = [index.to_bytes(32, "big") for index in range(100)]
         seen = await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
@@ -23,7 +23,7 @@ async def test_requests_that_wait_at_the_same_moment_share_one_call_and_get_each
         assert {each.block_number for each in seen} == {1}
 
 
-async def test_a_request_never_joins_a_call_that_was_sent_before_it_came() -> None:
+async def test_a_request_never_joins_a_call_sent_before_it_arrived() -> None:
     async with fake_ledger(max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         first = asyncio.create_task(reader.read(BANK, BINDING))
@@ -36,7 +36,7 @@ async def test_a_request_never_joins_a_call_that_was_sent_before_it_came() -> No
         assert ledger.calls == [[BINDING], [BINDING]]
 
 
-async def test_nothing_is_kept_of_an_answer() -> None:
+async def test_no_answer_is_cached() -> None:
     async with fake_ledger() as (ledger, reader):
         assert [(await reader.read(BANK, BINDING)).record.publication for _ in range(3)] == [1, 2, 3]
         assert len(ledger.calls) == 3
@@ -52,7 +52,7 @@ async def test_every_answer_is_of_a_call_sent_after_its_request_in_any_order_of_
     async with fake_ledger(max_in_flight=max_in_flight) as (ledger, reader):
 
         async def ask() -> tuple[int, Seen]:
-            # Calls that the ledger has by now were sent before. `read` has no await before it is in the queue.
+            # Calls already at the ledger were sent earlier. `read` does not await before it is queued.
             return len(ledger.calls), await reader.read(BANK, BINDING)
 
         asked = []
@@ -74,7 +74,7 @@ async def test_every_answer_is_of_a_call_sent_after_its_request_in_any_order_of_
         assert ledger.most_at_once <= max_in_flight
 
 
-async def test_more_than_a_call_holds_goes_into_several_calls() -> None:
+async def test_requests_beyond_one_calls_capacity_go_into_several_calls() -> None:
     async with fake_ledger() as (ledger, reader):
         count = 2 * MAX_QUERIES + 1
         bindings = [index.to_bytes(32, "big") for index in range(count)]
@@ -100,7 +100,7 @@ async def test_more_than_a_call_holds_goes_into_several_calls() -> None:
         b"\xff\xfe",
     ],
 )
-async def test_whatever_is_no_answer_fails_the_requests_of_its_call_and_no_other(spoiled: bytes) -> None:
+async def test_an_invalid_answer_fails_the_requests_of_its_call_and_no_other(spoiled: bytes) -> None:
     async with fake_ledger() as (ledger, reader):
         ledger.spoil.append(spoiled)
         failed = await asyncio.gather(*(reader.read(BANK, BINDING) for _ in range(3)), return_exceptions=True)
@@ -108,7 +108,7 @@ async def test_whatever_is_no_answer_fails_the_requests_of_its_call_and_no_other
         assert (await reader.read(BANK, BINDING)).record.publication == 2
 
 
-async def test_a_binding_of_another_size_fails_alone_and_not_the_requests_it_would_share_a_call_with() -> None:
+async def test_a_binding_of_the_wrong_size_fails_alone_and_not_the_requests_beside_it() -> None:
     async with fake_ledger() as (ledger, reader):
         asked = [reader.read(BANK, BINDING), reader.read(BANK, BINDING[:31]), reader.read(BANK, BINDING)]
         well, short, other = await asyncio.gather(*asked, return_exceptions=True)
@@ -116,7 +116,7 @@ async def test_a_binding_of_another_size_fails_alone_and_not_the_requests_it_wou
         assert ledger.calls == [[BINDING, BINDING]]
 
 
-async def test_a_node_that_does_not_answer_in_time() -> None:
+async def test_a_node_that_misses_the_timeout_fails_the_read() -> None:
     async with fake_ledger(budget_ms=50) as (ledger, reader):
         ledger.gate.clear()
         loop = asyncio.get_running_loop()
@@ -129,7 +129,7 @@ async def test_a_node_that_does_not_answer_in_time() -> None:
         assert (await reader.read(BANK, BINDING)).record.publication == 1
 
 
-async def test_the_budget_counts_from_a_requests_arrival_also_while_it_waits_for_its_turn() -> None:
+async def test_the_budget_counts_from_a_requests_arrival_even_while_it_is_queued() -> None:
     async with fake_ledger(budget_ms=200, max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         stuck = asyncio.create_task(reader.read(BANK, BINDING))
@@ -140,7 +140,7 @@ async def test_the_budget_counts_from_a_requests_arrival_also_while_it_waits_for
                 await task
 
 
-async def test_each_request_has_its_whole_budget_whenever_it_came() -> None:
+async def test_each_request_has_its_whole_budget_regardless_of_its_arrival() -> None:
     async with fake_ledger(budget_ms=100, max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         loop = asyncio.get_running_loop()
@@ -158,7 +158,7 @@ async def test_each_request_has_its_whole_budget_whenever_it_came() -> None:
         assert min(await asyncio.gather(*waiting)) >= 0.1
 
 
-async def test_past_the_bound_it_is_overloaded_and_what_waits_is_still_answered() -> None:
+async def test_requests_beyond_the_bound_are_refused_and_queued_ones_still_answered() -> None:
     async with fake_ledger(max_waiting=10, max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         in_flight = asyncio.create_task(reader.read(BANK, BINDING))
@@ -172,22 +172,22 @@ async def test_past_the_bound_it_is_overloaded_and_what_waits_is_still_answered(
         assert len(await asyncio.gather(in_flight, *waiting)) == 11
 
 
-async def test_a_caller_that_goes_away_is_not_asked_for() -> None:
+async def test_a_cancelled_request_is_not_sent() -> None:
     async with fake_ledger(max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         first = asyncio.create_task(reader.read(BANK, BINDING))
         await ledger.until(1)
-        gone = asyncio.create_task(reader.read(BANK, b"\x02" * 32))
+        cancelled = asyncio.create_task(reader.read(BANK, b"\x02" * 32))
         stays = asyncio.create_task(reader.read(BANK, b"\x03" * 32))
         await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
         await asyncio.sleep(0)
         ledger.gate.set()
         await asyncio.gather(first, stays)
         assert ledger.calls[1:] == [[b"\x03" * 32]]
 
 
-async def test_no_node_at_all_and_then_one() -> None:
+async def test_a_read_without_a_reachable_node_fails() -> None:
     reader = Reader("http://127.0.0.1:9/", CONTRACT, budget_ms=5_000, max_waiting=10)
     await reader.open()
     with pytest.raises(LedgerUnreachable):
@@ -195,7 +195,7 @@ async def test_no_node_at_all_and_then_one() -> None:
     await reader.close()
 
 
-async def test_a_kept_connection_that_the_node_closes_costs_no_request() -> None:
+async def test_a_kept_connection_closed_by_the_node_fails_no_request() -> None:
     """A node may close an idle connection at the moment that a call is sent on it."""
     connections = 0
 
@@ -223,7 +223,7 @@ async def test_a_kept_connection_that_the_node_closes_costs_no_request() -> None
         await reader.close()
 
 
-async def test_who_waits_is_told_when_the_gateway_stops() -> None:
+async def test_waiting_requests_fail_at_once_when_the_gateway_stops() -> None:
     async with fake_ledger(max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         sent = asyncio.create_task(reader.read(BANK, BINDING))

@@ -1,4 +1,4 @@
-"""What an operator sees: figures, status on one screen, logs; and several gateways on one database."""
+"""The operator's view: metrics, status on one screen, logs; and several gateways on one database."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def of(it: Rig, name: str, **labels: str) -> float | None:
     return figures(it).get((name, tuple(sorted(labels.items()))))
 
 
-def test_every_figure_says_what_it_is(a_rig: Rig) -> None:
+def test_every_metric_has_a_description(a_rig: Rig) -> None:
     a_rig.bound().decide()
     families = list(text_string_to_metric_families(a_rig.nobody("GET", "/metrics").text))
     assert len(families) > 10
@@ -78,7 +78,7 @@ def test_decisions_are_counted_by_outcome_and_reason_and_timed_by_stage(a_rig: R
     assert more("commit_decisions_sum") == 3
 
 
-def test_a_transaction_that_was_decided_before_is_not_counted_again(a_rig: Rig) -> None:
+def test_a_repeated_transaction_is_not_counted_again(a_rig: Rig) -> None:
     person = a_rig.bound()
     person.decide(transaction_id="t-counted-once")
     before = of(a_rig, "decisions_total", outcome="approve", reason="none")
@@ -87,21 +87,21 @@ def test_a_transaction_that_was_decided_before_is_not_counted_again(a_rig: Rig) 
 
 
 @pytest.mark.long
-def test_reads_that_share_a_call_show_in_the_coalescing_factor(a_rig: Rig) -> None:
+def test_reads_sharing_a_call_raise_the_coalescing_factor(a_rig: Rig) -> None:
     people = [a_rig.bound() for _ in range(4)]
     before = figures(a_rig)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda index: people[index % 4].decide(amount_minor=1), range(64)))
     after = figures(a_rig)
     reads, calls = (
-        after[f"ledger_call_queries_{what}", ()] - before[f"ledger_call_queries_{what}", ()]
-        for what in ("sum", "count")
+        after[f"ledger_call_queries_{sample}", ()] - before[f"ledger_call_queries_{sample}", ()]
+        for sample in ("sum", "count")
     )
     assert reads >= 64
     assert calls < reads
 
 
-def test_how_stale_each_bank_is_is_read_at_the_scrape(a_rig: Rig) -> None:
+def test_bank_staleness_is_measured_at_the_scrape(a_rig: Rig) -> None:
     a_rig.clock.advance(30_000)
     a_rig.banks[BICS[0]].publish()
     assert of(a_rig, "bank_staleness_seconds", bank=BICS[0]) == 0
@@ -110,7 +110,7 @@ def test_how_stale_each_bank_is_is_read_at_the_scrape(a_rig: Rig) -> None:
     assert of(a_rig, "ledger_up") == 1
 
 
-def test_a_ledger_out_of_reach_is_a_figure_and_not_an_old_one(a_rig: Rig) -> None:
+def test_an_unreachable_ledger_is_a_metric_and_leaves_no_stale_ones(a_rig: Rig) -> None:
     a_rig.chain.down = True
     found = figures(a_rig)
     assert found["ledger_up", ()] == 0
@@ -118,7 +118,7 @@ def test_a_ledger_out_of_reach_is_a_figure_and_not_an_old_one(a_rig: Rig) -> Non
     assert not [name for name, _ in found if name == "bank_staleness_seconds"]
 
 
-def test_no_figure_names_a_binding_a_user_or_a_transaction(a_rig: Rig) -> None:
+def test_no_metric_names_a_binding_a_user_or_a_transaction(a_rig: Rig) -> None:
     person = a_rig.bound()
     answer = person.decide()
     text = a_rig.nobody("GET", "/metrics").text
@@ -149,15 +149,15 @@ sys.stdout.write(metrics.exposition(meters, []).decode())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
-def test_what_several_workers_counted_is_added_up_and_outlives_them(tmp_path: Path) -> None:
+def test_counts_of_several_workers_are_summed_and_outlive_them(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _SEVERAL, str(tmp_path)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert told.startswith("{'approve': 3, 'decline': 3, 'review': 0} 3.0 2 5\n"), told
-    assert 'standing_gateway_decisions_total{outcome="decline",reason="account_closed"} 3.0' in told
-    assert 'standing_gateway_decision_seconds_count{stage="total"} 2.0' in told
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert output.startswith("{'approve': 3, 'decline': 3, 'review': 0} 3.0 2 5\n"), output
+    assert 'standing_gateway_decisions_total{outcome="decline",reason="account_closed"} 3.0' in output
+    assert 'standing_gateway_decision_seconds_count{stage="total"} 2.0' in output
 
 
-def test_two_gateways_in_one_process_do_not_mix_their_figures() -> None:
+def test_two_gateways_in_one_process_keep_separate_metrics() -> None:
     one, other = Meters(), Meters()
     one.committed([("approve", None)])
     assert (one.outcomes["approve"], other.outcomes["approve"]) == (1, 0)
@@ -167,9 +167,9 @@ def test_two_gateways_in_one_process_do_not_mix_their_figures() -> None:
     assert one.reads_per_call == 3
 
 
-def test_status_says_what_the_gateway_is_like_now(a_rig: Rig) -> None:
+def test_status_shows_the_gateways_current_state(a_rig: Rig) -> None:
     a_rig.bound().decide()
-    # A gateway that has just started has not looked at its nodes yet.
+    # A gateway that has just started has not polled its nodes yet.
     wait_until(lambda: a_rig.support("GET", "/v1/status").json()["ledger"]["nodes"][0]["block_number"])
     status = a_rig.support("GET", "/v1/status").json()
     assert (status["ready"], status["trouble"]) == (True, None)
@@ -190,15 +190,15 @@ def test_status_says_what_the_gateway_is_like_now(a_rig: Rig) -> None:
     assert status["banks"] is None
 
 
-def test_the_status_command_shows_one_screen_of_it(a_rig: Rig, tmp_path: Path) -> None:
+def test_the_status_command_shows_one_screen(a_rig: Rig, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text(a_rig.keys["support"] + "\n")
     command = ["status", "--url", a_rig.url, "--key-file", str(key)]
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
     assert len(shown.stdout.splitlines()) < 40
-    for word in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
-        assert word in shown.stdout
+    for text in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
+        assert text in shown.stdout
     assert "webhooks to" not in shown.stdout
     troubles = a_rig.app.state.gateway.following.dispatcher._worker_troubles
     troubles["we_1"] = "does not open"
@@ -217,8 +217,8 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
     show = ["scoring", "show", "--url", a_rig.url, "--key-file", str(support)]
     before = CliRunner().invoke(app, show)
     assert before.exit_code == 0, before.output
-    for word in ("every 1440 minutes", "last run", "plain rules warn", "over_transaction", "0 of 2000 scores"):
-        assert word in before.stdout
+    for text in ("every 1440 minutes", "last run", "plain rules warn", "over_transaction", "0 of 2000 scores"):
+        assert text in before.stdout
     why = ["--reason", "限额调整之后"]
     run = ["scoring", "run", "--url", a_rig.url, "--key-file"]
     refused = CliRunner().invoke(app, [*run, str(support), *why])
@@ -237,18 +237,18 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("url", "key", "told"),
+    ("url", "key", "message"),
     [("http://127.0.0.1:9", "sk_any", "no gateway answers"), ("", "sk_wrong", "API key"), ("", "", "key-file")],
 )
-def test_what_keeps_the_status_command_from_it_is_one_line(
-    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, key: str, told: str
+def test_a_failure_of_the_status_command_is_one_line(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, key: str, message: str
 ) -> None:
     monkeypatch.setenv("STANDING_GATEWAY_KEY", key)
     result = CliRunner().invoke(app, ["status", "--url", url or a_rig.url])
     assert result.exit_code == 1
-    # Beside what the rig's own gateway may log there meanwhile.
+    # The rig's own gateway may log there too.
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert told in line
+    assert message in line
     assert "Traceback" not in result.output
     if key:
         assert key not in result.stderr
@@ -264,7 +264,7 @@ def _second(it: Rig) -> Iterator[Any]:
 
 
 @pytest.mark.long
-def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_one_once_it_is_gone(tmp_path: Path) -> None:
+def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_takes_over(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         person = it.bound()
         first = it.app.state.gateway.reconcile_schedule
@@ -276,12 +276,12 @@ def test_of_two_gateways_on_one_database_one_reconciles_and_the_other_one_once_i
             statuses = [it.support("GET", "/v1/status").json(), client.get("/v1/status").json()]
             assert [status["reconcile"]["leads"] for status in statuses] == [True, False]
             last = [status["reconcile"]["last"] for status in statuses]
-            assert last[0] == last[1]  # either tells what the one found
+            assert last[0] == last[1]  # both show the result of the one that ran
             assert last[0]["checked"] == 1
             it.heartbeat()
-            # Both decide, on one daily limit.
+            # Both decide, sharing one daily limit.
             assert client.get(f"/v1/bindings/{person.binding}").status_code == 200
-            asyncio.run(first.close())  # its own thread, too, which would take the lock again
+            asyncio.run(first.close())  # its own thread too, which would acquire the lock again
             second.look()
             assert second.leader.led
             assert not first.leader.leads()
@@ -294,7 +294,7 @@ async def _look_once(url: str, clock: ManualClock) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_node_that_is_left_out_is_logged_without_what_its_url_may_hide() -> None:
+async def test_an_excluded_node_is_logged_without_the_secrets_of_its_url() -> None:
     with structlog.testing.capture_logs() as logs:
         await _look_once("http://user:secret@127.0.0.1:9/token-in-the-path", ManualClock(1))
     (line,) = [line for line in logs if line["event"] == "ledger_node_left_out"]
@@ -304,7 +304,7 @@ async def test_a_node_that_is_left_out_is_logged_without_what_its_url_may_hide()
 
 
 @pytest.mark.long
-def test_logs_of_binding_deciding_and_reconciling_hold_nothing_personal(tmp_path: Path) -> None:
+def test_logs_of_binding_deciding_and_reconciling_hold_no_personal_data(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs, rig(tmp_path) as it:
         person = it.bound()
         person.decide()

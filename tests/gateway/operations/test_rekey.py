@@ -1,4 +1,4 @@
-"""Keys at rest: where the secret comes from, how everything is encrypted anew, and what a stolen database shows."""
+"""Keys at rest: sources of the secret, re-encryption, and the contents of a stolen database."""
 
 import asyncio
 import json
@@ -72,7 +72,7 @@ def _fill(storage: Storage, vault: Vault, count: int) -> dict[bytes, bytes]:
                     "number_masked": "****",
                     "number_type": "card",
                     "account": bytes(32),
-                    # Of one that led to a binding nothing is kept.
+                    # Nothing is kept of one that led to a binding.
                     "identity_sealed": vault.seal_text("{}") if index else None,
                     "currency": "CNY",
                     "created_at_ms": 1,
@@ -90,7 +90,7 @@ def _opens(storage: Storage, vault: Vault, keys: dict[bytes, bytes]) -> None:
     assert {row.binding: vault.unseal(row.key_sealed) for row in rows} == keys
 
 
-def test_everything_is_encrypted_anew_and_the_old_secret_may_go(storage: Storage) -> None:
+def test_everything_is_re_encrypted_and_the_old_secret_can_be_removed(storage: Storage) -> None:
     keys = _fill(storage, open_vault(storage, [OLD]), 1_203)
     account = open_vault(storage, [OLD]).lookup("account", "915602")
     both = open_vault(storage, [NEW, OLD])
@@ -101,7 +101,7 @@ def test_everything_is_encrypted_anew_and_the_old_secret_may_go(storage: Storage
     assert max(seen) == 500
     alone = open_vault(storage, [NEW])
     _opens(storage, alone, keys)
-    # Accounts are found again as before, though the secret that their hashes were first keyed with is gone.
+    # Accounts are still found although the secret that first keyed their hashes is gone.
     assert alone.lookup("account", "915602") == account
     with pytest.raises(VaultError):
         open_vault(storage, [OLD])
@@ -111,18 +111,18 @@ def test_everything_is_encrypted_anew_and_the_old_secret_may_go(storage: Storage
 
 @pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 6])
-def test_stopped_in_the_middle_it_is_simply_run_again(
+def test_an_interrupted_rekey_is_completed_by_running_it_again(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     keys = _fill(storage, open_vault(storage, [OLD]), 1_203)
     both = open_vault(storage, [NEW, OLD])
     step = rekey_module._step
-    taken: list[Any] = []
+    steps_run: list[Any] = []
 
     def cut(*args: Any) -> Any:
-        if len(taken) == steps:
+        if len(steps_run) == steps:
             raise KeyboardInterrupt
-        taken.append(args)
+        steps_run.append(args)
         return step(*args)
 
     with monkeypatch.context() as patched:
@@ -136,7 +136,7 @@ def test_stopped_in_the_middle_it_is_simply_run_again(
     _opens(storage, open_vault(storage, [NEW]), keys)
 
 
-def test_a_value_that_opens_with_no_secret_is_said_so_and_nothing_is_lost(storage: Storage) -> None:
+def test_a_value_that_no_secret_opens_is_reported_and_nothing_is_lost(storage: Storage) -> None:
     keys = _fill(storage, open_vault(storage, [OLD]), 3)
     stranger = Vault([secrets.token_bytes(32)], "gateway")
     entry = {"at_ms": 1, "caller": "c", "role": "support", "action": "a", "subject": "s"}
@@ -147,7 +147,7 @@ def test_a_value_that_opens_with_no_secret_is_said_so_and_nothing_is_lost(storag
     _opens(storage, open_vault(storage, [NEW, OLD]), keys)
 
 
-def test_wrong_secrets_are_refused_before_a_lookup_key_is_kept(storage: Storage) -> None:
+def test_wrong_secrets_are_refused_before_a_lookup_key_is_stored(storage: Storage) -> None:
     _fill(storage, Vault([OLD], "gateway"), 1)
     with pytest.raises(VaultError):
         open_vault(storage, [NEW])
@@ -156,7 +156,7 @@ def test_wrong_secrets_are_refused_before_a_lookup_key_is_kept(storage: Storage)
     assert open_vault(storage, [OLD]).lookup("a", "b") == Vault([OLD], "gateway").lookup("a", "b")
 
 
-def test_every_column_that_the_vault_encrypts_is_found_by_its_name() -> None:
+def test_every_encrypted_column_is_found_by_its_name() -> None:
     found = {f"{column.table.name}.{column.name}" for column in sealed_columns()}
     assert found >= {
         "bindings.key_sealed",
@@ -170,7 +170,7 @@ def test_every_column_that_the_vault_encrypts_is_found_by_its_name() -> None:
 
 
 @pytest.mark.long
-def test_a_gateway_goes_on_beside_a_rekey_and_after_it_with_the_new_secret_alone(tmp_path: Path) -> None:
+def test_a_gateway_keeps_working_during_a_rekey_and_afterwards_with_the_new_secret_alone(tmp_path: Path) -> None:
     files = [tmp_path / "new", tmp_path / "old"]
     for file, secret in zip(files, (NEW, OLD), strict=True):
         file.write_text(secret.hex())
@@ -180,7 +180,7 @@ def test_a_gateway_goes_on_beside_a_rekey_and_after_it_with_the_new_secret_alone
         person = made.bound(daily_limit_minor=1_500)
         person.decide()
         gateway = made.app.state.gateway
-        rekey(gateway.storage, open_vault(gateway.storage, [OLD, NEW]))  # as it was before the restart
+        rekey(gateway.storage, open_vault(gateway.storage, [OLD, NEW]))  # the state before the restart
 
         async def both() -> None:
             vault = open_vault(gateway.storage, [NEW, OLD])
@@ -197,7 +197,7 @@ def test_a_gateway_goes_on_beside_a_rekey_and_after_it_with_the_new_secret_alone
         assert alone.lookup("account", f"{person.bank.bic}:{person.number}") == row.account
 
 
-def test_the_command_encrypts_anew_and_says_how_much(tmp_path: Path) -> None:
+def test_the_command_re_encrypts_and_reports_the_number_of_values(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     migrate(database, "standing.gateway.storage")
     storage = Storage(database)
@@ -208,10 +208,10 @@ def test_the_command_encrypts_anew_and_says_how_much(tmp_path: Path) -> None:
     text = EXAMPLE.replace("/var/lib/standing/gateway.sqlite3", f"{tmp_path}/gateway.sqlite3")
     file.write_text(text.replace('["/etc/standing/gateway-secret"]', f'["{tmp_path}/new", "{tmp_path}/old"]'))
     runner = CliRunner()
-    told = [runner.invoke(app, ["rekey", "--config", str(file)]) for _ in range(2)]
-    assert [result.exit_code for result in told] == [0, 0]
-    assert "12 of 12 values" in told[0].stdout
-    assert "0 of 12 values" in told[1].stdout
+    results = [runner.invoke(app, ["rekey", "--config", str(file)]) for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0]
+    assert "12 of 12 values" in results[0].stdout
+    assert "0 of 12 values" in results[1].stdout
     _opens(storage, open_vault(storage, [NEW]), keys)
     storage.close()
     file.write_text(text.replace("/etc/standing/gateway-secret", f"{tmp_path}/old"))
@@ -247,15 +247,15 @@ def test_the_secrets_come_from_one_place(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.long
-def test_a_stolen_database_shows_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Everything that touches personal data is done once; then the file, its log and all output are searched."""
+def test_a_stolen_database_reveals_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every operation on personal data runs once; then the file, its log and all output are searched."""
     with rig(tmp_path) as made:
         persons = _live(made)
         keys = [made.banks[bic].key(binding) for bic in made.banks for binding in made.banks[bic].bindings]
         stored = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("gateway.sqlite3*")))
     printed = capfd.readouterr()
     written = stored + (printed.out + printed.err).encode()
-    assert b"u-1" in stored  # it is this database that was looked at
+    assert b"u-1" in stored  # the right database was searched
     personal = ["欧阳", "司徒新名", "+8613900139000", "13900139000", "E99999999", "4711 王女士", *made.keys.values()]
     personal += [value for person in persons for name, value in person.claim.items() if name in _PERSONAL]
     assert len(personal) > 15

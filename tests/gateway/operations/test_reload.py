@@ -1,4 +1,4 @@
-"""Keys, banks and policy read again by a running gateway: at once, whole or not at all, and without a lost request."""
+"""Keys, banks and policy read again by a running gateway: at once, all or nothing, and without losing a request."""
 
 import re
 import threading
@@ -45,7 +45,7 @@ def _reloading(it: Rig, **started_with: Any) -> Iterator[_Reloading]:
         yield _Reloading(it, url, standing)
 
 
-def test_a_bank_a_key_and_a_policy_count_at_once(tmp_path: Path) -> None:
+def test_a_new_bank_key_and_policy_take_effect_at_once(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it) as gateway:
         banks = it.settings.model_dump()["banks"]
         assert [bank["bic"] for bank in gateway.call("GET", "/v1/banks").json()["banks"]] == [BICS[0]]
@@ -65,7 +65,7 @@ def test_a_bank_a_key_and_a_policy_count_at_once(tmp_path: Path) -> None:
         assert (entry["reason"], entry["outcome"]) == ("a new bank", "done")
 
 
-def test_a_bank_that_is_gone_or_keeps_another_time_waits_for_a_restart(tmp_path: Path) -> None:
+def test_removing_a_bank_or_changing_its_time_zone_needs_a_restart(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         banks = it.settings.model_dump()["banks"]
         with _reloading(it, banks=banks) as gateway:
@@ -73,12 +73,12 @@ def test_a_bank_that_is_gone_or_keeps_another_time_waits_for_a_restart(tmp_path:
             answer = gateway.reload(banks=[moved])
             gone = [f"banks.{bank['bic']}" for bank in banks[1:]]
             assert answer.json()["needs_restart"] == sorted([*gone, f"banks.{BICS[0]}.time_zone"])
-            told = gateway.call("GET", "/v1/banks").json()["banks"]
-            assert len(told) == len(banks)
-            assert (told[0]["name"]["en"], told[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
+            listed = gateway.call("GET", "/v1/banks").json()["banks"]
+            assert len(listed) == len(banks)
+            assert (listed[0]["name"]["en"], listed[0]["time_zone"]) == ("Renamed", "Asia/Shanghai")
 
 
-def test_wrong_settings_change_nothing_and_the_status_says_so(tmp_path: Path) -> None:
+def test_invalid_settings_change_nothing_and_show_in_the_status(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it) as gateway:
         missing = it.settings.banks[1].model_copy(update={"node_api_key_file": tmp_path / "none"}).model_dump()
         answer = gateway.reload(banks=[*gateway.standing[0]["banks"], missing], policy={"name": "second"})
@@ -93,7 +93,7 @@ def test_wrong_settings_change_nothing_and_the_status_says_so(tmp_path: Path) ->
         assert gateway.call("POST", _PATH, "platform", headers=_WHY).status_code == 403
 
 
-def test_a_review_that_is_open_is_closed_by_the_policy_that_counts_now(tmp_path: Path) -> None:
+def test_an_open_review_is_closed_under_the_current_policy(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it, policy={"identity": {"phone": "review"}}) as gateway:
         person = it.bound()
         holder = person.bank.accounts[person.number].holder
@@ -105,11 +105,11 @@ def test_a_review_that_is_open_is_closed_by_the_policy_that_counts_now(tmp_path:
         assert gateway.reload(policy={"identity": {"phone": "decline"}}).status_code == 200
         closing = {"outcome": "approve", "reason": "The user was called back"}
         closed = gateway.call("POST", "/v1/decisions/t-1/review", "support", json=closing)
-        assert closed.status_code == 409, "the policy leaves a changed phone to nobody any more"
+        assert closed.status_code == 409, "the policy no longer lets staff pass a changed phone"
         assert closed.json()["type"].endswith("review-not-approvable")
 
 
-def test_no_request_is_lost_and_each_decision_goes_by_one_policy(tmp_path: Path) -> None:
+def test_no_request_is_lost_and_each_decision_uses_one_policy(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it) as gateway:
         person = it.bound()
         answers: list[httpx.Response] = []
@@ -144,7 +144,7 @@ def test_no_request_is_lost_and_each_decision_goes_by_one_policy(tmp_path: Path)
         assert len(used) > 3
 
 
-def test_a_key_that_is_gone_ends_the_console_sessions_that_it_opened(tmp_path: Path) -> None:
+def test_removing_a_key_ends_the_console_sessions_it_opened(tmp_path: Path) -> None:
     with ExitStack() as stack:
         it = stack.enter_context(rig(tmp_path))
         gateway = stack.enter_context(_reloading(it))

@@ -1,4 +1,4 @@
-"""A gateway from nothing: `init`, `bank add`, and a doctor who says what is missing."""
+"""A gateway from nothing: `init`, `bank add`, and a doctor that reports what is missing."""
 
 import re
 import stat
@@ -19,8 +19,8 @@ from tests.gateway.gateway_rig import rig
 from tests.gateway.openid_provider import provider
 
 
-def run(words: Sequence[object], **options: Any) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words], **options)
+def run(arguments: Sequence[object], **options: Any) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
 def _init(folder: Path, *options: object) -> Path:
@@ -29,11 +29,11 @@ def _init(folder: Path, *options: object) -> Path:
     return folder / "gateway.toml"
 
 
-def test_a_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert re.fullmatch(r"standing-gateway \d+\.\d+\.\d+\n", run(["--version"]).stdout)
 
 
-def test_a_gateway_goes_from_nothing_to_a_bank_that_it_reads(tmp_path: Path) -> None:
+def test_a_gateway_is_set_up_from_nothing_to_reading_a_bank(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
         assert "banks: none" in run(["config", "check", "-c", config]).stderr
@@ -56,14 +56,14 @@ def test_a_gateway_goes_from_nothing_to_a_bank_that_it_reads(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"node_key": "sk_of_nobody"}, "does not take this gateway's key"),
         ({"node_url": "http://127.0.0.1:9"}, "does not answer at http://127.0.0.1:9"),
         ({"bic": "ZZZZCNB0"}, "ZZZZCNB0 is not admitted to this ledger"),
     ],
 )
-def test_the_doctor_says_what_is_wrong_with_a_bank(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+def test_the_doctor_reports_a_banks_problem(tmp_path: Path, changed: dict[str, str], message: str) -> None:
     with rig(tmp_path) as it:
         settings = it.settings.banks[0]
         config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
@@ -72,10 +72,10 @@ def test_the_doctor_says_what_is_wrong_with_a_bank(tmp_path: Path, changed: dict
         bank = ["bank", "add", changed.get("bic", settings.bic), "--name", "x", "--node-url", url, "-c", config]
         assert run([*bank, "--key-file", key_file]).exit_code == 0
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
-        assert (doctor.exit_code, said in doctor.stdout) == (1, True), doctor.stdout
+        assert (doctor.exit_code, message in doctor.stdout) == (1, True), doctor.stdout
 
 
-def test_the_doctor_asks_the_consoles_identity_provider(tmp_path: Path) -> None:
+def test_the_doctor_checks_the_consoles_identity_provider(tmp_path: Path) -> None:
     with rig(tmp_path) as it, provider() as there:
         config = _init(tmp_path / "gw", "--ledger-url", it.chain_url, "--contract", it.contract)
         settings = it.settings.banks[0]
@@ -88,15 +88,15 @@ def test_the_doctor_asks_the_consoles_identity_provider(tmp_path: Path) -> None:
                 f'\n[console.openid]\nissuer = "{there.issuer}"\nclient_id = "c"\nclient_secret_file = "{secret}"\n'
                 'public_url = "https://gateway.example"\nrole_claim = "groups"\nroles = { a = "admin" }\n'
             )
-        told = run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
-        assert "OpenID Connect answers" in told
-        assert f"chmod 600 {secret}" in told
+        output = run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
+        assert "OpenID Connect answers" in output
+        assert f"chmod 600 {secret}" in output
         there.discovery = {"issuer": "https://elsewhere.example"}
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
         assert (doctor.exit_code, "its discovery document names another" in doctor.stdout) == (1, True)
 
 
-def test_a_ledger_that_is_none_and_files_that_others_may_read_are_told(tmp_path: Path) -> None:
+def test_an_unreachable_ledger_and_world_readable_files_are_reported(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw", "--ledger-url", "http://127.0.0.1:9", "--contract", "0x" + "11" * 20)
     (key_file := tmp_path / "key").write_text("sk_x")
     bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]
@@ -109,36 +109,36 @@ def test_a_ledger_that_is_none_and_files_that_others_may_read_are_told(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--time-zone", "Asia/Nowhere"], "time_zone"),
         (["--node-url", "not a url"], "node_url"),
         (["--key-file", "none"], "none does not exist"),
     ],
 )
-def test_a_bank_that_would_be_wrong_is_not_added(tmp_path: Path, options: list[str], said: str) -> None:
+def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], message: str) -> None:
     config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
     before = config.read_text()
-    words = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
-    result = run(words, input="sk_x\n")
-    assert (result.exit_code, said in result.stderr) == (1, True), result.output
+    arguments = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config, *options]
+    result = run(arguments, input="sk_x\n")
+    assert (result.exit_code, message in result.stderr) == (1, True), result.output
     assert config.read_text() == before
     assert not (config.parent / "node-key-YUNXCNB0").exists()
 
 
-def test_without_a_contract_the_settings_say_what_to_fill_in(tmp_path: Path) -> None:
+def test_without_a_contract_config_check_names_the_missing_setting(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw")
     assert "ledger_contract" not in tomllib.loads(config.read_text())
     assert "ledger_contract: Field required" in run(["config", "check", "-c", config]).stderr
 
 
-def test_what_is_no_platform_makes_no_folder(tmp_path: Path) -> None:
+def test_an_invalid_platform_id_creates_no_folder(tmp_path: Path) -> None:
     result = run(["init", tmp_path / "gw", "--platform", "Jinqiao Pay"])
     assert (result.exit_code, "platform: not an id" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_client_secret_that_is_missing_is_found_by_config_check(tmp_path: Path) -> None:
+def test_a_missing_client_secret_is_found_by_config_check(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
     (key_file := tmp_path / "key").write_text("sk_x")
     bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]

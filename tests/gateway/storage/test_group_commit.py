@@ -1,4 +1,4 @@
-"""Group commit: what shares a transaction, in which order, and who gets which error."""
+"""Group commit: shared transactions, their order, and the attribution of errors."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Committer:
-    """Doubles each job; waits at `gate`; fails a whole batch that holds 13, and by itself a job that is negative."""
+    """Doubles each job; waits at `gate`; fails a whole batch that holds 13, and a negative job alone."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -37,7 +37,7 @@ def group(committer: Committer, executor: ThreadPoolExecutor, max_waiting: int =
     return GroupCommit(committer, executor, max_waiting=max_waiting, max_batch=4)
 
 
-async def test_what_waits_shares_a_batch_in_order_and_batches_are_bounded() -> None:
+async def test_waiting_jobs_share_a_batch_in_order_and_batches_are_bounded() -> None:
     committer = Committer()
     with ThreadPoolExecutor(1, "writer") as executor:
         commits = group(committer, executor)
@@ -46,7 +46,7 @@ async def test_what_waits_shares_a_batch_in_order_and_batches_are_bounded() -> N
     assert committer.threads == {"writer_0"}
 
 
-async def test_what_comes_while_a_batch_is_written_waits_for_the_next() -> None:
+async def test_jobs_arriving_while_a_batch_is_written_wait_for_the_next() -> None:
     committer = Committer()
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
@@ -60,20 +60,20 @@ async def test_what_comes_while_a_batch_is_written_waits_for_the_next() -> None:
     assert committer.batches == [[1], [2, 3]]
 
 
-async def test_whose_turn_it_is_waits_for_the_batch_that_is_written_whatever_becomes_of_it() -> None:
+async def test_turn_waits_for_the_batch_being_written_whether_it_succeeds_or_fails() -> None:
     committer = Committer()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        await commits.turn()  # nothing is written: at once
+        await commits.turn()  # returns at once when nothing is being written
         for job in (1, 13):
             committer.gate.clear()
             committer.entered.clear()
             written = asyncio.create_task(commits.submit(job))
             assert await asyncio.to_thread(committer.entered.wait, 20)
             turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
-            gone = asyncio.create_task(commits.turn())
+            cancelled = asyncio.create_task(commits.turn())
             await asyncio.sleep(0)
-            gone.cancel()  # who goes away takes nobody along
+            cancelled.cancel()  # a cancelled caller affects no other
             done, _ = await asyncio.wait(turns, timeout=0.05)
             assert not done
             committer.gate.set()
@@ -82,7 +82,7 @@ async def test_whose_turn_it_is_waits_for_the_batch_that_is_written_whatever_bec
             assert (written.exception() is None) == (job == 1)
 
 
-async def test_an_error_of_one_job_is_its_own() -> None:
+async def test_an_error_of_one_job_fails_no_other() -> None:
     with ThreadPoolExecutor(1) as executor:
         commits = group(Committer(), executor)
         good, bad, also = await asyncio.gather(
@@ -92,7 +92,7 @@ async def test_an_error_of_one_job_is_its_own() -> None:
     assert isinstance(bad, Conflict)
 
 
-async def test_an_error_of_the_transaction_is_everyones_and_the_next_batch_works() -> None:
+async def test_an_error_of_the_transaction_fails_the_whole_batch_and_the_next_one_works() -> None:
     with ThreadPoolExecutor(1) as executor:
         commits = group(Committer(), executor)
         failed = await asyncio.gather(*(commits.submit(job) for job in (12, 13)), return_exceptions=True)
@@ -100,7 +100,7 @@ async def test_an_error_of_the_transaction_is_everyones_and_the_next_batch_works
         assert await commits.submit(5) == 10
 
 
-async def test_past_the_bound_nothing_is_taken() -> None:
+async def test_jobs_beyond_the_bound_are_refused() -> None:
     committer = Committer()
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
@@ -114,14 +114,14 @@ async def test_past_the_bound_nothing_is_taken() -> None:
     assert [job for batch in committer.batches for job in batch] == [1, 2]
 
 
-async def test_a_job_whose_caller_goes_away_is_done_all_the_same() -> None:
+async def test_a_job_whose_caller_was_cancelled_is_still_done() -> None:
     committer = Committer()
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        gone, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
+        cancelled, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
         assert await asyncio.to_thread(committer.entered.wait, 20)
-        gone.cancel()
+        cancelled.cancel()
         await asyncio.sleep(0)
         committer.gate.set()
         assert await stays == 4

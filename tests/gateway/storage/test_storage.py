@@ -1,4 +1,4 @@
-"""The gateway's database is closed only once nobody uses it any more, and nobody who hangs holds up the others."""
+"""The gateway's database is closed only when unused, and a hanging user does not hold up the others."""
 
 import asyncio
 import threading
@@ -17,8 +17,8 @@ from tests.databases import new_database
 
 
 @pytest.mark.anyio
-async def test_a_read_whose_caller_went_away_ends_before_the_database_is_closed(tmp_path: Path) -> None:
-    """Else its connection would come back to a pool that is gone, and never be closed."""
+async def test_a_read_whose_caller_was_cancelled_ends_before_the_database_is_closed(tmp_path: Path) -> None:
+    """Otherwise its connection would return to a disposed pool and never be closed."""
     storage = Storage(Database(new_database(tmp_path, "gateway")))
     began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -41,19 +41,19 @@ async def test_a_read_whose_caller_went_away_ends_before_the_database_is_closed(
 
 
 def _hurried(url: str, **settings: str) -> str:
-    """The URL with other bounds of a session than the gateway's own."""
+    """The URL with session bounds other than the gateway's own."""
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 @pytest.mark.anyio
-async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
+async def test_database_requests_beyond_the_bound_are_refused_as_overload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standing.gateway.storage.database._MAX_WAITING", 3)
     storage, gate = Storage(Database(f"sqlite:///{tmp_path}/gateway.sqlite3")), threading.Event()
     waiting = [asyncio.create_task(run(gate.wait, 20)) for run in (storage.reading, storage.writing, storage.reading)]
-    await asyncio.sleep(0)  # each has its place now
+    await asyncio.sleep(0)  # each has its slot now
     for run in (storage.reading, storage.writing):
         with pytest.raises(StorageUnavailable, match="3 requests wait"):
             await run(gate.wait, 20)
@@ -64,7 +64,7 @@ async def test_past_the_bound_who_asks_the_database_is_told_to_come_back(
 
 
 @pytest.mark.postgresql
-def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_path: Path) -> None:
+def test_every_wait_of_a_session_is_bounded_and_the_url_may_override_the_bounds(tmp_path: Path) -> None:
     url = new_database(tmp_path, "gateway")
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
     for changed, expected in (
@@ -75,8 +75,8 @@ def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_pa
         with database.read() as connection:
             assert [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names] == expected
             driver: Any = connection.connection.driver_connection
-            told = {each.keyword: each.val for each in driver.pgconn.info if each.val is not None}
-        assert (told[b"tcp_user_timeout"], told[b"keepalives_idle"]) == (b"60000", b"30")
+            options = {each.keyword: each.val for each in driver.pgconn.info if each.val is not None}
+        assert (options[b"tcp_user_timeout"], options[b"keepalives_idle"]) == (b"60000", b"30")
         database.close()
     database = Database(make_url(url).update_query_dict({"tcp_user_timeout": "20000"}).render_as_string(False))
     with database.read() as connection:
@@ -86,14 +86,14 @@ def test_every_wait_of_a_session_is_bounded_and_the_url_may_say_otherwise(tmp_pa
 
 
 @pytest.mark.postgresql
-def test_a_writer_that_hangs_in_its_transaction_does_not_stop_the_others_for_good(tmp_path: Path) -> None:
+def test_a_writer_hanging_in_its_transaction_does_not_block_the_others_for_good(tmp_path: Path) -> None:
     url = _hurried(new_database(tmp_path, "gateway"), idle_in_transaction_session_timeout="200ms")
     hangs, other = Storage(Database(url)), Storage(Database(url))
 
     def hang() -> None:
         with hangs.write() as connection:
             with other.write():
-                pass  # waited for the writers' lock, and had it
+                pass  # waited for the writers' lock and acquired it
             connection.execute(select(1))
 
     with pytest.raises(StorageUnavailable):
@@ -126,10 +126,10 @@ def test_a_migration_may_take_longer_than_any_other_statement(tmp_path: Path, mo
 
 
 @pytest.mark.postgresql
-def test_who_leads_is_in_no_transaction_that_could_be_ended(tmp_path: Path) -> None:
+def test_leadership_is_held_outside_any_transaction_that_could_be_ended(tmp_path: Path) -> None:
     database = Database(new_database(tmp_path, "gateway"))
     lock = lock_of(database, "follower")
-    for _ in range(2):  # taken, and looked at
+    for _ in range(2):  # acquired, then checked
         assert lock.hold()
         with database.read() as connection:
             holders = text(

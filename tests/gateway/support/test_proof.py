@@ -1,4 +1,4 @@
-"""A hold lifted by proof: by the bank's own fresh word, by nothing else, and never more than the hold."""
+"""A hold lifted by proof: only by the bank's own fresh certificate, and nothing but the hold is lifted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +61,7 @@ def _hold(it: Rig, person: Person) -> Any:
     return hold
 
 
-def test_the_banks_fresh_word_lifts_a_hold_and_anyone_can_verify_it(it: Rig) -> None:
+def test_a_fresh_certificate_of_the_bank_lifts_a_hold_and_anyone_can_verify_it(it: Rig) -> None:
     person, hold_id = _held(it)
     answer = _prove(it, hold_id)
     assert answer.status_code == 200, answer.text
@@ -85,12 +85,14 @@ def test_a_lifted_hold_approves_nothing_that_the_ledger_does_not(it: Rig) -> Non
     assert person.decide(amount_minor=5_000)["reason"] == "account_frozen"
 
 
-def test_every_trouble_of_a_certificate_is_in_the_table() -> None:
+def test_every_fault_of_a_certificate_is_in_the_table() -> None:
     assert _FAULTS.keys() == CERTIFICATE_TROUBLES.keys()
 
 
 @pytest.mark.parametrize(("trouble", "fault"), _FAULTS.items())
-def test_what_is_not_the_banks_fresh_word_on_this_binding_lifts_nothing(it: Rig, trouble: str, fault: str) -> None:
+def test_anything_but_the_banks_fresh_certificate_for_this_binding_lifts_nothing(
+    it: Rig, trouble: str, fault: str
+) -> None:
     person, hold_id = _held(it)
     person.bank.trouble = "of a silent core"
     try:
@@ -114,21 +116,21 @@ def test_an_account_that_the_bank_does_not_certify_stays_held(it: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "word"),
+    ("trouble", "problem_type"),
     [("garbage", "bank-node-refused"), ("503", "bank-node-unreachable"), ("too many", "too-many-attempts")],
 )
-def test_a_node_in_trouble_lifts_nothing(it: Rig, trouble: str, word: str) -> None:
+def test_a_failing_node_lifts_nothing(it: Rig, trouble: str, problem_type: str) -> None:
     person, hold_id = _held(it)
     person.bank.trouble = trouble
     try:
         answer = _prove(it, hold_id)
     finally:
         person.bank.trouble = None
-    assert answer.json()["type"] == f"urn:standing:problem:{word}"
+    assert answer.json()["type"] == f"urn:standing:problem:{problem_type}"
     assert _hold(it, person)["lifted_at_ms"] is None
 
 
-def test_only_rules_that_say_so_are_lifted_by_proof(it: Rig) -> None:
+def test_only_holds_of_rules_that_allow_it_are_lifted_by_proof(it: Rig) -> None:
     person, hold_id = _held(it, kind="withdrawal", amount_minor=900)
     answer = _prove(it, hold_id)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:standing:problem:not-by-proof")
@@ -137,5 +139,5 @@ def test_only_rules_that_say_so_are_lifted_by_proof(it: Rig) -> None:
     assert it.platform("POST", f"/v1/holds/{hold_id}/prove", json={}).status_code == 422
 
 
-def test_a_rule_lets_no_proof_lift_its_holds_unless_it_says_so() -> None:
+def test_a_rule_allows_no_proof_by_default() -> None:
     assert not BY_STAFF.lift_by_proof

@@ -1,4 +1,4 @@
-"""The trail: every hop with its time, the first stalled hop, and what support staff read."""
+"""The trail: every hop with its time, the first stalled hop, and the text for support staff."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ _BOUNDS = (
 
 
 def after(hops: int, **changes: Any) -> Facts:
-    """A change that has come through so many hops after `effective`, one a second."""
+    """A change that has passed that many hops after `effective`, one a second."""
     times: dict[str, Any] = {name: 1_000 * (index + 2) for index, name in enumerate(_TIMES[:hops])}
     return Facts(7 if hops > 1 else None, 1_000, node_asked=True, **(times | changes))
 
@@ -52,25 +52,25 @@ def states(facts: Facts, now_ms: int) -> list[str]:
 
 
 @pytest.mark.parametrize("done", range(6))
-def test_each_hop_may_take_its_expected_time_and_is_stalled_a_millisecond_later(done: int) -> None:
-    # A node sends again what no block takes, so that hop is counted from the signature.
+def test_each_hop_is_on_time_at_its_bound_and_stalled_a_millisecond_later(done: int) -> None:
+    # A node resubmits a transaction that no block includes, so that hop is counted from the signature.
     last_ms, bound_ms = 1_000 * (done + 1 if done != 3 else done), _BOUNDS[done]
     rest = ["waiting"] * (6 - done)
     assert states(after(done), last_ms + bound_ms) == ["done"] * (done + 1) + ["waiting"] + rest
     assert states(after(done), last_ms + bound_ms + 1) == ["done"] * (done + 1) + ["stalled"] + rest
 
 
-def test_a_node_that_sends_again_and_again_does_not_hide_that_no_block_takes_it() -> None:
+def test_repeated_submissions_do_not_hide_that_no_block_includes_the_transaction() -> None:
     facts = after(3, submitted_at_ms=10**9 - 1)
     assert states(facts, 10**9)[4] == "stalled"
 
 
-def test_a_decision_is_waited_for_without_end() -> None:
+def test_waiting_for_a_decision_is_never_stalled() -> None:
     hops = hops_of(after(6), SETTINGS, 10**12)
     assert (hops[-1].state, hops[-1].expected_ms) == (HopState.WAITING, None)
 
 
-def test_durations_are_between_the_hops_whose_times_are_known() -> None:
+def test_durations_are_measured_between_hops_with_known_times() -> None:
     hops = hops_of(after(7, submitted_at_ms=None), SETTINGS, 10_000)
     assert [hop.took_ms for hop in hops] == [0, 1_000, 1_000, None, 2_000, 1_000, 1_000, 1_000]
     assert hops[3].state is HopState.UNKNOWN
@@ -79,7 +79,7 @@ def test_durations_are_between_the_hops_whose_times_are_known() -> None:
 @pytest.mark.parametrize(
     ("used_at_ms", "took_ms"), [(5_999, 999), (6_000, 0), (6_001, 1), (7_999, 1_999), (8_000, 0), (8_500, 500)]
 )
-def test_a_payment_that_used_a_change_before_the_follower_or_an_endpoint_did_has_no_age_below_zero(
+def test_a_payment_that_used_a_change_before_follower_and_endpoint_has_no_negative_age(
     used_at_ms: int, took_ms: int
 ) -> None:
     facts = after(5, observed_at_ms=6_000, notified_at_ms=8_000, used_at_ms=used_at_ms)
@@ -87,14 +87,14 @@ def test_a_payment_that_used_a_change_before_the_follower_or_an_endpoint_did_has
     assert hops_of(facts, SETTINGS, 10_000)[-1].took_ms == took_ms
 
 
-def test_an_endpoint_that_takes_nothing_is_stalled_though_a_payment_used_the_change() -> None:
+def test_an_endpoint_that_accepts_nothing_is_stalled_even_after_a_payment_used_the_change() -> None:
     last_ms = 1_000 * 6
     facts = after(5, used_at_ms=last_ms)
     assert states(facts, last_ms + SETTINGS.notified_ms)[6:] == ["waiting", "done"]
     assert states(facts, last_ms + SETTINGS.notified_ms + 1)[6:] == ["stalled", "done"]
 
 
-def test_what_only_the_node_could_tell_is_unknown_and_never_stalled_without_it() -> None:
+def test_hops_known_only_to_the_node_are_unknown_and_never_stalled_without_it() -> None:
     facts = Facts(7, 1_000, node_asked=False)
     assert states(facts, 10**12)[:5] == ["done", "unknown", "unknown", "unknown", "unknown"]
     assert states(facts, 10**12)[5] == "stalled"
@@ -104,15 +104,15 @@ def test_a_first_attestation_was_never_accepted_from_a_feed() -> None:
     assert states(after(3, from_feed=False, accepted_at_ms=None), 6_000)[1] == "not_applicable"
 
 
-def test_a_change_that_a_newer_one_overtook_waits_for_nothing() -> None:
+def test_an_overtaken_change_waits_for_nothing() -> None:
     assert states(after(4, overtaken=True, tells=False), 10**12) == ["done"] * 5 + ["not_applicable"] * 3
 
 
-# --- through everything that is real
+# --- end to end, with real components
 
 
 class City:
-    """A world with a bank, a gateway that tells a real webhook receiver, and a bound account."""
+    """A world with a bank, a gateway that notifies a real webhook receiver, and a bound account."""
 
     def __init__(self, made: World, hook: Receiver) -> None:
         self.world = made
@@ -147,7 +147,7 @@ def city(tmp_path: Path) -> Iterator[City]:
         yield City(stack.enter_context(world(tmp_path)), hook)
 
 
-def test_every_hop_of_a_change_is_told_with_its_time_down_to_the_decision_that_used_it(city: City) -> None:
+def test_every_hop_of_a_change_has_its_time_down_to_the_decision_that_used_it(city: City) -> None:
     city.change(status="frozen", debit_allowed=False)
     decision = city.platform.decide(city.binding)
     assert decision["reason"] == "account_frozen"
@@ -167,7 +167,7 @@ def test_every_hop_of_a_change_is_told_with_its_time_down_to_the_decision_that_u
 
 
 @pytest.mark.long
-def test_a_transaction_that_no_block_holds_is_the_first_stalled_hop_until_one_does(city: City) -> None:
+def test_a_transaction_missing_from_every_block_is_the_first_stalled_hop_until_included(city: City) -> None:
     city.world.chain.holding = True
     city.bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
     wait_until(lambda: city.newest()["submitted"]["state"] == "done")
@@ -201,14 +201,14 @@ def test_a_suspended_bank_is_reported_as_the_stalled_hop(city: City) -> None:
 
 
 @pytest.mark.long
-def test_with_the_ledger_down_the_trail_answers_and_says_so(city: City) -> None:
+def test_with_the_ledger_down_the_trail_still_answers_and_reports_it(city: City) -> None:
     city.world.chain.down = True
     trail = city.trail()
     assert (trail["stalled"], trail["cause"], trail["watermark_ms"]) == ("observed", "ledger_unreachable", None)
     assert city.newest()["in_block"]["state"] == "done"
 
 
-# --- with a bank whose node tests can break
+# --- with a bank whose node the tests can break
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowRig]:
         (None, "bank_node_refuses"),  # this bank's node has no trail at all
     ],
 )
-def test_a_node_that_is_down_or_odd_does_not_break_the_answer(rig: FollowRig, trouble: str | None, cause: str) -> None:
+def test_a_failing_or_malformed_node_does_not_break_the_answer(rig: FollowRig, trouble: str | None, cause: str) -> None:
     rig.heartbeat()
     person = rig.bound()
     rig.follow()
@@ -248,7 +248,7 @@ def test_a_node_that_is_down_or_odd_does_not_break_the_answer(rig: FollowRig, tr
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "told",
+    "publication",
     [
         {"number": 2**63, "signed_at_ms": 1},
         {"number": -1, "signed_at_ms": 1},
@@ -256,14 +256,14 @@ def test_a_node_that_is_down_or_odd_does_not_break_the_answer(rig: FollowRig, tr
         {"number": 1, "signed_at_ms": -(2**48)},
     ],
 )
-def test_a_node_that_tells_numbers_that_cannot_be_is_not_believed(
-    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, told: dict[str, int]
+def test_impossible_numbers_from_a_node_are_not_believed(
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch, publication: dict[str, int]
 ) -> None:
     rig.heartbeat()
     person = rig.bound()
 
     async def trail(*_args: object) -> bytes:
-        return json.dumps({"hops": [{"effective_at_ms": 1, "publication": told}]}).encode()
+        return json.dumps({"hops": [{"effective_at_ms": 1, "publication": publication}]}).encode()
 
     monkeypatch.setattr(rig.app.state.gateway.trails._nodes, "trail", trail)
     answer = rig.support("GET", f"/v1/bindings/{person.binding}/trail")
@@ -298,11 +298,11 @@ def test_a_follower_that_is_behind_is_the_stalled_hop(rig: FollowRig) -> None:
     rig.follow()
     rig.bank.change(person.number, debit_allowed=False)
     trail = rig.support("GET", f"/v1/bindings/{person.binding}/trail").json()
-    assert trail["changes"][0]["publication"] == rig.bank.number - 1  # only who followed, or the node, knows the newest
+    assert trail["changes"][0]["publication"] == rig.bank.number - 1  # only the follower or the node knows the newest
     assert trail["stalled"] is None
 
 
-def test_who_may_ask_and_for_what(rig: FollowRig) -> None:
+def test_a_trail_is_for_permitted_roles_and_known_bindings_only(rig: FollowRig) -> None:
     person = rig.bound()
     path = f"/v1/bindings/{person.binding}/trail"
     for client in (rig.platform, rig.support, rig.admin):

@@ -1,4 +1,4 @@
-"""The trail in plain words: for everything that can be, a line in each language, saying the same."""
+"""The trail as text: every possible state has an equivalent line in each language."""
 
 import re
 from itertools import product
@@ -39,9 +39,9 @@ def trail(*hops: Hop, **changes: Any) -> BindingTrail:
     return BindingTrail(**(values | changes))
 
 
-def check(told: BindingTrail) -> tuple[list[str], list[str]]:
-    """The lines, each of which is in its language, with the same figures in both."""
-    en, zh = plain(told)
+def check(shown: BindingTrail) -> tuple[list[str], list[str]]:
+    """The lines, after checking each one's language and that both contain the same figures."""
+    en, zh = plain(shown)
     assert len(en) == len(zh)
     for line, other in zip(en, zh, strict=True):
         assert not _CHINESE.search(line), line
@@ -52,10 +52,10 @@ def check(told: BindingTrail) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    # Nobody waits for the first hop, and for the last one without end.
+    # The first hop is never waited for, and the last one without a bound.
     [each for each in product(HopName, HopState) if each not in NEVER_STALLED],
 )
-def test_every_hop_in_every_state_is_told_in_both_languages(name: HopName, state: HopState) -> None:
+def test_every_hop_in_every_state_has_a_line_in_both_languages(name: HopName, state: HopState) -> None:
     done = state is HopState.DONE
     hop = Hop(name, state, AT_MS if done else None, 31_000, 30_000)
     en, zh = check(trail(hop))
@@ -70,13 +70,13 @@ def test_every_hop_in_every_state_is_told_in_both_languages(name: HopName, state
         assert "stalled" not in en[-1]
 
 
-def test_the_states_of_a_hop_are_told_apart() -> None:
+def test_every_state_of_a_hop_has_its_own_text() -> None:
     lines = {state: check(trail(Hop(HopName.IN_BLOCK, state, None, 1, 1))) for state in HopState}
     assert len({en[-1] for en, _ in lines.values()}) == len({zh[-1] for _, zh in lines.values()}) == len(HopState)
 
 
 @pytest.mark.parametrize("cause", Cause)
-def test_every_cause_and_every_trouble_says_what_to_do_in_both_languages(cause: Cause) -> None:
+def test_every_cause_and_every_trouble_has_a_remedy_in_both_languages(cause: Cause) -> None:
     hop = Hop(HopName.IN_BLOCK, HopState.WAITING)
     en, zh = check(trail(hop, stalled=HopName.IN_BLOCK, cause=cause, troubles=(cause,)))
     assert (en[0], zh[0]) == (REMEDIES[cause].en, REMEDIES[cause].zh)
@@ -87,18 +87,18 @@ def test_every_cause_and_every_trouble_says_what_to_do_in_both_languages(cause: 
 
 @pytest.mark.parametrize("reason", [None, *Reason])
 @pytest.mark.parametrize("outcome", ["approve", "decline", "review"])
-def test_the_last_decision_is_told_with_its_reason_in_both_languages(outcome: str, reason: Reason | None) -> None:
+def test_the_last_decision_is_shown_with_its_reason_in_both_languages(outcome: str, reason: Reason | None) -> None:
     en, zh = check(trail(last_decision=LastDecision("t-1", outcome, reason, AT_MS, 7)))
     assert en[1] == f"Last decision, 2026-01-01 12:00:00.580: {outcome}. {of_decision(reason, Outcome(outcome)).en}"
     assert of_decision(reason, Outcome(outcome)).zh in zh[1]
 
 
 @pytest.mark.parametrize("staleness_ms", [-9_999, 0, 9_999, 599_999, 600_000, 35_999_999, 36_000_000])
-def test_how_long_ago_the_bank_spoke_is_told_in_both_languages(staleness_ms: int) -> None:
+def test_the_time_since_the_banks_last_publication_is_shown_in_both_languages(staleness_ms: int) -> None:
     en, _ = check(trail(staleness_ms=staleness_ms))
     assert ("ahead of ours" in en[1]) is (staleness_ms < 0)
 
 
-def test_an_account_of_which_nothing_is_known_is_told_as_that() -> None:
+def test_an_account_without_a_known_change_is_shown_as_such() -> None:
     en, _ = check(trail(staleness_ms=None))
     assert en[-1] == "No change of this account is known yet."

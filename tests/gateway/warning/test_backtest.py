@@ -1,4 +1,4 @@
-"""The backtest that the figures of docs/EARLY-WARNING.md come from: the same for a seed, blind to what is to come."""
+"""The backtest that the figures of docs/EARLY-WARNING.md come from: reproducible for a seed and blind to the future."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def world() -> World:
 
 
 def _cut_off(life: BindingLife, now_ms: int) -> BindingLife:
-    """What is on record of a binding before a moment, and a future unlike the one that came."""
+    """The record of a binding before a moment, with a different future."""
     upto = sum(use.at_ms < now_ms for use in life.uses)
     last = (now_ms + OFFSET_MS) // DAY_MS
     attested = [each for each in life.attested if each[0] < now_ms]
@@ -34,7 +34,7 @@ def _cut_off(life: BindingLife, now_ms: int) -> BindingLife:
 
 
 @pytest.mark.parametrize("day", [10, 45, 80])
-def test_no_score_knows_of_anything_after_its_evening(world: World, day: int) -> None:
+def test_no_score_uses_anything_after_its_evening(world: World, day: int) -> None:
     calendar = Calendar.at(START_MS + day * DAY_MS, OFFSET_MS)
     compared = 0
     for life in world.bindings:
@@ -59,7 +59,7 @@ def test_nothing_is_learned_before_its_outcome_is_known(world: World) -> None:
     assert samples.x.shape[1] == len(FEATURES)
 
 
-def test_a_seed_gives_one_world_and_another_seed_another(world: World) -> None:
+def test_a_seed_reproduces_its_world_and_another_seed_differs(world: World) -> None:
     again, other = World.generated(3, USERS), World.generated(4, USERS)
     assert [life.uses for life in again.bindings] == [life.uses for life in world.bindings]
     assert [life.uses for life in other.bindings] != [life.uses for life in world.bindings]
@@ -68,7 +68,7 @@ def test_a_seed_gives_one_world_and_another_seed_another(world: World) -> None:
     ]
 
 
-def test_probabilities_that_come_true_as_often_as_they_say_have_no_error() -> None:
+def test_calibrated_probabilities_have_no_error() -> None:
     chances = np.array([0.25] * 4 + [0.75] * 4)
     failed = np.array([True, False, False, False, True, True, True, False])
     assert backtest.calibration_error(chances, failed) == pytest.approx(0)

@@ -1,4 +1,4 @@
-"""Warnings by plain rules, what became of them, and runs on request, over the real gateway."""
+"""Warnings by plain rules, their outcomes, and runs on request, over the real gateway."""
 
 import asyncio
 import threading
@@ -54,7 +54,7 @@ def _warnings(it: FollowRig, person: Person) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_limit_below_the_usual_payment_is_told_by_rule_and_the_warning_comes_true(it: FollowRig) -> None:
+def test_a_limit_below_the_usual_payment_warns_by_rule_and_the_warning_comes_true(it: FollowRig) -> None:
     person = _used(it)
     it.app.state.gateway.risks.run()
     assert _warnings(it, person) == []
@@ -92,7 +92,7 @@ def test_a_failure_for_another_reason_does_not_make_a_warning_true(it: FollowRig
     assert warned["failure"]["factor"]["word"] == "over_transaction"
 
 
-def test_a_failure_after_the_horizon_is_not_the_warnings(it: FollowRig) -> None:
+def test_a_failure_after_the_horizon_does_not_make_a_warning_true(it: FollowRig) -> None:
     person = _used(it)
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
     it.clock.advance(HORIZON_MS)
@@ -101,7 +101,7 @@ def test_a_failure_after_the_horizon_is_not_the_warnings(it: FollowRig) -> None:
     assert [each["failure"] for each in _warnings(it, person)] == [None]
 
 
-def test_a_risk_that_has_gone_no_longer_stands_and_is_news_again(it: FollowRig) -> None:
+def test_a_risk_that_has_gone_is_cleared_and_warns_again_when_it_returns(it: FollowRig) -> None:
     person = _used(it)
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
     _changed(it, person, transaction_limit_minor=_USUAL_MINOR)
@@ -110,7 +110,7 @@ def test_a_risk_that_has_gone_no_longer_stands_and_is_news_again(it: FollowRig) 
     assert [each["stands"] for each in _warnings(it, person)] == [True, False]
 
 
-def test_amounts_far_apart_below_the_limit_are_no_warning_and_one_above_it_is(it: FollowRig) -> None:
+def test_scattered_amounts_below_the_limit_do_not_warn_and_one_above_it_does(it: FollowRig) -> None:
     person = _used(it)
     for amount_minor in (100, 200, 60_000, 100, 90_000, 300):
         it.heartbeat()
@@ -122,25 +122,25 @@ def test_amounts_far_apart_below_the_limit_are_no_warning_and_one_above_it_is(it
     assert warned["factors"][0]["word"] == "over_transaction"
 
 
-def test_warnings_of_a_binding_that_nobody_has_are_not_found(it: FollowRig) -> None:
+def test_warnings_of_an_unknown_binding_are_not_found(it: FollowRig) -> None:
     assert it.platform("GET", f"/v1/bindings/0x{'ab' * 32}/warnings").status_code == 404
 
 
-def test_every_feature_says_for_which_reasons_a_use_would_fail() -> None:
+def test_every_feature_names_the_reasons_for_which_a_payment_would_fail() -> None:
     assert set(FORETOLD) == set(FEATURES)
     assert set(RULES) <= set(FEATURES)
     assert set().union(*FORETOLD.values()) == set(Reason) - NOT_OF_THE_BINDING
 
 
 @pytest.mark.parametrize(("value", "warns"), [(0.49, False), (0.5, True), (1.0, True)])
-def test_a_rule_warns_from_an_even_chance_on(value: float, warns: bool) -> None:
+def test_a_rule_warns_from_an_even_chance_upwards(value: float, warns: bool) -> None:
     found = dict.fromkeys(FEATURES, 0.0) | {"over_day": value}
     assert causes(found) == (("over_day",) if warns else ())
     assert causes(dict.fromkeys(FEATURES, 1.0)) == ("blocked", "over_transaction", "due_over_limit")
 
 
 def _ended(it: FollowRig) -> dict[str, Any]:
-    """The state once the run that was asked for has ended."""
+    """The state once the requested run has ended."""
     for each in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.02)):
         with each:
             state: dict[str, Any] = it.client("support")("GET", "/v1/scoring").json()
@@ -149,7 +149,7 @@ def _ended(it: FollowRig) -> dict[str, Any]:
     return state
 
 
-def test_a_run_on_request_is_made_audited_and_told(it: FollowRig) -> None:
+def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     person = _used(it)
     person.bank.change(person.number, transaction_limit_minor=_LOW_MINOR)
     it.follow()
@@ -167,12 +167,12 @@ def test_a_run_on_request_is_made_audited_and_told(it: FollowRig) -> None:
     assert (model["heard"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
     assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
     assert len(_warnings(it, person)) == 1
-    assert not it.app.state.gateway.risk_schedule._is_asked()  # asked once, run once
+    assert not it.app.state.gateway.risk_schedule._is_asked()  # one request, one run
     entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
 
 
-def test_a_schedule_that_is_woken_looks_at_once_and_ends_when_told(it: FollowRig) -> None:
+def test_a_woken_schedule_checks_at_once_and_stops_on_request(it: FollowRig) -> None:
     gateway = it.app.state.gateway
     schedule = RiskSchedule(
         gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "test"), every_minutes=None, look_every_s=3_600.0

@@ -1,4 +1,4 @@
-"""A user's check-up: each sign just given and just not, and none where nothing is wrong."""
+"""A user's check-up: each sign at and below its edge, and none for a healthy binding."""
 
 from pathlib import Path
 
@@ -30,14 +30,14 @@ def _pace(word: Word) -> Verdict:
         (FROZEN, Seen(9, 9, True), _pace(Word.UNSTEADY), ["not_usable_now", "identity_changed", "meets_limits"]),
     ],
 )
-def test_the_strongest_signs_are_told(now: Condition, seen: Seen, pace: Verdict | None, words: list[str]) -> None:
+def test_the_strongest_signs_are_reported(now: Condition, seen: Seen, pace: Verdict | None, words: list[str]) -> None:
     found = signs_of(now, seen, pace)
     assert [sign.word for sign in found] == words
     assert len(found) <= MAX_SIGNS
     assert all(text for sign in found for text in (sign.what.en, sign.what.zh, sign.to_do.en, sign.to_do.zh))
 
 
-def test_a_check_up_tells_what_the_gateway_saw_of_a_users_bindings(tmp_path: Path) -> None:
+def test_a_check_up_reports_what_the_gateway_saw_of_a_users_bindings(tmp_path: Path) -> None:
     with follow_rig(tmp_path) as it:
         person = it.bound(daily_limit_minor=1_000)
         person.bank.publish(bytes.fromhex(person.binding[2:]))

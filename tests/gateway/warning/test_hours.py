@@ -1,4 +1,4 @@
-"""How long a bank's word had which age: counted exactly, alike in one walk and in many."""
+"""The time a bank's attestation spent at each age: counted exactly, in one walk as in many."""
 
 import pytest
 from hypothesis import given
@@ -16,28 +16,28 @@ def _figures(hours: BankHours) -> LedgerFigures:
     return summary(hours.hours.values(), BOUND_MS)
 
 
-def test_a_word_grows_old_between_two_publications() -> None:
+def test_an_attestation_ages_between_two_publications() -> None:
     bank = BankHours()
     bank.published(START_MS, START_MS - 1_000, 0)
     bank.published(START_MS + 9_000, START_MS + 9_000, 3)
     bank.advance(START_MS + 10_000)
     found = _figures(bank)
     assert (found.covered_ms, found.publications, found.heartbeats, found.attestations) == (10_000, 2, 1, 3)
-    # From 1 s to 10 s old in the first nine seconds, from nothing to 1 s old in the last.
+    # From 1 s to 10 s old in the first nine seconds, from 0 to 1 s old in the last.
     assert found.age_worst_ms == 10_000
     assert found.age_p99_ms == 10_000
     assert found.age_median_ms == 5_000
     assert found.silent_ms == 0
 
 
-def test_silence_is_the_time_beyond_the_bound_and_no_more() -> None:
+def test_silence_is_only_the_time_beyond_the_bound() -> None:
     bank = BankHours()
     bank.published(START_MS, START_MS, 0)
     bank.published(START_MS + BOUND_MS + 7_000, START_MS + BOUND_MS + 7_000, 0)
     assert _figures(bank).silent_ms == 7_000
 
 
-def test_suspension_and_rotation_are_counted_where_they_happen() -> None:
+def test_suspensions_and_rotations_are_counted_in_their_own_hour() -> None:
     bank = BankHours()
     bank.published(START_MS, START_MS, 0)
     bank.acted(START_MS + 10_000, "SignerRotated")
@@ -52,11 +52,11 @@ def test_suspension_and_rotation_are_counted_where_they_happen() -> None:
     st.lists(st.tuples(st.integers(0, 3 * HOUR_MS), st.integers(-10_000, 700_000)), min_size=1, max_size=12),
     st.lists(st.integers(0, 5 * HOUR_MS), max_size=6),
 )
-def test_stopping_in_between_changes_no_figure(words: list[tuple[int, int]], stops: list[int]) -> None:
+def test_an_interruption_changes_no_figure(publications: list[tuple[int, int]], stops: list[int]) -> None:
     """A gateway counts a few seconds at a time, and an auditor all at once."""
     whole, stepwise = BankHours(), BankHours()
     at_ms, due, end_ms = START_MS, [], START_MS
-    for gap_ms, age_ms in words:
+    for gap_ms, age_ms in publications:
         at_ms += gap_ms
         due.append((at_ms, at_ms - age_ms))
         end_ms = at_ms + HOUR_MS
@@ -76,17 +76,17 @@ def test_stopping_in_between_changes_no_figure(words: list[tuple[int, int]], sto
     assert sum(sum(hour.age_time_ms) for hour in whole.hours.values()) == end_ms - due[0][0]
 
 
-def test_a_bound_is_counted_at_its_own_edge_or_the_next() -> None:
+def test_a_bound_is_counted_at_its_own_edge_or_the_next_higher_one() -> None:
     assert [edge_for(bound) for bound in (1, 300_000, 300_001, 10**12)] == [250, 300_000, 600_000, EDGES_MS[-1]]
     assert list(EDGES_MS) == sorted(set(EDGES_MS))
     with pytest.raises(InvalidValue, match="silent_over_ms"):
         summary([], 299_999)
 
 
-def _week(words: list[tuple[int, int]], **acts: int) -> BankHours:
+def _week(publications: list[tuple[int, int]], **acts: int) -> BankHours:
     bank = BankHours()
     at_ms = START_MS
-    for gap_ms, age_ms in words:
+    for gap_ms, age_ms in publications:
         at_ms += gap_ms
         bank.published(at_ms, at_ms - age_ms, 0)
     for name, moment in acts.items():
@@ -96,20 +96,20 @@ def _week(words: list[tuple[int, int]], **acts: int) -> BankHours:
 
 
 @pytest.mark.parametrize(
-    ("bank", "word", "said"),
+    ("bank", "rating", "explanation"),
     [
-        pytest.param(_week([(1_000, 500)] * 5_000), Word.STEADY, "at most 2 seconds", id="a word each second"),
-        pytest.param(_week([(1_000, 500)] * 3_000), None, "", id="too short to say"),
-        pytest.param(_week([(200_000, 500)] * 30), Word.SLOW, "up to 201 seconds", id="a word every 200 s"),
+        pytest.param(_week([(1_000, 500)] * 5_000), Word.STEADY, "at most 2 seconds", id="a publication each second"),
+        pytest.param(_week([(1_000, 500)] * 3_000), None, "", id="too short to rate"),
+        pytest.param(_week([(200_000, 500)] * 30), Word.SLOW, "up to 201 seconds", id="a publication every 200 s"),
         pytest.param(
             _week([(10_000, 0)] * 500 + [(420_000, 0)]), Word.UNSTEADY, "for 2 minutes", id="two silent minutes"
         ),
         pytest.param(_week([(10_000, 0)] * 500, BankSuspended=5_001_000), Word.UNSTEADY, "suspended", id="suspended"),
     ],
 )
-def test_the_word_for_a_bank_follows_from_its_week(bank: BankHours, word: Word | None, said: str) -> None:
+def test_the_rating_of_a_bank_follows_from_its_week(bank: BankHours, rating: Word | None, explanation: str) -> None:
     found = verdict(_figures(bank))
-    assert (found.word if found is not None else None) == word
+    assert (found.word if found is not None else None) == rating
     if found is not None:
-        assert said in found.why.en
+        assert explanation in found.why.en
         assert found.why.zh

@@ -1,4 +1,4 @@
-"""The features of a binding: each just given and just not, and none of what is to come."""
+"""The features of a binding: each at and below its edge, and none from the future."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def _capped(kind: Kind = Kind.PAYMENT, **caps: int) -> dict[Kind, Caps]:
     return {**CALM.caps, kind: replace(NO_CAPS, **caps)}
 
 
-def test_nothing_speaks_against_a_calm_binding() -> None:
+def test_a_calm_binding_has_no_risk_features() -> None:
     found = features(CALM)
     assert tuple(found) == FEATURES
     assert set(found.values()) == {0.0}
@@ -81,7 +81,7 @@ def test_nothing_speaks_against_a_calm_binding() -> None:
         ),
     ],
 )
-def test_a_feature_is_given_by_its_cause_and_by_no_less(
+def test_a_feature_is_set_by_its_cause_and_by_nothing_less(
     name: str, given: dict[str, object], not_given: dict[str, object]
 ) -> None:
     assert features(replace(CALM, **given))[name] > 0  # type: ignore[arg-type]
@@ -91,15 +91,15 @@ def test_a_feature_is_given_by_its_cause_and_by_no_less(
 
 
 @pytest.mark.parametrize(("days", "given"), [(28, 1.0), (22, 1.0), (21, 0.0), (29, 0.0)])
-def test_a_payment_of_a_month_ago_is_due_when_its_day_of_the_month_comes(days: int, given: float) -> None:
-    """From the 21st to the 27th of March: those of 21 to 27 February, 28 to 22 days before, in the bank's zone."""
+def test_a_payment_made_a_month_ago_is_due_on_its_day_of_the_month(days: int, given: float) -> None:
+    """From 21 to 27 March: the payments of 21 to 27 February, 28 to 22 days earlier, in the bank's zone."""
     rent = Use(NOW_MS - days * DAY_MS, Kind.PAYMENT, 500_000, failed=False)
     facts = replace(CALM, uses=[rent, *_uses(count=5)], caps=_capped(transaction_minor=400_000))
     assert features(facts)["due_over_limit"] == given
     assert features(replace(facts, caps=_capped(transaction_minor=500_000)))["due_over_limit"] == 0
 
 
-def test_every_feature_is_between_nothing_and_one_whatever_the_facts() -> None:
+def test_every_feature_is_between_zero_and_one_for_any_facts() -> None:
     everything = replace(
         CALM,
         uses=_uses(amount_minor=2**40, count=100),
@@ -114,7 +114,7 @@ def test_every_feature_is_between_nothing_and_one_whatever_the_facts() -> None:
     assert all(value > 0 for value in features(everything).values() if value is not None)
 
 
-def test_every_feature_but_none_else_has_words() -> None:
+def test_every_feature_and_nothing_else_has_a_sign() -> None:
     assert all(sign_of(name).word == name for name in FEATURES)
     with pytest.raises(KeyError):
         sign_of("used_soon")

@@ -1,4 +1,4 @@
-"""The model: what it says and why, that it learns, and that nothing but a model is ever loaded."""
+"""The model: its predictions and their factors, learning, and the refusal to load anything else."""
 
 import json
 import random
@@ -13,7 +13,7 @@ from standing.ledger.errors import InvalidValue
 CALM = dict.fromkeys(FEATURES, 0.0)
 
 
-def test_a_new_model_says_one_in_a_hundred_and_is_not_heard() -> None:
+def test_a_new_model_predicts_one_in_a_hundred_and_is_not_used() -> None:
     model = RiskModel()
     assert model.probability(CALM) == pytest.approx(0.01, abs=0.001)
     assert (model.is_ready, model.factors(dict.fromkeys(FEATURES, 1.0))) == (False, [])
@@ -23,11 +23,11 @@ def test_a_new_model_says_one_in_a_hundred_and_is_not_heard() -> None:
     ("learned", "failures", "ready"),
     [(MIN_LEARNED, MIN_FAILURES, True), (MIN_LEARNED - 1, MIN_FAILURES, False), (MIN_LEARNED, MIN_FAILURES - 1, False)],
 )
-def test_a_model_is_heard_once_it_has_learned_enough(learned: int, failures: int, ready: bool) -> None:
+def test_a_model_is_used_once_it_has_learned_enough(learned: int, failures: int, ready: bool) -> None:
     assert RiskModel(learned=learned, failures=failures).is_ready is ready
 
 
-def test_it_learns_which_feature_comes_before_failures_and_names_it() -> None:
+def test_a_model_learns_which_feature_precedes_failures_and_names_it() -> None:
     chance = random.Random(7)
     samples = []
     for _ in range(4_000):
@@ -35,7 +35,7 @@ def test_it_learns_which_feature_comes_before_failures_and_names_it() -> None:
         samples.append((found, chance.random() < (0.8 if found["blocked"] else 0.02)))
     model = RiskModel()
     for start in range(0, len(samples), 500):
-        model = RiskModel.from_json(model.to_json())  # as after each restart
+        model = RiskModel.from_json(model.to_json())  # as after a restart
         model.learn(samples[start : start + 500])
     assert model.learned == 4_000
     assert model.failures == sum(failed for _, failed in samples)
@@ -44,7 +44,7 @@ def test_it_learns_which_feature_comes_before_failures_and_names_it() -> None:
     assert model.factors(CALM | {"blocked": 1.0, "over_day": 1.0})[0].name == "blocked"
 
 
-def test_learning_in_parts_is_learning_at_once() -> None:
+def test_learning_in_parts_equals_learning_at_once() -> None:
     samples = [(CALM | {"blocked": index % 3 / 2}, index % 3 == 2) for index in range(300)]
     whole, parts = RiskModel(), RiskModel()
     whole.learn(samples)
@@ -76,13 +76,13 @@ def _changed(**changes: object) -> str:
         RiskModel().to_json().replace("-4.6", "NaN"),
     ],
 )
-def test_what_is_no_model_of_today_is_refused(text: str) -> None:
+def test_a_model_of_another_version_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="model"):
         RiskModel.from_json(text)
 
 
 @pytest.mark.parametrize(
-    ("told", "per_mille", "cause", "news", "then"),
+    ("warned", "per_mille", "cause", "news", "then"),
     [
         (set(), 299, "blocked", None, set()),
         (set(), 300, "blocked", "blocked", {"blocked"}),
@@ -93,7 +93,7 @@ def test_what_is_no_model_of_today_is_refused(text: str) -> None:
         (set(), 999, None, None, set()),
     ],
 )
-def test_a_risk_is_told_once_for_each_cause_until_it_has_gone(
-    told: set[str], per_mille: int, cause: str | None, news: str | None, then: set[str]
+def test_a_risk_warns_once_for_each_cause_until_it_has_gone(
+    warned: set[str], per_mille: int, cause: str | None, news: str | None, then: set[str]
 ) -> None:
-    assert next_warning(told, per_mille, cause, warn_per_mille=300) == (news, frozenset(then))
+    assert next_warning(warned, per_mille, cause, warn_per_mille=300) == (news, frozenset(then))

@@ -1,4 +1,4 @@
-"""Runs over the real gateway: what is learned, told once, left out, and that no decision knows of any of it."""
+"""Runs over the real gateway: learning, one warning per risk, opt-out, and no effect on any decision."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def _model(it: FollowRig, model: RiskModel) -> None:
         risk_store.save_model(connection, model, it.clock.now_ms())
 
 
-def _heard(blocked: float = 8.0, intercept: float = -4.6) -> RiskModel:
+def _usable_model(blocked: float = 8.0, intercept: float = -4.6) -> RiskModel:
     return RiskModel(dict.fromkeys(FEATURES, 0.0) | {"blocked": blocked}, intercept, **LEARNED)
 
 
@@ -70,8 +70,8 @@ def _check_up(it: FollowRig, person: Person) -> Any:
     return answer.json()
 
 
-def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_do(it: FollowRig) -> None:
-    _model(it, _heard())
+def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it: FollowRig) -> None:
+    _model(it, _usable_model())
     person = _used(it)
     assert (_run(it).scored, it.new_events()) == (1, [])
     person.bank.change(person.number, debit_allowed=False)
@@ -81,10 +81,10 @@ def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_d
     assert _run(it).told == 1
     (event,) = it.new_events()
     assert (event["type"], event["data"]["binding"]) == ("binding.at_risk", person.binding)
-    told = event["data"]
-    assert (told["cause"], told["horizon_ms"]) == ("blocked", HORIZON_MS)
-    assert 300 <= told["per_mille"] <= 1_000
-    (factor,) = told["factors"]
+    data = event["data"]
+    assert (data["cause"], data["horizon_ms"]) == ("blocked", HORIZON_MS)
+    assert 300 <= data["per_mille"] <= 1_000
+    (factor,) = data["factors"]
     assert factor["word"] == "blocked"
     assert all(factor[part][language] for part in ("what", "to_do") for language in ("en", "zh"))
     personal = [
@@ -94,7 +94,7 @@ def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_d
     assert not [value for value in personal if value in str(event)]
     assert (_run(it).told, it.new_events()) == (0, [])
     (account,) = _check_up(it, person)["accounts"]
-    assert account["risk"]["per_mille"] == told["per_mille"]
+    assert account["risk"]["per_mille"] == data["per_mille"]
     assert account["risk"]["factors"] == [factor]
     person.bank.change(person.number, debit_allowed=True)
     it.follow()
@@ -102,11 +102,11 @@ def test_a_binding_at_risk_is_told_once_with_its_reasons_and_what_the_user_can_d
     person.bank.change(person.number, debit_allowed=False)
     it.follow()
     it.clock.advance(1_000)
-    assert _run(it).told == 1  # it had gone, so it is news again
+    assert _run(it).told == 1  # the risk had gone, so it warns again
 
 
-def test_who_has_met_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
-    _model(it, _heard())
+def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
+    _model(it, _usable_model())
     person = _used(it)
     person.bank.change(person.number, debit_allowed=False)
     it.follow()
@@ -116,8 +116,8 @@ def test_who_has_met_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
     assert _run(it).told == 0
 
 
-def test_a_model_that_has_learned_too_little_says_nothing(it: FollowRig) -> None:
-    model = _heard(intercept=5.0)
+def test_a_model_that_has_learned_too_little_gives_no_warning(it: FollowRig) -> None:
+    model = _usable_model(intercept=5.0)
     model.learned -= 1
     _model(it, model)
     person = _used(it)
@@ -142,7 +142,9 @@ def test_scores_are_learned_from_once_their_horizon_has_passed_and_once_only(it:
     assert _run(it).learned == 0
 
 
-def test_what_was_learned_and_that_it_was_are_one_transaction(it: FollowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_and_the_learned_marks_are_written_in_one_transaction(
+    it: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _used(it)
     _run(it)
     it.clock.advance(HORIZON_MS)
@@ -158,7 +160,7 @@ def test_what_was_learned_and_that_it_was_are_one_transaction(it: FollowRig, mon
 
 
 def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) -> None:
-    _model(it, _heard())
+    _model(it, _usable_model())
     person = _used(it)
     _run(it)
     assert (_count(it, schema.risk_samples), _count(it, schema.binding_risks)) == (1, 1)
@@ -191,8 +193,8 @@ def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) ->
     ]
 
 
-def test_once_a_month_a_binding_with_signs_is_told_as_the_check_up_tells_it(it: FollowRig) -> None:
-    _model(it, _heard())
+def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: FollowRig) -> None:
+    _model(it, _usable_model())
     person, calm = _used(it), _used(it)
     _run(it)
     person.bank.change(person.number, debit_allowed=False)
@@ -216,12 +218,12 @@ def test_once_a_month_a_binding_with_signs_is_told_as_the_check_up_tells_it(it: 
 
 @pytest.mark.parametrize("intercept", [-50.0, 50.0])
 def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
-    """Whether the model is sure that all is well or that nothing is, every decision and its reason are the same."""
-    _model(it, _heard(0.0, intercept))
+    """Every decision and reason is the same whether the model predicts no failure or certain failure."""
+    _model(it, _usable_model(0.0, intercept))
     person = it.bound(daily_limit_minor=10_000)
     person.bank.publish(bytes.fromhex(person.binding[2:]))
     it.follow()
-    told = []
+    decisions = []
     for changes in ({}, {"debit_allowed": False}, {"debit_allowed": True}):
         if changes:
             person.bank.change(person.number, **changes)
@@ -230,10 +232,10 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
         assert _run(it).scored == 1
         it.heartbeat()
         made = [person.decide(amount_minor=amount) for amount in (100, 20_000)]
-        told.append([(each["outcome"], each["reason"]) for each in made])
+        decisions.append([(each["outcome"], each["reason"]) for each in made])
     it.clock.advance(DAY_MS)
-    told.append([(made["outcome"], made["reason"]) for made in [person.decide()]])
-    assert told == [
+    decisions.append([(made["outcome"], made["reason"]) for made in [person.decide()]])
+    assert decisions == [
         [("approve", None), ("decline", "over_daily_limit")],
         [("decline", "debit_not_allowed")] * 2,
         [("approve", None), ("decline", "over_daily_limit")],
@@ -241,8 +243,8 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
     ]
 
 
-def test_the_code_that_decides_names_nothing_of_warnings() -> None:
-    """Nor could it import any: the layers forbid that (`lint-imports`)."""
+def test_the_deciding_code_references_nothing_of_warnings() -> None:
+    """It could not import any either: the layers forbid it (`lint-imports`)."""
     room = Path(next(iter(standing.gateway.decisions.__path__)))
     sources = {file.name: file.read_text() for file in room.glob("*.py")}
     assert "rules.py" in sources
@@ -252,8 +254,8 @@ def test_the_code_that_decides_names_nothing_of_warnings() -> None:
         )
 
 
-def test_a_stored_model_of_another_version_begins_anew(it: FollowRig) -> None:
-    _model(it, _heard())
+def test_a_stored_model_of_another_version_starts_over(it: FollowRig) -> None:
+    _model(it, _usable_model())
     with _gateway(it).storage.write() as connection:
         connection.execute(schema.risk_model.update().values(model='{"form": 0}'))
     person = _used(it)
@@ -278,7 +280,7 @@ def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path
         assert _gateway(it).risks.last is not first
 
 
-def test_on_a_schedule_a_run_is_made_when_it_is_due(it: FollowRig) -> None:
+def test_the_schedule_makes_a_run_when_it_is_due(it: FollowRig) -> None:
     gateway = _gateway(it)
     schedule = RiskSchedule(gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "warning"), every_minutes=60)
 

@@ -1,4 +1,4 @@
-"""Score cards, whose ledger's part is the same at two gateways and for anyone with the URL; a slowing bank is told."""
+"""Score cards, whose ledger part is the same at two gateways and for anyone with the URL; slowing banks."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import BICS, GUARDIAN
 
 HOUR_MS = 3_600_000
-#: So long that a test lives through hours with few publications.
+#: Long enough for a test to pass hours with few publications.
 BOUND_MS = 4 * HOUR_MS
 PATIENT = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": BOUND_MS}]}
 
@@ -42,14 +42,14 @@ def _card(it: FollowRig, bank: str, period: str = "week") -> dict[str, Any]:
     return card
 
 
-def _speak(it: FollowRig, times: int, gap_ms: int) -> None:
+def _publish(it: FollowRig, times: int, gap_ms: int) -> None:
     for _ in range(times):
         it.clock.advance(gap_ms)
         for bank in it.banks.values():
             bank.publish()
 
 
-def test_two_gateways_and_anyone_with_the_ledgers_url_come_to_the_same_figures(it: FollowRig, tmp_path: Path) -> None:
+def test_two_gateways_and_anyone_with_the_ledgers_url_compute_the_same_figures(it: FollowRig, tmp_path: Path) -> None:
     with ExitStack() as stack:
         url = new_database(tmp_path, "other")
         other = create_app(it.settings.model_copy(update={"database_url": url}), it.clock)
@@ -58,13 +58,13 @@ def test_two_gateways_and_anyone_with_the_ledgers_url_come_to_the_same_figures(i
         it.follow()
         while follower.step():
             pass
-        _speak(it, 1, 31 * HOUR_MS)
-        _count(it)  # this one counts in many steps, and the other all at once
-        _speak(it, 5, 40_000)
+        _publish(it, 1, 31 * HOUR_MS)
+        _count(it)  # this gateway counts in many steps, the other all at once
+        _publish(it, 5, 40_000)
         person = it.bound()
         person.bank.publish(bytes.fromhex(person.binding[2:]))
         _count(it)
-        _speak(it, 3, 1_900_000)
+        _publish(it, 3, 1_900_000)
         governance.execute(it.ledger, governance.suspend(BICS[1]), GUARDIAN)
         it.clock.advance(7_000)
         it.bank.publish()
@@ -106,7 +106,7 @@ def test_a_card_shows_the_gateways_own_records_beside_the_ledger(it: FollowRig) 
     assert it.platform("GET", f"/v1/banks/{BICS[0]}/scorecard?period=year").status_code == 422
 
 
-def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> None:
+def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
     it.follow()
     assert [bank["pace"] for bank in it.platform("GET", "/v1/banks").json()["banks"]] == [None, None]
     for _ in range(40):
@@ -119,32 +119,34 @@ def test_the_list_of_banks_says_in_one_word_how_each_has_done(it: FollowRig) -> 
     assert all(pace["why"]["en"] and pace["why"]["zh"] for pace in paces.values())
 
 
-@pytest.mark.parametrize("last_word_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"])
-def test_a_bank_that_is_about_to_fall_silent_is_told_once_with_the_time_that_is_left(
-    tmp_path: Path, last_word_ms: int
+@pytest.mark.parametrize(
+    "last_publication_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"]
+)
+def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(
+    tmp_path: Path, last_publication_ms: int
 ) -> None:
-    """Also where the gap fills an hour by itself: its own growth is no habit."""
+    """Holds even if the gap fills a whole hour: its own growth is no habit."""
     with follow_rig(tmp_path, policy=PATIENT) as it:
-        spoken_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
-        it.clock.advance((last_word_ms - spoken_ms - it.clock.now_ms()) % HOUR_MS)
+        published_ms = 20 * (HOUR_MS // 2 + 5_000) - 5_000
+        it.clock.advance((last_publication_ms - published_ms - it.clock.now_ms()) % HOUR_MS)
         it.heartbeat()
         it.follow()
         for _ in range(20):
-            _speak(it, 1, HOUR_MS // 2)
+            _publish(it, 1, HOUR_MS // 2)
             _count(it)
         assert [event["type"] for event in it.new_events()] == []
-        it.clock.advance(HOUR_MS)  # twice as long as ever before
+        it.clock.advance(HOUR_MS)  # twice the longest gap so far
         it.banks[BICS[1]].publish()
         slowing = it.follow()
         assert [(event["type"], event["data"]["bank"]) for event in slowing] == [("bank.slowing", BICS[0])]
-        told = slowing[0]["data"]
-        assert told["time_left_ms"] == BOUND_MS - told["staleness_ms"] > BOUND_MS // 2
-        assert told["usual_staleness_ms"] < told["staleness_ms"]
+        data = slowing[0]["data"]
+        assert data["time_left_ms"] == BOUND_MS - data["staleness_ms"] > BOUND_MS // 2
+        assert data["usual_staleness_ms"] < data["staleness_ms"]
         assert _types(_count(it)) == []
         it.bank.publish()
         assert _types(_count(it)) == []
         for _ in range(3):
-            _speak(it, 1, HOUR_MS // 2)
+            _publish(it, 1, HOUR_MS // 2)
             assert _types(_count(it)) == []
         it.clock.advance(BOUND_MS + 1_000)
         assert sorted(_types(it.follow())) == ["bank.silent"] * 2

@@ -1,4 +1,4 @@
-"""When a bank counts as slowing follows from its own spread, and never from a constant."""
+"""A bank's slowing threshold follows from its own spread, never from a constant."""
 
 import random
 
@@ -19,7 +19,7 @@ def test_a_bank_with_a_wider_spread_is_given_more_time() -> None:
     assert 20_000 < narrow < wide < BOUND_MS // 2
 
 
-def test_little_is_no_habit() -> None:
+def test_too_little_history_is_no_habit() -> None:
     assert slowing_age_ms(_ages(20_000, 1_000, MIN_HOURS - 1), BOUND_MS) is None
     assert slowing_age_ms(_ages(20_000, 1_000, MIN_HOURS), BOUND_MS) is not None
 
@@ -29,10 +29,10 @@ def test_a_silence_in_the_past_does_not_make_the_next_one_ordinary() -> None:
     assert slowing_age_ms([*ages, BOUND_MS + 1, 40 * BOUND_MS], BOUND_MS) == slowing_age_ms(ages, BOUND_MS)
 
 
-def test_an_ordinary_bank_is_told_before_half_the_bound_has_passed() -> None:
+def test_an_ordinary_bank_is_reported_before_half_the_bound_has_passed() -> None:
     odd_hour = [140_000]
     assert slowing_age_ms(_ages(20_000, 1_000) + odd_hour, BOUND_MS) == BOUND_MS // 2
 
 
-def test_a_bank_whose_ordinary_word_is_as_old_as_the_bound_cannot_be_told_ahead() -> None:
+def test_a_bank_whose_usual_staleness_reaches_the_bound_cannot_be_warned_of_ahead() -> None:
     assert slowing_age_ms(_ages(280_000, 5_000), BOUND_MS) is None
