@@ -32,6 +32,7 @@ from standing.gateway.warning.risk_facts import (
     features,
 )
 from standing.gateway.warning.risk_model import RiskModel
+from standing.gateway.warning.risk_rules import causes
 from standing.gateway.warning.risk_watch import next_warning
 
 #: The first evenings are learned from and not counted; the last ones lack outcomes.
@@ -46,6 +47,7 @@ class Samples:
     """Every evening of every binding in use, in chronological order, as columns.
 
     `sign`: the strongest plain rule, an index into `signs`; -1: none.
+    `rule`: the strongest rule that warns while no model is in use, an index into `FEATURES`; -1: none.
     `after_failure`: the previous use failed within the horizon, so a warning would be redundant.
     """
 
@@ -54,6 +56,7 @@ class Samples:
     x: Any
     failed: Any
     sign: Any
+    rule: Any
     after_failure: Any
     signs: list[str] = field(default_factory=list)
 
@@ -123,7 +126,7 @@ def sampled(world: World) -> Samples:
     """Every evening of the world, by the product's own features."""
     readers = [_Reader(life) for life in world.bindings]
     signs: list[str] = []
-    columns: list[list[Any]] = [[] for _ in range(6)]
+    columns: list[list[Any]] = [[] for _ in range(7)]
     for day in range(1, DAYS):
         now_ms = START_MS + day * DAY_MS
         calendar = Calendar.at(now_ms, OFFSET_MS)
@@ -134,24 +137,28 @@ def sampled(world: World) -> Samples:
             sign = reader.sign(now_ms)
             if sign is not None and sign not in signs:
                 signs.append(sign)
+            found = features(facts)
+            rules = causes(found, facts, most=1)
             last = facts.uses[-1] if facts.uses else None
             row = (
                 day,
                 index,
-                np.array(list(features(facts).values()), dtype=np.float32),
+                np.array(list(found.values()), dtype=np.float32),
                 reader.fails(now_ms),
                 signs.index(sign) if sign is not None else -1,
+                FEATURES.index(rules[0]) if rules else -1,
                 last is not None and last.failed and now_ms - last.at_ms < HORIZON_MS,
             )
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
-    day_, binding, x, failed_, sign_, after = columns
+    day_, binding, x, failed_, sign_, rule, after = columns
     return Samples(
         np.array(day_, dtype=np.int16),
         np.array(binding, dtype=np.int32),
         np.stack(x),
         np.array(failed_),
         np.array(sign_, dtype=np.int8),
+        np.array(rule, dtype=np.int8),
         np.array(after),
         signs,
     )

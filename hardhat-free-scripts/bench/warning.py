@@ -28,7 +28,6 @@ from bench.figures import Figure, Ratio
 from bench.risk_world import USERS, World
 from standing.gateway.events.settings import WARN_PER_MILLE
 from standing.gateway.warning.risk_facts import FEATURES
-from standing.gateway.warning.risk_rules import causes as causes_by_rule
 
 SEED = 20_261_128
 #: Users whose bindings the ablation is made on.
@@ -81,10 +80,12 @@ def contenders(trial: Trial) -> dict[str, tuple[Any, WarningOutcomes]]:
     by_sign = backtest.by_rate(samples, samples.sign.astype(int) + 1)
     rules = trial.outcomes(signed, lambda row: samples.signs[samples.sign[row]] if samples.sign[row] >= 0 else None)
     found["rules alone"] = (by_sign, rules)
-    ruled = [causes_by_rule(dict(zip(FEATURES, values, strict=True))) for values in samples.x]
-    ruling = np.array([1.0 if each else 0.0 for each in ruled])
-    by_rule = backtest.by_rate(samples, ruling.astype(int))
-    found["rules until it is heard"] = (by_rule, trial.outcomes(ruling, lambda row: next(iter(ruled[row]), None)))
+    by_rule = backtest.by_rate(samples, samples.rule.astype(int) + 1)
+    warned = trial.outcomes(
+        np.where(samples.rule >= 0, 1.0, 0.0),
+        lambda row: FEATURES[samples.rule[row]] if samples.rule[row] >= 0 else None,
+    )
+    found["rules until it is heard"] = (by_rule, warned)
     base = backtest.by_rate(samples, np.zeros(len(samples.day), dtype=int))
     found["base rate"] = (base, trial.outcomes(base, lambda _: _ANY))
     nothing = np.zeros(len(samples.day))
@@ -100,7 +101,10 @@ def ablation(samples: Samples) -> dict[str, tuple[float, float]]:
     part = samples.binding < ABLATION_USERS
     few = replace(
         samples,
-        **{name: getattr(samples, name)[part] for name in ("day", "binding", "x", "failed", "sign", "after_failure")},
+        **{
+            name: getattr(samples, name)[part]
+            for name in ("day", "binding", "x", "failed", "sign", "rule", "after_failure")
+        },
     )
     rows = backtest.counted_rows(few)
 
