@@ -167,7 +167,7 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert (model["heard"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
     assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
     assert len(_warnings(it, person)) == 1
-    assert not it.app.state.gateway.risk_schedule._is_asked()  # one request, one run
+    assert not it.app.state.gateway.risk_schedule._is_requested()  # one request, one run
     entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
 
