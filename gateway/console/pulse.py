@@ -3,10 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from contextlib import suppress
 
 from standing.gateway.operations.service import BankState
-from standing.ledger.errors import Overloaded, Unavailable
+from standing.ledger.errors import Overloaded
 
 #: How often open pages are updated.
 EVERY_S = 2.0
@@ -31,9 +30,9 @@ class Pulse:
         self._open_ones = open_ones
         self._sleep = sleep
         self._watching: dict[object, str] = {}
-        self._open: set[str] = set()
+        self._ended: set[str] = set()  # of the sessions that the last round asked about
         self._text = ""
-        self._round: asyncio.Future[bool] | None = None
+        self._round: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def check_room(self) -> None:
@@ -50,9 +49,8 @@ class Pulse:
         self._watching[watcher] = token
         try:
             while True:
-                if not await self._next_round():
-                    raise Unavailable("the sessions cannot be read", 1)
-                if token not in self._open:
+                await self._next_round()
+                if token in self._ended:
                     return
                 yield self._text
         finally:
@@ -61,13 +59,21 @@ class Pulse:
                 self._task.cancel()
                 self._task = None
 
-    async def _next_round(self) -> bool:
-        """Wait for the next round. Returns: whether the sessions could be read."""
+    async def _next_round(self) -> None:
+        """Wait for the next round. Raises: whatever ended it."""
         if self._round is None:
             self._round = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._beat())
-        return await asyncio.shield(self._round)
+            self._task.add_done_callback(self._end)
+        await asyncio.shield(self._round)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """Pass an error to every open page, which would otherwise wait for ever. The next page starts a new task."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._task, waiting, self._round = None, self._round, None
+            if waiting is not None:
+                waiting.set_exception(error)
 
     async def _beat(self) -> None:
         while True:
@@ -78,12 +84,11 @@ class Pulse:
                     for each in states or ()
                 }
             )
-            sessions_read = False
-            with suppress(Unavailable):  # passed to every page, which then ends
-                self._open = await self._open_ones(set(self._watching.values()))
-                sessions_read = True
+            asked = set(self._watching.values())
+            # A page that opens while this is read was let in just now: it is asked about in the next round.
+            self._ended = asked - await self._open_ones(asked)
             self._text = text
             finished, self._round = self._round, None
             if finished is not None:
-                finished.set_result(sessions_read)
+                finished.set_result(None)
             await self._sleep(EVERY_S)

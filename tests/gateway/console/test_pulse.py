@@ -20,16 +20,24 @@ class _Service:
     looks: int = 0
     asked: list[set[str]] = field(default_factory=list)
     broken: bool = False
+    failure: Exception | None = None
+    gate: asyncio.Event | None = None
+    being_asked: asyncio.Event = field(default_factory=asyncio.Event)
     _next: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
 
     async def states(self) -> list[Any] | None:
         self.looks += 1
+        if self.failure is not None:
+            raise self.failure
         return None
 
     async def open_ones(self, tokens: Collection[str]) -> set[str]:
         self.asked.append(set(tokens))
+        self.being_asked.set()
         if self.broken:
             raise Unavailable("the database does not work", 1)
+        if self.gate is not None:
+            await self.gate.wait()
         return set(tokens) & self.open
 
     async def sleep(self, _seconds: float) -> None:
@@ -88,6 +96,46 @@ def test_nothing_is_sent_while_the_sessions_state_is_unknown() -> None:
             await anext(stream)
         service.broken = False
         again = _pulse(service).texts("mine")
+        assert await anext(again) == "{}"
+        await again.aclose()
+
+    asyncio.run(played())
+
+
+def test_a_page_that_opens_while_the_sessions_are_read_is_not_taken_for_ended() -> None:
+    async def played() -> None:
+        service = _Service(open={"mine", "yours"}, gate=asyncio.Event())
+        pulse = _pulse(service)
+        mine, yours = pulse.texts("mine"), pulse.texts("yours")
+        first = asyncio.ensure_future(anext(mine))
+        await service.being_asked.wait()
+        second = asyncio.ensure_future(anext(yours, "over"))
+        await asyncio.sleep(0)
+        assert service.gate is not None
+        service.gate.set()
+        assert list(await asyncio.gather(first, second)) == ["{}", "{}"]
+        assert service.asked == [{"mine"}]
+        await mine.aclose()
+        await yours.aclose()
+
+    asyncio.run(played())
+
+
+@pytest.mark.parametrize("failure", [Unavailable("the database does not work", 1), ZeroDivisionError()])
+def test_an_error_ends_every_open_page_and_the_next_one_starts_again(failure: Exception) -> None:
+    async def played() -> None:
+        service = _Service(open={"mine", "yours"})
+        pulse = _pulse(service)
+        streams = [pulse.texts(token) for token in sorted(service.open)]
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        service.failure = failure
+        messages = asyncio.gather(*(anext(stream) for stream in streams), return_exceptions=True)
+        await asyncio.sleep(0)
+        service.next_round()
+        assert await messages == [failure, failure]
+        assert pulse._watching == {}
+        service.failure = None
+        again = pulse.texts("mine")
         assert await anext(again) == "{}"
         await again.aclose()
 
