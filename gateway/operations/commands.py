@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from standing.gateway.access.commands import KEY_VARIABLE, call_gateway
 from standing.gateway.composition import build
 from standing.gateway.evidence.verification.lines import span, when
 from standing.gateway.following.reconcile_report import Report
@@ -19,16 +19,13 @@ from standing.gateway.operations.rekey import rekey as renew
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
-from standing.ledger.errors import InvalidValue, Unavailable
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.reload_command import key_from
 from standing.ledger.service.settings import load
 
-KEY_VARIABLE = "STANDING_GATEWAY_KEY"
-_RETRY_AFTER_S = 1
-_TIMEOUT_S = 10.0
 _STATES = {"fit": "green", "stalled": "yellow", "failing": "red", "behind": "red", "wrong": "red"}
 
 
@@ -87,7 +84,7 @@ def status_command(
 ) -> None:
     """Show a running gateway on one screen. Exit code 0 where it is fit for work, 2 where it is not."""
     with one_line_errors():
-        document = _ask(url.rstrip("/"), key_from(key_file, KEY_VARIABLE))
+        document: dict[str, Any] = call_gateway("GET", url, "/v1/status", key_from(key_file, KEY_VARIABLE)).json()
     if as_json:
         print(json.dumps(document, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
     else:
@@ -134,17 +131,6 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text)
     except OSError as error:
         raise InvalidValue("output", f"{file}: {error.strerror}", "a file that can be written") from error
-
-
-def _ask(url: str, key: str) -> dict[str, Any]:
-    try:
-        answer = httpx.get(f"{url}/v1/status", headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT_S)
-        document: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise Unavailable(f"no gateway answers at {url} ({type(error).__name__})", _RETRY_AFTER_S) from error
-    if answer.status_code != httpx.codes.OK:
-        raise Unavailable(f"the gateway at {url} answers: {document.get('detail', answer.status_code)}", _RETRY_AFTER_S)
-    return document
 
 
 def screen(status: dict[str, Any]) -> Group:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from standing.gateway.operations.commands import KEY_VARIABLE
+from standing.gateway.access.commands import KEY_VARIABLE
 from standing.ledger.service import reload_command
 
 

@@ -2,26 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Group
 from rich.table import Table
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from standing.gateway.access.commands import KEY_VARIABLE, call_gateway
 from standing.gateway.evidence.verification.lines import when
-from standing.gateway.operations.commands import KEY_VARIABLE
 from standing.gateway.warning.schemas import ScoringDocument
-from standing.ledger.errors import Unavailable
 from standing.ledger.service.commands import console, one_line_errors
 from standing.ledger.service.reload_command import key_from
 
 app = typer.Typer(help="How bindings are scored, and a run now.", no_args_is_help=True)
 
-_PATH = "/v1/scoring"
-_TIMEOUT_S = 10.0
-_RETRY_AFTER_S = 1
 _LOOK_EVERY_S = 1.0
 
 Url = Annotated[str, typer.Option(help="Where the gateway listens")]
@@ -75,19 +70,7 @@ def _has_ended(state: ScoringDocument, asked_ms: int) -> bool:
 
 
 def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringDocument:
-    headers = {"Authorization": f"Bearer {key}"} | ({"Standing-Reason": reason} if reason is not None else {})
-    where = url.rstrip("/")
-    try:
-        # As bytes: a reason may be in Chinese, and headers are sent unchanged.
-        raw = [(name.encode(), text.encode()) for name, text in headers.items()]
-        answer = httpx.request(method, where + _PATH, headers=raw, timeout=_TIMEOUT_S)
-        document: dict[str, Any] = answer.json()
-        if answer.is_success:
-            return ScoringDocument.model_validate(document)
-        detail = document.get("detail", answer.status_code)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
-        raise Unavailable(f"no gateway answers at {where} ({type(error).__name__})", _RETRY_AFTER_S) from error
-    raise Unavailable(f"the gateway at {where} answers: {detail}", _RETRY_AFTER_S)
+    return ScoringDocument.model_validate(call_gateway(method, url, "/v1/scoring", key, reason=reason).json())
 
 
 def _print(state: ScoringDocument, as_json: bool) -> None:
