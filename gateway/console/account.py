@@ -89,7 +89,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         _trail(gateway, binding),
         lookups.last_decisions(binding),
         gateway.holds.listed(binding=binding),
-        gateway.warnings.of(binding),
+        gateway.warnings.of(binding, _WARNINGS),
     )
     document = LiveBindingDocument.of_live(live) if live is not None else None
     limits = []
@@ -113,7 +113,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "troubles": [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else [],
         "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
         "decisions": decisions,
-        "warnings": warnings[:_WARNINGS],
+        "warnings": warnings,
         "holds": [hold for hold in holds if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms],
         "max_staleness_ms": gateway.policy.widest_staleness_ms,
     }

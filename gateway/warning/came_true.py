@@ -7,20 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.rules import Reason
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import risk_store
-from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING
 from standing.gateway.warning.risk_rules import FORETOLD
 from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.signs import Sign
 
-#: The most warnings shown per binding, newest first.
+#: The most warnings of a binding that are looked up, newest first, unless fewer are wanted.
 MAX_SHOWN = 5
 _MAX_FAILURES = 50
-_OTHER_TROUBLE = [reason.value for reason in NOT_OF_THE_BINDING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +53,22 @@ class Warnings:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, binding: bytes) -> list[Warned]:
-        """The warnings of a binding that are still in the event log, newest first, at most `MAX_SHOWN`."""
+    async def of(self, binding: bytes, most: int = MAX_SHOWN) -> list[Warned]:
+        """The warnings of a binding that are still in the event log, newest first."""
+        return await self._storage.reading(self._read, binding, most)
 
-        def read() -> list[Warned]:
-            with self._storage.read() as connection:
-                return warnings_of(connection, binding)
-
-        return await self._storage.reading(read)
+    def _read(self, binding: bytes, most: int) -> list[Warned]:
+        with self._storage.read() as connection:
+            return _warnings_of(connection, binding, most)
 
 
-def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
-    """As `Warnings.of`, within a transaction."""
+def _warnings_of(connection: Connection, binding: bytes, most: int) -> list[Warned]:
     table = schema.events.c
     rows = connection.execute(
         select(schema.events)
         .where(table.binding == binding, table.type == EventType.AT_RISK.value)
         .order_by(table.position.desc())
-        .limit(MAX_SHOWN)
+        .limit(most)
     ).all()
     stored = risk_store.risks_of(connection, [binding]).get(binding) if rows else None
     found = []
@@ -83,6 +79,7 @@ def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
         later = {json.loads(each.data)["cause"] for each in rows[:index]}
         stands = stored is not None and data["cause"] in stored.reported and data["cause"] not in later
         until_ms = row.observed_at_ms + data["horizon_ms"]
+        failed = risk_store.failures(connection, binding, row.observed_at_ms, until_ms, most=_MAX_FAILURES)
         found.append(
             Warned(
                 event=row.id,
@@ -91,27 +88,10 @@ def warnings_of(connection: Connection, binding: bytes) -> list[Warned]:
                 per_mille=data["per_mille"],
                 factors=tuple(sign_of(name) for name in factors),
                 stands=stands,
-                failure=_failure(_failed(connection, binding, row.observed_at_ms, until_ms), factors),
+                failure=_failure(failed, factors),
             )
         )
     return found
-
-
-def _failed(connection: Connection, binding: bytes, since_ms: int, until_ms: int) -> Sequence[Row[Any]]:
-    table = schema.decisions.c
-    query = (
-        select(table.transaction_id, table.decided_at_ms, table.reason)
-        .where(
-            table.binding == binding,
-            table.decided_at_ms >= since_ms,
-            table.decided_at_ms < until_ms,
-            table.outcome != Outcome.APPROVE.value,
-            table.reason.not_in(_OTHER_TROUBLE),
-        )
-        .order_by(table.decided_at_ms)
-        .limit(_MAX_FAILURES)
-    )
-    return list(connection.execute(query))
 
 
 def _failure(rows: Sequence[Row[Any]], factors: Sequence[str]) -> Failure | None:

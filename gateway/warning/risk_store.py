@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.storage import schema
@@ -154,19 +154,28 @@ def due_samples(connection: Connection, now_ms: int, most: int) -> list[Sample]:
 
 def outcomes(connection: Connection, samples: Sequence[Sample]) -> list[bool]:
     """For each score, whether a use within its horizon failed for a reason of the binding's own."""
-    table = schema.decisions.c
+    return [
+        bool(failures(connection, each.binding, each.scored_at_ms, each.scored_at_ms + HORIZON_MS, most=1))
+        for each in samples
+    ]
 
-    def failed(sample: Sample) -> bool:
-        found = select(table.transaction_id).where(
-            table.binding == sample.binding,
-            table.decided_at_ms >= sample.scored_at_ms,
-            table.decided_at_ms < sample.scored_at_ms + HORIZON_MS,
+
+def failures(connection: Connection, binding: bytes, since_ms: int, until_ms: int, *, most: int) -> Sequence[Row[Any]]:
+    """The first uses of a binding within a time that failed for a reason of its own, oldest first."""
+    table = schema.decisions.c
+    query = (
+        select(table.transaction_id, table.decided_at_ms, table.reason)
+        .where(
+            table.binding == binding,
+            table.decided_at_ms >= since_ms,
+            table.decided_at_ms < until_ms,
             table.outcome != Outcome.APPROVE.value,
             table.reason.not_in(_NOT_OF_THE_BINDING),
         )
-        return connection.execute(found.limit(1)).first() is not None
-
-    return [failed(sample) for sample in samples]
+        .order_by(table.decided_at_ms)
+        .limit(most)
+    )
+    return list(connection.execute(query))
 
 
 def add_samples(connection: Connection, samples: Iterable[Sample]) -> None:
