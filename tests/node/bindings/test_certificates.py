@@ -1,8 +1,7 @@
 """The node's certificates: of active accounts, for the platform's own bindings, bound to one question."""
 
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -11,18 +10,7 @@ import pytest
 from standing.ledger.attestations.certificate import LIFETIME_MS, CertificateDocument
 from standing.node.bindings.certificates import CERTIFICATE_RATE
 from tests.node.node_tools import Staffed, grant_of, terms_on_ledger, writes
-from tests.world import ACCOUNT, PLATFORM, Bank, World, wait_until
-
-
-@pytest.fixture
-def staffed(a_world: World) -> Iterator[Staffed]:
-    with ExitStack() as stack:
-        yield Staffed(a_world, stack)
-
-
-@pytest.fixture
-def bank(staffed: Staffed) -> Bank:
-    return staffed.bank
+from tests.world import ACCOUNT, PLATFORM, Bank, wait_until
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Micro-deposits: a random amount proves who holds the account, and nobody else can learn it."""
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -71,12 +70,6 @@ class Paying:
     def wrong(self, deposit: dict[str, Any], count: int) -> list[int]:
         """Wrong amounts."""
         return [amount for amount in range(1, 101) if amount != self.amount(deposit)][:count]
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as made:
-        yield made
 
 
 @pytest.fixture

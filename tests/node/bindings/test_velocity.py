@@ -1,7 +1,6 @@
 """Guessing accounts and holders is slow: each attempt costs tokens, an unknown account twenty times as many."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,12 +19,6 @@ _VELOCITY = {
     "caller_capacity": 40,
     "caller_refill_per_hour": 20,
 }
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as made:
-        yield made
 
 
 @pytest.fixture
