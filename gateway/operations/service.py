@@ -16,7 +16,7 @@ from standing.gateway.metrics import Gauge
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.gateway.warning.verdict import Word, verdict
+from standing.gateway.warning.verdict import Pace, verdict
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 from standing.ledger.service.reloading import Reloader
@@ -206,7 +206,7 @@ class GatewayStatus:
             Gauge(
                 "bank_pace",
                 "A bank in one word: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
-                {bank: float(list(Word).index(found.word)) for bank, found in verdicts.items() if found is not None},
+                {bank: float(list(Pace).index(found.word)) for bank, found in verdicts.items() if found is not None},
                 "bank",
             ),
             Gauge("bindings_at_risk", "Bindings reported as at risk.", {"": float(risks.at_risk)}),

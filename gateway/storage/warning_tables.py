@@ -58,14 +58,14 @@ risk_samples = Table(
 )
 Index("ix_risk_samples_scored", risk_samples.c.scored_at_ms, risk_samples.c.binding)
 
-#: The last report on a binding, for people: no decision reads it. `told`: the causes that count as reported.
+#: The last report on a binding, for people: no decision reads it. `reported`: the causes that count as reported.
 binding_risks = Table(
     "binding_risks",
     metadata,
     Column("binding", ForeignKey("bindings.binding"), primary_key=True),
     Column("per_mille", Integer),  # null: no model was in use
     Column("factors", Text, nullable=False),
-    Column("told", Text, nullable=False),
+    Column("reported", Text, nullable=False),
     Column("scored_at_ms", BigInteger, nullable=False),
     Column("checked_up_at_ms", BigInteger, nullable=False),
 )

@@ -39,7 +39,7 @@ class Warned:
     at all."""
 
     event: str
-    told_at_ms: int
+    warned_at_ms: int
     until_ms: int
     per_mille: int | None
     factors: tuple[Sign, ...]
@@ -74,7 +74,7 @@ def _warnings_of(connection: Connection, binding: bytes, most: int) -> list[Warn
     found = []
     for index, row in enumerate(rows):
         data = json.loads(row.data)
-        factors = [factor["word"] for factor in data["factors"]]
+        factors = [factor["code"] for factor in data["factors"]]
         # Where a cause was reported again, the risk was gone in between, so the older warning has ended.
         later = {json.loads(each.data)["cause"] for each in rows[:index]}
         stands = stored is not None and data["cause"] in stored.reported and data["cause"] not in later
@@ -83,7 +83,7 @@ def _warnings_of(connection: Connection, binding: bytes, most: int) -> list[Warn
         found.append(
             Warned(
                 event=row.id,
-                told_at_ms=row.observed_at_ms,
+                warned_at_ms=row.observed_at_ms,
                 until_ms=until_ms,
                 per_mille=data["per_mille"],
                 factors=tuple(sign_of(name) for name in factors),

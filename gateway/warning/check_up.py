@@ -24,7 +24,7 @@ from standing.gateway.warning.risk_store import RiskFigures
 from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.signs import Risk, Sign
-from standing.gateway.warning.verdict import Verdict, Word
+from standing.gateway.warning.verdict import Pace, Verdict
 from standing.ledger.clock import Clock
 
 _DAY_MS = 86_400_000
@@ -81,7 +81,7 @@ def signs_of(now: Condition, seen: Seen, pace: Verdict | None) -> tuple[Sign, ..
         found.append(Sign("meets_limits", _MEETS_LIMITS, _LIMITS_TO_DO))
     if seen.status_changes >= _FLICKERS:
         found.append(Sign("status_flickers", _FLICKERING, _LOOK))
-    if pace is not None and pace.word is not Word.STEADY:
+    if pace is not None and pace.word is not Pace.STEADY:
         found.append(Sign(f"bank_{pace.word.value}", pace.why, _OTHER_BANK))
     return tuple(found[:MAX_SIGNS])
 

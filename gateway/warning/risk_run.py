@@ -47,11 +47,11 @@ _SPREAD = 2**32
 
 @dataclass(slots=True)
 class Run:
-    """The counts of a run. `told`: bindings reported as at risk; `checked_up`: monthly check-ups reported."""
+    """The counts of a run. `warned`: bindings reported as at risk; `checked_up`: monthly check-ups reported."""
 
     learned: int = 0
     scored: int = 0
-    told: int = 0
+    warned: int = 0
     checked_up: int = 0
 
 
@@ -113,7 +113,7 @@ class RiskRunner:
             ended_ms, counts = self._clock.now_ms(), asdict(run)
             self._write(lambda connection: risk_store.mark_end(connection, ended_ms, counts))
         self.last = run
-        structlog.get_logger().info("risks_scored", learned=run.learned, scored=run.scored, told=run.told)
+        structlog.get_logger().info("risks_scored", learned=run.learned, scored=run.scored, warned=run.warned)
         return run
 
     def _model(self) -> RiskModel:
@@ -183,7 +183,7 @@ class RiskRunner:
 
         at_risk, checked_up = self._write(write)
         run.scored += len(found)
-        run.told += at_risk
+        run.warned += at_risk
         run.checked_up += checked_up
         if at_risk or checked_up:
             self._wake()
@@ -246,7 +246,7 @@ def _place(binding: bytes, now_ms: int) -> int:
 
 def _sign_data(sign: Sign) -> dict[str, Any]:
     return {
-        "word": sign.word,
+        "code": sign.code,
         "what": {"en": sign.what.en, "zh": sign.what.zh},
         "to_do": {"en": sign.to_do.en, "zh": sign.to_do.zh},
     }

@@ -210,7 +210,7 @@ def risks_of(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, S
         row.binding: StoredRisk(
             row.per_mille,
             tuple(json.loads(row.factors)),
-            frozenset(json.loads(row.told)),
+            frozenset(json.loads(row.reported)),
             row.scored_at_ms,
             row.checked_up_at_ms,
         )
@@ -230,7 +230,7 @@ def save_risks(connection: Connection, risks: Mapping[bytes, StoredRisk]) -> Non
                     "binding": binding,
                     "per_mille": risk.per_mille,
                     "factors": json.dumps(list(risk.factors)),
-                    "told": json.dumps(sorted(risk.reported)),
+                    "reported": json.dumps(sorted(risk.reported)),
                     "scored_at_ms": risk.scored_at_ms,
                     "checked_up_at_ms": risk.checked_up_at_ms,
                 }

@@ -12,13 +12,13 @@ from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
 from standing.gateway.warning.scorecard import Period, ScoreCard
 from standing.gateway.warning.scoring import Scoring, ScoringState
 from standing.gateway.warning.signs import Risk, Sign
-from standing.gateway.warning.verdict import Verdict, Word
+from standing.gateway.warning.verdict import Pace, Verdict
 
 
 class VerdictDocument(BaseModel):
     """The verdict on a bank, in one word, from its last week on the ledger."""
 
-    word: Word
+    word: Pace
     why: LocalizedText
 
     @classmethod
@@ -88,13 +88,13 @@ class ScoreCardDocument(BaseModel):
 class SignDocument(BaseModel):
     """One sign that a binding may fail at its next use."""
 
-    word: str = Field(examples=["identity_changed"])
+    code: str = Field(examples=["identity_changed"])
     what: LocalizedText
     to_do: LocalizedText
 
     @classmethod
     def of(cls, sign: Sign) -> "SignDocument":
-        return cls(word=sign.word, what=LocalizedText.of(sign.what), to_do=LocalizedText.of(sign.to_do))
+        return cls(code=sign.code, what=LocalizedText.of(sign.what), to_do=LocalizedText.of(sign.to_do))
 
 
 class RiskDocument(BaseModel):
@@ -185,7 +185,7 @@ class WarnedDocument(BaseModel):
     """One `binding.at_risk` event and its outcome."""
 
     event: str = Field(description="The event's id", examples=["evt_0f1e2d3c4b5a69788796a5b4c3d2e1f0"])
-    told_at_ms: int
+    warned_at_ms: int
     until_ms: int = Field(description="The warning was about uses before this")
     per_mille: int | None = Field(description="null: a plain rule warned", examples=[620])
     factors: list[SignDocument]
@@ -198,7 +198,7 @@ class WarnedDocument(BaseModel):
     def of(cls, warned: Warned) -> "WarnedDocument":
         return cls(
             event=warned.event,
-            told_at_ms=warned.told_at_ms,
+            warned_at_ms=warned.warned_at_ms,
             until_ms=warned.until_ms,
             per_mille=warned.per_mille,
             factors=[SignDocument.of(factor) for factor in warned.factors],
@@ -220,7 +220,7 @@ class ScoringRunDocument(BaseModel):
     ended_at_ms: int | None = Field(description="null: it is still running, or was stopped early")
     counts: dict[str, int] | None = Field(
         description="What the last complete run did: learned from, scored, warned, checked up",
-        examples=[{"learned": 120, "scored": 4_310, "told": 7, "checked_up": 15}],
+        examples=[{"learned": 120, "scored": 4_310, "warned": 7, "checked_up": 15}],
     )
 
 

@@ -7,9 +7,9 @@ from standing.gateway.access.localized import Localized
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One sign that a binding may fail. `word` is its stable name."""
+    """One sign that a binding may fail. `code` is its stable name."""
 
-    word: str
+    code: str
     what: Localized
     to_do: Localized
 

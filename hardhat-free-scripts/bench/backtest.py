@@ -119,7 +119,7 @@ class _Reader:
             identity_changed=logged((EventType.IDENTITY_CHANGED,), now_ms - 30 * DAY_MS) > 0,
         )
         found = signs_of(self.conditions[max(0, bisect_left(self.attested_times, now_ms) - 1)], seen, None)
-        return found[0].word if found else None
+        return found[0].code if found else None
 
 
 def sampled(world: World) -> Samples:

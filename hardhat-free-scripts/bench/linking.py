@@ -332,7 +332,7 @@ def run(folder: Path, _rounds: int) -> tuple[list[Figure], list[Ratio]]:
                 "precision_of_all": attack.precision_of_all,
                 "recall_of_all": attack.recall_of_all,
                 "blind": attack.blind,
-                "told": attack.informed,
+                "informed": attack.informed,
                 "gas_a_change": gas,
                 "records_a_change": trace.records / trace.changes,
             }

@@ -137,10 +137,10 @@ def measured(seed: int, users: int, console: Console) -> tuple[list[Figure], lis
     _print_ablation(console, ablation(trial.samples))
     error = backtest.calibration_error(chances[trial.rows], trial.failed)
     ratios = [
-        Ratio("warning: failures told before their day", ours.recall, AIM_RECALL),
+        Ratio("warning: failures warned of before their day", ours.recall, AIM_RECALL),
         Ratio("warning: warnings that came true", ours.precision, AIM_PRECISION),
         Ratio("warning: calibration error", error, AIM_CALIBRATION, at_least=False),
-        Ratio("warning: failures told / by rules alone", ours.recall / max(1e-9, rules.recall), 1.0),
+        Ratio("warning: failures warned of / by rules alone", ours.recall / max(1e-9, rules.recall), 1.0),
         Ratio("warning: warnings that came true / by rules alone", ours.precision / max(1e-9, rules.precision), 1.0),
     ]
     return figures, ratios
@@ -150,7 +150,7 @@ def _figure(name: str, trial: Trial, chances: Any, outcomes: WarningOutcomes) ->
     extra = {
         "warnings": float(outcomes.warnings),
         "precision": outcomes.precision,
-        "told_24_hours_ahead": outcomes.day_ahead / max(1, outcomes.failures),
+        "warned_24_hours_ahead": outcomes.day_ahead / max(1, outcomes.failures),
         "lead_hours": median(outcomes.lead_ms) / _HOUR_MS if outcomes.lead_ms else 0.0,
         **trial.quality(chances),
     }
@@ -158,7 +158,7 @@ def _figure(name: str, trial: Trial, chances: Any, outcomes: WarningOutcomes) ->
     rates = [100 * outcomes.recall] if outcomes.warnings else []
     return Figure(
         "warning",
-        "failures told before their day",
+        "failures warned of before their day",
         name,
         unit="percent",
         ours=name == "the model",
@@ -210,13 +210,13 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     figures.append(
         Figure(
             "warning",
-            "silences told at half the bound",
+            "silences foreseen at half the bound",
             "bank.slowing",
             unit="percent",
             ours=True,
             rates=[100 * silences.predicted_early_share],
             extra={
-                "told_at_all": silences.predicted_share,
+                "foreseen_at_all": silences.predicted_share,
                 "false_alarms_a_bank_week": silences.false_alarms_a_bank_week,
             },
         )
@@ -225,7 +225,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     return [*figures, *rated], [
         *ratios,
         cost,
-        Ratio("warning: silences told at half the bound", silences.predicted_early_share, 0.9),
+        Ratio("warning: silences foreseen at half the bound", silences.predicted_early_share, 0.9),
         Ratio("warning: false alarms a bank and week", silences.false_alarms_a_bank_week, 1.0, at_least=False),
     ]
 

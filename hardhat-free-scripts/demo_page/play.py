@@ -58,11 +58,11 @@ class Play:
         await stage.pay("camera")
         await asyncio.sleep(_READ_S)
         await stage.changed(scene="warning")
-        previous_ms = stage.warned["told_at_ms"] if stage.warned is not None else 0
+        previous_ms = stage.warned["warned_at_ms"] if stage.warned is not None else 0
         await stage.act("limit", on=True)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await stage.until(lambda: stage.warned is not None and stage.warned["told_at_ms"] > previous_ms)
+                await stage.until(lambda: stage.warned is not None and stage.warned["warned_at_ms"] > previous_ms)
         except TimeoutError:
             pass  # none came, so none is shown
         await asyncio.sleep(_READ_S)

@@ -169,7 +169,7 @@ class Stage:
             "changed_at_ms": desk.changed_at_ms,
             "kept_back": len(desk.kept_back),
             "bank_name": visitor.NAME,
-            "word": self.bank_state,
+            "bank_state": self.bank_state,
             "bound_ms": self._policy.widest_staleness_ms,
             "trail": self.trail,
             "warned": self.warned,

@@ -77,7 +77,7 @@ def _trouble(settings: NodeSettings) -> tuple[str | None, list[str]]:
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         # Without the node's own answer, the folder at least shows rejected files.
         silent = f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
-        return silent, list(rejected_files(settings.drop_folder).told)
+        return silent, list(rejected_files(settings.drop_folder).lines)
 
 
 def _on_ledger(settings: NodeSettings) -> dict[str, str]:

@@ -141,7 +141,7 @@ def _core(settings: NodeSettings) -> Iterator[Finding]:
             yield wrong("core", f"{folder} is no folder that this user may read and write (drop_folder.path)")
         else:
             yield well("core", f"{folder} can be read and written")
-            yield from (look("core", rejected) for rejected in rejected_files(settings.drop_folder).told)
+            yield from (look("core", rejected) for rejected in rejected_files(settings.drop_folder).lines)
     if settings.feed_source is None:
         if any(key.role == "core" for key in settings.api_keys):
             yield well("core", "the core calls POST /v1/feed with its key")

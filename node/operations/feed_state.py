@@ -19,7 +19,7 @@ class Rejected(NamedTuple):
     """The files that were rejected and are still in the folder `rejected`: how many, and a line on the latest."""
 
     files: int
-    told: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 def rejected_files(settings: DropFolderSettings | None) -> Rejected:

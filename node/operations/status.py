@@ -131,7 +131,7 @@ def feed_stopped(node: Node) -> str | None:
 
 def warnings(node: Node, settings: SettingsState) -> list[str]:
     """Conditions that an operator should look at although the node works."""
-    found = list(rejected_files(node.settings.drop_folder).told)
+    found = list(rejected_files(node.settings.drop_folder).lines)
     if settings.trouble is not None:
         found.append(f"the settings were not read again: {settings.trouble}")
     if settings.needs_restart:

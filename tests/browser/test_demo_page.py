@@ -244,7 +244,7 @@ def test_a_warning_appears_before_the_payment_fails_and_is_confirmed(
     (failed, *_) = stage.document()["sales"]
     assert stage.warned is not None
     assert stage.warned["failure"]["transaction_id"] == failed["id"]
-    assert stage.warned["failure"]["factor"]["word"] == "over_transaction"
+    assert stage.warned["failure"]["factor"]["code"] == "over_transaction"
     with visitor(chromium, stage.net.gateway_url, width, language) as page:
         page.goto(f"/console/accounts/{stage.binding}")
         page.locator("#key").fill(stage.net.support_key)

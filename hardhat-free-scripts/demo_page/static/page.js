@@ -54,7 +54,7 @@ function desk(state) {
 }
 
 function ledger(state) {
-  if (state.word.staleness_ms !== undefined && state.word.watermark_ms !== since.watermark) since = { age: state.word.staleness_ms, at: performance.now(), watermark: state.word.watermark_ms };
+  if (state.bank_state.staleness_ms !== undefined && state.bank_state.watermark_ms !== since.watermark) since = { age: state.bank_state.staleness_ms, at: performance.now(), watermark: state.bank_state.watermark_ms };
   $("bound").textContent = t("bound", { span: span(state.bound_ms) });
   const change = state.trail.changes?.[0];
   let hops = change ? change.hops : [];
@@ -70,7 +70,7 @@ function ledger(state) {
     line.append(element("span", took, "took"));
     return line;
   }));
-  $("ledger-facts").textContent = state.kept_back ? t("kept-back") : state.word.block_number ? t("ledger-facts", { block: state.word.block_number, publication: change?.publication ?? "–" }) : "";
+  $("ledger-facts").textContent = state.kept_back ? t("kept-back") : state.bank_state.block_number ? t("ledger-facts", { block: state.bank_state.block_number, publication: change?.publication ?? "–" }) : "";
   $("events").replaceChildren(...state.events.slice(0, 3).map((event) => {
     const line = element("li", "");
     line.append(element("span", t(`event-${event.type}`)), element("span", new Date(event.timestamp).toLocaleTimeString("en-GB"), "took"));
@@ -107,7 +107,7 @@ function early(state) {
   $("early").hidden = !current;
   if (!current) return;
   const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
-  $("early-title").textContent = t("early-title", { at: clock(one.told_at_ms) });
+  $("early-title").textContent = t("early-title", { at: clock(one.warned_at_ms) });
   $("early-chance").textContent = one.per_mille === null ? t("early-rule") : t("early-chance", { n: Math.round(one.per_mille / 10) });
   $("early-factors").replaceChildren(...one.factors.map((factor) => {
     const line = element("li", "");
@@ -118,7 +118,7 @@ function early(state) {
   $("early-came").className = failure ? (failure.factor ? "came true" : "came other") : "came";
   $("early-outcome").textContent = failure ? t(failure.factor ? "early-true" : "early-other", { at: clock(failure.decided_at_ms) }) : t("early-not-yet");
   const sold = failure && state.sales.find((sale) => sale.id === failure.transaction_id);
-  $("early-why").textContent = failure ? t("early-why", { reason: sold ? sold.message[language] : failure.reason, span: span(failure.decided_at_ms - one.told_at_ms) }) : t("early-try");
+  $("early-why").textContent = failure ? t("early-why", { reason: sold ? sold.message[language] : failure.reason, span: span(failure.decided_at_ms - one.warned_at_ms) }) : t("early-try");
 }
 
 function day(state) {

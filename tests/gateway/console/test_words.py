@@ -16,7 +16,7 @@ from standing.gateway.following.reconcile_report import Drift
 from standing.gateway.settings import PEOPLE
 from standing.gateway.support.hops import HopState
 from standing.gateway.warning.scorecard import Period
-from standing.gateway.warning.verdict import Word
+from standing.gateway.warning.verdict import Pace
 from standing.ledger.attestations.terms import Status
 from tests.console_words import missing
 
@@ -34,7 +34,7 @@ from tests.console_words import missing
         ("delivery", ["pending", "delivered", "given_up"]),
         ("hop", HopState),
         ("period", Period),
-        ("pace", Word),
+        ("pace", Pace),
         ("reservation", State),
         ("verdict", Verdict),
         ("line", Verdict),

@@ -61,7 +61,7 @@ def test_a_limit_below_the_usual_payment_warns_by_rule_and_the_warning_comes_tru
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
     (warned,) = _warnings(it, person)
     assert warned["per_mille"] is None
-    assert warned["factors"][0]["word"] == "over_transaction"
+    assert warned["factors"][0]["code"] == "over_transaction"
     assert (warned["stands"], warned["failure"]) == (True, None)
     (account,) = it.platform("GET", f"/v1/users/{person.user_id}/check-up").json()["accounts"]
     assert account["risk"]["per_mille"] is None
@@ -74,7 +74,7 @@ def test_a_limit_below_the_usual_payment_warns_by_rule_and_the_warning_comes_tru
     failure = warned["failure"]
     assert failure["transaction_id"] == declined["transaction_id"]
     assert failure["factor"] == warned["factors"][0]
-    assert warned["told_at_ms"] < failure["decided_at_ms"] < warned["until_ms"]
+    assert warned["warned_at_ms"] < failure["decided_at_ms"] < warned["until_ms"]
 
 
 def test_a_failure_for_another_reason_does_not_make_a_warning_true(it: FollowRig) -> None:
@@ -89,7 +89,7 @@ def test_a_failure_for_another_reason_does_not_make_a_warning_true(it: FollowRig
     it.heartbeat()
     assert person.decide(amount_minor=_USUAL_MINOR)["reason"] == "over_transaction_limit"
     (warned,) = _warnings(it, person)
-    assert warned["failure"]["factor"]["word"] == "over_transaction"
+    assert warned["failure"]["factor"]["code"] == "over_transaction"
 
 
 def test_a_failure_after_the_horizon_does_not_make_a_warning_true(it: FollowRig) -> None:
@@ -119,7 +119,7 @@ def test_scattered_amounts_below_the_limit_do_not_warn_and_one_above_it_does(it:
     assert _warnings(it, person) == []
     _changed(it, person, transaction_limit_minor=80_000)
     (warned,) = _warnings(it, person)
-    assert warned["factors"][0]["word"] == "over_transaction"
+    assert warned["factors"][0]["code"] == "over_transaction"
 
 
 def test_warnings_of_an_unknown_binding_are_not_found(it: FollowRig) -> None:
@@ -160,7 +160,7 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert asked.json()["asked_at_ms"] == it.clock.now_ms()
     state = _ended(it)
     assert (state["asked_at_ms"], state["every_minutes"]) == (None, None)
-    assert state["last"]["counts"] == {"learned": 0, "scored": 1, "told": 1, "checked_up": 0}
+    assert state["last"]["counts"] == {"learned": 0, "scored": 1, "warned": 1, "checked_up": 0}
     assert state["last"]["began_at_ms"] == state["last"]["ended_at_ms"] == it.clock.now_ms()
     assert (state["at_risk"], state["waiting"], state["left_out"]) == (1, 1, 0)
     model = state["model"]

@@ -8,15 +8,15 @@ from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import Condition, Health
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.warning.check_up import MAX_SIGNS, Seen, signs_of
-from standing.gateway.warning.verdict import Verdict, Word
+from standing.gateway.warning.verdict import Pace, Verdict
 from tests.gateway.follower_rig import follow_rig
 
 GOOD = Condition(Health.GOOD, None, can_pay=True, can_withdraw=True)
 FROZEN = Condition(Health.BLOCKED, Reason.ACCOUNT_FROZEN, can_pay=False, can_withdraw=False)
 
 
-def _pace(word: Word) -> Verdict:
-    return Verdict(word, Localized.same("…"))
+def _verdict(pace: Pace) -> Verdict:
+    return Verdict(pace, Localized.same("…"))
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def _pace(word: Word) -> Verdict:
         (GOOD, Seen(2, 1), None, []),
         (GOOD, Seen(3, 1), None, ["status_flickers"]),
         (GOOD, Seen(2, 2), None, ["meets_limits"]),
-        (GOOD, Seen(identity_changed=True), _pace(Word.STEADY), ["identity_changed"]),
-        (GOOD, Seen(), _pace(Word.SLOW), ["bank_slow"]),
-        (FROZEN, Seen(9, 9, True), _pace(Word.UNSTEADY), ["not_usable_now", "identity_changed", "meets_limits"]),
+        (GOOD, Seen(identity_changed=True), _verdict(Pace.STEADY), ["identity_changed"]),
+        (GOOD, Seen(), _verdict(Pace.SLOW), ["bank_slow"]),
+        (FROZEN, Seen(9, 9, True), _verdict(Pace.UNSTEADY), ["not_usable_now", "identity_changed", "meets_limits"]),
     ],
 )
 def test_the_strongest_signs_are_reported(now: Condition, seen: Seen, pace: Verdict | None, words: list[str]) -> None:
     found = signs_of(now, seen, pace)
-    assert [sign.word for sign in found] == words
+    assert [sign.code for sign in found] == words
     assert len(found) <= MAX_SIGNS
     assert all(text for sign in found for text in (sign.what.en, sign.what.zh, sign.to_do.en, sign.to_do.zh))
 
@@ -51,5 +51,5 @@ def test_a_check_up_reports_what_the_gateway_saw_of_a_users_bindings(tmp_path: P
         it.follow()
         (account,) = it.platform("GET", path).json()["accounts"]
         assert account["binding"] == person.binding
-        assert [sign["word"] for sign in account["signs"]] == ["not_usable_now", "meets_limits"]
+        assert [sign["code"] for sign in account["signs"]] == ["not_usable_now", "meets_limits"]
         assert it.platform("GET", "/v1/users/nobody/check-up").status_code == 404

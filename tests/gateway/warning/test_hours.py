@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from standing.gateway.warning.hours import EDGES_MS, HOUR_MS, BankHours, Hour, LedgerFigures, edge_for, summary
-from standing.gateway.warning.verdict import Word, verdict
+from standing.gateway.warning.verdict import Pace, verdict
 from standing.ledger.errors import InvalidValue
 
 START_MS = 1_800_000_000_000 - 1_800_000_000_000 % HOUR_MS
@@ -98,16 +98,16 @@ def _week(publications: list[tuple[int, int]], **acts: int) -> BankHours:
 @pytest.mark.parametrize(
     ("bank", "rating", "explanation"),
     [
-        pytest.param(_week([(1_000, 500)] * 5_000), Word.STEADY, "at most 2 seconds", id="a publication each second"),
+        pytest.param(_week([(1_000, 500)] * 5_000), Pace.STEADY, "at most 2 seconds", id="a publication each second"),
         pytest.param(_week([(1_000, 500)] * 3_000), None, "", id="too short to rate"),
-        pytest.param(_week([(200_000, 500)] * 30), Word.SLOW, "up to 201 seconds", id="a publication every 200 s"),
+        pytest.param(_week([(200_000, 500)] * 30), Pace.SLOW, "up to 201 seconds", id="a publication every 200 s"),
         pytest.param(
-            _week([(10_000, 0)] * 500 + [(420_000, 0)]), Word.UNSTEADY, "for 2 minutes", id="two silent minutes"
+            _week([(10_000, 0)] * 500 + [(420_000, 0)]), Pace.UNSTEADY, "for 2 minutes", id="two silent minutes"
         ),
-        pytest.param(_week([(10_000, 0)] * 500, BankSuspended=5_001_000), Word.UNSTEADY, "suspended", id="suspended"),
+        pytest.param(_week([(10_000, 0)] * 500, BankSuspended=5_001_000), Pace.UNSTEADY, "suspended", id="suspended"),
     ],
 )
-def test_the_rating_of_a_bank_follows_from_its_week(bank: BankHours, rating: Word | None, explanation: str) -> None:
+def test_the_rating_of_a_bank_follows_from_its_week(bank: BankHours, rating: Pace | None, explanation: str) -> None:
     found = verdict(_figures(bank))
     assert (found.word if found is not None else None) == rating
     if found is not None:

@@ -115,6 +115,6 @@ def test_every_feature_is_between_zero_and_one_for_any_facts() -> None:
 
 
 def test_every_feature_and_nothing_else_has_a_sign() -> None:
-    assert all(sign_of(name).word == name for name in FEATURES)
+    assert all(sign_of(name).code == name for name in FEATURES)
     with pytest.raises(KeyError):
         sign_of("used_soon")

@@ -78,31 +78,31 @@ def test_a_binding_at_risk_is_reported_once_with_reasons_and_the_users_remedy(it
     it.follow()
     it.clock.advance(1_000)
     it.new_events()
-    assert _run(it).told == 1
+    assert _run(it).warned == 1
     (event,) = it.new_events()
     assert (event["type"], event["data"]["binding"]) == ("binding.at_risk", person.binding)
     data = event["data"]
     assert (data["cause"], data["horizon_ms"]) == ("blocked", HORIZON_MS)
     assert 300 <= data["per_mille"] <= 1_000
     (factor,) = data["factors"]
-    assert factor["word"] == "blocked"
+    assert factor["code"] == "blocked"
     assert all(factor[part][language] for part in ("what", "to_do") for language in ("en", "zh"))
     personal = [
         person.user_id,
         *(person.claim[name] for name in ("number", "holder_name", "id_document_number", "phone")),
     ]
     assert not [value for value in personal if value in str(event)]
-    assert (_run(it).told, it.new_events()) == (0, [])
+    assert (_run(it).warned, it.new_events()) == (0, [])
     (account,) = _check_up(it, person)["accounts"]
     assert account["risk"]["per_mille"] == data["per_mille"]
     assert account["risk"]["factors"] == [factor]
     person.bank.change(person.number, debit_allowed=True)
     it.follow()
-    assert _run(it).told == 0
+    assert _run(it).warned == 0
     person.bank.change(person.number, debit_allowed=False)
     it.follow()
     it.clock.advance(1_000)
-    assert _run(it).told == 1  # the risk had gone, so it warns again
+    assert _run(it).warned == 1  # the risk had gone, so it warns again
 
 
 def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -> None:
@@ -113,7 +113,7 @@ def test_a_user_who_already_had_the_failure_is_not_warned_of_it(it: FollowRig) -
     it.heartbeat()
     assert person.decide()["reason"] == "debit_not_allowed"
     it.clock.advance(1_000)
-    assert _run(it).told == 0
+    assert _run(it).warned == 0
 
 
 def test_a_model_that_has_learned_too_little_gives_no_warning(it: FollowRig) -> None:
@@ -121,7 +121,7 @@ def test_a_model_that_has_learned_too_little_gives_no_warning(it: FollowRig) -> 
     model.learned -= 1
     _model(it, model)
     person = _used(it)
-    assert _run(it).told == 0
+    assert _run(it).warned == 0
     assert _check_up(it, person)["accounts"][0]["risk"] is None
 
 
@@ -176,14 +176,14 @@ def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) ->
     it.follow()
     it.new_events()
     run = _run(it)
-    assert (run.scored, run.told, it.new_events()) == (0, 0, [])
+    assert (run.scored, run.warned, it.new_events()) == (0, 0, [])
     document = _check_up(it, person)
     assert document["predicted"] is False
     assert document["accounts"][0]["risk"] is None
-    assert document["accounts"][0]["signs"][0]["word"] == "not_usable_now"
+    assert document["accounts"][0]["signs"][0]["code"] == "not_usable_now"
     back = it.platform("PUT", path, json={"predicted": True, "reason": "The user asked"}).json()
     assert back == {"predicted": True, "left_out_at_ms": None}
-    assert _run(it).told == 1
+    assert _run(it).warned == 1
     assert (
         it.platform("PUT", "/v1/users/nobody/prediction", json={"predicted": False, "reason": "Why"}).status_code == 404
     )
@@ -211,8 +211,8 @@ def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: Fo
     assert event["data"]["binding"] == person.binding
     it.heartbeat()
     signs = _check_up(it, person)["accounts"][0]["signs"]
-    assert event["data"]["signs"] == [sign for sign in signs if not sign["word"].startswith("bank_")]
-    assert event["data"]["signs"][0]["word"] == "not_usable_now"
+    assert event["data"]["signs"] == [sign for sign in signs if not sign["code"].startswith("bank_")]
+    assert event["data"]["signs"][0]["code"] == "not_usable_now"
     assert _run(it).checked_up == 0
 
 

@@ -61,7 +61,7 @@ def test_a_rejected_file_with_an_unreadable_report_is_still_reported(tmp_path: P
     (tmp_path / "rejected" / "full.csv.report.json").write_text("{")
     found = rejected_files(DropFolderSettings(path=tmp_path))
     assert found.files == 1
-    assert "full.csv was rejected" in found.told[0]
+    assert "full.csv was rejected" in found.lines[0]
 
 
 def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) -> None:

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("binding", sa.LargeBinary, sa.ForeignKey("bindings.binding"), primary_key=True),
         sa.Column("per_mille", sa.Integer),
         sa.Column("factors", sa.Text, nullable=False),
-        sa.Column("told", sa.Text, nullable=False),
+        sa.Column("reported", sa.Text, nullable=False),
         sa.Column("scored_at_ms", sa.BigInteger, nullable=False),
         sa.Column("checked_up_at_ms", sa.BigInteger, nullable=False),
     )
