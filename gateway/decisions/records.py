@@ -33,8 +33,8 @@ _LOCKED = Lookup(
         _BINDING.tags,
         _BINDING.unvouched,
     )
-    .where(_BINDING.binding.in_(bindparam("bindings", expanding=True)))
-    .order_by(_BINDING.binding)
+    .where(_BINDING.account.in_(bindparam("accounts", expanding=True)))
+    .order_by(_BINDING.account, _BINDING.binding)
     .with_for_update()
 )
 _DECIDED = Lookup(
@@ -46,6 +46,17 @@ _DECIDED = Lookup(
         schema.decisions.c.currency,
         schema.decisions.c.answer,
     ).where(schema.decisions.c.transaction_id.in_(bindparam("transaction_ids", expanding=True)))
+)
+_HELD = schema.reservations.c
+_LOCKED_OF = Lookup(
+    select(_BINDING.binding)
+    .where(
+        _BINDING.account.in_(
+            select(_HELD.account).where(_HELD.transaction_id.in_(bindparam("transaction_ids", expanding=True)))
+        )
+    )
+    .order_by(_BINDING.account, _BINDING.binding)
+    .with_for_update()
 )
 
 
@@ -142,13 +153,22 @@ class Decided:
     day: AccountDay
 
 
-def lock_bindings(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, BindingState]:
-    """The mutable part of these bindings, locked in a fixed order until the transaction ends."""
-    rows = _LOCKED.rows(connection, bindings=sorted(bindings))
+def lock_accounts(connection: Connection, accounts: Iterable[bytes]) -> dict[bytes, BindingState]:
+    """The mutable part of all bindings of these accounts, which are locked in a fixed order until the transaction ends.
+
+    Bindings of one account share its limits and holds. So each transaction on an account begins here, and only one of
+    them is under way; those on other accounts run beside it.
+    """
+    rows = _LOCKED.rows(connection, accounts=sorted(accounts))
     return {
         binding: BindingState(binding, user_id, bound_at_ms, ended_at_ms is not None, floor, tags, unvouched)
         for binding, user_id, bound_at_ms, ended_at_ms, floor, tags, unvouched in rows
     }
+
+
+def lock_accounts_of(connection: Connection, transaction_ids: Iterable[str]) -> None:
+    """Lock the accounts of these transactions' reservations, as `lock_accounts` does."""
+    _LOCKED_OF.rows(connection, transaction_ids=sorted(transaction_ids))
 
 
 def write_bindings(connection: Connection, states: Iterable[BindingState]) -> None:
@@ -173,6 +193,8 @@ def write_decisions(connection: Connection, fresh: Sequence[Decided], now_ms: in
     """Write decisions and their reservations. Raises: sqlalchemy's IntegrityError if one was decided concurrently."""
     if not fresh:
         return
+    # In one order, because an insert waits for another transaction that inserts the same id.
+    fresh = sorted(fresh, key=lambda each: each.transaction.transaction_id)
     _DECISIONS.run(
         connection,
         [

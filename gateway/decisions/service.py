@@ -2,8 +2,11 @@
 
 The path of one transaction: take the binding's key from memory; wait for a turn, because a record read before the
 previous commit ends would only get older; read the ledger, coalesced (`gateway.ledger_reading.reader`); join a group
-commit (`gateway.storage.group_commit`). The commit, for all waiting transactions: lock the bindings, look up
+commit (`gateway.storage.group_commit`). The commit, for all waiting transactions: lock the accounts, look up
 transactions already decided, read the clock, lock the usage rows, decide each in turn while adding up usage, write.
+
+Commits of several processes run beside each other on PostgreSQL. One waits for another only where both are about the
+same account, because every later statement is about locked accounts.
 """
 
 import asyncio
@@ -205,7 +208,7 @@ class DecisionService:
         return await self._settlements.submit(Refund(transaction_id, refund_id, amount_minor))
 
     def _commit(self, reads: Sequence[_Read]) -> Sequence[bytes | StandingError]:
-        answers, fresh = self._storage.write_all(lambda connection: self._decide_all(connection, reads))
+        answers, fresh = self._storage.write_all(lambda connection: self._decide_all(connection, reads), shared=True)
         # After the commit, so that a database transaction that was rolled back and retried counts once.
         self._meters.committed([(made.decision.outcome, made.decision.reason) for made in fresh])
         return answers
@@ -216,7 +219,7 @@ class DecisionService:
         if self._wanted is not self._policy:
             self._policy = self._wanted
             self._policy_version = self._policy.version
-        states = records.lock_bindings(connection, {read.bound.binding for read in reads})
+        states = records.lock_accounts(connection, {read.bound.account for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # Read after the locks are acquired, so that time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()
@@ -313,9 +316,10 @@ class DecisionService:
             return records.present(connection, [transaction_id], self._clock.now_ms())[transaction_id]
 
     def _settle(self, requests: Sequence[SettlementRequest]) -> Sequence[bytes | StandingError]:
-        return self._storage.write_all(lambda connection: self._settle_all(connection, requests))
+        return self._storage.write_all(lambda connection: self._settle_all(connection, requests), shared=True)
 
     def _settle_all(self, connection: Connection, requests: Sequence[SettlementRequest]) -> list[bytes | StandingError]:
+        records.lock_accounts_of(connection, {request.transaction_id for request in requests})
         now_ms = self._clock.now_ms()
         outcomes = settle(connection, requests, now_ms)
         pairs = list(zip(requests, outcomes, strict=True))

@@ -132,7 +132,7 @@ class UsageBook:
         return Used(day_minor, month_minor, year_minor)
 
     def _other_days_minor(self, day: AccountDay, period: tuple[date, date]) -> int:
-        """The usage of a period's other days. The lock on the binding keeps them from changing meanwhile.
+        """The usage of a period's other days. The lock on the account keeps them from changing meanwhile.
 
         Added up here and not in the database: the sum of a period may exceed the range of its integers.
         """

@@ -42,12 +42,12 @@ class Storage:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that writes. Raises: StorageUnavailable."""
-        with storage_errors(), self._database.write() as connection:
+    def write(self, *, shared: bool = False) -> Iterator[Connection]:
+        """A transaction that writes, alone or, if `shared`, as `Database.write_shared`. Raises: StorageUnavailable."""
+        with storage_errors(), self._database.write_shared() if shared else self._database.write() as connection:
             yield connection
 
-    def write_all(self, work: Callable[[Connection], _T]) -> _T:
+    def write_all(self, work: Callable[[Connection], _T], *, shared: bool = False) -> _T:
         """Do `work` in one writing transaction. Where another process wrote the same row first, do it once more on the
         new state.
 
@@ -55,11 +55,11 @@ class Storage:
         """
         for _ in range(_ATTEMPTS - 1):
             try:
-                with self.write() as connection:
+                with self.write(shared=shared) as connection:
                     return work(connection)
             except IntegrityError:
                 continue  # the other one's row is there now
-        with self.write() as connection:
+        with self.write(shared=shared) as connection:
             return work(connection)
 
     async def writing(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -19,7 +19,8 @@ from standing.ledger.errors import InvalidValue
 
 _NO_LIMIT_IN_COLUMN = -1
 
-#: PostgreSQL: the advisory lock that every writing transaction holds to its end; advisory locks are per database.
+#: PostgreSQL: the advisory lock that every writing transaction holds to its end, exclusively or shared; advisory locks
+#: are per database.
 _WRITERS_LOCK = int.from_bytes(b"standwr\0")
 
 #: PostgreSQL: time limits, since a session that hangs while it holds the writers' lock would stop all others. Each is
@@ -53,7 +54,7 @@ class LimitMinor(TypeDecorator[int]):
 
 
 class Database:
-    """One database. Writers are serialised by the database itself; a commit is on disk when it returns.
+    """One database. Writers are serialised, except those that share; a commit is on disk when it returns.
 
     Raises: InvalidValue where SQLAlchemy does not know the URL.
     """
@@ -92,6 +93,17 @@ class Database:
                 # Otherwise two statements of one transaction could see another's commit in between, and a watermark
                 # could be signed that is newer than the rows it covers. SQLite has one writer anyway.
                 connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+            yield connection
+
+    @contextmanager
+    def write_shared(self) -> Iterator[Connection]:
+        """A writing transaction that excludes all writers but those that share as well.
+
+        Each of these first locks, all in one order, what it has in common with others. SQLite has one writer anyway.
+        """
+        with self._writing.begin() as connection:
+            if not self._is_sqlite:
+                connection.execute(select(func.pg_advisory_xact_lock_shared(_WRITERS_LOCK)))
             yield connection
 
     def close(self) -> None:

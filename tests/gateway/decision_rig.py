@@ -188,5 +188,7 @@ class DecisionRig:
 def decision_rig(folder: Path, clock: ManualClock | None = None, **options: Any) -> Iterator[DecisionRig]:
     """A decision service on the database in `folder`; `options` as for DecisionRig."""
     made = DecisionRig(folder, clock or ManualClock(NOON_MS), **options)
-    yield made
-    made.storage.close()
+    try:
+        yield made
+    finally:
+        made.storage.close()

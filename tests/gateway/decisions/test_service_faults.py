@@ -93,10 +93,10 @@ async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
         account = rig.bind()
         written, entered, gate = rig.storage.write_all, threading.Event(), threading.Event()
 
-        def slowly(work: Any) -> Any:
+        def slowly(work: Any, *, shared: bool) -> Any:
             entered.set()
             assert gate.wait(20)
-            return written(work)
+            return written(work, shared=shared)
 
         monkeypatch.setattr(rig.storage, "write_all", slowly)
         first = asyncio.create_task(rig.decide(account))
@@ -169,7 +169,7 @@ async def test_a_failed_commit_stores_nothing_and_the_next_one_works(tmp_path: P
 
 async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with decision_rig(tmp_path) as rig:
-        account, write = rig.bind(), rig.database.write
+        account, write = rig.bind(), rig.database.write_shared
 
         @contextmanager
         def lost_at_commit() -> Iterator[Connection]:
@@ -178,7 +178,7 @@ async def test_decisions_whose_commit_fails_are_not_counted(tmp_path: Path, monk
                 raise OperationalError("COMMIT", {}, Exception("the connection is lost"))
 
         with monkeypatch.context() as patch:
-            patch.setattr(rig.database, "write", lost_at_commit)
+            patch.setattr(rig.database, "write_shared", lost_at_commit)
             with pytest.raises(StorageUnavailable):
                 await rig.decide(account, transaction_id="t-1")
         await rig.decide(account, transaction_id="t-1")
