@@ -4,8 +4,9 @@ account.
 The server is started for the benchmark, with every commit on disk. Processor seconds cover all gateway processes, and
 all of the server's; statements are counted by the server (pg_stat_statements), bytes by its write-ahead log. The
 decisions a second that one PostgreSQL can handle are computed from that: its processor seconds and bytes bound them,
-whatever else this machine does meanwhile. Waiting for locks shows in the rate: many payments of one account, compared
-with as many of different ones.
+whatever else this machine does meanwhile. Waiting for locks shows in two rates: many payments of one account, compared
+with as many of different ones; and processes with a database on another host, where each statement of a commit waits
+for the network, so that commits which exclude each other would not be faster with more processes.
 """
 
 import asyncio
@@ -15,19 +16,24 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from bench.decide import requests
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import Load, drive
 from bench.scale import Stage, populate
 from processes import Process, free_port
+from tests.network.pipes import Pipes
 from with_postgres import PostgresMissing, Server, programs, server
 
 _PROCESSES = (1, 2, 4, 8)
 _BINDINGS = 10_000
 _AT_ONCE = 1_000
 _CONNECTIONS = 64
+#: A database on another host: the network's delay of each message, and so few connections that waiting is what counts.
+_FAR_MS = 1
+_FAR_PROCESSES = (1, 4)
+_FAR_CONNECTIONS = 16
 _ROUND_S = 4.0
 _WARM_S = 1.0
 _SETTINGS = ("max_connections=300", "shared_preload_libraries=pg_stat_statements", "track_io_timing=off")
@@ -109,6 +115,10 @@ class _Measured:
         at_once = f"{_AT_ONCE:,} payments at once, 2 processes"
         self.cold = Figure("postgresql", at_once, f"out of {_BINDINGS:,} accounts", ours=True)
         self.hot = Figure("postgresql", at_once, "all of one account", ours=True)
+        far = f"{_FAR_CONNECTIONS} connections to each, {2 * _FAR_MS} ms to the database"
+        self.far = {
+            count: Figure("postgresql", far, f"gateway processes: {count}", ours=True) for count in _FAR_PROCESSES
+        }
 
     def round(self) -> None:
         """One round of all measurements."""
@@ -125,6 +135,26 @@ class _Measured:
                         load = asyncio.run(_drive(self._stage, urls, bindings, _AT_ONCE // 2, 60, _AT_ONCE))
                         one.rates.append(load.rate)
                         one.latencies_ms += load.latencies_ms
+        self._far_round()
+
+    def _far_round(self) -> None:
+        settings = self._stage.net.gateway_settings
+        near = make_url(settings["database_url"])
+        assert near.port is not None
+        with Pipes() as pipes:
+            pipe = pipes.link(near.port)
+            pipe.weather.delay_ms = _FAR_MS
+            settings["database_url"] = near.set(port=pipe.port).render_as_string(hide_password=False)
+            try:
+                for count, figure in self.far.items():
+                    with _gateways(self._stage, count) as started:
+                        urls = [url for url, _ in started]
+                        asyncio.run(_drive(self._stage, urls, self._every, _FAR_CONNECTIONS, _WARM_S, 10**9))
+                        load = asyncio.run(_drive(self._stage, urls, self._every, _FAR_CONNECTIONS, _ROUND_S, 10**9))
+                        figure.rates.append(load.rate)
+                        figure.latencies_ms += load.latencies_ms
+            finally:
+                settings["database_url"] = near.render_as_string(hide_password=False)
 
     def _note(self, figure: Figure, load: Load, spent_s: float, database: Sequence[float]) -> None:
         decided = len(load.latencies_ms)
@@ -158,6 +188,12 @@ class _Measured:
             rate_ratio(
                 f"postgresql: {_AT_ONCE:,} payments at once, one account / different ones", self.hot, self.cold, 0.9
             ),
+            rate_ratio(
+                f"postgresql: {2 * _FAR_MS} ms to the database, {_FAR_PROCESSES[-1]} processes / 1",
+                self.far[_FAR_PROCESSES[-1]],
+                self.far[1],
+                2,
+            ),
         ]
 
 
@@ -178,4 +214,5 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         measured = _Measured(stage, _Costs(engine, running))
         for _ in range(rounds):
             measured.round()
-    return [*measured.spread.values(), measured.cold, measured.hot], measured.ratios()
+    figures = [*measured.spread.values(), measured.cold, measured.hot, *measured.far.values()]
+    return figures, measured.ratios()

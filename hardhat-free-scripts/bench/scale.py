@@ -224,9 +224,7 @@ def _ratios(figures: Mapping[tuple[str, int], Figure], first: int, last: int) ->
     page_name = f"scale: milliseconds of an account's page at {last:,} bindings, median"
     return [
         *(
-            rate_ratio(
-                f"scale: {what}, {last:,} bindings / {first:,}", figures[what, last], figures[what, first], 1 / 1.2
-            )
+            rate_ratio(f"scale: {what}, {last:,} bindings / {first:,}", figures[what, last], figures[what, first], 0.9)
             for what in ("read", "decide")
         ),
         rate_ratio(f"scale: decide, {_CONSOLES} consoles open / none", watched, alone, _UNSEEN),
