@@ -13,7 +13,7 @@ app = lazy_app(
     "`serve -c DIR/gateway.toml`.",
     {
         "init": LazyCommand(f"{_OPERATIONS}.init_command:init", "Make a new gateway's secrets, keys and settings."),
-        "serve": LazyCommand("standing.gateway.serve:serve", "Run the gateway until it is told to stop."),
+        "serve": LazyCommand("standing.gateway.serve:serve", "Run the gateway until it is stopped."),
         "status": LazyCommand(f"{_OPERATIONS}.commands:status_command", "Show a running gateway on one screen."),
         "doctor": LazyCommand(f"{_OPERATIONS}.doctor:doctor", "Say in plain words what is missing or wrong."),
         "bank": LazyCommand(f"{_OPERATIONS}.bank_commands:app", "Banks whose accounts may be bound."),

@@ -10,7 +10,7 @@ app = lazy_app(
     "To begin: `init DIR --bic BIC`, then `doctor -c DIR/node.toml`, then `serve -c DIR/node.toml`.",
     {
         "init": LazyCommand(f"{_OPERATIONS}.init_command:init", "Make a new node's secrets, keys and settings."),
-        "serve": LazyCommand("standing.node.serve:serve", "Run the node until it is told to stop."),
+        "serve": LazyCommand("standing.node.serve:serve", "Run the node until it is stopped."),
         "status": LazyCommand(f"{_OPERATIONS}.commands:status", "Show the node, its store and the ledger."),
         "doctor": LazyCommand(f"{_OPERATIONS}.doctor:doctor", "Say in plain words what is missing or wrong."),
         "feed": LazyCommand(f"{_OPERATIONS}.feed_commands:app", "Check and send feed files."),

@@ -164,7 +164,7 @@ caller_refill_per_hour = 30
 
 [micro_deposit]
 policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
-# close_names = true                 # a deposit settles a name that is close; as it comes, such a name is refused
+# close_names = true                 # a deposit settles a name that is close; by default, such a name is refused
 # payout_folder = "/var/spool/standing-payouts"
 
 [console]                            # pages for operators, at /console

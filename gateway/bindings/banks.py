@@ -149,7 +149,7 @@ class NodeClient:
         path = f"/v1/micro-deposits/0x{deposit.hex()}/confirm"
         answer = await self._send(bank, "POST", path, confirmation.model_dump(mode="json"))
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} knows no such micro-deposit; allowed: to begin anew")
+            raise NotFound(f"the node of {bank.bic} knows no such micro-deposit; allowed: to start again")
         return _binding_answer(bank, answer)
 
     async def resync(self, bank: Bank, binding: bytes) -> bool:
@@ -203,7 +203,9 @@ class NodeClient:
             refusal = _refusal(bank, answer)
             if isinstance(refusal, BankNodeUnreachable):
                 raise refusal
-            raise BankNodeRefused(f"the node of {bank.bic} does not tell the trail (HTTP {answer.status})") from refusal
+            raise BankNodeRefused(
+                f"the node of {bank.bic} does not return its part of the trail (HTTP {answer.status})"
+            ) from refusal
         return answer.body
 
     async def _send(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
@@ -289,7 +291,7 @@ def _refusal(bank: Bank, answer: _Answer) -> Exception:
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
         return _invalid(problem, detail)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return BankNodeRefused(f"the node of {bank.bic} refuses this gateway's key; tell the gateway's operator")
+        return BankNodeRefused(f"the node of {bank.bic} refuses this gateway's key; contact the gateway's operator")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
         return BankNodeUnreachable(f"the node of {bank.bic} cannot answer for now (HTTP {status}); ask again later")
     return BankNodeRefused(f"the node of {bank.bic} answers HTTP {status}, which the protocol does not know")

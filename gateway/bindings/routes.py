@@ -149,10 +149,10 @@ async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyR
     responses=responses(*LOOKING_UP, InvalidValue, NotFound, BankNotServed, Overloaded, NODE_ODD, NODE_DOWN, STORAGE),
 )
 async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: Acting) -> Response:
-    """Ends the binding here first, for good, then tells the bank.
+    """Ends the binding here first, permanently, and then at the bank.
 
-    Where the bank cannot be told now, the answer is 503 `bank-node-unreachable`. The binding has ended here anyway, and
-    no decision on it approves. Ask again until the answer is 204, so that the bank knows it too.
+    If the bank's node cannot be reached now, the answer is 503 `bank-node-unreachable`. The binding has ended here
+    anyway, and no decision on it approves. Repeat the call until the answer is 204, so that it ends at the bank too.
     """
     await bindings.end(bytes.fromhex(binding[2:]))
     return Response(status_code=status.HTTP_204_NO_CONTENT)

@@ -75,10 +75,10 @@ class BindingDocument(BaseModel):
     number_type: str = Field(examples=["card"])
     created_at_ms: int = Field(examples=[1_767_225_000_000])
     ended_at_ms: int | None = Field(description="When this platform ended it; null while it has not", examples=[None])
-    bank_told_at_ms: int | None = Field(description="When the bank knew of that end", examples=[None])
+    bank_notified_at_ms: int | None = Field(description="When the bank was notified of that end", examples=[None])
     usable_since_ms: int | None = Field(
-        description="When the first attestation of the binding was seen on the ledger, as the event binding.usable "
-        "tells; null: not yet, and decisions say no_attestation",
+        description="When the first attestation of the binding was seen on the ledger, as in the event "
+        "binding.usable; null: not yet, and decisions give no_attestation",
         examples=[1_767_225_001_200],
     )
 
@@ -92,7 +92,7 @@ class BindingDocument(BaseModel):
             number_type=stored.number_type,
             created_at_ms=stored.created_at_ms,
             ended_at_ms=stored.ended_at_ms,
-            bank_told_at_ms=stored.bank_told_at_ms,
+            bank_notified_at_ms=stored.bank_notified_at_ms,
             usable_since_ms=stored.usable_since_ms,
         )
 
@@ -105,7 +105,7 @@ class DepositDocument(BaseModel):
 
 
 class MatchDocument(BaseModel):
-    """How a field compares with the bank's book, with what the user is told. The bank's value is never told."""
+    """How a field compares with the bank's book, with a message for the user. The bank's value is never shown."""
 
     field: str = Field(examples=["name"])
     match: MatchWord
@@ -118,7 +118,7 @@ class MatchDocument(BaseModel):
 
 
 class HintDocument(BaseModel):
-    """What looks mistyped in a field, with what the user is told."""
+    """What looks mistyped in a field, with a message for the user."""
 
     field: str = Field(examples=["number"])
     hint: Hint
@@ -145,7 +145,7 @@ class BindAnswer(BaseModel):
     mismatches: list[Mismatch] = []
     matches: list[MatchDocument] = Field([], description="How each field compares, unless granted or unknown")
     hints: list[HintDocument] = Field([], description="What looks mistyped; ask again with as_written if it is right")
-    message: LocalizedText = Field(description="What the user is told, and can do")
+    message: LocalizedText = Field(description="A message for the user: what happened, and what they can do")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 
 

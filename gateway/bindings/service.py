@@ -50,7 +50,7 @@ class StoredBinding:
     number_type: str
     created_at_ms: int
     ended_at_ms: int | None
-    bank_told_at_ms: int | None
+    bank_notified_at_ms: int | None
     floor: int
     usable_since_ms: int | None
 
@@ -143,14 +143,14 @@ class Bindings:
 
     async def _end(self, binding: bytes) -> None:
         stored = await self._storage.writing(self._end_here, binding)
-        if stored.bank_told_at_ms is not None:
+        if stored.bank_notified_at_ms is not None:
             return
         bank = self._banks.of_binding(stored.bank)
         known = await self._nodes.unbind(bank, binding)
         if not known:
             # The bank granted the binding once: it may have restored an older backup. Nothing is left to end.
             structlog.get_logger().warning("unbound_unknown_at_bank", binding="0x" + binding.hex(), bank=bank.bic)
-        await self._storage.writing(self._set_once, binding, "bank_told_at_ms")
+        await self._storage.writing(self._set_once, binding, "bank_notified_at_ms")
         structlog.get_logger().info("unbound", binding="0x" + binding.hex(), bank=bank.bic)
 
     def _end_here(self, binding: bytes) -> StoredBinding:
@@ -261,7 +261,7 @@ def stored_binding(row: Row[Any]) -> StoredBinding:
         number_type=row.number_type,
         created_at_ms=row.created_at_ms,
         ended_at_ms=row.ended_at_ms,
-        bank_told_at_ms=row.bank_told_at_ms,
+        bank_notified_at_ms=row.bank_notified_at_ms,
         floor=row.floor,
         usable_since_ms=row.usable_since_ms,
     )

@@ -111,7 +111,7 @@ MESSAGES: dict[Reason | None, Localized] = {
         "金额超过银行规定的当年剩余限额。请降低金额、向银行申请提高限额，或使用其他账户。",
     ),
     Reason.RISK_HOLD: Localized(
-        "This transaction is being checked by our staff. You will be told the result; there is nothing to do now.",
+        "This transaction is being checked by our staff. We will let you know the result; there is nothing to do now.",
         "本次交易正在由工作人员核对。我们会通知您结果，您暂时无需操作。",
     ),
 }

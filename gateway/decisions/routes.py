@@ -271,7 +271,7 @@ async def close_review(
     """Staff overrule the platform's own doubts, such as a risk hold, never the bank.
 
     To approve, the ledger is read again: what the bank does not allow now is 409 `review-not-approvable`. An approved
-    payment reserves its amount of today. The platform is told by the event `decision.reviewed`. The same outcome again
+    payment reserves its amount of today. The platform gets the event `decision.reviewed`. The same outcome again
     changes nothing.
     """
     async with audit.act(caller, "close_review", transaction_id, check_reason(body.reason)):

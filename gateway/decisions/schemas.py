@@ -117,7 +117,7 @@ class HoldDocument(BaseModel):
     hold_id: str = Field(examples=["h_5f0c1b7a9e4c83b6d1f2a394"])
     rule: str = Field(examples=["burst"])
     why: LocalizedText = Field(
-        description="For support; what the user is told is the decision's `message`",
+        description="For support; the message for the user is the decision's `message`",
         examples=[{"en": "more than 10 transactions within 10 minutes", "zh": "10 分钟内交易超过 10 笔"}],
     )
     ends_at_ms: int
@@ -128,7 +128,7 @@ class ReviewDocument(BaseModel):
 
     state: Literal["open", "closed"]
     outcome: Literal["approve", "decline"] | None = Field(description="What staff found; null while it is open")
-    message: LocalizedText | None = Field(description="What the user is told about it; null while it is open")
+    message: LocalizedText | None = Field(description="A message for the user; null while it is open")
     closed_at_ms: int | None
     staleness_ms: int | None = Field(description="The bank's staleness when staff approved")
     block_number: int | None = Field(description="The block that was read when staff approved")

@@ -59,7 +59,7 @@ class TrailSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    node_timeout_ms: int = Field(3_000, ge=100, le=30_000, description="For the bank's node to tell its part")
+    node_timeout_ms: int = Field(3_000, ge=100, le=30_000, description="For the bank's node to answer")
     accepted_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS, description="From the core to the node")
     signed_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
     submitted_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
@@ -76,7 +76,9 @@ class WarningSettings(BaseModel):
     every_minutes: Annotated[int, Field(ge=1, le=43_200)] | Literal["never"] = Field(
         1_440, description="After the last run began, whichever process made it"
     )
-    warn_per_mille: int = Field(WARN_PER_MILLE, ge=10, le=1_000, description="The probability from which one is told")
+    warn_per_mille: int = Field(
+        WARN_PER_MILLE, ge=10, le=1_000, description="The probability from which a binding is reported as at risk"
+    )
     batch: int = Field(50, ge=1, le=1_000, description="Bindings scored at once")
     busy_percent: int = Field(
         5, ge=1, le=100, description="Of the time of a run, how much it works; it rests the other"

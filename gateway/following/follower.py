@@ -126,7 +126,7 @@ class Follower:
         least every 5 seconds. A step that fails otherwise ends the thread visibly. The lock only saves work:
         transactions guarantee that nothing is reported twice and that no cursor goes back.
         """
-        ended = "told to stop"
+        ended = "stopped"
         try:
             self._repeat()
         except BaseException as error:

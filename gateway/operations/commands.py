@@ -74,7 +74,9 @@ def rekey_command(config: Config = None) -> None:
                 done = renew(storage, vault, lambda count: progress.advance(task, count))
         finally:
             storage.close()
-    console.print(f"{done.renewed} of {done.seen} values encrypted anew; the rest was already", highlight=False)
+    console.print(
+        f"{done.renewed} of {done.seen} values re-encrypted; the others already used the newest secret", highlight=False
+    )
 
 
 def status_command(

@@ -25,7 +25,7 @@ _COMMENTS = {
     "platform": "this platform's id, as the banks know it",
     "listen_host": "put TLS in front of it",
     "ledger_url": "your own node of the ledger's network",
-    "ledger_contract": 'the address that the registrar tells you, such as "0x…"',
+    "ledger_contract": 'the address that you get from the registrar, such as "0x…"',
     "chain_id": "refuse to start on any other chain",
     "vault_secret_files": "encrypts what the database holds of users: keep a copy apart from it; newest first",
     "evidence_key_file": "signs the evidence of decisions",
@@ -91,7 +91,7 @@ def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     say("Before the gateway goes live:")
     say("  - copy vault-secret and evidence-key.pem to a safe place, apart from the database and its backups")
     if contract is None:
-        say(f"  - write ledger_contract into {config}: the registrar of the ledger tells you its address")
+        say(f"  - write ledger_contract into {config}: you get its address from the registrar of the ledger")
     say(
         f"  - ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)\n"
     )

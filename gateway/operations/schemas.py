@@ -129,9 +129,7 @@ class BankDocument(BaseModel):
         description="Whether the bank has spoken lately enough for the policy's most lenient band"
     )
     block_number: int = Field(examples=[1207])
-    pace: VerdictDocument | None = Field(
-        description="How regularly it published in the last week, in one word; null: not known yet"
-    )
+    pace: VerdictDocument | None = Field(description="How regularly it published in the last week; null: not known yet")
 
 
 class BankList(BaseModel):

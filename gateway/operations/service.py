@@ -205,7 +205,7 @@ class GatewayStatus:
             ),
             Gauge(
                 "bank_pace",
-                "A bank in one word: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
+                "How regularly a bank publishes: 0 steady, 1 slow, 2 unsteady; no sample: not known yet.",
                 {bank: float(list(Pace).index(found.word)) for bank, found in verdicts.items() if found is not None},
                 "bank",
             ),

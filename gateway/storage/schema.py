@@ -51,7 +51,7 @@ bindings = Table(
     Column("grant_signature", LargeBinary, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False, index=True),
     Column("ended_at_ms", BigInteger),
-    Column("bank_told_at_ms", BigInteger),
+    Column("bank_notified_at_ms", BigInteger),
     Column("floor", BigInteger, nullable=False),
     # Identity fields that the bank does not vouch for, comma-separated: their tags come from its first record.
     Column("unvouched", String(64)),

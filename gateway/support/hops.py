@@ -65,7 +65,7 @@ class Hop:
 class Facts:
     """The known facts of one change. `node_asked`: the bank's node answered about this change.
 
-    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `tells`: it caused an
+    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `reports`: it caused an
     event that an endpoint wants. `overtaken`: the ledger has a newer attestation by now.
     """
 
@@ -81,7 +81,7 @@ class Facts:
     observed_at_ms: int | None = None
     notified_at_ms: int | None = None
     used_at_ms: int | None = None
-    tells: bool = True
+    reports: bool = True
     overtaken: bool = False
 
 
@@ -141,5 +141,5 @@ def _is_left_out(name: HopName, facts: Facts) -> bool:
     if name is HopName.ACCEPTED:
         return facts.node_asked and not facts.from_feed
     if name is HopName.NOTIFIED:
-        return not facts.tells
+        return not facts.reports
     return facts.overtaken and name in {HopName.OBSERVED, HopName.USED}

@@ -320,7 +320,7 @@ def _facts(node_hops: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Fact
             on_ledger=number <= reached,
             notified_at_ms=own.notified.get(number),
             used_at_ms=own.used.get(number),
-            tells=number in own.notified or (facts.observed_at_ms is None and number >= newest),
+            reports=number in own.notified or (facts.observed_at_ms is None and number >= newest),
             overtaken=number < newest,
         )
         for number, facts in sorted(known.items(), reverse=True)

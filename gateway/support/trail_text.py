@@ -19,7 +19,7 @@ HOP_NAMES: dict[HopName, Localized] = {
     HopName.SUBMITTED: Localized("was sent to the ledger", "提交到账本"),
     HopName.IN_BLOCK: Localized("was on the ledger", "写入账本"),
     HopName.OBSERVED: Localized("was seen by our gateway", "被我方网关看到"),
-    HopName.NOTIFIED: Localized("was told to our systems", "通知我方系统"),
+    HopName.NOTIFIED: Localized("was sent to our systems", "通知我方系统"),
     HopName.USED: Localized("was first used by a decision", "首次用于交易判断"),
 }
 
@@ -51,8 +51,8 @@ REMEDIES: dict[HopName | Cause, Localized] = {
         "变更已在账本上，交易判断已在使用，仅通知延迟。请告知网关运维：跟踪程序落后。",
     ),
     HopName.NOTIFIED: Localized(
-        "Decisions use the change already. Our own webhook endpoint does not take the event: tell the team that runs "
-        "it; what is missing can be replayed.",
+        "Decisions use the change already. Our own webhook endpoint does not accept the event: inform the team that "
+        "runs it; missing events can be replayed.",
         "交易判断已在使用该变更，但我方 Webhook 接收端未接收通知。请告知其负责团队；遗漏的事件可以重放。",
     ),
     Cause.LEDGER_UNREACHABLE: Localized(

@@ -31,7 +31,7 @@ def example() -> None:
 
 @app.command()
 def key(file: Annotated[Path, typer.Argument(help="A new file, which only you can read")]) -> None:
-    """Make the key of this member's node; tell the others the public key that is printed, and nothing else."""
+    """Make the key of this member's node; give the others only the public key that it prints."""
     with one_line_errors():
         made = PrivateKey(os.urandom(32))
         write_private(file, made.to_bytes().hex() + "\n")

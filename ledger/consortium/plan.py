@@ -15,7 +15,7 @@ from standing.ledger.errors import StandingError
 #: QBFT tolerates f faulty validators out of 3f + 1.
 FEWEST_VALIDATORS = 4
 
-EXAMPLE = """# A consortium. Each member makes its node's key (`standing-network key`) and tells its public half.
+EXAMPLE = """# A consortium. Each member makes its node's key (`standing-network key`) and shares the public half.
 chain_id = 20261
 block_period_s = 1
 gas_limit = 100000000

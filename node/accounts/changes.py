@@ -140,7 +140,7 @@ class AccountChange(BaseModel):
         None,
         min_length=4,
         max_length=64,
-        description="Number of the account or card that this one was issued for anew. A new account states its status; "
+        description="Number of the account or card that this one replaces. A new account states its status; "
         "what else it does not state is as it was with the one it replaces",
     )
     replaced_bindings: Literal["go_on", "end"] = Field(

@@ -67,4 +67,4 @@ def _check_unbound(connection: Connection, account: int) -> None:
         .where(bindings.c.account_id == account)
     )
     if any(connection.execute(query.limit(1)).first() is not None for query in (unpublished, restated)):
-        raise StillBound("the ledger was not told yet that its bindings have ended; wait until it was")
+        raise StillBound("the end of its bindings is not on the ledger yet; wait until it is")

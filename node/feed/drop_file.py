@@ -79,7 +79,7 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) ->
         return LineProblem(0, "file", f"{size} bytes", f"1 to {max_bytes} bytes")
     with path.open("rb") as file:
         if profile is None and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
-            return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile that says so (feed learn)")
+            return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile with that encoding (feed learn)")
         file.seek(-min(size, 2), 2)
         end = file.read()
         if ends_well and not (end in {b"\n\0", b"\0\n"} if wide else end.endswith(b"\n")):

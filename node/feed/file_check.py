@@ -106,7 +106,7 @@ class FileCheck:
             report.reject(LineProblem(0, "file", problem, f"{ALWAYS_TAKEN} lines, or {self._max_bad_share:.1%} of all"))
         elif report.untold_lines and report.kind == "changes":
             first = next(line for line, change in judged.bad.items() if change is None)
-            problem = "its account cannot be told, so nobody knows what changed"
+            problem = "its account cannot be determined, so nobody knows what changed"
             report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
         report.unstated = sum(change is not None for change in judged.bad.values())
 

@@ -55,7 +55,7 @@ def draft_profile(path: Path) -> str:
     for name in derived:
         assert status is not None
         where = sample.heading[status] if sample.heading else status + 1
-        draft.put(name, where, "no column of its own: told from the status, see its words")
+        draft.put(name, where, "no column of its own: derived from the status, see its words")
     _put_constants(draft, sample, columns, derived)
     _put_words(draft, sample, columns, derived)
     _put_empty(draft, sample, columns)

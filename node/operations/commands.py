@@ -229,7 +229,7 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         "last publication in the store": findings.store_publication,
         "last publication on the ledger": findings.ledger_publication,
         "the ledger is a new deployment": "yes" if findings.new_deployment else "no",
-        "publications signed here, given up": findings.given_up,
+        "publications signed here, abandoned": findings.given_up,
         "publications rebuilt": findings.rebuilt,
         "… of which by number and digest only": findings.rebuilt_without_content,
         "bindings to be stated again": findings.stated_again,

@@ -25,7 +25,7 @@ The environment takes precedence: STANDING_NODE_LISTEN_PORT …"""
 _COMMENTS = {
     "listen_host": "put TLS in front of it",
     "ledger_url": "your own node of the ledger's network",
-    "ledger_contract": 'the address that the registrar tells you, such as "0x…"',
+    "ledger_contract": 'the address that you get from the registrar, such as "0x…"',
     "chain_id": "refuse to start on any other chain",
     "bank_secret_file": "every binding key comes from it: keep a copy apart from the database",
     "vault_secret_file": "encrypts personal data in the database: keep a copy apart from it",
@@ -157,5 +157,5 @@ def _guide(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admi
     for name in platforms:
         say(f"  - give {name} its key, which is in {final / 'keys' / name}")
     if contract is None:
-        say(f"  - write ledger_contract into {config}: the registrar tells you its address")
+        say(f"  - write ledger_contract into {config}: you get its address from the registrar")
     say(f"\nNext: standing-node doctor -c {config}\nThen: standing-node serve -c {config}")

@@ -8,7 +8,7 @@ openid-refused = The sign-in is not valid. Please start again.
 openid-cancelled = The sign-in was cancelled.
 openid-no-role = Your account has no role here. Ask your administrator for one.
 openid-unavailable = The sign-in service does not answer. Please try again in a moment.
-openid-misconfigured = Sign-in is not set up correctly. Please tell the gateway’s operator; the log says what to change.
+openid-misconfigured = Sign-in is not set up correctly. Please contact the gateway’s operator; the log says what to change.
 
 role-support = Support
 role-admin = Admin

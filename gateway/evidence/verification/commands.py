@@ -47,7 +47,7 @@ def verify_command(
     offline: Annotated[
         bool, typer.Option("--offline", help="By the storage proof in the evidence; needs --header")
     ] = False,
-    header: Annotated[Path | None, typer.Option(help="The block, as eth_getBlockByNumber told it to you")] = None,
+    header: Annotated[Path | None, typer.Option(help="The block, as returned by eth_getBlockByNumber")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
 ) -> None:
     """Check a decision's evidence, line by line, without the gateway.

@@ -109,7 +109,7 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
     try:
         key = jwt.PyJWK(dict(means.gateway_key), algorithm="EdDSA")
     except jwt.PyJWTError as error:
-        raise InvalidValue("gateway-key", "not an Ed25519 key", "a JWK, as GET /v1/evidence-key tells it") from error
+        raise InvalidValue("gateway-key", "not an Ed25519 key", "a JWK, as GET /v1/evidence-key returns it") from error
     try:
         signed = jwt.PyJWS().decode_complete(evidence.jws, key, algorithms=["EdDSA"])
     except (jwt.PyJWTError, ValueError) as error:

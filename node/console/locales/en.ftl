@@ -43,7 +43,7 @@ ledger-node-in-use = in use
 ledger-node-failures = failures since the start: { $count }
 
 rows = Rows that wait
-rows-what = The core said something about these accounts that cannot be understood. Until it states them again, platforms are told that the bank cannot say.
+rows-what = The core said something about these accounts that cannot be understood. Until it states them again, the ledger marks them as unstated.
 rows-more = The { $shown } that have waited longest are shown.
 rows-none = Every account is stated.
 rows-new = never understood

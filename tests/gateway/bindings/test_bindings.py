@@ -189,7 +189,7 @@ def test_ending_a_binding_takes_effect_here_at_once_and_at_the_bank(a_rig: Rig) 
     assert person.decide()["reason"] == "unbound"
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
     assert live["terms"]["status"] == "unbound"
-    assert live["ended_at_ms"] == live["bank_told_at_ms"] == a_rig.clock.now_ms()
+    assert live["ended_at_ms"] == live["bank_notified_at_ms"] == a_rig.clock.now_ms()
     assert person.bind().json()["type"] == problem("conflict")  # the old request's binding has ended
     assert person.bind(request_id="bind-again-1").status_code == 201
 
@@ -201,13 +201,13 @@ def test_an_end_that_cannot_reach_the_bank_takes_effect_here_and_can_be_repeated
     assert (answer.status_code, answer.json()["type"]) == (503, problem("bank-node-unreachable"))
     assert person.decide()["reason"] == "unbound"  # although the bank's attestation is still active
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
-    assert (live["terms"]["status"], live["bank_told_at_ms"]) == ("active", None)
+    assert (live["terms"]["status"], live["bank_notified_at_ms"]) == ("active", None)
     ended_at_ms = live["ended_at_ms"]
     person.bank.trouble = None
     a_rig.clock.advance(5)
     assert a_rig.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
     live = a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()
-    assert (live["ended_at_ms"], live["bank_told_at_ms"]) == (ended_at_ms, ended_at_ms + 5)
+    assert (live["ended_at_ms"], live["bank_notified_at_ms"]) == (ended_at_ms, ended_at_ms + 5)
 
 
 def test_a_binding_the_bank_has_forgotten_can_still_be_ended(a_rig: Rig) -> None:

@@ -172,7 +172,7 @@ def test_expected_failures_are_retried_for_days(
     monkeypatch.setattr(follower, "step", step)
     follower.run()
     assert max(pauses_s) == 5.0
-    assert follower.status.trouble == "told to stop"
+    assert follower.status.trouble == "stopped"
 
 
 @pytest.mark.long

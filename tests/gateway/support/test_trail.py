@@ -105,7 +105,7 @@ def test_a_first_attestation_was_never_accepted_from_a_feed() -> None:
 
 
 def test_an_overtaken_change_waits_for_nothing() -> None:
-    assert states(after(4, overtaken=True, tells=False), 10**12) == ["done"] * 5 + ["not_applicable"] * 3
+    assert states(after(4, overtaken=True, reports=False), 10**12) == ["done"] * 5 + ["not_applicable"] * 3
 
 
 # --- end to end, with real components

@@ -121,7 +121,7 @@ def test_an_account_is_erased_completely_and_only_once_nobody_relies_on_it(
     assert "have not ended" in still_bound.output
     a_world.chain.down = True
     staffed.delete(grant)
-    assert "was not told yet" in erase(account(1)["number"]).output
+    assert "is not on the ledger yet" in erase(account(1)["number"]).output
     a_world.chain.down = False
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("grant_signature", sa.LargeBinary, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger),
-        sa.Column("bank_told_at_ms", sa.BigInteger),
+        sa.Column("bank_notified_at_ms", sa.BigInteger),
         sa.Column("floor", sa.BigInteger, nullable=False),
     )
     op.create_table(
