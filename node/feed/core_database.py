@@ -224,7 +224,8 @@ class CoreView:
             missing = [name for name in needed if name not in found]
             unknown = [name for name in found if name not in FIELDS]
             if missing or unknown:
-                allowed = ", ".join(needed) + "; besides: unbind, replaces, replaced_bindings"
+                others = sorted(set(FIELDS) - set(needed))
+                allowed = f"{', '.join(needed)}; optional: {', '.join(others)}"
                 problem = f"columns missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
                 raise InvalidValue("sql_view.view", problem, allowed)
             self._columns = found
