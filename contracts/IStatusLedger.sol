@@ -4,21 +4,21 @@ pragma solidity ^0.8.24;
 /// @title Standing: the shared ledger of account status
 /// @notice Banks write signed attestations about bindings; platforms read the latest one at transaction time.
 ///
-/// Three ideas carry the whole interface:
+/// The interface rests on three concepts:
 ///
 /// - A *publication* is an ordered batch of attestations with a *watermark*, signed once by the bank (EIP-712) and
-///   numbered 1, 2, 3 … without gaps. Anyone may submit it; the signature is what counts.
-/// - The *watermark* is the bank's signed word that every change which took effect up to that time is on the ledger.
-///   A publication without attestations is a heartbeat: it moves nothing but the watermark.
+///   numbered 1, 2, 3 … without gaps. Anyone may submit it: only the signature matters.
+/// - The *watermark* is the time up to which, as the bank states by its signature, all changes are on the ledger.
+///   A publication without attestations is a heartbeat: it only advances the watermark.
 /// - Each publication names the digest of the one before (`previous`), so a bank's history is a signed hash chain that
-///   stands without this ledger and may go on in another deployment.
+///   can be verified without this ledger and continued in another deployment.
 ///
 /// All times are milliseconds since the Unix epoch, UTC. A bank is its BIC (ISO 9362) in ASCII, padded with zero bytes
 /// on the right. What an attestation says is sealed for one platform; this contract never sees it.
 interface IStatusLedger {
     /* TYPES */
 
-    /// @notice The sealed word of a bank about one binding.
+    /// @notice What a bank states about one binding, sealed.
     /// @dev The order and types of the fields are the EIP-712 type that the bank signs.
     struct Attestation {
         /// Id of the binding: 32 random bytes made by the bank.
@@ -39,7 +39,7 @@ interface IStatusLedger {
         uint48 watermarkMs;
         /// The account that may rotate the signer.
         address admin;
-        /// While true, the bank cannot publish and readers must not rely on its word.
+        /// While true, the bank cannot publish, and readers must not rely on its attestations.
         bool suspended;
         /// EIP-712 digest of the last publication, 0 before the first.
         bytes32 head;
@@ -119,11 +119,11 @@ interface IStatusLedger {
     /// 6. the signature is the signer's.
     ///
     /// A binding never rolls back, because numbers never do: a record is only ever replaced by one of a later
-    /// publication. When the terms took effect is sealed, so nothing here compares it.
+    /// publication. The time at which the terms took effect is sealed, so nothing here compares it.
     /// @param bank The issuer.
     /// @param number The publication's number.
-    /// @param watermarkMs The bank's word on completeness.
-    /// @param attestations The batch, in order; a binding may occur more than once, the last one stands.
+    /// @param watermarkMs The time up to which all changes of this bank are on the ledger.
+    /// @param attestations The batch, in order; a binding may occur more than once, and the last one counts.
     /// @param signature ECDSA (r, s, v) by the signer, or whatever its ERC-1271 contract accepts.
     function publish(
         bytes11 bank,

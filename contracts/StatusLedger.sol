@@ -11,9 +11,9 @@ import {IStatusLedger} from "./IStatusLedger.sol";
 /// @notice The implementation of {IStatusLedger}. Not upgradeable: a new version is a new deployment, and the hash
 /// chain of each bank carries its history across.
 //
-// Answers to slither, which the comments after `slither-disable` make silent:
+// Findings of slither that the `slither-disable` comments suppress, with the reasons:
 // timestamp: a validator can move a block's time by less than the allowance that is added to it.
-// assembly: hashing, the event's data and the walk through calldata, each with the reason where it stands.
+// assembly: hashing, the event's data and the loop over calldata, each with its reason at that place.
 contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     /* STORAGE */
 
@@ -163,7 +163,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     }
 
     /// @inheritdoc IStatusLedger
-    /// @dev Allowed while suspended: it cannot end the suspension, and `reinstate` names the signer anew.
+    /// @dev Allowed while suspended: it cannot end the suspension, and `reinstate` sets the signer again.
     function rotateSigner(bytes11 bank, address signer) external {
         Bank storage issuer = _admitted(bank);
         if (msg.sender != issuer.admin) revert NotBankAdmin(bank, msg.sender);
@@ -179,7 +179,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         if (issuer.signer == address(0)) revert BankNotAdmitted(bank);
     }
 
-    /// @dev The latest time a bank may speak of. Fits 48 bits until the year 10889.
+    /// @dev The latest time that a bank may state. Fits 48 bits until the year 10889.
     function _latestMs() private view returns (uint48) {
         return uint48(block.timestamp * 1000) + AHEAD_ALLOWANCE_MS;
     }
@@ -187,8 +187,8 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
     /// @dev The EIP-712 digest of a publication, and on the way the bindings for its event: `eventData` points at
     /// memory with room for the four words that the event's data begins with, then the bindings.
     ///
-    /// The three words of an attestation stand in calldata just as EIP-712 encodes them, so they are hashed from there,
-    /// as they are. `_store` reads the same words and refuses what no typed-data signer produces.
+    /// Calldata holds the three words of an attestation exactly as EIP-712 encodes them, so they are hashed without
+    /// decoding. `_store` reads the same words and refuses those that no typed-data signer produces.
     // slither-disable-next-line assembly
     function _digest(
         bytes11 bank,
@@ -221,7 +221,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         return (_hashTypedDataV4(content), eventData);
     }
 
-    /// @dev `emit Published(bank, number, watermarkMs, digest, bindings)`, without copying the bindings once more.
+    /// @dev `emit Published(bank, number, watermarkMs, digest, bindings)`, without copying the bindings again.
     // slither-disable-next-line assembly
     function _emitPublished(
         bytes11 bank,
@@ -241,11 +241,11 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         }
     }
 
-    /// @dev The writes, attestation by attestation: where a binding occurs twice, the last one stands.
+    /// @dev The writes, attestation by attestation: where a binding occurs twice, the last one counts.
     ///
-    /// The words are read where they stand, for general ABI decoding works their place out anew for each field. So their
-    /// padding is checked here: bits below the 208 of `tagAndHead` are malformed, refused as the compiler does it. A
-    /// record's slot is `records[binding]` as the compiler finds it, with the mapping's own slot written only once.
+    /// The words are read in place, because general ABI decoding computes the offset again for each field. Therefore
+    /// their padding is checked here: set bits below the 208 of `tagAndHead` revert, as in compiled code. A record's
+    /// slot is that of `records[binding]`, computed as the compiler does, but the mapping's slot is written only once.
     // slither-disable-next-line assembly
     function _store(
         mapping(bytes32 binding => Stored) storage records,
