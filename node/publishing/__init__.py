@@ -1,1 +1,1 @@
-"""From a queued change to a block: outbox, publisher, submission, keys. Other rooms use `outbox` and `keys`."""
+"""From a queued change to a block: outbox, publisher, submission, keys. Other subpackages use `outbox` and `keys`."""

@@ -35,7 +35,7 @@ class MissingSentence(StandingError):
 
 
 class Bilingual(Protocol):
-    """A text that another room keeps in both languages."""
+    """A text that another subpackage keeps in both languages."""
 
     @property
     def en(self) -> str: ...
@@ -85,7 +85,7 @@ class Words:
         return self(name) if _bundle(self._package, self.language).has_message(name) else str(member)
 
     def of(self, message: Bilingual) -> str:
-        """The text in this language, of a text that another room keeps in both."""
+        """The text in this language, of a text that another subpackage keeps in both."""
         return message.en if self.language == "en" else message.zh
 
     def time(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
