@@ -1,4 +1,4 @@
-"""External audits: a ledger's whole history from its URL alone, and a gateway's decisions from its export.
+"""External audits: the whole history of a ledger, from its URL alone, and the decisions of a gateway, from its export.
 
-`ledger` walks the history, `decisions` repeats decisions and adds up usage, `export` writes a gateway's export.
+`ledger` walks the history, `decisions` repeats decisions and adds up usage, and `export` writes a gateway's export.
 """

@@ -1,4 +1,5 @@
-"""Bindings at this platform: the banks and their nodes, the binding flow, stored bindings, changes of identity.
+"""Bindings at this platform: banks and their nodes, the binding flow, stored bindings, and changes of identity.
 
-`service.Bindings` looks bindings up; `flow.BindingFlow` makes them.
+`service.Bindings` looks bindings up and ends them, `flow.BindingFlow` makes them, and `banks.BankDirectory`
+lists the banks.
 """

@@ -1,4 +1,4 @@
 """Notifications to the platform: the durable event log, webhooks and server-sent events.
 
-`log` appends events; `webhooks` and `streams` deliver them.
+`log` appends events, `types` lists them, and `webhooks` and `streams` deliver them.
 """

@@ -1,1 +1,4 @@
-"""Evidence of decisions, for third parties to check later: claims, signing, and offline verification."""
+"""Evidence of decisions, for third parties to verify later.
+
+`claims` lists what evidence contains, `signing` makes it, and `verification` checks it offline.
+"""

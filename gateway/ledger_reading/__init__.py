@@ -1,2 +1,4 @@
-"""Reading the ledger at transaction time: coalesced calls over several ledger nodes. `reader.Reader` is what others
-use."""
+"""Reading the ledger at transaction time: coalesced calls over several ledger nodes.
+
+`reader.Reader` is what others use. `nodes.LedgerNodes` chooses the ledger node for each call.
+"""

@@ -1,4 +1,5 @@
-"""Early warning: banks' score cards, banks about to fall silent, and bindings at risk.
+"""Early warning: score cards of banks, banks about to stop reporting, and bindings at risk.
 
-Warnings are for people. Nothing here is part of a decision, and no warning ever leads to an approval.
+Warnings are for people: no decision uses anything in this package, and no warning ever leads to an approval.
+`scorecard.ScoreCards` and `scoring.Scoring` are what others use most.
 """

@@ -1,5 +1,4 @@
-"""The formats both sides agree on: terms, sealing, publications, grants, identity, money, BICs. Pure: no I/O and no
-clock.
+"""The formats that both sides share: terms, sealing, publications, grants, identity, money and BICs.
 
-`binding_protocol` holds the bodies that a gateway and a bank's node exchange over HTTP.
+Pure: no I/O and no clock. `binding_protocol` holds the bodies that a gateway and a bank's node exchange over HTTP.
 """

@@ -1,5 +1,5 @@
-"""Everything that speaks to a ledger node. No other package imports web3.
+"""All communication with a ledger node. No other package imports web3, except the development chain.
 
-`client.LedgerClient` reads and submits; `history` and `proofs` serve recovery and evidence; `governance` admits and
+`client.LedgerClient` reads and submits, `history` and `proofs` serve recovery and evidence, and `governance` admits and
 suspends banks.
 """

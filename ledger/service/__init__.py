@@ -1,1 +1,4 @@
-"""The base of every Standing HTTP service: problem documents, API keys, bounds, database, secrets, logs."""
+"""The base of both HTTP services: problem documents, API keys, request limits, databases, secrets, settings and logs.
+
+Others mostly use `vault.Vault`, `database.Database`, `settings`, `problems`, `injection.provided` and `commands`.
+"""

@@ -1,5 +1,5 @@
-"""The bank's accounts as the node keeps them: changes, stored state, the secrets their bindings' keys derive from,
-erasure.
+"""The bank's accounts as the node stores them: changes, stored state, quarantine, binding secrets and erasure.
 
-`store.AccountStore` reads and writes accounts; `changes.AccountChange` is the core's statement about one.
+`store.AccountStore` reads and writes accounts; `changes.AccountChange` is the core's statement about one account.
+`bank_secrets.BankSecrets` derives the keys of bindings.
 """

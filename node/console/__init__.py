@@ -1,4 +1,4 @@
 """The node's console at `/console`: read-only pages for the bank's operators.
 
-What both consoles share (sign-in, sessions, languages, page layout) is in `ledger.service.console`.
+Sign-in, sessions, languages and page layout are in `ledger.service.console`. Others use `app.create_console`.
 """

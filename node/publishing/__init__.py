@@ -1,1 +1,5 @@
-"""From a queued change to a block: outbox, publisher, submission, keys. Other subpackages use `outbox` and `keys`."""
+"""From a queued change to a block: outbox, herds, publisher, submission and keys.
+
+Other packages queue changes through `outbox`, load signing keys through `keys`, and read `trail`. `node.composition`
+builds the publisher.
+"""

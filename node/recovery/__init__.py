@@ -1,4 +1,4 @@
-"""Getting a store level with the ledger again: history rebuilt from the chain, backup and restore.
+"""Bringing the store back in line with the ledger: history rebuilt from the chain, backup and restore.
 
 `service.Recovery` is what the `recover` command runs.
 """
