@@ -245,8 +245,8 @@ def test_no_score_changes_a_decision(it: FollowRig, intercept: float) -> None:
 
 def test_the_deciding_code_references_nothing_of_warnings() -> None:
     """It could not import any either: the layers forbid it (`lint-imports`)."""
-    room = Path(next(iter(standing.gateway.decisions.__path__)))
-    sources = {file.name: file.read_text() for file in room.glob("*.py")}
+    package = Path(next(iter(standing.gateway.decisions.__path__)))
+    sources = {file.name: file.read_text() for file in package.glob("*.py")}
     assert "rules.py" in sources
     for name, text in sources.items():
         assert not re.search(r"gateway\.warning|risk_model|binding_risks|risk_samples|risk_opt_outs|per_mille", text), (
