@@ -10,17 +10,17 @@ from standing.ledger.attestations.binding_protocol import Mismatch
 
 GRANTED = Localized(
     "The account is bound. It can be used as soon as the bank has confirmed it, usually within a minute.",
-    "账户已绑定。银行确认后即可使用，通常不超过一分钟。",
+    "账户绑定成功。银行确认后即可使用，通常不超过一分钟。",
 )
 
 DEPOSIT_ASKED = Localized(
     "The bank is paying a small amount into this account. Look it up in your statement and enter it here.",
-    "银行将向该账户汇入一笔小额款项。请查询账户明细，并在此输入到账金额。",
+    "银行将向该账户打入一笔小额款项。请查询账户明细，并在此填写到账金额。",
 )
 
 LOOKS_MISTYPED = Localized(
     "Something looks mistyped, so the bank was not asked. Look at it again; if it is right, send it as written.",
-    "填写内容可能有误，尚未向银行核验。请再核对；确认无误可照原样提交。",
+    "填写内容可能有误，尚未向银行核验。请核对；如确认无误，可按原内容提交。",
 )
 
 #: By the field that the bank names. Other banks may name others.
@@ -36,11 +36,11 @@ _REFUSALS: dict[str, Localized] = {
     "id_document": Localized(
         "The ID document is not the one that the bank has for this account. Enter the document you registered there, "
         "or bring it up to date at the bank.",
-        "证件信息与银行登记的不一致。请填写在银行登记的证件，或到银行更新证件信息。",
+        "证件信息与银行登记的不一致。请填写银行登记的证件，或到银行更新证件信息。",
     ),
     "phone": Localized(
         "The phone number is not the one that the bank has for this account. Enter that one, or change it at the bank.",
-        "手机号与银行预留的不一致。请填写银行预留手机号，或到银行修改预留手机号。",
+        "手机号与银行预留的不一致。请填写银行预留手机号，或到银行变更预留手机号。",
     ),
     "holder_kind": Localized(
         "At the bank this is not the kind of account that you named: a person's, or an organisation's. Choose the "
@@ -54,7 +54,7 @@ _REFUSALS: dict[str, Localized] = {
     "amount": Localized(
         "The amount is not the one that the bank paid in, or the time or the tries are used up. Check your statement; "
         "if no try is left, begin again.",
-        "金额与银行汇入的不一致，或已超过期限或次数。请核对账户明细；如次数已用完，请重新发起绑定。",
+        "金额与实际到账金额不一致，或已超过有效期或次数限制。请核对账户明细；如次数已用完，请重新发起绑定。",
     ),
 }
 

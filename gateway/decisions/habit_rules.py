@@ -57,7 +57,7 @@ class UnusualAmountRule(_HabitRule):
         text, most = amount_text(usual, self.currency), amount_text(highest, self.currency)
         why = Localized(
             f"an amount far above this account's habit: usually about {text}, and seldom over {most}",
-            f"金额远高于该账户的习惯：通常约 {text}，很少超过 {most}",
+            f"金额远高于该账户的日常水平：通常约 {text}，很少超过 {most}",
         )
         return Hold(self.name, why, now_ms + self.hold_hours * _HOUR_MS, whole=False)
 

@@ -25,20 +25,20 @@ MESSAGES: dict[Reason | None, Localized] = {
     ),
     Reason.LEDGER_ROLLED_BACK: Localized(
         "The bank's confirmation of this account is being checked by our staff. Use another account in the meantime.",
-        "工作人员正在核对银行对该账户的确认信息。在此期间请使用其他账户。",
+        "银行对该账户的确认信息正在由工作人员核对。在此期间请使用其他账户。",
     ),
     Reason.ATTESTATION_UNREADABLE: Localized(
         "The bank's confirmation of this account cannot be read. Unbind the account and bind it again.",
-        "无法读取银行对该账户的确认信息。请解除绑定后重新绑定。",
+        "无法读取银行对该账户的确认信息。请解绑后重新绑定。",
     ),
     Reason.BANK_SILENT: Localized(
         "The bank has not reported for a while, so the account's present state is unknown. Try again later, "
         "or use an account at another bank.",
-        "银行已有一段时间未更新信息，无法确认账户的当前状态。请稍后重试，或改用其他银行的账户。",
+        "银行已较长时间未更新账户信息，无法确认账户的当前状态。请稍后重试，或改用其他银行的账户。",
     ),
     Reason.UNBOUND: Localized(
         "This account is no longer bound. Bind it again to use it.",
-        "该账户已解除绑定。如需使用，请重新绑定。",
+        "该账户已解绑。如需使用，请重新绑定。",
     ),
     Reason.ACCOUNT_UNSTATED: Localized(
         "The bank cannot say at the moment how this account is. Our staff look at this transaction; ask the bank to "
@@ -47,7 +47,7 @@ MESSAGES: dict[Reason | None, Localized] = {
     ),
     Reason.ACCOUNT_CLOSED: Localized(
         "The bank says that this account is closed. Bind another account.",
-        "银行反馈该账户已销户。请绑定其他账户。",
+        "该账户已在银行销户。请绑定其他账户。",
     ),
     Reason.ACCOUNT_LOST: Localized(
         "This account or card is reported lost at the bank. If it is found, lift the report at the bank; "
@@ -88,31 +88,31 @@ MESSAGES: dict[Reason | None, Localized] = {
     ),
     Reason.CURRENCY_NOT_ALLOWED: Localized(
         "The account is kept in another currency. Choose the account's currency, or another account.",
-        "该账户的币种与本次交易不同。请选择账户币种，或使用其他账户。",
+        "本次交易的币种与账户币种不符。请选择账户的币种，或使用其他账户。",
     ),
     Reason.OVER_TRANSACTION_LIMIT: Localized(
         "The amount is above the bank's limit for one transaction. Pay a smaller amount, or ask the bank to raise "
         "the limit.",
-        "金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
+        "交易金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
     ),
     Reason.OVER_DAILY_LIMIT: Localized(
         "The amount is above what is left of the bank's daily limit. Choose a smaller amount, wait until tomorrow, "
         "or use another account.",
-        "金额超过银行规定的当日剩余限额。请降低金额、明日再试，或使用其他账户。",
+        "交易金额超过银行日限额的剩余额度。请降低金额、次日再试，或使用其他账户。",
     ),
     Reason.OVER_MONTHLY_LIMIT: Localized(
         "The amount is above what is left of the bank's limit for this month. Choose a smaller amount, wait until next "
         "month, or use another account.",
-        "金额超过银行规定的当月剩余限额。请降低金额、下月再试，或使用其他账户。",
+        "交易金额超过银行月限额的剩余额度。请降低金额、次月再试，或使用其他账户。",
     ),
     Reason.OVER_YEARLY_LIMIT: Localized(
         "The amount is above what is left of the bank's limit for this year. Choose a smaller amount, ask the bank to "
         "raise the limit, or use another account.",
-        "金额超过银行规定的当年剩余限额。请降低金额、向银行申请提高限额，或使用其他账户。",
+        "交易金额超过银行年限额的剩余额度。请降低金额、向银行申请提高限额，或使用其他账户。",
     ),
     Reason.RISK_HOLD: Localized(
         "This transaction is being checked by our staff. We will let you know the result; there is nothing to do now.",
-        "本次交易正在由工作人员核对。我们会通知您结果，您暂时无需操作。",
+        "本次交易正在由工作人员核对。核对结果将另行通知，您暂时无需操作。",
     ),
 }
 
@@ -123,11 +123,11 @@ _CHECKED = Localized(" This transaction is being checked by our staff.", "本次
 #: The result of a review, by outcome.
 REVIEWED: dict[Outcome, Localized] = {
     Outcome.APPROVE: Localized(
-        "Our staff have checked this transaction and approved it.", "工作人员已核对本次交易，交易已通过。"
+        "Our staff have checked this transaction and approved it.", "本次交易经工作人员核对，已通过。"
     ),
     Outcome.DECLINE: Localized(
         "Our staff have checked this transaction and did not approve it. Use another account, or ask our support.",
-        "工作人员已核对本次交易，交易未通过。请使用其他账户，或联系客服。",
+        "本次交易经工作人员核对，未通过。请使用其他账户，或联系客服。",
     ),
 }
 
@@ -153,17 +153,17 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
     Reason.OVER_DAILY_LIMIT: Localized(
         "Nothing is left today of the bank's daily limit for this account. Wait until tomorrow, or use another "
         "account.",
-        "该账户今日的限额已无剩余。请明日再试，或使用其他账户。",
+        "该账户的当日限额已用完。请次日再试，或使用其他账户。",
     ),
     Reason.OVER_MONTHLY_LIMIT: Localized(
         "Nothing is left this month of the bank's limit for this account. Wait until next month, or use another "
         "account.",
-        "该账户本月的限额已无剩余。请下月再试，或使用其他账户。",
+        "该账户的当月限额已用完。请次月再试，或使用其他账户。",
     ),
     Reason.OVER_YEARLY_LIMIT: Localized(
         "Nothing is left this year of the bank's limit for this account. Ask the bank to raise it, or use another "
         "account.",
-        "该账户本年的限额已无剩余。请向银行申请提高限额，或使用其他账户。",
+        "该账户的当年限额已用完。请向银行申请提高限额，或使用其他账户。",
     ),
     Reason.ACCOUNT_UNSTATED: Localized(
         "The bank cannot say at the moment how this account is. Ask the bank to check the account's entry, or use "

@@ -13,14 +13,14 @@ from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause
 
 HOP_NAMES: dict[HopName, Localized] = {
-    HopName.EFFECTIVE: Localized("took effect at the bank", "在银行生效"),
-    HopName.ACCEPTED: Localized("reached the bank's node", "到达银行节点"),
-    HopName.SIGNED: Localized("was signed by the bank", "由银行签名"),
-    HopName.SUBMITTED: Localized("was sent to the ledger", "提交到账本"),
-    HopName.IN_BLOCK: Localized("was on the ledger", "写入账本"),
-    HopName.OBSERVED: Localized("was seen by our gateway", "被我方网关看到"),
+    HopName.EFFECTIVE: Localized("took effect at the bank", "银行侧生效"),
+    HopName.ACCEPTED: Localized("reached the bank's node", "送达银行节点"),
+    HopName.SIGNED: Localized("was signed by the bank", "银行签名"),
+    HopName.SUBMITTED: Localized("was sent to the ledger", "提交账本"),
+    HopName.IN_BLOCK: Localized("was on the ledger", "上链"),
+    HopName.OBSERVED: Localized("was seen by our gateway", "我方网关同步"),
     HopName.NOTIFIED: Localized("was sent to our systems", "通知我方系统"),
-    HopName.USED: Localized("was first used by a decision", "首次用于交易判断"),
+    HopName.USED: Localized("was first used by a decision", "首次用于决策"),
 }
 
 #: Why a hop has not happened, and the remedy: by cause where one is known, otherwise by hop.
@@ -28,63 +28,64 @@ REMEDIES: dict[HopName | Cause, Localized] = {
     HopName.ACCEPTED: Localized(
         "The bank's core system has not handed the change to the bank's node. Ask the bank's operations desk to check "
         "the feed from the core to the node.",
-        "银行核心系统尚未将变更送达银行节点。请联系银行运维检查核心系统到节点的数据推送。",
+        "银行核心系统尚未将变更送达银行节点。请联系银行运维检查核心系统到节点的数据上送。",
     ),
     HopName.SIGNED: Localized(
         "The bank's node holds the change but has not signed it. Ask the bank to look at its node's status; a resync "
         "makes it publish the account's present state again once it works.",
-        "银行节点已收到变更，但尚未签名发布。请联系银行查看节点状态；节点恢复后可发起重新同步。",
+        "银行节点已接收变更，但尚未签名。请联系银行检查节点状态；节点恢复后发起重新同步，节点会重新发布账户的当前状态。",
     ),
     HopName.SUBMITTED: Localized(
         "The bank has signed the change but not sent it to the ledger. Ask the bank to check its node's connection to "
         "the ledger and its sending account.",
-        "银行已签名，但尚未提交到账本。请联系银行检查节点与账本的连接及其发送账户。",
+        "银行已对变更签名，但尚未提交账本。请联系银行检查节点与账本的连接以及发送账户。",
     ),
     HopName.IN_BLOCK: Localized(
         "The change was sent, and no block holds it yet. Check the ledger's health; if it is well, ask the bank to "
         "resync: its node then sends again what is missing.",
-        "变更已提交，但尚未写入账本区块。请检查账本状态；如账本正常，请银行重新同步，其节点会重新发送。",
+        "变更已提交，但尚未写入账本区块。请检查账本状态；如账本正常，请银行重新同步，银行节点会补发缺失的部分。",
     ),
     HopName.OBSERVED: Localized(
         "The change is on the ledger, and decisions use it already; only notices wait. Tell the gateway's operator "
         "that the follower is behind.",
-        "变更已在账本上，交易判断已在使用，仅通知延迟。请告知网关运维：跟踪程序落后。",
+        "变更已上链，决策已在使用，仅通知延迟。请联系网关运维：跟踪程序滞后。",
     ),
     HopName.NOTIFIED: Localized(
         "Decisions use the change already. Our own webhook endpoint does not accept the event: inform the team that "
         "runs it; missing events can be replayed.",
-        "交易判断已在使用该变更，但我方 Webhook 接收端未接收通知。请告知其负责团队；遗漏的事件可以重放。",
+        "决策已在使用该变更，但我方 webhook 接收端未接收通知。请联系接收端的负责团队；遗漏的事件可以补发。",
     ),
     Cause.LEDGER_UNREACHABLE: Localized(
         "Our gateway cannot read the ledger now, so every payment goes to review. Tell the gateway's operator.",
-        "我方网关暂时无法读取账本，所有交易转人工审核。请告知网关运维。",
+        "我方网关暂时无法读取账本，所有交易转人工审核。请联系网关运维。",
     ),
     Cause.BANK_SILENT: Localized(
         "The bank has not spoken for longer than our policy allows, so nothing of it is approved. Ask the bank's "
         "operations desk whether its node and its core's feed are running.",
-        "该银行超过我方规定时间没有更新，其账户的交易暂不通过。请联系银行运维确认节点和核心系统推送是否正常。",
+        "该银行未更新的时间已超过我方策略上限，其账户的交易一律不通过。请联系银行运维确认节点运行和核心系统上送是否正常。",
     ),
     Cause.BANK_SUSPENDED: Localized(
         "The bank is suspended on the ledger: nothing it states counts until it is reinstated. Only the bank and "
         "the ledger's registrar can settle that.",
-        "该银行在账本上已被暂停，恢复之前其信息无效。须由银行与账本登记方处理。",
+        "该银行在账本上已被暂停，解除暂停之前其状态证明一律无效。须由银行与账本登记方处理。",
     ),
     Cause.NODE_UNREACHABLE: Localized(
         "The bank's node does not answer, so the bank's part of the way is not known now. Ask again later, or ask the "
         "bank.",
-        "银行节点没有应答，暂时无法得知银行侧的进度。请稍后再查，或联系银行。",
+        "银行节点无应答，暂时无法查询银行侧的进度。请稍后再查，或联系银行。",
     ),
     Cause.NODE_REFUSES: Localized(
         "The bank's node answers, but does not let our gateway ask how far this change has come. Tell the gateway's "
         "operator.",
-        "银行节点有应答，但不允许我方网关查询该变更的进度。请告知网关运维。",
+        "银行节点有应答，但不允许我方网关查询该变更的进度。请联系网关运维。",
     ),
 }
 
 _NOTHING_STALLED = Localized(
-    "No hop is stalled: decisions use the bank's newest attestation.", "没有停滞环节：交易判断使用的是银行最新信息。"
+    "No hop is stalled: decisions use the bank's newest attestation.",
+    "没有停滞的环节：决策使用的是银行最新的状态证明。",
 )
-_NOTHING_KNOWN = Localized("No change of this account is known yet.", "尚未看到该账户的任何变更。")
+_NOTHING_KNOWN = Localized("No change of this account is known yet.", "该账户目前没有变更记录。")
 
 
 def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
@@ -110,7 +111,7 @@ def _summary(trail: BindingTrail) -> list[Localized]:
         lines.append(
             Localized(
                 f"Last decision, {at}: {decision.outcome}. {message.en}",
-                f"最近一次交易判断（{at}）：{_OUTCOMES[decision.outcome]}。{message.zh}",
+                f"最近一次交易决策（{at}）：{_OUTCOMES[decision.outcome]}。{message.zh}",
             )
         )
     if trail.staleness_ms is not None:
@@ -118,7 +119,7 @@ def _summary(trail: BindingTrail) -> list[Localized]:
         lines.append(
             Localized(f"The bank last spoke {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
             if age >= 0
-            else Localized(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行时钟比我方快 {_span(-age)}。")
+            else Localized(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行的时钟比我方快 {_span(-age)}。")
         )
     return lines
 
@@ -150,15 +151,15 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
             f"- {name.en}: {at}{'' if first else took + note}", f"- {name.zh}：{at}{'' if first else zh_took + zh_note}"
         )
     if hop.state is HopState.DONE:
-        return Localized(f"- {name.en}: yes, the time is not known", f"- {name.zh}：是，时间未知")
+        return Localized(f"- {name.en}: yes, the time is not known", f"- {name.zh}：已完成，时间未知")
     if hop.state is HopState.STALLED:
         waits, bound = _span(hop.took_ms or 0), _span(hop.expected_ms or 0)
         return Localized(
             f"- {name.en}: NOT YET, for {waits} (expected within {bound}) — this hop is stalled",
-            f"- {name.zh}：尚未，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
+            f"- {name.zh}：尚未完成，已等待 {waits}（预期 {bound} 内）——停滞在此环节",
         )
     labels = {
-        HopState.WAITING: ("not yet", "尚未"),
+        HopState.WAITING: ("not yet", "尚未完成"),
         HopState.UNKNOWN: ("not known", "未知"),
         HopState.NOT_APPLICABLE: ("does not apply", "不适用"),
     }

@@ -196,7 +196,7 @@ _IDENTITY = Localized(
 )
 _IDENTITY_TO_DO = Localized(
     "Check that your details here match those at the bank, and update them if not.",
-    "请核对本平台的信息与银行登记是否一致，如不一致请更新。",
+    "请核对您在本平台的信息与银行登记是否一致，如不一致请更新。",
 )
 _MEETS_LIMITS = Localized(
     "Payments met one of the bank's limits several times within the last week.",
@@ -208,7 +208,7 @@ _LIMITS_TO_DO = Localized(
 )
 _FLICKERING = Localized(
     "The account's state at the bank has changed several times within the last week.",
-    "最近一周内，该账户在银行的状态多次变化。",
+    "最近一周内，该账户的状态多次变更。",
 )
 _OTHER_BANK = Localized(
     "Bind an account at another bank as well, so that you can pay while this bank is not reporting.",

@@ -16,7 +16,7 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
     "blocked": (
         Localized(
             "According to the bank, this account currently cannot be used for what it is mostly used for.",
-            "根据银行最近的信息，该账户目前不能用于其常用的交易。",
+            "根据银行的最新信息，该账户目前不能用于其常用的交易类型。",
         ),
         _ASK,
     ),
@@ -30,28 +30,28 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
     "over_day": (
         Localized(
             "What you usually pay in a day is often above the bank's daily limit.",
-            "您的日常单日交易金额可能超过银行规定的每日限额。",
+            "您的日常单日付款金额可能超过银行规定的日限额。",
         ),
         _LIMIT_TO_DO,
     ),
     "month_left": (
         Localized(
             "Payments like yours are above what is left of this month's limit.",
-            "您的常见付款金额超过本月剩余限额。",
+            "您的常见付款金额超过当月剩余额度。",
         ),
         _LIMIT_TO_DO,
     ),
     "month_pace": (
         Localized(
             "At the present pace, payments will reach this month's limit within days.",
-            "按目前的交易节奏，几天内将达到本月限额。",
+            "按目前的付款节奏，几天内将达到当月限额。",
         ),
         _LIMIT_TO_DO,
     ),
     "year_pace": (
         Localized(
             "At the present pace, transactions will reach this year's limit within days.",
-            "按目前的交易节奏，几天内将达到本年限额。",
+            "按目前的交易节奏，几天内将达到当年限额。",
         ),
         _LIMIT_TO_DO,
     ),
@@ -75,20 +75,20 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
         ),
         Localized(
             "Check that your details here match those at the bank, and update them if not.",
-            "请核对本平台的信息与银行登记是否一致，如不一致请更新。",
+            "请核对您在本平台的信息与银行登记是否一致，如不一致请更新。",
         ),
     ),
     "status_changed": (
         Localized(
             "The account's state at the bank has changed within the last week.",
-            "最近一周内，该账户在银行的状态有变化。",
+            "最近一周内，该账户的状态有变更。",
         ),
         _ASK,
     ),
     "status_flickers": (
         Localized(
             "The account's state at the bank has changed several times within the last two weeks.",
-            "最近两周内，该账户在银行的状态多次变化。",
+            "最近两周内，该账户的状态多次变更。",
         ),
         _ASK,
     ),

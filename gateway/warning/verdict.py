@@ -32,7 +32,7 @@ def verdict(week: LedgerFigures) -> Verdict | None:
     """The verdict on a bank from its last week on the ledger; None where too little is known."""
     if week.suspensions or week.suspended_ms:
         return Verdict(
-            Pace.UNSTEADY, Localized("The bank was suspended within the last week.", "该银行最近一周内曾被暂停接入。")
+            Pace.UNSTEADY, Localized("The bank was suspended within the last week.", "最近一周内，该银行曾被暂停。")
         )
     if week.covered_ms < MIN_COVERED_MS or week.age_p99_ms is None:
         return None
