@@ -25,7 +25,7 @@ Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share 
 
 
 def serve(config: Config = None, workers: Workers = 1) -> None:
-    """Run the gateway until it is stopped. SIGHUP: read API keys, banks and policy again."""
+    """Run the gateway until it is stopped. SIGHUP reloads API keys, banks and policy."""
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)

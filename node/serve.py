@@ -11,7 +11,7 @@ from standing.node.settings import NodeSettings
 
 
 def serve(config: Config = None) -> None:
-    """Run the node until it is stopped. SIGHUP: read the API keys again."""
+    """Run the node until it is stopped. SIGHUP reloads the API keys."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         logs.configure(settings.log_level)

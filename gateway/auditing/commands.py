@@ -38,7 +38,7 @@ def audit_ledger_command(
     ledger: Annotated[str, typer.Option(help="URL of a ledger node; any full node will do")],
     contract: Annotated[str, typer.Option(help="The StatusLedger contract")],
     export: Annotated[
-        Path | None, typer.Option(help="A gateway's export, whose decisions are made again and added up")
+        Path | None, typer.Option(help="A gateway's export; its decisions are made again and their usage is added up")
     ] = None,
     gateway_key: Annotated[
         str | None, typer.Option(help="With --export: the gateway's public key, a JWK or a file that holds it")
@@ -47,9 +47,9 @@ def audit_ledger_command(
 ) -> None:
     """Recompute a ledger's whole history from its URL alone, and a gateway's decisions from its export.
 
-    Of each bank: numbers, hash chain, signatures, watermarks, suspensions, rotations, and the contract's state in the
-    end. Of each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 where
-    nothing is wrong, 2 where anything is.
+    For each bank: numbers, hash chain, signatures, watermarks, suspensions, rotations, and the contract's final state.
+    For each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 if nothing is
+    wrong, else 2.
     """
     audit = Audit()
     with one_line_errors():
@@ -68,15 +68,15 @@ def audit_ledger_command(
 
 
 def export_command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new file, which only you can read")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new file; only you can read it")],
     config: Config = None,
     with_keys: Annotated[
-        bool, typer.Option("--with-keys", help="With the keys of all bindings, which open the banks' terms")
+        bool, typer.Option("--with-keys", help="Include the keys of all bindings, which decrypt the banks' terms")
     ] = False,
 ) -> None:
-    """Write every decision with its evidence, for an auditor: JSON Lines. Safe beside a running gateway.
+    """Write all decisions with their evidence as JSON Lines, for an auditor. Safe while the gateway is running.
 
-    Without keys an auditor can check what was read and signed, and neither make decisions again nor add usage up.
+    Without keys, an auditor can check what was read and signed, but cannot repeat decisions or add up usage.
     """
     count = 0
     with one_line_errors():

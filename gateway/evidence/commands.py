@@ -29,21 +29,23 @@ def evidence_group() -> None:
 
 @evidence.command("export")
 def export_command(
-    transaction: Annotated[str, typer.Argument(help="The id of the decision's transaction")],
-    reason: Annotated[str, typer.Option(help="Why it is handed over; kept in the audit")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new file, which only you can read")],
-    url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8200",
+    transaction: Annotated[str, typer.Argument(help="The decision's transaction id")],
+    reason: Annotated[str, typer.Option(help="The reason; kept in the audit")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new file; only you can read it")],
+    url: Annotated[str, typer.Option(help="The gateway's URL")] = "http://127.0.0.1:8200",
     key_file: Annotated[Path | None, typer.Option(help=f"A file with an admin's API key; or {KEY_VARIABLE}")] = None,
-    with_key: Annotated[bool, typer.Option("--with-key", help="With the binding's key, which opens the terms")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether the key may really go out")] = False,
+    with_key: Annotated[
+        bool, typer.Option("--with-key", help="Include the binding's key, which decrypts the terms")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before the key is exported")] = False,
 ) -> None:
-    """Write a decision's evidence, proof and grant to a file that `verify` takes, online and offline. Audited."""
+    """Write a decision's evidence, proof and grant to a file for `verify`, online or offline. Recorded in the audit."""
     with one_line_errors():
         api_key = _api_key(key_file)
         if with_key:
             console.print(_OPENS, highlight=False)
             if not yes:
-                typer.confirm("Hand the key over?", abort=True)
+                typer.confirm("Export the key?", abort=True)
         path, body = f"/v1/decisions/{_segment(transaction)}/export", {"reason": reason, "with_key": with_key}
         answer = call_gateway("POST", url, path, api_key, body=body, timeout_s=_TIMEOUT_S)
         write_private(output, answer.text + "\n")

@@ -11,31 +11,33 @@ from standing.ledger.service.commands import Config, one_line_errors, say
 from standing.ledger.service.files import add_entry
 from standing.ledger.service.settings import SettingsError, load_text, read_text_secret, write_private
 
-app = typer.Typer(help="Banks whose accounts may be bound.", no_args_is_help=True)
+app = typer.Typer(help="Banks whose accounts can be bound.", no_args_is_help=True)
 
 
 @app.callback()  # with it, one command alone keeps its name
 def banks() -> None:
-    """Banks whose accounts may be bound."""
+    """Banks whose accounts can be bound."""
 
 
 @app.command()
 def add(
     bank: Annotated[str, typer.Argument(help="The bank's BIC")],
-    name: Annotated[str, typer.Option(help="The bank's name, as users know it")],
+    name: Annotated[str, typer.Option(help="The bank's name, as shown to users")],
     node_url: Annotated[str, typer.Option(help="URL of the bank's node")],
     config: Config = None,
-    name_zh: Annotated[str | None, typer.Option(help="The bank's name in Chinese, where it has one")] = None,
+    name_zh: Annotated[str | None, typer.Option(help="The bank's name in Chinese, if it has one")] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
-            help="File with the key that the bank gave this platform; without it the key is asked for, and "
-            "kept beside the settings"
+            help="File with the key that the bank gave this platform; without it you are asked for the key, "
+            "which is stored beside the settings"
         ),
     ] = None,
-    time_zone: Annotated[str, typer.Option(help="Where the bank's day begins and ends")] = "Asia/Shanghai",
+    time_zone: Annotated[
+        str, typer.Option(help="The bank's time zone: when its day begins and ends")
+    ] = "Asia/Shanghai",
 ) -> None:
-    """Put a bank into the settings file; the running gateway takes it by `reload`."""
+    """Add a bank to the settings file. Run `reload` to apply it to a running gateway."""
     with one_line_errors():
         bic = parse_bic(bank, "bank")
         if config is None:
@@ -59,7 +61,7 @@ def add(
             def check(text: str) -> None:
                 settings = load_text(GatewaySettings, text, str(config))
                 if bic not in {each.bic for each in settings.banks}:
-                    raise SettingsError("banks: the environment has them (STANDING_GATEWAY_BANKS): add the bank there")
+                    raise SettingsError("banks: set in the environment (STANDING_GATEWAY_BANKS): add the bank there")
 
             add_entry(config, "banks", entry, check)
         except BaseException:
@@ -67,7 +69,7 @@ def add(
                 key_file.unlink()
             raise
     say(f"{bic} is in {config}; its key is in {key_file}.")
-    say(f"Look whether all is right: standing-gateway doctor -c {config}")
+    say(f"Check the setup: standing-gateway doctor -c {config}")
     say(
         "Next: standing-gateway reload, with an admin's key, or send each gateway's process SIGHUP; no request is lost."
     )

@@ -32,12 +32,14 @@ _STATES = {"fit": "green", "stalled": "yellow", "failing": "red", "behind": "red
 def reconcile_command(
     config: Config = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report to this file, as JSON")] = None,
-    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report to this file, as a page")] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write the report to this file, as an HTML page")
+    ] = None,
 ) -> None:
-    """Read every active binding at one block: which can no longer work, and what drifted apart.
+    """Compare all active bindings with the ledger at one block: which are no longer usable, and which differ.
 
-    Safe beside a running gateway. Exit code 2 where a binding can no longer work or drifted apart, a bank's watermark
-    went back, or the block is gone from the chain; else 0. Silent and suspended banks are shown and do not count.
+    Safe while the gateway is running. Exit code 2 if a binding is no longer usable or differs, a bank's watermark went
+    back, or the block is gone from the chain; else 0. Silent and suspended banks are listed but do not count.
     """
     with one_line_errors():
         settings = load(GatewaySettings, config)
@@ -57,10 +59,10 @@ def reconcile_command(
 
 
 def rekey_command(config: Config = None) -> None:
-    """Encrypt everything at rest under the newest vault secret; stopped in between, simply run it again.
+    """Re-encrypt all stored data under the newest vault secret. If interrupted, run it again.
 
-    First put the new secret in front of the old one in the settings, and restart every gateway. When this has ended
-    well, the old one may go.
+    First put the new secret in front of the old one in the settings, and restart every gateway. When this command has
+    succeeded, the old secret can be removed.
     """
     with one_line_errors():
         settings = load(GatewaySettings, config)
@@ -80,11 +82,11 @@ def rekey_command(config: Config = None) -> None:
 
 
 def status_command(
-    url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8200",
+    url: Annotated[str, typer.Option(help="The gateway's URL")] = "http://127.0.0.1:8200",
     key_file: Annotated[Path | None, typer.Option(help=f"A file with an API key; or {KEY_VARIABLE}")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what the gateway answers")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's response as JSON")] = False,
 ) -> None:
-    """Show a running gateway on one screen. Exit code 0 where it is fit for work, 2 where it is not."""
+    """Show the state of a running gateway. Exit code 0 if it is ready, 2 if it is not."""
     with one_line_errors():
         document: dict[str, Any] = call_gateway("GET", url, "/v1/status", key_from(key_file, KEY_VARIABLE)).json()
     if as_json:
@@ -121,11 +123,9 @@ def _show_report(report: Report) -> None:
             f"drift  {drift.binding} {drift.bank} {drift.kind}: {drift.on_ledger} on the ledger, {drift.believed} here",
             soft_wrap=True,
         )
-    console.print(
-        f"{report.checked} checked, {report.dead_count} can no longer work, {report.drift_count} drifted apart"
-    )
+    console.print(f"{report.checked} checked, {report.dead_count} no longer usable, {report.drift_count} drifted")
     if not report.block_is_still_there:
-        console.print("[red]The chain has dropped this block since: run it again.[/]")
+        console.print("[red]The chain has since dropped this block: run the command again.[/]")
 
 
 def _write(file: Path, text: str) -> None:
@@ -137,14 +137,14 @@ def _write(file: Path, text: str) -> None:
 
 def screen(status: dict[str, Any]) -> Group:
     """The answer of `GET /v1/status` on one screen."""
-    ready = "[green]fit for work[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
+    ready = "[green]ready[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
     head = Table.grid(padding=(0, 2))
     head.add_row("gateway", ready)
     head.add_row("at", when(status["now_ms"]))
     head.add_row("policy", status["policy"])
     head.add_row("decisions", ", ".join(f"{count} {outcome}" for outcome, count in status["decisions"].items()))
     factor = status["reads_per_call"]
-    head.add_row("reads", f"{factor:.1f} a call on average" if factor is not None else "none yet")
+    head.add_row("reads", f"{factor:.1f} per call on average" if factor is not None else "none yet")
     head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
     head.add_row("followed", _or_unknown(status["followed_block"], "block {}"))
     head.add_row("webhooks", _or_unknown(status["pending_webhooks"], "{} pending"))
@@ -158,7 +158,7 @@ def screen(status: dict[str, Any]) -> Group:
 def _settings(state: dict[str, Any]) -> str:
     said = [f"read at {when(state['read_at_ms'])}"]
     if state["trouble"] is not None:
-        said.append(f"[red]refused since: {escape(state['trouble'])}[/]")
+        said.append(f"[red]rejected since then: {escape(state['trouble'])}[/]")
     if state["needs_restart"]:
         said.append(f"[yellow]needs a restart: {escape(', '.join(state['needs_restart']))}[/]")
     return "; ".join(said)
@@ -182,9 +182,9 @@ def _nodes(ledger: dict[str, Any]) -> Table:
 def _banks(banks: list[dict[str, Any]] | None) -> Table:
     table = Table("bank", "staleness", "state", title=None if banks is not None else "banks: the ledger cannot be read")
     for bank in banks or []:
-        state = "suspended" if bank["suspended"] else "heard" if bank["within_widest_bound"] else "silent"
+        state = "suspended" if bank["suspended"] else "up to date" if bank["within_widest_bound"] else "silent"
         age = span(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"
-        table.add_row(bank["bic"], age, f"[{'green' if state == 'heard' else 'red'}]{state}[/]")
+        table.add_row(bank["bic"], age, f"[{'green' if state == 'up to date' else 'red'}]{state}[/]")
     return table
 
 

@@ -28,7 +28,7 @@ _CLOCK_ALLOWANCE_MS = 3_000
 
 
 def doctor(config: Config = None) -> None:
-    """Say in plain words what is missing or wrong, and what to do. Exit code 1 where something is wrong."""
+    """Report what is missing or wrong, and what to do. Exit code 1 if something is wrong."""
     with one_line_errors():
         settings = load(GatewaySettings, config)
         timeout_s = settings.bank_node_timeout_ms / 1000
@@ -75,7 +75,7 @@ def _sign_in(settings: GatewaySettings) -> Iterator[Finding]:
     try:
         asyncio.run(Provider(openid, SystemClock()).keys())
     except OpenIdError as error:
-        yield wrong("sign-in", f"nobody can sign in by {openid.label}: {error}")
+        yield wrong("sign-in", f"nobody can sign in with {openid.label}: {error}")
     else:
         yield well("sign-in", f"{openid.label} answers, and is the issuer named in the settings")
 
@@ -90,11 +90,11 @@ def _banks(settings: GatewaySettings, client: LedgerClient) -> Iterator[Finding]
 def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Finding]:
     state = client.bank(bank.bic)
     if not state.admitted:
-        yield wrong("banks", f"{bank.bic} is not admitted to this ledger: is the BIC right, and the contract?")
+        yield wrong("banks", f"{bank.bic} is not admitted to this ledger: check the BIC and the contract address")
     elif state.suspended:
         yield wrong("banks", f"{bank.bic} is suspended on the ledger: its accounts are declined until it is reinstated")
     elif not state.watermark_ms:
-        yield look("banks", f"{bank.bic} is admitted and has not spoken yet")
+        yield look("banks", f"{bank.bic} is admitted and has not published yet")
     elif (age_ms := SystemClock().now_ms() - state.watermark_ms) > widest_ms:
         yield look("banks", f"{bank.bic} is silent: its watermark is {span(age_ms)} old")
     else:
@@ -116,11 +116,11 @@ def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:
         )
         return
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        yield wrong("banks", f"the node of {bank.bic} does not take this gateway's key: ask the bank for one")
+        yield wrong("banks", f"the node of {bank.bic} does not accept this gateway's key: ask the bank for one")
     elif answer.status_code != httpx.codes.NOT_FOUND or "urn:standing:problem" not in answer.text:
-        yield wrong("banks", f"at {bank.node_url} is no node of a bank (HTTP {answer.status_code})")
+        yield wrong("banks", f"{bank.node_url} is not a bank's node (HTTP {answer.status_code})")
     else:
-        yield well("banks", f"the node of {bank.bic} answers, and takes this gateway's key")
+        yield well("banks", f"the node of {bank.bic} answers, and accepts this gateway's key")
     yield from _clock(bank, answer.headers.get("Date", ""), asked_ms)
 
 

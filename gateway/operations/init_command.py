@@ -44,12 +44,12 @@ time_zone = "UTC"
 
 def init(
     folder: NewFolder,
-    platform: Annotated[str, typer.Option(help="This platform's id, as the banks are to know it")],
+    platform: Annotated[str, typer.Option(help="This platform's id, as registered with the banks")],
     ledger_url: LedgerUrl = "http://127.0.0.1:8545",
     contract: Contract = None,
     chain_id: ChainId = None,
     database_url: Annotated[
-        str | None, typer.Option(help="Default: SQLite in DIR; for several gateways postgresql+psycopg://…")
+        str | None, typer.Option(help="Default: SQLite in DIR; use postgresql+psycopg://… for several gateways")
     ] = None,
     listen_port: Port = 8200,
 ) -> None:
@@ -91,7 +91,7 @@ def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     say("Before the gateway goes live:")
     say("  - copy vault-secret and evidence-key.pem to a safe place, apart from the database and its backups")
     if contract is None:
-        say(f"  - write ledger_contract into {config}: you get its address from the registrar of the ledger")
+        say(f"  - write ledger_contract into {config}: the registrar provides the address of the ledger")
     say(
         f"  - ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)\n"
     )

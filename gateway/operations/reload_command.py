@@ -10,12 +10,12 @@ from standing.ledger.service import reload_command
 
 
 def reload(
-    url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8200",
+    url: Annotated[str, typer.Option(help="The gateway's URL")] = "http://127.0.0.1:8200",
     key_file: Annotated[Path | None, typer.Option(help=f"A file with an admin's key; or {KEY_VARIABLE}")] = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit")] = "settings read again",
+    reason: Annotated[str, typer.Option(help="The reason; kept in the audit")] = "settings read again",
 ) -> None:
-    """Let the running gateway read API keys, banks and policy again, as SIGHUP does.
+    """Have the running gateway reload API keys, banks and policy, as SIGHUP does.
 
-    Exit code 2 where something needs a restart. Ask each gateway process by itself.
+    Exit code 2 if a change needs a restart. Each gateway process has to be reloaded separately.
     """
     reload_command.reload(url, key_file, KEY_VARIABLE, reason)

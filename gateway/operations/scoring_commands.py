@@ -15,19 +15,19 @@ from standing.gateway.warning.schemas import ScoringDocument
 from standing.ledger.service.commands import console, one_line_errors
 from standing.ledger.service.reload_command import key_from
 
-app = typer.Typer(help="How bindings are scored, and a run now.", no_args_is_help=True)
+app = typer.Typer(help="The scoring of bindings: its state, and a run on request.", no_args_is_help=True)
 
 _LOOK_EVERY_S = 1.0
 
-Url = Annotated[str, typer.Option(help="Where the gateway listens")]
+Url = Annotated[str, typer.Option(help="The gateway's URL")]
 KeyFile = Annotated[Path | None, typer.Option(help=f"A file with an API key; or {KEY_VARIABLE}")]
 AdminKeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"A file with an admin's key; or {KEY_VARIABLE}")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway answers")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the gateway's response as JSON")]
 
 
 @app.callback()
 def scoring() -> None:
-    """How bindings are scored, and a run now."""
+    """The scoring of bindings: its state, and a run on request."""
 
 
 @app.command("show")
@@ -42,11 +42,11 @@ def show(url: Url = "http://127.0.0.1:8200", key_file: KeyFile = None, as_json: 
 def run(
     url: Url = "http://127.0.0.1:8200",
     key_file: AdminKeyFile = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit")] = "scored on request",
-    wait_s: Annotated[int, typer.Option(min=0, max=86_400, help="Wait so many seconds for the run to end")] = 0,
+    reason: Annotated[str, typer.Option(help="The reason; kept in the audit")] = "scored on request",
+    wait_s: Annotated[int, typer.Option(min=0, max=86_400, help="Wait up to this many seconds for the run to end")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Let the running gateway score its bindings now. Exit code 2 where the run has not ended in --wait-s."""
+    """Have the running gateway score its bindings now. Exit code 2 if the run has not ended within --wait-s."""
     with one_line_errors():
         key = key_from(key_file, KEY_VARIABLE)
         found = _ask("POST", url, key, reason)

@@ -43,18 +43,18 @@ def _check(config: Path | None) -> None:
 
 
 config = config_app(EXAMPLE, _check)
-evidence_key = typer.Typer(help="The key that signs decisions' evidence.", no_args_is_help=True)
-policy = typer.Typer(help="The policy: what it says of freshness and risk.", no_args_is_help=True)
+evidence_key = typer.Typer(help="The key that signs the evidence of decisions.", no_args_is_help=True)
+policy = typer.Typer(help="The policy: freshness bounds and risk rules.", no_args_is_help=True)
 
 
 @evidence_key.callback()  # with it, one command alone keeps its name
 def evidence_keys() -> None:
-    """The key that signs decisions' evidence."""
+    """The key that signs the evidence of decisions."""
 
 
 @evidence_key.command("new")
 def evidence_key_new(file: Path) -> None:
-    """Write a fresh Ed25519 private key (PEM) to a new file that only you can read."""
+    """Write a new Ed25519 private key (PEM) to a new file that only you can read."""
     with one_line_errors():
         new_evidence_key(file)
     console.print(f"wrote {file}")
@@ -62,31 +62,31 @@ def evidence_key_new(file: Path) -> None:
 
 @policy.callback()
 def policies() -> None:
-    """The policy: what it says of freshness and risk."""
+    """The policy: freshness bounds and risk rules."""
 
 
 @policy.command("check")
 def policy_check(file: Path) -> None:
-    """Check a policy file: its version if it is right; else each fault with its line, and exit code 1."""
+    """Check a policy file. Prints its version if it is valid, else each error with its line and exits with code 1."""
     try:
         checked = load_policy(file)
     except PolicyFileWrong as error:
         for line in error.lines:
             print(line, file=sys.stderr)  # noqa: T201 - plain, so that editors find file and line
         raise typer.Exit(1) from error
-    console.print(f"{file} is right; its version is {checked.version}", highlight=False, soft_wrap=True)
+    console.print(f"{file} is valid; its version is {checked.version}", highlight=False, soft_wrap=True)
 
 
 @policy.command("try")
 def policy_try(
     file: Path,
-    since: Annotated[str, typer.Option(help="From which day on, such as 2026-03-01 (UTC)")],
+    since: Annotated[str, typer.Option(help="The first day, such as 2026-03-01 (UTC)")],
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
 ) -> None:
-    """Play a policy's risk rules over recorded approvals: what each would have held, and what became of those.
+    """Replay recorded approvals against a policy's risk rules: what each rule would have held, and how those ended.
 
-    Nothing is written, and a running gateway goes on beside it.
+    Nothing is written, and a running gateway is not affected.
     """
     with one_line_errors():
         since_ms = _day_ms(since)

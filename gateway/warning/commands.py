@@ -43,7 +43,7 @@ def scorecard_command(
     ] = _USUAL_BOUND_MS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON")] = False,
 ) -> None:
-    """How banks performed: staleness, silence and suspensions; with a gateway's store, its own records too.
+    """Show how banks performed: staleness, silence and suspensions; with a gateway's store, its own records too.
 
     With --ledger anyone can recompute the ledger's part from the period's blocks. This takes one call per block.
     """

@@ -30,7 +30,7 @@ def example() -> None:
 
 
 @app.command()
-def key(file: Annotated[Path, typer.Argument(help="A new file, which only you can read")]) -> None:
+def key(file: Annotated[Path, typer.Argument(help="A new file; only you can read it")]) -> None:
     """Make the key of this member's node; give the others only the public key that it prints."""
     with one_line_errors():
         made = PrivateKey(os.urandom(32))

@@ -99,7 +99,7 @@ def private_files(files: Iterable[Path]) -> Iterator[Finding]:
         seen += 1
         if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
             yield look("secrets", f"{file} can be read by others on this machine: chmod 600 {file}")
-    yield well("secrets", f"{seen} secret files are there and open")
+    yield well("secrets", f"{seen} secret files exist and can be read")
 
 
 def database(url: str, package: str) -> Iterator[Finding]:
@@ -110,9 +110,9 @@ def database(url: str, package: str) -> Iterator[Finding]:
         file = Path(parsed.database or "")
         if not file.exists():
             if os.access(file.parent, os.W_OK):
-                yield well("database", f"{file} is not there yet; the first start makes it")
+                yield well("database", f"{file} does not exist yet; the first start creates it")
             else:
-                yield wrong("database", f"{file.parent} is no folder that this user may write in")
+                yield wrong("database", f"{file.parent} is not a folder that this user can write to")
             return
         if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
             yield wrong("database", f"{file} and its folder must be writable for this user")
@@ -122,18 +122,21 @@ def database(url: str, package: str) -> Iterator[Finding]:
         present, newest, known = revisions(opened, package)
     except SQLAlchemyError as error:
         # Without the driver's text, which may hold the password.
-        yield wrong("database", f"{shown} cannot be used ({type(error).__name__}): is the server up, the user allowed?")
+        yield wrong(
+            "database",
+            f"{shown} cannot be used ({type(error).__name__}): is the server up, and does the user have access?",
+        )
         return
     finally:
         opened.close()
     if present is None:
-        yield well("database", f"{shown} is reached and empty; the first start fills it")
+        yield well("database", f"{shown} can be reached and is empty; the first start creates the tables")
     elif not known:
-        yield wrong("database", f"{shown} was brought up to date by a newer version of Standing: install that one")
+        yield wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")
     elif present != newest:
-        yield look("database", f"{shown} is of an older version; the next start brings it up to date: back it up first")
+        yield look("database", f"{shown} is from an older version; the next start upgrades it: back it up first")
     else:
-        yield well("database", f"{shown} is reached and up to date")
+        yield well("database", f"{shown} can be reached and is up to date")
 
 
 def running(host: str, port: int) -> Iterator[Finding]:
@@ -145,12 +148,12 @@ def running(host: str, port: int) -> Iterator[Finding]:
         answer = httpx.get(url, timeout=_LOOK_TIMEOUT_S, trust_env=False).json()
     if isinstance(answer, dict) and "ok" in answer:
         reason = answer.get("reason")
-        yield well("running", f"it is fit for work at {host}:{port}") if reason is None else wrong("running", reason)
+        yield well("running", f"it is ready at {host}:{port}") if reason is None else wrong("running", reason)
         for warning in answer.get("warnings", []):
             yield look("running", warning)
         return
     listener(host, port).close()
-    yield look("running", f"it does not run; {host}:{port} is free")
+    yield look("running", f"it is not running; {host}:{port} is free")
 
 
 def _reachable(host: str) -> str:
@@ -166,15 +169,15 @@ def ledger_nodes(urls: Iterable[str], contract: str, chain_id: int | None, timeo
             client.check(chain_id)
             head = client.head()
         except LedgerUnreachable:
-            yield wrong("ledger", f"{name} does not answer: start the ledger's node there, or name another one")
+            yield wrong("ledger", f"{name} does not answer: start the ledger node there, or configure another one")
             continue
         except LedgerMismatch as error:
-            yield wrong("ledger", f"{error}: look at ledger_contract, chain_id and the node")
+            yield wrong("ledger", f"{error}: check ledger_contract, chain_id and the node")
             continue
         chain = client.domain.chain_id
         yield well("ledger", f"{name} answers: chain {chain}, block {head.number} of {when(head.time_s * 1000)}")
         if chain_id is None:
-            yield look("ledger", f"chain_id is not in the settings: chain_id = {chain} refuses any other chain")
+            yield look("ledger", f"chain_id is not set: chain_id = {chain} would make any other chain be refused")
         yield from _peers(client, name)
 
 
@@ -182,9 +185,9 @@ def _peers(client: LedgerClient, name: str) -> Iterator[Finding]:
     """Whether a ledger node has peers. Nodes that do not report them are skipped: the method is optional."""
     count = client.peers()
     if count == 0:
-        yield look("peers", f"the ledger's node {name} knows no other node: on a network of several it is cut off")
+        yield look("peers", f"the ledger node {name} has no peers: on a network of several nodes it is cut off")
     elif count is not None:
-        yield well("peers", f"the ledger's node {name} knows {count} others")
+        yield well("peers", f"the ledger node {name} has {count} peers")
 
 
 def clock(client: LedgerClient, now_ms: int) -> Iterator[Finding]:
@@ -196,4 +199,4 @@ def clock(client: LedgerClient, now_ms: int) -> Iterator[Finding]:
     elif behind_ms > _CLOCK_ALLOWANCE_MS:
         yield wrong("clock", f"this machine's clock is at least {span(behind_ms)} behind the ledger's: set it by NTP")
     else:
-        yield well("clock", f"it is {when(now_ms)} here, which fits the ledger's time")
+        yield well("clock", f"it is {when(now_ms)} here, which agrees with the ledger's time")

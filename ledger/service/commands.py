@@ -62,13 +62,13 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
 
     @app.command("new")
     def new_api_key(
-        name: Annotated[str, typer.Option(help="Whose key it is; shown in logs")],
+        name: Annotated[str, typer.Option(help="Name of the key's user; shown in logs")],
         role: Annotated[str, typer.Option(help="One of: " + ", ".join(roles))],
         platform: Annotated[
             str | None, typer.Option(help="The platform's id; with the role platform only", hidden=not names_platforms)
         ] = None,
     ) -> None:
-        """Make a key: show it once, with the lines for the settings, which hold only its hash."""
+        """Make a key and show it once, with the lines for the settings, which contain only its hash."""
         if role not in roles:
             raise typer.BadParameter(f"allowed: {', '.join(roles)}", param_hint="--role")
         if (platform is not None) != (names_platforms and role == "platform"):
@@ -81,7 +81,7 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
             )
         key, digest = new_key()
         whose = "" if platform is None else f'platform = "{platform}"\n'
-        console.print(f"The key, shown only now: {key}\n\n\\[\\[api_keys]]", highlight=False)
+        console.print(f"The key (it is shown only once): {key}\n\n\\[\\[api_keys]]", highlight=False)
         console.print(f'name = "{name}"\nrole = "{role}"\n{whose}sha256 = "{digest}"', highlight=False, soft_wrap=True)
 
     return app
@@ -89,11 +89,11 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
 
 def secret_app() -> typer.Typer:
     """The group `secret`."""
-    app = typer.Typer(help="Random secrets in files.", no_args_is_help=True)
+    app = typer.Typer(help="Generate random secrets in files.", no_args_is_help=True)
 
     @app.callback()
     def secrets() -> None:
-        """Random secrets in files."""
+        """Generate random secrets in files."""
 
     @app.command("new")
     def new_secret(file: Path) -> None:
@@ -120,13 +120,13 @@ def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Type
 
     @app.command("check")
     def config_check(config: Config = None) -> None:
-        """Check the settings and every file that they name: one line per fault, and exit code 1."""
+        """Check the settings and every file that they name. Prints one line per error; then the exit code is 1."""
         try:
             check(config)
         except StandingError as error:
             for fault in error.each if isinstance(error, SettingsError) else [str(error)]:
                 print(f"error: {in_language(fault)}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(1) from error
-        say(f"{config or 'the environment'} is right")
+        say(f"{config or 'the environment'} is valid")
 
     return app

@@ -45,7 +45,7 @@ def token() -> None:
 
 
 def status(config: Config = None) -> None:
-    """Show the node, its store and the ledger on one screen. Exit code 1 where the node is not ready."""
+    """Show the state of the node, its store and the ledger. Exit code 1 if the node is not ready."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, database.read() as connection:
@@ -136,7 +136,7 @@ def _ago(time_ms: int) -> str:
 
 
 def export(file: Path, config: Config = None) -> None:
-    """Write what neither core nor ledger could give back to a new file, sealed under the vault secret."""
+    """Export what neither the core nor the ledger could restore to a new file, encrypted under the vault secret."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, _counting("exported") as count:
@@ -147,7 +147,7 @@ def export(file: Path, config: Config = None) -> None:
 
 
 def import_(file: Path, config: Config = None) -> None:
-    """Put an export into a new, empty store. Then run `recover`."""
+    """Load an export into a new, empty store. Then run `recover`."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, _alone(database), _counting("imported") as count:
@@ -157,15 +157,20 @@ def import_(file: Path, config: Config = None) -> None:
 
 def recover(
     config: Config = None,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this, only look")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Carry it out; without this, only report what would be done")
+    ] = False,
     restored: Annotated[
-        bool, typer.Option("--restored", help="The store is a backup, even if the ledger is not ahead of it")
+        bool,
+        typer.Option(
+            "--restored", help="Treat the store as restored from a backup, even if the ledger is not ahead of it"
+        ),
     ] = False,
     give_up_oversized: Annotated[
         bool,
         typer.Option(
             "--give-up-oversized",
-            help="Give up signed publications that need more gas than a block of the ledger holds, and sign their "
+            help="Abandon signed publications that need more gas than a block of the ledger holds, and sign their "
             "content again in parts that fit",
         ),
     ] = False,
@@ -173,16 +178,16 @@ def recover(
         bool,
         typer.Option(
             "--take-ledger",
-            help="Go on from what somebody else published under the bank's old key, and give up what this store "
+            help="Continue from what somebody else published under the bank's old key, and abandon what this store "
             "signed in its place",
         ),
     ] = False,
     fed_again: Annotated[
-        bool, typer.Option("--fed-again", help="The core has fed again what the recovery asked for: go on signing")
+        bool, typer.Option("--fed-again", help="The core has fed again what the recovery asked for: resume signing")
     ] = False,
     from_block: Annotated[int, typer.Option(min=0, help="Where the bank's history on the ledger begins")] = 0,
 ) -> None:
-    """Make the store level with the ledger after a disaster; see docs/OPERATIONS.md. The node must not run."""
+    """Bring the store back in sync with the ledger after a disaster; see docs/OPERATIONS.md. Stop the node first."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         secrets = read_secrets(settings)
@@ -232,7 +237,7 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         "publications signed here, abandoned": findings.given_up,
         "publications rebuilt": findings.rebuilt,
         "… of which by number and digest only": findings.rebuilt_without_content,
-        "bindings to be stated again": findings.stated_again,
+        "bindings to be attested again": findings.stated_again,
         "bindings found ended on the ledger": findings.ended_on_ledger,
         "bindings unknown here, to be ended": findings.unknown_ended,
         "… to be made unreadable, platform unknown": findings.unknown_unreadable,
@@ -244,12 +249,12 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         console.print("To keep the unknown bindings, import the bank's newest export into an empty store first.")
     if findings.feed_again:
         console.print(
-            f"The core must feed again all that it said after {exactly(findings.core_from_ms)}, at least up to "
+            f"The core must feed again all that it stated after {exactly(findings.core_from_ms)}, at least up to "
             f"{exactly(findings.core_until_ms)}; then: standing-node recover --fed-again. Until then nothing is signed."
         )
     if not confirm:
         console.print(
-            "To do this: standing-node recover --confirm. First be sure that no other node signs for the bank."
+            "To carry this out: standing-node recover --confirm. First make sure that no other node signs for the bank."
         )
 
 
@@ -295,7 +300,7 @@ class _Count:
 
 @hsm.command("new-key")
 def hsm_new_key(config: Config = None) -> None:
-    """Make the signing key in the token that the settings name, and print its address."""
+    """Generate the signing key in the token named in the settings, and print its address."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         if settings.signer_pkcs11 is None:

@@ -23,7 +23,7 @@ _LOW = 1_000
 
 
 def doctor(config: Config = None) -> None:
-    """Say in plain words what is missing or wrong, and what to do. Exit code 1 where something is wrong."""
+    """Report what is missing or wrong, and what to do. Exit code 1 if something is wrong."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         client = LedgerClient(
@@ -73,7 +73,7 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
     if not state.admitted:
         yield wrong(
             "admission",
-            f"{settings.bic} is not admitted to the ledger {client.address}: tell the registrar the signer "
+            f"{settings.bic} is not admitted to the ledger {client.address}: give the registrar the signer "
             f"{signer.address} and the admin's address; the registrar runs standing-node ledger admit",
         )
         return
@@ -82,8 +82,8 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
     if state.signer != signer.address:
         yield wrong(
             "admission",
-            f"the ledger expects the signer {state.signer}, this node signs as {signer.address}: name that one's "
-            "keystore, or rotate by standing-node ledger rotate-signer with the bank's admin key",
+            f"the ledger expects the signer {state.signer}, this node signs as {signer.address}: configure the "
+            "keystore of that signer, or run standing-node ledger rotate-signer with the bank's admin key",
         )
     elif not state.suspended:
         reached = ago(state.watermark_ms, SystemClock().now_ms())
@@ -95,10 +95,11 @@ def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
     fitting = attestations_within(ceiling := sender.gas_ceiling())
     if fitting < 1:
         yield wrong(
-            "gas", f"a block holds {ceiling} gas, one attestation needs {publication_gas(1)}: ask for larger ones"
+            "gas",
+            f"a block holds {ceiling} gas, one attestation needs {publication_gas(1)}: ask for a higher gas limit",
         )
     elif fitting < settings.publisher.max_attestations:
-        yield look("gas", f"a block holds {ceiling} gas: a publication has at most {fitting} attestations")
+        yield look("gas", f"a block holds {ceiling} gas: a publication can have at most {fitting} attestations")
     price = sender.gas_price_wei()
     balance = sender.balance_wei()
     if price == 0:
@@ -109,20 +110,20 @@ def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
     if heartbeats < 1:
         yield wrong(
             "gas",
-            f"the sending account {account} holds {balance} wei and cannot pay for gas at {price} wei a unit: "
-            "send this address money on the ledger",
+            f"the sending account {account} holds {balance} wei and cannot pay for gas at {price} wei per unit: "
+            "fund this address on the ledger",
         )
     elif heartbeats < _LOW:
         yield look(
             "gas",
             f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
-            f"at {price} wei a unit: send it more soon",
+            f"at {price} wei per unit: top it up soon",
         )
     else:
         yield well(
             "gas",
             f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
-            f"at {price} wei a unit",
+            f"at {price} wei per unit",
         )
 
 
@@ -138,7 +139,7 @@ def _core(settings: NodeSettings) -> Iterator[Finding]:
     if settings.drop_folder is not None:
         folder = settings.drop_folder.path
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            yield wrong("core", f"{folder} is no folder that this user may read and write (drop_folder.path)")
+            yield wrong("core", f"{folder} is not a folder that this user can read and write (drop_folder.path)")
         else:
             yield well("core", f"{folder} can be read and written")
             yield from (look("core", rejected) for rejected in rejected_files(settings.drop_folder).lines)
@@ -146,12 +147,14 @@ def _core(settings: NodeSettings) -> Iterator[Finding]:
         if any(key.role == "core" for key in settings.api_keys):
             yield well("core", "the core calls POST /v1/feed with its key")
         else:
-            yield wrong("core", "nothing feeds the node: a key of the role core, [sql_view] or [drop_folder] is needed")
+            yield wrong(
+                "core", "the node has no feed: configure an API key with the role core, [sql_view] or [drop_folder]"
+            )
 
 
 def _platforms(settings: NodeSettings) -> Iterator[Finding]:
     names = sorted({key.platform for key in settings.api_keys if key.platform is not None})
     if names:
-        yield well("platforms", f"with a key: {', '.join(names)}")
+        yield well("platforms", f"platforms with a key: {', '.join(names)}")
     else:
-        yield look("platforms", "none has a key: standing-node platform add ID")
+        yield look("platforms", "no platform has a key yet: standing-node platform add ID")

@@ -43,10 +43,11 @@ _PAGE = 1_000
 
 
 ProfileFile = Annotated[
-    Path | None, typer.Option("--profile", help="TOML file that says how the file is written; see `feed learn`")
+    Path | None, typer.Option("--profile", help="TOML file that describes the file's format; see `feed learn`")
 ]
 AsOf = Annotated[
-    str | None, typer.Option("--as-of", help="The core's time, for a file of any name: 2026-01-01T02:00:00+08:00")
+    str | None,
+    typer.Option("--as-of", help="The core's time of the data, for a file of any name: 2026-01-01T02:00:00+08:00"),
 ]
 KindOfFile = Annotated[str, typer.Option("--kind", help="With --as-of: full (every account) or changes")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON")]
@@ -55,9 +56,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON")
 @app.command()
 def learn(
     file: FeedFile,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, and not to the screen")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of the screen")
+    ] = None,
 ) -> None:
-    """Draft a profile from a file as the core writes it, with a comment at each guess. Edit it, then `feed check`."""
+    """Draft a profile from a file of the core, with a comment on each guess. Edit it, then run `feed check`."""
     with one_line_errors():
         try:
             text = draft_profile(file)
@@ -80,7 +83,7 @@ def check(
     kind: KindOfFile = "full",
     as_json: AsJson = False,
 ) -> None:
-    """Judge a file line by line, and write nothing. With --config, also beside what the node's store has."""
+    """Check a file line by line without writing anything. With --config, also compare it with the node's store."""
     with one_line_errors(), ExitStack() as stack:
         written, name = _written(file, config, profile, as_of, kind)
         database, vault, max_bytes = None, Vault([secrets.token_bytes(32)], "check"), MAX_FILE_BYTES
@@ -106,14 +109,14 @@ def send(
     file: FeedFile,
     config: Config = None,
     reconcile: Annotated[
-        bool, typer.Option("--reconcile", help="A full file, compared with what another source fed")
+        bool, typer.Option("--reconcile", help="Compare a full file with what another source has fed")
     ] = False,
     profile: ProfileFile = None,
     as_of: AsOf = None,
     kind: KindOfFile = "full",
     as_json: AsJson = False,
 ) -> None:
-    """Take a file in, whole or not at all; the running node publishes what follows. The file stays where it is."""
+    """Import a file, completely or not at all; the running node publishes the changes. The file is not moved."""
     with one_line_errors():
         written, name = _written(file, config, profile, as_of, kind)
         settings = load(NodeSettings, config)
@@ -146,10 +149,10 @@ def send(
 @app.command()
 def unstated(
     config: Config = None,
-    at_most: Annotated[int, typer.Option(min=1, max=100_000, help="List no more than these, the oldest first")] = 1_000,
+    at_most: Annotated[int, typer.Option(min=1, max=100_000, help="The most accounts to list, oldest first")] = 1_000,
     as_json: AsJson = False,
 ) -> None:
-    """List the accounts of which the core said something that cannot be understood: where, and what is wrong."""
+    """List the unstated accounts: which data of the core is invalid, where it was stated, and why."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, database.read() as connection:

@@ -22,7 +22,7 @@ from standing.ledger.service.commands import console, one_line_errors
 from standing.ledger.service.times import ago
 from standing.node.publishing.keys import load_private_key
 
-app = typer.Typer(help="Govern banks on the ledger; roles are the contract's own.", no_args_is_help=True)
+app = typer.Typer(help="Govern banks on the ledger. The contract defines the roles.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Option("--ledger-url", envvar="STANDING_LEDGER_URL", help="JSON-RPC URL of a ledger node")]
 Contract = Annotated[
@@ -30,13 +30,13 @@ Contract = Annotated[
 ]
 Keystore = Annotated[Path, typer.Option("--keystore", help="Encrypted keystore of the caller's key")]
 PasswordFile = Annotated[Path, typer.Option("--password-file", help="File with the keystore's password")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change without sending anything")]
 Bank = Annotated[str, typer.Argument(help="The bank's BIC")]
 
 
 @app.command()
 def show(bank: Bank, ledger_url: Url, contract: Contract) -> None:
-    """What the ledger holds about a bank."""
+    """Show what the ledger holds about a bank."""
     with one_line_errors():
         _show(bank, _client(ledger_url, contract).bank(parse_bic(bank)))
 
@@ -84,9 +84,11 @@ def admit(
     contract: Contract,
     keystore: Keystore,
     password_file: PasswordFile,
-    signer: Annotated[str, typer.Option(help="Address whose signature makes a publication")],
+    signer: Annotated[str, typer.Option(help="Address of the key that signs publications")],
     admin: Annotated[str, typer.Option(help="Address that may rotate the signer")],
-    number: Annotated[int, typer.Option(help="Last publication of the history to go on from; 0 for a new bank")] = 0,
+    number: Annotated[
+        int, typer.Option(help="Number of the last publication in the history to continue; 0 for a new bank")
+    ] = 0,
     head: Annotated[str, typer.Option(help="Its digest, 0x and 64 digits; zeros for a new bank")] = "0x" + "00" * 32,
     dry_run: DryRun = False,
 ) -> None:
@@ -109,7 +111,7 @@ def suspend(
     password_file: PasswordFile,
     dry_run: DryRun = False,
 ) -> None:
-    """Suspend a bank at once: nothing it states counts from then on. The caller must be the guardian."""
+    """Suspend a bank immediately: from then on its attestations are not accepted. The caller must be the guardian."""
     with one_line_errors():
         key = load_private_key(keystore, password_file, "caller")
         _carry_out(governance.suspend(bank), bank, _client(ledger_url, contract), key, dry_run)
@@ -122,11 +124,11 @@ def reinstate(
     contract: Contract,
     keystore: Keystore,
     password_file: PasswordFile,
-    signer: Annotated[str, typer.Option(help="The signer that counts from here on")],
-    admin: Annotated[str, typer.Option(help="The admin that counts from here on")],
+    signer: Annotated[str, typer.Option(help="The signer from now on")],
+    admin: Annotated[str, typer.Option(help="The admin from now on")],
     dry_run: DryRun = False,
 ) -> None:
-    """End a suspension, naming the keys again. The caller must be the registrar."""
+    """End a suspension and set the bank's keys again. The caller must be the registrar."""
     with one_line_errors():
         step = governance.reinstate(bank, parse_address(signer, "signer"), parse_address(admin, "admin"))
         _carry_out(
@@ -141,7 +143,7 @@ def rotate_signer(
     contract: Contract,
     keystore: Keystore,
     password_file: PasswordFile,
-    signer: Annotated[str, typer.Option(help="The new signer; the old one counts for nothing at once")],
+    signer: Annotated[str, typer.Option(help="The new signer; the old one becomes invalid immediately")],
     dry_run: DryRun = False,
 ) -> None:
     """Replace a bank's signer. The caller must be the bank's admin."""

@@ -38,7 +38,7 @@ Admin = Annotated[
     str | None,
     typer.Option(
         help="Address of the bank's admin key, which may rotate the signer, if you made one on another machine; "
-        "without it one is made in DIR/admin, to be moved away"
+        "otherwise one is made in DIR/admin, which you should move off this machine"
     ),
 ]
 Platform = Annotated[list[str] | None, typer.Option(help="Id of a payment platform that gets a key; may be repeated")]
@@ -144,18 +144,18 @@ def _keystore(folder: Path, role: str) -> str:
 def _guide(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admin: bool, contract: str | None) -> None:
     config = final / "node.toml"
     say(f"Made {final} for {bic}: node.toml, two secrets, keystores with passwords, API keys in keys/.\n")
-    say("Tell the ledger's registrar, over a channel that you trust, and let two people read it back:")
+    say("Send these to the ledger's registrar over a trusted channel, and have two people check them:")
     say(f"  bank    {bic}\n  signer  {made.signer}\n  admin   {made.admin}")
-    say("The registrar admits the bank by:")
+    say("The registrar then admits the bank with:")
     say(f"  standing-node ledger admit {bic} --signer {made.signer} --admin {made.admin} \\")
     say("    --keystore REGISTRAR.json --password-file REGISTRAR-PASSWORD\n")
     say("Before the bank goes live:")
     say("  - copy bank-secret and vault-secret to a safe place, apart from the database and its backups")
     if own_admin:
-        say(f"  - move {final / 'admin'} off this machine: it replaces a leaked or lost signing key")
-    say(f"  - where the ledger asks for gas, send money to the sending account {made.sender}")
+        say(f"  - move {final / 'admin'} off this machine: it is needed to replace a leaked or lost signing key")
+    say(f"  - if the ledger charges for gas, fund the sending account {made.sender}")
     for name in platforms:
         say(f"  - give {name} its key, which is in {final / 'keys' / name}")
     if contract is None:
-        say(f"  - write ledger_contract into {config}: you get its address from the registrar")
+        say(f"  - write ledger_contract into {config}: the registrar provides the address")
     say(f"\nNext: standing-node doctor -c {config}\nThen: standing-node serve -c {config}")

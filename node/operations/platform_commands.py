@@ -26,7 +26,7 @@ from standing.node.storage.database import opened
 
 app = typer.Typer(help="Payment platforms.", no_args_is_help=True)
 
-PlatformArgument = Annotated[str, typer.Argument(help="The platform's id, as in its API key's settings")]
+PlatformArgument = Annotated[str, typer.Argument(help="The platform's id, as in the settings of its API key")]
 
 _WAIT_S = 1.0
 
@@ -36,11 +36,9 @@ def add(
     platform: PlatformArgument,
     config: Config = None,
     name: Annotated[str | None, typer.Option(help="Name of the key, shown in logs; default: the platform's id")] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="Write the key to this new file, in place of the screen")
-    ] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Write the key to this new file instead of the screen")] = None,
 ) -> None:
-    """Make a key for a platform and put it into the settings file; the running node takes it by `reload`."""
+    """Make a key for a platform and add it to the settings file. Run `reload` to apply it to a running node."""
     with one_line_errors():
         _check_id(platform)
         if config is None:
@@ -51,7 +49,7 @@ def add(
         def check(text: str) -> None:
             settings = load_text(NodeSettings, text, str(config))
             if digest not in {each.sha256 for each in settings.api_keys}:
-                raise SettingsError("api_keys: the environment has them (STANDING_NODE_API_KEYS): add the key there")
+                raise SettingsError("api_keys: set in the environment (STANDING_NODE_API_KEYS): add the key there")
 
         if key_file is not None:
             write_private(key_file, key + "\n")
@@ -62,13 +60,15 @@ def add(
                 key_file.unlink()
             raise
     say(f"{platform} has a key in {config}.")
-    say(f"Give it to the platform: {key_file}" if key_file else f"Give it to the platform, it is shown only now: {key}")
+    say(
+        f"Give it to the platform: {key_file}" if key_file else f"Give it to the platform; it is shown only once: {key}"
+    )
     say("Next: standing-node reload, with an operator's key, or send the node's process SIGHUP; no request is lost.")
 
 
 @app.command("off-board")
 def off_board(platform: PlatformArgument, config: Config = None) -> None:
-    """Grant the platform nothing any more, and end all its bindings. If interrupted, run it again to continue."""
+    """Stop granting bindings to the platform, and end all that it has. If interrupted, run it again to continue."""
     with one_line_errors(), _off_boardings(platform, config) as off_boardings:
         state = off_boardings.begin(platform)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -84,7 +84,7 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
 
 @app.command()
 def readmit(platform: PlatformArgument, config: Config = None) -> None:
-    """Let a platform that was off-boarded be granted bindings again. Ended bindings stay ended."""
+    """Allow an off-boarded platform to be granted bindings again. Ended bindings stay ended."""
     with one_line_errors(), _off_boardings(platform, config) as off_boardings:
         off_boardings.readmit(platform)
         console.print(f"{platform} may be granted bindings again", highlight=False)

@@ -11,8 +11,8 @@ KEY_VARIABLE = "STANDING_NODE_KEY"
 
 
 def reload(
-    url: Annotated[str, typer.Option(help="Where the node listens")] = "http://127.0.0.1:8100",
+    url: Annotated[str, typer.Option(help="The node's URL")] = "http://127.0.0.1:8100",
     key_file: Annotated[Path | None, typer.Option(help=f"A file with an operator's key; or {KEY_VARIABLE}")] = None,
 ) -> None:
-    """Let the running node read its API keys again, as SIGHUP does. Exit code 2 where something needs a restart."""
+    """Have the running node reload its API keys, as SIGHUP does. Exit code 2 if a change needs a restart."""
     reload_command.reload(url, key_file, KEY_VARIABLE)

@@ -36,7 +36,7 @@ def keystore_new(
     file: Path,
     password_file: Annotated[Path, typer.Option(help="File with the password that encrypts the key")],
 ) -> None:
-    """Make a fresh key, write its encrypted keystore, and print its address."""
+    """Generate a key, write its encrypted keystore, and print its address."""
     with one_line_errors():
         console.print(new_keystore(file, password_file))
 
@@ -46,12 +46,12 @@ def keystore_import(
     file: Annotated[Path, typer.Argument(help="The keystore to write")],
     password_file: Annotated[Path, typer.Option(help="File with the password that encrypts the key")],
     key_file: Annotated[
-        Path | None, typer.Option(help="File with the private key in hexadecimal; without it the key is asked for")
+        Path | None, typer.Option(help="File with the private key in hexadecimal; without it you are asked for the key")
     ] = None,
-    from_keystore: Annotated[Path | None, typer.Option(help="Another keystore, in the place of a key")] = None,
-    from_password_file: Annotated[Path | None, typer.Option(help="File with that one's password")] = None,
+    from_keystore: Annotated[Path | None, typer.Option(help="Another keystore to take the key from")] = None,
+    from_password_file: Annotated[Path | None, typer.Option(help="File with the password of that keystore")] = None,
 ) -> None:
-    """Write the keystore of a key that you have, under a password of its own, and print its address."""
+    """Write an existing key to a keystore, under a password of its own, and print its address."""
     with one_line_errors():
         if (from_keystore is None) != (from_password_file is None):
             raise SettingsError("--from-keystore, --from-password-file: both or neither")

@@ -240,7 +240,7 @@ def test_support_has_no_admin_pages_in_the_menu_and_is_refused_at_their_address(
         assert not {"Webhooks", "Audit"} & set(page.locator("nav a").all_inner_texts())
         for path in ("audit", "webhooks"):
             page.goto(f"/console/{path}")
-            expect(page.get_by_text("Your role may not do this")).to_be_visible()
+            expect(page.get_by_text("Your role does not allow this")).to_be_visible()
 
 
 def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_payment_goes_through(

@@ -212,7 +212,7 @@ _WARNED = {
         "Payments like yours are often above",
         "Ask the bank to raise the limit",
         "Came true",
-        "Warned before it failed",
+        "Early warning",
     ),
     "zh": ("您的常见付款金额可能超过", "请向银行申请提高限额", "预警应验", "失败前的预警"),
 }

@@ -127,7 +127,7 @@ def test_everything_works_without_scripts_and_by_clicks(chromium: Browser, calm:
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("h1")).to_contain_text(calm.bank.bic)
         shoot(page, "node-calm-en")
-        page.get_by_role("link", name="Rows that wait").click()
+        page.get_by_role("link", name="Unstated accounts").click()
         expect(page.get_by_text("line 4").first).to_be_visible()
         page.get_by_role("button", name="中文").click()
         expect(page.locator("h1")).to_contain_text("待修正数据")

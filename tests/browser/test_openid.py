@@ -41,8 +41,8 @@ def test_a_user_signs_in_over_another_site_and_out_again(chromium: Browser, tmp_
                 expect(page.get_by_text("openid:u-1001 · Support")).to_be_visible()
                 assert page.url == it.url + "/console/banks"
                 page.get_by_role("button", name="Sign out").click()
-                expect(page.get_by_text("You are signed out here.")).to_be_visible()
-                page.get_by_role("link", name="Sign out at Example ID").click()
+                expect(page.get_by_text("You are signed out of this console.")).to_be_visible()
+                page.get_by_role("link", name="Sign out of Example ID").click()
                 expect(page.get_by_text(f"signed out {CLIENT_ID}")).to_be_visible()
                 page.goto("/console/banks")
                 expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()

@@ -33,26 +33,33 @@ EvidenceFile = Annotated[Path, typer.Argument(help="A decision as answered, an e
 
 def verify_command(
     evidence: EvidenceFile,
-    contract: Annotated[str, typer.Option(help="The StatusLedger contract that you rely on")],
+    contract: Annotated[str, typer.Option(help="Address of the StatusLedger contract that you rely on")],
     gateway_key: Annotated[str, typer.Option(help="The gateway's public key: a JWK, or a file that holds it")],
-    ledger: Annotated[str | None, typer.Option(help="URL of a ledger node, with the state of that block")] = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="URL of a ledger node that still has the state of that block")
+    ] = None,
     binding_key: Annotated[
         str | None,
-        typer.Option(envvar="STANDING_BINDING_KEY", help="Opens the terms: 64 hexadecimal digits, or a file with them"),
+        typer.Option(
+            envvar="STANDING_BINDING_KEY",
+            help="The binding's key, which decrypts the terms: 64 hexadecimal digits, or a file with them",
+        ),
     ] = None,
-    grant: Annotated[Path | None, typer.Option(help="The bank's grant (JSON), which shows the key to be right")] = None,
+    grant: Annotated[
+        Path | None, typer.Option(help="The bank's grant (JSON), which proves that the key is the right one")
+    ] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="The platform's policy file, whose version evidence names")
+        Path | None, typer.Option(help="The platform's policy file, of the version named in the evidence")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="By the storage proof in the evidence; needs --header")
+        bool, typer.Option("--offline", help="Verify with the storage proof in the evidence; needs --header")
     ] = False,
     header: Annotated[Path | None, typer.Option(help="The block, as returned by eth_getBlockByNumber")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
 ) -> None:
     """Check a decision's evidence, line by line, without the gateway.
 
-    Exit code 0: everything holds. 1: something fails. 2: nothing fails, but something could not be checked.
+    Exit code 0: everything is valid. 1: something is invalid. 2: nothing is invalid, but not everything was checked.
     """
     with one_line_errors():
         given = parse_evidence(_read(evidence, "evidence"))
@@ -81,7 +88,7 @@ def prove_command(
     ledger: Annotated[str, typer.Option(help="URL of a ledger node that offers eth_getProof")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the evidence with its proof")],
 ) -> None:
-    """Add a storage proof to evidence, so that it can be verified offline; soon, before nodes prune the state."""
+    """Add a storage proof to evidence, so that it can be verified offline. Run it before nodes prune the state."""
     with one_line_errors():
         given = parse_evidence(_read(evidence, "evidence"))
         claims = read_claims(given.jws)

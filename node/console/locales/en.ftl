@@ -1,5 +1,5 @@
-nav-state = Now
-nav-rows = Rows that wait
+nav-state = Status
+nav-rows = Unstated accounts
 nav-publications = Publications
 nav-platforms = Platforms
 nav-keys = Keys
@@ -11,47 +11,47 @@ role-core = Core
 role-platform = Platform
 role-operator = Operator
 
-error-database-unavailable = The node’s database cannot be used at the moment
+error-database-unavailable = The node’s database is not available at the moment
 
 state-fit = Working
 state-unfit = Needs attention
-state-standby = Standing by
+state-standby = Standby
 
 ago = { $span } ago
 never = never
 of-at-most = of at most { $bound }
 
 core = The core
-core-as-of = Its last word holds until
+core-as-of = Data as of
 core-received = Received
-core-changed = Last word with a change
+core-changed = Last entry with changes
 core-changes = changes: { $changes }, attestations: { $attestations }
 core-source = Read from { $source }
-core-unstated = Accounts that wait to be stated
-core-again = A recovered store waits for the core: it has to feed again everything from { $begins } to { $ends }.
+core-unstated = Unstated accounts
+core-again = The store was recovered: the core must feed everything from { $begins } to { $ends } again.
 
 ledger = The ledger
-ledger-watermark = Platforms can rely on the core’s word until
+ledger-watermark = Watermark on the ledger
 ledger-publication = Last publication in a block
 ledger-signed = signed: { $number }
 ledger-waiting = Attestations in the outbox
-ledger-in-flight = Publications on their way
-ledger-restatements = Bindings to state again after a recovery
+ledger-in-flight = Publications in flight
+ledger-restatements = Bindings still to be attested again after the recovery
 ledger-bindings = Active bindings
 ledger-nodes = Ledger nodes
 ledger-node-in-use = in use
 ledger-node-failures = failures since the start: { $count }
 
-rows = Rows that wait
-rows-what = The core said something about these accounts that cannot be understood. Until it states them again, the ledger marks them as unstated.
-rows-more = The { $shown } that have waited longest are shown.
-rows-none = Every account is stated.
-rows-new = never understood
+rows = Unstated accounts
+rows-what = The core sent data about these accounts that the node cannot interpret. The ledger marks them as unstated until the core sends valid data.
+rows-more = Only the { $shown } that have waited longest are shown.
+rows-none = No account is unstated.
+rows-new = never valid so far
 rows-since = since { $at }, for { $span }
 
 publications = Publications
 outbox-waiting = Attestations in the outbox: { $count }. The oldest has waited for { $span }.
-outbox-empty = Nothing waits in the outbox.
+outbox-empty = The outbox is empty.
 way-in-block = in block { $block }
 way-submitted = submitted
 way-signed = signed
@@ -74,15 +74,15 @@ column-deposits = Open micro-deposits
 column-unpaid = Of these, to pay out
 
 deposits = Micro-deposits to pay out
-deposits-what = Payments that the payout has not taken yet. They are ordered again every second.
-deposits-none = Every payment was ordered.
-deposit-times = asked for { $at }, expires { $ends }
+deposits-what = Payment orders that the payout system has not accepted yet. They are sent again every second.
+deposits-none = All payment orders have been sent.
+deposit-times = requested { $at }, expires { $ends }
 
 keys = Keys
 keys-files = Keys and secrets
 keys-signer = Address of the signing key:
 keys-written = written { $at }, { $span } ago
-keys-age-unknown = its age is not known here
+keys-age-unknown = age unknown
 keys-api = API keys
 key-signer = Signing key
 key-sender = Sending key

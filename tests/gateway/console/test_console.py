@@ -69,7 +69,7 @@ def test_too_many_failed_attempts_lock_an_address_out_for_a_while(a_rig: Rig, vi
     a_rig.clock.advance(16 * 60_000)  # attempts of other tests are out of the window
     for _ in range(10):
         visitor.sign_in("sk_guessed")
-    assert "Too many failed tries" in visitor.sign_in(a_rig.keys["support"])
+    assert "Too many failed attempts" in visitor.sign_in(a_rig.keys["support"])
     assert visitor.page.status_code == 429
     assert int(visitor.page.headers["Retry-After"]) <= 15 * 60
     a_rig.clock.advance(15 * 60_000)
@@ -172,7 +172,7 @@ def test_an_account_page_says_when_the_ledger_is_unreachable(a_rig: Rig, staff: 
     a_rig.chain.down = True
     text = staff.open(f"/console/accounts/{person.binding}")
     assert staff.page.status_code == 200
-    assert "cannot be read now" in text
+    assert "cannot be read right now" in text
 
 
 def test_a_resync_needs_a_reason_and_is_audited(a_rig: Rig, staff: Browser) -> None:

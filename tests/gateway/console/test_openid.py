@@ -103,7 +103,7 @@ def test_a_member_of_a_mapped_group_signs_in_to_the_requested_page_and_out_again
     assert "samesite=strict" in session.lower()
     assert "openid:li.na · Support" in browser.open("/console/banks")
     browser.submit("/console/sign-out")
-    out = re.search(r'href="([^"]+)">Sign out at Example ID', browser.page.text)
+    out = re.search(r'href="([^"]+)">Sign out of Example ID', browser.page.text)
     assert out is not None, browser.page.text
     address = urlsplit(out.group(1).replace("&amp;", "&"))
     assert parse_qs(address.query) == {
@@ -317,7 +317,7 @@ def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     honest.down = True
     browser.open("/console/banks")
     browser.submit("/console/sign-out")
-    assert "You are signed out here" in browser.page.text
+    assert "You are signed out of this console" in browser.page.text
     browser.open("/console/sign-in/openid")
     refused(browser, "does not answer", 503)
 
@@ -327,7 +327,7 @@ def test_guessing_codes_locks_the_address_out(openid: tuple[Rig, Provider], hone
         return_to_gateway(browser, sign_in_at_provider(browser) | {"code": "guessed"})
     answer = sign_in_at_provider(browser)
     return_to_gateway(browser, answer)
-    assert "Too many failed tries" in browser.page.text
+    assert "Too many failed attempts" in browser.page.text
     assert browser.page.status_code == 429
 
 

@@ -88,7 +88,7 @@ def test_no_query_of_the_account_page_scans_a_growing_table(it: FollowRig) -> No
     with _noted(engine) as asked:
         page = browser.open(f"/console/accounts/{person.binding}")
     browser.http.close()
-    assert "Warned before it failed" in page
+    assert "Early warning" in page
     assert len(asked) > 10
     with engine.begin() as connection:
         found = {statement: tables for statement, *rest in asked if (tables := scanned(connection, statement, rest[0]))}

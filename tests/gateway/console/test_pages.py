@@ -62,7 +62,7 @@ def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig
     assert admin.page.status_code == 422
     support = Browser(a_rig.url)
     support.sign_in(a_rig.keys["support"])
-    assert "Your role may not do this" in support.submit(path, after="0", reason="Curiosity")
+    assert "Your role does not allow this" in support.submit(path, after="0", reason="Curiosity")
     support.http.close()
 
 
@@ -74,7 +74,7 @@ def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_fac
         own.clock.advance(6 * 60_000)
         assert 'class="tag blocked">silent' in browser.open("/console/banks")
         own.chain.down = True
-        assert "cannot be read now" in browser.open("/console/banks")
+        assert "cannot be read right now" in browser.open("/console/banks")
         browser.http.close()
 
 
@@ -110,5 +110,5 @@ def test_empty_reconciliation_and_today_pages_say_so(tmp_path_factory: pytest.Te
         browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
         assert "No reconciliation has run yet" in browser.open("/console/reconciliation")
-        assert "Nothing was decided" in browser.open("/console/today")
+        assert "No decisions were made" in browser.open("/console/today")
         browser.http.close()

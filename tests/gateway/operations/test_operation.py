@@ -197,7 +197,7 @@ def test_the_status_command_shows_one_screen(a_rig: Rig, tmp_path: Path) -> None
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
     assert len(shown.stdout.splitlines()) < 40
-    for text in ("fit for work", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
+    for text in ("ready", *BICS, a_rig.chain_url.removeprefix("http://"), "decisions"):
         assert text in shown.stdout
     assert "webhooks to" not in shown.stdout
     troubles = a_rig.app.state.gateway.following.dispatcher._worker_troubles

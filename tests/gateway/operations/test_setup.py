@@ -49,8 +49,8 @@ def test_a_gateway_is_set_up_from_nothing_to_reading_a_bank(tmp_path: Path) -> N
         assert (again.exit_code, "exists already" in again.stderr) == (1, True)
         it.banks[settings.bic].publish()
         doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
-        assert f"the node of {settings.bic} answers, and takes this gateway's key" in doctor.stdout
-        assert "is not there yet; the first start makes it" in doctor.stdout
+        assert f"the node of {settings.bic} answers, and accepts this gateway's key" in doctor.stdout
+        assert "does not exist yet; the first start creates it" in doctor.stdout
         with served(create_app(load(GatewaySettings, config), it.clock)):
             assert "reached and up to date" in run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
 

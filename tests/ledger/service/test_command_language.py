@@ -157,7 +157,7 @@ def test_doctor_reports_in_the_language_of_the_environment(capsys: pytest.Captur
                 examine([("database", lambda: database(url, "standing.gateway.storage"))])
         return capsys.readouterr().out.splitlines()
 
-    assert shown("en") == [f"wrong  database   {tmp_path}/none is no folder that this user may write in"]
+    assert shown("en") == [f"wrong  database   {tmp_path}/none is not a folder that this user can write to"]
     assert shown("zh") == [f"错误   数据库     {tmp_path}/none 不是当前用户可写的文件夹"]
 
 

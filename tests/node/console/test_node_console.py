@@ -119,13 +119,13 @@ def test_a_rejected_row_is_shown_by_place_and_field_with_its_number_masked(
     good, bad = account(1), account(2, status="asleep")
     _drop(folder, a_world.clock.advance(10), good, bad)
     browser = signed_in(stack, bank, key)
-    wait_until(lambda: "Rows that wait 1" in text_of(browser.open("/console/rows")))
+    wait_until(lambda: "Unstated accounts 1" in text_of(browser.open("/console/rows")))
     text = text_of(browser.page.text)
     assert "status" in text
     assert f"…{bad['number'][-4:]}" in text
     assert bad["number"] not in text
     assert "line 2" in text
-    assert "never understood" in text
+    assert "never valid so far" in text
 
 
 def test_the_console_shows_counts_of_publications_platforms_and_deposits(
@@ -143,7 +143,7 @@ def test_the_console_shows_counts_of_publications_platforms_and_deposits(
     assert answer["micro_deposit"]["id"] in platforms
     assert ACCOUNT["number"] not in platforms
     wait_until(lambda: re.search(r"in block \d", text_of(browser.open("/console/publications"))))
-    assert "Nothing waits in the outbox" in browser.page.text
+    assert "The outbox is empty" in browser.page.text
 
 
 def test_a_pending_publication_is_distinguished_from_a_mined_one(a_world: World, stack: ExitStack) -> None:
@@ -186,7 +186,7 @@ def test_keys_are_listed_with_their_age_and_never_opened(a_world: World, stack: 
     bank, key = started(a_world, stack)
     text = text_of(signed_in(stack, bank, key).open("/console/keys"))
     assert bank.signer.address in text
-    assert "its age is not known here" in text  # the world hands its secrets over in memory
+    assert "age unknown" in text  # the world hands its secrets over in memory
     assert f"platform Platform {PLATFORM}" in text
     file = tmp_path / "signer.json"
     file.write_text("{}")
@@ -209,7 +209,7 @@ def test_a_standby_lets_operators_in_and_says_that_it_is_one(a_world: World, sta
     other = build(bank.settings, bank.secrets, bank.clock)
     stack.callback(other.database.close)
     browser = opened(stack, stack.enter_context(served(create_app(other))))
-    assert "Standing by" in browser.sign_in(key)
+    assert "Standby" in browser.sign_in(key)
 
 
 def test_a_console_that_is_turned_off_is_not_served(a_world: World, stack: ExitStack) -> None:
