@@ -6,7 +6,7 @@ StandingError
 │   ├── AlreadyBound          the bank has an active binding of this account for this platform
 │   ├── BankNotServed         the binding's bank is not in the settings any more
 │   ├── BankNotUsable         the ledger does not admit the bank, or has suspended it
-│   ├── NothingReserved       the decision holds no reservation, so there is nothing to capture or void
+│   ├── NothingReserved       the decision has no reservation, so there is nothing to capture or void
 │   ├── AlreadySettled        captured where a void is requested, or vice versa
 │   ├── NotInReview           the decision was not sent to review, so there is no review to close
 │   ├── AlreadyReviewed       the review ended with the other outcome before

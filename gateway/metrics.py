@@ -53,7 +53,7 @@ class Meters:
         self.total_latency = latency.labels("total")
         self.call_queries = Histogram(
             "standing_gateway_ledger_call_queries",
-            "How many reads shared one call of the ledger (sum / count: the coalescing factor).",
+            "How many reads shared one ledger call (sum / count: the coalescing factor).",
             buckets=_BATCH_BUCKETS,
             registry=self.registry,
         )
@@ -72,7 +72,7 @@ class Meters:
 
         self.refused = Counter(
             "standing_gateway_decision_requests_refused",
-            "Requests for a decision that were answered 503, because too many were in progress.",
+            "Decision requests that were answered 503 because too many were in progress.",
             registry=self.registry,
         )
 

@@ -39,12 +39,12 @@ def _database_url(url: str) -> str:
     except ArgumentError as error:
         raise ValueError("not a database URL; allowed: such as sqlite:////var/lib/standing/gateway.sqlite3") from error
     if in_memory:
-        raise ValueError("would be gone with the process; allowed: a file, or PostgreSQL")
+        raise ValueError("in memory, it would be lost with the process; allowed: a file, or PostgreSQL")
     return url
 
 
 class BlockDepth(BaseModel):
-    """That many blocks below the newest, for a chain that neither finalises at once nor says what is final."""
+    """A number of blocks below the newest, for a chain that has no immediate finality and does not report it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,36 +62,42 @@ class GatewaySettings(ServiceSettings):
     listen_port: int = Field(8200, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
-    ledger_url: AnyHttpUrl | None = Field(None, repr=False, description="The ledger's node; or several in ledger_urls")
-    ledger_urls: list[AnyHttpUrl] = Field([], repr=False, max_length=MAX_URLS, description="Several, for fail-over")
+    ledger_url: AnyHttpUrl | None = Field(None, repr=False, description="The ledger node; use ledger_urls for several")
+    ledger_urls: list[AnyHttpUrl] = Field(
+        [], repr=False, max_length=MAX_URLS, description="Several nodes, for failover"
+    )
     ledger_contract: Annotated[str, checked(lambda text: parse_address(text, "ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
-    ledger_read_timeout_ms: int = Field(800, ge=10, le=30_000, description="From a request's arrival to its answer")
+    ledger_read_timeout_ms: int = Field(
+        800, ge=10, le=30_000, description="From the arrival of a request to its answer"
+    )
     ledger_calls_in_flight: int = Field(2, ge=1, le=16)
     ledger_block: Literal["latest", "finalized"] | BlockDepth = Field(
         "latest", description="What decisions read: latest, finalized, or { depth = n }: n blocks below the newest"
     )
-    ledger_max_lag_blocks: int = Field(10, ge=0, le=100_000, description="A node further behind is left out")
-    ledger_max_head_age_ms: int = Field(60_000, ge=1_000, le=86_400_000, description="Beyond it a node is used last")
-    ledger_probe_ms: int = Field(1_000, ge=50, le=60_000, description="How often each ledger node is looked at")
+    ledger_max_lag_blocks: int = Field(10, ge=0, le=100_000, description="A node that is further behind is not used")
+    ledger_max_head_age_ms: int = Field(
+        60_000, ge=1_000, le=86_400_000, description="A node whose newest block is older is used last"
+    )
+    ledger_probe_ms: int = Field(1_000, ge=50, le=60_000, description="How often each ledger node is checked")
 
     reconcile_every_minutes: Annotated[int, Field(ge=1, le=43_200)] | Literal["never"] = Field(
-        1_440, description="After the last run began, whichever process made it"
+        1_440, description="Counted from the start of the last run, by any process"
     )
     reconcile_batch: int = Field(200, ge=1, le=500, description="Bindings read at once")
-    reconcile_pause_ms: int = Field(20, ge=0, le=60_000, description="Rest after each batch")
+    reconcile_pause_ms: int = Field(20, ge=0, le=60_000, description="Pause after each batch")
 
     vault_secret_files: list[Path] = Field(
         [], max_length=8, description="32 bytes or more each, in hexadecimal; newest first"
     )
     vault_secrets: SecretStr | None = Field(
-        None, description="In place of the files, from the environment: hexadecimal, comma-separated, newest first"
+        None, description="Instead of the files, from the environment: hexadecimal, comma-separated, newest first"
     )
     evidence_key_file: Path = Field(description="Ed25519 private key, PEM (PKCS #8)")
 
     api_keys: list[ApiKey] = Field(min_length=1)
     max_body_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
-    max_batch_body_bytes: int = Field(256 * 1024, ge=1024, le=4 * 1024 * 1024, description="Of decisions:batch")
+    max_batch_body_bytes: int = Field(256 * 1024, ge=1024, le=4 * 1024 * 1024, description="For decisions:batch")
     max_waiting_reads: int = Field(2_000, ge=1, le=100_000)
     max_decision_requests: int = Field(256, ge=1, le=100_000)
     max_waiting_decisions: int = Field(2_000, ge=1, le=100_000)
@@ -100,12 +106,15 @@ class GatewaySettings(ServiceSettings):
     bank_node_timeout_ms: int = Field(5_000, ge=100, le=60_000)
 
     reservation_lifetime_ms: int = Field(
-        RESERVATION_LIFETIME_MS, ge=1_000, le=30 * 86_400_000, description="Not captured by then, it is given back"
+        RESERVATION_LIFETIME_MS,
+        ge=1_000,
+        le=30 * 86_400_000,
+        description="A reservation that is not captured by then is released",
     )
 
     banks: list[BankSettings] = Field([], max_length=1_000)
     policy: Policy = Policy()
-    policy_file: Path | None = Field(None, description="The policy in a file of its own, instead of the table here")
+    policy_file: Path | None = Field(None, description="The policy in a separate file, instead of the [policy] table")
     follower: FollowerSettings = FollowerSettings()
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
@@ -191,7 +200,7 @@ EXAMPLE = """\
 # (JSON), STANDING_GATEWAY_POLICY__WHEN_SILENT … The environment takes precedence over this file.
 platform = "jinqiao-pay"             # this platform's id, as the banks know it
 database_url = "sqlite:////var/lib/standing/gateway.sqlite3"
-listen_host = "127.0.0.1"            # put TLS in front of it
+listen_host = "127.0.0.1"            # put a TLS proxy in front
 listen_port = 8200
 log_level = "info"                   # debug, info, warning, error
 
@@ -199,29 +208,29 @@ ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; se
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
 ledger_read_timeout_ms = 800         # no answer in this time: review, with ledger_unreachable
-ledger_calls_in_flight = 2           # requests that wait meanwhile share the next call
-ledger_block = "latest"              # on a chain whose blocks may go: "finalized", or { depth = 12 }
-ledger_max_lag_blocks = 10           # a node that is further behind than this is left out
-ledger_max_head_age_ms = 60000       # a node whose newest block is older is asked last
+ledger_calls_in_flight = 2           # requests that arrive in the meantime share the next call
+ledger_block = "latest"              # on a chain that can drop blocks: "finalized", or { depth = 12 }
+ledger_max_lag_blocks = 10           # a node that is further behind is not used
+ledger_max_head_age_ms = 60000       # a node whose newest block is older is used last
 ledger_probe_ms = 1000               # how often each ledger node is checked
 
-reconcile_every_minutes = 1440       # every binding read at one block, to find dead ones and drift; or "never"
+reconcile_every_minutes = 1440       # compare all bindings with the ledger at one block; or "never"
 reconcile_batch = 200                # bindings read at once
-reconcile_pause_ms = 20              # rest after each batch, for the traffic beside it
+reconcile_pause_ms = 20              # pause after each batch, so that traffic is not slowed down
 
 vault_secret_files = ["/etc/standing/gateway-secret"]      # standing-gateway secret new FILE; newest first
-# instead of the files: vault_secrets, hexadecimal, separated by commas; from the environment only
+# instead of the files: vault_secrets, hexadecimal, comma-separated; only from the environment
 evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway evidence-key new FILE
 
 max_body_bytes = 65536
 max_batch_body_bytes = 262144        # of POST /v1/decisions:batch
-max_waiting_reads = 2000             # past these bounds the gateway answers 503 with Retry-After
-max_waiting_decisions = 2000         # one by one and in batches
-max_decision_requests = 256          # POST /v1/decisions at once; latency is about this number over the rate
+max_waiting_reads = 2000             # beyond these limits the gateway answers 503 with Retry-After
+max_waiting_decisions = 2000         # single and batched
+max_decision_requests = 256          # concurrent POST /v1/decisions; latency is about this number divided by the rate
 max_waiting_bindings = 500
-max_cached_bindings = 200000         # binding keys kept ready in memory
+max_cached_bindings = 200000         # binding keys cached in memory
 bank_node_timeout_ms = 5000
-reservation_lifetime_ms = 3600000    # an approved payment that is not captured by then releases its amount
+reservation_lifetime_ms = 3600000    # an approved payment not captured by then is released
 # policy_file = "/etc/standing/policy.toml"                # instead of the table below; standing-gateway policy check
 
 # standing-gateway api-key new --name checkout-2026 --role platform
@@ -239,10 +248,10 @@ node_api_key_file = "/etc/standing/node-key-BKCHCNBJ"      # the key that the ba
 time_zone = "Asia/Shanghai"          # where the bank's day begins and ends
 
 [policy]
-when_silent = "review"               # the bank's watermark is too old: review or decline
-ahead_allowance_ms = 15000           # how far a bank's clock may be ahead of ours
+when_silent = "review"               # if the bank's watermark is too old: review or decline
+ahead_allowance_ms = 15000           # how far a bank's clock may be ahead of the gateway's
 
-[policy.identity]                    # the holder's details at the bank changed since binding: decline or review
+[policy.identity]                    # if the holder's details at the bank changed since binding: decline or review
 name = "decline"
 id_document = "decline"
 phone = "review"
@@ -259,19 +268,19 @@ max_staleness_ms = 60000
 [follower]                           # watches the ledger for events and the trail; no decision depends on it
 enabled = true
 poll_ms = 500
-max_blocks = 500                     # of one query; fewer where the node refuses
-remembered_blocks = 256              # to see a reorg by
-keep_days = 30                       # of events, and of the hops of changes
+max_blocks = 500                     # per query; fewer if the node refuses
+remembered_blocks = 256              # to detect a reorg
+keep_days = 30                       # events, and the hops of changes
 
-[webhooks]                           # endpoints are added by POST /v1/webhook-endpoints
+[webhooks]                           # add endpoints with POST /v1/webhook-endpoints
 max_endpoints = 16
 max_pending = 1000                   # an endpoint's queue; later events wait in the log
 timeout_ms = 15000
-retry_initial_ms = 5000              # then twice as long each time, up to
+retry_initial_ms = 5000              # doubles with each attempt, up to retry_max_ms
 retry_max_ms = 3600000
 give_up_after_ms = 259200000         # three days
 poll_ms = 1000
-allow_http = false                   # only for tests and inside a trusted network
+allow_http = false                   # only for tests or inside a trusted network
 allow_private_addresses = false      # private, loopback and link-local addresses
 
 [streams]                            # server-sent events
@@ -280,8 +289,8 @@ heartbeat_ms = 15000
 send_timeout_ms = 10000
 max_age_ms = 3600000
 
-[trail]                              # after how long each hop counts as stalled
-node_timeout_ms = 3000               # for the answer of the bank's node
+[trail]                              # time after which each hop counts as stalled
+node_timeout_ms = 3000               # time for the bank's node to answer
 accepted_ms = 60000
 signed_ms = 10000
 submitted_ms = 10000
@@ -291,32 +300,32 @@ notified_ms = 60000
 
 [console]                            # pages for support staff, at /console
 enabled = true
-time_zone = "UTC"                    # of all times but an account's, which are in its bank's zone
+time_zone = "UTC"                    # all times except an account's, which are in its bank's zone
 idle_minutes = 15                    # a session ends after this long without a page request
-session_hours = 10                   # in any case
+session_hours = 10                   # a session ends after this long in any case
 max_sessions = 1000
 max_failures = 10                    # failed attempts from one address before it is locked out
 lockout_minutes = 15
-key_sign_in = true                   # false: only by the provider below
+key_sign_in = true                   # false: only through the provider below
 
-# [console.openid]                   # sign-in by an OpenID Connect provider; docs/CONSOLE.md
-# issuer = "https://id.example/realms/staff"               # exactly as its discovery document says
+# [console.openid]                   # sign-in through an OpenID Connect provider; docs/CONSOLE.md
+# issuer = "https://id.example/realms/staff"               # exactly as in its discovery document
 # client_id = "standing"
 # client_secret_file = "/etc/standing/openid-secret"
 # public_url = "https://gateway.example"                   # it sends browsers to …/console/sign-in/openid/callback
 # label = "Example ID"               # the provider's name on the button
-# scopes = ["profile"]               # beside openid
+# scopes = ["profile"]               # in addition to openid
 # name_claim = "sub"                 # names the person in the audit
 # role_claim = "groups"              # in the ID token; or a path, such as realm_access.roles
 # timeout_ms = 5000
 #
-# [console.openid.roles]             # values of the claim; without one of them nobody gets in
+# [console.openid.roles]             # values of the claim; a user without any of them cannot sign in
 # "payments-support" = "support"
 # "payments-admins" = "admin"
 
 [warning]                            # bindings that may fail within a week; no decision reads it
 every_minutes = 1440                 # all bindings in use are scored; or "never"
-warn_per_mille = 300                 # from this probability on, binding.at_risk
+warn_per_mille = 300                 # probability from which binding.at_risk is sent
 batch = 50                           # bindings scored at once
-busy_percent = 5                     # of a run's time; it rests the other, for the traffic beside it
+busy_percent = 5                     # share of a run's time spent working; the rest is left to traffic
 """

@@ -28,7 +28,7 @@ def _bic(text: str) -> str:
 
 
 class NodeSettings(ServiceSettings):
-    """Everything a node needs to know. No default would be unsafe in production."""
+    """A node's settings. No default is unsafe in production."""
 
     model_config = SettingsConfigDict(env_prefix="STANDING_NODE_", env_nested_delimiter="__", extra="forbid")
 
@@ -38,18 +38,18 @@ class NodeSettings(ServiceSettings):
     listen_port: int = Field(8100, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
-    ledger_url: str = Field("", description="JSON-RPC URL of a ledger node; or name several in ledger_urls")
-    ledger_urls: list[str] = Field([], max_length=8, description="Several: the first that answers is used")
+    ledger_url: str = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
+    ledger_urls: list[str] = Field([], max_length=8, description="Several nodes: the first that answers is used")
     ledger_contract: str
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_timeout_ms: int = Field(5_000, ge=100, le=60_000)
-    max_gas_price_wei: int = Field(10**12, ge=0, le=10**18, description="Never offer more for a unit of gas")
+    max_gas_price_wei: int = Field(10**12, ge=0, le=10**18, description="The highest price to offer per unit of gas")
 
     bank_secret_file: Path = Field(
-        description="32 random bytes or more, in hexadecimal: every binding key comes from it"
+        description="32 random bytes or more, in hexadecimal: every binding key is derived from it"
     )
     newer_bank_secret_files: list[Path] = Field(
-        [], max_length=15, description="Versions 2, 3 … of the bank secret, in order; new bindings use the last"
+        [], max_length=15, description="Versions 2, 3 … of the bank secret, in order; new bindings use the last one"
     )
     vault_secret_file: Path = Field(
         description="32 random bytes or more, in hexadecimal: encrypts personal data in the database"
@@ -108,23 +108,23 @@ EXAMPLE = """\
 # A bank node's settings. Each can also come from the environment: STANDING_NODE_BIC, STANDING_NODE_API_KEYS (JSON) …
 bic = "BKCHCNBJ"
 database_url = "sqlite:////var/lib/standing/node.sqlite3"
-listen_host = "127.0.0.1"            # put TLS in front of it
+listen_host = "127.0.0.1"            # put a TLS proxy in front
 listen_port = 8100
 log_level = "info"                   # debug, info, warning, error
 
 ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
-ledger_timeout_ms = 5000             # for one answer of a ledger node
-max_gas_price_wei = 1000000000000    # never offer more for a unit of gas
+ledger_timeout_ms = 5000             # per call to a ledger node
+max_gas_price_wei = 1000000000000    # the highest price to offer per unit of gas
 
 bank_secret_file = "/etc/standing/bank-secret"        # standing-node secret new FILE
-# newer_bank_secret_files = ["/etc/standing/bank-secret-2"]   # versions 2, 3 …; new bindings are under the last
+# newer_bank_secret_files = ["/etc/standing/bank-secret-2"]   # versions 2, 3 …; new bindings use the last one
 vault_secret_file = "/etc/standing/vault-secret"      # standing-node secret new FILE
-# older_vault_secret_files = ["/etc/standing/vault-secret-1"] # those before it, newest first
+# older_vault_secret_files = ["/etc/standing/vault-secret-1"] # earlier secrets, newest first
 signer_keystore = "/etc/standing/signer.json"         # standing-node keystore new FILE --password-file FILE
 signer_password_file = "/etc/standing/signer-password"
-# or, in the place of these two, a hardware token:
+# or, instead of these two, a hardware token:
 # signer_pkcs11 = { module = "/usr/lib/…/libsofthsm2.so", token_label = "standing", key_label = "…", pin_file = "…" }
 sender_keystore = "/etc/standing/sender.json"
 sender_password_file = "/etc/standing/sender-password"
@@ -133,47 +133,47 @@ max_body_bytes = 4194304
 max_waiting = 100000                 # attestations that may wait for the ledger before the feed answers 503
 
 [publisher]
-# batch_wait_ms = 0                  # how long a change may wait for company; 0: it goes out at once
-# max_in_flight = 4                  # publications on their way at once
-heartbeat_ms = 1000                  # how often the watermark moves while nothing changes
-max_attestations = 300               # in one publication
-herd_size = 8                        # bindings published together, so that nobody sees which has changed; 1: no cover
+# batch_wait_ms = 0                  # how long a change may wait to be batched; 0: it is published immediately
+# max_in_flight = 4                  # publications in flight at the same time
+heartbeat_ms = 1000                  # how often the watermark is published while nothing changes
+max_attestations = 300               # per publication
+herd_size = 8                        # bindings published together, which hides the one that changed; 1: not hidden
 # poll_ms = 50                       # how often to look for receipts
 # resend_after_ms = 15000            # how long a transaction may be missing before it is sent again
 
-# The core calls POST /v1/feed, unless the node reads it by one of these two; see docs/FEED.md.
+# The core calls POST /v1/feed, unless the node reads from it with one of these two; see docs/FEED.md.
 # [sql_view]
-# url = "postgresql+psycopg://standing@core/bank"   # a user that may only read the view
+# url = "postgresql+psycopg://standing@core/bank"   # use a database user that can only read the view
 # view = "standing_accounts"
 # poll_ms = 1000
-# profile = "/etc/standing/core-profile.toml"   # a view in the core's own words; see standing-node feed learn
-# max_bad_share = 0.05               # of a pass; what cannot be understood makes its accounts unstated
-# settle_ms = 2000                   # how long after its effective_at_ms a change may become visible at most
+# profile = "/etc/standing/core-profile.toml"   # for a view in the core's own format; see standing-node feed learn
+# max_bad_share = 0.05               # of a pass, before it is refused; invalid rows make their accounts unstated
+# settle_ms = 2000                   # the longest time from a change's effective_at_ms until it is visible
 #
 # [drop_folder]
 # path = "/var/spool/standing"
-# profile = "/etc/standing/core-profile.toml"   # files in the core's own words; see standing-node feed learn
-# max_bad_share = 0.05               # of a file, before it is refused whole
-# role = "source"                    # or "reconcile": full files beside another source, as a safety net
+# profile = "/etc/standing/core-profile.toml"   # for files in the core's own format; see standing-node feed learn
+# max_bad_share = 0.05               # of a file, before all of it is refused
+# role = "source"                    # or "reconcile": full files in addition to another source, as a safety net
 
 [velocity]                           # an attempt at a known account costs 1, at an unknown one 20
 platform_capacity = 20000
 platform_refill_per_hour = 20000
-caller_capacity = 60                 # for each user that a platform speaks for
+caller_capacity = 60                 # for each user of a platform
 caller_refill_per_hour = 30
 
 [micro_deposit]
 policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
-# close_names = true                 # a deposit settles a name that is close; by default, such a name is refused
+# close_names = true                 # decide a close name by a deposit; by default it is refused
 # payout_folder = "/var/spool/standing-payouts"
 
 [console]                            # pages for operators, at /console
 enabled = true
 time_zone = "UTC"
-idle_minutes = 15                    # without a page, the session ends
-session_hours = 10                   # whatever is done in it
+idle_minutes = 15                    # a session ends after this long without a page request
+session_hours = 10                   # a session ends after this long in any case
 max_sessions = 1000
-max_failures = 10                    # failed tries of one address before it is locked out
+max_failures = 10                    # failed attempts from one address before it is locked out
 lockout_minutes = 15
 
 # standing-node api-key new --name core-2026 --role core

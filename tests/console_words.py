@@ -33,7 +33,7 @@ def sentences(package: str, language: Language) -> dict[str, set[str]]:
     for entry in FluentParser().parse(source(package, language)).body:
         assert not isinstance(entry, ast.Junk), f"{language}.ftl: {entry.content}"
         if isinstance(entry, ast.Message):
-            assert entry.id.name not in found, f"{language}.ftl: {entry.id.name} is there twice"
+            assert entry.id.name not in found, f"{language}.ftl: {entry.id.name} occurs twice"
             values = _Values()
             values.visit(entry)
             found[entry.id.name] = values.names

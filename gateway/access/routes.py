@@ -16,7 +16,7 @@ router = APIRouter(route_class=StrictJsonRoute, tags=["support"])
 AuditDep = Annotated[Audit, Depends(provided(Audit))]
 
 
-@router.get("/v1/audit", summary="Who did what, and why", responses=responses(*LOOKING_UP, STORAGE))
+@router.get("/v1/audit", summary="The audit: who did what, and why", responses=responses(*LOOKING_UP, STORAGE))
 async def get_audit(audit: AuditDep, _caller: Admin, before: d.Before = None, subject: d.Subject = None) -> d.AuditList:
     """Acts of support and administration, newest first, at most 200 per page."""
     entries = await audit.listed(before=before, subject=subject)

@@ -32,7 +32,7 @@ Subject = Annotated[str | None, Query(min_length=1, max_length=140, description=
 
 
 class AuditDocument(BaseModel):
-    """Who did what, and why. `outcome`: done, or the kind of error; null: it is not known whether the act took
+    """Who did what, and why. `outcome`: done, or the kind of error; null: it is unknown whether the act took
     effect."""
 
     position: int

@@ -43,7 +43,7 @@ class OpenIdSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    issuer: WebAddress = Field(description="Exactly as the provider's discovery document names it")
+    issuer: WebAddress = Field(description="Exactly as in the provider's discovery document")
     client_id: str = Field(min_length=1, max_length=200)
     client_secret_file: Path
     public_url: Annotated[WebAddress, AfterValidator(_origin)] = Field(
@@ -54,7 +54,7 @@ class OpenIdSettings(BaseModel):
     name_claim: str = Field("sub", min_length=1, max_length=200, description="Names the person in the audit")
     role_claim: str = Field(min_length=1, max_length=200, description="A name, or a path such as realm_access.roles")
     roles: dict[_ClaimValue, Literal["support", "admin"]] = Field(
-        min_length=1, max_length=100, description="The role that each value of the claim gives; admin takes precedence"
+        min_length=1, max_length=100, description="The role that each value of the claim grants; admin takes precedence"
     )
     timeout_ms: int = Field(5_000, ge=100, le=60_000)
 

@@ -21,7 +21,7 @@ router = APIRouter(route_class=StrictJsonRoute)
 @router.get(
     "/v1/users/{user_id}/accounts",
     tags=["bindings"],
-    summary="My bound accounts, and how each is now",
+    summary="A user's bound accounts and the current state of each",
     responses=responses(MissingKey, WrongRole, MALFORMED, NotFound, Overloaded, STORAGE),
 )
 async def get_accounts(
@@ -30,7 +30,7 @@ async def get_accounts(
     flow: Annotated[BindingFlow, Depends(provided(BindingFlow))],
     _caller: AnyRole,
 ) -> d.AccountList:
-    """Reads the ledger for this request. While the ledger is out of reach, the list shows each account as `unknown`.
+    """Reads the ledger for this request. While the ledger is unreachable, the list shows each account as `unknown`.
 
     An account's health is what a decision would say now to the smallest payment and the smallest withdrawal.
     """

@@ -13,7 +13,7 @@ from standing.gateway.decisions.rules import Reason
 
 
 class AccountDocument(BaseModel):
-    """One of a user's bound accounts, and how it is now."""
+    """One of a user's bound accounts and its current state."""
 
     binding: str = Field(examples=[BINDING_EXAMPLE])
     bank: str = Field(examples=["BKCHCNBJ"])
@@ -25,7 +25,7 @@ class AccountDocument(BaseModel):
         "ended: neither any more; unknown: it cannot be said now"
     )
     reason: Reason | None = Field(
-        description="Why it is not good; null where it is, and for a bank that this platform serves no longer"
+        description="Why it is not good; null where it is, and for a bank that this platform no longer serves"
     )
     message: LocalizedText
     can_pay: bool
@@ -58,7 +58,7 @@ class AccountDocument(BaseModel):
 
 
 class AccountList(BaseModel):
-    """A user's bound accounts, newest first, and what waits for an amount."""
+    """A user's bound accounts, newest first, and the bindings that await a micro-deposit's amount."""
 
     accounts: list[AccountDocument]
     pending: list[PendingDocument]

@@ -102,7 +102,7 @@ def parse_line(line: str, number: int) -> Exported:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise InvalidValue(field, "not readable", allowed) from error
     if not isinstance(made.decision, dict) or not isinstance(made.decision.get("evidence"), str):
-        raise InvalidValue(field, "no decision with its evidence", allowed)
+        raise InvalidValue(field, "not a decision with its evidence", allowed)
     if made.binding_key is not None and len(made.binding_key) != 32:
         raise InvalidValue(field, "a binding key of another size", "32 bytes in hexadecimal")
     return made

@@ -95,7 +95,7 @@ class BankDirectory:
         """The bank of a stored binding. Raises: BankNotServed where the settings no longer list it."""
         bank = self._banks.get(bic)
         if bank is None:
-            raise BankNotServed(f"the binding's bank {bic} is not in this gateway's settings any more")
+            raise BankNotServed(f"the binding's bank {bic} is no longer in this gateway's settings")
         return bank
 
 
@@ -149,7 +149,7 @@ class NodeClient:
         path = f"/v1/micro-deposits/0x{deposit.hex()}/confirm"
         answer = await self._send(bank, "POST", path, confirmation.model_dump(mode="json"))
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} knows no such micro-deposit; allowed: to start again")
+            raise NotFound(f"the node of {bank.bic} has no such micro-deposit; allowed: start again")
         return _binding_answer(bank, answer)
 
     async def resync(self, bank: Bank, binding: bytes) -> bool:
@@ -159,13 +159,13 @@ class NodeClient:
         """
         answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/resync", None)
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: to bind the account again")
+            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: bind the account again")
         if answer.status != httpx.codes.OK:
             raise _refusal(bank, answer)
         try:
             return bool(json.loads(answer.body)["queued"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
+            raise BankNodeRefused(f"the node of {bank.bic} gives an answer that is not part of the protocol") from error
 
     async def certificate(self, bank: Bank, binding: bytes, challenge: bytes) -> Certificate:
         """Ask the bank to certify a binding's account. The node's answer is returned unverified.
@@ -176,13 +176,13 @@ class NodeClient:
         body = {"challenge": "0x" + challenge.hex()}
         answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/certificate", body)
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: to bind the account again")
+            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: bind the account again")
         if answer.status != httpx.codes.OK:
             raise _refusal(bank, answer)
         try:
             return CertificateDocument.model_validate_json(answer.body).certificate()
         except ValidationError as error:
-            raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
+            raise BankNodeRefused(f"the node of {bank.bic} gives an answer that is not part of the protocol") from error
 
     async def unbind(self, bank: Bank, binding: bytes) -> bool:
         """Notify the bank that a binding has ended. Returns: False if the bank does not know the binding.
@@ -220,7 +220,7 @@ class NodeClient:
                     return await self._try(bank, method, path, document)
         except (httpx.TransportError, TimeoutError) as error:
             raise BankNodeUnreachable(
-                f"the node of {bank.bic} does not answer ({type(error).__name__}); ask again later"
+                f"the node of {bank.bic} does not answer ({type(error).__name__}); try again later"
             ) from error
         raise AssertionError("tenacity returns or raises")
 
@@ -267,10 +267,10 @@ def _binding_answer(bank: Bank, answer: _Answer) -> BindingAnswer:
         parsed = BindingAnswer.model_validate_json(answer.body)
     except ValidationError as error:
         # The error's text would include the answer, which may contain a key.
-        raise BankNodeRefused(f"the node of {bank.bic} answers what the protocol does not know") from error
+        raise BankNodeRefused(f"the node of {bank.bic} gives an answer that is not part of the protocol") from error
     parts = {"granted": parsed.grant is not None, "micro_deposit": parsed.micro_deposit is not None}
     if any(present != (parsed.outcome == outcome) for outcome, present in parts.items()):
-        raise BankNodeRefused(f"the node of {bank.bic} grants without a grant, or refuses with one")
+        raise BankNodeRefused(f"the node of {bank.bic} sent a contradictory answer")
     return parsed
 
 
@@ -293,8 +293,8 @@ def _refusal(bank: Bank, answer: _Answer) -> Exception:
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return BankNodeRefused(f"the node of {bank.bic} refuses this gateway's key; contact the gateway's operator")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
-        return BankNodeUnreachable(f"the node of {bank.bic} cannot answer for now (HTTP {status}); ask again later")
-    return BankNodeRefused(f"the node of {bank.bic} answers HTTP {status}, which the protocol does not know")
+        return BankNodeUnreachable(f"the node of {bank.bic} cannot answer for now (HTTP {status}); try again later")
+    return BankNodeRefused(f"the node of {bank.bic} answers HTTP {status}, which is not part of the protocol")
 
 
 def _invalid(problem: dict[str, Any], detail: str) -> InvalidValue:

@@ -68,7 +68,7 @@ BIND_EXAMPLES: dict[str, Any] = {
                     "hint": "check_digit",
                     "message": {
                         "en": "A character of the card or account number may be mistyped: its check digit does not "
-                        "fit. Look at it again; if it is right, send it as written.",
+                        "match. Please check it; if it is correct, send it as written.",
                         "zh": "卡号或账号的校验位不符，可能有一位输错。请核对；如确认无误，可按原内容提交。",
                     },
                 }

@@ -328,7 +328,9 @@ class BindingFlow:
         with self._storage.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None or (row.binding is None and self._clock.now_ms() >= row.expires_at_ms):
-            raise NotFound("request_id: nothing of this user waits for an amount; allowed: to begin with a new request")
+            raise NotFound(
+                "request_id: no binding of this user is waiting for an amount; allowed: start with a new request"
+            )
         return row
 
     def _check_may_bind(self, user_id: str) -> None:

@@ -20,22 +20,22 @@ _MATCHES: dict[MatchWord, tuple[str, str]] = {
         "The {} is close to what the bank has, but not the same. Write it exactly as on the card or passbook.",
         "{}与银行登记相近但不一致。请按银行卡或存折上的写法填写。",
     ),
-    "no_match": ("The {} is not what the bank has.", "{}与银行登记不一致。"),
-    "not_stated": ("The {} was not compared: it is not stated.", "{}未提供，未核验。"),
+    "no_match": ("The {} does not match the bank's record.", "{}与银行登记不一致。"),
+    "not_stated": ("The {} was not compared, because it is not stated.", "{}未提供，未核验。"),
 }
 
 _HINTS: dict[Hint, tuple[str, str]] = {
     "check_digit": (
-        "A character of the {} may be mistyped: its check digit does not fit. Look at it again; if it is right, send "
-        "it as written.",
+        "A character of the {} may be mistyped: its check digit does not match. Please check it; if it is correct, "
+        "send it as written.",
         "{}的校验位不符，可能有一位输错。请核对；如确认无误，可按原内容提交。",
     ),
     "length": (
-        "The {} is shorter or longer than usual. Look at it again; if it is right, send it as written.",
+        "The {} is shorter or longer than usual. Please check it; if it is correct, send it as written.",
         "{}的位数与常见位数不符。请核对；如确认无误，可按原内容提交。",
     ),
     "unknown_range": (
-        "The {} is in a range that we do not know. Look at it again; if it is right, send it as written.",
+        "The {} is in an unknown range. Please check it; if it is correct, send it as written.",
         "{}的号段未收录。请核对；如确认无误，可按原内容提交。",
     ),
 }

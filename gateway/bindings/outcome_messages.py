@@ -19,7 +19,7 @@ DEPOSIT_ASKED = Localized(
 )
 
 LOOKS_MISTYPED = Localized(
-    "Something looks mistyped, so the bank was not asked. Look at it again; if it is right, send it as written.",
+    "Something looks mistyped, so the bank was not asked yet. Please check it; if it is correct, send it as written.",
     "填写内容可能有误，尚未向银行核验。请核对；如确认无误，可按原内容提交。",
 )
 
@@ -30,12 +30,12 @@ _REFUSALS: dict[str, Localized] = {
         "银行查无此账户。请核对号码，并确认是卡号还是账号。",
     ),
     "name": Localized(
-        "The name is not the one that the bank has for this account. Enter it as it is at the bank.",
+        "The name is not the one that the bank has for this account. Enter it as registered with the bank.",
         "姓名与银行登记的户名不一致。请按银行登记的户名填写。",
     ),
     "id_document": Localized(
         "The ID document is not the one that the bank has for this account. Enter the document you registered there, "
-        "or bring it up to date at the bank.",
+        "or update it at the bank.",
         "证件信息与银行登记的不一致。请填写银行登记的证件，或到银行更新证件信息。",
     ),
     "phone": Localized(
@@ -43,8 +43,7 @@ _REFUSALS: dict[str, Localized] = {
         "手机号与银行预留的不一致。请填写银行预留手机号，或到银行变更预留手机号。",
     ),
     "holder_kind": Localized(
-        "At the bank this is not the kind of account that you named: a person's, or an organisation's. Choose the "
-        "other kind.",
+        "The kind of holder, a person or an organisation, does not match the bank's record. Choose the other kind.",
         "账户类型与银行登记的不一致（个人账户或单位账户）。请选择正确的账户类型。",
     ),
     "account": Localized(
@@ -52,8 +51,8 @@ _REFUSALS: dict[str, Localized] = {
         "银行目前不允许绑定该账户。请联系银行，或绑定其他账户。",
     ),
     "amount": Localized(
-        "The amount is not the one that the bank paid in, or the time or the tries are used up. Check your statement; "
-        "if no try is left, begin again.",
+        "The amount is not the one that the bank paid in, or it came too late, or no attempts are left. Check your "
+        "statement; if no attempts are left, start again.",
         "金额与实际到账金额不一致，或已超过有效期或次数限制。请核对账户明细；如次数已用完，请重新发起绑定。",
     ),
 }

@@ -126,18 +126,18 @@ async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _cal
     responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE),
 )
 async def get_bindings(user_id: d.UserId, bindings: BindingsDep, _caller: AnyRole) -> d.BindingList:
-    """All bindings of one user, newest first, at most 500. Says nothing about the state of the accounts."""
+    """All bindings of one user, newest first, at most 500, without the state of the accounts."""
     found = await bindings.of_user(user_id)
     return d.BindingList(bindings=[d.BindingDocument.of(stored) for stored in found])
 
 
 @router.get(
     "/v1/bindings/{binding}",
-    summary="One binding, with its attestation now",
+    summary="One binding with its current attestation",
     responses=responses(*LOOKING_UP, NotFound, BankNotServed, LedgerUnreachable, Overloaded, STORAGE),
 )
 async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyRole) -> d.LiveBindingDocument:
-    """Reads the ledger for this request and opens the terms. No state is ever answered from what was stored."""
+    """Reads the ledger for this request and opens the terms. The answer never comes from stored state."""
     live = await bindings.live(bytes.fromhex(binding[2:]))
     return d.LiveBindingDocument.of_live(live)
 
@@ -160,7 +160,7 @@ async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: A
 
 @router.post(
     "/v1/bindings:confirm",
-    summary="Name the amount of a micro-deposit",
+    summary="Confirm the amount of a micro-deposit",
     status_code=status.HTTP_201_CREATED,
     responses=responses(*BINDING, NotFound)
     | {
@@ -172,7 +172,7 @@ async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: A
     },
 )
 async def confirm_binding(body: d.ConfirmBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
-    """The user saw a small amount come in and names it. The bank grants the binding, or answers that the amount was
-    another."""
+    """The user states the small amount that was received. The bank grants the binding, or answers that the amount is
+    wrong."""
     outcome = await flow.confirm(body.bank, body.user_id, body.request_id, body.amount_minor)
     return bind_answer(outcome, response)

@@ -39,11 +39,11 @@ LimitMinor = Annotated[int | Literal["none"], Field(description='Minor units; "n
 
 
 class ClaimBody(Claim):
-    """What a user claims about an account. `request_id` makes it safe to ask again after a lost answer."""
+    """What a user claims about an account. `request_id` makes it safe to repeat the request after a lost answer."""
 
     request_id: str = Field(pattern="^[A-Za-z0-9_-]{8,64}$")
     as_written: bool = Field(
-        False, description="Ask the bank even where something looks mistyped: the user has looked at it again"
+        False, description="Send the claim to the bank even if something looks mistyped: the user has checked it"
     )
 
     def request(self) -> BindingRequest:
@@ -74,7 +74,7 @@ class BindingDocument(BaseModel):
     number_masked: str = Field(examples=["621661********0000"])
     number_type: str = Field(examples=["card"])
     created_at_ms: int = Field(examples=[1_767_225_000_000])
-    ended_at_ms: int | None = Field(description="When this platform ended it; null while it has not", examples=[None])
+    ended_at_ms: int | None = Field(description="When this platform ended it; null: not ended", examples=[None])
     bank_notified_at_ms: int | None = Field(description="When the bank was notified of that end", examples=[None])
     usable_since_ms: int | None = Field(
         description="When the first attestation of the binding was seen on the ledger, as in the event "
@@ -98,14 +98,14 @@ class BindingDocument(BaseModel):
 
 
 class DepositDocument(BaseModel):
-    """A small amount that the bank pays into the account. The user names it before `expires_at_ms`."""
+    """A small amount that the bank pays into the account. The user has to state it before `expires_at_ms`."""
 
     currency: str = Field(examples=["CNY"])
     expires_at_ms: int
 
 
 class MatchDocument(BaseModel):
-    """How a field compares with the bank's book, with a message for the user. The bank's value is never shown."""
+    """How a field compares with the bank's records, with a message for the user. The bank's value is never shown."""
 
     field: str = Field(examples=["name"])
     match: MatchWord
@@ -134,7 +134,7 @@ class BindAnswer(BaseModel):
     looks mistyped, and neither was the bank asked nor an attempt counted."""
 
     outcome: Literal["granted", "refused", "micro_deposit", "looks_mistyped"]
-    binding: str | None = Field(description="The binding's id, where granted")
+    binding: str | None = Field(description="The binding's id, if granted")
     number_masked: str | None = None
     created_at_ms: int | None = None
     usable_since_ms: int | None = Field(
@@ -144,7 +144,9 @@ class BindAnswer(BaseModel):
     )
     mismatches: list[Mismatch] = []
     matches: list[MatchDocument] = Field([], description="How each field compares, unless granted or unknown")
-    hints: list[HintDocument] = Field([], description="What looks mistyped; ask again with as_written if it is right")
+    hints: list[HintDocument] = Field(
+        [], description="What looks mistyped; repeat the request with as_written if it is correct"
+    )
     message: LocalizedText = Field(description="A message for the user: what happened, and what they can do")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
 
@@ -165,7 +167,7 @@ class IdentityDocument(BaseModel):
 
 
 class TermsDocument(BaseModel):
-    """What the bank attests of the account."""
+    """What the bank attests about the account."""
 
     status: Literal["active", "frozen", "lost", "dormant", "closed", "unbound", "unstated"]
     debit_allowed: bool
@@ -183,16 +185,16 @@ class TermsDocument(BaseModel):
 
 
 class LiveBindingDocument(BindingDocument):
-    """A binding with what the ledger said about it when this was asked."""
+    """A binding with the ledger's record of it at the time of the request."""
 
     problem: Literal["no_attestation", "ledger_rolled_back", "attestation_unreadable"] | None = Field(
-        description="Why there are no terms, or none to rely on; null where they opened"
+        description="Why there are no terms, or none to rely on; null if they were decrypted"
     )
     terms: TermsDocument | None
     publication: int | None
     effective_at_ms: int | None = Field(description="When the terms took effect at the bank")
     bank_suspended: bool
-    watermark_ms: int | None = Field(description="null: the bank has not spoken yet")
+    watermark_ms: int | None = Field(description="null: the bank has not published yet")
     staleness_ms: int | None
     block_number: int
 
@@ -274,7 +276,7 @@ class ConfirmBody(BaseModel):
 
 
 class PendingDocument(BaseModel):
-    """A binding that waits for the user to name the amount of a micro-deposit."""
+    """A binding that is waiting for the user to state the amount of a micro-deposit."""
 
     bank: str
     request_id: str

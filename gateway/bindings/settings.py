@@ -32,11 +32,9 @@ class BankSettings(BaseModel):
 
     bic: Annotated[str, checked(parse_bic)]
     name: str = Field(min_length=1, max_length=140)
-    name_zh: str | None = Field(
-        None, min_length=1, max_length=140, description="The name in Chinese; `name` where none is stated"
-    )
+    name_zh: str | None = Field(None, min_length=1, max_length=140, description="The name in Chinese; default: `name`")
     node_url: AnyHttpUrl
     node_api_key_file: Path
     time_zone: TimeZoneName = Field(
-        description="IANA name: where the bank's day, and with it a daily limit, begins and ends"
+        description="IANA name; the bank's day, and with it a daily limit, follows this zone"
     )

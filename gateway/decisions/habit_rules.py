@@ -56,7 +56,7 @@ class UnusualAmountRule(_HabitRule):
             return None
         text, most = amount_text(usual, self.currency), amount_text(highest, self.currency)
         why = Localized(
-            f"an amount far above this account's habit: usually about {text}, and seldom over {most}",
+            f"an amount far above what is usual for this account: usually about {text}, and seldom over {most}",
             f"金额远高于该账户的日常水平：通常约 {text}，很少超过 {most}",
         )
         return Hold(self.name, why, now_ms + self.hold_hours * _HOUR_MS, whole=False)

@@ -41,8 +41,8 @@ MESSAGES: dict[Reason | None, Localized] = {
         "该账户已解绑。如需使用，请重新绑定。",
     ),
     Reason.ACCOUNT_UNSTATED: Localized(
-        "The bank cannot say at the moment how this account is. Our staff look at this transaction; ask the bank to "
-        "check the account's entry, or use another account.",
+        "The bank cannot state this account's status at the moment. Our staff are checking this transaction. Ask the "
+        "bank to check the account's data, or use another account.",
         "银行暂时无法确认该账户的状态，本次交易正在由工作人员核对。请联系银行核实账户信息，或使用其他账户。",
     ),
     Reason.ACCOUNT_CLOSED: Localized(
@@ -72,17 +72,17 @@ MESSAGES: dict[Reason | None, Localized] = {
         "银行不允许向该账户入账。请联系银行，或提现到其他账户。",
     ),
     Reason.NAME_CHANGED: Localized(
-        "The holder's name at the bank is not the one you bound the account with. Bring your name up to date here "
+        "The holder's name at the bank is not the one you bound the account with. Update your name here "
         "and bind the account again.",
         "银行登记的户名与绑定时不一致。请在本平台更新姓名后重新绑定该账户。",
     ),
     Reason.ID_DOCUMENT_CHANGED: Localized(
-        "The ID document at the bank is not the one you bound the account with. Bring your document up to date here "
+        "The ID document at the bank is not the one you bound the account with. Update your document here "
         "and bind the account again.",
         "银行登记的证件与绑定时不一致。请在本平台更新证件信息后重新绑定该账户。",
     ),
     Reason.PHONE_CHANGED: Localized(
-        "The phone number at the bank is not the one you bound the account with. Bring your number up to date here, or "
+        "The phone number at the bank is not the one you bound the account with. Update your number here, or "
         "bind the account again with the new one.",
         "银行预留的手机号与绑定时不一致。请在本平台更新手机号，或用新手机号重新绑定该账户。",
     ),
@@ -91,22 +91,22 @@ MESSAGES: dict[Reason | None, Localized] = {
         "本次交易的币种与账户币种不符。请选择账户的币种，或使用其他账户。",
     ),
     Reason.OVER_TRANSACTION_LIMIT: Localized(
-        "The amount is above the bank's limit for one transaction. Pay a smaller amount, or ask the bank to raise "
+        "The amount exceeds the bank's limit for one transaction. Pay a smaller amount, or ask the bank to raise "
         "the limit.",
         "交易金额超过银行规定的单笔限额。请降低金额，或向银行申请提高限额。",
     ),
     Reason.OVER_DAILY_LIMIT: Localized(
-        "The amount is above what is left of the bank's daily limit. Choose a smaller amount, wait until tomorrow, "
+        "The amount exceeds what is left of the bank's daily limit. Choose a smaller amount, wait until tomorrow, "
         "or use another account.",
         "交易金额超过银行日限额的剩余额度。请降低金额、次日再试，或使用其他账户。",
     ),
     Reason.OVER_MONTHLY_LIMIT: Localized(
-        "The amount is above what is left of the bank's limit for this month. Choose a smaller amount, wait until next "
+        "The amount exceeds what is left of the bank's limit for this month. Choose a smaller amount, wait until next "
         "month, or use another account.",
         "交易金额超过银行月限额的剩余额度。请降低金额、次月再试，或使用其他账户。",
     ),
     Reason.OVER_YEARLY_LIMIT: Localized(
-        "The amount is above what is left of the bank's limit for this year. Choose a smaller amount, ask the bank to "
+        "The amount exceeds what is left of the bank's limit for this year. Choose a smaller amount, ask the bank to "
         "raise the limit, or use another account.",
         "交易金额超过银行年限额的剩余额度。请降低金额、向银行申请提高限额，或使用其他账户。",
     ),
@@ -151,22 +151,19 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
         "银行规定该账户的单笔付款限额为零。请向银行申请提高限额，或使用其他账户付款。",
     ),
     Reason.OVER_DAILY_LIMIT: Localized(
-        "Nothing is left today of the bank's daily limit for this account. Wait until tomorrow, or use another "
-        "account.",
+        "The bank's daily limit for this account is used up for today. Wait until tomorrow, or use another account.",
         "该账户的当日限额已用完。请次日再试，或使用其他账户。",
     ),
     Reason.OVER_MONTHLY_LIMIT: Localized(
-        "Nothing is left this month of the bank's limit for this account. Wait until next month, or use another "
-        "account.",
+        "The bank's monthly limit for this account is used up. Wait until next month, or use another account.",
         "该账户的当月限额已用完。请次月再试，或使用其他账户。",
     ),
     Reason.OVER_YEARLY_LIMIT: Localized(
-        "Nothing is left this year of the bank's limit for this account. Ask the bank to raise it, or use another "
-        "account.",
+        "The bank's yearly limit for this account is used up. Ask the bank to raise it, or use another account.",
         "该账户的当年限额已用完。请向银行申请提高限额，或使用其他账户。",
     ),
     Reason.ACCOUNT_UNSTATED: Localized(
-        "The bank cannot say at the moment how this account is. Ask the bank to check the account's entry, or use "
+        "The bank cannot state this account's status at the moment. Ask the bank to check the account's data, or use "
         "another account.",
         "银行暂时无法确认该账户的状态。请联系银行核实账户信息，或使用其他账户。",
     ),

@@ -223,8 +223,8 @@ class _ReservationBook:
             return held
         if held.state is State.EXPIRED:
             raise ReservationExpired(
-                f"the reservation expired at {held.expires_at_ms}, and its amount was given back; "
-                "allowed: a new decision, or to capture before"
+                f"the reservation expired at {held.expires_at_ms}, and its amount was released; "
+                "allowed: a new decision, captured in time"
             )
         _check_reserved(held)
         if amount_minor > held.amount_minor:
@@ -252,7 +252,7 @@ class _ReservationBook:
         if request.amount_minor > left_minor:
             raise InvalidValue("amount_minor", "more than is left of what was captured", f"at most {left_minor}")
         if len(refunds) >= MAX_REFUNDS:
-            raise Conflict(f"{MAX_REFUNDS} refunds were made of this payment; allowed: no more")
+            raise Conflict(f"{MAX_REFUNDS} refunds of this payment exist already; allowed: no more")
         refunds[request.refund_id] = request.amount_minor
         self._new_refunds.append(
             {
@@ -272,7 +272,7 @@ class _ReservationBook:
     def _missing(self, name: str) -> StandingError:
         if name not in self._decided:
             return NotFound("transaction_id: no decision with this id; allowed: one that was decided before")
-        return NothingReserved("the decision holds no reservation; allowed: approved transactions only")
+        return NothingReserved("the decision has no reservation; allowed: approved transactions only")
 
     def write(self) -> None:
         """Write the settlements."""
@@ -304,9 +304,7 @@ class _ReservationBook:
 
 def _check_reserved(held: Reservation) -> None:
     if held.state is not State.RESERVED:
-        raise AlreadySettled(
-            f"the reservation is {held.state.value} already; allowed: {held.state.value} again, or nothing"
-        )
+        raise AlreadySettled(f"the reservation is {held.state.value} already; allowed: only {held.state.value} again")
 
 
 def _refunds(connection: Connection, names: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -200,7 +200,7 @@ def _is_closed(connection: Connection, row: Row[Any], outcome: Outcome) -> bool:
     table = schema.reviews.c
     ended = connection.scalar(select(table.outcome).where(table.transaction_id == row.transaction_id))
     if ended is not None and ended != outcome.value:
-        raise AlreadyReviewed(f"the review ended with {ended}; allowed: {ended} again, or nothing")
+        raise AlreadyReviewed(f"the review ended with {ended}; allowed: only {ended} again")
     return ended is not None
 
 

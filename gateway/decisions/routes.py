@@ -106,7 +106,7 @@ async def post_decision(
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Acting) -> Response:
-    """Decides one by one, in this order, and faster than single calls. Each is recorded by itself: there is no all or
+    """Decides one by one, in this order, and faster than single calls. Each is recorded separately: there is no all or
     nothing.
 
     An item that cannot be decided has its problem in its place. Safe to ask again as a whole: a decided transaction
@@ -168,19 +168,19 @@ async def get_reviews(
     cursor: d.Cursor = None,
     limit: d.Limit = 50,
 ) -> Response:
-    """Decisions that were sent to review and wait for staff: close each with `POST /v1/decisions/{id}/review`."""
+    """Decisions that are awaiting review by staff: close each with `POST /v1/decisions/{id}/review`."""
     wanted = Wanted(user_id=user_id, binding=_binding(binding), reason=reason)
     return _page(await search.open_reviews(wanted, limit=limit, cursor=cursor))
 
 
 @router.get(
     "/v1/decisions/{transaction_id}",
-    summary="A decision, with its reservation as it is now",
+    summary="A decision with the current state of its reservation",
     response_model=None,
     responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE) | _decision_answer("The decision as it was made"),
 )
 async def get_decision(transaction_id: d.TransactionId, decisions: Decisions, _caller: AnyRole) -> Response:
-    """What was decided, and what it rests on."""
+    """The decision and what it is based on."""
     return Response(await decisions.find(transaction_id), media_type=_JSON)
 
 
@@ -198,14 +198,14 @@ _SETTLING = (
 
 @router.post(
     "/v1/decisions/{transaction_id}/capture",
-    summary="Capture what an approved payment reserved, or a part of it",
+    summary="Capture the reservation of an approved payment, or a part of it",
     response_model=None,
     responses=responses(*_SETTLING, ReservationExpired) | _decision_answer("Captured"),
 )
 async def capture(
     transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting, body: d.CaptureBody | None = None
 ) -> Response:
-    """The payment went through: its amount stays counted, and what is not captured is given back.
+    """The payment took place: its amount stays counted, and what is not captured is released.
 
     Asking again with the same amount changes nothing. After a void, or with another amount, 409. Past the reservation's
     expiry 409 `reservation-expired`: another payment may hold the amount by now.
@@ -216,25 +216,25 @@ async def capture(
 
 @router.post(
     "/v1/decisions/{transaction_id}/void",
-    summary="Void what an approved payment reserved",
+    summary="Void the reservation of an approved payment",
     response_model=None,
     responses=responses(*_SETTLING) | _decision_answer("Voided, or expired before"),
 )
 async def void(transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting) -> Response:
-    """The payment will not happen: its amount goes back to the day on which it was reserved. After a capture, 409."""
+    """The payment will not take place: its amount is released for the day of its reservation. After a capture, 409."""
     return Response(await decisions.settle(transaction_id, State.VOIDED), media_type=_JSON)
 
 
 @router.post(
     "/v1/decisions/{transaction_id}/refunds",
-    summary="Note a refund of a captured payment",
+    summary="Record a refund of a captured payment",
     response_model=None,
     responses=responses(*_SETTLING, Conflict) | _decision_answer("Noted"),
 )
 async def refund(
     transaction_id: d.TransactionId, body: d.RefundBody, decisions: Decisions, _caller: Acting
 ) -> Response:
-    """Money was paid back: it goes back to the day on which the payment was reserved, whatever day it is now.
+    """Money was paid back: its amount is released for the day on which the payment was reserved, not for today.
 
     Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
     """

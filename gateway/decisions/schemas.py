@@ -27,17 +27,17 @@ TransactionId = Annotated[str, Path(pattern=_TRANSACTION_PATTERN, description="T
 UserFilter = Annotated[str | None, Query(pattern=USER_PATTERN, description="Only of this user's bindings")]
 BindingFilter = Annotated[Hex32 | None, Query(description="Only of this binding")]
 AccountFilter = Annotated[
-    Hex32 | None, Query(description="A binding: only of its account, through whichever of the account's bindings")
+    Hex32 | None, Query(description="A binding's id: decisions on its account, through any of the account's bindings")
 ]
-OutcomeFilter = Annotated[Outcome | None, Query(description="Only with this outcome, as it was decided")]
+OutcomeFilter = Annotated[Outcome | None, Query(description="Only with this original outcome")]
 ReasonFilter = Annotated[Reason | None, Query(description="Only with this reason")]
 Since = Annotated[int | None, Query(ge=0, le=MAX_TIME_MS, description="Decided at this time or later, ms")]
 Until = Annotated[int | None, Query(ge=0, le=MAX_TIME_MS, description="Decided before this time, ms")]
 Cursor = Annotated[
     str | None,
-    Query(pattern=CURSOR_PATTERN, max_length=80, description="`next` of the page before; left out: page one"),
+    Query(pattern=CURSOR_PATTERN, max_length=80, description="`next` of the previous page; omitted: first page"),
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="The most decisions of the page")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="The most decisions per page")]
 
 
 class DecisionBody(BaseModel):
@@ -60,7 +60,7 @@ class DecisionBody(BaseModel):
 
 
 class BatchBody(BaseModel):
-    """Transactions to decide on, in this order. A malformed one is named by its index, and none is decided then."""
+    """Transactions to decide on, in this order. If one is malformed, it is named by its index and none is decided."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,12 +68,12 @@ class BatchBody(BaseModel):
 
 
 class CaptureBody(BaseModel):
-    """How much to capture; what is not captured is given back."""
+    """How much to capture; what is not captured is released."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount_minor": 10_00}]})
 
     amount_minor: int | None = Field(
-        None, ge=1, le=MAX_AMOUNT_MINOR, strict=True, description="In minor units; left out, all of it"
+        None, ge=1, le=MAX_AMOUNT_MINOR, strict=True, description="In minor units; omitted: all of it"
     )
 
 
@@ -105,7 +105,7 @@ class ReservationDocument(BaseModel):
     amount_minor: int
     day: str = Field(examples=["2026-01-01"])
     expires_at_ms: int | None = Field(
-        description="Not captured by then, it is given back; null for a withdrawal, which counts until it is voided"
+        description="Released if not captured by then; null for a withdrawal, which counts until it is voided"
     )
     captured_minor: int | None = Field(description="null: not captured")
     refunded_minor: int
@@ -124,10 +124,10 @@ class HoldDocument(BaseModel):
 
 
 class ReviewDocument(BaseModel):
-    """What becomes of a decision that was sent to review: open until staff approve or decline the transaction."""
+    """The review of a decision: open until staff approve or decline the transaction."""
 
     state: Literal["open", "closed"]
-    outcome: Literal["approve", "decline"] | None = Field(description="What staff found; null while it is open")
+    outcome: Literal["approve", "decline"] | None = Field(description="The decision of staff; null while it is open")
     message: LocalizedText | None = Field(description="A message for the user; null while it is open")
     closed_at_ms: int | None
     staleness_ms: int | None = Field(description="The bank's staleness when staff approved")
@@ -136,7 +136,7 @@ class ReviewDocument(BaseModel):
 
 
 class DecisionDocument(BaseModel):
-    """A decision, with one reason where it does not approve, and everything that it rests on."""
+    """A decision, with one reason if it does not approve, and everything that it is based on."""
 
     transaction_id: str
     binding: str
@@ -145,7 +145,7 @@ class DecisionDocument(BaseModel):
     currency: str
     outcome: Outcome
     reason: Reason | None = Field(description="null: approved")
-    iso20022: str | None = Field(description="ExternalStatusReason1Code, where one truly fits")
+    iso20022: str | None = Field(description="ExternalStatusReason1Code, if one fits exactly")
     message: LocalizedText
     staleness_ms: int | None = Field(
         description="The bank's staleness when this was decided; negative where its clock is ahead of ours"
@@ -153,13 +153,13 @@ class DecisionDocument(BaseModel):
     block_number: int | None
     publication: int | None
     watermark_ms: int | None
-    remaining: RemainingDocument | None = Field(description="null where the bank's limits do not count")
+    remaining: RemainingDocument | None = Field(description="null if the bank's limits do not apply")
     reservation: ReservationDocument | None = Field(description="null: nothing to capture or void")
     hold: HoldDocument | None = Field(description="With the reason risk_hold, else null")
     review: ReviewDocument | None = Field(
-        None, description="With the outcome review, else null. The outcome above stays what was decided"
+        None, description="With the outcome review, else null. The outcome above stays as decided"
     )
-    policy: str = Field(description="The policy's version: its name, and a hash of all that it says")
+    policy: str = Field(description="The policy's version: its name and a hash of its content")
     decided_at_ms: int
     evidence: str = Field(description="JWS, EdDSA; its key is at GET /v1/evidence-key")
 
@@ -184,7 +184,7 @@ class ReviewBody(BaseModel):
 
 
 class BatchItem(BaseModel):
-    """One transaction's decision, or the problem in its place; `status` is what a single call would have had."""
+    """One transaction's decision, or the problem instead; `status` is what a single call would have returned."""
 
     status: int = Field(examples=[200])
     decision: DecisionDocument | None = None

@@ -69,7 +69,7 @@ class Endpoints:
             count = connection.scalar(select(func.count()).select_from(schema.webhook_endpoints)) or 0
             if count >= self._settings.max_endpoints:
                 raise TooManyEndpoints(
-                    f"{count} endpoints are there already; allowed: {self._settings.max_endpoints}, delete one first"
+                    f"{count} endpoints exist already; allowed: {self._settings.max_endpoints}, delete one first"
                 )
             newest = connection.scalar(select(func.max(schema.events.c.position))) or 0
             connection.execute(

@@ -40,7 +40,7 @@ class EventLog:
         with self._storage.read() as connection:
             row = connection.execute(select(schema.events).where(schema.events.c.id == event_id)).one_or_none()
         if row is None:
-            raise NotFound("event: not in the log; allowed: one that is kept still")
+            raise NotFound("event: not in the log; allowed: one that is still kept")
         return _logged(row)
 
 

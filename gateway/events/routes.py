@@ -60,7 +60,7 @@ async def get_events(
 
 @router.get(
     "/v1/events/stream",
-    summary="Events as they come (server-sent events)",
+    summary="Events as they occur (server-sent events)",
     response_class=EventSourceResponse,
     responses=responses(*LOOKING_UP, Overloaded, STORAGE)
     | {
@@ -94,7 +94,7 @@ async def stream_events(
 async def post_endpoint(
     body: d.EndpointBody, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> d.NewSecret:
-    """Later events are sent there, signed as Standard Webhooks says. The secret is shown only now."""
+    """Later events are sent there, signed according to Standard Webhooks. The secret is shown only once."""
     types = [kind.value for kind in body.types] if body.types is not None else None
     made = await storage.writing(endpoints.create, body.url, types)
     wakeups.wake()
@@ -107,20 +107,20 @@ async def post_endpoint(
     responses=responses(MissingKey, WrongRole, STORAGE),
 )
 async def get_endpoints(endpoints: EndpointsDep, storage: StorageDep, _caller: Admin) -> d.EndpointList:
-    """Without their secrets. One that no secret of the vault opens is left out; the log names it."""
+    """Without their secrets. An endpoint that no vault secret decrypts is left out and named in the log."""
     found = await storage.reading(endpoints.all)
     return d.EndpointList(endpoints=[d.EndpointDocument.of(endpoint) for endpoint in found])
 
 
 @router.get(
     "/v1/webhook-endpoints/{endpoint}",
-    summary="One webhook endpoint, and how its queue stands",
+    summary="One webhook endpoint and the state of its queue",
     responses=_ENDPOINT,
 )
 async def get_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, queues: Queues, storage: StorageDep, _caller: Admin
 ) -> d.EndpointStatus:
-    """How many events wait for it, were delivered, and were abandoned after three days."""
+    """How many events are waiting, were delivered, and were abandoned after three days."""
     found = await storage.reading(endpoints.find, endpoint)
     return d.EndpointStatus.of_state(found, await storage.reading(queues.state, endpoint))
 
@@ -134,7 +134,7 @@ async def get_endpoint(
 async def delete_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> Response:
-    """Nothing more is sent there. What waits for it is deleted; the events themselves are kept."""
+    """Nothing more is sent there. Its queue is deleted; the events themselves are kept."""
     await storage.writing(endpoints.delete, endpoint)
     wakeups.wake()
     return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -148,20 +148,20 @@ async def delete_endpoint(
 async def rotate_secret(
     endpoint: d.EndpointId, endpoints: EndpointsDep, storage: StorageDep, _caller: ActingAdmin
 ) -> d.NewSecret:
-    """For a day messages are signed with both secrets, the old and the new."""
+    """For one day, messages are signed with both the old and the new secret."""
     rotated = await storage.writing(endpoints.rotate, endpoint)
     return d.NewSecret.of_new(rotated)
 
 
 @router.post(
     "/v1/webhook-endpoints/{endpoint}/enable",
-    summary="Send to a webhook endpoint again",
+    summary="Enable a webhook endpoint again",
     responses=_ACTED,
 )
 async def enable_endpoint(
     endpoint: d.EndpointId, endpoints: EndpointsDep, storage: StorageDep, wakeups: WakeupsDep, _caller: ActingAdmin
 ) -> d.EndpointDocument:
-    """For an endpoint that was switched off by its own 410. Events since then are sent now."""
+    """For an endpoint that was disabled because it answered 410. Events since then are sent now."""
     enabled = await storage.writing(endpoints.enable, endpoint)
     wakeups.wake()
     return d.EndpointDocument.of(enabled)
@@ -180,7 +180,7 @@ async def replay(
     wakeups: WakeupsDep,
     _caller: ActingAdmin,
 ) -> d.ReplayAnswer:
-    """One event, or all after a position, delivered before or not. Ids stay the same."""
+    """One event, or all after a position, whether delivered before or not. Ids stay the same."""
     if (body.event is None) == (body.after is None):
         raise InvalidValue("event", "none, or beside after", "either event or after")
     if body.event is not None:

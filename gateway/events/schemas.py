@@ -17,9 +17,9 @@ _MAX_POSITION = 2**63 - 1
 
 Position = Annotated[int, Field(ge=0, le=_MAX_POSITION)]
 EndpointId = Annotated[str, Path(pattern="^we_[0-9a-f]{20}$", description="The endpoint's id")]
-After = Annotated[int, Query(ge=0, le=_MAX_POSITION, description="A position: events after it; 0 for all")]
+After = Annotated[int, Query(ge=0, le=_MAX_POSITION, description="Only events after this position; 0 for all")]
 AfterOrNow = Annotated[
-    int | None, Query(ge=0, le=_MAX_POSITION, description="As Last-Event-ID, for a first connection that resumes")
+    int | None, Query(ge=0, le=_MAX_POSITION, description="As Last-Event-ID, for the first connection")
 ]
 LastEventId = Annotated[
     str | None,
@@ -59,12 +59,12 @@ class EventData(BaseModel):
 
 
 class EventDocument(BaseModel):
-    """One event, the same by webhook, stream and list. It says that something changed; decisions still read the ledger
-    at the moment of payment."""
+    """One event, the same by webhook, stream and list. It reports that something changed; decisions still read the
+    ledger at the moment of payment."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
 
-    id: str = Field(description="Names the event for good: what you have handled once, you need not handle again")
+    id: str = Field(description="Permanent id of the event: use it to ignore duplicates")
     position: int = Field(description="Counts up in the order of the log; for a binding, that is the ledger's order")
     type: EventType
     timestamp: str = Field(description="When it took effect, ISO 8601, UTC")
@@ -80,7 +80,7 @@ class EventList(BaseModel):
 
     events: list[EventDocument]
     next_after: int
-    oldest: int = Field(description="The oldest position still kept: what was before it is gone; 0 for an empty log")
+    oldest: int = Field(description="The oldest position still kept; 0 for an empty log")
 
 
 class EndpointBody(BaseModel):
@@ -105,13 +105,13 @@ class ReplayBody(BaseModel):
 
 
 class ReplayAnswer(BaseModel):
-    """How many events are to be sent again; those that the endpoint does not want are left out."""
+    """How many events will be sent again; types that the endpoint does not subscribe to are left out."""
 
     events: int
 
 
 class QueueDocument(BaseModel):
-    """The state of an endpoint's queue. `unqueued`: events in the log that wait for room in it."""
+    """The state of an endpoint's queue. `unqueued`: events in the log that do not fit into it yet."""
 
     pending: int
     delivered: int
@@ -137,8 +137,8 @@ class EndpointDocument(BaseModel):
     url: str = Field(examples=["https://hooks.example.com/standing"])
     types: list[EventType] | None
     created_at_ms: int
-    disabled_at_ms: int | None = Field(description="Since when nothing is sent there")
-    disabled_reason: str | None = Field(description="http_410: the endpoint itself said that it is gone")
+    disabled_at_ms: int | None = Field(description="When the endpoint was disabled")
+    disabled_reason: str | None = Field(description="http_410: the endpoint answered that it is gone")
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> "EndpointDocument":
@@ -156,7 +156,7 @@ class EndpointStatus(EndpointDocument):
 
 
 class NewSecret(EndpointDocument):
-    """An endpoint with its secret, which is shown only now."""
+    """An endpoint with its secret, which is shown only once."""
 
     secret: str = Field(description="whsec_…, for a Standard Webhooks library", examples=["whsec_…"])
 

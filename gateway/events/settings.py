@@ -16,10 +16,8 @@ class FollowerSettings(BaseModel):
 
     enabled: bool = True
     poll_ms: int = Field(500, ge=5, le=60_000, description="How often to look for a new block")
-    max_blocks: int = Field(
-        500, ge=1, le=10_000, description="The most blocks of one query; fewer where a node refuses"
-    )
-    remembered_blocks: int = Field(256, ge=2, le=10_000, description="How many block hashes are kept to see a reorg by")
+    max_blocks: int = Field(500, ge=1, le=10_000, description="The most blocks per query; fewer if a node refuses")
+    remembered_blocks: int = Field(256, ge=2, le=10_000, description="How many block hashes are kept to detect a reorg")
     keep_days: int = Field(30, ge=4, le=3_650, description="How long events and the hops of changes are kept")
 
 
@@ -30,12 +28,12 @@ class WebhookSettings(BaseModel):
 
     max_endpoints: int = Field(16, ge=1, le=256)
     max_pending: int = Field(1_000, ge=1, le=100_000, description="An endpoint's queue; later events wait in the log")
-    timeout_ms: int = Field(15_000, ge=100, le=60_000, description="Of one attempt, from the name's look-up to the end")
+    timeout_ms: int = Field(15_000, ge=100, le=60_000, description="For one attempt, including the DNS lookup")
     retry_initial_ms: int = Field(5_000, ge=10, le=600_000)
     retry_max_ms: int = Field(3_600_000, ge=10, le=_DAY_MS)
     give_up_after_ms: int = Field(3 * _DAY_MS, ge=1_000, le=30 * _DAY_MS)
-    poll_ms: int = Field(1_000, ge=5, le=60_000, description="How often a queue is looked at where nothing wakes it")
-    allow_http: bool = Field(False, description="Without TLS, everyone on the way reads the events")
+    poll_ms: int = Field(1_000, ge=5, le=60_000, description="How often a queue is checked if nothing wakes it")
+    allow_http: bool = Field(False, description="Without TLS, anyone on the path can read the events")
     allow_private_addresses: bool = Field(
         False, description="Private, loopback and link-local addresses are inside this network: off unless needed"
     )
@@ -47,11 +45,13 @@ class StreamSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_clients: int = Field(64, ge=1, le=10_000)
-    heartbeat_ms: int = Field(15_000, ge=50, le=120_000, description="How often an idle stream says that it lives")
+    heartbeat_ms: int = Field(15_000, ge=50, le=120_000, description="Interval of keep-alives on an idle stream")
     send_timeout_ms: int = Field(
-        10_000, ge=100, le=120_000, description="A client that takes nothing for so long is let go"
+        10_000, ge=100, le=120_000, description="A client that reads nothing for this long is disconnected"
     )
-    max_age_ms: int = Field(3_600_000, ge=100, le=_DAY_MS, description="Then a client must come again, with its key")
+    max_age_ms: int = Field(
+        3_600_000, ge=100, le=_DAY_MS, description="After this a client must reconnect with its key"
+    )
 
 
 class TrailSettings(BaseModel):
@@ -74,12 +74,12 @@ class WarningSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     every_minutes: Annotated[int, Field(ge=1, le=43_200)] | Literal["never"] = Field(
-        1_440, description="After the last run began, whichever process made it"
+        1_440, description="Counted from the start of the last run, by any process"
     )
     warn_per_mille: int = Field(
         WARN_PER_MILLE, ge=10, le=1_000, description="The probability from which a binding is reported as at risk"
     )
     batch: int = Field(50, ge=1, le=1_000, description="Bindings scored at once")
     busy_percent: int = Field(
-        5, ge=1, le=100, description="Of the time of a run, how much it works; it rests the other"
+        5, ge=1, le=100, description="Share of a run's time spent working; the rest is left to traffic"
     )

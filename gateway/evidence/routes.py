@@ -39,7 +39,7 @@ SignerDep = Annotated[EvidenceSigner, Depends(provided(EvidenceSigner))]
 
 @router.get("/v1/evidence-key", tags=["operation"], summary="The public key of evidence")
 async def get_evidence_key(signer: SignerDep) -> EvidenceKeyDocument:
-    """Verifies the JWS in `evidence`. No API key is needed: a third party may check too."""
+    """Verifies the JWS in `evidence`. No API key is needed, so that third parties can verify too."""
     return EvidenceKeyDocument.model_validate(signer.jwk)
 
 
@@ -56,10 +56,10 @@ async def get_evidence(
     signer: SignerDep,
     _caller: AnyRole,
     proof: Annotated[
-        bool, Query(description="With a storage proof, which verifies offline. Ask soon: nodes prune")
+        bool, Query(description="Include a storage proof, for offline verification. Request it soon: nodes prune")
     ] = False,
 ) -> EvidenceFile:
-    """What `standing-gateway verify` takes."""
+    """The input of `standing-gateway verify`."""
     jws = json.loads(await decisions.find(transaction_id))["evidence"]
     found: dict[str, Any] = await _proof_or_why_not(reader.nodes, jws) if proof else _WITHOUT_PROOF
     return EvidenceFile(evidence=jws, key=EvidenceKeyDocument.model_validate(signer.jwk), **found)
@@ -68,7 +68,7 @@ async def get_evidence(
 @router.post(
     "/v1/decisions/{transaction_id}/export",
     tags=["decisions"],
-    summary="Hand a decision over: its evidence with proof, the bank's grant, and on request the key that opens it",
+    summary="Export a decision: its evidence with proof, the bank's grant and, on request, the binding's key",
     responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, NotFound, BankNotServed, Overloaded, STORAGE),
 )
 async def export_evidence(
@@ -81,7 +81,7 @@ async def export_evidence(
     audit: AuditDep,
     caller: Admin,
 ) -> CaseFile:
-    """For an arbiter, a bank or a court, who verify it without this gateway. Audited, with the key or without.
+    """For an arbiter, a bank or a court to verify without this gateway. Always audited.
 
     The key opens every record of the binding, those before and after this decision too: status, permissions and
     limits. It opens no other binding, and no name, document or phone stands in a record.
@@ -118,7 +118,7 @@ async def _proof_or_why_not(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
 async def _prove(nodes: LedgerNodes, jws: str) -> dict[str, Any]:
     """Block and proof, both from one node. Raises: LedgerUnreachable where no node gives them; InvalidValue."""
     calls = questions(read_claims(jws))
-    failure = LedgerUnreachable("no ledger node can be asked")
+    failure = LedgerUnreachable("no ledger node can be used")
     for node in nodes.usable():
         try:
             found = {name: await node.endpoint.call(method, params) for name, (method, params) in calls.items()}

@@ -23,14 +23,14 @@ class EvidenceFile(BaseModel):
     """Evidence of one decision, as `standing-gateway verify` reads it."""
 
     evidence: str = Field(description="JWS, EdDSA")
-    key: EvidenceKeyDocument = Field(description="For convenience; a verifier gets it from /v1/evidence-key itself")
+    key: EvidenceKeyDocument = Field(description="For convenience; a verifier should get it from /v1/evidence-key")
     block: dict[str, Any] | None = Field(description="The block, as its node returned it; with a proof only")
-    proof: dict[str, Any] | None = Field(description="eth_getProof's answer, where it was requested and is available")
+    proof: dict[str, Any] | None = Field(description="The result of eth_getProof, if requested and available")
     no_proof_because: str | None
 
 
 class ExportBody(BaseModel):
-    """Why a case is handed over, and whether with the binding's key."""
+    """Why a case is exported, and whether with the binding's key."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Dispute 4711"}]})
 
@@ -38,7 +38,7 @@ class ExportBody(BaseModel):
     with_key: bool = Field(
         False,
         strict=True,
-        description="With the key of the binding, which opens every record of the binding, earlier and later ones too",
+        description="Include the binding's key, which decrypts all of its records, earlier and later ones too",
     )
 
 
@@ -46,7 +46,7 @@ class CaseFile(EvidenceFile):
     """Evidence with the bank's grant and, on request, the binding's key, as `standing-gateway verify` reads it."""
 
     grant: KeylessGrantDocument
-    binding_key: Hex32 | None = Field(description="Only where it was asked for. A secret of bank and platform")
+    binding_key: Hex32 | None = Field(description="Only if requested. A secret of bank and platform")
 
     def __repr__(self) -> str:  # the key must not reach a log by accident
         return f"CaseFile(binding={self.grant.binding!r})"

@@ -135,7 +135,7 @@ class LedgerNodes:
         """
         order = self.usable()
         if not order:
-            raise LedgerUnreachable("every ledger node is of another ledger")
+            raise LedgerUnreachable("every ledger node belongs to another ledger")
         if len(order) == 1:
             return self._note_read(order[0], await self._attempt(order[0], question))
         late: list[tuple[LedgerNode, _T]] = []
@@ -197,7 +197,7 @@ class LedgerNodes:
         enough_s = loop.time() + self._budget_s - self._patience_s
         running: dict[asyncio.Task[_T], LedgerNode] = {}
         left = iter(order)
-        failure: BaseException = LedgerUnreachable("no ledger node was asked")
+        failure: BaseException = LedgerUnreachable("no ledger node was queried")
         try:
             while True:
                 node = next(left, None)
@@ -254,12 +254,12 @@ class LedgerNodes:
         Raises: LedgerUnreachable where it is of another block, or behind what was seen.
         """
         if requested.startswith("0x") and int(requested, 16) != block_number:
-            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(requested, 16)} was asked for")
+            raise LedgerUnreachable(f"{node.name} answers for block {block_number}; {int(requested, 16)} was requested")
         behind = self.seen - block_number
         if behind > self._max_lag_blocks:
-            problem = f"{behind} blocks behind what was seen"
+            problem = f"{behind} blocks behind the newest block seen"
             self._set(node, NodeState.BEHIND, problem)
-            raise LedgerUnreachable(f"{node.name} is {behind} blocks behind what was seen")
+            raise LedgerUnreachable(f"{node.name} is {behind} blocks behind the newest block seen")
         node.highest = max(node.highest, block_number)
 
     @property
@@ -326,7 +326,7 @@ class LedgerNodes:
             # Its block numbers were another ledger's, and may make all nodes of this one look late.
             node.highest = node.read = 0
             self._set(node, NodeState.WRONG, problem)
-            raise LedgerUnreachable(f"{node.name} is of another ledger: {problem}")
+            raise LedgerUnreachable(f"{node.name} belongs to another ledger: {problem}")
         node.checked = True
 
     def _judge(self, node: LedgerNode, watch: Watch) -> None:
@@ -334,7 +334,7 @@ class LedgerNodes:
         assert node.block_time_s is not None
         behind, age_ms = self.seen - node.block_number, watch.clock.now_ms() - node.block_time_s * 1000
         if behind > self._max_lag_blocks:
-            self._set(node, NodeState.BEHIND, f"{behind} blocks behind what was seen")
+            self._set(node, NodeState.BEHIND, f"{behind} blocks behind the newest block seen")
         elif age_ms > watch.max_head_age_ms:
             self._set(node, NodeState.STALLED, f"its newest block is {age_ms // 1000} s old")
         else:

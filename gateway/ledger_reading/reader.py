@@ -149,7 +149,7 @@ class Reader:
     def _ask_for(self, query: bytes, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Seen]:
         """Add a query to the next call. Not a coroutine: thousands wait at once, and each level of them takes time."""
         if len(self._waiting) >= self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} reads of the ledger wait already", _RETRY_AFTER_S)
+            raise Overloaded(f"{self._max_waiting} reads of the ledger are already waiting", _RETRY_AFTER_S)
         answer: asyncio.Future[Seen] = loop.create_future()
         self._waiting.append((query, answer))
         self._due.append((due_s, answer))

@@ -59,7 +59,7 @@ class Endpoint:
         except (aiohttp.ClientError, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
         except (ValueError, RecursionError) as error:  # endless nesting, which is no ValueError
-            raise LedgerUnreachable(f"the ledger's answer is not of JSON-RPC ({self.name})") from error
+            raise LedgerUnreachable(f"the ledger's answer is not JSON-RPC ({self.name})") from error
 
     async def _post(self, body: bytes, max_bytes: int) -> bytes:
         if self._session is None:

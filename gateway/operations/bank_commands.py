@@ -41,7 +41,7 @@ def add(
     with one_line_errors():
         bic = parse_bic(bank, "bank")
         if config is None:
-            raise SettingsError("--config: needed; allowed: the settings file that the bank is to be put into")
+            raise SettingsError("--config: required; allowed: the settings file to add the bank to")
         prompted = key_file is None
         if key_file is None:
             key = typer.prompt("The key that the bank gave this platform", hide_input=True).strip()

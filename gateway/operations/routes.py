@@ -42,7 +42,7 @@ StorageDep = Annotated[Storage, Depends(provided(Storage))]
 @router.get(
     "/metrics",
     tags=["operation"],
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={
         status.HTTP_200_OK: {
@@ -52,7 +52,7 @@ StorageDep = Annotated[Storage, Depends(provided(Storage))]
     },
 )
 async def metrics(gateway: Annotated[Gateway, Depends(provided(Gateway))], now: Status) -> Response:
-    """Counters of this process, and gauges of the moment: a scrape reads the ledger once.
+    """Counters of this process and current gauges. Each scrape reads the ledger once.
 
     Nothing in them names an account, a user or a transaction.
     """
@@ -62,11 +62,11 @@ async def metrics(gateway: Annotated[Gateway, Depends(provided(Gateway))], now: 
 @router.get(
     "/v1/status",
     tags=["operation"],
-    summary="The gateway on one screen",
+    summary="The state of the gateway",
     responses=responses(*KEYED),
 )
 async def get_status(now: Status, _caller: AnyRole) -> d.StatusDocument:
-    """What `standing-gateway status` shows. Asks the database and the ledger now."""
+    """What `standing-gateway status` shows. Queries the database and the ledger for this request."""
     return d.StatusDocument.model_validate(await now.document())
 
 
@@ -77,14 +77,14 @@ async def get_status(now: Status, _caller: AnyRole) -> d.StatusDocument:
     responses=responses(*KEYED, NotFound, STORAGE),
 )
 async def get_reconciliation(storage: StorageDep, _caller: Staff) -> d.ReportDocument:
-    """Which active bindings can no longer work, what their users can do, and where ledger and follower differ."""
+    """Which active bindings are no longer usable, what their users can do, and where ledger and follower differ."""
     return d.ReportDocument.model_validate(await _last_report(storage))
 
 
 @router.get(
     "/v1/reconciliation.html",
     tags=["operation"],
-    summary="The last reconciliation, as a page",
+    summary="The last reconciliation, as an HTML page",
     response_class=Response,
     responses=responses(*KEYED, NotFound, STORAGE)
     | {
@@ -95,14 +95,14 @@ async def get_reconciliation(storage: StorageDep, _caller: Staff) -> d.ReportDoc
     },
 )
 async def get_reconciliation_page(storage: StorageDep, _caller: Staff) -> Response:
-    """As /v1/reconciliation, for people."""
+    """As /v1/reconciliation, as HTML."""
     return Response(to_html(await _last_report(storage)), media_type="text/html")
 
 
 async def _last_report(storage: Storage) -> dict[str, Any]:
     found = await storage.reading(last_run, storage)
     if found is None:
-        raise NotFound("reconciliation: none was made yet; allowed: after the first, see reconcile_every_minutes")
+        raise NotFound("reconciliation: none has run yet; allowed: after the first run, see reconcile_every_minutes")
     report: dict[str, Any] = json.loads(found)
     return report
 
@@ -110,7 +110,7 @@ async def _last_report(storage: Storage) -> dict[str, Any]:
 @router.get(
     "/v1/banks",
     tags=["banks"],
-    summary="The banks, and how lately each has spoken",
+    summary="The banks and the staleness of each",
     responses=responses(MissingKey, WrongRole, LedgerUnreachable, Overloaded, STORAGE),
 )
 async def get_banks(
@@ -139,13 +139,13 @@ async def get_banks(
 @acting_router.post(
     PATH,
     tags=["operation"],
-    summary="Read the settings again",
+    summary="Reload the settings",
     responses=responses(*KEYED, InvalidValue, STORAGE),
 )
 async def reload_settings(
     reloader: Annotated[Reloader[GatewaySettings], Depends(provided(Reloader))], _caller: ActingAdmin
 ) -> SettingsState:
-    """As SIGHUP: API keys, banks and the policy count from now on, and no request is lost.
+    """As SIGHUP: the new API keys, banks and policy apply from now on, and no request is lost.
 
     `needs_restart` names what else has changed. Wrong settings are refused whole. All workers of one `serve --workers`
     read theirs, the one that answers first; a gateway on another machine reads its own.
@@ -155,18 +155,18 @@ async def reload_settings(
 
 @router.get("/healthz", tags=["operation"], summary="The process is up")
 async def healthz() -> d.ProbeDocument:
-    """Says nothing about the ledger or the database."""
+    """Does not check the ledger or the database."""
     return d.ProbeDocument(ok=True)
 
 
 @router.get(
     "/readyz",
     tags=["operation"],
-    summary="Fit for work, or why not",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.ProbeDocument, "description": "Not fit for work"}},
+    summary="Whether the gateway is ready, or why not",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.ProbeDocument, "description": "Not ready"}},
 )
 async def readyz(now: Status, response: Response) -> d.ProbeDocument:
-    """Asks the database and the ledger now."""
+    """Checks the database and the ledger for this request."""
     trouble = await now.trouble()
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

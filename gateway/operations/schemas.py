@@ -15,7 +15,7 @@ class LedgerNodeDocument(BaseModel):
     node: str = Field(examples=["10.0.0.5:8545"])
     state: Literal["fit", "stalled", "failing", "behind", "wrong"] = Field(
         description="fit and stalled (an old newest block) are read; failing and behind are left out until they "
-        "recover; wrong is of another ledger"
+        "recover; wrong belongs to another ledger"
     )
     problem: str | None
     block_number: int | None
@@ -25,13 +25,13 @@ class LedgerNodeDocument(BaseModel):
 class LedgerDocument(BaseModel):
     """The block that decisions read, and the nodes they read it from."""
 
-    reads: str = Field(description="latest, finalized, or so many blocks below the latest", examples=["latest"])
+    reads: str = Field(description="latest, finalized, or a number of blocks below the latest", examples=["latest"])
     seen_block: int
     nodes: list[LedgerNodeDocument]
 
 
 class BankStatusDocument(BaseModel):
-    """How recently a bank has spoken."""
+    """The staleness of a bank."""
 
     bic: str
     staleness_ms: int | None
@@ -54,7 +54,7 @@ class ProgressDocument(BaseModel):
 
 
 class RunDocument(BaseModel):
-    """A summary of a reconciliation; /v1/reconciliation has all of it."""
+    """A summary of a reconciliation; /v1/reconciliation has the complete report."""
 
     started_at_ms: int
     ended_at_ms: int
@@ -65,7 +65,7 @@ class RunDocument(BaseModel):
 
 
 class ReconcileDocument(BaseModel):
-    """Reconciliation: whether this process makes it, and the result of the last one."""
+    """Reconciliation: whether this process runs it, and the result of the last run."""
 
     leads: bool
     running: ProgressDocument | None
@@ -74,7 +74,7 @@ class ReconcileDocument(BaseModel):
 
 
 class StatusDocument(BaseModel):
-    """The gateway on one screen. Counts of decisions are those of all workers behind this port, since they started;
+    """The state of the gateway. Counts of decisions are those of all workers behind this port, since they started;
     null: cannot be had now.
     """
 
@@ -86,13 +86,13 @@ class StatusDocument(BaseModel):
     ledger: LedgerDocument
     banks: list[BankStatusDocument] | None
     decisions: dict[str, int]
-    reads_per_call: float | None = Field(description="How many reads shared a call, on average")
+    reads_per_call: float | None = Field(description="How many reads shared a ledger call, on average")
     waiting: WaitingDocument
     worker_troubles: list[str] = Field(
         description="Why events do not get on in this process, from the ledger or to an endpoint, or why nothing is "
         "reconciled; empty: all is well. Decisions do not rest on that, so it is no `trouble`"
     )
-    follows: bool = Field(description="Whether this process is the one that follows the ledger")
+    follows: bool = Field(description="Whether this process follows the ledger")
     followed_block: int | None
     pending_webhooks: int | None
     reconcile: ReconcileDocument
@@ -106,30 +106,30 @@ class ReportDocument(BaseModel):
     block_number: int
     block_hash: str
     block_time_ms: int
-    block_is_still_there: bool = Field(description="false: the chain dropped the block meanwhile; run it again")
+    block_is_still_there: bool = Field(description="false: the chain has since dropped the block; run it again")
     checked: int
     dead_count: int
     drift_count: int
     reasons: dict[str, dict[str, int]] = Field(description="Bindings by bank and reason; well: none")
     banks: list[dict[str, Any]]
-    dead: list[dict[str, Any]] = Field(description="At most 1000, each with its reason and the user's way out")
+    dead: list[dict[str, Any]] = Field(description="At most 1000, each with its reason and what the user can do")
     drift: list[dict[str, Any]] = Field(description="At most 1000")
 
 
 class BankDocument(BaseModel):
-    """A bank, with what the ledger says about it now."""
+    """A bank and its current state on the ledger."""
 
     bic: str = Field(examples=["BKCHCNBJ"])
     name: LocalizedText = Field(examples=[{"en": "Bank of China", "zh": "中国银行"}])
     time_zone: str = Field(examples=["Asia/Shanghai"])
-    watermark_ms: int | None = Field(description="null: the bank has not spoken yet", examples=[1_767_225_599_580])
+    watermark_ms: int | None = Field(description="null: the bank has not published yet", examples=[1_767_225_599_580])
     staleness_ms: int | None = Field(examples=[420])
     suspended: bool
-    within_widest_bound: bool = Field(
-        description="Whether the bank has spoken lately enough for the policy's most lenient band"
-    )
+    within_widest_bound: bool = Field(description="Whether the bank's staleness is within the policy's widest bound")
     block_number: int = Field(examples=[1207])
-    pace: VerdictDocument | None = Field(description="How regularly it published in the last week; null: not known yet")
+    pace: VerdictDocument | None = Field(
+        description="How regularly it published in the last week; null: unknown so far"
+    )
 
 
 class BankList(BaseModel):
@@ -139,7 +139,7 @@ class BankList(BaseModel):
 
 
 class ProbeDocument(BaseModel):
-    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not."""
+    """Whether the process is up (`/healthz`), or ready (`/readyz`), and why not."""
 
     ok: bool
     reason: str | None = None

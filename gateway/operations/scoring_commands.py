@@ -86,8 +86,8 @@ def _screen(state: ScoringDocument) -> Group:
     if state.asked_at_ms is not None:
         head.add_row("asked for", when(state.asked_at_ms))
     head.add_row("last run", _last(state))
-    head.add_row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} in a thousand on")
-    head.add_row("waiting", f"{state.waiting} scores whose outcome is not known yet")
+    head.add_row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} per mille")
+    head.add_row("waiting", f"{state.waiting} scores whose outcome is still unknown")
     head.add_row("left out", f"{state.left_out} users")
     model = state.model
     if model is None:

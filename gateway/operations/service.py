@@ -165,7 +165,7 @@ class GatewayStatus:
             found += [
                 Gauge(
                     "bank_staleness_seconds",
-                    "How old a bank's watermark is; no sample: it has never spoken.",
+                    "How old a bank's watermark is; no sample: it has never published.",
                     {state.bank.bic: state.staleness_ms / 1000 for state in banks if state.staleness_ms is not None},
                     "bank",
                 ),
@@ -282,9 +282,9 @@ def _stored_gauges(stored: Stored) -> list[Gauge]:
     run = stored.last_run or {}
     figures = {
         ("followed_block", "The block up to which the ledger is followed."): stored.followed_block,
-        ("webhooks_pending", "Events that wait to be delivered to an endpoint."): stored.pending_webhooks,
-        ("dead_bindings", "Active bindings that the last reconciliation found unable to work."): stored.dead_bindings,
-        ("reconcile_drift", "Bindings that the last reconciliation found drifted apart."): run.get("drift_count"),
+        ("webhooks_pending", "Events that are waiting to be delivered to an endpoint."): stored.pending_webhooks,
+        ("dead_bindings", "Active bindings that the last reconciliation found no longer usable."): stored.dead_bindings,
+        ("reconcile_drift", "Bindings for which the last reconciliation found drift."): run.get("drift_count"),
         ("reconcile_started_timestamp_seconds", "When the last reconciliation began."): (
             run["started_at_ms"] / 1000 if run else None
         ),

@@ -72,7 +72,9 @@ class Storage:
 
     async def _run(self, threads: Executor, work: Callable[[], _T]) -> _T:
         if self._inside >= _MAX_WAITING:
-            raise StorageUnavailable(f"{_MAX_WAITING} requests wait for the gateway's database already", _RETRY_AFTER_S)
+            raise StorageUnavailable(
+                f"{_MAX_WAITING} requests are already waiting for the gateway's database", _RETRY_AFTER_S
+            )
         self._inside += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, work)
@@ -95,5 +97,5 @@ def storage_errors() -> Iterator[None]:
         raise  # two writers collided; the caller handles that
     except (DBAPIError, NoConnectionFree) as error:
         raise StorageUnavailable(
-            f"the gateway's database does not work for now ({type(error).__name__})", _RETRY_AFTER_S
+            f"the gateway's database is not available for now ({type(error).__name__})", _RETRY_AFTER_S
         ) from error

@@ -57,7 +57,7 @@ class GroupCommit(Generic[Job, Result]):
         Raises: Overloaded; whatever `commit` returns for it.
         """
         if len(self._waiting) >= self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} transactions wait already", _RETRY_AFTER_S)
+            raise Overloaded(f"{self._max_waiting} transactions are already waiting", _RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((job, result))

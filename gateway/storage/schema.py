@@ -359,7 +359,7 @@ reconcile_runs = Table(
     Column("report", Text, nullable=False),
 )
 
-#: Active bindings that the last reconciliation found unable to work. For lists and reports: no decision reads it.
+#: Active bindings that the last reconciliation found no longer usable. For lists and reports: no decision reads it.
 dead_bindings = Table(
     "dead_bindings",
     metadata,

@@ -77,7 +77,7 @@ class HoldProofs:
         if row.held_binding is None or rule is None or not rule.lift_by_proof:
             raise NotByProof("the hold cannot be lifted by proof; allowed: one of a rule with lift_by_proof")
         if row.lifted_at_ms is not None or self._clock.now_ms() >= row.ends_at_ms:
-            raise AlreadyLifted("the hold was lifted or has ended; nothing is left to lift")
+            raise AlreadyLifted("the hold was lifted or has ended; there is nothing to lift")
         bank, challenge = self._banks.of_binding(row.bank), secrets.token_bytes(CHALLENGE_SIZE)
         certificate = await self._nodes.certificate(bank, row.held_binding, challenge)
         request = Asked(
@@ -92,7 +92,7 @@ class HoldProofs:
         )
         fault = fault_of(certificate, request, self._clock.now_ms())
         if fault is not None:
-            raise CertificateNotTrusted(f"the certificate of {bank.bic} proves nothing: {fault.value}")
+            raise CertificateNotTrusted(f"the certificate of {bank.bic} is not valid: {fault.value}")
         return LiftedByProof(await self._holds.lift(hold_id, BY_PROOF), certificate)
 
     def _held(self, hold_id: str) -> Any:

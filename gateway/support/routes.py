@@ -59,15 +59,14 @@ async def get_holds(
     "/v1/holds/{hold_id}/lift", summary="Lift a hold before its end", responses=responses(*_ACTING, AlreadyLifted)
 )
 async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, holds: HoldsDep, audit: AuditDep, caller: Staff) -> d.HoldView:
-    """From now on what it held is exempt from the hold's rule until the hold's own end; or the user may try to bind
-    again."""
+    """What it held is exempt from its rule until the hold would have ended; or the user can try to bind again."""
     async with audit.act(caller, "lift_hold", hold_id, check_reason(body.reason)):
         return d.HoldView.of(await holds.lift(hold_id, caller.name))
 
 
 @router.post(
     "/v1/holds/{hold_id}/prove",
-    summary="Lift a hold by a fresh certificate of the account by the bank",
+    summary="Lift a hold with a fresh certificate from the account's bank",
     responses=responses(
         *_ACTING,
         AlreadyLifted,
@@ -90,14 +89,14 @@ async def prove_hold(
     caller: AnyRole,
 ) -> d.ProofAnswer:
     """The gateway asks the bank for a certificate of good standing and verifies it. Only for rules with
-    `lift_by_proof`. The hold is lifted and nothing is approved: the next decision reads the ledger as always."""
+    `lift_by_proof`. Only the hold is lifted: the next decision reads the ledger as always."""
     async with audit.act(caller, "prove_hold", hold_id, check_reason(body.reason)):
         return d.ProofAnswer.of(await proofs.lift(hold_id))
 
 
 @router.put(
     "/v1/users/{user_id}/identity",
-    summary="A user's name, document or phone has changed on the platform",
+    summary="Record that a user's name, document or phone has changed on the platform",
     responses=responses(*_ACTING),
 )
 async def change_identity(
@@ -107,7 +106,7 @@ async def change_identity(
     audit: AuditDep,
     caller: AnyRole,
 ) -> d.IdentityAnswer:
-    """Computes the tags of all the user's bindings again from what is stated. What is not stated stays as it is.
+    """Recomputes the tags of all the user's bindings from the given fields. Omitted fields stay unchanged.
 
     The stated values are not stored. From the next decision on, attestations are compared with them.
     """
@@ -124,7 +123,7 @@ async def change_identity(
 async def resync_binding(
     binding: BindingId, body: d.WhyBody, flow: FlowDep, audit: AuditDep, caller: AnyRole
 ) -> d.ResyncAnswer:
-    """For a change that got lost, or a record that does not open. The answer does not wait for the ledger."""
+    """For a lost change, or a record that cannot be decrypted. The answer does not wait for the ledger."""
     async with audit.act(caller, "resync", binding, check_reason(body.reason)):
         return d.ResyncAnswer(queued=await flow.resync(bytes.fromhex(binding[2:])))
 
@@ -145,7 +144,7 @@ async def resync_binding(
 async def rebind(
     binding: BindingId, body: d.RebindBody, flow: FlowDep, audit: AuditDep, response: Response, caller: AnyRole
 ) -> BindAnswer:
-    """For a user whose name, document or phone has changed at the bank, or a record that does not open.
+    """For a user whose name, document or phone has changed at the bank, or a record that cannot be decrypted.
 
     The bank is asked first: where it refuses, nothing changes. The new binding continues the account's daily limit.
     Where the bank cannot be reached in between, the old binding has ended already: ask again with the same content.
@@ -157,13 +156,13 @@ async def rebind(
 
 @router.get(
     "/v1/bindings/{binding}/trail",
-    summary="Where a binding's changes are, and which hop is stalled",
+    summary="The trail of a binding's changes, and which hop is stalled",
     responses=responses(*LOOKING_UP, NotFound, BankNotServed, STORAGE),
 )
 async def get_trail(
     binding: BindingPath, trails: Annotated[Trails, Depends(provided(Trails))], _caller: AnyRole
 ) -> TrailDocument:
-    """Asks the ledger, the bank's node and this gateway's own records.
+    """Queries the ledger, the bank's node and this gateway's own records.
 
     Answers also where the first two do not, and says so, with what is known without them.
     """

@@ -18,7 +18,7 @@ from standing.ledger.attestations.phones import MAX_PHONE
 
 UserQuery = Annotated[str | None, Query(pattern=USER_PATTERN, description="The platform's own id of a user")]
 BindingQuery = Annotated[Hex32 | None, Query(description="The binding's id: 0x and 64 hexadecimal digits")]
-HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$", description="As a decision or the list of holds names it")]
+HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$", description="As in a decision or the list of holds")]
 
 _WHY: dict[str, Any] = {"reason": "Call of the user, ticket 4711"}
 _CLAIM: dict[str, Any] = {name: value for name, value in CLAIM_EXAMPLE.items() if name not in {"bank", "user_id"}}
@@ -33,7 +33,7 @@ class WhyBody(BaseModel):
 
 
 class RebindBody(ClaimBody):
-    """The user's present claim on the account, and why the account is bound again."""
+    """The user's current claim on the account, and why the account is bound again."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_CLAIM | _WHY]})
 
@@ -83,7 +83,9 @@ class HoldView(BaseModel):
     user_id: str
     rule: str = Field(description="Of the policy; BINDING_ATTEMPTS for attempts to bind", examples=["burst"])
     why: LocalizedText
-    whole: bool = Field(description="Every transaction of the account is held, and not only those that the rule is for")
+    whole: bool = Field(
+        description="Whether every transaction of the account is held, not only those that the rule matches"
+    )
     began_at_ms: int
     ends_at_ms: int
     lifted_at_ms: int | None

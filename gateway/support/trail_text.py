@@ -31,52 +31,52 @@ REMEDIES: dict[HopName | Cause, Localized] = {
         "银行核心系统尚未将变更送达银行节点。请联系银行运维检查核心系统到节点的数据上送。",
     ),
     HopName.SIGNED: Localized(
-        "The bank's node holds the change but has not signed it. Ask the bank to look at its node's status; a resync "
-        "makes it publish the account's present state again once it works.",
+        "The bank's node holds the change but has not signed it. Ask the bank to check its node's status. Once the "
+        "node works, a resync makes it publish the account's current state again.",
         "银行节点已接收变更，但尚未签名。请联系银行检查节点状态；节点恢复后发起重新同步，节点会重新发布账户的当前状态。",
     ),
     HopName.SUBMITTED: Localized(
-        "The bank has signed the change but not sent it to the ledger. Ask the bank to check its node's connection to "
-        "the ledger and its sending account.",
+        "The bank has signed the change but has not sent it to the ledger. Ask the bank to check its node's connection "
+        "to the ledger and its sending account.",
         "银行已对变更签名，但尚未提交账本。请联系银行检查节点与账本的连接以及发送账户。",
     ),
     HopName.IN_BLOCK: Localized(
-        "The change was sent, and no block holds it yet. Check the ledger's health; if it is well, ask the bank to "
-        "resync: its node then sends again what is missing.",
+        "The change was sent but is not in a block yet. Check the ledger's health; if it is healthy, ask the bank to "
+        "resync: its node then resends what is missing.",
         "变更已提交，但尚未写入账本区块。请检查账本状态；如账本正常，请银行重新同步，银行节点会补发缺失的部分。",
     ),
     HopName.OBSERVED: Localized(
-        "The change is on the ledger, and decisions use it already; only notices wait. Tell the gateway's operator "
-        "that the follower is behind.",
+        "The change is on the ledger, and decisions already use it; only notifications are delayed. Inform the "
+        "gateway's operator that the follower is behind.",
         "变更已上链，决策已在使用，仅通知延迟。请联系网关运维：跟踪程序滞后。",
     ),
     HopName.NOTIFIED: Localized(
-        "Decisions use the change already. Our own webhook endpoint does not accept the event: inform the team that "
+        "Decisions already use the change. Our own webhook endpoint does not accept the event: inform the team that "
         "runs it; missing events can be replayed.",
         "决策已在使用该变更，但我方 webhook 接收端未接收通知。请联系接收端的负责团队；遗漏的事件可以补发。",
     ),
     Cause.LEDGER_UNREACHABLE: Localized(
-        "Our gateway cannot read the ledger now, so every payment goes to review. Tell the gateway's operator.",
+        "Our gateway cannot read the ledger now, so every payment goes to review. Inform the gateway's operator.",
         "我方网关暂时无法读取账本，所有交易转人工审核。请联系网关运维。",
     ),
     Cause.BANK_SILENT: Localized(
-        "The bank has not spoken for longer than our policy allows, so nothing of it is approved. Ask the bank's "
-        "operations desk whether its node and its core's feed are running.",
+        "The bank has not reported for longer than our policy allows, so no transaction with its accounts is approved. "
+        "Ask the bank's operations desk whether its node and its core's feed are running.",
         "该银行未更新的时间已超过我方策略上限，其账户的交易一律不通过。请联系银行运维确认节点运行和核心系统上送是否正常。",
     ),
     Cause.BANK_SUSPENDED: Localized(
-        "The bank is suspended on the ledger: nothing it states counts until it is reinstated. Only the bank and "
-        "the ledger's registrar can settle that.",
+        "The bank is suspended on the ledger: its attestations are not accepted until it is reinstated. Only the bank "
+        "and the ledger's registrar can resolve this.",
         "该银行在账本上已被暂停，解除暂停之前其状态证明一律无效。须由银行与账本登记方处理。",
     ),
     Cause.NODE_UNREACHABLE: Localized(
-        "The bank's node does not answer, so the bank's part of the way is not known now. Ask again later, or ask the "
-        "bank.",
+        "The bank's node does not answer, so the bank's part of the trail is unknown for now. Try again later, or ask "
+        "the bank.",
         "银行节点无应答，暂时无法查询银行侧的进度。请稍后再查，或联系银行。",
     ),
     Cause.NODE_REFUSES: Localized(
-        "The bank's node answers, but does not let our gateway ask how far this change has come. Tell the gateway's "
-        "operator.",
+        "The bank's node answers, but does not allow our gateway to query the progress of this change. Inform the "
+        "gateway's operator.",
         "银行节点有应答，但不允许我方网关查询该变更的进度。请联系网关运维。",
     ),
 }
@@ -85,7 +85,7 @@ _NOTHING_STALLED = Localized(
     "No hop is stalled: decisions use the bank's newest attestation.",
     "没有停滞的环节：决策使用的是银行最新的状态证明。",
 )
-_NOTHING_KNOWN = Localized("No change of this account is known yet.", "该账户目前没有变更记录。")
+_NOTHING_KNOWN = Localized("No changes to this account are known yet.", "该账户目前没有变更记录。")
 
 
 def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
@@ -117,7 +117,7 @@ def _summary(trail: BindingTrail) -> list[Localized]:
     if trail.staleness_ms is not None:
         age = trail.staleness_ms
         lines.append(
-            Localized(f"The bank last spoke {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
+            Localized(f"The bank last reported {_span(age)} ago.", f"银行最近一次更新在 {_span(age)} 之前。")
             if age >= 0
             else Localized(f"The bank's clock is {_span(-age)} ahead of ours.", f"银行的时钟比我方快 {_span(-age)}。")
         )
@@ -160,7 +160,7 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
         )
     labels = {
         HopState.WAITING: ("not yet", "尚未完成"),
-        HopState.UNKNOWN: ("not known", "未知"),
+        HopState.UNKNOWN: ("unknown", "未知"),
         HopState.NOT_APPLICABLE: ("does not apply", "不适用"),
     }
     en, zh = labels[hop.state]

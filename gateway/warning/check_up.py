@@ -199,7 +199,7 @@ _IDENTITY_TO_DO = Localized(
     "请核对您在本平台的信息与银行登记是否一致，如不一致请更新。",
 )
 _MEETS_LIMITS = Localized(
-    "Payments met one of the bank's limits several times within the last week.",
+    "Payments reached one of the bank's limits several times within the last week.",
     "最近一周内，交易多次触及银行规定的限额。",
 )
 _LIMITS_TO_DO = Localized(

@@ -22,21 +22,21 @@ _WORDS: dict[str, tuple[Localized, Localized]] = {
     ),
     "over_transaction": (
         Localized(
-            "Payments like yours are often above the bank's limit for one transaction.",
+            "Payments like yours often exceed the bank's limit for one transaction.",
             "您的常见付款金额可能超过银行规定的单笔限额。",
         ),
         _LIMIT_TO_DO,
     ),
     "over_day": (
         Localized(
-            "What you usually pay in a day is often above the bank's daily limit.",
+            "What you usually pay in a day often exceeds the bank's daily limit.",
             "您的日常单日付款金额可能超过银行规定的日限额。",
         ),
         _LIMIT_TO_DO,
     ),
     "month_left": (
         Localized(
-            "Payments like yours are above what is left of this month's limit.",
+            "Payments like yours exceed what is left of this month's limit.",
             "您的常见付款金额超过当月剩余额度。",
         ),
         _LIMIT_TO_DO,

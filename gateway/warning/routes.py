@@ -38,7 +38,7 @@ async def get_scorecard(
     bic: Annotated[str, Path(min_length=8, max_length=32, description="BIC (ISO 9362)", examples=["BKCHCNBJ"])],
     cards: Annotated[ScoreCards, Depends(provided(ScoreCards))],
     _caller: AnyRole,
-    period: Annotated[Period, Query(description="Whole hours; the last one may not be over")] = Period.WEEK,
+    period: Annotated[Period, Query(description="Whole hours; the last one may be incomplete")] = Period.WEEK,
     until_ms: Annotated[
         int | None, Query(ge=1, le=MAX_CALENDAR_MS, description="The end of the period; default: now")
     ] = None,
@@ -56,7 +56,7 @@ async def get_scorecard(
 async def get_check_up(
     user_id: UserPath, check_ups: Annotated[CheckUps, Depends(provided(CheckUps))], _caller: AnyRole
 ) -> d.CheckUpDocument:
-    """Reads the ledger for this request. A sign is a reason to look; no decision reads it."""
+    """Reads the ledger for this request. A sign is a reason to check; no decision depends on it."""
     found = await check_ups.of_user(user_id)
     return d.CheckUpDocument(
         accounts=[d.CheckedDocument.of(each) for each in found.accounts],
@@ -79,7 +79,7 @@ async def put_prediction(
     caller: AnyRole,
 ) -> d.PredictionDocument:
     """After an opt-out, nothing about the user's bindings is learned, scored or reported, and existing scores are
-    deleted. The check-up's plain signs remain: they are no prediction. Every call is audited."""
+    deleted. The check-up's plain signs remain: they are not predictions. Every call is audited."""
     async with audit.act(caller, "set_prediction", user_id, check_reason(body.reason)):
         since_ms = await check_ups.set_opted_out(user_id, not body.predicted)
     return d.PredictionDocument(predicted=since_ms is None, left_out_at_ms=since_ms)
@@ -121,6 +121,6 @@ async def get_scoring(scoring: ScoringDep, _caller: Staff) -> d.ScoringDocument:
     responses=responses(*KEYED, InvalidValue, STORAGE),
 )
 async def run_scoring(scoring: ScoringDep, _caller: ActingAdmin) -> d.ScoringDocument:
-    """A run starts within seconds, in the gateway process that makes the scheduled ones. It is over once `last`
+    """A run starts within seconds, in the gateway process that makes the scheduled ones. It has ended once `last`
     began at `asked_at_ms` or later and has ended. A request during a run leads to another one."""
     return d.ScoringDocument.of(await scoring.ask(), scoring)

@@ -16,7 +16,7 @@ from standing.gateway.warning.verdict import Pace, Verdict
 
 
 class VerdictDocument(BaseModel):
-    """The verdict on a bank, in one word, from its last week on the ledger."""
+    """A one-word verdict on a bank, from its last week on the ledger."""
 
     word: Pace
     why: LocalizedText
@@ -101,7 +101,7 @@ class RiskDocument(BaseModel):
     """The probability that a use within the next seven days is not approved, from this binding's own records."""
 
     per_mille: int | None = Field(
-        examples=[620], description="null: a plain rule warns, as no model has learned enough yet"
+        examples=[620], description="null: a plain rule warns, because no model has learned enough yet"
     )
     factors: list[SignDocument] = Field(description="The strongest factors, strongest first, at most three")
     scored_at_ms: int
@@ -139,7 +139,7 @@ class CheckUpDocument(BaseModel):
     """A user's bindings, each with the signs that it may fail at its next use."""
 
     accounts: list[CheckedDocument]
-    lapsing: list[PendingDocument] = Field(description="Micro-deposits that lapse within two days")
+    lapsing: list[PendingDocument] = Field(description="Micro-deposits that expire within two days")
     predicted: bool = Field(description="false: the user has opted out of predictions")
 
 
@@ -186,10 +186,10 @@ class WarnedDocument(BaseModel):
 
     event: str = Field(description="The event's id", examples=["evt_0f1e2d3c4b5a69788796a5b4c3d2e1f0"])
     warned_at_ms: int
-    until_ms: int = Field(description="The warning was about uses before this")
+    until_ms: int = Field(description="The warning covers uses before this time")
     per_mille: int | None = Field(description="null: a plain rule warned", examples=[620])
     factors: list[SignDocument]
-    stands: bool = Field(description="false: by the newest score, the risk is gone")
+    stands: bool = Field(description="false: according to the newest score, the risk is gone")
     failure: FailureDocument | None = Field(
         description="The first use that failed for a named reason, else the first that failed; null: none so far"
     )
@@ -225,10 +225,10 @@ class ScoringRunDocument(BaseModel):
 
 
 class ModelDocument(BaseModel):
-    """The stored model. `heard`: it has learned enough to be used; until then plain rules warn."""
+    """The stored model. `heard`: it has learned enough to be used; until then, plain rules warn."""
 
     heard: bool
-    learned: int = Field(description="Scores whose outcome is known, that it has learned from")
+    learned: int = Field(description="Scores with a known outcome that it has learned from")
     failures: int = Field(description="How many of them failed")
     needed: int = Field(description="Scores that it must have learned from before it is used")
     needed_failures: int
@@ -246,7 +246,7 @@ class ScoringDocument(BaseModel):
     last: ScoringRunDocument | None
     model: ModelDocument | None = Field(description="null: the stored one is of another version; learning starts again")
     at_risk: int = Field(description="Bindings at risk by their last score")
-    waiting: int = Field(description="Scores whose outcome is not known yet")
+    waiting: int = Field(description="Scores whose outcome is still unknown")
     left_out: int = Field(description="Users who opted out")
 
     @classmethod

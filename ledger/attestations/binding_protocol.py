@@ -59,7 +59,7 @@ class Claim(BaseModel):
 
     number: str = Field(min_length=4, max_length=64, description="Card or account number, spaces and hyphens allowed")
     number_type: Literal["card", "account"]
-    holder_kind: HolderKind | None = Field(None, description="Left out: not compared")
+    holder_kind: HolderKind | None = Field(None, description="Omitted: not compared")
     holder_name: str = Field(min_length=1, max_length=MAX_NAME)
     id_document_scheme: SchemeField | None = None
     id_document_country: CountryField | None = None
@@ -100,24 +100,24 @@ class Claim(BaseModel):
 
 
 class BindingRequest(Claim):
-    """A platform's request to bind an account. `request_id` makes it safe to ask again after a lost answer."""
+    """A platform's request to bind an account. `request_id` makes it safe to repeat the request after a lost answer."""
 
     request_id: str = Field(min_length=8, max_length=64, pattern="^[A-Za-z0-9_-]+$")
     on_behalf_of: str | None = Field(
         None,
         pattern="^[A-Za-z0-9._:-]{1,64}$",
-        description="The platform's own, opaque id of the user who asks: the bank bounds how often one may guess. "
+        description="The platform's own, opaque id of the user who asks: the bank limits the attempts of each user. "
         "Not a name or a phone",
     )
     replaces: Hex32 | None = Field(
         None,
-        description="An active binding of the same account at this platform. It ends in the step in which the new one "
-        "is granted; until then, or if none is granted, it stays",
+        description="An active binding of the same account at this platform. It ends when the new one is "
+        "granted; until then, or if none is granted, it remains active",
     )
 
 
 class Mismatch(BaseModel):
-    """One reason against a binding. `iso_reason` is an ISO 20022 code where one truly fits."""
+    """One reason against a binding. `iso_reason` is an ISO 20022 code if one fits exactly."""
 
     field: Literal["number", "name", "id_document", "phone", "holder_kind", "account", "amount"]
     problem: str
@@ -210,7 +210,7 @@ MAX_DEPOSIT_MINOR = 100
 
 
 class MicroDepositDocument(BaseModel):
-    """A small amount that the bank pays into the account. The user names it before `expires_at_ms`."""
+    """A small amount that the bank pays into the account. The user has to state it before `expires_at_ms`."""
 
     id: Hex32
     currency: str = Field(description="ISO 4217, alphabetic")

@@ -175,7 +175,7 @@ class CertificateDocument(BaseModel):
     tags: Annotated[str, Field(pattern="^0x[0-9a-f]{18}$")]
     debit_allowed: bool
     credit_allowed: bool
-    as_of_ms: TimeMs = Field(description="How far the bank's core had spoken")
+    as_of_ms: TimeMs = Field(description="The core's as_of_ms when the certificate was issued")
     issued_at_ms: TimeMs
     expires_at_ms: TimeMs
     signature: Hex65 = Field(description="EIP-712, by the bank's signer on the ledger")

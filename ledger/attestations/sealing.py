@@ -103,5 +103,5 @@ def unseal(tag_and_head: bytes, tail: bytes, *, key: bytes, bank: str, binding: 
     try:
         plain = AESGCMSIV(key).decrypt(nonce, sealed, context)
     except (InvalidTag, ValueError) as error:
-        raise TermsUnreadable("the sealed terms do not open with this binding's key") from error
+        raise TermsUnreadable("the sealed terms cannot be decrypted with this binding's key") from error
     return Terms.unpack(plain)

@@ -97,5 +97,5 @@ def decode_read(answer: bytes, count: int) -> Reading:
     records = tuple(map(Record._make, _RECORD.iter_unpack(memoryview(answer)[_HEAD_SIZE:])))
     for publication, _, _, watermark_ms, _ in records:
         if publication > _U48_MAX or watermark_ms > _U48_MAX:
-            raise LedgerMismatch("the answer to a read has numbers past the ledger's own bounds")
+            raise LedgerMismatch("the answer to a read has numbers beyond the ledger's own bounds")
     return Reading(block_number, block_time_s, records)

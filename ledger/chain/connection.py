@@ -69,7 +69,7 @@ def ledger_errors() -> Iterator[None]:
 def quantity(answer: Any, of: str) -> int:
     """A number from a node's answer, which may be null despite web3's type. Raises: LedgerUnreachable."""
     if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
-        raise LedgerUnreachable(f"the ledger's node answers no {of}")
+        raise LedgerUnreachable(f"the ledger's node returned no {of}")
     return answer
 
 

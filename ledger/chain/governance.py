@@ -86,7 +86,7 @@ def parse_calldata(data: bytes) -> Step:
     try:
         function, arguments = _contract().decode_function_input(HexBytes(data))
     except (ValueError, Web3Exception, DecodingError) as error:
-        raise InvalidValue("data", "no call of StatusLedger", "what this module encodes") from error
+        raise InvalidValue("data", "not a call of StatusLedger", "what this module encodes") from error
     if function.fn_name not in _STEPS:
         raise InvalidValue("data", f"a call of {function.fn_name}", ", ".join(_STEPS))
     return Step(function.fn_name, tuple(arguments.values()))

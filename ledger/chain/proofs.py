@@ -151,7 +151,7 @@ def prove(proof: Mapping[str, Any], header: Header, *, contract: str, bank: str,
 def _at(root: bytes, key: bytes, nodes: Any, what: str) -> bytes:
     """The value at a key of a trie; b"" where the proof shows that there is none. Raises: ProofWrong."""
     if not isinstance(nodes, list) or len(nodes) > _MAX_NODES:
-        raise ProofWrong(f"the {what} proof is no list of nodes")
+        raise ProofWrong(f"the {what} proof is not a list of nodes")
     try:
         decoded = [rlp.decode(_bytes(node, "proof")) for node in nodes]
         return bytes(HexaryTrie.get_from_proof(root, keccak(key), decoded))  # type: ignore[no-untyped-call]
@@ -173,7 +173,7 @@ def _plain(value: bytes) -> bytes:
 
 def _entries(storage: Any) -> list[Mapping[str, Any]]:
     if not isinstance(storage, list) or not all(isinstance(entry, dict) for entry in storage):
-        raise ProofWrong("the storage proof is no list")
+        raise ProofWrong("the storage proof is not a list")
     return storage
 
 

@@ -174,7 +174,7 @@ class Sender:
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
         if asked > self._max_gas_price_wei:
             raise FeeTooHigh(
-                f"the ledger asks {asked} wei for a unit of gas; allowed: at most {self._max_gas_price_wei} "
+                f"the ledger asks {asked} wei per unit of gas; allowed: at most {self._max_gas_price_wei} "
                 "(max_gas_price_wei)"
             )
         return asked

@@ -87,7 +87,7 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
         caller = keyring.caller(credentials.credentials) if credentials is not None else None
         if caller is None:
             raise MissingKey(
-                "No API key was given, or it is not known here. Send `Authorization: Bearer <key>`.",
+                "No API key was given, or it is not valid. Send `Authorization: Bearer <key>`.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if caller.role not in roles:

@@ -184,7 +184,7 @@ def migrate(database: Database, package: str) -> None:
         if not known:
             raise InvalidValue(
                 "database_url",
-                f"the database was brought to revision {present} by a newer version of Standing",
+                f"the database was upgraded to revision {present} by a newer version of Standing",
                 "that version or a later one, or a backup from before",
             )
         config.attributes["connection"] = connection

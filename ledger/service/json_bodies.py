@@ -25,7 +25,7 @@ def strict_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError("not UTF-8", "", error.start) from None
     except _DuplicateKey as error:
-        raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} is there twice", "", 0) from None
+        raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} occurs twice", "", 0) from None
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", "", 0) from None
     except ValueError:

@@ -55,7 +55,7 @@ class Unexpected(StatusProblem):
     title = "An unexpected error, on our side"
 
     def __init__(self, _detail: str | None = None, **_: Any) -> None:
-        super().__init__("It is logged with its request; nothing more is said here on purpose.")
+        super().__init__("The error was logged with its request; no details are disclosed here.")
 
 
 def merged(table: Mapping[type[StandingError], tuple[int, str]]) -> Mapping[type[StandingError], tuple[int, str]]:

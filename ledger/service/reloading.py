@@ -84,7 +84,7 @@ class Reloader(Generic[Settings]):
                 self._state = self._state.model_copy(update={"trouble": str(error)})
                 log.error("settings_refused", reason=str(error))
                 raise InvalidValue(
-                    "settings", f"{error}; everything stays as it was", "what `config check` finds right"
+                    "settings", f"{error}; nothing was changed", "settings that pass `config check`"
                 ) from error
             else:
                 others = _differing(self._started_with.model_dump(), new.model_dump(), self._live)

@@ -43,7 +43,7 @@ class Vault:
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken as error:
-            raise VaultError("stored data does not open: is a vault secret missing?") from error
+            raise VaultError("stored data cannot be decrypted: is a vault secret missing?") from error
 
     def is_newest(self, stored: bytes) -> bool:
         """Whether the newest secret alone can decrypt it."""

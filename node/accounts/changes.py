@@ -115,44 +115,45 @@ class AccountChange(BaseModel):
     daily_limit_minor: LimitValue | None = Field(None, description="Minor units; 0 allows no debit")
     monthly_limit_minor: LimitValue | None = Field(None, description="Debits; a new account has no limit unless stated")
     yearly_limit_minor: LimitValue | None = Field(None, description="Debits; a new account has no limit unless stated")
-    daily_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
-    yearly_credit_limit_minor: LimitValue | None = Field(None, description="Of credits, likewise")
+    daily_credit_limit_minor: LimitValue | None = Field(None, description="The same for credits")
+    yearly_credit_limit_minor: LimitValue | None = Field(None, description="The same for credits")
     account_class: Literal[1, 2, 3] | None = Field(
-        None, description="Class I, II or III of a bank settlement account; for information, its caps are the limits"
+        None,
+        description="Class I, II or III of a bank settlement account; for information only; its caps are in the limits",
     )
     holder_kind: HolderKind | None = None
     holder_name: str | None = Field(None, min_length=1, max_length=MAX_NAME)
     id_document_scheme: SchemeField | Literal["none"] | None = Field(
-        None, description='ISO 20022 code, such as NIDN, CCPT, COID; "none": the book has no document any more'
+        None, description='ISO 20022 code, such as NIDN, CCPT, COID; "none": the bank no longer has a document'
     )
     id_document_country: CountryField | None = None
     id_document_number: str | None = Field(None, min_length=1, max_length=MAX_DOCUMENT)
     phone: str | None = Field(
-        None, min_length=1, max_length=MAX_PHONE, description='"none": the book has no phone any more'
+        None, min_length=1, max_length=MAX_PHONE, description='"none": the bank no longer has a phone number'
     )
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
         default_factory=list,  # a default is copied for each change, at the cost of a tenth of it
         json_schema_extra={"default": []},
         max_length=32,
-        description="Platforms at which the holder ended the binding, at the bank",
+        description="Platforms whose binding the holder has ended at the bank",
     )
     replaces: str | None = Field(
         None,
         min_length=4,
         max_length=64,
         description="Number of the account or card that this one replaces. A new account states its status; "
-        "what else it does not state is as it was with the one it replaces",
+        "everything else that it does not state is taken from the one it replaces",
     )
     replaced_bindings: Literal["go_on", "end"] = Field(
-        "go_on", description="What becomes of the bindings of the account that is replaced"
+        "go_on", description="What happens to the bindings of the replaced account"
     )
 
     unstated: list[Annotated[str, Field(max_length=64)]] = Field(
         default_factory=list,
         json_schema_extra={"default": []},
         max_length=32,
-        description="Fields of the account that the core cannot say at the moment. Until they are stated again, "
-        "platforms hold what the account does for review. Nothing else in such a change counts",
+        description="Fields of the account that the core cannot state at the moment. Until they are stated again, "
+        "platforms send the account's transactions to review. Everything else in such a change is ignored",
     )
 
     @model_validator(mode="before")
@@ -204,7 +205,7 @@ class FeedEntry(BaseModel):
     #: The class of the entry's changes.
     CHANGE: ClassVar[type[AccountChange]] = AccountChange
 
-    as_of_ms: TimeMs = Field(description="The core's own time: all changes that took effect up to it are in the feed")
+    as_of_ms: TimeMs = Field(description="The core's own time: the feed contains all changes up to then")
     on_bad_change: Literal["refuse", "unstate"] = Field(
         "refuse",
         exclude=True,

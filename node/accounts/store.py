@@ -196,7 +196,9 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
     """A document in canonical form, with unstated parts unchanged; empty where the scheme is "none"."""
     if scheme == _NONE:
         if country is not None or number is not None:
-            raise InvalidValue("id_document_scheme", "none, and yet there is a document", "none and nothing else")
+            raise InvalidValue(
+                "id_document_scheme", "stated as none, although there is a document", "none and nothing else"
+            )
         return ""
     if number is not None and not any(character.isalnum() for character in number):
         return ""  # a placeholder that a core writes for no number

@@ -81,7 +81,7 @@ class FilePayout:
         except OSError as error:
             raise PayoutFailed(f"payouts: {path.name} cannot be written: {error.strerror}", _RETRY_AFTER_S) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise PayoutFailed(f"payouts: {path.name} holds a line that is no order", _RETRY_AFTER_S) from error
+            raise PayoutFailed(f"payouts: {path.name} contains a line that is not an order", _RETRY_AFTER_S) from error
 
 
 def _holds(descriptor: int, path: Path, identifier: str) -> bool:

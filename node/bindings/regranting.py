@@ -27,7 +27,7 @@ _ID_USED = "request_id: used before for something else; allowed: a new id"
 
 
 class RegrantRequest(BaseModel):
-    """`request_id` makes it safe to ask again after a lost answer."""
+    """`request_id` makes it safe to repeat the request after a lost answer."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"request_id": "regrant-2026-0001"}]})
 

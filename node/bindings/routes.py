@@ -48,13 +48,13 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 @router.post(
     "/v1/micro-deposits/{deposit}/confirm",
     tags=["platforms"],
-    summary="Name the amount that was paid in",
+    summary="Confirm the amount of a micro-deposit",
     responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded),
 )
 def post_confirmation(
     deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, caller: Platform
 ) -> BindingAnswer:
-    """Answers `granted` with the grant, or `refused` with how many tries are left.
+    """Answers `granted` with the grant, or `refused` with the number of attempts left.
 
     The right amount again gets the same grant again, so a lost answer can be asked for.
     """
@@ -64,13 +64,14 @@ def post_confirmation(
 @router.post(
     "/v1/bindings/{binding}/resync",
     tags=["platforms", "operation"],
-    summary="Publish a binding's present terms again",
+    summary="Publish a binding's current terms again",
     responses=responses(*_ALWAYS, NotFound, TOO_MANY),
 )
 def post_resync(
     binding: BindingId, resync: Annotated[Resync, Depends(provided(Resync))], caller: PlatformOrOperator
 ) -> ResyncAnswer:
-    """For a record that does not open or is in doubt. A platform resyncs its own bindings only, at a bounded rate."""
+    """For a record that cannot be decrypted or is in doubt. A platform resyncs its own bindings
+    only, at a bounded rate."""
     return resync.resync(caller.platform, bytes.fromhex(binding[2:]))
 
 
@@ -82,15 +83,15 @@ def post_resync(
     responses=responses(*_ALWAYS, Overloaded),
 )
 def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
-    """From now on the platform is granted nothing, and its bindings end in batches. Asked again, it answers how far it
-    is."""
+    """From now on the platform is granted nothing, and its bindings end in batches. Repeat the request to see the
+    progress."""
     return off_boardings.begin(platform)
 
 
 @router.get(
     "/v1/platforms/{platform}/off-board",
     tags=["operation"],
-    summary="How far an off-boarding is",
+    summary="The progress of an off-boarding",
     responses=responses(*_ALWAYS, NotFound),
 )
 def get_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
@@ -106,7 +107,7 @@ def _platform_of(caller: Caller) -> str:
 @router.post(
     "/v1/bindings",
     tags=["platforms"],
-    summary="Verify who holds an account, and bind it",
+    summary="Verify an account's holder and bind the account",
     responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded),
 )
 def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
@@ -133,7 +134,7 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
 @router.post(
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
-    summary="Replace a binding by a new one with a new key",
+    summary="Replace a binding with a new one under a new key",
     responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
 )
 def post_regrant(
@@ -149,7 +150,7 @@ def post_regrant(
 @router.post(
     "/v1/bindings/{binding}/certificate",
     tags=["platforms"],
-    summary="Certify that a binding's account is in good standing now",
+    summary="Certify that a binding's account is currently in good standing",
     responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, NotInGoodStanding, TOO_MANY),
 )
 def post_certificate(
@@ -167,7 +168,7 @@ def post_certificate(
 @router.get(
     "/v1/bindings/{binding}/trail",
     tags=["platforms", "operation"],
-    summary="Where a binding's attestations are",
+    summary="The trail of a binding's attestations",
     responses=responses(*_ALWAYS, NotFound),
 )
 def get_binding_trail(

@@ -21,7 +21,7 @@ class VelocitySettings(BaseModel):
     platform_refill_per_hour: int = Field(20_000, ge=1, le=100_000_000)
     caller_capacity: int = Field(60, ge=UNKNOWN_COST, le=1_000_000)
     caller_refill_per_hour: int = Field(30, ge=1, le=1_000_000)
-    require_on_behalf_of: bool = Field(False, description="Refuse requests that do not say which user asks")
+    require_on_behalf_of: bool = Field(False, description="Refuse requests that do not name the user")
 
     def rates(self) -> AttemptRates:
         return AttemptRates(
@@ -37,11 +37,11 @@ class MicroDepositSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     policy: Policy = "never"
-    payout_folder: Path | None = Field(None, description="Where payment orders are written for the bank to carry out")
+    payout_folder: Path | None = Field(None, description="Where payment orders are written for the bank to execute")
     tries: int = Field(3, ge=1, le=5)
     lifetime_days: int = Field(7, ge=1, le=30)
     max_a_week: int = Field(3, ge=1, le=20, description="Deposits to one account in seven days")
-    close_names: bool = Field(False, description="Settle a name that is close by a deposit; false: refuse it")
+    close_names: bool = Field(False, description="Decide a close name by a micro-deposit; false: refuse it")
 
     @model_validator(mode="after")
     def _check(self) -> "MicroDepositSettings":

@@ -38,7 +38,9 @@ NO_CREDIT = Mismatch(
     field="account", problem="no amount can be paid in, and the bank asks for that", iso_reason=_ISO_ACCOUNT
 )
 #: The core's statement on the account cannot be understood, so no claim can be compared. It reveals nothing.
-UNSTATED = Mismatch(field="account", problem="the bank cannot say at the moment how the account is; ask again later")
+UNSTATED = Mismatch(
+    field="account", problem="the bank cannot state the account's status at the moment; try again later"
+)
 HOLDER_CHANGED = Mismatch(field="account", problem="what the bank has of its holder changed; ask with a new request id")
 
 #: Fields of which the bank does not vouch for the claimed value after a micro-deposit.

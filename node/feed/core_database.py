@@ -91,7 +91,7 @@ class Snapshot:
         try:
             return int(answer)  # type: ignore[arg-type]  # the database may answer anything
         except (TypeError, ValueError, OverflowError) as error:
-            raise InvalidValue("as_of_query", "no whole number", "one row, one column: milliseconds") from error
+            raise InvalidValue("as_of_query", "not a whole number", "one row, one column: milliseconds") from error
 
     @contextmanager
     def pages(self, after_ms: int, up_to_ms: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
@@ -187,7 +187,7 @@ class CoreView:
         query = settings.as_of_query or _AS_OF.get(dialect)
         if query is None:
             raise InvalidValue(
-                "sql_view.as_of_query", f"missing, and {dialect} has no default", "a query of one number"
+                "sql_view.as_of_query", f"missing, and {dialect} has no default", "a query that returns one number"
             )
         self.as_of_query = query
         schema, _, self.name = settings.view.rpartition(".")

@@ -33,7 +33,7 @@ def known_receipt(connection: Connection, entry: FeedEntry, begun: Row[Any], dig
         known = begun
     if known is None or known.digest != digest:
         raise EntryDiffers(
-            f"as_of_ms: an entry of {entry.as_of_ms} with another content is here already; "
+            f"as_of_ms: an entry of {entry.as_of_ms} with different content exists already; "
             "allowed: the same content again, or a later as_of_ms"
         )
     return FeedReceipt(

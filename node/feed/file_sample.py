@@ -63,7 +63,7 @@ def read_sample(path: Path) -> Sample:
             if len(rows) > _MAX_RECORDS:
                 break
     except csv.Error as error:
-        raise InvalidValue("file", f"line {len(rows) + 1} is no record", "CSV, or JSON lines") from error
+        raise InvalidValue("file", f"line {len(rows) + 1} is not a record", "CSV, or JSON lines") from error
     heading = rows[0] if _is_heading(rows[0]) else None
     records = rows[1:] if heading else rows
     return Sample("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
@@ -95,7 +95,7 @@ def _guess_encoding(raw: bytes) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         return "gb18030", "no UTF-8, and every byte fits; look whether the headings read well"
-    raise InvalidValue("file", "in an encoding that is not known here", ", ".join(ENCODINGS))
+    raise InvalidValue("file", "in an unknown encoding", ", ".join(ENCODINGS))
 
 
 def _guess_dialect(text: str) -> tuple[str, str, str]:
@@ -123,7 +123,7 @@ def _objects(text: str) -> tuple[list[str], list[list[str]]]:
             records.append(record)
             heading |= dict.fromkeys(record)
     if not records:
-        raise InvalidValue("file", "no JSON object on a line", "CSV, or JSON lines")
+        raise InvalidValue("file", "not a JSON object on a line", "CSV, or JSON lines")
     names = list(heading)
     return names, [[_cell(record.get(name)) for name in names] for record in records]
 

@@ -33,7 +33,7 @@ class Amounts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    unit: Literal["minor", "major"] = Field("minor", description="major: in yuan, say; minor: in fen")
+    unit: Literal["minor", "major"] = Field("minor", description="major: such as yuan; minor: such as fen")
     thousands: str = Field("", max_length=1, description="Separates groups of digits; empty: none")
     decimal: str = Field(".", min_length=1, max_length=1)
 
@@ -94,7 +94,7 @@ class Profile(BaseModel):
     heading: bool = True
     skip_lines: int = Field(0, ge=0, le=100, description="Lines before the heading, or before the first record")
     final_line_break: bool = Field(
-        True, description="Whether the last line ends with a line break, which shows it whole"
+        True, description="Whether the last line ends with a line break, which shows that it is complete"
     )
     columns: dict[FieldName, Column | list[Column]]
     constants: dict[FieldName, Word | bool | int] = {}

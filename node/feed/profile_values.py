@@ -53,7 +53,7 @@ class Translator:
                 continue
             try:
                 if isinstance(value, str) and BAD_BYTES in value:
-                    raise InvalidValue(field, "bytes that are no characters", "text in the profile's encoding")
+                    raise InvalidValue(field, "bytes that are not valid text", "text in the profile's encoding")
                 record[field] = self._converts[field](value)
             except InvalidValue as error:
                 problems.append(error)
@@ -112,7 +112,7 @@ def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
         if meaning is not None:
             return meaning
         if field in _CLOSED and _plain(str(value)) not in _CLOSED[field]:
-            raise InvalidValue(field, "a word that the profile does not name", f"a word for one of {shown}")
+            raise InvalidValue(field, "a value that the profile does not define", f"a word for one of {shown}")
         return usual(value)
 
     return convert
@@ -162,7 +162,7 @@ def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
 
 
 def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, example: str) -> Decimal:
-    wrong = InvalidValue(field, "no amount", f"an amount such as {example}")
+    wrong = InvalidValue(field, "not an amount", f"an amount such as {example}")
     if isinstance(value, bool):
         raise wrong
     if isinstance(value, int | Decimal | float):

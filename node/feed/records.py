@@ -22,7 +22,7 @@ FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if n
 
 BOOLEANS = ("debit_allowed", "credit_allowed")
 LIMITS = LIMIT_FIELDS
-#: Replaces bytes that are no characters in decoded text. No text can hold it otherwise.
+#: Replaces bytes that are not valid text in decoded text. No text can hold it otherwise.
 BAD_BYTES = "\udcff"
 
 _INTEGERS = ("effective_at_ms", "account_class")
@@ -163,7 +163,7 @@ def _check_values(change: AccountChange) -> None:
 def _problem(item: Any) -> InvalidValue:
     field = shown_name(str(item["loc"][0]))
     if item["type"] == "string_unicode":
-        return InvalidValue(field, "bytes that are no characters", "text in the encoding of the file or view")
+        return InvalidValue(field, "bytes that are not valid text", "text in the encoding of the file or view")
     allowed = "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error")
     return InvalidValue(field, item["msg"], allowed or "see docs/FEED.md")
 
@@ -179,7 +179,7 @@ def _boolean(field: str, value: Any) -> bool:
         return value
     word = _WORDS.get(str(value).lower())
     if word is None:
-        raise InvalidValue(field, "no boolean", "true or false")
+        raise InvalidValue(field, "not a boolean", "true or false")
     return word
 
 
@@ -190,7 +190,7 @@ def _integer(field: str, value: Any) -> int:
         return int(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
         return int(value)
-    raise InvalidValue(field, "no whole number", "digits only")
+    raise InvalidValue(field, "not a whole number", "digits only")
 
 
 def _limit(field: str, value: Any) -> int | str:
@@ -205,7 +205,7 @@ def _text(field: str, value: Any) -> str:
     # A core may store numbers as numbers. Only leading zeros are lost, and then the core has none either.
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(_integer(field, value))
-    raise InvalidValue(field, "no text", "text")
+    raise InvalidValue(field, "not text", "text")
 
 
 #: How to parse a value that is no plain text, by field; `unbind` is parsed separately.

@@ -30,26 +30,26 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 
 @router.post(
     "/v1/feed",
-    summary="Say what changed, up to a time",
+    summary="Report the changes up to a time",
     responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded),
 )
 def post_feed(entry: PushedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
     """Takes one feed entry: `as_of_ms` and zero or more changes.
 
     The entry is durable when this answers. It may be sent again: the same content gets the same answer. An entry
-    without changes says that nothing changed up to its time; without any entry the bank falls silent on the ledger. An
-    entry too large for one call is sent in parts, see `part` and `complete`. A core that has nothing on its way may
-    say "now" for a time, and gets the node's own; sent twice, that is two entries.
+    without changes states that nothing changed up to its time; without any entries, the bank falls silent on the
+    ledger. An entry too large for one call is sent in parts, see `part` and `complete`. A core with no other entry in
+    flight may send "now" as a time, for which the node's own is used; sent twice, that is two entries.
 
-    One change that cannot be understood refuses the entry. With `"on_bad_change": "unstate"` it makes its account
-    unstated, until the core states it again, and the rest counts.
+    By default, one invalid change makes the whole entry be refused. With `"on_bad_change": "unstate"`, only its
+    account becomes unstated, until the core states it again.
     """
     return push(feed, entry)
 
 
 @router.get(
     "/v1/feed/{as_of_ms}",
-    summary="Where an entry's changes are",
+    summary="The trail of an entry",
     responses=responses(*_ALWAYS, NotFound),
 )
 def get_feed(

@@ -24,23 +24,26 @@ class SqlViewSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: SecretStr = Field(description="SQLAlchemy URL of the core's database; a user that may only read the view")
+    url: SecretStr = Field(description="SQLAlchemy URL of the core's database; use a user that can only read the view")
     view: str = Field("standing_accounts", pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$")
     poll_ms: int = Field(1_000, ge=50, le=3_600_000)
-    page_size: int = Field(1_000, ge=1, le=5_000, description="Rows held in memory, and changes in one entry's part")
+    page_size: int = Field(1_000, ge=1, le=5_000, description="Rows held in memory, and changes per part of an entry")
     settle_ms: int = Field(
-        2_000, ge=0, le=600_000, description="How long after its effective_at_ms a change may become visible at most"
+        2_000, ge=0, le=600_000, description="The longest time from a change's effective_at_ms until it is visible"
     )
     late_window_ms: int = Field(
-        600_000, ge=1_000, le=86_400_000, description="How far back to look for changes that came later than that"
+        600_000,
+        ge=1_000,
+        le=86_400_000,
+        description="How far back to look for changes that became visible later than that",
     )
     as_of_query: str | None = Field(
-        None, max_length=1_000, description="Answers the core's time in milliseconds; has a default for known dialects"
+        None, max_length=1_000, description="Query for the core's time in milliseconds; known dialects have a default"
     )
     max_bad_share: float = Field(
-        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a pass of which more than this cannot be understood"
+        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a pass if a larger share of it is invalid"
     )
-    profile: Path | None = Field(None, description="TOML file that says how the view is written; none: as the feed")
+    profile: Path | None = Field(None, description="TOML file that describes the view's format; none: the feed's own")
     timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="For connecting to the core's server")
 
 
@@ -55,10 +58,10 @@ class DropFolderSettings(BaseModel):
         description="source: the files are the feed. reconcile: full files only, compared with what another source fed",
     )
     poll_ms: int = Field(1_000, ge=50, le=3_600_000)
-    page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes in one entry's part")
-    require_checksum: bool = Field(False, description="Take a file only with its FILE.sha256 beside it")
+    page_size: int = Field(1_000, ge=1, le=5_000, description="Lines held in memory, and changes per part of an entry")
+    require_checksum: bool = Field(False, description="Accept a file only with its FILE.sha256 beside it")
     max_bad_share: float = Field(
-        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a file of which more than this cannot be understood"
+        MAX_BAD_SHARE, ge=0, le=1, description="Refuse a file if a larger share of it is invalid"
     )
-    profile: Path | None = Field(None, description="TOML file that says how the files are written; none: as the feed")
+    profile: Path | None = Field(None, description="TOML file that describes the files' format; none: the feed's own")
     max_bytes: int = Field(MAX_FILE_BYTES, ge=1_024, le=1024**4)

@@ -263,7 +263,7 @@ def _alone(database: NodeDatabase) -> Iterator[None]:
     """Leads on the store, so that no node signs meanwhile. Raises: CannotRecover where a node leads."""
     leadership = Leadership(database, SystemClock())
     if not leadership.take():
-        raise CannotRecover("a node leads on this store: stop it, and any that stands by, first")
+        raise CannotRecover("a node is running on this store: stop it, and any standby node, first")
     try:
         yield
     finally:

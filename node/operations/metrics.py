@@ -31,20 +31,20 @@ class State:
 
 
 _HELP = {
-    "leads": "1 while this node leads on its store, 0 while it stands by.",
-    "ready": "1 while the node is fit for work; /readyz says why not.",
-    "feed_lag_seconds": "The node's clock minus how far the core has spoken.",
+    "leads": "1 while this node is the leader on its store, 0 while it is on standby.",
+    "ready": "1 while the node is ready; /readyz shows why it is not.",
+    "feed_lag_seconds": "The node's clock minus the core's latest as_of_ms.",
     "watermark_age_seconds": "The node's clock minus the watermark of the last publication seen in a block.",
-    "outbox_depth": "Attestations that wait for a publication.",
-    "outbox_capacity": "How many may wait before the feed answers 503 (max_waiting).",
-    "in_flight": "Publications that are signed and not yet seen in a block.",
-    "in_flight_capacity": "How many may be (publisher.max_in_flight).",
-    "restatements_left": "Bindings that a recovery has to state again before the watermark moves.",
-    "unstated_accounts": "Accounts of which the core said something that cannot be understood; see feed unstated.",
+    "outbox_depth": "Attestations that are waiting for a publication.",
+    "outbox_capacity": "How many attestations may wait before the feed answers 503 (max_waiting).",
+    "in_flight": "Publications that are signed but not yet seen in a block.",
+    "in_flight_capacity": "How many publications may be in flight (publisher.max_in_flight).",
+    "restatements_left": "Bindings that a recovery has to attest again before the watermark moves.",
+    "unstated_accounts": "Accounts that are unstated because data from the core was invalid; see feed unstated.",
     "publication_number": "Number of the last publication signed.",
-    "feed_stopped": "1 while the node's own source of the feed cannot go on until somebody mends it; /readyz says why.",
+    "feed_stopped": "1 while the node's own feed source cannot continue until somebody fixes it; /readyz shows why.",
     "rejected_files": "Feed files that were rejected and are still in the drop folder's rejected/.",
-    "ledger_node_failures": "Calls that a ledger node did not answer since the start, over all nodes of ledger_urls.",
+    "ledger_node_failures": "Calls since the start that a ledger node did not answer, over all nodes in ledger_urls.",
 }
 
 

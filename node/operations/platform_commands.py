@@ -42,7 +42,7 @@ def add(
     with one_line_errors():
         _check_id(platform)
         if config is None:
-            raise SettingsError("--config: needed; allowed: the settings file that the key is to be put into")
+            raise SettingsError("--config: required; allowed: the settings file to add the key to")
         key, digest = new_key()
         entry = {"name": name or platform, "role": "platform", "platform": platform, "sha256": digest}
 

@@ -39,7 +39,7 @@ def get_status(
 
 @router.post(
     PATH,
-    summary="Read the settings again",
+    summary="Reload the settings",
     responses=responses(MissingKey, WrongRole, InvalidValue),
 )
 def reload_settings(reloader: ReloaderDep, _caller: Annotated[Caller, Depends(require("operator"))]) -> SettingsState:
@@ -51,7 +51,7 @@ def reload_settings(reloader: ReloaderDep, _caller: Annotated[Caller, Depends(re
 
 
 class Health(BaseModel):
-    """Whether the process is up (`/healthz`), or fit for work (`/readyz`), and why not.
+    """Whether the process is up (`/healthz`), or ready (`/readyz`), and why not.
 
     `warnings`: what somebody should look at although it works, such as a feed file that was rejected.
     """
@@ -68,8 +68,8 @@ def healthz() -> Health:
 
 @router.get(
     "/readyz",
-    summary="Fit for work, or why not",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not fit for work"}},
+    summary="Whether the gateway is ready, or why not",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not ready"}},
 )
 def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:
     """Not ready while the node stands by, the publisher cannot publish, a worker has ended, or the node's own source of
@@ -82,7 +82,7 @@ def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:
 
 @router.get(
     "/metrics",
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={
         status.HTTP_200_OK: {

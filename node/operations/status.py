@@ -39,11 +39,11 @@ class StoredStatus(BaseModel):
 
 
 class NodeStatus(StoredStatus):
-    """How the node is doing. `trouble` says why it is not fit for work; null while all is well. `warnings` say what
-    somebody should look at meanwhile, such as a feed file that was rejected.
+    """The state of the node. `trouble`: why it is not ready; null if it is. `warnings`: what an operator should check
+    although the node works, such as a rejected feed file.
 
-    `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how near the node is to its bounds.
-    At the first the feed answers 503 to changes; at the second changes wait for receipts.
+    `waiting` against `max_waiting`, and `in_flight` against `max_in_flight`, show how close the node is to its limits.
+    At the first limit, the feed answers 503 to changes; at the second, changes wait for receipts.
     """
 
     bic: str
@@ -116,7 +116,7 @@ def look(node: Node, settings: SettingsState) -> NodeStatus:
 def why_not_ready(node: Node) -> str | None:
     """Why the node is not fit for work; None where it is."""
     if not node.leadership.active:
-        return f"standing by: {node.leadership.trouble or 'another node on the same store leads'}"
+        return f"on standby: {node.leadership.trouble or 'another node is the leader on this store'}"
     # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a
     # feed that cannot continue: nothing that the core states reaches the ledger.
     return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
@@ -133,9 +133,9 @@ def warnings(node: Node, settings: SettingsState) -> list[str]:
     """Conditions that an operator should look at although the node works."""
     found = list(rejected_files(node.settings.drop_folder).lines)
     if settings.trouble is not None:
-        found.append(f"the settings were not read again: {settings.trouble}")
+        found.append(f"the settings were not reloaded: {settings.trouble}")
     if settings.needs_restart:
-        found.append(f"changed in the settings, and counts from a restart on: {', '.join(settings.needs_restart)}")
+        found.append(f"changed in the settings, takes effect after a restart: {', '.join(settings.needs_restart)}")
     return found
 
 

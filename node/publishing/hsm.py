@@ -75,7 +75,7 @@ class Pkcs11Signer:
             signature = r.to_bytes(32) + s.to_bytes(32) + bytes([v])
             if recover(digest, signature) == self._address:
                 return signature
-        raise TokenUnavailable("the token's signature is not its key's", _RETRY_AFTER_S)
+        raise TokenUnavailable("the token's signature does not match its key", _RETRY_AFTER_S)
 
     def _sign_raw(self, digest: bytes) -> bytes:
         return bytes(self._private.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
@@ -122,7 +122,7 @@ def new_key(settings: Pkcs11Settings) -> ChecksumAddress:
         )
         return _address(public)
     except PKCS11Error as error:
-        raise SettingsError(f"the token makes no {_CURVE} key: {type(error).__name__}") from error
+        raise SettingsError(f"the token cannot generate a {_CURVE} key: {type(error).__name__}") from error
     finally:
         session.close()
 
@@ -132,7 +132,7 @@ def _session(settings: Pkcs11Settings, *, rw: bool = False) -> Any:
     try:
         library = pkcs11.lib(str(settings.module))
     except RuntimeError as error:
-        raise SettingsError(f"signer_pkcs11.module: {settings.module} is no PKCS#11 library") from error
+        raise SettingsError(f"signer_pkcs11.module: {settings.module} is not a PKCS#11 library") from error
     try:
         token = library.get_token(token_label=settings.token_label)
     except pkcs11.exceptions.NoSuchToken as error:

@@ -23,7 +23,7 @@ def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
     except OSError as error:
         raise SettingsError(f"{field}_keystore: {keystore}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{field}_keystore: {keystore} does not open with this password") from error
+        raise SettingsError(f"{field}_keystore: {keystore} cannot be decrypted with this password") from error
 
 
 def new_keystore(keystore: Path, password_file: Path) -> str:

@@ -122,7 +122,7 @@ def on_its_way(connection: Connection, binding: bytes) -> bool:
 def check_room(connection: Connection, at_most: int) -> None:
     """Check that fewer than `at_most` rows wait to be published. Raises: Overloaded."""
     if waiting(connection, at_most) >= at_most:
-        raise Overloaded(f"{at_most} attestations wait for the ledger already", retry_after_s=5)
+        raise Overloaded(f"{at_most} attestations are already waiting for the ledger", retry_after_s=5)
 
 
 def last_publication(connection: Connection) -> Row[Any] | None:

@@ -265,8 +265,8 @@ class Publisher:
         expected_ms = 0 if deployment is None else outbox.watermark_floor_ms(here, deployment)
         if state.watermark_ms != expected_ms:
             raise PublishingHalted(
-                f"the ledger's watermark is {state.watermark_ms}, this store's {expected_ms}: the ledger has lost what "
-                "it held, as a new deployment has; run `standing-node recover`"
+                f"the ledger's watermark is {state.watermark_ms}, this store's {expected_ms}: the ledger has lost "
+                "data, as after a new deployment; run `standing-node recover`"
             )
 
     def _sign_next(self, in_flight: int) -> Row[Any] | None:

@@ -16,11 +16,13 @@ class PublisherSettings(BaseModel):
     resend_after_ms: int = Field(15_000, ge=1_000, le=3_600_000)
     max_attestations: int = Field(300, ge=1, le=500)
     max_in_flight: int = Field(4, ge=1, le=64)
-    herd_size: int = Field(1, ge=1, le=32, description="Bindings that are published together; 1: no cover")
+    herd_size: int = Field(
+        1, ge=1, le=32, description="Bindings published together to hide the one that changed; 1: not hidden"
+    )
 
 
 class Pkcs11Settings(BaseModel):
-    """A signing key that lives in a hardware token; see `node.publishing.hsm`."""
+    """A signing key in a hardware token; see `node.publishing.hsm`."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -132,7 +132,7 @@ class Submitter:
             unknown = pending - latest - connection.execute(query).scalar_one()
         if unknown > 0:
             raise PublishingHalted(
-                f"{unknown} transactions of the sender {self._sender.address} are on their way that this store does "
+                f"{unknown} transactions of the sender {self._sender.address} are pending that this store does "
                 "not know: it may be an older copy; nothing is signed until they are in blocks"
             )
 
@@ -226,7 +226,7 @@ class Submitter:
         if gas > ceiling:
             raise PublishingHalted(
                 f"publication {row.number} needs {gas} gas, and a transaction on this ledger can have {ceiling}: ask "
-                "for a higher block gas limit, or give it up by `standing-node recover --give-up-oversized`"
+                "for a higher block gas limit, or abandon it with `standing-node recover --give-up-oversized`"
             )
         domain = Domain(row.chain_id, row.contract)
         if domain != self._client.domain:

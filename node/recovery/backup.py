@@ -81,7 +81,7 @@ def export(
     try:
         return _write(database, vault, bic, clock, file, progress)
     except OSError as error:
-        raise BadExport(f"{file} is not whole, and of no use: {error.strerror}") from error
+        raise BadExport(f"{file} is incomplete and cannot be used: {error.strerror}") from error
 
 
 def _write(
@@ -126,7 +126,7 @@ def import_(
         lines = _open(vault, file)
         head = next(lines, {})
         if head.get("format") != _FORMAT:
-            raise BadExport(f"{file} is no export that this version reads")
+            raise BadExport(f"{file} is not an export that this version can read")
         if head["bic"] != bic:
             raise BadExport(f"{file} is an export of {head['bic']}, this node is {bic}'s")
         for item in lines:
@@ -156,7 +156,7 @@ def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
         with file.open(encoding="ascii") as lines:
             while line := lines.readline(_MAX_LINE):
                 if end is not None:
-                    raise BadExport(f"{file} goes on after its end")
+                    raise BadExport(f"{file} continues after its end")
                 text = vault.unseal_text(line.rstrip("\n").encode())
                 item = json.loads(text)
                 if "sha256" in item:
@@ -170,7 +170,7 @@ def _open(vault: Vault, file: Path) -> Iterator[dict[str, Any]]:
     except (VaultError, UnicodeDecodeError) as error:
         raise BadExport(f"{file} is damaged, or was made with another vault secret") from error
     if end is None or end != {"rows": count - 1, "sha256": digest.hexdigest()}:
-        raise BadExport(f"{file} is not whole: lines are missing or not in their place")
+        raise BadExport(f"{file} is incomplete: lines are missing or out of place")
 
 
 def _to_json(value: Any) -> Any:

@@ -96,7 +96,7 @@ class History:
                 if event.number == number and event.digest != head:
                     raise CannotRecover(
                         f"publication {number} on the ledger is not the one that this store holds: "
-                        "two histories exist under one key, and a person must look"
+                        "two histories exist under one key, and a person must examine them"
                     )
                 if event.number <= number:
                     continue

@@ -125,7 +125,7 @@ class Recovery:
         with self._database.write() as connection:
             unmet = recoveries.unmet(connection)
             if unmet is None:
-                raise CannotRecover("no recovery waits for the core to feed again")
+                raise CannotRecover("no recovery is waiting for the core to feed again")
             as_of_ms = outbox.last_as_of_ms(connection)
             if as_of_ms < unmet.core_until_ms:
                 raise CannotRecover(
@@ -159,7 +159,7 @@ class Recovery:
         lost = [row for row in signed if row.number >= number]
         if state.signer in {row.signer for row in lost}:
             raise CannotRecover(
-                f"the ledger still believes {state.signer}, under which two histories exist from publication {number} "
+                f"the ledger still accepts {state.signer}, under which two histories exist from publication {number} "
                 "on: first have the bank reinstated with a new signer, or rotate it, and start from its keystore"
             )
         findings.given_up = len(lost)
@@ -189,7 +189,7 @@ class Recovery:
         if not give_up:
             raise CannotRecover(
                 f"publication {lost[0].number} has more attestations than a block of this ledger can hold ({fitting}): "
-                "ask for a higher block gas limit, or give it up by `recover --give-up-oversized`"
+                "ask for a higher block gas limit, or abandon it with `recover --give-up-oversized`"
             )
         findings.given_up += len(lost)
         return outbox.give_up(connection, lost, self._issuer.bic)

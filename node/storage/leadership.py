@@ -29,7 +29,7 @@ class LeadershipLost(StandingError):
 
 
 class Standby(Unavailable):
-    """This node stands by: another on the same store leads."""
+    """This node is on standby: another one on the same store is the leader."""
 
 
 class Leadership:
@@ -95,7 +95,9 @@ class Leadership:
         """Check that this node leads, as far as it knows. Raises: Standby."""
         if not self.active:
             reason = self.trouble or "another node on the same store leads"
-            raise Standby(f"this node stands by: {reason}; allowed: ask that one, or come back", _RETRY_AFTER_S)
+            raise Standby(
+                f"this node is on standby: {reason}; allowed: use the leading node, or try again later", _RETRY_AFTER_S
+            )
 
     def run(self, work: Callable[[], None]) -> None:
         """Wait to lead, do `work` while leading, and stand by again when another node takes over; until `stop`."""

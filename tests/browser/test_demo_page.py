@@ -209,7 +209,7 @@ def test_a_silent_banks_last_attestation_approves_nothing_once_it_is_too_old(
 
 _WARNED = {
     "en": (
-        "Payments like yours are often above",
+        "Payments like yours often exceed",
         "Ask the bank to raise the limit",
         "Came true",
         "Early warning",
@@ -286,7 +286,7 @@ def test_autoplay_runs_until_a_visitor_takes_over_and_can_be_restarted(
         page.locator("#play").click()
         expect(page.locator("#scene")).to_contain_text("is warned before the next payment fails", timeout=_PATIENT_MS)
         expect(page.locator("#early-came")).to_have_class("came", timeout=_LONG_MS)
-        expect(page.locator("#early-factors")).to_contain_text("Payments like yours are often above")
+        expect(page.locator("#early-factors")).to_contain_text("Payments like yours often exceed")
         expect(page.locator("#early-came")).to_have_class("came true", timeout=_LONG_MS)
         expect(page.locator("#scene")).to_contain_text("freezes the card", timeout=_LONG_MS)
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true", timeout=_PATIENT_MS)

@@ -181,7 +181,7 @@ def test_a_missing_vault_secret_is_reported_at_startup(a_rig: Rig, tmp_path: Pat
     changed = {"database_url": a_rig.settings.database_url, "vault_secret_files": [str(other)]}
     result = CliRunner().invoke(app, ["serve", "--config", str(_file(a_rig, tmp_path, **changed))])
     assert result.exit_code == 1
-    assert result.stderr == "error: stored data does not open: is a vault secret missing?\n"
+    assert result.stderr == "error: stored data cannot be decrypted: is a vault secret missing?\n"
 
 
 @pytest.mark.long

@@ -104,7 +104,7 @@ def _of_statement(
         there = f", on the ledger at {when(published_at_ms)}"
     return Cause(
         Who.BANK_WORD,
-        f"the bank's word{f' of {when(terms.effective_at_ms)}' if terms is not None else ''} "
+        f"the bank's statement{f' of {when(terms.effective_at_ms)}' if terms is not None else ''} "
         f"(publication {record.publication}{there}), "
         f"which it vouched for up to {when(record.watermark_ms)}; decided at {when(claims.decided_at_ms)}",
         claims.decided_at_ms,
@@ -115,7 +115,7 @@ def _of_statement(
 
 def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
     if record.watermark_ms == 0:
-        text = "the bank's silence: it had never spoken on this ledger"
+        text = "the bank's silence: it had never published on this ledger"
     elif record.watermark_ms > claims.decided_at_ms:
         text = (
             f"the bank's clock: it vouched up to {when(record.watermark_ms)}, "
@@ -123,7 +123,7 @@ def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
         )
     else:
         text = (
-            f"the bank's silence: it last spoke for {when(record.watermark_ms)}, "
+            f"the bank's silence: its watermark is {when(record.watermark_ms)}, "
             f"{span(claims.decided_at_ms - record.watermark_ms)} before the decision; "
             f"allowed: {span(claims.policy.max_staleness_ms)}"
         )

@@ -28,7 +28,7 @@ def questions(claims: EvidenceClaims) -> dict[str, tuple[str, list[Any]]]:
     Raises: InvalidValue where the decision was based on no block.
     """
     if claims.block_number is None:
-        raise InvalidValue("evidence", "rests on no block: the ledger gave no answer", "evidence of a read")
+        raise InvalidValue("evidence", "based on no block: the ledger did not answer", "evidence of a read")
     block = hex(claims.block_number)
     slots = ["0x" + slot.hex() for slot in storage_slots(claims.bank, claims.binding_id)]
     return {

@@ -86,9 +86,7 @@ VisitDep = Annotated[Visit, Depends(visit)]
 async def act(visited: VisitDep, csrf: Annotated[str, Form(max_length=128)] = "") -> Visit:
     """The visit of a form that changes something. Raises: ForgedRequest."""
     if not hmac.compare_digest(csrf.encode(), visited.session.csrf.encode()):
-        raise ForgedRequest(
-            "csrf: not the token of this session; allowed: the form of a page that this session asked for"
-        )
+        raise ForgedRequest("csrf: not the token of this session; allowed: a form from a page of this session")
     return visited
 
 

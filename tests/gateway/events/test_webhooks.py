@@ -354,7 +354,7 @@ def test_an_endpoint_that_cannot_be_decrypted_is_reported_and_the_others_are_ser
     write_events(rig)
     wait_until(lambda: hook.accepted)
     troubles = wait_until(lambda: rig.support("GET", "/v1/status").json()["worker_troubles"])
-    assert troubles == [f"webhooks to {bad}: stored data does not open: is a vault secret missing?"]
+    assert troubles == [f"webhooks to {bad}: stored data cannot be decrypted: is a vault secret missing?"]
     assert [each["id"] for each in rig.admin("GET", "/v1/webhook-endpoints").json()["endpoints"]] == [good]
     assert rig.admin("DELETE", f"/v1/webhook-endpoints/{bad}").status_code == 204
     wait_until(lambda: not rig.support("GET", "/v1/status").json()["worker_troubles"])

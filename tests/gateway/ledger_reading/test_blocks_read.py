@@ -57,7 +57,7 @@ async def test_reads_use_the_block_at_the_set_depth_and_an_answer_for_another_is
         assert await it.read() == 189
         assert node.reads == [hex(188), hex(189)]
         node.answers_for = 201
-        with pytest.raises(LedgerUnreachable, match="answers for block 201; 189 was asked for"):
+        with pytest.raises(LedgerUnreachable, match="answers for block 201; 189 was requested"):
             await it.read()
 
 

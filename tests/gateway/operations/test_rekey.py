@@ -216,7 +216,10 @@ def test_the_command_re_encrypts_and_reports_the_number_of_values(tmp_path: Path
     storage.close()
     file.write_text(text.replace("/etc/standing/gateway-secret", f"{tmp_path}/old"))
     wrong = runner.invoke(app, ["rekey", "--config", str(file)])
-    assert (wrong.exit_code, wrong.stderr) == (1, "error: stored data does not open: is a vault secret missing?\n")
+    assert (wrong.exit_code, wrong.stderr) == (
+        1,
+        "error: stored data cannot be decrypted: is a vault secret missing?\n",
+    )
 
 
 def _load(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str | None, files: str = "[]") -> GatewaySettings:

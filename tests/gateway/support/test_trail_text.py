@@ -101,4 +101,4 @@ def test_the_time_since_the_banks_last_publication_is_shown_in_both_languages(st
 
 def test_an_account_without_a_known_change_is_shown_as_such() -> None:
     en, _ = check(trail(staleness_ms=None))
-    assert en[-1] == "No change of this account is known yet."
+    assert en[-1] == "No changes to this account are known yet."

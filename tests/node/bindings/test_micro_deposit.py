@@ -346,6 +346,6 @@ def test_an_order_truncated_by_a_crash_is_removed_and_rewritten_whole(tmp_path: 
 def test_a_file_that_is_not_a_payout_file_is_never_written_to(tmp_path: Path, content: str) -> None:
     file = tmp_path / "payouts-20260101.jsonl"
     file.write_text(content)
-    with pytest.raises(PayoutFailed, match="no order"):
+    with pytest.raises(PayoutFailed, match="not an order"):
         FilePayout(tmp_path).pay(_order())
     assert file.read_text() == content

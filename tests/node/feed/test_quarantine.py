@@ -85,7 +85,7 @@ def test_an_account_never_stated_validly_cannot_be_bound_and_the_answer_says_why
     _load(bank, tmp_path, "full", [account(1), {**account(2), "currency": "CNX"}])
     refused = bank.bind(account(2)).json()
     assert (refused["outcome"], refused["mismatches"][0]["field"]) == ("refused", "account")
-    assert "cannot say at the moment" in refused["mismatches"][0]["problem"]
+    assert "cannot state the account's status" in refused["mismatches"][0]["problem"]
     assert bank.bind(account(3)).json()["mismatches"][0]["problem"] == "no such account"
     _load(bank, tmp_path, "changes", [account(2)])
     assert grant_of(bank.bind(account(2)))

@@ -89,4 +89,4 @@ def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) ->
             assert bank.get("/v1/status").status_code == 401, "the old core's key"
             status = bank.get("/v1/status", late_key).json()
             assert status["settings"]["needs_restart"] == ["max_waiting"]
-            assert "counts from a restart on: max_waiting" in status["warnings"][0]
+            assert "takes effect after a restart: max_waiting" in status["warnings"][0]

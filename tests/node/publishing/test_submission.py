@@ -301,7 +301,7 @@ def test_a_store_that_lost_pending_publications_never_signs_other_content_under_
     as_of_ms = stepped.world.clock.advance(10)
     frozen = {"number": NUMBER, "status": "frozen", "effective_at_ms": as_of_ms}
     copy.feed.accept(FeedEntry.model_validate({"as_of_ms": as_of_ms, "changes": [frozen]}))
-    with pytest.raises(PublishingHalted, match="on their way that this store does not know"):
+    with pytest.raises(PublishingHalted, match="pending that this store does not know"):
         copy.publisher.step()
     with copy.database.read() as connection:
         last = outbox.last_publication(connection)

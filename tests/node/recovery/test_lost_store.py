@@ -89,7 +89,7 @@ def test_an_export_to_a_full_disk_is_reported_as_unusable(site: SteppedNode, mon
 
     monkeypatch.setattr(os, "fsync", fail)
     file = site.folder / "export"
-    with pytest.raises(backup.BadExport, match="not whole, and of no use: No space left"):
+    with pytest.raises(backup.BadExport, match="incomplete and cannot be used: No space left"):
         backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
 
 

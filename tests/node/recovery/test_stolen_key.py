@@ -63,7 +63,7 @@ def test_a_store_continues_from_a_thiefs_publications_and_restates_the_truth(
         site.node.publisher.step()
     with pytest.raises(CannotRecover, match="two histories"):
         site.recover()
-    with pytest.raises(CannotRecover, match="still believes"):
+    with pytest.raises(CannotRecover, match="still accepts"):
         site.recover(take_ledger=True)
     site.stop()
     reinstate(site)
