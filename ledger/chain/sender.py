@@ -107,7 +107,7 @@ def refused_for_want_of_money(w3: Web3, account: ChecksumAddress, error: Web3RPC
         balance = quantity(w3.eth.get_balance(account), "balance")
         price = quantity(w3.eth.gas_price, "gas price")
     return NoGasMoney(
-        f"the account {account} cannot pay for gas: it holds {balance} wei, and the ledger asks {price} wei for a unit "
+        f"the account {account} cannot pay for gas: it holds {balance} wei, and the ledger asks {price} wei per unit "
         "of gas; fund this address on the ledger"
     )
 

@@ -33,8 +33,8 @@ class PushedEntry(FeedEntry):
     CHANGE: ClassVar[type[AccountChange]] = PushedChange
 
     as_of_ms: TimeMs | Literal["now"] = Field(  # type: ignore[assignment]
-        description="The core's own time: the feed contains all changes up to then. \"now\": the node's clock, with the same "
-        "promise; the answer contains the time. Not for an entry in parts"
+        description="The core's own time: the feed contains all changes up to then. \"now\": the node's clock, "
+        "with the same promise; the answer contains the time. Not for an entry in parts"
     )
     changes: list[PushedChange] = Field(default=[], max_length=MAX_CHANGES)  # type: ignore[assignment]
 

@@ -39,7 +39,7 @@ def test_a_whole_day_of_the_demo_logs_nobodys_name_number_document_or_phone(tmp_
     story = played.stdout.partition("Why did my payment fail?")[2]
     expected = (
         "declined, account_frozen",
-        "no block holds it yet",
+        "not in a block yet",
         "尚未写入账本区块",
         "resync",
         "A payment: approved",

@@ -116,8 +116,8 @@ def test_a_user_without_accounts_is_distinguished_from_an_unknown_user(a_rig: Ri
     assert f"/console/accounts/{person.binding}" in staff.submit("/console/find", q=person.user_id)
     assert staff.page.url.query == b""
     a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
-    assert "has no bound account now" in staff.submit("/console/find", q=person.user_id)
-    assert "Nothing is known" in staff.submit("/console/find", q="u-nobody")
+    assert "currently has no bound account" in staff.submit("/console/find", q=person.user_id)
+    assert "Nothing found" in staff.submit("/console/find", q="u-nobody")
 
 
 def test_an_account_is_found_by_its_last_four_digits_and_its_binding(a_rig: Rig, staff: Browser) -> None:
@@ -127,7 +127,7 @@ def test_an_account_is_found_by_its_last_four_digits_and_its_binding(a_rig: Rig,
         text = staff.submit("/console/find", q=typed)
         assert f"/console/accounts/{person.binding}" in {staff.page.url.path, *re.findall(r'href="([^"]+)"', text)}
     staff.open("/console")
-    assert "Nothing is known" in staff.submit("/console/find", q="0x" + "ab" * 32)
+    assert "Nothing found" in staff.submit("/console/find", q="0x" + "ab" * 32)
 
 
 def test_an_account_shows_its_health_with_the_remedy_in_both_languages(a_rig: Rig, staff: Browser) -> None:

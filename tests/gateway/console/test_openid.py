@@ -275,7 +275,7 @@ def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) 
     ("error", "text", "status"),
     [
         ("access_denied", "The sign-in was cancelled", 403),
-        ("server_error", "does not answer", 503),
+        ("server_error", "is not responding", 503),
         ("unauthorized_client", "not set up correctly", 503),
     ],
 )
@@ -319,7 +319,7 @@ def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     browser.submit("/console/sign-out")
     assert "You are signed out of this console" in browser.page.text
     browser.open("/console/sign-in/openid")
-    refused(browser, "does not answer", 503)
+    refused(browser, "is not responding", 503)
 
 
 def test_guessing_codes_locks_the_address_out(openid: tuple[Rig, Provider], honest: Provider, browser: Browser) -> None:

@@ -45,7 +45,7 @@ def test_staff_cannot_overrule_the_banks_attestation(a_rig: Rig, admin: Browser)
     person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False)
     path = f"/console/decisions/{asked['transaction_id']}"
     admin.open(path)
-    assert "does not allow it now" in admin.submit(path + "/review", outcome="approve", reason="The user insists")
+    assert "does not allow this now" in admin.submit(path + "/review", outcome="approve", reason="The user insists")
     assert admin.page.status_code == 409
 
 

@@ -52,13 +52,13 @@ def test_a_gateway_is_set_up_from_nothing_to_reading_a_bank(tmp_path: Path) -> N
         assert f"the node of {settings.bic} answers, and accepts this gateway's key" in doctor.stdout
         assert "does not exist yet; the first start creates it" in doctor.stdout
         with served(create_app(load(GatewaySettings, config), it.clock)):
-            assert "reached and up to date" in run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
+            assert "can be reached and is up to date" in run(["doctor", "-c", config], env={"COLUMNS": "300"}).stdout
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"node_key": "sk_of_nobody"}, "does not take this gateway's key"),
+        ({"node_key": "sk_of_nobody"}, "does not accept this gateway's key"),
         ({"node_url": "http://127.0.0.1:9"}, "does not answer at http://127.0.0.1:9"),
         ({"bic": "ZZZZCNB0"}, "ZZZZCNB0 is not admitted to this ledger"),
     ],
@@ -104,7 +104,7 @@ def test_an_unreachable_ledger_and_world_readable_files_are_reported(tmp_path: P
     (config.parent / "vault-secret").chmod(0o644)
     doctor = run(["doctor", "-c", config], env={"COLUMNS": "300"})
     assert doctor.exit_code == 1
-    assert "127.0.0.1:9 does not answer: start the ledger's node there" in doctor.stdout
+    assert "127.0.0.1:9 does not answer: start the ledger node there" in doctor.stdout
     assert f"chmod 600 {config.parent / 'vault-secret'}" in doctor.stdout
 
 

@@ -31,7 +31,7 @@ def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, repo
     assert refusal is not None
     assert address in str(refusal)
     assert "holds 0 wei" in str(refusal)
-    assert "send this address money" in str(refusal)
+    assert "fund this address" in str(refusal)
 
 
 def test_other_refusals_are_not_mistaken_for_insufficient_funds(a_world: World) -> None:

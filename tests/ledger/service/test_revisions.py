@@ -19,7 +19,7 @@ def _findings(url: str) -> list[tuple[str, str]]:
 def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/node.sqlite3"
     ((state, sentence),) = _findings(url)
-    assert (state, "first start makes it" in sentence, list(tmp_path.iterdir())) == ("WELL", True, [])
+    assert (state, "first start creates it" in sentence, list(tmp_path.iterdir())) == ("WELL", True, [])
     database = Database(url)
     migrate(database, _PACKAGE)
     present, newest, known = revisions(database, _PACKAGE)
@@ -38,7 +38,7 @@ def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     ((state, sentence),) = _findings(f"sqlite:///{tmp_path}/none/node.sqlite3")
-    assert (state, "is no folder" in sentence) == ("WRONG", True)
+    assert (state, "is not a folder" in sentence) == ("WRONG", True)
 
 
 def test_an_unreachable_server_is_reported_without_its_password() -> None:

@@ -107,7 +107,7 @@ def test_rows_with_times_in_microseconds_are_reported_and_hold_the_watermark(ban
 @pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN"), Decimal("1.5"), float("inf"), 1e3])
 def test_a_fractional_number_in_a_row_is_reported_by_column(value: Any) -> None:
     row = {**account(1), "effective_at_ms": 1, "daily_limit_minor": value}
-    with pytest.raises(InvalidRecord, match="daily_limit_minor: no whole number"):
+    with pytest.raises(InvalidRecord, match="daily_limit_minor: not a whole number"):
         parse_change(row)
 
 
