@@ -32,7 +32,7 @@ async def get_accounts(
 ) -> d.AccountList:
     """Reads the ledger for this request. While the ledger is unreachable, the list shows each account as `unknown`.
 
-    An account's health is what a decision would say now to the smallest payment and the smallest withdrawal.
+    An account's health is how the smallest payment and the smallest withdrawal would be decided now.
     """
     views = await accounts.of_user(user_id)
     pending = await flow.pending_of(user_id)

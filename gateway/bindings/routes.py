@@ -110,10 +110,10 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
 async def post_binding(body: d.BindBody, flow: FlowDep, response: Response, _caller: Acting) -> d.BindAnswer:
     """Asks the bank whether the user holds the account, and stores the grant.
 
-    A claim in which something looks mistyped is answered at once with hints: no bank is asked, and no attempt counts.
-    The same claim with `as_written` is asked of the bank, which knows all its numbers.
+    If something in the claim looks mistyped, the answer contains hints: the bank is not asked, and no attempt is
+    counted. The same claim with `as_written` is sent to the bank, which knows all its numbers.
 
-    Safe to ask again with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
+    Safe to repeat with the same `request_id` and content after a lost answer. Nothing is stored unless the grant is
     signed by the bank's signer on the ledger.
     """
     outcome = await flow.bind(body.bank, body.user_id, body.request(), as_written=body.as_written)
@@ -151,8 +151,8 @@ async def get_binding(binding: d.BindingId, bindings: BindingsDep, _caller: AnyR
 async def delete_binding(binding: d.BindingId, bindings: BindingsDep, _caller: Acting) -> Response:
     """Ends the binding here first, permanently, and then at the bank.
 
-    If the bank's node cannot be reached now, the answer is 503 `bank-node-unreachable`. The binding has ended here
-    anyway, and no decision on it approves. Repeat the call until the answer is 204, so that it ends at the bank too.
+    If the bank's node cannot be reached, the answer is 503 `bank-node-unreachable`. The binding has nevertheless ended
+    here, and no decision on it approves. Repeat the call until the answer is 204, so that it ends at the bank too.
     """
     await bindings.end(bytes.fromhex(binding[2:]))
     return Response(status_code=status.HTTP_204_NO_CONTENT)

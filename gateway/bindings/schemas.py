@@ -131,7 +131,7 @@ class HintDocument(BaseModel):
 
 class BindAnswer(BaseModel):
     """Granted, with the binding; refused by the bank, with what does not match; a micro-deposit first; or something
-    looks mistyped, and neither was the bank asked nor an attempt counted."""
+    looks mistyped, in which case the bank was not asked and no attempt was counted."""
 
     outcome: Literal["granted", "refused", "micro_deposit", "looks_mistyped"]
     binding: str | None = Field(description="The binding's id, if granted")

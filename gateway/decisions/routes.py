@@ -89,10 +89,10 @@ async def post_decision(
     decisions: Decisions,
     _caller: Acting,
 ) -> Response:
-    """Reads the ledger after the request arrived, and decides by 15 checks whose order is the reasons' precedence.
+    """Reads the ledger after the request arrived, and decides by 15 checks in the order of the reasons' precedence.
 
     An approved payment reserves its amount of the daily limit: capture it or void it later. The same id with the same
-    body gets the same answer again; with another body, 409. With the ledger out of reach the outcome is review, with
+    body gets the same answer again; with another body, 409. If the ledger is unreachable, the outcome is review with
     `ledger_unreachable`.
     """
     return Response(await decisions.decide(body.transaction()), media_type=_JSON)
@@ -109,8 +109,8 @@ async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Actin
     """Decides one by one, in this order, and faster than single calls. Each is recorded separately: there is no all or
     nothing.
 
-    An item that cannot be decided has its problem in its place. Safe to ask again as a whole: a decided transaction
-    gets the same answer.
+    An item that cannot be decided has a problem instead. Safe to repeat as a whole: a decided transaction gets the same
+    answer.
     """
     transactions = [each.transaction() for each in body.decisions]
     answers = await decisions.decide_all(transactions)
@@ -136,10 +136,9 @@ async def get_decisions(
     cursor: d.Cursor = None,
     limit: d.Limit = 50,
 ) -> Response:
-    """A page of the decisions for which all of what is asked holds, each with its reservation and review as they are
-    now.
+    """A page of the decisions that match all filters, each with the current state of its reservation and review.
 
-    A user or binding that is not known here is 404, and not an empty list.
+    An unknown user or binding is 404, not an empty list.
     """
     wanted = Wanted(
         user_id=user_id,
@@ -207,8 +206,8 @@ async def capture(
 ) -> Response:
     """The payment took place: its amount stays counted, and what is not captured is released.
 
-    Asking again with the same amount changes nothing. After a void, or with another amount, 409. Past the reservation's
-    expiry 409 `reservation-expired`: another payment may hold the amount by now.
+    Repeating it with the same amount changes nothing. After a void, or with another amount, 409. After the
+    reservation's expiry 409 `reservation-expired`: another payment may have reserved the amount since.
     """
     amount_minor = body.amount_minor if body is not None else None
     return Response(await decisions.settle(transaction_id, State.CAPTURED, amount_minor), media_type=_JSON)
@@ -268,11 +267,11 @@ async def close_review(
     audit: AuditDep,
     caller: Staff,
 ) -> Response:
-    """Staff overrule the platform's own doubts, such as a risk hold, never the bank.
+    """Staff can overrule the platform's own doubts, such as a risk hold, but never the bank.
 
-    To approve, the ledger is read again: what the bank does not allow now is 409 `review-not-approvable`. An approved
-    payment reserves its amount of today. The platform gets the event `decision.reviewed`. The same outcome again
-    changes nothing.
+    For an approval, the ledger is read again: if the bank does not allow the transaction now, 409
+    `review-not-approvable`. An approved payment reserves its amount for today. The platform receives the event
+    `decision.reviewed`. The same outcome again changes nothing.
     """
     async with audit.act(caller, "close_review", transaction_id, check_reason(body.reason)):
         closed = await reviews.close(transaction_id, Outcome(body.outcome), caller.name)

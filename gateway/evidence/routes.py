@@ -83,8 +83,8 @@ async def export_evidence(
 ) -> CaseFile:
     """For an arbiter, a bank or a court to verify without this gateway. Always audited.
 
-    The key opens every record of the binding, those before and after this decision too: status, permissions and
-    limits. It opens no other binding, and no name, document or phone stands in a record.
+    The key decrypts every record of the binding, including those before and after this decision: status, permissions
+    and limits. It decrypts no other binding, and records contain no name, document or phone.
     """
     action = "export_evidence_with_key" if body.with_key else "export_evidence"
     async with audit.act(caller, action, transaction_id, check_reason(body.reason)):

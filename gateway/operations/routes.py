@@ -54,7 +54,7 @@ StorageDep = Annotated[Storage, Depends(provided(Storage))]
 async def metrics(gateway: Annotated[Gateway, Depends(provided(Gateway))], now: Status) -> Response:
     """Counters of this process and current gauges. Each scrape reads the ledger once.
 
-    Nothing in them names an account, a user or a transaction.
+    No metric names an account, a user or a transaction.
     """
     return Response(exposition(gateway.meters, await now.gauges()), media_type=CONTENT_TYPE)
 
@@ -147,8 +147,8 @@ async def reload_settings(
 ) -> SettingsState:
     """As SIGHUP: the new API keys, banks and policy apply from now on, and no request is lost.
 
-    `needs_restart` names what else has changed. Wrong settings are refused whole. All workers of one `serve --workers`
-    read theirs, the one that answers first; a gateway on another machine reads its own.
+    `needs_restart` names other changes, which need a restart. Invalid settings are rejected as a whole. All workers of
+    one `serve --workers` reload, the one that answers first; a gateway on another machine must be reloaded separately.
     """
     return await asyncio.to_thread(reloader.reload_everywhere)
 

@@ -75,7 +75,7 @@ class ReconcileDocument(BaseModel):
 
 class StatusDocument(BaseModel):
     """The state of the gateway. Counts of decisions are those of all workers behind this port, since they started;
-    null: cannot be had now.
+    null: unavailable.
     """
 
     now_ms: int

@@ -108,7 +108,7 @@ async def change_identity(
 ) -> d.IdentityAnswer:
     """Recomputes the tags of all the user's bindings from the given fields. Omitted fields stay unchanged.
 
-    The stated values are not stored. From the next decision on, attestations are compared with them.
+    The values are not stored. From the next decision on, attestations are compared with them.
     """
     new = body.new()
     async with audit.act(caller, "change_identity", user_id, check_reason(body.reason)):
@@ -146,8 +146,8 @@ async def rebind(
 ) -> BindAnswer:
     """For a user whose name, document or phone has changed at the bank, or a record that cannot be decrypted.
 
-    The bank is asked first: where it refuses, nothing changes. The new binding continues the account's daily limit.
-    Where the bank cannot be reached in between, the old binding has ended already: ask again with the same content.
+    The bank is asked first: if it refuses, nothing changes. The new binding continues the account's daily limit. If the
+    bank becomes unreachable in between, the old binding has already ended: repeat the request with the same content.
     """
     async with audit.act(caller, "rebind", binding, check_reason(body.reason)):
         outcome = await flow.rebind(bytes.fromhex(binding[2:]), body.request(), as_written=body.as_written)
@@ -164,6 +164,6 @@ async def get_trail(
 ) -> TrailDocument:
     """Queries the ledger, the bank's node and this gateway's own records.
 
-    Answers also where the first two do not, and says so, with what is known without them.
+    If the ledger or the node does not answer, the trail states so and shows what is known without it.
     """
     return TrailDocument.of(await trails.of(bytes.fromhex(binding[2:])))

@@ -162,8 +162,8 @@ class PredictionDocument(BaseModel):
 
 
 class FailureDocument(BaseModel):
-    """A use that failed after a warning. `factor`: the factor that had named this reason; null: the warning named
-    another."""
+    """A use that failed after a warning. `factor`: the factor that had predicted this reason; null: the warning
+    predicted another."""
 
     transaction_id: str
     decided_at_ms: int

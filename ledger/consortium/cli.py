@@ -31,7 +31,7 @@ def example() -> None:
 
 @app.command()
 def key(file: Annotated[Path, typer.Argument(help="A new file; only you can read it")]) -> None:
-    """Make the key of this member's node; give the others only the public key that it prints."""
+    """Make the key of this member's node. Give the other members only the public key that it prints."""
     with one_line_errors():
         made = PrivateKey(os.urandom(32))
         write_private(file, made.to_bytes().hex() + "\n")
@@ -53,7 +53,7 @@ def make(
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
         say(f"wrote {folder}: {len(planned.members)} members, {len(planned.validators)} of them validators")
-        say(f"of these {(len(planned.validators) - 1) // 3} may fail; hand each member its folder and `genesis.json`")
+        say(f"of these {(len(planned.validators) - 1) // 3} may fail; give each member its folder and `genesis.json`")
 
 
 def _read(file: Path) -> dict[str, object]:

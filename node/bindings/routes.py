@@ -56,7 +56,7 @@ def post_confirmation(
 ) -> BindingAnswer:
     """Answers `granted` with the grant, or `refused` with the number of attempts left.
 
-    The right amount again gets the same grant again, so a lost answer can be asked for.
+    Sending the right amount again returns the same grant, in case an answer was lost.
     """
     return bindings.confirm(_platform_of(caller), bytes.fromhex(deposit[2:]), body.amount_minor)
 
@@ -113,7 +113,7 @@ def _platform_of(caller: Caller) -> str:
 def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
     """Answers `granted` with a grant, `refused` with each field that does not match, or announces a micro-deposit.
 
-    The same request id with the same content gets the same answer again, so a lost answer can be asked for.
+    The same request id with the same content returns the same answer, in case an answer was lost.
     """
     return bindings.bind(_platform_of(caller), body)
 

@@ -19,10 +19,10 @@ def accounts() -> None:
 
 @app.command()
 def erase(config: Config = None) -> None:
-    """Delete an account, its holder's data and its ended bindings. Asks for the number, so that no shell keeps it."""
+    """Delete an account, its holder's data and its ended bindings. The number is prompted for, not an argument."""
     with one_line_errors():
         settings = load(NodeSettings, config)
         number = typer.prompt("Number of the account or card", hide_input=True)
         with opened(settings.database_url) as database:
             bindings = erase_account(database, open_vault(settings), number)
-        console.print(f"erased, with {bindings} bindings; backups and exports still have it", highlight=False)
+        console.print(f"erased, with {bindings} bindings; backups and exports still contain it", highlight=False)

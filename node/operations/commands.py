@@ -105,7 +105,7 @@ def _screen(
     table = Table(show_header=False, box=None, padding=(0, 2))
     rows = {
         "node": "ready" if trouble is None else trouble,
-        "core has spoken up to": _ago(state.core_as_of_ms),
+        "core data as of": _ago(state.core_as_of_ms),
         "last publication signed": str(state.publication),
         "its watermark": _ago(state.watermark_ms),
         "last publication in a block": str(state.on_ledger),
@@ -119,14 +119,14 @@ def _screen(
     if state.unstated_accounts:
         rows["accounts unstated"] = f"{state.unstated_accounts}; standing-node feed unstated lists them"
     if state.restatements_left:
-        rows["to be stated again"] = str(state.restatements_left)
+        rows["to be attested again"] = str(state.restatements_left)
     if state.recovery is not None:
         until = exactly(state.recovery.core_until_ms)
-        rows["the core must feed again"] = f"all that it said from {exactly(state.recovery.core_from_ms)} to {until}"
+        rows["the core must feed again"] = f"all that it stated from {exactly(state.recovery.core_from_ms)} to {until}"
     for name, value in rows.items():
         table.add_row(name, escape(value))
     for warning in warnings:
-        table.add_row("look at", f"[yellow]{escape(warning)}[/]")
+        table.add_row("check", f"[yellow]{escape(warning)}[/]")
     style = "green" if trouble is None else "red"
     return Panel(Group(table), title=f"standing-node {settings.bic}", border_style=style)
 

@@ -11,9 +11,9 @@ from standing.node.accounts.quarantine import Unstated
 from standing.node.feed.file_report import FileReport, masked
 
 _OUTCOMES = {
-    "valid": "can be taken in",
-    "loaded": "taken in",
-    "rejected": "rejected: nothing of it is taken in",
+    "valid": "can be imported",
+    "loaded": "imported",
+    "rejected": "rejected: nothing was imported",
 }
 
 
@@ -43,9 +43,9 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
         ("new accounts", report.new_accounts),
         ("attestations", report.attestations),
         ("changed since", report.changed_since),
-        ("lines that cannot be understood", report.bad_lines),
-        ("… that name no account", report.untold_lines),
-        ("accounts unstated by it", report.unstated),
+        ("invalid lines", report.bad_lines),
+        ("… that identify no account", report.untold_lines),
+        ("accounts made unstated", report.unstated),
         ("missing accounts", report.missing),
     ):
         if value or name in {"lines", "changes"}:
@@ -54,7 +54,7 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
 
 
 def _problems(report: FileReport) -> Table:
-    table = Table(title="What cannot be understood", title_justify="left")
+    table = Table(title="Invalid data", title_justify="left")
     table.add_column("line", justify="right")
     table.add_column("field", no_wrap=True)  # a name that is broken in two is found by no search
     for name in ("problem", "allowed"):
@@ -77,7 +77,7 @@ def _missing(report: FileReport) -> Table:
 def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> None:
     """Print the accounts that are unstated, their numbers masked."""
     table = Table(title=f"{number:,} accounts are unstated", title_justify="left")
-    for name in ("number", "since", "said in", "problem"):
+    for name in ("number", "since", "stated in", "problem"):
         table.add_column(name, overflow="fold")
     for account in listed:
         since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -43,9 +43,10 @@ def get_status(
     responses=responses(MissingKey, WrongRole, InvalidValue),
 )
 def reload_settings(reloader: ReloaderDep, _caller: Annotated[Caller, Depends(require("operator"))]) -> SettingsState:
-    """As SIGHUP: the API keys count from now on, and no request is lost.
+    """As SIGHUP: the new API keys apply from now on, and no request is lost.
 
-    `needs_restart` names what else has changed. Wrong settings are refused whole. A node that stands by does it too.
+    `needs_restart` names other changes, which need a restart. Invalid settings are rejected as a whole. A standby node
+    reloads too.
     """
     return reloader.reload()
 
@@ -53,7 +54,7 @@ def reload_settings(reloader: ReloaderDep, _caller: Annotated[Caller, Depends(re
 class Health(BaseModel):
     """Whether the process is up (`/healthz`), or ready (`/readyz`), and why not.
 
-    `warnings`: what somebody should look at although it works, such as a feed file that was rejected.
+    `warnings`: what an operator should check although the node works, such as a rejected feed file.
     """
 
     ok: bool
@@ -72,8 +73,8 @@ def healthz() -> Health:
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not ready"}},
 )
 def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:
-    """Not ready while the node stands by, the publisher cannot publish, a worker has ended, or the node's own source of
-    the feed has stopped; `reason` says which."""
+    """Not ready while the node is on standby, the publisher cannot publish, a worker has ended, or the node's own feed
+    source has stopped; `reason` states which."""
     trouble = why_not_ready(node)
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

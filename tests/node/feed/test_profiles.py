@@ -68,7 +68,7 @@ def test_a_profile_of_a_cores_export_can_be_drafted_edited_checked_and_used(
     assert edits == 2
     profile.write_text(text)
     checked = _run("check", *given_file)
-    assert (checked.exit_code, "can be taken in" in checked.output) == (0, True), checked.output
+    assert (checked.exit_code, "can be imported" in checked.output) == (0, True), checked.output
     sent = _run("send", *given_file, "-c", str(config), "--json")
     assert sent.exit_code == 0, sent.output
     assert (json.loads(sent.stdout)["new_accounts"], json.loads(sent.stdout)["lines"]) == (3, 3)
