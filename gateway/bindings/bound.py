@@ -1,7 +1,7 @@
 """A binding ready to use, and the decryption of its records."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
@@ -38,7 +38,17 @@ class Bound:
         return f"Bound(bank={self.bank!r}, binding=0x{self.binding.hex()})"
 
 
-def bound_of(row: Row[Any], bank: Bank, vault: Vault) -> Bound:
+class StoredBound(NamedTuple):
+    """The stored columns of a binding ready to use."""
+
+    binding: bytes
+    bank: str
+    account: bytes
+    key_sealed: bytes
+    tags: bytes
+
+
+def bound_of(row: Row[Any] | StoredBound, bank: Bank, vault: Vault) -> Bound:
     """The binding of a stored row. Raises: VaultError if its key cannot be decrypted."""
     return Bound(
         binding=row.binding,

@@ -7,18 +7,19 @@ ledger, at that moment.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, bindparam, select, update
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
-from standing.gateway.bindings.bound import Bound, adopt, bound_of
+from standing.gateway.bindings.bound import Bound, StoredBound, adopt, bound_of
 from standing.gateway.bindings.users import check_known
 from standing.gateway.errors import BankNotServed, GrantNotTrusted
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
+from standing.gateway.storage.bulk import Lookup
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.group_commit import GroupCommit
 from standing.ledger.attestations.bic import parse_bic
@@ -34,6 +35,16 @@ MAX_LISTED = 500
 
 #: Decisions, batches and requests that look up bindings have their own bounds; this is the last one.
 _MAX_LOADS = 10_000
+
+_T = TypeVar("_T")
+
+_TABLE = schema.bindings.c
+# Built once: a decision on a binding that is not cached runs it.
+_STORED = Lookup(
+    select(*(_TABLE[name] for name in StoredBound._fields)).where(
+        _TABLE.binding.in_(bindparam("bindings", expanding=True))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +200,16 @@ class Bindings:
                     self._vault.unseal(sealed)
 
     def _load_all(self, bindings: Sequence[bytes]) -> list[Bound | StandingError]:
-        table = schema.bindings
         with self._storage.read() as connection:
-            rows = {row.binding: row for row in connection.execute(select(table).where(table.c.binding.in_(bindings)))}
+            rows = {row[0]: StoredBound(*row) for row in _STORED.rows(connection, bindings=list(bindings))}
         return [self._load(rows.get(binding)) for binding in bindings]
 
-    def _load(self, row: Row[Any] | None) -> Bound | StandingError:
+    def _load(self, row: StoredBound | None) -> Bound | StandingError:
         try:
-            return self._bound(_found(row))
+            found = _found(row)
+            return bound_of(found, self._banks.of_binding(found.bank), self._vault)
         except (NotFound, BankNotServed, VaultError) as error:
             return error
-
-    def _bound(self, row: Row[Any]) -> Bound:
-        return bound_of(row, self._banks.of_binding(row.bank), self._vault)
 
     def _find(self, binding: bytes) -> StoredBinding:
         return stored_binding(self._row(binding))
@@ -212,7 +220,7 @@ class Bindings:
             return _found(connection.execute(stored_bindings().where(table.c.binding == binding)).one_or_none())
 
 
-def _found(row: Row[Any] | None) -> Row[Any]:
+def _found(row: _T | None) -> _T:
     if row is None:
         raise NotFound("binding: not one of this platform's; allowed: one that POST /v1/bindings granted")
     return row

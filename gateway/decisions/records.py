@@ -4,7 +4,7 @@ Everything here runs inside the caller's transaction.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,17 +23,18 @@ from standing.ledger.errors import NotFound, StandingError
 
 _BINDING = schema.bindings.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.
+_STATE = select(
+    _BINDING.binding,
+    _BINDING.user_id,
+    _BINDING.created_at_ms,
+    _BINDING.ended_at_ms,
+    _BINDING.floor,
+    _BINDING.tags,
+    _BINDING.unvouched,
+)
+_READ = Lookup(_STATE.where(_BINDING.binding.in_(bindparam("bindings", expanding=True))))
 _LOCKED = Lookup(
-    select(
-        _BINDING.binding,
-        _BINDING.user_id,
-        _BINDING.created_at_ms,
-        _BINDING.ended_at_ms,
-        _BINDING.floor,
-        _BINDING.tags,
-        _BINDING.unvouched,
-    )
-    .where(_BINDING.account.in_(bindparam("accounts", expanding=True)))
+    _STATE.where(_BINDING.account.in_(bindparam("accounts", expanding=True)))
     .order_by(_BINDING.account, _BINDING.binding)
     .with_for_update()
 )
@@ -153,13 +154,16 @@ class Decided:
     day: AccountDay
 
 
-def lock_accounts(connection: Connection, accounts: Iterable[bytes]) -> dict[bytes, BindingState]:
-    """The mutable part of all bindings of these accounts, which are locked in a fixed order until the transaction ends.
+def lock_accounts(connection: Connection, bindings: Mapping[bytes, bytes]) -> dict[bytes, BindingState]:
+    """The mutable part of `bindings`, each given with its account. The accounts are locked until the transaction ends.
 
-    Bindings of one account share its limits and holds. So each transaction on an account begins here, and only one of
-    them is under way; those on other accounts run beside it.
+    All bindings of an account are locked, in a fixed order, because they share its limits and holds: each transaction
+    on an account begins here, and only one of them is under way. SQLite has one writer, so nothing needs a lock there.
     """
-    rows = _LOCKED.rows(connection, accounts=sorted(accounts))
+    if connection.dialect.name == "sqlite":
+        rows = _READ.rows(connection, bindings=list(bindings))
+    else:
+        rows = _LOCKED.rows(connection, accounts=sorted(set(bindings.values())))
     return {
         binding: BindingState(binding, user_id, bound_at_ms, ended_at_ms is not None, floor, tags, unvouched)
         for binding, user_id, bound_at_ms, ended_at_ms, floor, tags, unvouched in rows
@@ -168,7 +172,8 @@ def lock_accounts(connection: Connection, accounts: Iterable[bytes]) -> dict[byt
 
 def lock_accounts_of(connection: Connection, transaction_ids: Iterable[str]) -> None:
     """Lock the accounts of these transactions' reservations, as `lock_accounts` does."""
-    _LOCKED_OF.rows(connection, transaction_ids=sorted(transaction_ids))
+    if connection.dialect.name != "sqlite":
+        _LOCKED_OF.rows(connection, transaction_ids=sorted(transaction_ids))
 
 
 def write_bindings(connection: Connection, states: Iterable[BindingState]) -> None:

@@ -115,7 +115,7 @@ class Reviews:
 
     def _approve(self, read_row: Row[Any], bound: Bound, seen: Seen, closed_by: str, final: bool) -> bytes:
         def work(connection: Connection) -> bytes:
-            state = records.lock_accounts(connection, [bound.account])[bound.binding]
+            state = records.lock_accounts(connection, {bound.binding: bound.account})[bound.binding]
             row = _reviewed(connection, read_row.transaction_id, lock=True)
             now_ms = self._clock.now_ms()  # after the locks are held, as in a decision
             if not _is_closed(connection, row, Outcome.APPROVE):

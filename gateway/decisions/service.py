@@ -219,7 +219,7 @@ class DecisionService:
         if self._wanted is not self._policy:
             self._policy = self._wanted
             self._policy_version = self._policy.version
-        states = records.lock_accounts(connection, {read.bound.account for read in reads})
+        states = records.lock_accounts(connection, {read.bound.binding: read.bound.account for read in reads})
         decided = records.decided_before(connection, [read.transaction.transaction_id for read in reads])
         # Read after the locks are acquired, so that time spent waiting for them counts as staleness.
         now_ms = self._clock.now_ms()

@@ -63,14 +63,14 @@ async def test_decisions_and_settlements_wait_only_for_those_on_the_same_account
         first, second, other = one.bind("6222"), one.bind("6222"), one.bind("6223")
         assert await _outcome(one, first, 1_000, "t-0") == "approve"
         with one.storage.write(shared=True) as connection:
-            records.lock_accounts(connection, [one.vault.lookup("account", "6222")])
+            records.lock_accounts(connection, {first.binding: one.vault.lookup("account", "6222")})
             assert await asyncio.wait_for(_outcome(two, other, 1_000, "t-other"), 20) == "approve"
             assert (await asyncio.wait_for(two.settle("t-other", State.VOIDED), 20))["state"] == "voided"
             settling = asyncio.create_task(two.settle("t-0", State.VOIDED))
             assert await asyncio.wait([settling], timeout=0.3) == (set(), {settling})
         assert (await settling)["state"] == "voided"
         with one.storage.write(shared=True) as connection:
-            records.lock_accounts(connection, [one.vault.lookup("account", "6222")])
+            records.lock_accounts(connection, {first.binding: one.vault.lookup("account", "6222")})
             deciding = asyncio.create_task(_outcome(two, second, _LIMIT_MINOR, "t-same"))
             assert await asyncio.wait([deciding], timeout=0.3) == (set(), {deciding})
         assert await deciding == "approve"
