@@ -55,7 +55,7 @@ async def test_database_requests_beyond_the_bound_are_refused_as_overload(
     waiting = [asyncio.create_task(run(gate.wait, 20)) for run in (storage.reading, storage.writing, storage.reading)]
     await asyncio.sleep(0)  # each has its slot now
     for run in (storage.reading, storage.writing):
-        with pytest.raises(StorageUnavailable, match="3 requests wait"):
+        with pytest.raises(StorageUnavailable, match="3 requests are already waiting"):
             await run(gate.wait, 20)
     gate.set()
     assert await asyncio.gather(*waiting) == [True] * 3
