@@ -7,9 +7,7 @@ exits when done: exit code 0 only if every decision matches the trace's ground t
 """
 
 import argparse
-import io
 import json
-import re
 import signal
 import sys
 import tempfile
@@ -20,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -149,13 +146,11 @@ def summary(tally: Tally) -> Panel:
     return Panel(Group(table, "", *facts, note), title="The day", expand=False)
 
 
-def play_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> Panel:
-    """Play the support story step by step. Returns: the panel that was printed."""
+def play_story(net: LocalNet, day: Day, network: BadNetwork, user: dict[str, Any]) -> None:
+    """Play the support story step by step, and print it."""
     story = SupportStory(net, day.cores[user["bank"]], network, user["number"], day.bindings[user["user_id"]])
     story.play()
-    panel = Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False)
-    console.print(panel)
-    return panel
+    console.print(Panel(Text("\n".join(story.lines)), title="Why did my payment fail?", expand=False))
 
 
 def lines_to_paste(net: LocalNet, bank: LocalBank, number: str, binding: str) -> list[tuple[str, str]]:
@@ -236,17 +231,7 @@ def _end(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def draw(file: Path, *panels: Panel) -> None:
-    """Draw panels as an SVG picture of a terminal, for the README, using the reader's fonts."""
-    picture = Console(record=True, width=104, file=io.StringIO())
-    for panel in panels:
-        picture.print(panel)
-    no_web_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    code_format = re.sub(r"<!-- .*? -->", "", no_web_fonts)
-    picture.save_svg(str(file), title="make demo ONCE=1", code_format=code_format)
-
-
-def run(folder: Path, once: bool, picture: Path | None = None) -> int:
+def run(folder: Path, once: bool) -> int:
     net = LocalNet(folder, PLATFORM)
     day = None
     page = ExitStack()
@@ -261,9 +246,7 @@ def run(folder: Path, once: bool, picture: Path | None = None) -> int:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
         user = day.users[_unspoilt(day)]
         with behind_a_bad_network(net, net.banks[user["bank"]], day.cores[user["bank"]]) as network:
-            story = play_story(net, day, network, user)
-            if picture is not None:
-                draw(picture, summary(day.tally), story)
+            play_story(net, day, network, user)
             if not once:
                 receiver = Receiver(folder / "webhooks.jsonl", lambda line: print(line, flush=True))
                 with served(receiver.app) as url:
@@ -290,14 +273,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--once", action="store_true", help="exit when done; the exit code shows whether all went well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep settings, databases and logs in a new FOLDER")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the summary of the day into FILE, as SVG")
     arguments = parser.parse_args()
     _on_ending(_end)  # even where they were ignored, as shells do for background jobs
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True)
-        return run(arguments.keep, arguments.once, arguments.picture)
+        return run(arguments.keep, arguments.once)
     with tempfile.TemporaryDirectory(prefix="standing-demo-") as folder:
-        return run(Path(folder), arguments.once, arguments.picture)
+        return run(Path(folder), arguments.once)
 
 
 if __name__ == "__main__":
