@@ -39,7 +39,7 @@ class BankFinding:
 
 @dataclass(frozen=True, slots=True)
 class DeadFinding:
-    """A binding that can no longer work. `reason` is a decision's, or `bank_not_served`."""
+    """A binding that is no longer usable. `reason` is a decision's, or `bank_not_served`."""
 
     binding: str
     bank: str

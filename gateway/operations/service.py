@@ -95,7 +95,7 @@ class GatewayStatus:
         return states
 
     async def trouble(self) -> str | None:
-        """Why this gateway is not fit for work now; None where it is."""
+        """Why this gateway is not ready; None if it is."""
         troubles = []
         try:
             await self._gateway.storage.reading(self._touch_database)

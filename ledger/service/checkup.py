@@ -140,7 +140,7 @@ def database(url: str, package: str) -> Iterator[Finding]:
 
 
 def running(host: str, port: int) -> Iterator[Finding]:
-    """Whether the service runs and is fit for work; where it does not, whether its port is free."""
+    """Whether the service runs and is ready; where it does not run, whether its port is free."""
     answer = None
     url = httpx.URL("http:///readyz", host=_reachable(host), port=port)
     with suppress(httpx.HTTPError, ValueError):

@@ -114,7 +114,7 @@ def look(node: Node, settings: SettingsState) -> NodeStatus:
 
 
 def why_not_ready(node: Node) -> str | None:
-    """Why the node is not fit for work; None where it is."""
+    """Why the node is not ready; None if it is."""
     if not node.leadership.active:
         return f"on standby: {node.leadership.trouble or 'another node is the leader on this store'}"
     # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a

@@ -1,4 +1,4 @@
-"""Reconciliation: which bindings can no longer work, and where ledger and gateway differ."""
+"""Reconciliation: which bindings are no longer usable, and where ledger and gateway differ."""
 
 from typing import Any
 
