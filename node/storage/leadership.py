@@ -94,7 +94,7 @@ class Leadership:
     def require(self) -> None:
         """Check that this node leads, as far as it knows. Raises: Standby."""
         if not self.active:
-            reason = self.trouble or "another node on the same store leads"
+            reason = self.trouble or "another node is the leader on this store"
             raise Standby(
                 f"this node is on standby: {reason}; allowed: use the leading node, or try again later", _RETRY_AFTER_S
             )

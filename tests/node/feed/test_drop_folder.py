@@ -100,7 +100,7 @@ def test_a_bad_line_is_named_by_line_and_field_and_unstates_only_its_account(
     assert ACCOUNT["holder_name"] not in written
     assert [entry.as_of_ms for entry in stored_entries(bank)] == [report["as_of_ms"]]
     claim = account(0 if rows[7]["number"] == account(0)["number"] else 7)
-    assert "cannot say" in bank.bind(claim).json()["mismatches"][0]["problem"]
+    assert "cannot state" in bank.bind(claim).json()["mismatches"][0]["problem"]
     assert grant_of(bank.bind(account(1)))
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
 

@@ -49,7 +49,7 @@ def test_a_bad_row_unstates_its_account_and_is_named_by_last_digits_and_column(
     assert "row of …0001" in listed.source
     for private in (ACCOUNT["holder_name"], account(1)["number"]):
         assert private not in listed.problem + listed.source
-    assert "cannot say" in bank.bind(account(1)).json()["mismatches"][0]["problem"]
+    assert "cannot state" in bank.bind(account(1)).json()["mismatches"][0]["problem"]
     # Once corrected in the core, it is stated again automatically.
     core.put(bank.clock.advance(10), account(1))
     read_pass(bank, core, source)

@@ -100,7 +100,7 @@ def test_a_lost_store_is_rebuilt_by_commands_alone_even_if_each_is_killed(operat
     assert exported.returncode == 0, exported.stderr
     while_running = operator.command("recover")
     assert while_running.returncode == 1
-    assert "a node leads" in while_running.stderr
+    assert "a node is running on this store" in while_running.stderr
     lost = operator.feed({"number": ACCOUNT["number"], "status": "frozen"})
     operator.level(lost["as_of_ms"])
     running.stop()

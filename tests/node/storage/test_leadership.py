@@ -79,7 +79,7 @@ def test_a_standby_serves_reads_and_refuses_changes_until_it_takes_over(bank: Ba
         assert httpx.get(second_url + "/healthz").status_code == 200
         ready = httpx.get(second_url + "/readyz")
         assert ready.status_code == 503
-        assert "another node on the same store leads" in ready.json()["reason"]
+        assert "another node is the leader on this store" in ready.json()["reason"]
 
         as_of_ms = bank.feed(ACCOUNT)
         bank.url = second_url
@@ -147,7 +147,7 @@ def test_a_node_whose_leadership_ended_unexpectedly_does_not_blame_another(
 def test_a_standby_says_why_it_refuses_a_request(twins: tuple[Node, Node]) -> None:
     first, second = twins
     assert first.leadership.take()
-    with pytest.raises(Standby, match="another node on the same store leads"):
+    with pytest.raises(Standby, match="another node is the leader on this store"):
         second.leadership.require()
 
 
