@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from standing.ledger.attestations.money import NO_LIMIT
@@ -93,22 +94,26 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A writing transaction, exclusive among all writers from its first statement on."""
-        with self._writing.begin() as connection:
-            if not self._is_sqlite:
-                # Otherwise two statements of one transaction could see another's commit in between, and a watermark
-                # could be signed that is newer than the rows it covers. SQLite has one writer anyway.
-                connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+        # Otherwise two statements of one transaction could see another's commit in between, and a watermark could be
+        # signed that is newer than the rows it covers.
+        with self._write_holding(func.pg_advisory_xact_lock(_WRITERS_LOCK)) as connection:
             yield connection
 
     @contextmanager
     def write_shared(self) -> Iterator[Connection]:
         """A writing transaction that excludes all writers but those that share as well.
 
-        Each of these first locks, all in one order, what it has in common with others. SQLite has one writer anyway.
+        Each of these first locks, all in one order, what it has in common with others.
         """
+        with self._write_holding(func.pg_advisory_xact_lock_shared(_WRITERS_LOCK)) as connection:
+            yield connection
+
+    @contextmanager
+    def _write_holding(self, lock: FunctionElement[None]) -> Iterator[Connection]:
+        """A writing transaction that holds `lock` on PostgreSQL; SQLite has one writer anyway."""
         with self._writing.begin() as connection:
             if not self._is_sqlite:
-                connection.execute(select(func.pg_advisory_xact_lock_shared(_WRITERS_LOCK)))
+                connection.execute(select(lock))
             yield connection
 
     def close(self) -> None:
