@@ -193,6 +193,15 @@ class Bank:
         wait_until(lambda: self.get(f"/v1/feed/{as_of_ms}").json()["on_ledger"])
         return as_of_ms
 
+    def wait_until_published(self) -> None:
+        """Wait until nothing is left to sign and every publication is in a block, also to the node's knowledge."""
+
+        def is_published() -> bool:
+            status = self.get("/v1/status").json()
+            return bool(status["waiting"] == 0 and status["in_flight"] == 0)
+
+        wait_until(is_published)
+
     def heartbeat(self) -> int:
         """Have the core send an entry without changes, and wait until the ledger has it. Returns: the watermark."""
         as_of_ms = self.feed()

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from standing.ledger.service.api_keys import ApiKey
 from standing.node.cli import app
 from tests.node.node_tools import settings_on_disk
-from tests.world import World, wait_until
+from tests.world import World
 
 
 def _made(*options: str) -> tuple[int, str]:
@@ -56,7 +56,7 @@ def test_the_status_screen_asks_the_node_and_says_when_none_answers(
     bank = a_world.start_bank()
     bank.heartbeat()
     # From then on the node makes no ledger calls of its own, through any proxy.
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    bank.wait_until_published()
     config = tmp_path / "node.toml"
     listening: dict[str, Any] = {"listen_host": host, "listen_port": httpx.URL(bank.url).port}
     config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | listening))

@@ -105,7 +105,7 @@ def test_resync_makes_the_bank_publish_again(a_world: World) -> None:
     binding = platform.bind(bank.bic)
     before = platform.get(f"/v1/bindings/{binding}").json()["publication"]
     # Until the node has seen it in a block, the newest attestation is still in flight and a resync adds nothing.
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    bank.wait_until_published()
     answer = platform.post(f"/v1/bindings/{binding}/resync", json={"reason": "Ticket 4711"})
     assert (answer.status_code, answer.json()) == (200, {"queued": True})
     wait_until(lambda: platform.get(f"/v1/bindings/{binding}").json()["publication"] > before)

@@ -124,7 +124,7 @@ def test_an_account_is_erased_completely_and_only_once_nobody_relies_on_it(
     assert "is not on the ledger yet" in erase(account(1)["number"]).output
     a_world.chain.down = False
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    bank.wait_until_published()
     erased = erase(account(1)["number"])
     assert "erased, with 1 bindings" in erased.output
     assert account(1)["number"] not in erased.output

@@ -59,7 +59,7 @@ def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: 
     grant = bound(staffed)
     before = terms_on_ledger(bank, grant)
     for count, key in ((2, None), (3, staffed.operator_key)):
-        _wait_until_all_is_in_blocks(bank)
+        bank.wait_until_published()
         answer = _resync(staffed, grant, key)
         assert answer.status_code == 200, answer.text
         assert answer.json()["queued"]
@@ -81,7 +81,7 @@ def test_a_resync_adds_nothing_while_the_newest_terms_wait_to_be_signed(
 ) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
-    _wait_until_all_is_in_blocks(bank)
+    bank.wait_until_published()
     a_world.chain.down = True
     bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
     rows = _outbox_rows(bank)
@@ -96,7 +96,7 @@ def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_but_unmined(
 ) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
-    _wait_until_all_is_in_blocks(bank)
+    bank.wait_until_published()
     a_world.chain.holding = True
     bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
     wait_until(lambda: bank.get("/v1/status").json()["waiting"] == 0)
@@ -106,7 +106,7 @@ def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_but_unmined(
     assert _outbox_rows(bank) == rows
     a_world.chain.release()
     wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
-    _wait_until_all_is_in_blocks(bank)
+    bank.wait_until_published()
     assert _resync(staffed, grant).json()["queued"]
 
 
@@ -115,26 +115,18 @@ def _outbox_rows(bank: Bank) -> int:
         return connection.execute(select(func.count()).select_from(schema.outbox)).scalar_one()
 
 
-def _wait_until_all_is_in_blocks(bank: Bank) -> None:
-    def idle() -> bool:
-        status = bank.get("/v1/status").json()
-        return bool(status["waiting"] == 0 and status["in_flight"] == 0)
-
-    wait_until(idle)
-
-
 @pytest.mark.long
 def test_resyncs_are_rate_limited_with_a_retry_time(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
-    _wait_until_all_is_in_blocks(bank)
+    bank.wait_until_published()
     asked = 0
     while True:
         answer = _resync(staffed, grant)
         if answer.status_code != 200:
             break
         asked += answer.json()["queued"]
-        _wait_until_all_is_in_blocks(bank)
+        bank.wait_until_published()
     assert (asked, answer.status_code) == (60, 429)
     bank.clock.advance(int(answer.headers["retry-after"]) * 1000)
     assert _resync(staffed, grant).status_code == 200

@@ -96,7 +96,7 @@ def test_a_silent_core_that_was_ahead_does_not_look_alive_as_ledger_time_passes(
     """The last entry covers the time of its arrival, however far ahead its own time; nothing vouches for later time."""
     _feed(ahead, ahead.clock.now_ms(), account(1))
     wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
-    wait_until(lambda: ahead.get("/v1/status").json()["in_flight"] == 0)
+    ahead.wait_until_published()
     said_ms = ahead.client.bank(ahead.bic).watermark_ms
     for _ in range(3):
         a_world.clock.advance(60_000)

@@ -243,7 +243,8 @@ def test_changes_stored_by_a_command_are_published_soon_however_rare_the_heartbe
     bank = a_world.start_bank(publisher={"heartbeat_ms": 3_600_000})
     bank.feed(ACCOUNT)
     grant = grant_of(bank.bind())
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0 and status_on_ledger(bank, grant))
+    bank.wait_until_published()
+    assert status_on_ledger(bank, grant)
     feed = feed_of(bank, no_faults)
     feed._on_change = lambda: None  # as if in a separate process
     at = bank.clock.advance(10)
@@ -320,7 +321,7 @@ def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: 
     bank.change(dict(ACCOUNT))
     wait_until(lambda: bank.get("/readyz").status_code == 200)
     assert bank.bind().json()["outcome"] == "granted"
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 0)
+    bank.wait_until_published()
     a_world.chain.holding = True
     bank.feed({"number": NUMBER, "status": "frozen"})
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
