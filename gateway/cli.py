@@ -26,7 +26,7 @@ app = lazy_app(
         "prove": LazyCommand(f"{_VERIFICATION}:prove_command", "Add a storage proof to a decision's evidence."),
         "audit-ledger": LazyCommand(f"{_AUDITING}:audit_ledger_command", "Recompute a ledger's whole history."),
         "scorecard": LazyCommand(
-            "standing.gateway.warning.commands:scorecard_command", "Show how banks have performed."
+            f"{_OPERATIONS}.scorecard_command:scorecard_command", "Show how banks have performed."
         ),
         "scoring": LazyCommand(
             f"{_OPERATIONS}.scoring_commands:app", "The scoring of bindings: its state, and a run on request."

@@ -321,13 +321,12 @@ def _reconciling(base: _Base) -> tuple[Reconciler, ReconcileSchedule]:
         rule=base.settings.block_rule,
         pace=Pace(base.settings.reconcile_batch, base.settings.reconcile_pause_ms),
     )
-    every = base.settings.reconcile_every_minutes
     return reconciler, ReconcileSchedule(
         reconciler,
         base.storage,
         base.clock,
         Leader(lock_of(base.database, "reconcile"), "reconcile"),
-        every_minutes=every if isinstance(every, int) else None,
+        every_minutes=base.settings.reconcile_interval_minutes,
     )
 
 
@@ -341,13 +340,12 @@ def _scoring(base: _Base, followed: Following) -> tuple[RiskRunner, RiskSchedule
         settings=base.settings.warning,
         wake=followed.wakeups.wake,
     )
-    every = base.settings.warning.every_minutes
     return risks, RiskSchedule(
         risks,
         base.storage,
         base.clock,
         Leader(lock_of(base.database, "warning"), "warning"),
-        every_minutes=every if isinstance(every, int) else None,
+        every_minutes=base.settings.warning.interval_minutes,
     )
 
 

@@ -9,24 +9,21 @@ from sqlalchemy.exc import ArgumentError
 
 from standing.gateway.access.id_token import PREFIX
 from standing.gateway.access.settings import ConsoleSettings
-from standing.gateway.bindings.settings import BankSettings, checked
+from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import load_policy
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
-from standing.gateway.events.settings import (
-    FollowerSettings,
-    StreamSettings,
-    TrailSettings,
-    WarningSettings,
-    WebhookSettings,
-)
+from standing.gateway.events.settings import StreamSettings, WebhookSettings
+from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
+from standing.gateway.support.settings import TrailSettings
+from standing.gateway.warning.settings import WarningSettings
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.database import is_memory_sqlite
-from standing.ledger.service.settings import ServiceSettings, SettingsError, read_secret, read_text_secret
+from standing.ledger.service.settings import ServiceSettings, SettingsError, checked, read_secret, read_text_secret
 
 ROLES = ("platform", "support", "admin")
 #: Roles whose holders are people. A platform's own key is for machines.
@@ -126,6 +123,11 @@ class GatewaySettings(ServiceSettings):
     def all_ledger_urls(self) -> list[str]:
         """The ledger's nodes, in the order of preference."""
         return [str(url) for url in (*self.ledger_urls, self.ledger_url) if url is not None]
+
+    @property
+    def reconcile_interval_minutes(self) -> int | None:
+        """How often the bindings are reconciled; None for never."""
+        return None if self.reconcile_every_minutes == "never" else self.reconcile_every_minutes
 
     @property
     def console_keys(self) -> list[ApiKey]:

@@ -1,16 +1,16 @@
 """The node's settings: `STANDING_NODE_…` in the environment, or a TOML file. Secrets stay in files of their own."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.console.settings import SessionSettings
-from standing.ledger.service.settings import ServiceSettings
+from standing.ledger.service.settings import ServiceSettings, checked
 from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
 from standing.node.publishing.settings import Pkcs11Settings, PublisherSettings
@@ -20,19 +20,12 @@ ROLES = ("core", "platform", "operator")
 PEOPLE = ("operator",)
 
 
-def _bic(text: str) -> str:
-    try:
-        return parse_bic(text, "bic")
-    except InvalidValue as error:
-        raise ValueError(str(error)) from error
-
-
 class NodeSettings(ServiceSettings):
     """A node's settings. No default is unsafe in production."""
 
     model_config = SettingsConfigDict(env_prefix="STANDING_NODE_", env_nested_delimiter="__", extra="forbid")
 
-    bic: Annotated[str, AfterValidator(_bic)]
+    bic: Annotated[str, checked(partial(parse_bic, field="bic"))]
     database_url: str
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(8100, ge=0, le=65535)

@@ -1,4 +1,7 @@
-"""Settings of the console: the ways to sign in."""
+"""Settings of the console: the ways to sign in.
+
+They are here and not in `gateway.console`, which is above the settings: the settings must not import what reads them.
+"""
 
 from ipaddress import ip_address
 from pathlib import Path

@@ -39,7 +39,9 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
 
     def count(self, label: str, more: int = 1) -> None:
+        """Add to the number of examined things of one kind."""
         self.counted[label] = self.counted.get(label, 0) + more
 
     def found(self, kind: Kind, whose: str, where: str, text: str) -> None:
+        """Add a finding."""
         self.findings.append(Finding(kind, whose, where, text))

@@ -237,6 +237,7 @@ class BindingFlow:
             await self._bindings.end(binding)
 
     async def signer(self, bank: Bank) -> str:
+        """The address of the bank's present signer on the ledger. Raises: BankNotUsable, LedgerUnreachable."""
         state = await asyncio.to_thread(self._ledger.bank, bank.bic)
         if not state.admitted or state.suspended:
             raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")

@@ -1,28 +1,12 @@
 """Settings of the supported banks."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field
 
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.errors import InvalidValue
-from standing.ledger.service.settings import TimeZoneName
-
-_T = TypeVar("_T")
-
-
-def checked(check: Callable[[str], _T]) -> AfterValidator:
-    """A pydantic validator from one of our own parsers."""
-
-    def parse(text: str) -> _T:
-        try:
-            return check(text)
-        except InvalidValue as error:
-            raise ValueError(str(error)) from error
-
-    return AfterValidator(parse)
+from standing.ledger.service.settings import TimeZoneName, checked
 
 
 class BankSettings(BaseModel):

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from standing.gateway.access.commands import KEY_VARIABLE, call_gateway
+from standing.gateway.access.commands import KEY_VARIABLE
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.client_command import call_service
 from standing.ledger.service.commands import console, one_line_errors
 from standing.ledger.service.settings import read_text_secret, write_private
 
@@ -47,7 +48,7 @@ def export_command(
             if not yes:
                 typer.confirm("Export the key?", abort=True)
         path, body = f"/v1/decisions/{_segment(transaction)}/export", {"reason": reason, "with_key": with_key}
-        answer = call_gateway("POST", url, path, api_key, body=body, timeout_s=_TIMEOUT_S)
+        answer = call_service("POST", url, path, api_key, body=body, timeout_s=_TIMEOUT_S)
         write_private(output, answer.text + "\n")
         why_not = answer.json()["no_proof_because"]
     console.print(f"wrote {output}" + (" with the binding's key" if with_key else ""), highlight=False, soft_wrap=True)

@@ -9,12 +9,13 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.events.deliveries import DeliveryQueues
 from standing.gateway.events.endpoints import Endpoints
 from standing.gateway.events.log import EventLog
-from standing.gateway.events.settings import FollowerSettings, StreamSettings, WebhookSettings
+from standing.gateway.events.settings import StreamSettings, WebhookSettings
 from standing.gateway.events.streams import Streams
 from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.events.webhooks import Dispatcher
 from standing.gateway.following.follower import AtHead, Follower
 from standing.gateway.following.observing import Observer
+from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
 from standing.ledger.chain.client import LedgerClient

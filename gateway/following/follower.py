@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
-from standing.gateway.events.settings import FollowerSettings
 from standing.gateway.following import bank_ages, bank_watch, followed
 from standing.gateway.following.bank_watch import BankSighting
 from standing.gateway.following.followed import Cursor, CursorMoved
 from standing.gateway.following.observing import MAX_AT_ONCE, Observer, Sighting
+from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.sealing import BINDING_SIZE

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from standing.gateway.access.localized import Localized
 from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED
 from standing.gateway.decisions.rules import Reason
-from standing.gateway.evidence.verification.lines import span, when
+from standing.ledger.service.times import iso, seconds
 
 
 class Drift(StrEnum):
@@ -110,5 +110,5 @@ def to_html(document: dict[str, Any]) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"when": when, "span": span}
+    environment.filters |= {"iso": iso, "seconds": seconds}
     return environment.from_string((files("standing.gateway.following") / "templates" / "reconcile.html").read_text())

@@ -10,9 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from standing.gateway.access.commands import KEY_VARIABLE, call_gateway
+from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.composition import build
-from standing.gateway.evidence.verification.lines import span, when
 from standing.gateway.following.reconcile_report import Report
 from standing.gateway.operations.rekey import count_sealed
 from standing.gateway.operations.rekey import rekey as renew
@@ -21,10 +20,11 @@ from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
+from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
-from standing.ledger.service.reload_command import key_from
 from standing.ledger.service.settings import load
+from standing.ledger.service.times import iso, seconds
 
 _STATES = {"fit": "green", "stalled": "yellow", "failing": "red", "behind": "red", "wrong": "red"}
 
@@ -88,7 +88,7 @@ def status_command(
 ) -> None:
     """Show the state of a running gateway. Exit code 0 if it is ready, 2 if it is not."""
     with one_line_errors():
-        document: dict[str, Any] = call_gateway("GET", url, "/v1/status", key_from(key_file, KEY_VARIABLE)).json()
+        document: dict[str, Any] = call_service("GET", url, "/v1/status", key_from(key_file, KEY_VARIABLE)).json()
     if as_json:
         print(json.dumps(document, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
     else:
@@ -111,7 +111,7 @@ def _show_report(report: Report) -> None:
         counts = ", ".join(f"{reason}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
         table.add_row(
             bank.bank,
-            when(bank.watermark_ms) if bank.watermark_ms is not None else "never",
+            iso(bank.watermark_ms) if bank.watermark_ms is not None else "never",
             " ".join(states) or "heard",
             counts,
         )
@@ -140,7 +140,7 @@ def screen(status: dict[str, Any]) -> Group:
     ready = "[green]ready[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
     head = Table.grid(padding=(0, 2))
     head.add_row("gateway", ready)
-    head.add_row("at", when(status["now_ms"]))
+    head.add_row("at", iso(status["now_ms"]))
     head.add_row("policy", status["policy"])
     head.add_row("decisions", ", ".join(f"{count} {outcome}" for outcome, count in status["decisions"].items()))
     factor = status["reads_per_call"]
@@ -156,7 +156,7 @@ def screen(status: dict[str, Any]) -> Group:
 
 
 def _settings(state: dict[str, Any]) -> str:
-    said = [f"read at {when(state['read_at_ms'])}"]
+    said = [f"read at {iso(state['read_at_ms'])}"]
     if state["trouble"] is not None:
         said.append(f"[red]rejected since then: {escape(state['trouble'])}[/]")
     if state["needs_restart"]:
@@ -173,7 +173,7 @@ def _nodes(ledger: dict[str, Any]) -> Table:
             escape(node["node"]),
             f"[{_STATES[node['state']]}]{node['state']}[/]",
             _or_unknown(node["block_number"], "{}"),
-            when(node["block_time_ms"]) if node["block_time_ms"] is not None else "",
+            iso(node["block_time_ms"]) if node["block_time_ms"] is not None else "",
             escape(node["problem"] or ""),
         )
     return table
@@ -183,7 +183,7 @@ def _banks(banks: list[dict[str, Any]] | None) -> Table:
     table = Table("bank", "staleness", "state", title=None if banks is not None else "banks: the ledger cannot be read")
     for bank in banks or []:
         state = "suspended" if bank["suspended"] else "up to date" if bank["within_widest_bound"] else "silent"
-        age = span(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"
+        age = seconds(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"
         table.add_row(bank["bic"], age, f"[{'green' if state == 'up to date' else 'red'}]{state}[/]")
     return table
 
@@ -195,7 +195,7 @@ def _reconciled(reconcile: dict[str, Any]) -> str:
     if last is None:
         return "not yet"
     found = f"{last['checked']} checked, {last['dead_count']} dead, {last['drift_count']} drifted"
-    return f"{when(last['started_at_ms'])}: {found}"
+    return f"{iso(last['started_at_ms'])}: {found}"
 
 
 def _or_unknown(value: int | None, form: str) -> str:

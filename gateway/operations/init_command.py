@@ -9,7 +9,7 @@ import typer
 
 from standing.gateway.evidence.signing import new_evidence_key
 from standing.gateway.settings import ROLES, GatewaySettings
-from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.chain.client import ZERO_ADDRESS
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
@@ -56,7 +56,7 @@ def init(
     """Make a gateway's folder: secret, evidence key, API keys and settings. Nothing leaves this machine."""
     with one_line_errors():
         if fullmatch(PLATFORM_PATTERN, platform) is None:
-            raise InvalidValue("platform", "not an id", "1 to 32 small letters, digits and inner hyphens")
+            raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)
         contract = None if contract is None else parse_address(contract, "contract")
         final = folder.absolute()
         stated: dict[str, Any] = {

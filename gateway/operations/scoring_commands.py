@@ -9,11 +9,11 @@ from rich.console import Group
 from rich.table import Table
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from standing.gateway.access.commands import KEY_VARIABLE, call_gateway
-from standing.gateway.evidence.verification.lines import when
+from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.warning.schemas import ScoringDocument
+from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import console, one_line_errors
-from standing.ledger.service.reload_command import key_from
+from standing.ledger.service.times import iso
 
 app = typer.Typer(help="The scoring of bindings: its state, and a run on request.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def _has_ended(state: ScoringDocument, asked_ms: int) -> bool:
 
 
 def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringDocument:
-    return ScoringDocument.model_validate(call_gateway(method, url, "/v1/scoring", key, reason=reason).json())
+    return ScoringDocument.model_validate(call_service(method, url, "/v1/scoring", key, reason=reason).json())
 
 
 def _print(state: ScoringDocument, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def _screen(state: ScoringDocument) -> Group:
     head = Table.grid(padding=(0, 2))
     head.add_row("runs", f"every {state.every_minutes} minutes" if state.every_minutes is not None else "on request")
     if state.asked_at_ms is not None:
-        head.add_row("asked for", when(state.asked_at_ms))
+        head.add_row("asked for", iso(state.asked_at_ms))
     head.add_row("last run", _last(state))
     head.add_row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} per mille")
     head.add_row("waiting", f"{state.waiting} scores whose outcome is still unknown")
@@ -98,7 +98,7 @@ def _screen(state: ScoringDocument) -> Group:
     head.add_row(
         "learned from",
         f"{model.learned} of {model.needed} scores, {model.failures} of {model.needed_failures} failures"
-        + (f", last at {when(model.learned_at_ms)}" if model.learned_at_ms is not None else ""),
+        + (f", last at {iso(model.learned_at_ms)}" if model.learned_at_ms is not None else ""),
     )
     weights = Table("feature", "weight", title="The model, in log odds")
     weights.add_row("(intercept)", f"{model.intercept:+.2f}")
@@ -111,6 +111,6 @@ def _last(state: ScoringDocument) -> str:
     last = state.last
     if last is None:
         return "none yet"
-    ended = f"ended {when(last.ended_at_ms)}" if last.ended_at_ms is not None else "still running"
+    ended = f"ended {iso(last.ended_at_ms)}" if last.ended_at_ms is not None else "still running"
     counts = ", ".join(f"{count} {name}" for name, count in (last.counts or {}).items())
-    return f"{when(last.began_at_ms)}, {ended}" + (f"; {counts}" if counts else "")
+    return f"{iso(last.began_at_ms)}, {ended}" + (f"; {counts}" if counts else "")

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from standing.gateway.events.settings import TrailSettings
+from standing.gateway.support.settings import TrailSettings
 
 
 class HopName(StrEnum):

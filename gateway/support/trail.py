@@ -21,12 +21,12 @@ from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.errors import BankNodeRefused, BankNodeUnreachable
-from standing.gateway.events.settings import TrailSettings
 from standing.gateway.following import bank_watch
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.support.hops import Facts, Hop, HopName, HopState, hops_of
+from standing.gateway.support.settings import TrailSettings
 from standing.ledger.clock import MAX_CALENDAR_MS, Clock
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 

@@ -20,7 +20,6 @@ from standing.gateway.accounts.health import condition
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
-from standing.gateway.events.settings import WarningSettings
 from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
@@ -33,6 +32,7 @@ from standing.gateway.warning.risk_rules import causes
 from standing.gateway.warning.risk_store import Sample, StoredRisk
 from standing.gateway.warning.risk_watch import next_warning
 from standing.gateway.warning.risk_words import sign_of
+from standing.gateway.warning.settings import WarningSettings
 from standing.gateway.warning.signs import Sign
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue

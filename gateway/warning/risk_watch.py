@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from standing.gateway.events.settings import WARN_PER_MILLE
+from standing.gateway.warning.settings import WARN_PER_MILLE
 
 
 def next_warning(

@@ -251,10 +251,10 @@ class ScoringDocument(BaseModel):
 
     @classmethod
     def of(cls, state: ScoringState, scoring: Scoring) -> "ScoringDocument":
-        last, model, every = state.last, state.model, scoring.settings.every_minutes
+        last, model = state.last, state.model
         return cls(
             asked_at_ms=state.asked_at_ms,
-            every_minutes=every if isinstance(every, int) else None,
+            every_minutes=scoring.settings.interval_minutes,
             warn_per_mille=scoring.settings.warn_per_mille,
             last=ScoringRunDocument(
                 began_at_ms=last.began_at_ms,

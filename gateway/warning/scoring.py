@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from standing.gateway.events.settings import WarningSettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import risk_store
 from standing.gateway.warning.risk_model import RiskModel
 from standing.gateway.warning.risk_store import LastRun, RiskFigures
+from standing.gateway.warning.settings import WarningSettings
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue
 

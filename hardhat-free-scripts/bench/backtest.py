@@ -16,7 +16,6 @@ from bench.risk_world import DAYS, OFFSET_MS, START_MS, BindingLife, World, judg
 from standing.gateway.accounts.health import Condition, condition
 from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.question import Kind
-from standing.gateway.events.settings import WARN_PER_MILLE
 from standing.gateway.events.types import EventType
 from standing.gateway.warning.check_up import Seen, signs_of
 from standing.gateway.warning.risk_facts import (
@@ -34,6 +33,7 @@ from standing.gateway.warning.risk_facts import (
 from standing.gateway.warning.risk_model import RiskModel
 from standing.gateway.warning.risk_rules import causes
 from standing.gateway.warning.risk_watch import next_warning
+from standing.gateway.warning.settings import WARN_PER_MILLE
 
 #: The first evenings are learned from and not counted; the last ones lack outcomes.
 FIRST_DAY = 30

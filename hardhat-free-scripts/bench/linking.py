@@ -34,7 +34,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.store import Account, AccountStore
 from standing.node.bindings.granting import Granting
-from standing.node.publishing import deployments, outbox
+from standing.node.publishing import deployments, outbox, publications
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 from standing.node.storage.database import opened
@@ -140,7 +140,7 @@ class Bank:
     def publish(self, *, of_changes: bool) -> None:
         now_ms = self._clock.now_ms()
         while outbox.waiting(self._connection):
-            publication = outbox.sign_next(
+            publication = publications.sign_next(
                 self._connection,
                 self._issuer,
                 self._deployment,

@@ -26,8 +26,8 @@ from bench.backtest import Samples, WarningOutcomes
 from bench.charts import calibration_chart
 from bench.figures import Figure, Ratio
 from bench.risk_world import USERS, World
-from standing.gateway.events.settings import WARN_PER_MILLE
 from standing.gateway.warning.risk_facts import FEATURES
+from standing.gateway.warning.settings import WARN_PER_MILLE
 
 SEED = 20_261_128
 #: Users whose bindings the ablation is made on.

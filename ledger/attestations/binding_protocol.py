@@ -14,6 +14,8 @@ from standing.ledger.attestations.phones import MAX_PHONE
 
 #: A platform's id. It enters key derivation, so its form is fixed.
 PLATFORM_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+#: The same in words.
+PLATFORM_FORM = "1 to 32 lowercase letters, digits and hyphens; no hyphen at either end"
 
 #: The largest time that the ledger can hold, in milliseconds.
 MAX_TIME_MS = 2**48 - 1

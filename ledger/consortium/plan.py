@@ -107,7 +107,7 @@ class Member(BaseModel):
 
     name: str = Field(pattern="^[a-z][a-z0-9-]{0,30}$")
     bank: Annotated[str, AfterValidator(_bic)] | None = None
-    platform: str | None = Field(None, pattern=f"^{PLATFORM_PATTERN}$")
+    platform: str | None = Field(None, pattern=PLATFORM_PATTERN)
     #: An IPv4 address: Besu's permissioning compares addresses, and names only as an experiment.
     host: Annotated[str, AfterValidator(_ipv4)]
     p2p_port: int = Field(30303, ge=1, le=65535)

@@ -19,10 +19,14 @@ _BEARER = HTTPBearer(auto_error=False, description="An API key: `Authorization: 
 
 
 class MissingKey(UnauthorisedProblem):
+    """401: a request without an API key, or with one that is not known."""
+
     title = "A valid API key is needed"
 
 
 class WrongRole(ForbiddenProblem):
+    """403: the key's role does not permit the request."""
+
     title = "This key's role may not do this"
 
 

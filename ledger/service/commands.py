@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.errors import StandingError
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.command_language import in_language
@@ -76,9 +76,7 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
                 "allowed: for the role platform of a bank's node, and for no other", param_hint="--platform"
             )
         if platform is not None and fullmatch(PLATFORM_PATTERN, platform) is None:
-            raise typer.BadParameter(
-                "allowed: 1 to 32 small letters, digits and inner hyphens", param_hint="--platform"
-            )
+            raise typer.BadParameter(f"allowed: {PLATFORM_FORM}", param_hint="--platform")
         key, digest = new_key()
         whose = "" if platform is None else f'platform = "{platform}"\n'
         console.print(f"The key (it is shown only once): {key}\n\n\\[\\[api_keys]]", highlight=False)

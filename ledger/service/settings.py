@@ -1,7 +1,7 @@
 """Settings of a service: from the environment, then from a TOML file; read once at start and never at import."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
-from standing.ledger.errors import StandingError
+from standing.ledger.errors import InvalidValue, StandingError
 
 
 def _time_zone(name: str) -> str:
@@ -21,8 +21,22 @@ def _time_zone(name: str) -> str:
     return name
 
 
+_T = TypeVar("_T")
+
 #: The IANA name of a time zone.
 TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
+
+
+def checked(check: Callable[[str], _T]) -> AfterValidator:
+    """A pydantic validator from one of our own parsers."""
+
+    def parse(text: str) -> _T:
+        try:
+            return check(text)
+        except InvalidValue as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(parse)
 
 
 class SettingsError(StandingError):

@@ -19,6 +19,18 @@ def exactly(time_ms: int) -> str:
     return f"{when(time_ms)} ({time_ms} ms)"
 
 
+def iso(time_ms: int) -> str:
+    """A time in UTC as ISO 8601 writes it, with milliseconds; the plain number where no calendar has it."""
+    if not 0 <= time_ms <= MAX_CALENDAR_MS:
+        return f"{time_ms} ms"
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(duration_ms: int) -> str:
+    """A duration in seconds, exactly: `0.42 s`, `7200 s`."""
+    return f"{duration_ms / 1000:g} s"
+
+
 def span(ms: int) -> str:
     """A duration in the largest unit that fits: `420 ms`, `3.2 s`, `7 min`, `5 h`, `3 days`."""
     size = abs(ms)

@@ -90,16 +90,6 @@ class AccountChange(BaseModel):
         "id_document_number",
         "phone",
     )
-    #: Fields optional for a new account: the holder then is a person (an organisation, if the document is one's), and
-    #: the field is not stated.
-    HOLDER_FIELDS: ClassVar[tuple[str, ...]] = (
-        "holder_kind",
-        "id_document_scheme",
-        "id_document_country",
-        "id_document_number",
-        "phone",
-    )
-
     _trouble: Trouble | None = PrivateAttr(None)
 
     number: str = Field(min_length=4, max_length=64, description="Card or account number")

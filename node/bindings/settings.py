@@ -24,6 +24,7 @@ class VelocitySettings(BaseModel):
     require_on_behalf_of: bool = Field(False, description="Refuse requests that do not name the user")
 
     def rates(self) -> AttemptRates:
+        """These settings as `node.bindings.service` takes them."""
         return AttemptRates(
             platform=Rate(self.platform_capacity, self.platform_refill_per_hour),
             caller=Rate(self.caller_capacity, self.caller_refill_per_hour),
@@ -52,4 +53,5 @@ class MicroDepositSettings(BaseModel):
         return self
 
     def rules(self) -> DepositRules:
+        """These settings as `node.bindings.micro_deposit` takes them."""
         return DepositRules(self.policy, self.tries, self.lifetime_days * _DAY_MS, self.max_a_week, self.close_names)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
-from standing.ledger.errors import InvalidValue, StandingError
+from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble
 from standing.node.accounts.store import apply_change, open_account
 
@@ -37,22 +37,6 @@ _MAX_FIELD_SHOWN = 64
 
 #: A record states all of these or none: it is checked without those before it.
 DOCUMENT = ("id_document_scheme", "id_document_country", "id_document_number")
-
-
-class InvalidRecord(StandingError):
-    """A record is not a valid change. `problems`: its faults, field by field."""
-
-    def __init__(self, problems: tuple[InvalidValue, ...]) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems[:_MAX_SHOWN]))
-        self.problems = problems
-
-
-def parse_change(record: Mapping[str, Any], *, effective_at_ms: int | None = None) -> AccountChange:
-    """The change that a record states; `effective_at_ms` where it does not state its own. Raises: InvalidRecord."""
-    change, problems = read_record(record, effective_at_ms=effective_at_ms)
-    if change is None:
-        raise InvalidRecord(tuple(problems))
-    return change
 
 
 def read_record(

@@ -239,12 +239,7 @@ class Feed:
                 troubles[number] = change
                 if known is None or known.unstated.issuperset(change.unstated):
                     continue
-                change = change.counting_from(max(last_ms + 1, known.effective_at_ms, change.effective_at_ms))
-                account = replace(
-                    known,
-                    effective_at_ms=change.effective_at_ms,
-                    unstated=known.unstated.union(change.unstated),
-                )
+                account, change = _unstate(known, change, last_ms)
             elif replaced is not None:
                 account = replace(account, id=self._accounts.save(connection, account))
                 assert account.id is not None
@@ -339,6 +334,13 @@ def _with_numbers(change: AccountChange) -> AccountChange:
     """The change, or, where a number in it is wrong but the account can be identified, that it is unstated."""
     wrong = number_problem(change)
     return change if wrong is None else _not_understood(change, wrong)
+
+
+def _unstate(known: Account, change: AccountChange, last_ms: int) -> tuple[Account, AccountChange]:
+    """An account with further fields unstated, and the change with the time from which that counts."""
+    change = change.counting_from(max(last_ms + 1, known.effective_at_ms, change.effective_at_ms))
+    unstated = known.unstated.union(change.unstated)
+    return replace(known, effective_at_ms=change.effective_at_ms, unstated=unstated), change
 
 
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.chain.client import ZERO_ADDRESS
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
@@ -93,7 +93,7 @@ def init(
 def _checked(platforms: list[str]) -> list[str]:
     for name in platforms:
         if fullmatch(PLATFORM_PATTERN, name) is None or name in {"core", "operator"}:
-            raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")
+            raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)
     return list(dict.fromkeys(platforms))
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tenacity import Retrying, retry_if_exception_type, wait_fixed
 
-from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
+from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue, Overloaded
 from standing.ledger.service.api_keys import new_key
@@ -105,4 +105,4 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
 
 def _check_id(platform: str) -> None:
     if fullmatch(PLATFORM_PATTERN, platform) is None:
-        raise InvalidValue("platform", "not a platform's id", "1 to 32 small letters, digits and inner hyphens")
+        raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)

@@ -11,7 +11,7 @@ from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Node
 from standing.node.operations.feed_state import rejected_files
 from standing.node.operations.metrics import State
-from standing.node.publishing import deployments, outbox, recoveries, restating
+from standing.node.publishing import deployments, outbox, publications, recoveries, restating
 from standing.node.storage import schema
 from standing.node.storage.database import DatabaseUnavailable
 
@@ -72,7 +72,7 @@ def stored(connection: Connection) -> StoredStatus:
         publication=last.number if last is not None else 0,
         on_ledger=outbox.last_in_block(connection, base_number),
         waiting=outbox.waiting(connection),
-        in_flight=len(outbox.unfinished(connection, base_number)),
+        in_flight=len(publications.unfinished(connection, base_number)),
         restatements_left=restating.left(connection),
         recovery=RecoveryWanted(core_from_ms=unmet.core_from_ms, core_until_ms=unmet.core_until_ms) if unmet else None,
         bindings=connection.execute(bindings).scalar_one(),

@@ -1,19 +1,17 @@
-"""The outbox: terms on their way to the ledger in the order in which they were stated, and the next publication.
+"""The outbox: terms on their way to the ledger in the order in which they were stated.
 
-A publication's watermark is the core's own `as_of_ms` and never passes a row that is not yet published: each row names
-the time from which it holds the watermark back. What a recovery has to state again (`node.publishing.restating`) goes
-first.
+`node.publishing.publications` signs them. A publication's watermark is the core's own `as_of_ms` and never passes a row
+that is not yet published: each row names the time from which it holds the watermark back. What a recovery has to state
+again (`node.publishing.restating`) goes first.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
-from standing.ledger.attestations.publication import ATTESTATION_SIZE, Attestation, Domain, Publication, Signer
-from standing.ledger.attestations.sealing import seal
+from standing.ledger.attestations.publication import Signer
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import Overloaded
 from standing.node.accounts.bank_secrets import BankSecrets
@@ -24,10 +22,6 @@ from standing.node.storage import schema
 
 #: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
 AHEAD_ALLOWANCE_MS = 5_000
-
-_FIRST_PREVIOUS = bytes(32)
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,138 +267,3 @@ def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int,
 def watermark_floor_ms(last: Row[Any] | None, deployment: Deployment) -> int:
     """The watermark that this deployment has already, or will have once everything signed is in blocks."""
     return last.watermark_ms if last is not None and last.number > deployment.base_number else 0
-
-
-def sign(
-    connection: Connection,
-    issuer: Issuer,
-    deployment: Deployment,
-    last: Row[Any] | None,
-    attestations: Callable[[int], Sequence[Attestation]],
-    *,
-    watermark_ms: int,
-    now_ms: int,
-) -> Publication:
-    """Sign the publication after `last` and store it, inside one transaction and before anything is sent.
-
-    `attestations` seals the batch for the number it is given.
-    """
-    number = last.number + 1 if last is not None else 1
-    publication = Publication(
-        domain=deployment.domain,
-        bank=issuer.bic,
-        number=number,
-        previous=last.digest if last is not None else _FIRST_PREVIOUS,
-        watermark_ms=watermark_ms,
-        attestations=tuple(attestations(number)),
-    )
-    _store(connection, publication, issuer.signer, now_ms)
-    return publication
-
-
-def sign_next(
-    connection: Connection,
-    issuer: Issuer,
-    deployment: Deployment,
-    *,
-    max_attestations: int,
-    latest_ms: int,
-    now_ms: int,
-) -> Publication | None:
-    """Seal, sign and store the next publication: waiting rows with their herds, at most `max_attestations` records.
-
-    Where no row waits, it is a heartbeat.
-
-    `latest_ms`: the latest time that the ledger accepts now. Returns: None where there is nothing to publish,
-    because no row waits and the watermark would not move.
-    """
-    drafts, last_id = next_drafts(connection, issuer.herd_size, max_attestations, latest_ms)
-    last = last_publication(connection)
-    floor_ms = watermark_floor_ms(last, deployment)
-    watermark_ms = reachable_watermark_ms(connection, last_id, floor_ms, latest_ms=latest_ms, now_ms=now_ms)
-    if not drafts and watermark_ms == floor_ms:
-        return None
-    publication = sign(
-        connection,
-        issuer,
-        deployment,
-        last,
-        lambda number: [attest(draft, issuer, number) for draft in drafts],
-        watermark_ms=watermark_ms,
-        now_ms=now_ms,
-    )
-    mark_published(connection, last_id, publication.number)
-    return publication
-
-
-def attest(draft: Draft, issuer: Issuer, number: int) -> Attestation:
-    """Seal a draft for its platform, in publication `number`."""
-    tag_and_head, tail = seal(
-        draft.terms,
-        key=issuer.secret.binding_key(draft.binding, draft.platform),
-        bank=issuer.bic,
-        binding=draft.binding,
-        publication=number,
-    )
-    return Attestation(draft.binding, tag_and_head, tail)
-
-
-def _store(connection: Connection, publication: Publication, signer: Signer, now_ms: int) -> None:
-    connection.execute(
-        insert(schema.publications).values(
-            **publication_columns(publication),
-            signer=signer.address,
-            signature=signer.sign(publication.digest),
-            signed_at_ms=now_ms,
-        )
-    )
-
-
-def publication_columns(publication: Publication) -> dict[str, Any]:
-    """A publication's content as its row holds it."""
-    return {
-        "number": publication.number,
-        "chain_id": publication.domain.chain_id,
-        "contract": publication.domain.contract,
-        "previous": publication.previous,
-        "watermark_ms": publication.watermark_ms,
-        "digest": publication.digest,
-        "attestations": b"".join(attestation.words for attestation in publication.attestations),
-    }
-
-
-def stored_publication(row: Row[Any], bic: str) -> Publication:
-    """The publication of a stored row, exactly as it was signed."""
-    words: bytes = row.attestations
-    attestations = tuple(
-        Attestation.of_words(words[at : at + ATTESTATION_SIZE]) for at in range(0, len(words), ATTESTATION_SIZE)
-    )
-    return Publication(
-        Domain(row.chain_id, row.contract), bic, row.number, row.previous, row.watermark_ms, attestations
-    )
-
-
-def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:
-    """Discard the store's newest publications, which can never enter a block. Their content waits again.
-
-    Their digests are logged, as a record of what this bank has signed. Returns: the bindings in them.
-    """
-    bindings: set[bytes] = set()
-    for row in signed:
-        bindings.update(attestation.binding for attestation in stored_publication(row, bic).attestations)
-        _log.warning("publication_given_up", number=row.number, digest=f"0x{row.digest.hex()}", signer=row.signer)
-    numbers = [row.number for row in signed]
-    transactions, outbox, publications = schema.transactions, schema.outbox, schema.publications
-    connection.execute(update(outbox).where(outbox.c.publication.in_(numbers)).values(publication=None))
-    connection.execute(delete(transactions).where(transactions.c.publication.in_(numbers)))
-    connection.execute(delete(publications).where(publications.c.number.in_(numbers)))
-    return bindings
-
-
-def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any]]:
-    """The signed publications after `base_number` that are not known to be in a block, in order."""
-    return connection.execute(
-        select(schema.publications)
-        .where(schema.publications.c.in_block_at_ms.is_(None), schema.publications.c.number > base_number)
-        .order_by(schema.publications.c.number)
-    ).all()

@@ -20,7 +20,7 @@ from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from standing.ledger.service.times import exactly
 from standing.node.fault_points import Faults, no_faults
-from standing.node.publishing import deployments, outbox, recoveries, restating
+from standing.node.publishing import deployments, outbox, publications, recoveries, restating
 from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS, Issuer
@@ -146,7 +146,7 @@ class Publisher:
         """
         with self._database.read() as connection:
             deployment = deployments.current(connection)
-            unfinished = outbox.unfinished(connection, deployment.base_number if deployment is not None else 0)
+            unfinished = publications.unfinished(connection, deployment.base_number if deployment is not None else 0)
             due = self._is_due(connection, deployment, len(unfinished))
         if not unfinished:
             self._unmined = None
@@ -287,7 +287,7 @@ class Publisher:
                 deployment = deployments.begin(connection, domain, 0, now_ms)
             publication = self._restating.sign_next(
                 connection, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
-            ) or outbox.sign_next(
+            ) or publications.sign_next(
                 connection, self.issuer, deployment, max_attestations=bound, latest_ms=latest_ms, now_ms=now_ms
             )
             if publication is None:

@@ -15,7 +15,7 @@ from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE, Attestat
 from standing.ledger.attestations.sealing import HEAD_SIZE
 from standing.ledger.attestations.terms import TERMS_SIZE, Terms
 from standing.node.accounts.store import AccountStore, unbound
-from standing.node.publishing import herds, outbox
+from standing.node.publishing import herds, outbox, publications
 from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.herds import Cover
 from standing.node.publishing.outbox import Draft, Issuer
@@ -58,14 +58,14 @@ class Restating:
         foreign = [row for row in rows if not row.known]
         last = outbox.last_publication(connection)
         restated = outbox.in_order([*outbox.covering(self._not_restated(connection, cover)), *drafts])
-        publication = outbox.sign(
+        publication = publications.sign(
             connection,
             self._issuer,
             deployment,
             last,
             lambda number: sorted(
                 [
-                    *(outbox.attest(draft, self._issuer, number) for draft in restated),
+                    *(publications.attest(draft, self._issuer, number) for draft in restated),
                     *(self._end(row, number) for row in foreign),
                 ],
                 key=lambda attestation: attestation.binding,
@@ -103,7 +103,7 @@ class Restating:
                 row.binding_id, secrets.token_bytes(TAG_AND_HEAD_SIZE), secrets.token_bytes(TERMS_SIZE - HEAD_SIZE)
             )
         draft = Draft(row.binding_id, row.platform, unbound(Terms.unpack(row.terms), row.floor_ms))
-        return outbox.attest(draft, self._issuer, number)
+        return publications.attest(draft, self._issuer, number)
 
     def _settle(
         self, connection: Connection, drafts: Sequence[Draft], number: int, deployment: Deployment, latest_ms: int

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import BankState, LedgerClient, Published
 from standing.ledger.errors import StandingError
-from standing.node.publishing import outbox
+from standing.node.publishing import publications
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
 
@@ -128,7 +128,7 @@ class History:
                 # Submitted through another contract: number, digest and place in the chain are all that is needed.
                 findings.rebuilt_without_content += 1
             else:
-                columns, signature = outbox.publication_columns(found[0]), found[1]
+                columns, signature = publications.publication_columns(found[0]), found[1]
         signer = recover(event.digest, signature) if len(signature) == 65 else None
         connection.execute(
             insert(schema.publications).values(

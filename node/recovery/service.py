@@ -35,7 +35,7 @@ from standing.ledger.errors import TermsUnreadable
 from standing.ledger.service.database import take_time
 from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
-from standing.node.publishing import deployments, outbox, recoveries
+from standing.node.publishing import deployments, outbox, publications, recoveries
 from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.outbox import Issuer
 from standing.node.recovery.history import CannotRecover, Findings, History
@@ -145,7 +145,7 @@ class Recovery:
         deployment = deployments.current(connection)
         if deployment is None or deployment.domain != self._client.domain:
             return set()
-        signed = outbox.unfinished(connection, deployment.base_number)
+        signed = publications.unfinished(connection, deployment.base_number)
         if not signed:
             return set()
         number = self._history.fork(signed, self._start_block(connection, deployment, findings, from_block))
@@ -163,7 +163,7 @@ class Recovery:
                 "on: first have the bank reinstated with a new signer, or rotate it, and start from its keystore"
             )
         findings.given_up = len(lost)
-        return outbox.give_up(connection, lost, self._issuer.bic)
+        return publications.give_up(connection, lost, self._issuer.bic)
 
     def _settle_oversized(
         self, connection: Connection, state: BankState, findings: Findings, *, give_up: bool
@@ -180,7 +180,7 @@ class Recovery:
         if deployment is None or deployment.domain != self._client.domain:
             return set()
         unmined = [
-            row for row in outbox.unfinished(connection, deployment.base_number) if row.number > state.publication
+            row for row in publications.unfinished(connection, deployment.base_number) if row.number > state.publication
         ]
         fitting = self._max_attestations()
         lost = list(dropwhile(lambda row: len(row.attestations) // ATTESTATION_SIZE <= fitting, unmined))
@@ -192,7 +192,7 @@ class Recovery:
                 "ask for a higher block gas limit, or abandon it with `recover --give-up-oversized`"
             )
         findings.given_up += len(lost)
-        return outbox.give_up(connection, lost, self._issuer.bic)
+        return publications.give_up(connection, lost, self._issuer.bic)
 
     def _make_level(
         self,

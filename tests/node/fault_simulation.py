@@ -24,7 +24,7 @@ from standing.ledger.chain.client import Published
 from standing.ledger.errors import LedgerError, LedgerRejected, LedgerUnreachable
 from standing.node.composition import Node, build
 from standing.node.fault_points import FAULT_POINTS, PART_FAULT_POINTS
-from standing.node.publishing import outbox
+from standing.node.publishing import outbox, publications
 from standing.node.storage import schema
 from tests.node.core_feeds import ApiClient, work
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
@@ -132,7 +132,7 @@ class FaultyNode:
         for _ in range(_MAX_STEPS):
             in_flight = self._alive(self._publish)
             with self.running_node().database.read() as connection:
-                if in_flight == 0 and not outbox.waiting(connection) and not outbox.unfinished(connection):
+                if in_flight == 0 and not outbox.waiting(connection) and not publications.unfinished(connection):
                     last = outbox.last_publication(connection)
                     if last is not None and last.watermark_ms == self.as_of_ms:
                         return

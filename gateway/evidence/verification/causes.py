@@ -10,13 +10,13 @@ from enum import StrEnum
 
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
-from standing.gateway.evidence.verification.lines import span, when
 from standing.gateway.evidence.verification.redo import opened, redo
 from standing.ledger.attestations.publication import Attestation
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.chain.codec import Record
 from standing.ledger.chain.history import History, Signed
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.times import iso, seconds
 
 #: How many later publications are searched for a late change.
 MAX_SCANNED = 20_000
@@ -101,12 +101,12 @@ def _of_statement(
     there = ""
     if signed is not None and history is not None:
         published_at_ms = history.time_ms(signed.placed.event.block_number)
-        there = f", on the ledger at {when(published_at_ms)}"
+        there = f", on the ledger at {iso(published_at_ms)}"
     return Cause(
         Who.BANK_WORD,
-        f"the bank's statement{f' of {when(terms.effective_at_ms)}' if terms is not None else ''} "
+        f"the bank's statement{f' of {iso(terms.effective_at_ms)}' if terms is not None else ''} "
         f"(publication {record.publication}{there}), "
-        f"which it vouched for up to {when(record.watermark_ms)}; decided at {when(claims.decided_at_ms)}",
+        f"which it vouched for up to {iso(record.watermark_ms)}; decided at {iso(claims.decided_at_ms)}",
         claims.decided_at_ms,
         changed_at_ms=terms.effective_at_ms if terms is not None else None,
         published_at_ms=published_at_ms,
@@ -118,14 +118,14 @@ def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
         text = "the bank's silence: it had never published on this ledger"
     elif record.watermark_ms > claims.decided_at_ms:
         text = (
-            f"the bank's clock: it vouched up to {when(record.watermark_ms)}, "
-            f"{span(record.watermark_ms - claims.decided_at_ms)} after the decision"
+            f"the bank's clock: it vouched up to {iso(record.watermark_ms)}, "
+            f"{seconds(record.watermark_ms - claims.decided_at_ms)} after the decision"
         )
     else:
         text = (
-            f"the bank's silence: its watermark is {when(record.watermark_ms)}, "
-            f"{span(claims.decided_at_ms - record.watermark_ms)} before the decision; "
-            f"allowed: {span(claims.policy.max_staleness_ms)}"
+            f"the bank's silence: its watermark is {iso(record.watermark_ms)}, "
+            f"{seconds(claims.decided_at_ms - record.watermark_ms)} before the decision; "
+            f"allowed: {seconds(claims.policy.max_staleness_ms)}"
         )
     return Cause(Who.BANK_SILENCE, text, claims.decided_at_ms)
 
@@ -133,8 +133,8 @@ def _of_silence(claims: EvidenceClaims, record: RecordClaims) -> Cause:
 def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _Late) -> Cause:
     changed_at_ms = late.effective_at_ms
     times = (
-        f"the account changed at {when(changed_at_ms)}, which was published at {when(late.block_time_ms)} "
-        f"(publication {late.publication}, block {late.block_number}); decided at {when(claims.decided_at_ms)} "
+        f"the account changed at {iso(changed_at_ms)}, which was published at {iso(late.block_time_ms)} "
+        f"(publication {late.publication}, block {late.block_number}); decided at {iso(claims.decided_at_ms)} "
         f"on block {claims.block_number}"
     )
     if late.block_time_ms + 1_000 <= claims.decided_at_ms:  # a block's time is in whole seconds
@@ -143,7 +143,7 @@ def _of_late(claims: EvidenceClaims, record: RecordClaims, key: bytes, late: _La
         # A watermark vouches for changes. The first attestation of a new binding describes an account as it was long
         # before.
         who = Who.BANK_BROKE_ITS_WATERMARK
-        whose = f"the bank's delay, against its own watermark, which vouched up to {when(record.watermark_ms)}"
+        whose = f"the bank's delay, against its own watermark, which vouched up to {iso(record.watermark_ms)}"
     else:
         who, whose = Who.BANK_DELAY, "the bank's delay"
     return Cause(

@@ -2,10 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-
-from standing.ledger.clock import MAX_CALENDAR_MS
 
 
 class Verdict(StrEnum):
@@ -50,15 +47,19 @@ class Lines:
         self.all: list[Line] = []
 
     def holds(self, number: int, text: str) -> None:
+        """Add a check that was made and holds; `number` names the check."""
         self.all.append(Line(number, _NAMES[number], Verdict.HOLDS, text))
 
     def fails(self, number: int, text: str) -> None:
+        """Add a check that was made and fails."""
         self.all.append(Line(number, _NAMES[number], Verdict.FAILS, text))
 
     def unknown(self, number: int, text: str) -> None:
+        """Add a check that could not be made."""
         self.all.append(Line(number, _NAMES[number], Verdict.UNKNOWN, text))
 
     def add(self, number: int, holds: bool, text: str) -> None:
+        """Add a check that was made, with its result."""
         (self.holds if holds else self.fails)(number, text)
 
     def failed(self, numbers: Collection[int]) -> bool:
@@ -72,15 +73,3 @@ class Lines:
         if Verdict.FAILS in verdicts:
             return Verdict.FAILS
         return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts or not verdicts else Verdict.HOLDS
-
-
-def when(time_ms: int) -> str:
-    """A time for people, UTC, with milliseconds; the plain number beyond the year 9999, which no honest claim has."""
-    if time_ms > MAX_CALENDAR_MS:
-        return f"{time_ms} ms"
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def span(duration_ms: int) -> str:
-    """A duration for people, in seconds."""
-    return f"{duration_ms / 1000:g} s"

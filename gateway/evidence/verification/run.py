@@ -13,7 +13,7 @@ from standing.gateway.evidence.verification.case import Evidence, Means, differi
 from standing.gateway.evidence.verification.causes import Cause, find_cause
 from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
 from standing.gateway.evidence.verification.ledger_view import DirectLedger, LedgerView
-from standing.gateway.evidence.verification.lines import Line, Lines, Verdict, when
+from standing.gateway.evidence.verification.lines import Line, Lines, Verdict
 from standing.gateway.evidence.verification.publications import check_publications
 from standing.gateway.evidence.verification.state import check_block, check_header, check_proof, check_record
 from standing.ledger.attestations.publication import Domain
@@ -21,6 +21,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.history import History
 from standing.ledger.chain.proofs import Proved
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
+from standing.ledger.service.times import iso
 
 #: The checks by which the ledger confirms record and watermark.
 _CHECKS_OF_THE_READ = frozenset({3, 4, 5, 8})
@@ -128,7 +129,7 @@ def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> Evidence
     if differing:
         lines.fails(1, f"the decision beside these claims says otherwise than they do about: {', '.join(differing)}")
         return claims
-    lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {when(claims.decided_at_ms)}")
+    lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {iso(claims.decided_at_ms)}")
     return claims
 
 

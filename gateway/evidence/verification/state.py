@@ -7,10 +7,11 @@ from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
 from standing.gateway.evidence.verification.case import Evidence, Means
 from standing.gateway.evidence.verification.ledger_view import LedgerView
-from standing.gateway.evidence.verification.lines import Lines, span, when
+from standing.gateway.evidence.verification.lines import Lines
 from standing.ledger.chain.codec import Record
 from standing.ledger.chain.proofs import Header, ProofWrong, Proved, parse_header, prove
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable
+from standing.ledger.service.times import iso, seconds
 
 #: A block's time is in whole seconds.
 _SECOND_MS = 1_000
@@ -46,7 +47,7 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, ledger:
         )
     else:
         hash_text = "with the hash that it names" if named is not None else "; evidence names no hash"
-        _check_time(lines, claims, head.time_s, f"block {block_number} of {when(head.time_s * 1000)} {hash_text}")
+        _check_time(lines, claims, head.time_s, f"block {block_number} of {iso(head.time_s * 1000)} {hash_text}")
 
 
 def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any]) -> Header | None:
@@ -66,7 +67,7 @@ def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any])
             f"evidence names block {claims.block_number}, {claims.block_hash}",
         )
         return None
-    text = f"the header of block {header.number}, {when(header.time_s * 1000)}, hashes to what evidence names"
+    text = f"the header of block {header.number}, {iso(header.time_s * 1000)}, hashes to what evidence names"
     return header if _check_time(lines, claims, header.time_s, text) else None
 
 
@@ -159,10 +160,10 @@ def _check_time(lines: Lines, claims: EvidenceClaims, block_time_s: int, text: s
         lines.holds(3, text)
         return True
     allowed_ms = max(claims.policy.ahead_allowance_ms, _SECOND_MS)
-    clock = f"{span(ahead_ms)} ahead of the gateway's clock"
+    clock = f"{seconds(ahead_ms)} ahead of the gateway's clock"
     record = claims.record
     if ahead_ms <= allowed_ms:
-        lines.holds(3, f"{text}; {clock}, within the {span(allowed_ms)} that the policy allows clocks to differ")
+        lines.holds(3, f"{text}; {clock}, within the {seconds(allowed_ms)} that the policy allows clocks to differ")
         return True
     if (
         claims.reason is Reason.BANK_SILENT
@@ -173,7 +174,7 @@ def _check_time(lines: Lines, claims: EvidenceClaims, block_time_s: int, text: s
         return True
     lines.fails(
         3,
-        f"the block is of {when(block_time_s * 1000)}, after the decision: {clock}, "
-        f"and clocks may differ by {span(allowed_ms)}",
+        f"the block is of {iso(block_time_s * 1000)}, after the decision: {clock}, "
+        f"and clocks may differ by {seconds(allowed_ms)}",
     )
     return False

@@ -243,13 +243,13 @@ def test_the_scoring_commands_show_the_state_and_make_a_run(a_rig: Rig, tmp_path
     (entry,) = a_rig.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert (entry["action"], entry["reason"], entry["outcome"]) == ("run_scoring", "限额调整之后", "done")
     nobody = CliRunner().invoke(app, ["scoring", "show", "--url", "http://127.0.0.1:9", "--key-file", str(support)])
-    assert (nobody.exit_code, "no gateway answers" in nobody.stderr) == (1, True)
+    assert (nobody.exit_code, "no service answers" in nobody.stderr) == (1, True)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("url", "key", "message"),
-    [("http://127.0.0.1:9", "sk_any", "no gateway answers"), ("", "sk_wrong", "API key"), ("", "", "key-file")],
+    [("http://127.0.0.1:9", "sk_any", "no service answers"), ("", "sk_wrong", "API key"), ("", "", "key-file")],
 )
 def test_a_failure_of_the_status_command_is_one_line(
     a_rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, key: str, message: str

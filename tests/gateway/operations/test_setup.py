@@ -134,7 +134,7 @@ def test_without_a_contract_config_check_names_the_missing_setting(tmp_path: Pat
 
 def test_an_invalid_platform_id_creates_no_folder(tmp_path: Path) -> None:
     result = run(["init", tmp_path / "gw", "--platform", "Jinqiao Pay"])
-    assert (result.exit_code, "platform: not an id" in result.stderr) == (1, True)
+    assert (result.exit_code, "platform: not a platform's id" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 

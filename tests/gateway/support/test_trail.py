@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from standing.gateway.events.settings import TrailSettings
 from standing.gateway.support.hops import Facts, HopName, HopState, hops_of
+from standing.gateway.support.settings import TrailSettings
 from standing.gateway.support.trail import Cause
 from standing.gateway.support.trail_text import REMEDIES
 from standing.ledger.chain import governance

@@ -16,7 +16,7 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.node.fault_points import no_faults
 from standing.node.feed.core_database import CoreUnavailable
-from standing.node.feed.records import InvalidRecord, parse_change
+from standing.node.feed.records import read_record
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from tests.databases import on_postgresql
@@ -108,8 +108,9 @@ def test_rows_with_times_in_microseconds_are_reported_and_hold_the_watermark(ban
 @pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN"), Decimal("1.5"), float("inf"), 1e3])
 def test_a_fractional_number_in_a_row_is_reported_by_column(value: Any) -> None:
     row = {**account(1), "effective_at_ms": 1, "daily_limit_minor": value}
-    with pytest.raises(InvalidRecord, match="daily_limit_minor: not a whole number"):
-        parse_change(row)
+    change, problems = read_record(row)
+    assert change is None
+    assert [str(problem).partition(";")[0] for problem in problems] == ["daily_limit_minor: not a whole number"]
 
 
 @pytest.mark.long

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from standing.ledger.chain.sender import GAS_FIXED, GAS_PER_ATTESTATION, MAX_TRANSACTION_GAS, publication_gas
-from standing.node.publishing import outbox
+from standing.node.publishing import outbox, publications
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover
 from standing.node.storage import schema
@@ -75,7 +75,7 @@ def test_an_oversized_signed_publication_can_be_abandoned_and_republished_in_par
             select(schema.publications).where(schema.publications.c.number == before.publication + 1)
         ).one()
         assert outbox.waiting(connection) == 0
-        assert outbox.unfinished(connection) == []
+        assert publications.unfinished(connection) == []
     assert first.previous == before.head, "the chain of digests is unbroken"
     assert max(site.sizes_after(before.publication)) <= FITTING
     assert site.recover().nothing_to_do

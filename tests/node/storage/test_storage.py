@@ -22,7 +22,7 @@ from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
 from standing.node.operations.status import bindings_by_version
-from standing.node.publishing import outbox
+from standing.node.publishing import publications
 from standing.node.storage import schema
 from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, opened
 from standing.node.storage.leadership import Leadership, Standby
@@ -133,7 +133,7 @@ def test_unmined_publications_are_found_without_scanning_mined_ones(tmp_path: Pa
     asked: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     with database.read() as connection:
-        outbox.unfinished(connection)
+        publications.unfinished(connection)
         plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
     assert "ix_publications_unfinished" in str(plan)
     database.close()
