@@ -84,12 +84,12 @@ def create_app(
     app.state.reloader = reloader
     app.state.gateway = gateway
     _provide(app, gateway, reloader)
-    problems.install(app, PROBLEMS)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         larger={decision_routes.BATCH_PATH: settings.max_batch_body_bytes},
     )
+    problems.install(app, PROBLEMS)  # after all middleware, so that it is outside them
     for router in _ROUTERS:
         app.include_router(router)
     service_openapi.install(app)

@@ -74,9 +74,10 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
     app.state.keyring = keyring
     app.state.reloader = reloader
-    problems.install(app, {TooManyAttempts: (binding_routes.TOO_MANY.status, binding_routes.TOO_MANY.title)})
     app.add_middleware(StandbyGate, leadership=node.leadership)
     app.add_middleware(BodyLimit, max_bytes=node.settings.max_body_bytes)
+    # After all middleware, so that it is outside them.
+    problems.install(app, {TooManyAttempts: (binding_routes.TOO_MANY.status, binding_routes.TOO_MANY.title)})
     app.include_router(feed_routes.router)
     app.include_router(binding_routes.router)
     app.include_router(operation_routes.router)

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from hypothesis import HealthCheck, settings
 
 from tests.migrations import played_once
 from tests.world import World, world
+
+# How long an example takes depends on the machine's other work, and is no promise of ours.
+settings.register_profile("standing", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("standing")
 
 
 @pytest.fixture(scope="session", autouse=True)

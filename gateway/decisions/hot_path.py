@@ -27,6 +27,7 @@ from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.json_bodies import strict_json
 from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import merged, problem_of, problem_response
+from standing.ledger.service.request_limits import is_length
 
 _ROLE = "platform"
 _BEARER = b"Bearer "
@@ -101,7 +102,7 @@ class HotPath:
         if len(given) != len(_ORDINARY) or found.keys() != _ORDINARY or found[b"content-type"] != _JSON:
             return False
         key, length = found[b"authorization"], found[b"content-length"]
-        if not key.startswith(_BEARER) or not key.isascii() or not length.isdigit() or int(length) > max_bytes:
+        if not key.startswith(_BEARER) or not key.isascii() or not is_length(length) or int(length) > max_bytes:
             return False
         caller = self._keyring.caller(key.removeprefix(_BEARER).decode())
         return caller is not None and caller.role == _ROLE

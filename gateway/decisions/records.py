@@ -14,7 +14,7 @@ from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.decisions.answers import OPEN_REVIEW, closed_review_document, reservation_document, to_json
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import current_reservation
-from standing.gateway.decisions.rules import Decision, Outcome
+from standing.gateway.decisions.rules import NO_CURRENT_ATTESTATION, Decision, Outcome
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Bulk, Lookup
@@ -120,13 +120,17 @@ class BindingState:
     def bound(self, ready: Bound, terms: Terms | None) -> Bound:
         """The binding with its current tags.
 
-        Tags of fields that the bank did not vouch for when it granted the binding are taken from the first record that
-        opens, so that a later change is recognised.
+        Tags of fields that the bank did not vouch for when it granted the binding are the record's, so that a later
+        change is recognised.
         """
-        if self.unvouched and terms is not None:
-            self.tags = adopt(self.tags, self.unvouched, terms.tags)
-            self.unvouched, self.adopted = None, True
-        return ready if ready.tags.pack() == self.tags else replace(ready, tags=IdentityTags.unpack(self.tags))
+        tags = adopt(self.tags, self.unvouched, terms.tags) if self.unvouched and terms is not None else self.tags
+        return ready if ready.tags.pack() == tags else replace(ready, tags=IdentityTags.unpack(tags))
+
+    def adopt_tags(self, bound: Bound, decision: Decision) -> None:
+        """Keep the tags of the first current record: not those of a bank that is suspended or silent, or of an older
+        state of the ledger."""
+        if self.unvouched and decision.opened and decision.reason not in NO_CURRENT_ATTESTATION:
+            self.tags, self.unvouched, self.adopted = bound.tags.pack(), None, True
 
     def raise_floor(self, decision: Decision) -> None:
         """Raise the floor to the publication of a record that opened."""

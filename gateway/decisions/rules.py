@@ -276,8 +276,8 @@ def _outcome(reason: Reason | None, policy: Policy) -> Outcome:
     return Outcome(chosen.get(reason, "decline"))
 
 
-#: Reasons of checks 1 to 4: without a current attestation, no remaining limits are stated.
-_NO_CURRENT_ATTESTATION = frozenset(
+#: Reasons of checks 1 to 4: there is no current attestation, so no remaining limits are stated and nothing is learned.
+NO_CURRENT_ATTESTATION = frozenset(
     {
         Reason.LEDGER_UNREACHABLE,
         Reason.BANK_SUSPENDED,
@@ -299,7 +299,7 @@ def _left(cap_minor: int, used_minor: int | None, period: str) -> int:
 
 
 def _remaining(question: Question, reason: Reason | None, terms: Terms | None, used: Used) -> Remaining | None:
-    if terms is None or reason in _NO_CURRENT_ATTESTATION or terms.currency != question.currency:
+    if terms is None or reason in NO_CURRENT_ATTESTATION or terms.currency != question.currency:
         return None
     caps = caps_of(terms.limits, question.kind)
     reserved_minor = question.amount_minor if reason is None else 0

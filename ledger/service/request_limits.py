@@ -11,6 +11,14 @@ from standing.ledger.service.languages import LANGUAGES
 from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import problem_of, problem_response
 
+#: No real length has more; Python refuses to parse a number of thousands of digits.
+_MAX_LENGTH_DIGITS = 19
+
+
+def is_length(declared: bytes) -> bool:
+    """Whether a Content-Length is a number."""
+    return declared.isdigit() and len(declared) <= _MAX_LENGTH_DIGITS
+
 
 class LoadShedding:
     """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones get 503.
@@ -78,7 +86,7 @@ class BodyLimit:
             return
         bound = self._larger.get(scope["path"], self._max_bytes)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > bound:
+        if not is_length(declared) or int(declared) > bound:
             await self._refuse(bound, scope, receive, send)
             return
         # A body without a declared length is read here, up to the bound, and passed on.

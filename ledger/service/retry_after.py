@@ -14,7 +14,7 @@ def retry_after_s(header: str, now_ms: int) -> int | None:
         return min(int(text[:10]), LONGEST_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return None
     # A date without a zone is in UTC, as HTTP dates are.
     at_ms = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)

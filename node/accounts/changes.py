@@ -1,9 +1,9 @@
 """The core's statements: feed entries and their changes, as JSON and, field for field, as CSV."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -24,11 +24,13 @@ from standing.ledger.attestations.identity import HolderKind
 from standing.ledger.attestations.limits import LIMIT_FIELDS, stated
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 from standing.ledger.attestations.names import MAX_NAME
-from standing.ledger.attestations.numbers import trimmed_fields
+from standing.ledger.attestations.numbers import canonical_number, trimmed_fields
 from standing.ledger.attestations.phones import MAX_PHONE
+from standing.ledger.errors import InvalidValue
 
 MAX_CHANGES = 5000
 MAX_PARTS = 100_000
+MAX_UNBOUND = 32
 
 #: The context of a validation whose values were trimmed before: it costs a tenth of the validation.
 TRIMMED = object()
@@ -36,6 +38,28 @@ TRIMMED = object()
 _TELLABLE = re.compile(r"[0-9A-Za-z \-]{4,64}")
 _MAX_SHOWN = 10
 _MAX_PROBLEM = 500
+
+#: A field of an account's state; a book may not have some of them.
+AccountField = Literal[
+    "number_type",
+    "status",
+    "debit_allowed",
+    "credit_allowed",
+    "currency",
+    "transaction_limit_minor",
+    "daily_limit_minor",
+    "holder_name",
+    "holder_kind",
+    "id_document_scheme",
+    "id_document_country",
+    "id_document_number",
+    "phone",
+    "monthly_limit_minor",
+    "yearly_limit_minor",
+    "daily_credit_limit_minor",
+    "yearly_credit_limit_minor",
+    "account_class",
+]
 
 LimitValue = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)] | Literal["none"]
 
@@ -81,15 +105,8 @@ class AccountChange(BaseModel):
         "holder_name",
     )
 
-    #: All fields of an account's state; a book may not have some of them.
-    ACCOUNT_FIELDS: ClassVar[tuple[str, ...]] = (
-        *STATE_FIELDS,
-        "holder_kind",
-        "id_document_scheme",
-        "id_document_country",
-        "id_document_number",
-        "phone",
-    )
+    ACCOUNT_FIELDS: ClassVar[tuple[AccountField, ...]] = get_args(AccountField)
+
     _trouble: Trouble | None = PrivateAttr(None)
 
     number: str = Field(min_length=4, max_length=64, description="Card or account number")
@@ -124,7 +141,7 @@ class AccountChange(BaseModel):
     unbind: list[Annotated[str, Field(pattern=PLATFORM_PATTERN)]] = Field(
         default_factory=list,  # a default is copied for each change, at the cost of a tenth of it
         json_schema_extra={"default": []},
-        max_length=32,
+        max_length=MAX_UNBOUND,
         description="Platforms whose binding the holder has ended at the bank",
     )
     replaces: str | None = Field(
@@ -138,12 +155,12 @@ class AccountChange(BaseModel):
         "go_on", description="What happens to the bindings of the replaced account"
     )
 
-    unstated: list[Annotated[str, Field(max_length=64)]] = Field(
+    unstated: list[AccountField] = Field(
         default_factory=list,
         json_schema_extra={"default": []},
         max_length=32,
         description="Fields of the account that the core cannot state at the moment. Until they are stated again, "
-        "platforms send the account's transactions to review. Everything else in such a change is ignored",
+        "platforms send the account's transactions to review. Of such a change, only `unbind` counts in addition",
     )
 
     @model_validator(mode="before")
@@ -172,14 +189,54 @@ class AccountChange(BaseModel):
 
     @classmethod
     def not_understood(
-        cls, number: str, effective_at_ms: int, fields: Container[str], trouble: Trouble
+        cls,
+        number: str,
+        effective_at_ms: int,
+        fields: Container[str],
+        trouble: Trouble,
+        *,
+        stated: Mapping[str, Any] | None = None,
     ) -> "AccountChange":
         """A change saying that the core's statement about an account cannot be understood. `fields`: those it
-        mentioned."""
-        concerned = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
-        change = cls(number=number, effective_at_ms=effective_at_ms, unstated=concerned)
+        mentioned.
+
+        `stated`: the statement itself. The bindings that it ends and the account that it replaces are kept where they
+        can be read: no later statement would repeat them.
+        """
+        concerned: list[AccountField] = [field for field in cls.ACCOUNT_FIELDS if field in fields] or ["status"]
+        change = cls(
+            number=number,
+            effective_at_ms=effective_at_ms,
+            unstated=concerned,
+            unbind=_readable_platforms(stated or {}),
+            replaces=_readable_predecessor(number, stated or {}),
+        )
         change._trouble = trouble
         return change
+
+
+def _readable_platforms(stated: Mapping[str, Any]) -> list[str]:
+    """The platforms that a statement unbinds; none where any of them is no platform's id."""
+    platforms = stated.get("unbind")
+    if isinstance(platforms, str):
+        platforms = [platform.strip() for platform in platforms.split(",")]
+    if not isinstance(platforms, list) or len(platforms) > MAX_UNBOUND:
+        return []
+    return (
+        platforms if all(isinstance(each, str) and re.fullmatch(PLATFORM_PATTERN, each) for each in platforms) else []
+    )
+
+
+def _readable_predecessor(number: str, stated: Mapping[str, Any]) -> str | None:
+    """The number that a statement replaces; None where it cannot be read, or is the account's own."""
+    replaced = stated.get("replaces")
+    if not isinstance(replaced, str) or not _TELLABLE.fullmatch(replaced):
+        return None
+    try:
+        same = canonical_number(replaced, "account") == canonical_number(number, "account")
+    except InvalidValue:
+        return None
+    return None if same else replaced
 
 
 class FeedEntry(BaseModel):
@@ -225,7 +282,7 @@ def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_o
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
         problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
         trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])
-        return kind.not_understood(number, as_of_ms, stated, trouble)
+        return kind.not_understood(number, as_of_ms, stated, trouble, stated=stated)
 
 
 def limits_rounded(changes: Iterable[AccountChange]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from standing.ledger.attestations.documents import GLOBAL_SCHEMES
 from standing.ledger.attestations.identity import (
@@ -154,8 +154,10 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     stated: dict[str, Any] = {"effective_at_ms": change.effective_at_ms}
     if account.unstated:
         left = frozenset(name for name in account.unstated if getattr(change, name) is None)
-        # The book has nothing that a whole state leaves out.
-        stated["unstated"] = left if any(getattr(change, name) is None for name in change.STATE_FIELDS) else frozenset()
+        if all(getattr(change, name) is not None for name in change.STATE_FIELDS):
+            # The book has nothing that a whole state leaves out; but a limit that is left out keeps its old value.
+            left = left.intersection(LIMIT_FIELDS)
+        stated["unstated"] = left
     if change.holder_kind is not None:
         stated["holder_kind"] = change.holder_kind
     if change.status is not None:
@@ -220,6 +222,11 @@ def _limits(held: Limits, change: AccountChange) -> Limits:
             for name, limit in zip(LIMIT_FIELDS, stated, strict=True)
         )
     )
+
+
+def count_accounts(connection: Connection) -> int:
+    """How many accounts the store has."""
+    return int(connection.execute(select(func.count()).select_from(schema.accounts)).scalar_one())
 
 
 class AccountStore:

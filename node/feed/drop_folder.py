@@ -5,6 +5,10 @@
     FOLDER/done/        taken in, each with FILE.report.json
     FOLDER/rejected/    rejected as a whole; the report names line and field
 
+A rejected file of changes stops the folder at its time: a later file would let the bank promise that these changes are
+on the ledger. It goes on with a corrected file of the same time, a full file of that time or later, or once somebody
+removes the rejected file.
+
 A claim is a rename, so a file is never taken up twice. A file is to be put here by a rename as well: written under
 another name, or in another folder of the same file system, first.
 """
@@ -12,7 +16,9 @@ another name, or in another folder of the same file system, first.
 import os
 import re
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -39,6 +45,11 @@ class FolderUnavailable(Unavailable):
     """The drop folder cannot be used. No file is lost."""
 
 
+class _Rejected(NamedTuple):
+    as_of_ms: int
+    name: str
+
+
 class DropFolder:
     """Takes in the files of one folder. One thread runs it."""
 
@@ -58,12 +69,22 @@ class DropFolder:
         self._profile = profile
 
     def step(self, stop: threading.Event) -> None:
-        """Take in every file that is there, oldest first. Raises: FolderUnavailable, DatabaseUnavailable."""
+        """Take in every file whose turn it is, oldest first.
+
+        Raises: FolderUnavailable, DatabaseUnavailable, InvalidValue where a rejected file of changes stops the folder.
+        """
         try:
             for name in (WORKING, DONE, REJECTED):
                 (self._folder / name).mkdir(exist_ok=True)
             while not stop.is_set():
-                path = self._claimed() or self._claim_next()
+                stopped = self._stopped_by()
+                path = self._claimed() or self._claim_next(stopped)
+                if path is None and stopped is not None:
+                    raise InvalidValue(
+                        "drop_folder",
+                        f"{stopped.name} was rejected, so nothing after its time is loaded",
+                        "a corrected file of the same time, a full file, or removing the rejected one",
+                    )
                 if path is None:
                     return
                 self._take(path, stop)
@@ -84,7 +105,20 @@ class DropFolder:
                     break
         return path
 
-    def _claim_next(self) -> Path | None:
+    def _stopped_by(self) -> "_Rejected | None":
+        """The earliest rejected file of changes that no later entry of the feed has made up for."""
+        if self._settings.role == "reconcile":
+            return None
+        last_ms = self._feed.last_as_of_ms()
+        stopping = []
+        for path in _files(self._folder / REJECTED):
+            with suppress(InvalidValue):  # not a file of the feed, or a report
+                name = parse_name(path.name, self._profile)
+                if name.kind == "changes" and name.as_of_ms > last_ms:
+                    stopping.append(_Rejected(name.as_of_ms, path.name))
+        return min(stopping, default=None)
+
+    def _claim_next(self, stopped: "_Rejected | None") -> Path | None:
         """Claim the oldest file whose turn it is."""
         waiting = []
         for path in _files(self._folder):
@@ -94,9 +128,13 @@ class DropFolder:
             if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
                 continue
             try:
-                as_of_ms = parse_name(path.name, self._profile).as_of_ms
+                name = parse_name(path.name, self._profile)
             except InvalidValue:
                 as_of_ms = 0  # its name is wrong: it is rejected at once
+            else:
+                as_of_ms = name.as_of_ms
+                if stopped is not None and name.kind == "changes" and as_of_ms > stopped.as_of_ms:
+                    continue
             waiting.append((as_of_ms, path.name, path))
         # A reconciliation waits until the other source has reported up to its time; earlier it would only see what is
         # still coming.

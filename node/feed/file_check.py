@@ -13,7 +13,7 @@ from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, Trouble
-from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
+from standing.node.accounts.store import Account, AccountStore, apply_change, count_accounts, open_account
 from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import FileReport
@@ -38,14 +38,6 @@ _CHUNK = 500  # the most keys of one SELECT … IN
 
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
-
-
-class _StatedTwice(InvalidValue):
-    """An account occurs twice in a full file. `first_line`: its first occurrence."""
-
-    def __init__(self, first_line: int) -> None:
-        super().__init__("number", f"stated on line {first_line} already", "each account once")
-        self.first_line = first_line
 
 
 @dataclass
@@ -99,7 +91,7 @@ class FileCheck:
         report = judged.report
         if report.kind == "full" and report.lines == 0:
             report.reject(LineProblem(0, "file", "no lines after the header", "at least one"))
-        elif too_many_bad(report.bad_lines, report.lines, self._max_bad_share) or (
+        elif too_many_bad(report.bad_lines, max(report.lines, self._known(report)), self._max_bad_share) or (
             report.kind == "full" and report.bad_lines == report.lines
         ):
             problem = f"{report.bad_lines} of {report.lines} lines cannot be understood"
@@ -109,6 +101,14 @@ class FileCheck:
             problem = "its account cannot be determined, so nobody knows what changed"
             report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
         report.unstated = sum(change is not None for change in judged.bad.values())
+
+    def _known(self, report: FileReport) -> int:
+        """How many accounts the store has, where a file states only those that changed: a few of them that cannot be
+        understood may be all of its lines."""
+        if report.kind == "full" or self._database is None:
+            return 0
+        with self._database.read() as connection:
+            return count_accounts(connection)
 
     def _check_lines(self, path: Path, name: FileName, judged: Judged, progress: Progress) -> bool:
         """Judge line by line. Returns: whether the file could be read to its end."""
@@ -147,17 +147,21 @@ class FileCheck:
             return
         source = f"{judged.report.file}, line {line.number}"
         causes = [InvalidValue(problem.field, problem.problem, problem.allowed) for problem in problems]
-        judged.bad[line.number] = not_understood(number, name.as_of_ms, line.record, source, causes)
+        record = {
+            field: value for field, value in line.record.items() if name.kind != "full" or field not in _NOT_IN_FULL
+        }
+        judged.bad[line.number] = not_understood(number, name.as_of_ms, record, source, causes)
 
     def _judge(
         self, page: list[Line], name: FileName, last_ms: int, stated: "StatedNumbers", judged: Judged
     ) -> Iterator[tuple[Line, AccountChange | None, list[LineProblem]]]:
         parsed = [(line, *_read_line(line, name)) for line in page]
-        numbers = {
-            index: canonical_number(change.number, change.number_type or "account")
-            for index, (_, change, _) in enumerate(parsed)
-            if change is not None
-        }
+        numbers = {}
+        for index, (line, change, _) in enumerate(parsed):
+            if change is not None:
+                numbers[index] = canonical_number(change.number, change.number_type or "account")
+            elif name.kind == "full" and (number := stated_number(line.record)) is not None:
+                numbers[index] = number
         replaced = {c.replaces for _, c, _ in parsed if c is not None and c.replaces is not None}
         wanted = {*numbers.values(), *(canonical_number(number, "account") for number in replaced)}
         known: dict[str, Account] = {}
@@ -166,21 +170,26 @@ class FileCheck:
                 known = self._accounts.find(connection, wanted)
         stated.turn_to(wanted)
         for index, (line, change, problems) in enumerate(parsed):
+            earlier = stated.get(numbers[index]) if name.kind == "full" and index in numbers else None
             if change is not None:
                 found = self._judge_change(change, numbers[index], name, last_ms, stated, known, line.number)
                 problems += [_line_problem(line, problem) for problem in found]
-                twice = self._first_of_twice(found)
-                if twice and twice not in judged.bad:
-                    # Either of the two may be right.
-                    source = f"{judged.report.file}, lines {twice} and {line.number}"
-                    trouble = Trouble(source, "number: stated twice; allowed: each account once")
-                    judged.bad[twice] = AccountChange.not_understood(
-                        numbers[index], name.as_of_ms, AccountChange.STATE_FIELDS, trouble
-                    )
+            if earlier is not None:
+                problems.append(self._stated_twice(judged, name, numbers[index], earlier[2], line))
+            elif name.kind == "full" and index in numbers and stated.get(numbers[index]) is None:
+                stated.put(numbers[index], 0, None, line.number)  # a bad line names its account as well
             yield line, change, problems
 
-    def _first_of_twice(self, found: list[InvalidValue]) -> int:
-        return next((error.first_line for error in found if isinstance(error, _StatedTwice)), 0)
+    def _stated_twice(self, judged: Judged, name: FileName, number: str, first_line: int, line: Line) -> LineProblem:
+        """The problem of an account's second line in a full file; the first counts as bad as well, as either of the two
+        may be right."""
+        if first_line not in judged.bad:
+            source = f"{judged.report.file}, lines {first_line} and {line.number}"
+            trouble = Trouble(source, "number: stated twice; allowed: each account once")
+            judged.bad[first_line] = AccountChange.not_understood(
+                number, name.as_of_ms, AccountChange.STATE_FIELDS, trouble
+            )
+        return LineProblem(line.number, "number", f"stated on line {first_line} already", "each account once")
 
     def _judge_change(
         self,
@@ -195,7 +204,8 @@ class FileCheck:
         """The problems of a change: of its values, or else of its place in the file, or of the change against
         the store."""
         account = known.get(number)
-        before, number_type, first_line = stated.get(number) or (None, change.number_type, line)
+        before, number_type, first_line = stated.get(number) or (None, None, line)
+        number_type = number_type or change.number_type
         found = []
         predecessor, replaced_ms = None, None
         if change.replaces is not None:
@@ -221,8 +231,6 @@ class FileCheck:
         stated.put(number, at_ms, number_type, first_line)
         if change.number_type not in {None, number_type}:
             found.append(InvalidValue("number_type", "not as on an earlier line", "one type for one number"))
-        if name.kind == "full" and before is not None:
-            found.append(_StatedTwice(first_line))
         lowest = 0
         if name.kind == "changes" and (account is not None or before is not None or replaced_ms is not None):
             held = [] if account is None else [account.effective_at_ms]

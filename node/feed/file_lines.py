@@ -49,6 +49,11 @@ class Line:
     read_bytes: int
     fatal: bool = False
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is no record of the file's form, whatever the values."""
+        return not self.record or any(problem.field == "line" for problem in self.problems)
+
 
 class _TooLong(Exception):
     """A line, or a record of several lines, is longer than the bound."""
@@ -155,6 +160,8 @@ class _CsvRecords:
         self._native = profile is None
         self._translator = translator
         self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
+        #: How many empty cells follow the last one, at most so far.
+        self._usual_spare = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -178,7 +185,7 @@ class _CsvRecords:
         while True:
             self._begin()
             try:
-                cells = next(self._reader, None)
+                cells = self._next(heading)
             except (csv.Error, _TooLong) as error:
                 broken += 1
                 yield self._broken(isinstance(error, _TooLong), broken >= _MAX_BROKEN_RUN or heading is None)
@@ -203,13 +210,27 @@ class _CsvRecords:
                     yield problem
                     return
             line = self._line(heading, cells)
-            broken = 0 if line.record else broken + 1
+            broken = broken + 1 if line.is_broken else 0
             if broken >= _MAX_BROKEN_RUN:
                 yield replace(line, fatal=True)
                 return
             yield line
         if heading is None and self._profile.heading:
             yield self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
+
+    def _next(self, heading: list[str] | None) -> list[str] | None:
+        """The cells of the next record; None at the end. Raises: csv.Error, _TooLong.
+
+        Two stray quotes would join lines, and give one account what is said of another. A cell between quotes in the
+        same column of two lines holds as many delimiters as a line; such a one is refused unless the profile allows it.
+        """
+        cells = next(self._reader, None)
+        if heading is None or cells is None or self._profile.multiline or self._lines.number == self._first:
+            return cells
+        delimiters = max(1, len(heading) - 1)
+        if any("\n" in cell and cell.count(self._profile.delimiter) >= delimiters for cell in cells):
+            raise csv.Error("a quoted cell that holds a whole line")
+        return cells
 
     def _broken(self, too_long: bool, fatal: bool) -> Line:
         if self._lines.number > self._first and self._after_first:
@@ -236,12 +257,26 @@ class _CsvRecords:
         return None
 
     def _line(self, heading: list[str], cells: list[str]) -> Line:
-        # A delimiter after the last cell is usual; it is ignored.
+        # A delimiter after the last cell is usual; it is ignored. A line with fewer cells than others has lost a
+        # delimiter: half a character before one takes it along, and what follows moves to the left.
         spare = [] if self._native else cells[len(heading) :]
-        if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
-            return self._bad("line", f"{len(cells)} cells", f"{len(heading)} cells, as in the header")
+        if (
+            len(cells) - len(spare) != len(heading)
+            or any(trimmed(cell) for cell in spare)
+            or len(spare) < self._usual_spare
+        ):
+            expected = len(heading) + self._usual_spare
+            return self._of_first_cell(heading, cells, f"{len(cells)} cells", f"{expected} cells, as on other lines")
+        self._usual_spare = len(spare)
         row = dict(zip(heading, cells, strict=False))
         return _line(self._first, row, self._translator, self._lines.offset)
+
+    def _of_first_cell(self, heading: list[str], cells: list[str], problem: str, allowed: str) -> Line:
+        """A line with a wrong number of cells: only its first cell is certainly in its place."""
+        row = dict.fromkeys(heading, "") | {heading[0]: cells[0]}
+        line = _line(self._first, row, self._translator, self._lines.offset)
+        record = {"number": line.record["number"]} if line.record.get("number") else {}
+        return replace(line, record=record, problems=(LineProblem(self._first, "line", problem, allowed),))
 
     def _bad(self, field: str, problem: str, allowed: str, *, fatal: bool = False) -> Line:
         return Line(

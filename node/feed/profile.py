@@ -91,6 +91,7 @@ class Profile(BaseModel):
     delimiter: str = Field(",", min_length=1, max_length=1)
     quote: str = Field('"', max_length=1, description="Empty: cells are never quoted")
     escape: str = Field("", max_length=1, description="Before a quote within a cell; empty: such a quote is doubled")
+    multiline: bool = Field(False, description="Whether a quoted cell may contain whole lines")
     heading: bool = True
     skip_lines: int = Field(0, ge=0, le=100, description="Lines before the heading, or before the first record")
     final_line_break: bool = Field(

@@ -82,8 +82,10 @@ def not_understood(
     named = {problem.field for problem in problems}.union(
         name for name, value in record.items() if value is not None and value != ""
     )
+    if "line" in named:
+        named.update(AccountChange.STATE_FIELDS)  # what it stated cannot be said
     why = "; ".join(str(problem) for problem in problems[:_MAX_SHOWN])
-    return AccountChange.not_understood(number, at_ms, named, Trouble(source, why))
+    return AccountChange.not_understood(number, at_ms, named, Trouble(source, why), stated=record)
 
 
 def number_problem(change: AccountChange) -> InvalidValue | None:

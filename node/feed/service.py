@@ -217,6 +217,7 @@ class Feed:
         before = dict(accounts)
         bound = _active_bindings(connection, accounts)
         troubles: dict[str, AccountChange] = {}
+        of_replaced: dict[str, AccountChange] = {}
         to_queue: list[tuple[bytes, Terms]] = []  # what is put into the outbox, in its order
         put = partial(outbox.put_all, connection, holds_from_ms=last_ms + 1, entry_as_of_ms=as_of_ms)
         queued = 0
@@ -237,7 +238,9 @@ class Feed:
                     change = _not_understood(stated, error)
             if change.unstated:
                 troubles[number] = change
-                if known is None or known.unstated.issuperset(change.unstated):
+                if replaced is not None:
+                    of_replaced[replaced.number] = change
+                if known is None or (known.unstated.issuperset(change.unstated) and not change.unbind):
                     continue
                 account, change = _unstate(known, change, last_ms)
             elif replaced is not None:
@@ -264,6 +267,10 @@ class Feed:
         changed = [number for number in dict.fromkeys(numbers) if number in accounts]
         self._accounts.save_all(connection, [accounts[number] for number in changed])
         self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
+        # Whether their bindings moved or ended cannot be said either; those that state themselves here are known.
+        unclear = [_unclear(number, change) for number, change in of_replaced.items() if number not in numbers]
+        if unclear:
+            queued += self._apply(connection, unclear, last_ms=last_ms, as_of_ms=as_of_ms, unstate_bad=True)
         return queued
 
     def _statements(
@@ -343,11 +350,19 @@ def _unstate(known: Account, change: AccountChange, last_ms: int) -> tuple[Accou
     return replace(known, effective_at_ms=change.effective_at_ms, unstated=unstated), change
 
 
+def _unclear(number: str, successor: AccountChange) -> AccountChange:
+    """A change that makes an account unstated, because what replaces it cannot be understood."""
+    source = "feed" if successor.trouble is None else successor.trouble.source
+    trouble = Trouble(source, "the statement about the account that replaces it cannot be understood")
+    return AccountChange.not_understood(number, successor.effective_at_ms, ["status"], trouble)
+
+
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
     """A change that records that another did not fit its account; all that the other stated must be stated again."""
-    stated = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
+    named = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
     trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
-    return AccountChange.not_understood(change.number, change.effective_at_ms, stated, trouble)
+    kept = {"unbind": change.unbind, "replaces": change.replaces}
+    return AccountChange.not_understood(change.number, change.effective_at_ms, named, trouble, stated=kept)
 
 
 @contextmanager

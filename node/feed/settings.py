@@ -15,7 +15,10 @@ ALWAYS_TAKEN = 10
 
 
 def too_many_bad(bad: int, of: int, max_share: float) -> bool:
-    """Whether so many lines or rows of a file or pass cannot be understood that it is taken for a wrong one."""
+    """Whether so many lines or rows of a file or pass cannot be understood that it is taken for a wrong one.
+
+    `of`: all of its lines or rows; of a source that states only what changed, the known accounts where they are more.
+    """
     return bad > ALWAYS_TAKEN and bad > max_share * of
 
 

@@ -22,7 +22,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import AccountStore
+from standing.node.accounts.store import AccountStore, count_accounts
 from standing.node.feed import cursors
 from standing.node.feed.comparison import Difference, compare_states, missing_from, news
 from standing.node.feed.core_database import CoreView, Snapshot
@@ -98,9 +98,13 @@ class SqlViewSource:
             unnamed += page.unnamed
             first_problem = first_problem or page.first_problem
         share = self._settings.max_bad_share
-        if too_many_bad(bad, rows, share) or (reading.after_ms < 0 and rows and bad == rows):
+        of = rows
+        if bad and reading.after_ms >= 0:
+            with self._database.read() as connection:
+                of = max(rows, count_accounts(connection))
+        if too_many_bad(bad, of, share) or (reading.after_ms < 0 and rows and bad == rows):
             problem = f"{bad} of {rows} rows cannot be understood, the first: {first_problem}"
-            raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of a pass")
+            raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of {of}")
         if unnamed:
             structlog.get_logger().warning("view_rows_name_no_account", rows=unnamed, first=first_problem)
         return unnamed

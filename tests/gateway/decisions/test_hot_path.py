@@ -246,6 +246,7 @@ _HEADERS: dict[str, tuple[int, dict[str, str | bytes | None]]] = {
     "a form": (422, {"content-type": "application/x-www-form-urlencoded"}),
     "a length that is not a number": (413, {"content-length": "many"}),
     "a length above the bound": (413, {"content-length": str(2**30)}),
+    "a length of thousands of digits": (413, {"content-length": "0" * 5_000 + "2"}),
     "JSON with its character set": (200, {"content-type": "application/json; charset=utf-8"}),
     "a key whose scheme is in lower case": (200, {"authorization": "bearer"}),
 }

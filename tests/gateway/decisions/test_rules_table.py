@@ -111,7 +111,7 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500)
 @given(CASES)
 def test_the_code_and_a_second_reading_of_the_table_agree_on_every_case(case: Case) -> None:
     assert case.decide().reason is second_reading(case)

@@ -1,6 +1,7 @@
 """The decision service: limits under concurrency, idempotency, settlement and periods."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import AlreadySettled, NothingReserved
+from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
+from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from tests.databases import new_database
-from tests.gateway.decision_rig import NOON_MS, Account, decision_rig
+from tests.gateway.decision_rig import NOON_MS, TAGS, Account, decision_rig
 
 pytestmark = pytest.mark.anyio
 DAY_MS = 24 * 3600 * 1000
@@ -270,3 +273,38 @@ async def test_an_ended_binding_declines_although_its_key_is_still_cached(tmp_pa
         assert (await rig.decide(account))["reason"] == "unbound"
         with pytest.raises(NotFound):
             await rig.decide(Account(bytes(32), bytes(32)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        pytest.param({"publication": 3}, "ledger_rolled_back", id="an older state of the ledger"),
+        pytest.param({"suspended": True}, "bank_suspended", id="a suspended bank"),
+        pytest.param({"watermark_ms": 1}, "bank_silent", id="a silent bank"),
+    ],
+)
+async def test_tags_the_bank_did_not_vouch_for_are_learned_from_a_current_record_only(
+    tmp_path: Path, changed: dict[str, Any], reason: str
+) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(tags=replace(TAGS, phone=b"new"))
+        account.publication = 6
+        first = replace(TAGS, phone=b"usr").pack()
+        with rig.database.write() as connection:
+            connection.execute(update(schema.bindings).values(unvouched="phone", floor=5, tags=first))
+
+        async def bad(binding: bytes) -> Seen:
+            other = replace(
+                account, terms={"tags": replace(TAGS, phone=b"bad")}, publication=changed.get("publication", 7)
+            )
+            record = other.record(rig.clock.now_ms())
+            return Seen(record._replace(**changed), 1)
+
+        usual, rig.reader.script = rig.reader.script, bad
+        assert (await rig.decide(account))["reason"] == reason
+        assert rig.rows(schema.bindings)[0].tags == first
+        rig.reader.script = usual
+        account.publication = 8
+        assert (await rig.decide(account))["outcome"] == "approve"
+        (row,) = rig.rows(schema.bindings)
+        assert (IdentityTags.unpack(row.tags).phone, row.unvouched) == (b"new", None)

@@ -73,8 +73,8 @@ def _even(number: int) -> int:
 def _client(*keys: ApiKey) -> Iterator[httpx.Client]:
     app = FastAPI()
     app.state.keyring = Keyring(keys)
-    problems.install(app, {})
     app.add_middleware(BodyLimit, max_bytes=100)
+    problems.install(app, {})
 
     class Body(BaseModel):
         model_config = ConfigDict(extra="forbid")

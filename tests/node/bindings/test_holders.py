@@ -199,7 +199,7 @@ def test_a_business_account_is_bound_by_name_and_deposit(a_world: World, tmp_pat
 _TEXT = st.text(max_size=70)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=_TEXT, number=_TEXT, phone=_TEXT, scheme=st.sampled_from(["NIDN", "COID", "LEI", "none", "DRLC"]))
 def test_no_text_in_any_field_causes_an_unexpected_error(
     bank: Bank, name: str, number: str, phone: str, scheme: str

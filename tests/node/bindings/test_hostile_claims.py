@@ -29,7 +29,7 @@ def bank(a_world: World) -> Bank:
     return made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_string_in_a_claim_causes_an_error_or_reveals_whether_the_account_exists(
     bank: Bank, data: st.DataObject

@@ -17,6 +17,7 @@ from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.clock import SystemClock
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service.serve import served
 from standing.node.cli import app as command_line
 from standing.node.fault_points import PART_FAULT_POINTS
@@ -111,6 +112,33 @@ def test_a_node_killed_at_any_step_of_a_file_loses_and_repeats_nothing(
     assert report["attestations"] == 4 + (kind == "changes")
     assert [entry.complete for entry in stored_entries(bank)] == [True, True]
     assert not list((folder / "working").iterdir())
+
+
+@pytest.mark.parametrize("cure", ["the same time", "a full file", "removed"])
+def test_nothing_is_loaded_past_a_rejected_file_of_changes_until_it_is_made_up_for(
+    bank: Bank, folder: Path, cure: str
+) -> None:
+    drop = drop_folder(bank, folder)
+    started_ms = bank.clock.advance(10)
+    write_file(folder, "full", started_ms, account(1), account(2))
+    drop.step(GOING)
+    lost_ms, next_ms = bank.clock.advance(1_000), bank.clock.advance(1_000)
+    frozen = {"number": account(1)["number"], "status": "frozen"}
+    lost = write_file(folder, "changes", lost_ms, frozen, {"number": "6.22E+18", "status": "lost"})
+    later = write_file(folder, "changes", next_ms, {"number": account(2)["number"], "status": "dormant"})
+    for _ in range(2):  # it stays so, also for another process
+        with pytest.raises(InvalidValue, match=f"{lost} was rejected"):
+            drop_folder(bank, folder).step(GOING)
+    assert (last_as_of_ms(bank), (folder / later).exists()) == (started_ms, True), "the bank promises nothing more"
+    if cure == "the same time":
+        write_file(folder, "changes", lost_ms, frozen)
+    elif cure == "a full file":
+        write_file(folder, "full", lost_ms, account(1, status="frozen"), account(2))
+    else:
+        (folder / "rejected" / lost).unlink()
+    drop.step(GOING)
+    assert (last_as_of_ms(bank), (folder / "done" / later).exists()) == (next_ms, True)
+    assert len(stored_entries(bank)) == (2 if cure == "removed" else 3)
 
 
 @pytest.mark.long

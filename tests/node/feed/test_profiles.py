@@ -127,6 +127,33 @@ def test_an_undecodable_byte_is_reported_by_line_and_field_and_spoils_no_other_l
     assert (bad.record["number"], last.record["status"], last.problems) == ("7399999991", "lost", ())
 
 
+@pytest.mark.parametrize("delimiter", [",", "|"])
+def test_two_stray_quotes_do_not_join_their_lines_into_one_account(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "changes-20260101T000000Z.csv"
+    lines = ["number,holder_name,status", '7399999991,"李娜,active', '7399999992,王伟",frozen', "7399999993,王芳,lost"]
+    path.write_text("".join(line.replace(",", delimiter) + "\n" for line in lines))
+    columns: Any = {"number": "number", "status": "status", "holder_name": "holder_name"}
+    first, second, third = read_lines(path, "csv", Profile(delimiter=delimiter, columns=columns))
+    assert (first.number, first.record, len(first.problems)) == (2, {}, 1)
+    assert (second.record["number"], second.record["status"]) == ("7399999992", "frozen")
+    assert (third.record["number"], third.record["status"], third.problems) == ("7399999993", "lost", ())
+    joined = Profile(delimiter=delimiter, multiline=True, columns=columns)
+    assert [line.record["status"] for line in read_lines(path, "csv", joined)] == ["frozen", "lost"]
+
+
+def test_half_a_character_before_a_delimiter_does_not_shift_the_values_of_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "changes-20260101T000000Z.csv"
+    # In GB18030, C4 and a bar are one character: the line has lost a delimiter.
+    path.write_bytes(
+        b"number|holder_name|status\n7399999991|A|active|\n7399999992|\xc0\xee\xc4|frozen|\n7399999993|B|lost|\n"
+    )
+    columns: Any = {"number": "number", "status": "status", "holder_name": "holder_name"}
+    first, second, third = read_lines(path, "csv", Profile(encoding="gb18030", delimiter="|", columns=columns))
+    assert (first.record["status"], third.record["status"]) == ("active", "lost")
+    assert second.record == {"number": "7399999992"}, "only the first cell is certainly in its place"
+    assert [problem.field for problem in second.problems] == ["line"]
+
+
 def test_a_misplaced_quote_spoils_only_its_own_line(tmp_path: Path) -> None:
     path = tmp_path / "changes-20260101T000000Z.csv"
     path.write_text('number,holder_name\n7300000001,"a"b\n7300000002,b\n7300000003,"c\n7300000004,d\n')
@@ -264,7 +291,8 @@ def test_any_cell_content_is_read_back_unchanged(
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["number", "holder_name"], *([cell, cell] for cell in cells)])
     path.write_bytes(text.getvalue().encode(encoding))
-    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})
+    columns: Any = {"number": "number", "holder_name": "holder_name"}
+    profile = Profile(encoding=encoding, multiline=True, columns=columns)
     read: list[Line] = list(read_lines(path, "csv", profile))
     assert [line.record.get("number") for line in read] == [_trimmed(cell) for cell in cells]
     assert not any(line.problems for line in read)

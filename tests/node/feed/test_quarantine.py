@@ -113,6 +113,98 @@ def test_a_file_of_changes_with_an_unattributable_line_is_rejected(bank: Bank, t
     assert watermark(bank) == spoken_ms
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["bad line first", "good line first"])
+def test_an_account_on_a_bad_and_a_good_line_is_unstated(bank: Bank, tmp_path: Path, order: int) -> None:
+    rows = [account(1, status="frozen"), account(2)]
+    _load(bank, tmp_path, "full", rows)
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    twice = [account(1, status="judicial hold"), account(1, status="active")][::order]
+    report = _load(bank, tmp_path, "full", [*twice, account(2)])
+    assert (report.bad_lines, [each.number for each in unstated(bank)]) == (2, [account(1)["number"]])
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
+    bank.wait_until_published()
+    before = writes(bank, grant)
+    _load(bank, tmp_path, "full", [*twice, account(2)])
+    bank.wait_until_published()
+    assert (status_on_ledger(bank, grant), writes(bank, grant)) == (Status.UNSTATED, before)
+
+
+@pytest.mark.parametrize("field", ["yearly_limit_minor", "monthly_limit_minor", "daily_credit_limit_minor"])
+def test_an_unreadable_limit_stays_unstated_until_that_limit_is_stated(bank: Bank, tmp_path: Path, field: str) -> None:
+    _load(bank, tmp_path, "full", [account(1, **{field: 20_000_000})])
+    grant = grant_of(bank.bind(account(1)))
+    number = account(1)["number"]
+    _load(bank, tmp_path, "changes", [{"number": number, field: "20,000"}])
+    assert unstated(bank)[0].fields == (field,)
+    # Neither another value nor a whole state that leaves the limit out vouches for the old, higher one.
+    _load(bank, tmp_path, "changes", [{"number": number, "status": "active"}])
+    _load(bank, tmp_path, "full", [account(1)])
+    assert unstated(bank)[0].fields == (field,)
+    _load(bank, tmp_path, "changes", [{"number": number, field: 20_000}])
+    assert unstated(bank) == []
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    terms = terms_on_ledger(bank, grant)
+    assert terms is not None
+    assert getattr(terms.limits, field) == 20_000
+
+
+def test_a_change_that_cannot_be_understood_still_ends_the_bindings_it_names(bank: Bank, tmp_path: Path) -> None:
+    _load(bank, tmp_path, "full", [account(1)])
+    grant = grant_of(bank.bind(account(1)))
+    number = account(1)["number"]
+    _load(bank, tmp_path, "changes", [{"number": number, "unbind": [grant["platform"]], "daily_limit_minor": "much"}])
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNBOUND)
+    _load(bank, tmp_path, "changes", [{"number": number, "daily_limit_minor": 5}])
+    assert unstated(bank) == []
+    assert status_on_ledger(bank, grant) == Status.UNBOUND
+
+
+@pytest.mark.parametrize("push", [True, False], ids=["push", "file"])
+def test_a_successor_that_cannot_be_understood_unstates_the_account_that_it_replaces(
+    bank: Bank, tmp_path: Path, push: bool
+) -> None:
+    _load(bank, tmp_path, "full", [account(1)])
+    grant = grant_of(bank.bind(account(1)))
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    successor = account(2, replaces=account(1)["number"], replaced_bindings="end", status="weird")
+    if push:
+        body = {"as_of_ms": bank.clock.advance(1_000), "on_bad_change": "unstate"}
+        change = {**successor, "effective_at_ms": body["as_of_ms"]}
+        assert bank.post("/v1/feed", bank.core_key, json={**body, "changes": [change]}).status_code == 200
+    else:
+        _load(bank, tmp_path, "changes", [successor])
+    assert {each.number for each in unstated(bank)} == {account(1)["number"], account(2)["number"]}
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
+
+
+def test_an_unknown_field_cannot_be_unstated(bank: Bank) -> None:
+    bank.change(account(1))
+    at_ms = bank.clock.advance(10)
+    change = {"number": account(1)["number"], "effective_at_ms": at_ms, "unstated": ["balance"]}
+    answer = bank.post("/v1/feed", bank.core_key, json={"as_of_ms": at_ms, "changes": [change]})
+    assert answer.status_code == 422
+    assert "unstated" in answer.text
+    bank.change(account(1, status="frozen"))
+
+
+@pytest.mark.parametrize("kind", ["changes", "full"])
+def test_a_few_odd_accounts_are_not_too_many_where_a_file_states_only_what_changed(
+    bank: Bank, tmp_path: Path, kind: str
+) -> None:
+    known = [account(index) for index in range(300)]
+    _load(bank, tmp_path, "full", known)
+    odd = [{**row, "status": "new word"} for row in known[:11]]
+    if kind == "full":
+        with pytest.raises(FileRejected, match="11 of 11 lines"):
+            _load(bank, tmp_path, "full", odd)
+        return
+    assert _load(bank, tmp_path, "changes", odd).unstated == 11
+    more = [{**row, "status": "new word"} for row in known[:16]]
+    with pytest.raises(FileRejected, match="16 of 16 lines"):
+        _load(bank, tmp_path, "changes", more)
+
+
 @pytest.mark.parametrize(("bad", "taken"), [(10, True), (11, False)])
 def test_a_file_with_too_many_bad_lines_is_rejected(bank: Bank, tmp_path: Path, bad: int, taken: bool) -> None:
     rows = [account(index, **({"status": "?"} if index < bad else {})) for index in range(100)]

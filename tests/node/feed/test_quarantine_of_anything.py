@@ -37,7 +37,7 @@ _STRINGS = st.one_of(
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
     bank: Bank, tmp_path: Path, form: str, data: st.DataObject
@@ -104,7 +104,7 @@ def _put_row(core: sqlite3.Connection, row: dict[str, Any]) -> None:
     core.execute(f"INSERT INTO standing_accounts ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_in_any_field_of_a_view_stops_it_or_touches_another_account(
     bank: Bank, untyped_view: tuple[sqlite3.Connection, SqlViewSource], data: st.DataObject
@@ -123,7 +123,7 @@ def test_no_value_in_any_field_of_a_view_stops_it_or_touches_another_account(
     _assert_others_unaffected(bank, as_of_ms)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_in_any_field_of_an_unstating_push_stops_it_or_touches_another_account(
     bank: Bank, data: st.DataObject

@@ -250,7 +250,7 @@ _STEPS = st.lists(
 
 
 @pytest.mark.long
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=_STEPS, size=st.integers(2, 4))
 def test_every_binding_reads_as_the_book_says_after_any_sequence_of_events(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], size: int
