@@ -28,7 +28,7 @@ test: setup ## Run the tests, except those that take long (test-long) or need mo
 fuzz: setup ## Random sequences of calls to the contract, compared with its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 -m "long or not long" tests/contracts/test_state_machine.py
 
-mutants: setup ## One small fault in the contract after the other: do its tests notice? (needs npm; an hour)
+mutants: setup ## Mutation testing of the contract (needs npm; an hour)
 	$(BIN)/python hardhat-free-scripts/mutants.py $(ARGS)
 
 .venv/.bench: .venv/.ready
@@ -38,7 +38,7 @@ mutants: setup ## One small fault in the contract after the other: do its tests 
 bench: .venv/.bench ## Every figure beside its peer, into benchmarks.json and docs/benchmarks (needs npm and redis-server; half an hour)
 	PYTHONPATH=.:hardhat-free-scripts $(BIN)/python -m bench.run $(ARGS)
 
-bench-quick: .venv/.bench ## What a decision costs beside benchmarks.json, in under three minutes; fails where it is more than a tenth worse
+bench-quick: .venv/.bench ## Compare the cost of a decision with benchmarks.json; fails if it is over 10 % worse (three minutes)
 	PYTHONPATH=.:hardhat-free-scripts $(BIN)/python -m bench.quick $(ARGS)
 
 capacity: .venv/.bench ## What a consortium can carry, simulated from benchmarks.json, into docs/capacity and docs/CONSORTIUM.md (some minutes)
@@ -66,7 +66,7 @@ ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/te
   tests/gateway/events/test_events.py tests/gateway/following/test_reconcile.py \
   tests/gateway/following/test_reconcile_runs.py tests/examples/test_try_it.py
 
-test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a PostgreSQL of their own
+test-postgresql: setup ## The node's tests, the fault runs, and the gateway's hardest tests on a temporary PostgreSQL server
 	$(BIN)/python hardhat-free-scripts/with_postgres.py -- \
 	  $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not npm and not network" $(ON_POSTGRESQL) $(ARGS)
 
@@ -78,17 +78,17 @@ test-browser: .venv/.browser ## The console in Chromium: widths, languages, keyb
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pytest -q -m browser tests/browser $(ARGS)
 
-test-npm: setup ## What needs npm: signatures against ethers, evidence against anvil
+test-npm: setup ## Tests that need npm: signatures against ethers, evidence against anvil
 	$(BIN)/python -m pytest -q -m npm tests $(ARGS)
 
 .cache/promtool/usr/bin/promtool:
-	@command -v apt-get >/dev/null || { echo "promtool is missing, and apt-get, which could fetch it, is as well"; exit 1; }
+	@command -v apt-get >/dev/null || { echo "promtool is missing; install it, or apt-get, which this target uses to download it"; exit 1; }
 	mkdir -p .cache/promtool && cd .cache/promtool && apt-get download --quiet prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 
 test-consortium: setup .cache/promtool/usr/bin/promtool ## A consortium's files: Prometheus's own tool reads and tries the rules, ethers the genesis (needs npm)
 	PATH="$(CURDIR)/.cache/promtool/usr/bin:$$PATH" $(BIN)/python -m pytest -q -m "npm or not npm" tests/ledger/consortium $(ARGS)
 
-# The engine (licence: BUSL-1.1) serves tests alone; nothing of Standing depends on it, so it has an environment of its own.
+# The engine (licence: BUSL-1.1) is used only by tests; nothing of Standing depends on it, so it has an environment of its own.
 .cache/network/.ready:
 	@test -x .cache/network/bin/python || $(PYTHON) -m venv .cache/network
 	.cache/network/bin/python -m pip install --quiet --disable-pip-version-check injective-core==1.20.1
@@ -124,7 +124,7 @@ format: setup ## Format and fix what can be fixed
 compile: setup ## Compile the contract into its committed artifact (needs npm)
 	$(BIN)/python hardhat-free-scripts/compile.py
 
-catalogue: setup ## Bring the catalogue of the commands' help level with the commands, and compile it
+catalogue: setup ## Update and compile the translations of the commands' help
 	$(BIN)/python hardhat-free-scripts/catalogue.py
 
 examples: setup ## Make the example data again

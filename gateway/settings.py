@@ -145,7 +145,7 @@ class GatewaySettings(ServiceSettings):
         if (self.ledger_url is None) != bool(self.ledger_urls):
             raise ValueError("ledger_url, ledger_urls: exactly one of the two")
         if len(self.ledger_urls) > 1 and self.chain_id is None:
-            raise ValueError("chain_id: needed with several ledger_urls, to know a node of another chain by")
+            raise ValueError("chain_id: required with several ledger_urls, to detect a node of another chain")
         return self
 
     @model_validator(mode="after")

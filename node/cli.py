@@ -22,7 +22,9 @@ app = lazy_app(
         ),
         "ledger": LazyCommand(f"{_OPERATIONS}.governance_commands:app", "Govern banks on the ledger."),
         "recover": LazyCommand(f"{_OPERATIONS}.commands:recover", "Bring the store back in sync with the ledger."),
-        "export": LazyCommand(f"{_OPERATIONS}.commands:export", "Write the whole store to a file."),
+        "export": LazyCommand(
+            f"{_OPERATIONS}.commands:export", "Export what neither the core nor the ledger can restore."
+        ),
         "import": LazyCommand(f"{_OPERATIONS}.commands:import_", "Load an export into an empty store."),
         "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Reload the API keys."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),

@@ -48,8 +48,8 @@ def audit_ledger_command(
     """Recompute a ledger's whole history from its URL alone, and a gateway's decisions from its export.
 
     For each bank: numbers, hash chain, signatures, watermarks, suspensions, rotations, and the contract's final state.
-    For each decision: its evidence, the decision made again, and usage against every limit. Exit code 0 if nothing is
-    wrong, else 2.
+    For each decision: its evidence, the decision made again, and usage against every limit. Exit code 0: no
+    findings; 2: findings; 1: the audit could not be carried out.
     """
     audit = Audit()
     with one_line_errors():

@@ -72,14 +72,14 @@ MESSAGES: dict[Reason | None, Localized] = {
         "银行不允许向该账户入账。请联系银行，或提现到其他账户。",
     ),
     Reason.NAME_CHANGED: Localized(
-        "The holder's name at the bank is not the one you bound the account with. Update your name here "
-        "and bind the account again.",
-        "银行登记的户名与绑定时不一致。请在本平台更新姓名后重新绑定该账户。",
+        "The holder's name at the bank is not the one you bound the account with. Update your name here; "
+        "if it is already correct, bind the account again.",
+        "银行登记的户名与绑定时不一致。请在本平台更新姓名；如已是最新，请重新绑定该账户。",
     ),
     Reason.ID_DOCUMENT_CHANGED: Localized(
-        "The ID document at the bank is not the one you bound the account with. Update your document here "
-        "and bind the account again.",
-        "银行登记的证件与绑定时不一致。请在本平台更新证件信息后重新绑定该账户。",
+        "The ID document at the bank is not the one you bound the account with. Update your document "
+        "here; if it is already correct, bind the account again.",
+        "银行登记的证件与绑定时不一致。请在本平台更新证件信息；如已是最新，请重新绑定该账户。",
     ),
     Reason.PHONE_CHANGED: Localized(
         "The phone number at the bank is not the one you bound the account with. Update your number here, or "

@@ -39,7 +39,8 @@ def reconcile_command(
     """Compare all active bindings with the ledger at one block: which are no longer usable, and which differ.
 
     Safe while the gateway is running. Exit code 2 if a binding is no longer usable or differs, a bank's watermark went
-    back, or the block is gone from the chain; else 0. Silent and suspended banks are listed but do not count.
+    back, or the block is gone from the chain; 1 if the run failed; otherwise 0. Silent and suspended banks are listed
+    but do not count.
     """
     with one_line_errors():
         settings = load(GatewaySettings, config)

@@ -16,6 +16,7 @@ def reload(
 ) -> None:
     """Have the running gateway reload API keys, banks and policy, as SIGHUP does.
 
-    Exit code 2 if a change needs a restart. Each gateway process has to be reloaded separately.
+    Exit code 2 if a change needs a restart. Reaches all workers of one `serve --workers N`.
+    Gateways that were started separately must be reloaded separately.
     """
     reload_command.reload(url, key_file, KEY_VARIABLE, reason)

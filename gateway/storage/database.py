@@ -15,7 +15,8 @@ from standing.ledger.service.database import Database
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
-#: With the writer, the lookups and two leaders' locks, fewer than the 15 connections that SQLAlchemy opens at most.
+#: With the writer, the look-ups and three leaders' locks (follower, reconcile, warning), 13 of the 15 connections that
+#: SQLAlchemy opens at most.
 _READERS = 8
 #: The most requests that wait for a thread or run in one; decisions have queues and bounds of their own.
 _MAX_WAITING = 4_000

@@ -35,7 +35,7 @@ bank_paces = Table(
     Column("slowing_since_ms", BigInteger),
 )
 
-#: The model of how probably a binding's next uses fail: one row, JSON (`gateway.warning.risk_model`).
+#: The model of the probability that a use within seven days fails: one row, JSON (`gateway.warning.risk_model`).
 risk_model = Table(
     "risk_model",
     metadata,

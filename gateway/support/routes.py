@@ -147,7 +147,8 @@ async def rebind(
     """For a user whose name, document or phone has changed at the bank, or a record that cannot be decrypted.
 
     The bank is asked first: if it refuses, nothing changes. The new binding continues the account's daily limit. If the
-    bank becomes unreachable in between, the old binding has already ended: repeat the request with the same content.
+    bank becomes unreachable in between, the old binding may already have ended at the bank: repeat the request with
+    the same content.
     """
     async with audit.act(caller, "rebind", binding, check_reason(body.reason)):
         outcome = await flow.rebind(bytes.fromhex(binding[2:]), body.request(), as_written=body.as_written)

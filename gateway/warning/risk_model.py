@@ -1,9 +1,9 @@
-"""The model of how probably a binding fails at its next use: a logistic regression with named features.
+"""The model of the probability that a use within seven days fails: a logistic regression with named features.
 
 It was chosen by measurement (`bench.warning`). Scoring is a sum of products and needs no library. Learning needs
-scikit-learn (the extra `warning`): one step of stochastic gradient descent for each use whose outcome is known.
+scikit-learn (the extra `warning`): one step of stochastic gradient descent for each score whose seven days have passed.
 
-A model is stored as JSON: its form, one weight per feature by name, the intercept, and how much it has learned from.
+A model is stored as JSON: its format, one weight per feature by name, the intercept, and how much it has learned from.
 Nothing stored is ever executed, and a model with other features than the current ones is not used.
 """
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from standing.gateway.warning.risk_facts import FEATURES
 from standing.ledger.errors import InvalidValue
 
-#: The form of a stored model. Increase it when the meaning of a feature changes.
+#: The format of a stored model. Increase it when the meaning of a feature changes.
 FORM: Final = 1
 #: A model that has learned from fewer outcomes, or fewer failures, is not used; only the plain rules apply.
 MIN_LEARNED = 2_000
@@ -137,7 +137,7 @@ class RiskModel:
 
     @classmethod
     def from_json(cls, text: str) -> "RiskModel":
-        """Load a stored model. Raises: InvalidValue (another form, other features, or out of bounds)."""
+        """Load a stored model. Raises: InvalidValue (another format, other features, or out of bounds)."""
         try:
             stored = StoredModel.model_validate_json(text)
         except ValidationError as error:

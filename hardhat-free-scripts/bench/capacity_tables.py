@@ -82,9 +82,12 @@ def _computed(costs: Costs) -> Iterator[str]:
         ("newest state, two slots each", f"{BINDINGS * RECORD_BYTES / 1e9:,.0f} GB"),
         ("an archive of every record grows a year, without herds", f"{grows_tb:.1f} TB"),
         (f"the same, herds of {HERD}", f"{HERD * grows_tb:.1f} TB"),
-        ("the most that full blocks bring to every node", f"{records * ATTESTATION_BYTES / 1e6:.1f} MB a second"),
-        ("full blocks, of what the bench's one node executes on 2 cores", f"{block / costs.executed_a_second:.0%}"),
-        ("gateway processes at full load that one node of a platform reads for", str(gateways)),
+        ("data per second that full blocks send to each node", f"{records * ATTESTATION_BYTES / 1e6:.1f} MB a second"),
+        (
+            "share of one benchmark node's capacity (2 cores) that executing full blocks takes",
+            f"{block / costs.executed_a_second:.0%}",
+        ),
+        ("gateway processes at full load that one ledger node can serve", str(gateways)),
     ):
         yield f"| {what} | {value} |"
 

@@ -7,8 +7,9 @@ Keys, all 32 bytes, by HKDF-SHA256:
 
 Cipher: AES-256-GCM-SIV (RFC 8452). Nonce: the publication's number in 6 bytes big-endian, then six zero bytes.
 Associated data: bank (11) ‖ binding (32) ‖ publication (6). On the ledger, the tag (16) and the first 10 bytes of the
-ciphertext are stored together (`tag_and_head`), the other 32 after them (`tail`). A binding that occurs twice in one
-publication repeats the nonce; GCM-SIV is designed for that: it shows only whether the two are equal in every part.
+ciphertext are stored together (`tag_and_head`), the other 32 after them (`tail`). The node puts at most one
+record of a binding into a publication (`outbox.in_order`), so no nonce repeats. The contract would accept two; GCM-SIV
+would then show only whether they are equal.
 
 The cipher does not commit to its key, so the bank signs a commitment to it in the grant (`ledger.attestations.grant`).
 """

@@ -243,7 +243,18 @@ def next_steps(member: Member) -> str:
 2. Copy the folder to `/etc/standing`, and start Besu: `systemctl start besu`, or `docker compose up -d besu postgresql`
    (write a password into `postgresql-password` before).
 3. The governor deploys the contract once: `standing-node ledger deploy`. Everybody gets its address.
-4. `standing-{kind} init /etc/standing/{kind} {own} --ledger-url http://127.0.0.1:{RPC_PORT} --contract 0x…`
-5. `standing-{kind} doctor -c /etc/standing/{kind}/{kind}.toml`, then `systemctl start standing-{kind}`.
+4. Create `{kind}/` with its database elsewhere, because the service can only read `/etc/standing`:
+
+       standing-{kind} init /etc/standing/{kind} {own} --database-url URL \\
+         --ledger-url http://127.0.0.1:{RPC_PORT} --contract 0x…
+
+   Only the owner can open what `init` makes, so hand it to the user that the service runs as:
+   - systemd: URL is `sqlite:////var/lib/standing/{kind}.sqlite3`. Then `install -d -o standing /var/lib/standing` and
+     `chown -R standing: /etc/standing/{kind}`.
+   - compose: URL is `postgresql+psycopg://postgres:PASSWORD@127.0.0.1/standing`, with the password of
+     `postgresql-password`. Then `chown -R` to the user of the image `standing`.
+5. Check it with `doctor -c /etc/standing/{kind}/{kind}.toml`, and start it:
+   - systemd: `sudo -u standing standing-{kind} doctor …`, then `systemctl start standing-{kind}`.
+   - compose: `docker compose run --rm standing standing-{kind} doctor …`, then `docker compose up -d`.
 6. Load `dashboard.json` into Grafana, and let your alerting read `prometheus/rules.yml`.
 """

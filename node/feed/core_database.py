@@ -74,7 +74,7 @@ _RETRY_AFTER_S = 5
 
 
 class CoreUnavailable(Unavailable):
-    """The core's database does not answer as it should. Nothing was taken in."""
+    """The core's database does not answer as it should. Nothing was loaded."""
 
 
 class Snapshot:

@@ -1,6 +1,6 @@
-"""How far each source of the feed has been read. A cursor moves in the transaction that takes in what was read.
+"""How far each source of the feed has been read. A cursor moves in the transaction that stores what was read.
 
-So nothing is lost or taken in twice, whenever the node is killed.
+So nothing is lost or stored twice, whenever the node is killed.
 """
 
 import json
@@ -29,7 +29,7 @@ def load(connection: Connection, source: str) -> dict[str, Any] | None:
 
 
 def save(connection: Connection, cursor: Cursor, now_ms: int) -> None:
-    """Move a cursor, inside the transaction that takes in what was read up to it."""
+    """Move a cursor, inside the transaction that stores what was read up to it."""
     table = schema.feed_cursors
     values = {"position": json.dumps(cursor.position, sort_keys=True), "moved_at_ms": now_ms}
     moved = connection.execute(update(table).where(table.c.source == cursor.source).values(values))

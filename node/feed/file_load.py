@@ -1,7 +1,7 @@
-"""Takes a feed file in: all of it is checked first, so that a bad line leaves no trace, then fed in parts of one entry.
+"""Loads a feed file: all of it is checked first, so that a bad line leaves no trace, then fed in parts of one entry.
 
 After a crash the same file continues where it stopped. A changes file has a cursor that moves with each part. A full
-file needs none: what was taken in already no longer differs.
+file needs none: what was loaded already no longer differs.
 """
 
 import threading

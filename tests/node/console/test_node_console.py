@@ -186,7 +186,7 @@ def test_keys_are_listed_with_their_age_and_never_opened(a_world: World, stack: 
     bank, key = started(a_world, stack)
     text = text_of(signed_in(stack, bank, key).open("/console/keys"))
     assert bank.signer.address in text
-    assert "age unknown" in text  # the world hands its secrets over in memory
+    assert "modification time unknown" in text  # the world hands its secrets over in memory
     assert f"platform Platform {PLATFORM}" in text
     file = tmp_path / "signer.json"
     file.write_text("{}")
