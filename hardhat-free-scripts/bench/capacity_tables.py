@@ -47,7 +47,7 @@ def _simulated(found: dict[str, Any]) -> Iterator[str]:
     usual, peak = usual_rate(), peak_rate()
     yield (
         f"| banks | heartbeat each | herds of | gas of heartbeats alone | staleness at {usual:,} changes a second | "
-        f"gas | at {peak:,} | gas | the wall |"
+        f"gas | at {peak:,} | gas | saturation rate |"
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for each in found["cases"]:
