@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field
 from stdnum.cn import ric
 
-from standing.ledger.attestations.numbers import compacted
+from standing.ledger.attestations.numbers import compacted, is_masked, is_scientific, visible, without_zero_decimals
 from standing.ledger.errors import InvalidValue
 
 #: Codes of ISO 20022's ExternalPersonIdentification1Code and ExternalOrganisationIdentification1Code for what an
@@ -30,6 +30,10 @@ GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
 MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _RESIDENT_15 = re.compile(r"[0-9]{15}")
+_RESIDENT_17 = re.compile(r"[0-9]{17}")
+#: What people and old systems write in place of the check character X: a multiplication sign, an asterisk, and the
+#: Cyrillic and Greek letters that look like it.
+_LIKE_X = frozenset("×*ХхΧχ")
 
 
 def _capitals(value: object) -> object:
@@ -76,7 +80,8 @@ def stated_document(scheme: str | None, country: str | None, number: str | None)
 def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
     """The canonical form `scheme:country:number`; the country is empty where no country issues the number.
 
-    Raises: InvalidValue for an unknown scheme, an invalid country code, or a number without a letter or digit.
+    Raises: InvalidValue for an unknown scheme, an invalid country code, or a number without a letter or digit, masked,
+    or rounded by a spreadsheet.
     """
     if document.scheme not in SCHEMES:
         raise InvalidValue(f"{field}_scheme", "unknown", ", ".join(SCHEMES))
@@ -85,11 +90,32 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
         raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
     if len(document.number) > MAX_DOCUMENT:
         raise InvalidValue(f"{field}_number", "too long", f"at most {MAX_DOCUMENT} characters")
-    number = compacted(document.number)
+    allowed = f"1 to {MAX_DOCUMENT} characters"
+    written = _written(document)
+    number = compacted(written)
     if not number:
-        raise InvalidValue(f"{field}_number", "no letter or digit in it", f"1 to {MAX_DOCUMENT} characters")
+        raise InvalidValue(f"{field}_number", "no letter or digit in it", allowed)
+    if is_scientific(written):
+        raise InvalidValue(f"{field}_number", "rounded by a spreadsheet", f"{allowed}, from a column of text")
+    if is_masked(written, number):
+        raise InvalidValue(f"{field}_number", "masked, or with lost characters", allowed)
     if (document.scheme, country) == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
         # Before 1999: the year without its century, and no check digit (GB 11643).
         number = number[:6] + "19" + number[6:]
         number += ric.calc_check_digit(f"{number}0")  # it leaves the last digit out
     return f"{document.scheme}:{country}:{number}".casefold()
+
+
+def compacted_document_number(document: IdDocument) -> str:
+    """A document's number in capitals, with letters, marks and digits only."""
+    return compacted(_written(document))
+
+
+def _written(document: IdDocument) -> str:
+    """A document's number as it was meant: without a spreadsheet's decimals, and with its check character as an X."""
+    written = without_zero_decimals(visible(document.number)).strip()
+    if (document.scheme, document.country) == ("NIDN", "CN") and written[-1:] in _LIKE_X:
+        digits = compacted(written[:-1])
+        if _RESIDENT_17.fullmatch(digits):
+            return f"{digits}X"
+    return written

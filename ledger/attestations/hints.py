@@ -15,7 +15,7 @@ from stdnum.cn import ric
 from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 from stdnum.fr import siren, siret
 
-from standing.ledger.attestations.documents import IdDocument
+from standing.ledger.attestations.documents import IdDocument, compacted_document_number
 from standing.ledger.attestations.numbers import compacted
 from standing.ledger.attestations.phones import canonical_phone, parsed_phone
 
@@ -52,7 +52,7 @@ def number_hint(number: str, number_type: str) -> Hint | None:
 
 def document_hint(document: IdDocument) -> Hint | None:
     """A likely slip in the number of an ID document."""
-    scheme, country, compact = document.scheme, document.country, compacted(document.number)
+    scheme, country, compact = document.scheme, document.country, compacted_document_number(document)
     if (scheme, country) == ("NIDN", "CN"):
         return _resident_hint(compact)
     if scheme in _LENGTHS:

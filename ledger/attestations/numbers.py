@@ -12,6 +12,19 @@ _MAX_NUMBER = 64  # as typed, with separators
 _NUMBER = re.compile(r"[A-Z0-9]{4,34}")  # Max34Text, the length of an account identification in ISO 20022
 #: A long number as a spreadsheet writes it: the digits that it left out are lost.
 _SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E[+-])[0-9]+")
+#: The same in a document or phone, where an E may also be a letter of its own: one digit before the point, or a plus.
+_SCIENTIFIC_ELSEWHERE = re.compile(r"[0-9][.,][0-9]+E[+-]?[0-9]{1,3}|[0-9]+E\+[0-9]{1,3}")
+#: A number as a spreadsheet writes it that took it for an amount; with or without thousands separated.
+_WITH_DECIMALS = re.compile(
+    r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)\.[0-9]{1,2}|(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]{1,2}"
+)
+_ZERO_DECIMALS = re.compile(r"([0-9]{10,})\.00?")
+#: Signs that stand for characters which are hidden, or were lost in a conversion.
+_HIDDEN = re.compile("[*?×○■□█▪〓\ufffd]|[•●·._]{2,}|#{2,}|[0-9] ?#")
+#: The same after other signs are removed. Three at least: documents and IBANs may contain two.
+_HIDDEN_BY_X = re.compile("[0-9]X{3,}[0-9]")
+#: What keeps a spreadsheet from taking text for a number.
+_QUOTES = "'\"="
 _PADDING = "\0\ufeff \t\r\n"
 _ALLOWED = "4 to 34 letters and digits"
 
@@ -20,15 +33,20 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     """The canonical form of a card or account number: capital letters and digits only.
 
     No check digit is checked: not every card has one (see `ledger.attestations.hints` for people who type). Raises:
-    InvalidValue for a wrong shape, or a number that a spreadsheet has rounded.
+    InvalidValue for a wrong shape, a number that a spreadsheet has rounded or written with decimals, or a masked one.
     """
-    if _NUMBER.fullmatch(number):
+    if _NUMBER.fullmatch(number) and "XXX" not in number:
         return number  # nearly every core writes them so
     if len(number) > _MAX_NUMBER:
         raise InvalidValue(field, f"not a {number_type} number", _ALLOWED)
-    compact = compacted(number)
-    if _SCIENTIFIC.fullmatch(visible(number).replace(" ", "").upper()):
+    written = visible(number).replace(" ", "").strip(_QUOTES).upper()
+    if _SCIENTIFIC.fullmatch(written):
         raise InvalidValue(field, "rounded by a spreadsheet", f"{_ALLOWED}, from a column of text")
+    if _WITH_DECIMALS.fullmatch(written):
+        raise InvalidValue(field, "written by a spreadsheet, with decimals", f"{_ALLOWED}, from a column of text")
+    compact = compacted(number)
+    if is_masked(written, compact):
+        raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
     if not _NUMBER.fullmatch(compact):
         raise InvalidValue(field, f"not a {number_type} number", _ALLOWED)
     return compact
@@ -44,6 +62,25 @@ def compacted(text: str) -> str:
         kept = (each for each in visible(compact) if unicodedata.category(each)[0] in "LMN")
         compact = "".join(_plain_digit(each) for each in kept).upper()
     return compact
+
+
+def is_masked(written: str, compact: str) -> bool:
+    """Whether characters of a number are hidden or lost: without them, two numbers could become one.
+
+    `written`: the number as `visible`; `compact`: as `compacted`.
+    """
+    return _HIDDEN.search(written) is not None or _HIDDEN_BY_X.search(compact) is not None
+
+
+def is_scientific(written: str) -> bool:
+    """Whether a spreadsheet has rounded a document's number or a phone (1.10105E+17)."""
+    return _SCIENTIFIC_ELSEWHERE.fullmatch(written.replace(" ", "").strip(_QUOTES).upper()) is not None
+
+
+def without_zero_decimals(written: str) -> str:
+    """A number of ten digits or more without the `.0` that programs add to a column with gaps."""
+    match = _ZERO_DECIMALS.fullmatch(written.strip())
+    return written if match is None else match[1]
 
 
 def visible(text: str) -> str:

@@ -1,7 +1,7 @@
 """Phone numbers in canonical form: E.164, in the numbering plans of today.
 
 A phone is carried as the bank's book has it, in whatever range. What cannot be read as a phone number is compared by
-its digits.
+its digits. A masked phone (138****8000) is none: two of them could be equal without being one.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 
 import phonenumbers
 
-from standing.ledger.attestations.numbers import visible
+from standing.ledger.attestations.numbers import is_scientific, visible, without_zero_decimals
 from standing.ledger.errors import InvalidValue
 
 MAX_PHONE = 64  # as written; a book may hold two numbers in one field
@@ -17,12 +17,21 @@ _HOME = "CN"
 _ALLOWED = "an international number such as +86 138 0013 8000, or a Chinese one without +86"
 #: Chinese words for an extension, which phonenumbers does not know.
 _EXTENSION = re.compile("转|轉|分机|分機")
+#: A Chinese landline with its area code, after other signs are removed, and the extension that follows a dash.
+_LANDLINE = re.compile(r"(?:(?:\+|00)?860?|0)(?:10[0-9]{8}|2[0-9]{9}|[3-9][0-9]{9,10})")
+_DASHED_EXTENSION = re.compile(r"(.*[0-9]) *[-\u2010-\u2015\u2212] *[0-9]{1,6}")
+#: The country code a second time, before a Chinese mobile number.
+_CODE_TWICE = re.compile("(?:0{0,2}86)+(1[3-9][0-9]{9})")
+_MOBILE = re.compile("1[3-9][0-9]{9}")
+#: Signs that stand for hidden or lost digits. One x or # may also come before an extension.
+_HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
+_ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
 #: Chinese mobile numbers as nearly every book has them: the library's result for one is known, and takes it a hundred
 #: times as long. 179 is left out, because carrier codes begin so.
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 
-_MEXICO, _BRAZIL, _VIETNAM, _IVORY_COAST, _BENIN = 52, 55, 84, 225, 229
+_MEXICO, _BRAZIL, _VIETNAM, _CHINA, _IVORY_COAST, _BENIN = 52, 55, 84, 86, 225, 229
 #: Vietnam, 2018: mobile numbers of eleven digits lost one (the ministry's plan 798/QĐ-BTTTT).
 _VIETNAM_2018 = {f"16{digit}": f"3{digit}" for digit in range(2, 10)}
 _VIETNAM_2018 |= {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}
@@ -33,13 +42,17 @@ _VIETNAM_2018 |= {"186": "56", "188": "58", "199": "59"}
 def canonical_phone(phone: str, field: str = "phone") -> str:
     """The E.164 form of a phone number. A number without a country code is read as Chinese.
 
-    Raises: InvalidValue where no digit is in it, or it is too long.
+    Raises: InvalidValue where no digit is in it, it is too long or masked, or a spreadsheet has rounded it.
     """
     if (mobile := _CHINESE_MOBILE.fullmatch(phone)) is not None:
         return f"+86{mobile[1]}"
     if len(phone) > MAX_PHONE:
         raise InvalidValue(field, "too long", _ALLOWED)
-    plain = _EXTENSION.split(visible(phone))[0].strip()
+    plain = without_zero_decimals(_before_extension(visible(phone)))
+    if is_scientific(plain):
+        raise InvalidValue(field, "rounded by a spreadsheet", _ALLOWED)
+    if _hides_digits(plain):
+        raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
     digits = "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
     if not digits:
         raise InvalidValue(field, "no digit in it", _ALLOWED)
@@ -47,6 +60,11 @@ def canonical_phone(phone: str, field: str = "phone") -> str:
     while canonical != before:  # a removed prefix may leave another one
         before, canonical = canonical, _e164(canonical)
     return canonical
+
+
+def is_masked_phone(phone: str) -> bool:
+    """Whether digits of a phone number are hidden or lost, as in 138****8000."""
+    return _hides_digits(_before_extension(visible(phone)))
 
 
 def parsed_phone(phone: str) -> phonenumbers.PhoneNumber | None:
@@ -57,13 +75,40 @@ def parsed_phone(phone: str) -> phonenumbers.PhoneNumber | None:
         return None
 
 
+def _before_extension(shown: str) -> str:
+    plain = _EXTENSION.split(shown)[0].strip()
+    dashed = _DASHED_EXTENSION.fullmatch(plain)
+    if dashed is None or not _LANDLINE.fullmatch(re.sub("[^0-9+]", "", dashed[1])):
+        return plain
+    # Otherwise the last group belongs to the number.
+    return dashed[1] if _is_valid(dashed[1]) else plain
+
+
+def _hides_digits(plain: str) -> bool:
+    if _HIDDEN.search(plain) is not None:
+        return True
+    sign = _ONE_X.search(plain)
+    if sign is None or not any(each.isdecimal() for each in plain[: sign.start()]):
+        return False
+    return not _is_valid(plain[: sign.start()])
+
+
+def _is_valid(phone: str) -> bool:
+    """Whether a phone is complete: the library knows it as in use, or it could be a Chinese mobile number."""
+    parsed = parsed_phone(phone)
+    return parsed is not None and (phonenumbers.is_valid_number(parsed) or _MOBILE.fullmatch(_NSN(parsed)) is not None)
+
+
 def _e164(phone: str) -> str:
     parsed = parsed_phone(phone)
     if parsed is None:
         digits = "".join(str(unicodedata.decimal(each)) for each in phone if each.isdecimal())
         return ("+" if phone.startswith("+") else "") + digits
     assert parsed.country_code is not None
-    return f"+{parsed.country_code}{_of_today(parsed.country_code, _NSN(parsed))}"
+    national = _NSN(parsed)
+    if parsed.country_code == _CHINA and (twice := _CODE_TWICE.fullmatch(national)) is not None:
+        national = twice[1]
+    return f"+{parsed.country_code}{_of_today(parsed.country_code, national)}"
 
 
 def _of_today(country_code: int, national: str) -> str:

@@ -19,6 +19,7 @@ from standing.ledger.attestations.identity import (
 )
 from standing.ledger.attestations.limits import LIMIT_FIELDS, NO_LIMITS, NOTHING, Limits
 from standing.ledger.attestations.money import NO_LIMIT, check_in_use, currency_number
+from standing.ledger.attestations.phones import is_masked_phone
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.errors import InvalidValue
@@ -188,8 +189,8 @@ def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
 
 
 def _phone(stated: str) -> str:
-    """A phone in canonical form; empty where it is "none", or without a digit, as a core writes where it has none."""
-    if stated == _NONE or not any(character.isdecimal() for character in stated):
+    """A phone in canonical form; empty where it is "none" or masked, or has no digit, as where a core has none."""
+    if stated == _NONE or not any(character.isdecimal() for character in stated) or is_masked_phone(stated):
         return ""
     return canonical_phone(stated)
 

@@ -205,6 +205,41 @@ def test_a_few_odd_accounts_are_not_too_many_where_a_file_states_only_what_chang
         _load(bank, tmp_path, "changes", more)
 
 
+def test_a_number_damaged_by_a_spreadsheet_or_a_mask_names_no_account(bank: Bank, tmp_path: Path) -> None:
+    rows = [account(index) for index in range(6)]
+    _load(bank, tmp_path, "full", rows)
+    grants = [grant_of(bank.bind(row)) for row in rows[2:]]
+    number = str(rows[3]["number"])
+    # What the last mask leaves visible is another account's number.
+    damaged = [f"{number}.0", f"{number[:4]}****{number[-4:]}", f"{number[:4]}****{rows[2]['number'][4:]}"]
+    bad = [{**row, "number": each, "status": "frozen"} for row, each in zip(rows[3:], damaged, strict=True)]
+    report = _load(bank, tmp_path, "full", [*rows[:3], *bad])
+    assert (report.outcome, report.untold_lines, report.missing, report.unstated) == ("loaded", 3, 3, 3)
+    assert [each.field for each in report.problems] == ["number"] * 3
+    wait_until(lambda: all(status_on_ledger(bank, grant) == Status.UNSTATED for grant in grants[1:]))
+    assert status_on_ledger(bank, grants[0]) == Status.ACTIVE
+    with pytest.raises(FileRejected):
+        _load(bank, tmp_path, "changes", [{"number": damaged[0], "status": "frozen"}])
+    for each in damaged:
+        refused = _push(bank, {"number": each, "status": "frozen"}, on_bad_change="unstate")
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "changes[0].number")
+        assert each not in refused.text
+
+
+def test_a_masked_phone_counts_as_none_and_a_masked_document_makes_its_account_unstated(
+    bank: Bank, tmp_path: Path
+) -> None:
+    report = _load(
+        bank, tmp_path, "full", [account(1, phone="138****8000"), account(2, id_document_number="110105****002X")]
+    )
+    assert [(each.line, each.field) for each in report.problems] == [(2, "id_document_number")]
+    # No phone is compared: neither the true one nor any other can be equal to a masked one.
+    assert grant_of(bank.bind(account(1, phone="+8613900139000")))
+    claimed = bank.bind(account(1, phone="138****8000"))
+    assert (claimed.status_code, claimed.json()["errors"][0]["field"]) == (422, "phone")
+    assert [each.number for each in unstated(bank)] == [account(2)["number"]]
+
+
 @pytest.mark.parametrize(("bad", "taken"), [(10, True), (11, False)])
 def test_a_file_with_too_many_bad_lines_is_rejected(bank: Bank, tmp_path: Path, bad: int, taken: bool) -> None:
     rows = [account(index, **({"status": "?"} if index < bad else {})) for index in range(100)]
