@@ -3,7 +3,8 @@
 A canonical name is the name after Unicode's NFKC_Casefold, without dots, dashes, apostrophes, commas, symbols,
 spaces and invisible characters. Private-use characters of GBK and radicals are the Han characters that they stand for
 (`ledger.attestations.han`). A private-use character of a bank's own, and a character that this Python's Unicode does
-not know yet, is kept: without it, two names could become one.
+not know yet, is kept: without it, two names could become one. For the same reason a sign in place of a character that
+was lost in a conversion is kept.
 """
 
 import re
@@ -34,6 +35,22 @@ INVISIBLE = dict.fromkeys((*_IGNORABLE, *_LETTERLIKE_SIGNS))
 #: Turkish and Azeri have a dotless i, which the capitals of other systems do not distinguish from the dotted one.
 _DOTLESS = str.maketrans({"\u0131": "i"})
 
+#: What programs write where a character was lost or could not be shown. A question mark is one beside Han characters.
+_LOST = "\ufffd\u25a1\u3013"
+_QUESTION_MARKS = "?\uff1f\ufe56"
+_HAN_RANGES = (
+    "\u2e80-\u2fdf\u3005-\u3007\u31c0-\u31e3\u3400-\u4dbf\u4e00-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_ANY_HAN = re.compile(f"[{_HAN_RANGES}]")
+_STRAY_QUESTION_MARKS = re.compile(rf"(?<![?{_HAN_RANGES}{_LOST}])\?+(?![?{_HAN_RANGES}{_LOST}])")
+
+#: A Hangul letter that is written as a middle dot, and the line that stretches an Arabic word.
+_DOT_LETTER, _TATWEEL = "\u318d", "\u0640"
+#: Circles that are written for the digit zero of Han.
+_CIRCLES = "\u25cb\u25ef"
+_EQUIVALENTS = HAN_EQUIVALENTS | str.maketrans(_CIRCLES, "\u3007" * len(_CIRCLES), _DOT_LETTER)
+_SHOWN_AS_NOTHING = INVISIBLE | {ord(_TATWEEL): None}
+
 #: Controls, formats, surrogates, separators, punctuation and symbols. Unassigned (Cn) and private-use characters (Co)
 #: are kept.
 _LEFT_OUT = frozenset(
@@ -50,7 +67,7 @@ def canonical_name(name: str, field: str = "holder_name") -> str:
     if len(name) > MAX_NAME:
         raise InvalidValue(field, f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
     canonical = folded(name)
-    if not canonical:
+    if not canonical.strip(_LOST + "?"):
         raise InvalidValue(field, "no letters in it", f"a name of 1 to {MAX_NAME} characters")
     return canonical
 
@@ -72,25 +89,39 @@ def _folded_once(text: str) -> str:
     if text.isascii():
         return "".join(filter(str.isalnum, text.lower()))
     plain = "".join(each for each in text if unicodedata.category(each) != _SPACING_ACCENTS)
-    composed = unicodedata.normalize("NFKC", plain.translate(HAN_EQUIVALENTS)).casefold()
+    composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
     # A capital I with a dot folds to an i and a combining dot.
-    letters = unicodedata.normalize("NFKC", composed).translate(_DOTLESS).replace("i\u0307", "i").translate(INVISIBLE)
-    kept = (each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_part_of_han(each))
-    return unicodedata.normalize("NFKC", "".join(kept))
+    letters = (
+        unicodedata.normalize("NFKC", composed).translate(_DOTLESS).replace("i\u0307", "i").translate(_SHOWN_AS_NOTHING)
+    )
+    kept = "".join(each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
+    if "?" in kept:
+        kept = _STRAY_QUESTION_MARKS.sub("", kept)
+    return unicodedata.normalize("NFKC", kept)
 
 
-def _is_part_of_han(character: str) -> bool:
-    """Whether it is a radical or a stroke that stands for no ideograph in the tables; to Unicode they are symbols."""
-    return "\u2e80" <= character <= "\u2fdf" or "\u31c0" <= character <= "\u31e3"
+def _is_kept_sign(character: str) -> bool:
+    """Whether a symbol or punctuation mark is kept.
+
+    It is a radical or a stroke that stands for no ideograph in the tables, or it may stand for a lost character.
+    """
+    return (
+        "\u2e80" <= character <= "\u2fdf" or "\u31c0" <= character <= "\u31e3" or character in _LOST or character == "?"
+    )
 
 
 def words_of(name: str) -> list[str]:
     """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
-    spaced = "".join(each if _holds_together(each) else " " for each in unicodedata.normalize("NFC", name))
+    within = _LOST + _CIRCLES + (_QUESTION_MARKS if _ANY_HAN.search(name) else "")
+    spaced = "".join(
+        each if each in within or _holds_together(each) else " " for each in unicodedata.normalize("NFC", name)
+    )
     return [word for word in (folded(part) for part in spaced.split()) if word]
 
 
 def _holds_together(character: str) -> bool:
     """Whether a character is within a word: a letter, mark or digit, or nothing at all. Apostrophes are within too."""
     category = unicodedata.category(character)
+    if character == _DOT_LETTER:
+        return False
     return category not in _LEFT_OUT or category == "Cf" or character in "'\u2019`´\u02bc"

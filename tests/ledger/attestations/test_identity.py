@@ -40,6 +40,11 @@ from standing.ledger.errors import InvalidValue
         ("Sean O'Brien", "Sean O\u2019Brien", "Sean O\u02bcBrien", "SEAN OBRIEN"),
         ("Jean-Luc Moreau", "Jean Luc Moreau", "Jean\u2011Luc Moreau"),
         ("Zhang Wei", "ZHANG, WEI"),
+        ("محمد", "محـمد", "مـحـمـد"),
+        ("买买提吐尔逊", "买买提\u318d吐尔逊"),
+        ("李〇", "李○", "李◯"),
+        ("欧阳？", "欧阳?", "欧阳 ?", "欧阳﹖"),
+        ("Sean O'Brien", "Sean O?Brien?"),
         ("İBRAHİM YILDIZ", "İbrahim Yıldız", "IBRAHIM YILDIZ"),
     ],
 )
@@ -88,6 +93,27 @@ def test_invisible_characters_and_dashes_in_pasted_numbers_are_ignored() -> None
 
 def test_different_names_stay_different() -> None:
     assert len({canonical_name(name) for name in ("张伟", "张炜", "章伟", "Zhang Wei")}) == 4
+
+
+@pytest.mark.parametrize("base", ["赵", "欧阳娜", "買\ue000", "\U00020087"])
+def test_a_lost_character_of_a_name_does_not_vanish(base: str) -> None:
+    lost = ("", "\ufffd", "?", "??", "□", "〓", "〇", "\ufffd\ufffd")
+    for written in ([base + each for each in lost], [each + base for each in lost]):
+        assert len({canonical_name(name) for name in written}) == len(lost)
+    assert canonical_name(f"Zhao \ufffd {base}") != canonical_name(f"Zhao {base}")
+    # A rotated name keeps it, too.
+    assert names.words_of(f"{base}? 伟\ufffd李□○") == [f"{base}?", "伟\ufffd李□〇"]
+
+
+@pytest.mark.parametrize("name", ["\ufffd\ufffd", "□□", "〓", "?", "？？", "\ufffd?"])
+def test_a_name_of_only_lost_characters_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="no letters in it"):
+        canonical_name(name)
+
+
+def test_a_hangul_dot_separates_words_and_a_stretched_letter_does_not() -> None:
+    assert names.words_of("买买提\u318d吐尔逊") == ["买买提", "吐尔逊"]
+    assert names.words_of("محـمد علي") == ["محمد", "علي"]
 
 
 def test_a_name_of_only_han_characters_is_already_canonical() -> None:
