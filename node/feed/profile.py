@@ -4,7 +4,10 @@ A profile says which column is which field of a change, and how values are writt
 unchanged.
 """
 
+import re
 import tomllib
+import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -19,6 +22,9 @@ ENCODINGS = ("utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be")
 
 #: The mark that `feed learn` writes where it cannot guess. A profile that still holds it is refused.
 TO_FILL_IN = "?"
+
+#: Form after form must give back this date; its parts differ from each other and from what strptime assumes.
+_EXAMPLE = datetime(2026, 11, 28, 13, 45, 56, 789_000, tzinfo=UTC)
 
 _MAX_WORDS = 500
 _MAX_PROFILE_BYTES = 262_144
@@ -37,9 +43,15 @@ class Amounts(BaseModel):
     thousands: str = Field("", max_length=1, description="Separates groups of digits; empty: none")
     decimal: str = Field(".", min_length=1, max_length=1)
 
+    @field_validator("thousands", "decimal")
+    @classmethod
+    def _plain(cls, sign: str) -> str:
+        """A sign as amounts are read: a no-break space is a space."""
+        return unicodedata.normalize("NFKC", sign)
+
     @model_validator(mode="after")
     def _check(self) -> "Amounts":
-        if self.thousands == self.decimal or (self.thousands + self.decimal).isalnum():
+        if self.thousands == self.decimal or any(each.isalnum() for each in self.thousands + self.decimal):
             raise ValueError("thousands and decimal are two different signs, and no digits or letters")
         return self
 
@@ -48,7 +60,7 @@ class Times(BaseModel):
     """How `effective_at_ms` is written.
 
     `form`: `epoch_ms`, `epoch_s`, `iso` (ISO 8601), `timestamp` (a view's own type), or a form of `strptime` such as
-    `%Y%m%d %H%M%S`. `zone` is that of times which do not state one.
+    `%Y%m%d %H%M%S`, which contains year, month and day. `zone` is that of times which do not state one.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,9 +71,13 @@ class Times(BaseModel):
     @field_validator("form")
     @classmethod
     def _check_form(cls, form: str) -> str:
-        if form not in {"epoch_ms", "epoch_s", "iso", "timestamp", TO_FILL_IN} and "%" not in form:
-            raise ValueError("allowed: epoch_ms, epoch_s, iso, timestamp, or a form such as %Y-%m-%d %H:%M:%S")
-        return form
+        plain = unicodedata.normalize("NFKC", form)  # as times are read
+        if plain not in {"epoch_ms", "epoch_s", "iso", "timestamp", TO_FILL_IN} and not _reads_dates(plain):
+            raise ValueError(
+                "allowed: epoch_ms, epoch_s, iso, timestamp, or a form with year, month and day, each directive once,"
+                " such as %Y-%m-%d %H:%M:%S"
+            )
+        return plain
 
     @field_validator("zone")
     @classmethod
@@ -73,6 +89,15 @@ class Times(BaseModel):
         except KeyError as error:
             raise ValueError("no such time zone; allowed: an IANA name, such as Asia/Shanghai") from error
         return zone
+
+
+def _reads_dates(form: str) -> bool:
+    """Whether `strptime` can use a form, and reads a whole date by it."""
+    try:
+        read = datetime.strptime(_EXAMPLE.strftime(form), form)  # noqa: DTZ007 - only its date is looked at
+    except (ValueError, re.error):  # re.error: a directive occurs twice
+        return False
+    return read.date() == _EXAMPLE.date()
 
 
 class Profile(BaseModel):

@@ -14,6 +14,7 @@ from standing.node.feed.profile import Amounts, Profile, Times
 from standing.node.feed.records import BAD_BYTES, BOOLEANS, LIMITS, trimmed
 
 _LISTED_WORDS = 20
+_EPOCH_END = 10**15  # the first number of too many digits
 
 #: A value of a row: a cell's text, or whatever a database's driver gives.
 Convert = Callable[[Any], Any]
@@ -139,6 +140,7 @@ def _currency(value: Any) -> Any:
 
 
 def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
+    """Reads limits. Text in minor units has no decimals: with them it is probably in major units."""
     decimal, thousands = re.escape(amounts.decimal), re.escape(amounts.thousands)
     # Groups of two to four digits, the last of three or four: 1,234,567 and 12,34,567 and 123,4567, but not 1,5.
     grouped = rf"\d{{1,4}}(?:{thousands}\d{{2,4}})*{thousands}\d{{3,4}}|" if amounts.thousands else ""
@@ -177,6 +179,8 @@ def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, ex
     match = shape.fullmatch(unicodedata.normalize("NFKC", str(value)))
     if match is None:
         raise wrong
+    if amounts.unit == "minor" and match[2] is not None:
+        raise InvalidValue(field, "decimals, although the profile's unit is minor", f"an amount such as {example}")
     whole = match[1].replace(amounts.thousands, "") if amounts.thousands else match[1]
     return Decimal(f"{whole}.{match[2] or 0}")
 
@@ -203,10 +207,12 @@ def _time_reader(times: Times) -> Convert:
 
 
 def _epoch(value: Any, factor: int, form: str) -> int:
-    text = str(value)
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,15}(\.\d{1,9})?", text):
-        raise InvalidValue("effective_at_ms", "not a time", f"a time written as {form}")
-    return int(Decimal(text) * factor)
+    if isinstance(value, Decimal):  # a driver's own, which may show an exponent
+        if value.is_finite() and 0 <= value < _EPOCH_END:
+            return int(value * factor)
+    elif not isinstance(value, bool) and re.fullmatch(r"\d{1,15}(\.\d{1,9})?", str(value)):
+        return int(Decimal(str(value)) * factor)
+    raise InvalidValue("effective_at_ms", "not a time", f"a time written as {form}")
 
 
 def _to_ms(moment: datetime, zone: tzinfo) -> int:

@@ -187,6 +187,16 @@ AMOUNTS = [
     ({"unit": "major"}, "CNY", True, None),
     ({"unit": "major"}, "CNX", "1", None),
     ({"unit": "minor"}, "CNY", "9" * 20, None),
+    ({"unit": "minor"}, "CNY", "500.00", None),
+    ({"unit": "minor", "decimal": ","}, "CNY", "500,0", None),
+    ({"unit": "minor", "thousands": ","}, "CNY", "50,000", 50_000),
+    ({"unit": "minor"}, "CNY", Decimal("500.00"), 500),
+    *(
+        ({"unit": "major", "thousands": profiled, "decimal": ","}, "EUR", f"50{written}000,00", 5_000_000)
+        for profiled in (" ", "\u00a0", "\u202f")
+        for written in (" ", "\u00a0", "\u202f")
+    ),
+    ({"unit": "major", "decimal": "．"}, "CNY", "1.5", 150),
 ]
 
 
@@ -208,6 +218,18 @@ TIMES = [
     ({"form": "epoch_ms"}, 1_767_225_600_000, 1_767_225_600_000),
     ({"form": "timestamp", "zone": "Asia/Shanghai"}, datetime(2026, 1, 1, 8), 1_767_225_600_000),  # noqa: DTZ001
     ({"form": "timestamp"}, datetime(2026, 1, 1, tzinfo=UTC), 1_767_225_600_000),
+    ({"form": "epoch_ms"}, Decimal("1.7672256E+12"), 1_767_225_600_000),
+    ({"form": "epoch_s"}, Decimal("1767225600.2500000000"), 1_767_225_600_250),
+    ({"form": "epoch_ms"}, Decimal("1E+15"), None),
+    ({"form": "epoch_ms"}, Decimal("1E+999999"), None),
+    ({"form": "epoch_ms"}, Decimal("-1"), None),
+    ({"form": "epoch_ms"}, Decimal("NaN"), None),
+    ({"form": "epoch_ms"}, Decimal("sNaN"), None),
+    ({"form": "%Y／%m／%d"}, "2026/01/01", 1_767_225_600_000),
+    ({"form": "%Y／%m／%d"}, "2026／01／01", 1_767_225_600_000),
+    ({"form": "%d.%m.%y"}, "01.01.26", 1_767_225_600_000),
+    ({"form": "%Y-%j"}, "2026-001", 1_767_225_600_000),
+    ({"form": "%Y-%m-%dT%H:%M:%S.%f%z"}, "2026-01-01T08:00:00.25+0800", 1_767_225_600_250),
     ({"form": "%Y-%m-%d"}, "2026-02-30", None),
     ({"form": "epoch_s"}, "yesterday", None),
 ]
@@ -248,11 +270,27 @@ BAD_PROFILES = [
     ({"columns": {"number": "a"}, "constants": {"daily_limit_minor": "much"}}, "daily_limit_minor"),
     ({"columns": {"number": "a"}, "times": {"zone": "Mars"}}, "zone"),
     ({"columns": {"number": "a"}, "times": {"form": "yesterday"}}, "form"),
+    *(
+        ({"columns": {"number": "a"}, "times": {"form": form}}, "times.form")
+        for form in (
+            "%Y-%m-%d %H:%m:%S",
+            "%Y%Y%m%d",
+            "%Y-%m",
+            "%m-%d",
+            "%d %H:%M",
+            "%H:%M:%S",
+            "%Y%m%d %Q",
+            "%Y%m%d%",
+            "%s",
+        )
+    ),
     ({"columns": {"number": "a"}, "encoding": "big5"}, "encoding"),
     ({"columns": {"number": 1}}, "columns.number"),
     ({"columns": {"number": "a"}, "heading": False}, "columns.number"),
     ({"columns": {"number": "a"}, "delimiter": '"'}, "delimiter"),
     ({"columns": {"number": "a"}, "amounts": {"thousands": "."}}, "thousands"),
+    ({"columns": {"number": "a"}, "amounts": {"thousands": "．"}}, "thousands"),
+    ({"columns": {"number": "a"}, "amounts": {"thousands": "²"}}, "thousands"),
 ]
 
 
