@@ -42,7 +42,7 @@ class RowReader:
             change, found = read_record(record)
             problems = [*problems, *found]
             number = stated_number(record)
-            wrong = None if change is None or number is None else number_problem(change)
+            wrong = None if change is None else number_problem(change)
             if wrong is not None:
                 problems.append(wrong)
             name = _row_name(record)

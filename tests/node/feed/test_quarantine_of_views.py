@@ -7,6 +7,7 @@ from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Profile
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
+from standing.node.feed.view_rows import RowReader
 from tests.node.feed.view_passes import read_pass, unstated, view_source, watermark
 from tests.node.node_tools import (
     SqlCore,
@@ -38,18 +39,35 @@ def test_a_bad_row_in_the_view_does_not_delay_anothers_freeze(bank: Bank, core: 
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.ACTIVE)
 
 
-def test_a_row_that_names_no_account_unstates_accounts_without_a_row(bank: Bank, core: SqlCore) -> None:
+@pytest.mark.parametrize("damaged", ["6.22E+18", "730000000003.0", "7300****0003", "7300????0003"])
+def test_a_row_that_names_no_account_unstates_accounts_without_a_row(bank: Bank, core: SqlCore, damaged: str) -> None:
     core.put(bank.clock.now_ms(), *(account(index) for index in range(5)))
     source = view_source(bank, core, page_size=2)
     read_pass(bank, core, source)
     grants = [grant_of(bank.bind(account(index))) for index in range(5)]
     core.run(
-        f"UPDATE core_accounts SET number = '6.22E+18', changed_ms = {bank.clock.advance(10)}"
+        f"UPDATE core_accounts SET number = '{damaged}', changed_ms = {bank.clock.advance(10)}"
         f" WHERE number = '{account(3)['number']}'"
     )
     read_pass(bank, core, source)
     wait_until(lambda: status_on_ledger(bank, grants[3]) == Status.UNSTATED)
     assert [each.number for each in unstated(bank)] == [account(3)["number"]]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "problem"),
+    [
+        ("6.22E+18", "rounded by a spreadsheet"),
+        ("730000000003.0", "with decimals"),
+        ("7300****0003", "masked"),
+        ("7300XXXX0003", "masked"),
+    ],
+)
+def test_the_operator_sees_why_a_row_names_no_account_without_its_number(damaged: str, problem: str) -> None:
+    page = RowReader(None).read([{**account(1), "effective_at_ms": 1, "number": damaged}], 5)
+    assert (page.unnamed, page.states, page.bad) == (1, [], [])
+    assert problem in page.first_problem
+    assert damaged not in page.first_problem
 
 
 def test_a_view_with_too_many_bad_rows_is_refused(bank: Bank, core: SqlCore) -> None:
