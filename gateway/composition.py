@@ -21,7 +21,7 @@ from standing.gateway.decisions.service import DecisionService
 from standing.gateway.evidence.signing import EvidenceSigner, load_evidence_key
 from standing.gateway.following import assembly as following
 from standing.gateway.following.assembly import Following
-from standing.gateway.following.reconcile import Pace, Reconciler
+from standing.gateway.following.reconcile import BatchPace, Reconciler
 from standing.gateway.following.reconcile_schedule import ReconcileSchedule
 from standing.gateway.ledger_reading.nodes import LedgerNodes, Watch, check_ledger
 from standing.gateway.ledger_reading.reader import Reader
@@ -32,12 +32,12 @@ from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
-from standing.gateway.warning.came_true import Warnings
 from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.risk_run import RiskRunner
 from standing.gateway.warning.risk_schedule import RiskSchedule
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.scoring import Scoring
+from standing.gateway.warning.warning_outcomes import Warnings
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, SystemClock
@@ -319,7 +319,7 @@ def _reconciling(base: _Base) -> tuple[Reconciler, ReconcileSchedule]:
         policy=base.policy,
         clock=base.clock,
         rule=base.settings.block_rule,
-        pace=Pace(base.settings.reconcile_batch, base.settings.reconcile_pause_ms),
+        pace=BatchPace(base.settings.reconcile_batch, base.settings.reconcile_pause_ms),
     )
     return reconciler, ReconcileSchedule(
         reconciler,

@@ -27,9 +27,9 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import BANKS, Consortium, consortium
+from tests.network.faulty_consortium import own_store
 from tests.network.hosts import hosts_in_use
 from tests.network.load import Load, rests_on_attestation
-from tests.network.place import own_store
 
 _HOLDS_S = (2, 15)
 _PAUSES_S = (3, 10)

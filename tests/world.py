@@ -39,7 +39,7 @@ from standing.node.settings import NodeSettings
 from standing.node.storage.database import NodeDatabase
 from tests.databases import new_database
 from tests.mempool import Mempool, parse
-from tests.patience import PATIENT_MS, patient_ledger
+from tests.timeouts import PATIENT_MS, patient_ledger
 
 PLATFORM = "jinqiao-pay"
 REGISTRAR = DEVNET_KEYS[0]

@@ -22,7 +22,7 @@ class AccountDocument(BaseModel):
     number_type: str = Field(examples=["card"])
     health: Health = Field(
         description="good: payments and withdrawals are possible; limited: one of the two; blocked: neither, for now; "
-        "ended: neither any more; unknown: it cannot be said now"
+        "ended: neither will be possible again; unknown: cannot be determined now"
     )
     reason: Reason | None = Field(
         description="Why it is not good; null where it is, and for a bank that this platform no longer serves"

@@ -17,7 +17,7 @@ from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, exported, parse_line
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import Progress, audit_ledger
-from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.evidence.verification.commands import jwk
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import Storage
@@ -62,7 +62,7 @@ def audit_ledger_command(
             walked = audit_ledger(client, audit, progress)
         if export is not None and gateway_key is not None:
             with _bar("decisions") as progress:
-                audit_decisions(_lines(export), Means(jwk(gateway_key), address), walked, audit, progress)
+                audit_decisions(_lines(export), VerifierInputs(jwk(gateway_key), address), walked, audit, progress)
     _show(audit, walked.to_block, as_json)
     raise typer.Exit(2 if audit.findings else 0)
 

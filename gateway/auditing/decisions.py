@@ -23,7 +23,7 @@ from standing.gateway.auditing.reading import BlockReads
 from standing.gateway.decisions.question import Kind as Transacted
 from standing.gateway.decisions.rules import Decision, Outcome
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
-from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.case import VerifierInputs, parse_evidence
 from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import read_claims
@@ -57,7 +57,7 @@ class _Decided:
 
 def audit_decisions(
     lines: Iterable[Exported],
-    means: Means,
+    means: VerifierInputs,
     walked: Walked,
     audit: Audit,
     progress: Progress = quiet,
@@ -73,7 +73,7 @@ def audit_decisions(
             if each.claims.transaction_sha256 in seen:
                 audit.found(Kind.TWICE, each.claims.platform, each.where, "decided a second time")
             seen.add(each.claims.transaction_sha256)
-            own = Means(means.gateway_key, means.contract, each.line.binding_key)
+            own = VerifierInputs(means.gateway_key, means.contract, each.line.binding_key)
             _record_findings(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
         done += len(group)
         progress(done, len(decided))

@@ -159,7 +159,7 @@ class NodeClient:
         """
         answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/resync", None)
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: bind the account again")
+            raise NotFound(f"the node of {bank.bic} does not know this binding; bind the account again")
         if answer.status != httpx.codes.OK:
             raise _refusal(bank, answer)
         try:
@@ -176,7 +176,7 @@ class NodeClient:
         body = {"challenge": "0x" + challenge.hex()}
         answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/certificate", body)
         if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; allowed: bind the account again")
+            raise NotFound(f"the node of {bank.bic} does not know this binding; bind the account again")
         if answer.status != httpx.codes.OK:
             raise _refusal(bank, answer)
         try:

@@ -13,7 +13,7 @@ from standing.gateway.console.charts import HEIGHT, WIDTH, AgeChart, age_chart
 from standing.gateway.console.pulse import Pulse
 from standing.gateway.console.visits import GatewayDep
 from standing.gateway.following import bank_ages
-from standing.gateway.operations.service import BankState, GatewayStatus
+from standing.gateway.operations.service import BankStatus, GatewayStatus
 from standing.ledger.service.console.visits import VisitDep
 from standing.ledger.service.injection import provided
 
@@ -30,7 +30,7 @@ class BankView:
     """A bank as the page shows it; `state` is None where the ledger cannot be read."""
 
     bank: Bank
-    state: BankState | None
+    state: BankStatus | None
     chart: AgeChart
     calls: NodeCalls
 

@@ -11,7 +11,7 @@ from standing.gateway.access.localized import Localized
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.evidence.routes import get_evidence
-from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.case import VerifierInputs, parse_evidence
 from standing.gateway.evidence.verification.run import Report, verify
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.ledger.chain.client import LedgerClient
@@ -133,5 +133,5 @@ def _state(number: int, failed: int | None, reason: str | None) -> str:
 def _verify(gateway: Any, raw: bytes, key: bytes | None) -> Report:
     contract = parse_address(gateway.settings.ledger_contract, "ledger_contract")
     client = LedgerClient(gateway.settings.all_ledger_urls, contract, timeout_s=_TIMEOUT_S)
-    means = Means(gateway_key=gateway.evidence.jwk, contract=contract, binding_key=key, policy=None)
+    means = VerifierInputs(gateway_key=gateway.evidence.jwk, contract=contract, binding_key=key, policy=None)
     return verify(parse_evidence(raw), means, client)

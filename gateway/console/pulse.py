@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 
-from standing.gateway.operations.service import BankState
+from standing.gateway.operations.service import BankStatus
 from standing.ledger.errors import Overloaded
 
 #: How often open pages are updated.
@@ -20,7 +20,7 @@ class Pulse:
 
     def __init__(
         self,
-        states: Callable[[], Awaitable[list[BankState] | None]],
+        states: Callable[[], Awaitable[list[BankStatus] | None]],
         open_ones: Callable[[Collection[str]], Awaitable[set[str]]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

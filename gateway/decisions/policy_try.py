@@ -25,7 +25,7 @@ _BAD_ENDS = (EventType.LOST, EventType.FROZEN, EventType.CLOSED)
 
 
 @dataclass(slots=True)
-class Tried:
+class RuleDryRun:
     """The approved transactions that one rule would have held. Sums are minor units, by currency.
 
     `captured`, `voided`, `reserved`: how they ended. `refunded`: some of it was paid back. `trouble_soon`: the bank
@@ -45,14 +45,14 @@ class DryRun:
     transactions of each rule, newest last."""
 
     approved: int
-    rules: dict[str, Tried]
+    rules: dict[str, RuleDryRun]
     examples: dict[str, list[str]]
 
 
 def dry_run(connection: Connection, rules: Sequence[RiskRule], since_ms: int) -> DryRun:
     """Replay the rules over the approvals since a time, in order."""
     replay = _Replay(connection, rules)
-    run = DryRun(0, {rule.name: Tried() for rule in rules}, {rule.name: [] for rule in rules})
+    run = DryRun(0, {rule.name: RuleDryRun() for rule in rules}, {rule.name: [] for rule in rules})
     approved = 0
     for row in _approvals(connection, since_ms - _LOOK_BACK_MS):
         question = Question(Kind(row.kind), row.amount_minor, currency_number(row.currency))
@@ -131,7 +131,7 @@ def _tally(rule: RiskRule, amounts: Sequence[PastAmount], now_ms: int) -> Tally:
     return Tally(count, sum_minor)
 
 
-def _add(tried: Tried, row: Row[Any], trouble: bool) -> None:
+def _add(tried: RuleDryRun, row: Row[Any], trouble: bool) -> None:
     tried.held += 1
     tried.sum_minor[row.currency] = tried.sum_minor.get(row.currency, 0) + row.amount_minor
     tried.ends[row.state or "none"] = tried.ends.get(row.state or "none", 0) + 1

@@ -20,7 +20,7 @@ from standing.gateway.decisions.batch import batch_answer
 from standing.gateway.decisions.examples import DECISION_REQUEST_EXAMPLES
 from standing.gateway.decisions.reviews import Reviews
 from standing.gateway.decisions.rules import Outcome
-from standing.gateway.decisions.search import DecisionSearch, Page, Wanted
+from standing.gateway.decisions.search import DecisionFilter, DecisionSearch, Page
 from standing.gateway.decisions.service import DecisionService
 from standing.gateway.decisions.usage import State
 from standing.gateway.errors import (
@@ -140,7 +140,7 @@ async def get_decisions(
 
     An unknown user or binding is 404, not an empty list.
     """
-    wanted = Wanted(
+    wanted = DecisionFilter(
         user_id=user_id,
         binding=_binding(binding),
         account_of=_binding(account_of),
@@ -168,7 +168,7 @@ async def get_reviews(
     limit: d.Limit = 50,
 ) -> Response:
     """Decisions that are awaiting review by staff: close each with `POST /v1/decisions/{id}/review`."""
-    wanted = Wanted(user_id=user_id, binding=_binding(binding), reason=reason)
+    wanted = DecisionFilter(user_id=user_id, binding=_binding(binding), reason=reason)
     return _page(await search.open_reviews(wanted, limit=limit, cursor=cursor))
 
 

@@ -26,7 +26,7 @@ _TABLE = schema.decisions.c
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DecisionFilter:
     """A filter: decisions that match every stated field.
 
     `account_of`: a binding; matches the decisions of all bindings of its account. `since_ms` is inclusive, `until_ms`
@@ -57,15 +57,15 @@ class DecisionSearch:
         self._storage = storage
         self._clock = clock
 
-    async def listed(self, wanted: Wanted, *, limit: int, cursor: str | None = None) -> Page:
+    async def listed(self, wanted: DecisionFilter, *, limit: int, cursor: str | None = None) -> Page:
         """A page of decisions, newest first."""
         return await self._storage.reading(self._page, wanted, limit, cursor, open_reviews=False)
 
-    async def open_reviews(self, wanted: Wanted, *, limit: int, cursor: str | None = None) -> Page:
+    async def open_reviews(self, wanted: DecisionFilter, *, limit: int, cursor: str | None = None) -> Page:
         """A page of the queue: decisions whose review is open, oldest first."""
         return await self._storage.reading(self._page, wanted, limit, cursor, open_reviews=True)
 
-    def _page(self, wanted: Wanted, limit: int, cursor: str | None, *, open_reviews: bool) -> Page:
+    def _page(self, wanted: DecisionFilter, limit: int, cursor: str | None, *, open_reviews: bool) -> Page:
         with self._storage.read() as connection:
             _check(connection, wanted)
             query = _matching(wanted)
@@ -92,7 +92,7 @@ def _parsed(cursor: str) -> tuple[int, str]:
     return int(decided_at_ms), transaction_id
 
 
-def _check(connection: Connection, wanted: Wanted) -> None:
+def _check(connection: Connection, wanted: DecisionFilter) -> None:
     if wanted.user_id is not None:
         check_known(connection, wanted.user_id)
     own = schema.bindings.c.binding
@@ -101,7 +101,7 @@ def _check(connection: Connection, wanted: Wanted) -> None:
             raise NotFound("binding: not one of this platform's; allowed: one that POST /v1/bindings granted")
 
 
-def _matching(wanted: Wanted) -> Select[Any]:
+def _matching(wanted: DecisionFilter) -> Select[Any]:
     own = schema.bindings.c
     query = select(_TABLE.transaction_id, _TABLE.decided_at_ms)
     if wanted.user_id is not None:

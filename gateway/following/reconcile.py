@@ -54,7 +54,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BatchPace:
     """The batch size, and the pause after each batch in ms."""
 
     batch: int = 200
@@ -74,7 +74,7 @@ class Reconciler:
         policy: Policy,
         clock: Clock,
         rule: BlockRule,
-        pace: Pace,
+        pace: BatchPace,
     ) -> None:
         self._storage = storage
         self._vault = vault

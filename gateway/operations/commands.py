@@ -113,7 +113,7 @@ def _show_report(report: Report) -> None:
         table.add_row(
             bank.bank,
             iso(bank.watermark_ms) if bank.watermark_ms is not None else "never",
-            " ".join(states) or "heard",
+            " ".join(states) or "up to date",
             counts,
         )
     console.print(table)

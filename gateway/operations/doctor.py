@@ -15,9 +15,9 @@ from standing.gateway.settings import GatewaySettings, read_client_secret, read_
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
-from standing.ledger.service import checkup
-from standing.ledger.service.checkup import Finding, look, well, wrong
+from standing.ledger.service import diagnosis
 from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.diagnosis import Finding, look, well, wrong
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import span
 
@@ -33,21 +33,21 @@ def doctor(config: Config = None) -> None:
         settings = load(GatewaySettings, config)
         timeout_s = settings.bank_node_timeout_ms / 1000
         client = LedgerClient(settings.all_ledger_urls, settings.ledger_contract, timeout_s=timeout_s)
-        checkup.examine(
+        diagnosis.examine(
             [
                 ("secrets", lambda: _secrets(settings)),
                 ("policy", lambda: [well("policy", f"its version is {read_policy(settings).version}")]),
                 (
                     "ledger",
-                    lambda: checkup.ledger_nodes(
+                    lambda: diagnosis.ledger_nodes(
                         settings.all_ledger_urls, settings.ledger_contract, settings.chain_id, timeout_s
                     ),
                 ),
-                ("clock", lambda: checkup.clock(client, SystemClock().now_ms())),
-                ("database", lambda: checkup.database(settings.database_url, "standing.gateway.storage")),
+                ("clock", lambda: diagnosis.clock(client, SystemClock().now_ms())),
+                ("database", lambda: diagnosis.database(settings.database_url, "standing.gateway.storage")),
                 ("banks", lambda: _banks(settings, client)),
                 ("sign-in", lambda: _sign_in(settings)),
-                ("running", lambda: checkup.running(settings.listen_host, settings.listen_port)),
+                ("running", lambda: diagnosis.running(settings.listen_host, settings.listen_port)),
             ]
         )
 
@@ -57,7 +57,7 @@ def _secrets(settings: GatewaySettings) -> Iterator[Finding]:
     load_evidence_key(settings.evidence_key_file)
     read_client_secret(settings)
     openid = settings.console.openid
-    yield from checkup.private_files(
+    yield from diagnosis.private_files(
         [
             *settings.vault_secret_files,
             settings.evidence_key_file,

@@ -6,7 +6,7 @@ from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.composition import Gateway
 from standing.gateway.settings import GatewaySettings, read_policy
 from standing.ledger.service.api_keys import Keyring
-from standing.ledger.service.reloading import Reloader, Taken
+from standing.ledger.service.reloading import Reloader, ReloadResult
 
 #: Applied by `_Apply`; every other setting needs a restart.
 LIVE = frozenset({"api_keys", "banks", "policy", "policy_file"})
@@ -26,7 +26,7 @@ class _Apply:
         self._keyring = keyring
         self._keys = gateway.settings.api_keys
 
-    def __call__(self, new: GatewaySettings) -> Taken:
+    def __call__(self, new: GatewaySettings) -> ReloadResult:
         """Raises: SettingsError, and changes nothing then."""
         gateway = self._gateway
         policy, banks = read_policy(new), BankDirectory(new.banks)
@@ -53,4 +53,4 @@ class _Apply:
         gateway.proofs.use(policy)
         gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
         gateway.binding_flow.bounds = policy.binding
-        return Taken(tuple(changed), tuple(needs_restart))
+        return ReloadResult(tuple(changed), tuple(needs_restart))

@@ -93,7 +93,7 @@ def _screen(state: ScoringDocument) -> Group:
     if model is None:
         head.add_row("model", "[yellow]of another version: learning starts again with the next run[/]")
         return Group(head)
-    use = "heard" if model.heard else "not in use yet: plain rules warn"
+    use = "in use" if model.in_use else "not in use yet: plain rules warn"
     head.add_row("model", use)
     head.add_row(
         "learned from",

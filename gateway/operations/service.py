@@ -30,7 +30,7 @@ _NO_BINDING = bytes(BINDING_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
-class BankState:
+class BankStatus:
     """A bank's present state on the ledger."""
 
     bank: Bank
@@ -70,7 +70,7 @@ class GatewayStatus:
         self._gateway = gateway
         self._reloader = reloader
 
-    async def bank_states(self) -> list[BankState]:
+    async def bank_states(self) -> list[BankStatus]:
         """All banks, read in one call. Raises: LedgerUnreachable, Overloaded."""
         banks = list(self._gateway.banks)
         seen = await asyncio.gather(*(self._gateway.reader.read(bank.bic_bytes, _NO_BINDING) for bank in banks))
@@ -80,7 +80,7 @@ class GatewayStatus:
             watermark_ms = each.record.watermark_ms or None
             staleness_ms = now_ms - watermark_ms if watermark_ms is not None else None
             states.append(
-                BankState(
+                BankStatus(
                     bank=bank,
                     watermark_ms=watermark_ms,
                     staleness_ms=staleness_ms,
@@ -111,7 +111,7 @@ class GatewayStatus:
         with self._gateway.storage.read() as connection:
             connection.execute(select(1))
 
-    async def banks(self) -> list[BankState] | None:
+    async def banks(self) -> list[BankStatus] | None:
         """The banks' states on the ledger; None where it cannot be read."""
         try:
             return await self.bank_states()

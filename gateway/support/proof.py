@@ -18,7 +18,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.errors import AlreadyLifted, CertificateNotTrusted, NotByProof
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.certificate import CHALLENGE_SIZE, Asked, Certificate, fault_of
+from standing.ledger.attestations.certificate import CHALLENGE_SIZE, Certificate, ExpectedCertificate, fault_of
 from standing.ledger.attestations.terms import NOT_STATED, IdentityTags
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
@@ -80,7 +80,7 @@ class HoldProofs:
             raise AlreadyLifted("the hold was lifted or has ended; there is nothing to lift")
         bank, challenge = self._banks.of_binding(row.bank), secrets.token_bytes(CHALLENGE_SIZE)
         certificate = await self._nodes.certificate(bank, row.held_binding, challenge)
-        request = Asked(
+        request = ExpectedCertificate(
             bank=bank.bic,
             binding=row.held_binding,
             platform=self._platform,

@@ -10,10 +10,10 @@ from standing.gateway.access.routes import AuditDep
 from standing.gateway.bindings.schemas import PendingDocument, UserPath
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.warning import schemas as d
-from standing.gateway.warning.came_true import Warnings
 from standing.gateway.warning.check_up import CheckUps
 from standing.gateway.warning.scorecard import Period, ScoreCards
 from standing.gateway.warning.scoring import Scoring
+from standing.gateway.warning.warning_outcomes import Warnings
 from standing.ledger.attestations.binding_protocol import Hex32
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded

@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.schemas import LocalizedText, WhyField
 from standing.gateway.bindings.schemas import PendingDocument
-from standing.gateway.warning.came_true import Failure, Warned
 from standing.gateway.warning.check_up import Checked
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
 from standing.gateway.warning.scorecard import Period, ScoreCard
 from standing.gateway.warning.scoring import Scoring, ScoringState
 from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Pace, Verdict
+from standing.gateway.warning.warning_outcomes import Failure, Warned
 
 
 class VerdictDocument(BaseModel):
@@ -189,7 +189,7 @@ class WarnedDocument(BaseModel):
     until_ms: int = Field(description="The warning covers uses before this time")
     per_mille: int | None = Field(description="null: a plain rule warned", examples=[620])
     factors: list[SignDocument]
-    stands: bool = Field(description="false: according to the newest score, the risk is gone")
+    still_at_risk: bool = Field(description="false: according to the newest score, the risk is gone")
     failure: FailureDocument | None = Field(
         description="The first use that failed for a named reason, else the first that failed; null: none so far"
     )
@@ -202,7 +202,7 @@ class WarnedDocument(BaseModel):
             until_ms=warned.until_ms,
             per_mille=warned.per_mille,
             factors=[SignDocument.of(factor) for factor in warned.factors],
-            stands=warned.stands,
+            still_at_risk=warned.still_at_risk,
             failure=FailureDocument.of(warned.failure) if warned.failure is not None else None,
         )
 
@@ -225,9 +225,9 @@ class ScoringRunDocument(BaseModel):
 
 
 class ModelDocument(BaseModel):
-    """The stored model. `heard`: it has learned enough to be used; until then, plain rules warn."""
+    """The stored model. `in_use`: it has learned enough to be used; until then, plain rules warn."""
 
-    heard: bool
+    in_use: bool
     learned: int = Field(description="Scores with a known outcome that it has learned from")
     failures: int = Field(description="How many of them failed")
     needed: int = Field(description="Scores that it must have learned from before it is used")
@@ -264,7 +264,7 @@ class ScoringDocument(BaseModel):
             if last is not None
             else None,
             model=ModelDocument(
-                heard=model.is_ready,
+                in_use=model.is_ready,
                 learned=model.learned,
                 failures=model.failures,
                 needed=MIN_LEARNED,

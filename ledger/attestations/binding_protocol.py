@@ -44,7 +44,7 @@ TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS, strict=True)]
 
 
 class ClaimHint(BaseModel):
-    """What looks mistyped in a claim. It is found in the claim alone: no bank's book is looked at."""
+    """What looks mistyped in a claim. It is found in the claim alone, without the bank's records."""
 
     field: Literal["number", "id_document", "phone"]
     hint: Hint = Field(description="check_digit, length, or unknown_range: a range that no library knows as in use")
@@ -134,7 +134,7 @@ MATCH_CODES: dict[MatchWord, MatchCode] = {"match": "MTCH", "close": "CMTC", "no
 
 
 class FieldMatch(BaseModel):
-    """How a claimed field compares with the bank's book.
+    """How a claimed field compares with the bank's records.
 
     `match`: one canonical form. `close`, of names only: a person would look twice. `not_stated`: the bank has none, or
     the claim states none.

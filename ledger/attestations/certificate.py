@@ -101,7 +101,7 @@ class CertificateFault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExpectedCertificate:
     """A verifier's question. `signer`: the bank's on the ledger.
 
     `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's statement may
@@ -118,7 +118,7 @@ class Asked:
     ahead_ms: int
 
 
-def fault_of(certificate: Certificate, asked: Asked, now_ms: int) -> CertificateFault | None:
+def fault_of(certificate: Certificate, asked: ExpectedCertificate, now_ms: int) -> CertificateFault | None:
     """Why a certificate does not prove what was asked; None where it does. Pure."""
     lifetime_ms = certificate.expires_at_ms - certificate.issued_at_ms
     faults = {

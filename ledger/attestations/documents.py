@@ -1,6 +1,6 @@
 """Identity documents of persons and organisations, in the canonical form that both sides compare.
 
-A document is carried as the bank's book has it: no checksum, county, range or country is refused. What looks mistyped
+A document is carried as the bank has recorded it: no checksum, county, range or country is refused. What looks mistyped
 in a claim is a hint (`ledger.attestations.hints`).
 """
 

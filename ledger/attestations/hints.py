@@ -1,6 +1,6 @@
 """Hints for people who type: values of a claim that look mistyped.
 
-A hint looks at the claim alone and at no bank's book, so it reveals nothing to a guesser. It stops nobody: banks know
+A hint uses only the claim, not the bank's records, so it reveals nothing to a guesser. It stops nobody: banks know
 all their numbers, and no library does. Only checks that every number in use passes are here. Korean, Indonesian and
 South African numbers have outgrown the checks that libraries have for them, so those get no hint.
 """

@@ -1,6 +1,6 @@
 """Phone numbers in canonical form: E.164, in the numbering plans of today.
 
-A phone is carried as the bank's book has it, in whatever range. What cannot be read as a phone number is compared by
+A phone is carried as the bank has recorded it, in whatever range. What cannot be read as a phone number is compared by
 its digits. A masked phone (138****8000) is none: two of them could be equal without being one.
 """
 
@@ -27,7 +27,7 @@ _MOBILE = re.compile("1[3-9][0-9]{9}")
 _HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
-#: Chinese mobile numbers as nearly every book has them: the library's result for one is known, and takes it a hundred
+#: The usual form of Chinese mobile numbers. Their canonical form is known without the library, which takes a hundred
 #: times as long. 179 is left out, because carrier codes begin so.
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 

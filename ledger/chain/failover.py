@@ -114,7 +114,7 @@ class Failover(JSONBaseProvider):
                     node.checked = True
                 answer = node.ask(method, params)
             except LedgerMismatch as error:
-                # A node of another chain stays that: this must be visible, not skipped for ever.
+                # A node on another chain will not recover: report it instead of skipping it silently.
                 failure = error
             except (requests.RequestException, BadResponseFormat, ValueError) as error:
                 failure = error if not isinstance(failure, LedgerMismatch) else failure

@@ -21,7 +21,7 @@ from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import connect, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
-from standing.ledger.chain.sender import Sender, refused_for_want_of_money
+from standing.ledger.chain.sender import Sender, insufficient_funds
 from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
 
 _DEPLOY_TIMEOUT_S = 120.0
@@ -104,7 +104,7 @@ def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
 def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
     """Dry-run `step`, send it, and wait until it is in a block. Returns: the transaction's hash.
 
-    Raises: LedgerRejected, NoGasMoney, LedgerUnreachable.
+    Raises: LedgerRejected, InsufficientFunds, LedgerUnreachable.
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
@@ -125,7 +125,7 @@ def deploy(
 ) -> ChecksumAddress:
     """Deploy a new `StatusLedger` and return its address.
 
-    Raises: LedgerRejected where deployment fails, NoGasMoney, LedgerUnreachable.
+    Raises: LedgerRejected where deployment fails, InsufficientFunds, LedgerUnreachable.
     """
     w3 = connect(url)
     account = Account.from_key(private_key)
@@ -143,7 +143,7 @@ def deploy(
         try:
             transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
         except Web3RPCError as error:
-            poor = refused_for_want_of_money(w3, account.address, error)
+            poor = insufficient_funds(w3, account.address, error)
             if poor is not None:
                 raise poor from error
             raise

@@ -95,18 +95,18 @@ class FeeTooHigh(LedgerError):
     """The network asks for a higher gas price than the settings allow."""
 
 
-class NoGasMoney(LedgerError):
+class InsufficientFunds(LedgerError):
     """The sending account cannot pay for the gas. The text names its address and what to do."""
 
 
-def refused_for_want_of_money(w3: Web3, account: ChecksumAddress, error: Web3RPCError) -> NoGasMoney | None:
+def insufficient_funds(w3: Web3, account: ChecksumAddress, error: Web3RPCError) -> InsufficientFunds | None:
     """The error for a node's refusal of a transaction that `account` cannot pay for; None for another refusal."""
     if not _says(str(error).lower(), _NO_FUNDS):
         return None
     with ledger_errors():
         balance = quantity(w3.eth.get_balance(account), "balance")
         price = quantity(w3.eth.gas_price, "gas price")
-    return NoGasMoney(
+    return InsufficientFunds(
         f"the account {account} cannot pay for gas: it holds {balance} wei, and the ledger asks {price} wei per unit "
         "of gas; fund this address on the ledger"
     )
@@ -179,7 +179,7 @@ class Sender:
             )
         return asked
 
-    def again_wei(self, paid_wei: int, *, bump: bool) -> int:
+    def replacement_gas_price_wei(self, paid_wei: int, *, bump: bool) -> int:
         """The gas price for sending a transaction again: what was paid, or what the network asks by now if that is
         more.
 
@@ -211,7 +211,7 @@ class Sender:
     def transmit(self, prepared: Prepared) -> None:
         """Send a prepared transaction. It is no error that the node knows it already.
 
-        Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced, NoGasMoney.
+        Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced, InsufficientFunds.
         """
         with ledger_errors():
             try:
@@ -221,7 +221,7 @@ class Sender:
                 if _says(text, _KNOWN):
                     return
                 self._judge(text, prepared, error)
-                poor = refused_for_want_of_money(self._client.w3, self.address, error)
+                poor = insufficient_funds(self._client.w3, self.address, error)
                 if poor is not None:
                     raise poor from error
                 raise

@@ -156,7 +156,7 @@ class Plan(BaseModel):
             stated = [value for member in self.members if (value := getattr(member, what)) is not None]
             twice = sorted({value for value in stated if stated.count(value) > 1})
             if twice:
-                raise ValueError(f"members: {what}: {twice[0]} stands twice; allowed: once")
+                raise ValueError(f"members: {what}: {twice[0]} is listed twice; allowed: once")
         if len(self.validators) < FEWEST_VALIDATORS:
             wanted = f"allowed: {FEWEST_VALIDATORS} or more, so that one may fail"
             raise ValueError(f"members: {len(self.validators)} validators; {wanted}")

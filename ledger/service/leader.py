@@ -45,7 +45,7 @@ class NoLock:
         return
 
 
-class FileBesideDatabase:
+class DatabaseFileLock:
     """The operating system's lock on a file; it ends with the process."""
 
     def __init__(self, path: Path) -> None:
@@ -108,7 +108,7 @@ def lock_of(database: Database, name: str) -> Lock:
     if is_memory_sqlite(url.render_as_string(hide_password=False)):
         return NoLock()
     # By its real path: a link to a database is the same database.
-    return FileBesideDatabase(Path(f"{Path(str(url.database)).resolve()}.{name}"))
+    return DatabaseFileLock(Path(f"{Path(str(url.database)).resolve()}.{name}"))
 
 
 class Leader:

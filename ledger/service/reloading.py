@@ -24,7 +24,7 @@ PATH = "/v1/settings:reload"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReloadResult:
     """The result of a reload: what was applied, and what takes effect only after a restart."""
 
     changed: tuple[str, ...]
@@ -55,7 +55,7 @@ class Reloader(Generic[Settings]):
         self,
         started_with: Settings,
         read: Callable[[], Settings],
-        take: Callable[[Settings], Taken],
+        take: Callable[[Settings], ReloadResult],
         live: frozenset[str],
         clock: Clock,
     ) -> None:

@@ -48,7 +48,7 @@ _UPDATE = (
 _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
     schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
 )
-#: The value that removes a phone or a document from the book.
+#: The value that removes a phone or a document.
 _NONE = "none"
 #: The values of a change that states no document, or no limits.
 _NO_DOCUMENT = (None, None, None)
@@ -61,7 +61,7 @@ _CHUNK = 500  # the most keys of one SELECT … IN
 class Account:
     """One account. `id` is the store's own, None before it is saved. `account_class` is 0 where it is not stated.
 
-    `holder_kind`: a person or an organisation. The identity's document and phone are empty where the book has none.
+    `holder_kind`: a person or an organisation. The identity's document and phone are empty where the bank has none.
     """
 
     id: int | None

@@ -1,4 +1,4 @@
-"""How closely a claimed name matches the one in the bank's book: equal in canonical form, close, or neither.
+"""How closely a claimed name matches the one in the bank's records: equal in canonical form, close, or neither.
 
 Close is what a person would look at twice:
 

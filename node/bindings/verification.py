@@ -1,4 +1,4 @@
-"""Verification: a claim about an account compared with the bank's book, field by field."""
+"""Verification: a claim about an account compared with the bank's records, field by field."""
 
 from dataclasses import dataclass
 from typing import Literal

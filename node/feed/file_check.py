@@ -96,7 +96,7 @@ class FileCheck:
         ):
             problem = f"{report.bad_lines} of {report.lines} lines cannot be understood"
             report.reject(LineProblem(0, "file", problem, f"{ALWAYS_TAKEN} lines, or {self._max_bad_share:.1%} of all"))
-        elif report.untold_lines and report.kind == "changes":
+        elif report.lines_without_account and report.kind == "changes":
             first = next(line for line, change in judged.bad.items() if change is None)
             problem = "its account cannot be determined, so nobody knows what changed"
             report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
@@ -143,7 +143,7 @@ class FileCheck:
         number = stated_number(line.record)
         if number is None:
             judged.bad[line.number] = None
-            judged.report.untold_lines += 1
+            judged.report.lines_without_account += 1
             return
         source = f"{judged.report.file}, line {line.number}"
         causes = [InvalidValue(problem.field, problem.problem, problem.allowed) for problem in problems]

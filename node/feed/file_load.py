@@ -291,8 +291,8 @@ class FileLoader:
         Where a line names no account, it can only be about one of these: the changes make them unstated.
         """
         trouble = None
-        if work.report.untold_lines:
-            why = f"missing from a file in which {work.report.untold_lines} lines name no account"
+        if work.report.lines_without_account:
+            why = f"missing from a file in which {work.report.lines_without_account} lines name no account"
             trouble = Trouble(work.report.file, why)
         for accounts in missing_accounts(self._database, self._accounts, work.seen, newest_id, self._page_size):
             work.report.missing += len(accounts)

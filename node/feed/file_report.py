@@ -24,8 +24,8 @@ class FileReport(BaseModel):
     """What became of a file. `problems`: the first hundred. `missing_accounts`: at most a thousand.
 
     `bad_lines` cannot be understood: each makes its account `unstated`, or, where the file is rejected, would have.
-    `untold_lines` are those of them that name no account. In a file that is taken in, the accounts missing from it are
-    unstated if there is one.
+    `lines_without_account` are those of them that name no account. In a file that is loaded, the accounts missing from
+    it are unstated if there is one.
     """
 
     file: str
@@ -39,7 +39,7 @@ class FileReport(BaseModel):
     attestations: int = 0
     changed_since: int = 0
     bad_lines: int = 0
-    untold_lines: int = 0
+    lines_without_account: int = 0
     unstated: int = 0
     missing: int = 0
     missing_accounts: list[MissingAccount] = []

@@ -8,9 +8,9 @@ from standing.ledger.attestations.publication import Signer
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import GAS_FIXED, Sender, attestations_within, publication_gas
 from standing.ledger.clock import SystemClock
-from standing.ledger.service import checkup
-from standing.ledger.service.checkup import Finding, look, well, wrong
+from standing.ledger.service import diagnosis
 from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.diagnosis import Finding, look, well, wrong
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import ago
 from standing.node.composition import open_sender, open_signer, read_secrets
@@ -30,22 +30,22 @@ def doctor(config: Config = None) -> None:
             settings.all_ledger_urls, settings.ledger_contract, timeout_s=settings.ledger_timeout_ms / 1000
         )
         timeout_s = settings.ledger_timeout_ms / 1000
-        checkup.examine(
+        diagnosis.examine(
             [
                 ("secrets", lambda: _secrets(settings)),
                 (
                     "ledger",
-                    lambda: checkup.ledger_nodes(
+                    lambda: diagnosis.ledger_nodes(
                         settings.all_ledger_urls, settings.ledger_contract, settings.chain_id, timeout_s
                     ),
                 ),
                 ("admission", lambda: _admission(settings, client)),
                 ("gas", lambda: _gas(settings, client)),
-                ("clock", lambda: checkup.clock(client, SystemClock().now_ms())),
-                ("database", lambda: checkup.database(settings.database_url, "standing.node.storage")),
+                ("clock", lambda: diagnosis.clock(client, SystemClock().now_ms())),
+                ("database", lambda: diagnosis.database(settings.database_url, "standing.node.storage")),
                 ("core", lambda: _core(settings)),
                 ("platforms", lambda: _platforms(settings)),
-                ("running", lambda: checkup.running(settings.listen_host, settings.listen_port)),
+                ("running", lambda: diagnosis.running(settings.listen_host, settings.listen_port)),
             ]
         )
 
@@ -64,7 +64,7 @@ def _secrets(settings: NodeSettings) -> Iterator[Finding]:
         settings.sender_keystore,
         settings.sender_password_file,
     )
-    yield from checkup.private_files(file for file in files if file is not None)
+    yield from diagnosis.private_files(file for file in files if file is not None)
 
 
 def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:

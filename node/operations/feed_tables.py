@@ -44,7 +44,7 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
         ("attestations", report.attestations),
         ("changed since", report.changed_since),
         ("invalid lines", report.bad_lines),
-        ("… that identify no account", report.untold_lines),
+        ("… that identify no account", report.lines_without_account),
         ("accounts made unstated", report.unstated),
         ("missing accounts", report.missing),
     ):

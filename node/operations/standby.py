@@ -15,7 +15,7 @@ from standing.node.storage.leadership import Leadership, Standby
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Paths that concern this process alone, and not the store.
 _OWN = frozenset({reloading.PATH})
-#: Its pages change nothing but who is signed in to look.
+#: Its pages change nothing except the sign-in session.
 _CONSOLE = "/console/"
 
 

@@ -64,7 +64,7 @@ def stored(connection: Connection) -> StoredStatus:
     last = outbox.last_publication(connection)
     deployment = deployments.current(connection)
     base_number = deployment.base_number if deployment is not None else 0
-    unmet = recoveries.unmet(connection)
+    unmet = recoveries.pending(connection)
     bindings = select(func.count()).select_from(schema.bindings).where(schema.bindings.c.ended_at_ms.is_(None))
     return StoredStatus(
         core_as_of_ms=outbox.last_as_of_ms(connection),

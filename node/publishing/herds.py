@@ -3,7 +3,7 @@
 Anyone who reads the ledger sees which records each publication writes. Two bindings of one account change in the same
 publications again and again, so without cover they are soon known to be one holder's. A binding therefore joins a herd
 when it is granted, and a change of one member publishes all of them, sealed again. It shows only that somebody in
-the herd has changed. Bindings of one account, and of one holder where the book has the document, are in one herd:
+the herd has changed. Bindings of one account, and of one holder where the bank has the document, are in one herd:
 what truly belongs together would otherwise occur together more often than chance.
 
 A herd is filled in the order of grants. It grows past its size where one account or holder needs more room, up to

@@ -231,7 +231,7 @@ class Publisher:
         PublishingHalted."""
         bic = self.issuer.bic
         with self._database.read() as connection:
-            unmet = recoveries.unmet(connection)
+            unmet = recoveries.pending(connection)
             last = outbox.last_publication(connection)
             seen = outbox.last_in_block(connection, deployment.base_number if deployment is not None else 0)
             here = None

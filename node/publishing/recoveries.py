@@ -8,23 +8,23 @@ from standing.node.storage import schema
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
+class PendingRefeed:
     """The period that the core has to feed again: all after `core_from_ms`, at least up to `core_until_ms`."""
 
     core_from_ms: int
     core_until_ms: int
 
 
-def unmet(connection: Connection) -> Unmet | None:
+def pending(connection: Connection) -> PendingRefeed | None:
     """The period that the core has to feed again, over all recoveries; None where it need not."""
     table = schema.recoveries
     rows = connection.execute(select(table).where(table.c.fed_again_at_ms.is_(None))).all()
     if not rows:
         return None
-    return Unmet(min(row.core_from_ms for row in rows), max(row.core_until_ms for row in rows))
+    return PendingRefeed(min(row.core_from_ms for row in rows), max(row.core_until_ms for row in rows))
 
 
-def begin(connection: Connection, wanted: Unmet, now_ms: int) -> None:
+def begin(connection: Connection, wanted: PendingRefeed, now_ms: int) -> None:
     """Ask the core to feed again."""
     connection.execute(
         insert(schema.recoveries).values(
@@ -33,7 +33,7 @@ def begin(connection: Connection, wanted: Unmet, now_ms: int) -> None:
     )
 
 
-def met(connection: Connection, now_ms: int) -> None:
+def confirm(connection: Connection, now_ms: int) -> None:
     """Note the operator's confirmation that the core has fed again."""
     table = schema.recoveries
     connection.execute(update(table).where(table.c.fed_again_at_ms.is_(None)).values(fed_again_at_ms=now_ms))

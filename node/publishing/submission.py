@@ -212,7 +212,7 @@ class Submitter:
 
         Even without `bump` it offers what the network asks by now: a node that has lost it may not accept it for less.
         """
-        price_wei = self._sender.again_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
+        price_wei = self._sender.replacement_gas_price_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
         self._meters.sent_again.inc()
         self._transmit(row, self._prepare(row, Attempt(row.transaction_nonce, price_wei)))

@@ -123,7 +123,7 @@ class Recovery:
     def fed_again(self) -> None:
         """The operator's confirmation that the core has fed again. Raises: CannotRecover where it cannot have."""
         with self._database.write() as connection:
-            unmet = recoveries.unmet(connection)
+            unmet = recoveries.pending(connection)
             if unmet is None:
                 raise CannotRecover("no recovery is waiting for the core to feed again")
             as_of_ms = outbox.last_as_of_ms(connection)
@@ -132,7 +132,7 @@ class Recovery:
                     f"the core has fed up to {as_of_ms}; it must feed all that it said after {unmet.core_from_ms}, "
                     f"at least up to {unmet.core_until_ms}"
                 )
-            recoveries.met(connection, self._clock.now_ms())
+            recoveries.confirm(connection, self._clock.now_ms())
         self._faults("fed_again")
 
     def _settle_fork(
@@ -229,7 +229,7 @@ class Recovery:
         if findings.feed_again:
             findings.core_from_ms = outbox.last_as_of_ms(connection)
             findings.core_until_ms = max(state.watermark_ms, findings.core_from_ms)
-            wanted = recoveries.Unmet(findings.core_from_ms, findings.core_until_ms)
+            wanted = recoveries.PendingRefeed(findings.core_from_ms, findings.core_until_ms)
             recoveries.begin(connection, wanted, self._clock.now_ms())
 
     def _is_new(self, connection: Connection, deployment: Deployment | None, state: BankState) -> bool:

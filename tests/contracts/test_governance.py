@@ -218,7 +218,7 @@ CALLS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("who", ["governor", "registrar", "guardian", "submitter", "admin"])
 @pytest.mark.parametrize("function", CALLS)
-def test_without_the_role_nothing_moves(
+def test_a_caller_without_the_role_is_refused_and_changes_nothing(
     ledger: StatusLedger, bank: Issuer, suspended: Issuer, other_bank: Issuer, function: str, who: str
 ) -> None:
     """Every account but the role's own is refused; the refusal comes before any other."""

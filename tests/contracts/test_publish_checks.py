@@ -269,7 +269,7 @@ def test_an_earlier_publication_cannot_bring_its_record_back(attempt: Attempt) -
     assert ledger.record(issuer.bank, binding(0)) == replaced
 
 
-def test_what_a_bank_said_before_it_may_say_again_under_a_later_number(attempt: Attempt) -> None:
+def test_earlier_content_may_be_published_again_under_a_later_number(attempt: Attempt) -> None:
     attempt.attestations = [attestation(0)]
     assert attempt.submit().ok
     item = attestation(0)

@@ -115,7 +115,7 @@ def test_read_of_nothing_answers_the_block_alone(ledger: StatusLedger) -> None:
     assert ledger.read([]) == (*ledger.chain.last_block, [])
 
 
-def test_read_tells_the_banks_present_watermark_and_suspension(ledger: StatusLedger, bank: Issuer) -> None:
+def test_read_returns_the_banks_present_watermark_and_suspension(ledger: StatusLedger, bank: Issuer) -> None:
     _publish(ledger, bank, 1)
     later = ledger.latest_ms
     assert bank.publish(ledger, watermark_ms=later).ok
@@ -144,7 +144,7 @@ def test_a_heartbeat_moves_the_watermark_and_no_record(ledger: StatusLedger, ban
     assert ledger.record(bank.bank, binding(1)) == _expected(1, 1, later)
 
 
-def test_a_bank_of_8_characters_is_not_its_branch_of_11(ledger: StatusLedger, bank: Issuer) -> None:
+def test_an_8_character_bic_and_its_branch_are_different_banks(ledger: StatusLedger, bank: Issuer) -> None:
     branch = Issuer("BKCHCNBJ45A", bank.signer, bank.admin)
     assert branch.admit(ledger).ok
     _publish(ledger, branch, 1)

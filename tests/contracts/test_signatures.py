@@ -180,9 +180,7 @@ def test_reordered_attestations_are_refused(ledger: StatusLedger, bank: Issuer) 
     _assert_wrong_signature(ledger, bank, reordered, signature)
 
 
-def test_publication_of_one_bank_is_no_publication_of_another(
-    ledger: StatusLedger, bank: Issuer, other_bank: Issuer
-) -> None:
+def test_a_publication_is_not_valid_for_another_bank(ledger: StatusLedger, bank: Issuer, other_bank: Issuer) -> None:
     """Also where both banks sign with the same key."""
     assert ledger.transact(other_bank.admin, "rotateSigner", other_bank.bank, bank.signer.address).ok
     publication = _first(ledger, bank)
@@ -285,7 +283,9 @@ WAYS = ["WrongMagic", "True", "ShortMagic", "Silence", "Revert", "RevertWithMagi
 
 
 @pytest.mark.parametrize("way", range(len(WAYS)), ids=WAYS)
-def test_contract_signer_that_does_not_say_yes_is_a_no(ledger: StatusLedger, bank: Issuer, way: int) -> None:
+def test_any_answer_of_a_contract_signer_but_the_magic_value_is_refused(
+    ledger: StatusLedger, bank: Issuer, way: int
+) -> None:
     wallet = _deploy_fixture(ledger, "HostileWallet", way)
     assert ledger.transact(bank.admin, "rotateSigner", bank.bank, wallet).ok
     _assert_wrong_signature(ledger, bank, _first(ledger, bank), b"whatever")

@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from standing.gateway.evidence.signing import TYPE, load_evidence_key
-from standing.gateway.evidence.verification.case import Evidence, Means, parse_evidence
+from standing.gateway.evidence.verification.case import Evidence, VerifierInputs, parse_evidence
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.run import Report, verify
 from standing.ledger.attestations.grant import Grant
@@ -33,7 +33,7 @@ class EvidenceSample:
     rig: Rig
     person: Person
     answer: dict[str, Any]
-    means: Means
+    means: VerifierInputs
 
     @property
     def evidence(self) -> Evidence:
@@ -68,7 +68,7 @@ def evidence_sample(rig: Rig, person: Person, *, catching_up: bool = True, **tra
     if catching_up:
         catch_up(rig)
     answer = person.decide(**transaction)
-    means = Means(
+    means = VerifierInputs(
         gateway_key=rig.nobody("GET", "/v1/evidence-key").json(),
         contract=parse_address(rig.contract, "contract"),
         binding_key=person.bank.key(bytes.fromhex(person.binding[2:])),

@@ -12,7 +12,7 @@ from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import LATEST, BlockRule
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import BICS, Person, Rig
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 FAST_WEBHOOKS = {"allow_http": True, "allow_private_addresses": True, "poll_ms": 10, "timeout_ms": 10_000}
 

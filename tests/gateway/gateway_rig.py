@@ -27,7 +27,7 @@ from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from tests.databases import new_database
 from tests.gateway.fake_bank import PLATFORM, Account, FakeBank
-from tests.patience import PATIENT_MS, patient_ledger
+from tests.timeouts import PATIENT_MS, patient_ledger
 
 REGISTRAR, GUARDIAN = DEVNET_KEYS[0], DEVNET_KEYS[1]
 BICS = ("YUNXCNB0", "HAIYCNS0001")

@@ -22,12 +22,12 @@ from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, parse_line
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
-from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.ledger.chain.connection import parse_address
 from tests.databases import new_database, on_postgresql
 from tests.network.engine import CHAIN_ID
 from tests.network.validators import NetworkNode, ValidatorNetwork, validators
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 #: The demo's banks. The first uses validator 0, the second validator 1; both have validator 2 as their second node.
 BANKS = tuple((bank["bic"], bank["name"]) for bank in json.loads((EXAMPLES / "banks.json").read_text(encoding="utf-8")))
@@ -105,10 +105,10 @@ class Consortium:
         audit_decisions(lines, self.means(), walked, audit)
         return audit
 
-    def means(self) -> Means:
+    def means(self) -> VerifierInputs:
         """An auditor's means besides the export."""
         answer = httpx.get(f"{self.net.gateway_url}/v1/evidence-key", timeout=_EXPORT_TIMEOUT_S)
-        return Means(answer.json(), parse_address(self.net.contract, "contract"))
+        return VerifierInputs(answer.json(), parse_address(self.net.contract, "contract"))
 
 
 @contextmanager

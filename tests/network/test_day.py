@@ -4,7 +4,7 @@ from pathlib import Path
 
 from demo_day import Day
 from tests.network.consortium import BANKS, consortium
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 #: For a network of validators that shares two cores with the tests; with blocks of 0.36 s the usual value is 0.4 s.
 _SEEN_WITHIN_MS = 5_000

@@ -15,7 +15,7 @@ from demo_day import wait_for
 from tests.databases import on_postgresql
 from tests.network.consortium import BANKS, Consortium, consortium
 from tests.network.load import Load, amiss, rests_on_attestation
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
 #: Decisions: enough for each gateway to have been asked several times about each bank.

@@ -25,11 +25,11 @@ from standing.gateway.auditing.ledger import audit_ledger
 from standing.ledger.chain.codec import decode_read
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from tests.network.consortium import BANKS
+from tests.network.faulty_consortium import Place, placed
 from tests.network.load import Asked, Load, amiss, rests_on_attestation
-from tests.network.place import Place, placed
 from tests.network.shifted_clock import ShiftedClock, why_not
 from tests.network.validators import NetworkNode
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 FIRST, SECOND = (bic for bic, _ in BANKS)
 _A_WHILE = 12

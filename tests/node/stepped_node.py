@@ -22,7 +22,7 @@ from standing.node.storage import schema
 from standing.node.storage.database import level_sequences
 from tests.databases import new_database
 from tests.node.node_tools import account, terms_on_ledger
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
 CARD = ACCOUNT["number"]

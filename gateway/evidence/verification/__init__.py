@@ -7,9 +7,9 @@
 | 3 | block | that ledger has the block, with that hash, not from after the decision |
 | 4 | record | the state of that block holds exactly the record that the claims state |
 | 5 | publication | a `Published` event and its transaction's input hold the record, under the number it names |
-| 6 | bank signature | the signer that counted then signed that publication |
+| 6 | bank signature | the publication is signed by the signer in force then |
 | 7 | hash chain | the publication continues the previous one, and the next one continues it |
-| 8 | watermark | the bank's newest publication up to that block states the watermark, signed by who counted |
+| 8 | watermark | the bank's newest publication up to that block states the watermark, signed by the signer in force |
 | 9 | grant | (where one is given) the bank signed that this binding has this key |
 | 10 | terms | the record opens with the binding key, or does not, as the decision says |
 | 11 | policy | (where one is given) the policy has the version named, and agrees with the claims |

@@ -47,7 +47,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class VerifierInputs:
     """A verifier's own inputs, beside the evidence.
 
     `gateway_key`: the gateway's public key as a JWK, obtained from the gateway and not from the evidence. `binding_key`
@@ -67,7 +67,7 @@ class Means:
         return self.binding_key or (self.grant.binding_key if isinstance(self.grant, Grant) else None)
 
     def __repr__(self) -> str:  # the key must not reach a log by accident
-        return f"Means(contract={self.contract!r})"
+        return f"VerifierInputs(contract={self.contract!r})"
 
 
 def parse_evidence(raw: bytes) -> Evidence:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from standing.gateway.decisions.policy_file import load_policy
-from standing.gateway.evidence.verification.case import Means, parse_evidence
+from standing.gateway.evidence.verification.case import VerifierInputs, parse_evidence
 from standing.gateway.evidence.verification.lines import Verdict
 from standing.gateway.evidence.verification.proof import questions, read_claims
 from standing.gateway.evidence.verification.run import Report, verify, verify_offline
@@ -64,7 +64,7 @@ def verify_command(
     with one_line_errors():
         given = parse_evidence(_read(evidence, "evidence"))
         handed = _handed_over(given.beside)
-        means = Means(
+        means = VerifierInputs(
             gateway_key=jwk(gateway_key),
             contract=parse_address(contract, "contract"),
             binding_key=_binding_key(binding_key) if binding_key is not None else handed.key,

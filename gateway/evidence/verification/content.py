@@ -4,7 +4,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.usage import day_of
 from standing.gateway.evidence.claims import EvidenceClaims
-from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.evidence.verification.lines import Lines
 from standing.gateway.evidence.verification.redo import opened, redo, zone_of
 from standing.ledger.attestations.grant import Grant, KeylessGrant
@@ -22,7 +22,7 @@ _BEFORE_TERMS = frozenset(
 def check_grant(
     lines: Lines,
     claims: EvidenceClaims,
-    means: Means,
+    means: VerifierInputs,
     grant: Grant | KeylessGrant,
     history: History | None,
     proved: Proved | None = None,
@@ -38,12 +38,12 @@ def check_grant(
         )
     elif history is None:
         signer = f"signed by {grant.signer}" + (f", in that block it is {proved.bank_signer}" if proved else "")
-        lines.unknown(9, f"{signer}; whether that was ever the bank's signer, only the ledger's history says")
+        lines.unknown(9, f"{signer}; only the ledger's history shows whether that was ever the bank's signer")
     else:
         try:
             signers = {named.address for named in history.signers(history.latest())}
         except LedgerUnreachable as error:
-            lines.unknown(9, f"the bank's signers cannot be had: {error}")
+            lines.unknown(9, f"the bank's signers cannot be read: {error}")
             return
         if grant.signer in signers:
             lines.holds(9, f"{grant.signer}, a signer of {claims.bank}, granted this key to this binding")
@@ -51,7 +51,7 @@ def check_grant(
             lines.fails(9, "the grant is not signed by any signer that the ledger named for the bank")
 
 
-def check_terms(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
+def check_terms(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) -> None:
     """10: the record opens with the binding key, or does not, as the decision says."""
     if claims.record is None or claims.record.publication == 0:
         return
@@ -91,7 +91,7 @@ def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
     lines.add(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
 
 
-def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
+def check_decision(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) -> None:
     """12: the pure decision, made again, gives the same result."""
     try:
         day = day_of(claims.decided_at_ms, zone_of(claims)).isoformat()
@@ -101,7 +101,10 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
         return
     if means.key is None and claims.reason not in _BEFORE_TERMS:
         if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not reach the terms
-            lines.fails(12, f"comes to {_reason_text(again.reason)}, evidence says {_reason_text(claims.reason)}")
+            lines.fails(
+                12,
+                f"repeating it gives {_reason_text(again.reason)}; the evidence states {_reason_text(claims.reason)}",
+            )
         else:
             lines.unknown(12, "cannot be made again without the terms")
         return
@@ -115,20 +118,24 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: Means) -> None:
     expected_reason = None if held else claims.reason
     rest = (claims.publication, claims.watermark_ms, claims.staleness_ms)
     if again.reason is not expected_reason:
-        lines.fails(12, f"comes to {_reason_text(again.reason)}, evidence says {_reason_text(claims.reason)}")
+        lines.fails(12, f"repeating it gives {_reason_text(again.reason)}; {_stated_reason(claims)}")
     elif claims.outcome is not (outcome := Outcome.REVIEW if held else again.outcome):
-        lines.fails(12, f"{_reason_text(claims.reason)} leads to {outcome}, evidence says {claims.outcome}")
+        lines.fails(12, f"{_reason_text(claims.reason)} leads to {outcome}; the evidence states {claims.outcome}")
     elif (again.publication, again.watermark_ms, again.staleness_ms) != rest:
-        lines.fails(12, "comes to another publication, watermark or staleness than evidence says")
+        lines.fails(12, "repeating it gives another publication, watermark or staleness than the evidence states")
     elif held:
         lines.holds(12, f"nothing in the attestation prevents it; held by the platform's rule {claims.held_by}")
     else:
         own = f"the gateway's own statement: used today {claims.used_day_minor}, floor {claims.floor}"
-        lines.holds(12, f"comes to {claims.outcome}, {_reason_text(claims.reason)} again ({own})")
+        lines.holds(12, f"repeating it gives {claims.outcome} again, {_reason_text(claims.reason)} ({own})")
 
 
 def _permissions(debit: bool, credit: bool) -> tuple[tuple[str, bool], ...]:
     return ("debit", debit), ("credit", credit)
+
+
+def _stated_reason(claims: EvidenceClaims) -> str:
+    return f"the evidence states {_reason_text(claims.reason)}"
 
 
 def _reason_text(reason: Reason | None) -> str:

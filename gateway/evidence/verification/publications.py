@@ -18,7 +18,7 @@ def check_publications(
         number = 8
         _check_watermark(lines, record, history.newest(block_number), history)
     except LedgerUnreachable as error:
-        lines.unknown(number, f"the ledger's history cannot be had: {error}")
+        lines.unknown(number, f"the ledger's history cannot be read: {error}")
     return signed
 
 
@@ -55,10 +55,12 @@ def _check_signature(lines: Lines, line: int, signed: Signed, history: History) 
     if named is None:
         lines.fails(line, f"the ledger named no signer for the bank before {name}")
     elif not history.accepts(named.address, signed):
-        lines.fails(line, f"{name} is not signed by {named.address}, who counted then")
+        lines.fails(line, f"{name} is not signed by {named.address}, the signer in force then")
     else:
         lines.holds(
-            line, f"{name} is signed by {named.address}, who counted since {named.event} in block {named.block_number}"
+            line,
+            f"{name} is signed by {named.address}, "
+            f"the signer in force since {named.event} in block {named.block_number}",
         )
 
 
@@ -67,7 +69,7 @@ def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
     number = placed.event.number
     after = history.publication(number + 1, history.latest())
     if after is None:
-        lines.holds(7, f"publication {number} goes on from the one before; there is none after it yet")
+        lines.holds(7, f"publication {number} continues the one before; there is none after it yet")
     elif history.signed(after) is None:
         lines.fails(7, f"publication {number + 1} does not go on from publication {number}")
     else:
@@ -79,7 +81,7 @@ def _check_watermark(lines: Lines, record: RecordClaims, newest: Placed | None, 
     if published_ms != record.watermark_ms:
         lines.fails(8, f"the bank's newest publication says {published_ms}, evidence {record.watermark_ms}")
     elif newest is None:
-        lines.holds(8, "none: the bank had not spoken on this ledger yet")
+        lines.holds(8, "none: the bank had not published on this ledger yet")
     elif (signed := history.signed(newest)) is None or signed.publication.watermark_ms != published_ms:
         lines.fails(8, f"the transaction of publication {newest.event.number} does not hold what its event names")
     else:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from standing.gateway.evidence.claims import EvidenceClaims
 from standing.gateway.evidence.signing import TYPE
-from standing.gateway.evidence.verification.case import Evidence, Means, differing_fields
+from standing.gateway.evidence.verification.case import Evidence, VerifierInputs, differing_fields
 from standing.gateway.evidence.verification.causes import Cause, find_cause
 from standing.gateway.evidence.verification.content import check_decision, check_grant, check_policy, check_terms
 from standing.gateway.evidence.verification.ledger_view import DirectLedger, LedgerView
@@ -36,12 +36,12 @@ class Report:
     cause: Cause | None = None
 
 
-def verify(evidence: Evidence, means: Means, client: LedgerClient) -> Report:
+def verify(evidence: Evidence, means: VerifierInputs, client: LedgerClient) -> Report:
     """Check evidence against a ledger. Raises: LedgerUnreachable where it does not even answer its chain id."""
     return verify_by(evidence, means, DirectLedger(client))
 
 
-def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
+def verify_by(evidence: Evidence, means: VerifierInputs, ledger: LedgerView) -> Report:
     """Check evidence against any view of a ledger. Raises: as `verify`."""
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
@@ -63,13 +63,13 @@ def verify_by(evidence: Evidence, means: Means, ledger: LedgerView) -> Report:
     try:
         cause = find_cause(claims, means.key, signed, history)
     except LedgerUnreachable as error:
-        lines.unknown(13, f"the ledger's history cannot be had: {error}")
+        lines.unknown(13, f"the ledger's history cannot be read: {error}")
         return Report(tuple(lines.all), lines.verdict)
     lines.holds(13, cause.text)
     return Report(tuple(lines.all), lines.verdict, cause)
 
 
-def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -> Report:
+def verify_offline(evidence: Evidence, means: VerifierInputs, block: Mapping[str, Any]) -> Report:
     """Check evidence with its storage proof under a header that the verifier trusts. No ledger is queried.
 
     Everything that only the ledger's history shows is left out: checks 5 to 8 (the contract made them when it accepted
@@ -92,7 +92,7 @@ def verify_offline(evidence: Evidence, means: Means, block: Mapping[str, Any]) -
 
 
 def _check_content(
-    lines: Lines, claims: EvidenceClaims, means: Means, history: History | None, proved: Proved | None = None
+    lines: Lines, claims: EvidenceClaims, means: VerifierInputs, history: History | None, proved: Proved | None = None
 ) -> None:
     if means.grant is not None:
         check_grant(lines, claims, means, means.grant, history, proved)
@@ -102,7 +102,7 @@ def _check_content(
     check_decision(lines, claims, means)
 
 
-def _check_signature(lines: Lines, evidence: Evidence, means: Means) -> EvidenceClaims | None:
+def _check_signature(lines: Lines, evidence: Evidence, means: VerifierInputs) -> EvidenceClaims | None:
     """1: the gateway's key signed exactly these claims, and a decision beside them agrees.
 
     Returns: the claims, where they are signed.

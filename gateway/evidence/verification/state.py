@@ -5,7 +5,7 @@ from typing import Any
 
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.evidence.claims import EvidenceClaims, RecordClaims
-from standing.gateway.evidence.verification.case import Evidence, Means
+from standing.gateway.evidence.verification.case import Evidence, VerifierInputs
 from standing.gateway.evidence.verification.ledger_view import LedgerView
 from standing.gateway.evidence.verification.lines import Lines
 from standing.ledger.chain.codec import Record
@@ -36,7 +36,7 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, ledger:
     try:
         head = ledger.head(block_number)
     except LedgerUnreachable as error:
-        lines.unknown(3, f"block {block_number} cannot be had: {error}")
+        lines.unknown(3, f"block {block_number} cannot be read: {error}")
         return
     named = claims.block_hash
     if named is not None and head.hash.hex() != named[2:]:
@@ -77,7 +77,7 @@ def check_record(
     record: RecordClaims,
     block_number: int,
     evidence: Evidence,
-    means: Means,
+    means: VerifierInputs,
     ledger: LedgerView,
 ) -> None:
     """4: the state of the block holds exactly the record; by a storage proof where the node has pruned that state."""
@@ -104,7 +104,12 @@ def check_record(
 
 
 def check_proof(
-    lines: Lines, claims: EvidenceClaims, record: RecordClaims, evidence: Evidence, means: Means, header: Header
+    lines: Lines,
+    claims: EvidenceClaims,
+    record: RecordClaims,
+    evidence: Evidence,
+    means: VerifierInputs,
+    header: Header,
 ) -> Proved | None:
     """4, offline: the storage proof leads from the header to exactly the record. Returns: what the state proves."""
     if evidence.proof is None:
@@ -124,7 +129,7 @@ def _check_by_own_proof(
     claims: EvidenceClaims,
     record: RecordClaims,
     evidence: Evidence,
-    means: Means,
+    means: VerifierInputs,
     block: Mapping[str, Any],
 ) -> None:
     """The node gave the block's hash (3); the evidence's own header counts where it has that hash."""

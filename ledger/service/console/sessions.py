@@ -215,7 +215,7 @@ class Sessions:
         times = list(connection.scalars(failed.limit(self._settings.max_failures)))
         if len(times) >= self._settings.max_failures:
             wait_ms = times[-1] + lockout_ms - now_ms
-            raise LockedOut("too many failed attempts to sign in; allowed: wait", max(1, -(-wait_ms // 1_000)))
+            raise LockedOut("too many failed attempts to sign in; try again later", max(1, -(-wait_ms // 1_000)))
 
     def _insert(
         self, connection: Connection, caller: Caller, *, key_sha256: str | None = None, issuer: str | None = None
@@ -225,7 +225,7 @@ class Sessions:
         connection.execute(delete(self._sessions).where(ended))
         count = connection.scalar(select(func.count()).select_from(self._sessions)) or 0
         if count >= self._settings.max_sessions:
-            raise Overloaded(f"{count} sessions are open; allowed: wait until some end", 60)
+            raise Overloaded(f"{count} sessions are open; try again when some have ended", 60)
         connection.execute(
             insert(self._sessions).values(
                 token_sha256=sha256(token.encode()).hexdigest(),

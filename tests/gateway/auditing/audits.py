@@ -12,13 +12,13 @@ from standing.gateway.auditing.export import Exported, exported
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.evidence.signing import TYPE, load_evidence_key
-from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.settings import read_vault_secrets
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from tests.gateway.gateway_rig import Rig
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 
 def audited(url: str, contract: str) -> Audit:
@@ -42,7 +42,7 @@ def by_transaction(it: Rig) -> dict[str, Exported]:
 def audited_decisions(it: Rig, lines: list[Exported], client: LedgerClient | None = None) -> Audit:
     """An audit of a gateway's decisions, without findings in the ledger's own history."""
     audit = Audit()
-    means = Means(it.nobody("GET", "/v1/evidence-key").json(), parse_address(it.contract, "contract"))
+    means = VerifierInputs(it.nobody("GET", "/v1/evidence-key").json(), parse_address(it.contract, "contract"))
     audit_decisions(lines, means, audit_ledger(client or it.ledger, Audit()), audit)
     return audit
 

@@ -18,13 +18,13 @@ from standing.gateway.auditing.export import Exported, parse_line
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.cli import app
-from standing.gateway.evidence.verification.case import Means
+from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.ledger.errors import InvalidValue
 from tests.gateway.auditing.audits import audited, audited_decisions, by_transaction, export_of, resigned
 from tests.gateway.evidence_samples import catch_up
 from tests.gateway.faulty_ledger_node import NodeProxy, proxied
 from tests.gateway.gateway_rig import Rig, rig
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 
 def test_an_honest_history_is_walked_completely_without_findings(audited_rig: Rig) -> None:
@@ -75,7 +75,7 @@ def test_a_line_that_is_not_an_export_is_reported_by_number(line: str) -> None:
 
 def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
     """The calls by method that an audit of these decisions makes after walking the ledger."""
-    means = Means(it.nobody("GET", "/v1/evidence-key").json(), it.ledger.address)
+    means = VerifierInputs(it.nobody("GET", "/v1/evidence-key").json(), it.ledger.address)
     walked, audit = audit_ledger(patient_ledger(node.url, it.contract), Audit()), Audit()
     node.calls.clear()
     audit_decisions(lines, means, walked, audit)
@@ -116,7 +116,7 @@ def test_the_number_of_bindings_per_call_is_bounded(tmp_path: Path, monkeypatch:
 
 def test_an_audit_reports_its_progress(audited_rig: Rig) -> None:
     blocks, decisions, lines = list[tuple[int, int]](), list[tuple[int, int]](), export_of(audited_rig)
-    means = Means(audited_rig.nobody("GET", "/v1/evidence-key").json(), audited_rig.ledger.address)
+    means = VerifierInputs(audited_rig.nobody("GET", "/v1/evidence-key").json(), audited_rig.ledger.address)
     walked = audit_ledger(audited_rig.ledger, Audit(), lambda done, total: blocks.append((done, total)))
     audit_decisions(lines, means, walked, Audit(), lambda done, total: decisions.append((done, total)))
     assert blocks[-1] == (walked.to_block, walked.to_block)

@@ -182,13 +182,13 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
         pytest.param(
             _one("t-refused", outcome="approve", reason=None),
             Kind.EVIDENCE,
-            "decision: comes to debit_not_allowed, evidence says no reason",
+            "decision: repeating it gives debit_not_allowed; the evidence states no reason",
             id="approved against the record",
         ),
         pytest.param(
             _one("t-1", outcome="decline", reason="account_frozen"),
             Kind.EVIDENCE,
-            "decision: comes to no reason against it, evidence says account_frozen",
+            "decision: repeating it gives no reason against it; the evidence states account_frozen",
             id="declined against the record",
         ),
         pytest.param(_forged, Kind.EVIDENCE, "signature: these claims are not signed", id="evidence is forged"),

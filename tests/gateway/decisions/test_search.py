@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.schemas import DecisionList
-from standing.gateway.decisions.search import Wanted, _matching
+from standing.gateway.decisions.search import DecisionFilter, _matching
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.gateway.answers import kind_of
@@ -144,17 +144,17 @@ def test_an_invalid_query_is_reported_by_field(shared: Rig, query: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "open_reviews", "index"),
     [
-        (Wanted(), False, "ix_decisions_decided"),
-        (Wanted(user_id="u"), False, "ix_decisions_binding_decided"),
-        (Wanted(binding=b"b"), False, "ix_decisions_binding_decided"),
-        (Wanted(account_of=b"b"), False, "ix_decisions_binding_decided"),
-        (Wanted(reason=Reason.ACCOUNT_FROZEN), False, "ix_decisions_reason"),
-        (Wanted(outcome=Outcome.DECLINE), False, "ix_decisions_decided"),
-        (Wanted(), True, "ix_decisions_open_review"),
+        (DecisionFilter(), False, "ix_decisions_decided"),
+        (DecisionFilter(user_id="u"), False, "ix_decisions_binding_decided"),
+        (DecisionFilter(binding=b"b"), False, "ix_decisions_binding_decided"),
+        (DecisionFilter(account_of=b"b"), False, "ix_decisions_binding_decided"),
+        (DecisionFilter(reason=Reason.ACCOUNT_FROZEN), False, "ix_decisions_reason"),
+        (DecisionFilter(outcome=Outcome.DECLINE), False, "ix_decisions_decided"),
+        (DecisionFilter(), True, "ix_decisions_open_review"),
     ],
 )
 def test_every_list_is_served_by_an_index(
-    tmp_path: Path, shared: Rig, wanted: Wanted, open_reviews: bool, index: str
+    tmp_path: Path, shared: Rig, wanted: DecisionFilter, open_reviews: bool, index: str
 ) -> None:
     query = _matching(wanted)
     if open_reviews:

@@ -20,7 +20,7 @@ from standing.ledger.chain.proofs import Header, ProofWrong, parse_header, prove
 from tests.gateway.evidence_samples import EvidenceSample, evidence_sample, failing, unknown, write
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import BICS, GUARDIAN, Rig, rig
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 
 _OFFLINE = [1, 2, 3, 4, 10, 12, 13]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from standing.gateway.following.reconcile import Pace, Reconciler
+from standing.gateway.following.reconcile import BatchPace, Reconciler
 from standing.gateway.following.reconcile_report import Report
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.chain.client import LedgerClient
@@ -21,7 +21,7 @@ def reconciler(it: Rig, ledger: LedgerClient | None = None, **pace: Any) -> Reco
         policy=gateway.policy,
         clock=it.clock,
         rule=BlockRule(),
-        pace=Pace(**({"pause_ms": 0} | pace)),
+        pace=BatchPace(**({"pause_ms": 0} | pace)),
     )
 
 

@@ -10,10 +10,10 @@ from eth_account.messages import encode_typed_data
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.certificate import (
     MAX_LIFETIME_MS,
-    Asked,
     Certificate,
     CertificateDocument,
     CertificateFault,
+    ExpectedCertificate,
     fault_of,
     sign_certificate,
 )
@@ -36,7 +36,7 @@ UNSIGNED = Certificate(
     expires_at_ms=NOW_MS + 120_000,
 )
 GOOD = sign_certificate(BANK, UNSIGNED)
-ASKED = Asked(
+ASKED = ExpectedCertificate(
     bank="BKCHCNBJ",
     binding=b"\xbb" * 32,
     platform="jinqiao-pay",

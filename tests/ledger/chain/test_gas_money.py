@@ -10,7 +10,7 @@ from web3.exceptions import Web3RPCError
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
 from standing.ledger.chain.connection import connect
-from standing.ledger.chain.sender import NoGasMoney, Sender, refused_for_want_of_money
+from standing.ledger.chain.sender import InsufficientFunds, Sender, insufficient_funds
 from tests.world import World
 
 
@@ -27,7 +27,7 @@ from tests.world import World
 def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, reported: str) -> None:
     address = Account.create().address
     error = Web3RPCError(reported, rpc_response={"error": {"code": -32000, "message": reported}})
-    refusal = refused_for_want_of_money(connect(a_world.chain.url), address, error)
+    refusal = insufficient_funds(connect(a_world.chain.url), address, error)
     assert refusal is not None
     assert address in str(refusal)
     assert "holds 0 wei" in str(refusal)
@@ -36,21 +36,21 @@ def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, repo
 
 def test_other_refusals_are_not_mistaken_for_insufficient_funds(a_world: World) -> None:
     error = Web3RPCError("nonce too low")
-    assert refused_for_want_of_money(connect(a_world.chain.url), Account.create().address, error) is None
+    assert insufficient_funds(connect(a_world.chain.url), Account.create().address, error) is None
 
 
 def test_a_sender_without_money_is_named_in_the_error(a_world: World) -> None:
     poor = token_bytes(32)
     sender = Sender(a_world.client, poor)
     assert sender.balance_wei() == 0
-    with pytest.raises(NoGasMoney, match=LocalSigner(poor).address) as refused:
+    with pytest.raises(InsufficientFunds, match=LocalSigner(poor).address) as refused:
         sender.transmit(sender.prepare(b"", gas=100_000))
     assert "b'" not in str(refused.value), "no raw bytes"
 
 
 def test_a_deployer_without_money_is_named_in_the_error(a_world: World) -> None:
     poor: Any = Account.create()
-    with pytest.raises(NoGasMoney, match=poor.address):
+    with pytest.raises(InsufficientFunds, match=poor.address):
         governance.deploy(
             a_world.chain.url, bytes(poor.key), governor=poor.address, registrar=poor.address, guardian=poor.address
         )

@@ -142,10 +142,10 @@ def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_pat
         pytest.param(lambda plan: plan["members"][0].update(node_key="ab"), "128 hexadecimal digits", id="not a key"),
         pytest.param(
             lambda plan: plan["members"][0].update(node_key=plan["members"][1]["node_key"]),
-            "stands twice",
+            "is listed twice",
             id="one key twice",
         ),
-        pytest.param(lambda plan: plan["members"][0].update(name="bank-2"), "stands twice", id="one name twice"),
+        pytest.param(lambda plan: plan["members"][0].update(name="bank-2"), "is listed twice", id="one name twice"),
         pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="not a BIC"),
         pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
         pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from catalogue import FRAMEWORK, help_texts
 from standing.gateway.cli import app as gateway
-from standing.ledger.service.checkup import State, database, examine
 from standing.ledger.service.command_language import errors
+from standing.ledger.service.diagnosis import State, database, examine
 from standing.node.cli import app as node
 from tests.gateway.test_problem_language import raised
 
@@ -139,7 +139,7 @@ def _findings(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_every_finding_of_doctor_has_a_chinese_translation() -> None:
-    files_of_doctor = ("ledger/service/checkup.py", "gateway/operations/doctor.py", "node/operations/doctor.py")
+    files_of_doctor = ("ledger/service/diagnosis.py", "gateway/operations/doctor.py", "node/operations/doctor.py")
     found = [one for name in files_of_doctor for one in _findings(_ROOT / name)]
     found += [("State", state.value[0]) for state in State]
     assert len(found) > 90

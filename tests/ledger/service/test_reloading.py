@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.reloading import Reloader, Taken
+from standing.ledger.service.reloading import Reloader, ReloadResult
 from standing.ledger.service.settings import ServiceSettings, SettingsError
 from tests.world import wait_until
 
@@ -34,10 +34,10 @@ class _Service:
             raise SettingsError("node.toml: port: Field required")
         return self.file
 
-    def _take(self, new: _Settings) -> Taken:
+    def _take(self, new: _Settings) -> ReloadResult:
         changed = ("key",) if new.key != self.key else ()
         self.key = new.key
-        return Taken(changed, ())
+        return ReloadResult(changed, ())
 
 
 def test_reloadable_settings_apply_at_once_and_others_are_listed_until_reverted() -> None:

@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import text
 
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service import checkup
+from standing.ledger.service import diagnosis
 from standing.ledger.service.database import Database, migrate, revisions
 
 _PACKAGE = "standing.node.storage"
 
 
 def _findings(url: str) -> list[tuple[str, str]]:
-    return [(finding.state.name, finding.text) for finding in checkup.database(url, _PACKAGE)]
+    return [(finding.state.name, finding.text) for finding in diagnosis.database(url, _PACKAGE)]
 
 
 def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_bad_line_is_named_by_line_and_field_and_unstates_only_its_account(
     drop_folder(bank, folder, page_size=5).step(GOING)
     report = report_of(folder, "done", name)
     assert (8, field) in [(problem["line"], problem["field"]) for problem in report["problems"]]
-    assert (report["bad_lines"], report["untold_lines"]) == (1 + (field == "number" and "number" in wrong), 0)
+    assert (report["bad_lines"], report["lines_without_account"]) == (1 + (field == "number" and "number" in wrong), 0)
     written = (folder / "done" / f"{name}.report.json").read_text()
     assert rows[7]["number"] not in written
     assert ACCOUNT["holder_name"] not in written

@@ -97,7 +97,7 @@ def test_a_full_file_with_an_unattributable_line_unstates_missing_accounts(bank:
     grants = [grant_of(bank.bind(row)) for row in rows]
     # A spreadsheet made one number 6.22E+18; account 5 is missing, and so is the closed one.
     report = _load(bank, tmp_path, "full", [*rows[:5], {**rows[5], "number": "6.22E+18"}])
-    assert (report.outcome, report.untold_lines, report.missing, report.unstated) == ("loaded", 1, 1, 1)
+    assert (report.outcome, report.lines_without_account, report.missing, report.unstated) == ("loaded", 1, 1, 1)
     wait_until(lambda: status_on_ledger(bank, grants[5]) == Status.UNSTATED)
     assert [status_on_ledger(bank, grant) for grant in grants[:5]] == [Status.ACTIVE] * 5
     assert [each.number for each in unstated(bank)] == [rows[5]["number"]]
@@ -214,7 +214,7 @@ def test_a_number_damaged_by_a_spreadsheet_or_a_mask_names_no_account(bank: Bank
     damaged = [f"{number}.0", f"{number[:4]}****{number[-4:]}", f"{number[:4]}****{rows[2]['number'][4:]}"]
     bad = [{**row, "number": each, "status": "frozen"} for row, each in zip(rows[3:], damaged, strict=True)]
     report = _load(bank, tmp_path, "full", [*rows[:3], *bad])
-    assert (report.outcome, report.untold_lines, report.missing, report.unstated) == ("loaded", 3, 3, 3)
+    assert (report.outcome, report.lines_without_account, report.missing, report.unstated) == ("loaded", 3, 3, 3)
     assert [each.field for each in report.problems] == ["number"] * 3
     wait_until(lambda: all(status_on_ledger(bank, grant) == Status.UNSTATED for grant in grants[1:]))
     assert status_on_ledger(bank, grants[0]) == Status.ACTIVE

@@ -58,7 +58,7 @@ def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
     loader = FileLoader(feed_of(bank, lambda _: None), bank.node.database, bank.secrets.vault())
     report = loader.load(path, FileName("full", as_of_ms, form), lambda _a, _b: None, GO)  # type: ignore[arg-type]
     assert report.outcome == "loaded"
-    assert (report.untold_lines, report.bad_lines in {0, 1}) == (0, True)
+    assert (report.lines_without_account, report.bad_lines in {0, 1}) == (0, True)
     assert watermark(bank) == as_of_ms
     assert {each.number for each in unstated(bank)} <= {account(5)["number"]}
     with bank.node.database.read() as connection:

@@ -20,7 +20,7 @@ from processes import BIN
 from standing.ledger.clock import SystemClock
 from standing.ledger.service.settings import write_private
 from tests.databases import new_database
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until
 
 _TIMEOUT_S = 60

@@ -45,8 +45,8 @@ def test_replacement_fees_rise_correctly_on_free_cheap_and_expensive_networks(
     asked: int, paid: int, bumped: int, again: int
 ) -> None:
     sender = Sender(Free(asked), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
-    assert sender.again_wei(paid, bump=True) == bumped
-    assert sender.again_wei(paid, bump=False) == again
+    assert sender.replacement_gas_price_wei(paid, bump=True) == bumped
+    assert sender.replacement_gas_price_wei(paid, bump=False) == again
 
 
 @pytest.mark.parametrize("answer", [None, "much"])

@@ -13,7 +13,7 @@ from tests.gateway.faulty_ledger_node import NodeProxy, proxied
 from tests.network.clocks import MovedClock
 from tests.network.consortium import BANKS, Consortium, consortium
 from tests.network.load import Load
-from tests.patience import patient_ledger
+from tests.timeouts import patient_ledger
 from with_postgres import PostgresMissing, Server, server
 
 

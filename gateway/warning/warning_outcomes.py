@@ -34,7 +34,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One `binding.at_risk` event. `per_mille`: None where a plain rule warned. `stands`: the risk has persisted
+    """One `binding.at_risk` event. `per_mille`: None where a plain rule warned. `still_at_risk`: the risk has persisted
     since. `failure`: the first use until `until_ms` that failed for a named reason, otherwise the first that failed
     at all."""
 
@@ -43,7 +43,7 @@ class Warned:
     until_ms: int
     per_mille: int | None
     factors: tuple[Sign, ...]
-    stands: bool
+    still_at_risk: bool
     failure: Failure | None
 
 
@@ -77,7 +77,7 @@ def _warnings_of(connection: Connection, binding: bytes, most: int) -> list[Warn
         factors = [factor["code"] for factor in data["factors"]]
         # Where a cause was reported again, the risk was gone in between, so the older warning has ended.
         later = {json.loads(each.data)["cause"] for each in rows[:index]}
-        stands = stored is not None and data["cause"] in stored.reported and data["cause"] not in later
+        still_at_risk = stored is not None and data["cause"] in stored.reported and data["cause"] not in later
         until_ms = row.observed_at_ms + data["horizon_ms"]
         failed = risk_store.failures(connection, binding, row.observed_at_ms, until_ms, most=_MAX_FAILURES)
         found.append(
@@ -87,7 +87,7 @@ def _warnings_of(connection: Connection, binding: bytes, most: int) -> list[Warn
                 until_ms=until_ms,
                 per_mille=data["per_mille"],
                 factors=tuple(sign_of(name) for name in factors),
-                stands=stands,
+                still_at_risk=still_at_risk,
                 failure=_failure(failed, factors),
             )
         )

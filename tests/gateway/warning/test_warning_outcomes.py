@@ -62,7 +62,7 @@ def test_a_limit_below_the_usual_payment_warns_by_rule_and_the_warning_comes_tru
     (warned,) = _warnings(it, person)
     assert warned["per_mille"] is None
     assert warned["factors"][0]["code"] == "over_transaction"
-    assert (warned["stands"], warned["failure"]) == (True, None)
+    assert (warned["still_at_risk"], warned["failure"]) == (True, None)
     (account,) = it.platform("GET", f"/v1/users/{person.user_id}/check-up").json()["accounts"]
     assert account["risk"]["per_mille"] is None
     assert account["risk"]["factors"] == warned["factors"]
@@ -105,9 +105,9 @@ def test_a_risk_that_has_gone_is_cleared_and_warns_again_when_it_returns(it: Fol
     person = _used(it)
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
     _changed(it, person, transaction_limit_minor=_USUAL_MINOR)
-    assert [each["stands"] for each in _warnings(it, person)] == [False]
+    assert [each["still_at_risk"] for each in _warnings(it, person)] == [False]
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
-    assert [each["stands"] for each in _warnings(it, person)] == [True, False]
+    assert [each["still_at_risk"] for each in _warnings(it, person)] == [True, False]
 
 
 def test_scattered_amounts_below_the_limit_do_not_warn_and_one_above_it_does(it: FollowRig) -> None:
@@ -164,7 +164,7 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert state["last"]["began_at_ms"] == state["last"]["ended_at_ms"] == it.clock.now_ms()
     assert (state["at_risk"], state["waiting"], state["left_out"]) == (1, 1, 0)
     model = state["model"]
-    assert (model["heard"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
+    assert (model["in_use"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
     assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
     assert len(_warnings(it, person)) == 1
     assert not it.app.state.gateway.risk_schedule._is_requested()  # one request, one run
