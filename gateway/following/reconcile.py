@@ -351,5 +351,5 @@ def _drift(row: Row[Any], record: Record, floor: int, pinned: Head, follower: Ro
         drift = Drift.FOLLOWER_MISSED if follower.block_number >= pinned.number else None
     else:
         sealed, followed = (record.tag_and_head, record.tail), (row.followed_tag_and_head, row.followed_tail)
-        drift = Drift.WORDS_DIFFER if record.publication and sealed != followed else None
+        drift = Drift.TERMS_DIFFER if record.publication and sealed != followed else None
     return drift

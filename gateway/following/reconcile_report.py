@@ -22,7 +22,7 @@ class Drift(StrEnum):
     NOT_FOLLOWED = "not_followed"
     FOLLOWER_MISSED = "follower_missed"
     LEDGER_WENT_BACK = "ledger_went_back"
-    WORDS_DIFFER = "words_differ"
+    TERMS_DIFFER = "terms_differ"
 
 
 @dataclass(frozen=True, slots=True)

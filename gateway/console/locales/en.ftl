@@ -252,7 +252,7 @@ drift-below_floor = older than a decision has already seen
 drift-not_followed = not followed yet
 drift-follower_missed = missed by the follower
 drift-ledger_went_back = the ledger rolled back
-drift-words_differ = another attestation under the same number
+drift-terms_differ = another attestation under the same number
 
 webhooks-none = There are no webhook endpoints.
 webhooks-off = Switched off { $at }:

@@ -252,7 +252,7 @@ drift-below_floor = 早于决策已用过的记录
 drift-not_followed = 尚未跟踪
 drift-follower_missed = 跟踪程序遗漏
 drift-ledger_went_back = 账本数据回退
-drift-words_differ = 同一发布序号下状态证明不同
+drift-terms_differ = 同一发布序号下状态证明不同
 
 webhooks-none = 尚未配置回调地址。
 webhooks-off = 已于 { $at } 停用：

@@ -103,7 +103,7 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) 
         if again.reason is not Reason.ATTESTATION_UNREADABLE:  # the decision does not reach the terms
             lines.fails(
                 12,
-                f"repeating it gives {_reason_text(again.reason)}; the evidence states {_reason_text(claims.reason)}",
+                f"repeating it gives {_reason_text(again.reason)}; {_stated_reason(claims)}",
             )
         else:
             lines.unknown(12, "cannot be made again without the terms")

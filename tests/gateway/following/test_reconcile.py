@@ -152,7 +152,7 @@ def _set_follower_state(it: Rig, person: Person, **changed: Any) -> None:
         ({"publication": 10**6}, Drift.LEDGER_WENT_BACK),
         ({"publication": 10**6, "block_number": 10**6}, None),  # the follower has seen a later block
         ({"publication": 1}, Drift.FOLLOWER_MISSED),
-        ({"tail": b"\x55" * 32}, Drift.WORDS_DIFFER),
+        ({"tail": b"\x55" * 32}, Drift.TERMS_DIFFER),
     ],
 )
 def test_a_ledger_that_contradicts_the_followers_state_is_drift(
