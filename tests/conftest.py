@@ -14,7 +14,7 @@ from tests.migrations import played_once
 from tests.world import World, world
 
 # How long an example takes depends on the machine's other work, and is no promise of ours.
-settings.register_profile("standing", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("standing", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("standing")
 
 

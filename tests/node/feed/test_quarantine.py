@@ -143,7 +143,8 @@ def test_an_unreadable_limit_stays_unstated_until_that_limit_is_stated(bank: Ban
     assert unstated(bank)[0].fields == (field,)
     _load(bank, tmp_path, "changes", [{"number": number, field: 20_000}])
     assert unstated(bank) == []
-    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
+    bank.wait_until_published()
+    assert status_on_ledger(bank, grant) == Status.ACTIVE
     terms = terms_on_ledger(bank, grant)
     assert terms is not None
     assert getattr(terms.limits, field) == 20_000
