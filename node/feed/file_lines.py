@@ -7,9 +7,12 @@ field. A broken record costs only that record: reading resumes at the line after
 import codecs
 import csv
 import json
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +22,8 @@ from standing.node.feed.records import BAD_BYTES, FIELDS, trimmed
 
 MAX_LINE = 65_536
 _MAX_RECORD_LINES = 100
+#: How many records show whether a delimiter follows the last cell.
+_SAMPLE = 20
 #: After this many broken records in a row, the file does not match its profile.
 _MAX_BROKEN_RUN = 1_000
 _BAD_BYTES_HANDLER = "standing-bad-bytes"
@@ -70,15 +75,26 @@ codecs.register_error(_BAD_BYTES_HANDLER, _mark_bad_bytes)
 
 def read_lines(path: Path, file_format: Literal["csv", "jsonl"], profile: Profile | None = None) -> Iterator[Line]:
     """The file's records, in order. Raises: OSError."""
+    translator = None if profile is None else Translator(profile)
+    if file_format == "jsonl":
+        with _opened(path, profile) as lines:
+            yield from _read_jsonl(lines, translator)
+        return
+    with _opened(path, profile) as lines:
+        sample = _CsvRecords(lines, profile, translator)
+        deque(islice(sample.read(), _SAMPLE), maxlen=0)
+    with _opened(path, profile) as lines:
+        yield from _CsvRecords(lines, profile, translator, usual_spare=sample.usual_spare).read()
+
+
+@contextmanager
+def _opened(path: Path, profile: Profile | None) -> Iterator["_TextLines"]:
+    """The lines of a file from its heading on."""
     with path.open("rb") as raw:
         lines = _TextLines(raw, "utf-8" if profile is None else profile.encoding)
-        translator = None if profile is None else Translator(profile)
         for _ in range(0 if profile is None else profile.skip_lines):
             lines.skip()
-        if file_format == "jsonl":
-            yield from _read_jsonl(lines, translator)
-        else:
-            yield from _CsvRecords(lines, profile, translator).read()
+        yield lines
 
 
 class _TextLines:
@@ -154,14 +170,17 @@ def _codec(raw: BufferedReader, encoding: str) -> str:
 class _CsvRecords:
     """Reads records of separated values."""
 
-    def __init__(self, lines: _TextLines, profile: Profile | None, translator: Translator | None) -> None:
+    def __init__(
+        self, lines: _TextLines, profile: Profile | None, translator: Translator | None, *, usual_spare: int = 0
+    ) -> None:
+        """`usual_spare`: how many empty cells follow the last one, as far as is known; `usual_spare` afterwards: at
+        most so far."""
         self._lines = lines
         self._profile = profile or Profile(columns={"number": "number"})
         self._native = profile is None
         self._translator = translator
         self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
-        #: How many empty cells follow the last one, at most so far.
-        self._usual_spare = 0
+        self.usual_spare = usual_spare
         self._begin()
 
     def _begin(self) -> None:
@@ -263,11 +282,11 @@ class _CsvRecords:
         if (
             len(cells) - len(spare) != len(heading)
             or any(trimmed(cell) for cell in spare)
-            or len(spare) < self._usual_spare
+            or len(spare) < self.usual_spare
         ):
-            expected = len(heading) + self._usual_spare
+            expected = len(heading) + self.usual_spare
             return self._of_first_cell(heading, cells, f"{len(cells)} cells", f"{expected} cells, as on other lines")
-        self._usual_spare = len(spare)
+        self.usual_spare = len(spare)
         row = dict(zip(heading, cells, strict=False))
         return _line(self._first, row, self._translator, self._lines.offset)
 
