@@ -103,7 +103,7 @@ function sale(state) {
 function early(state) {
   const one = state.warned;
   // A warning that has gone without coming true is over.
-  const current = one && (one.stands || (one.failure && one.failure.factor));
+  const current = one && (one.still_at_risk || (one.failure && one.failure.factor));
   $("early").hidden = !current;
   if (!current) return;
   const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
